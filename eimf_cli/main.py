@@ -1,0 +1,135 @@
+"""The `eimf` command: finds the subcommand, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from eimf_cli import __version__, terminal
+from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
+
+STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
+EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
+# typer carries its own click, under a private name; its public errors lead to the base classes
+UsageError = typer.BadParameter.__bases__[0]
+ClickError: type[Exception] = UsageError.__bases__[0]
+
+
+class Steps(typer.core.TyperGroup):
+    """The six subcommands, each imported only when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(STEPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in STEPS:
+            return None
+        command = typer.main.get_command(import_module(f"eimf_cli.{cmd_name}").app)
+        command.name = cmd_name
+        for parameter in command.params:
+            # every option has one, EIMF_STEP_OPTION; naming it at each would bury the help texts
+            parameter.show_envvar = False  # type: ignore[attr-defined]
+        return command
+
+
+app = typer.Typer(
+    cls=Steps,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EIMF"},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"eimf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Multi-interest sequential recommendation, taught once by a local language model.
+
+    \b
+    The six steps, each reading and writing JSON lines:
+      eimf prepare log.csv -o data/
+      eimf cluster data/ -o samples.jsonl
+      eimf label samples.jsonl --model instruct.gguf -o labels.jsonl
+      eimf train data/ --labels labels.jsonl -o model/
+      eimf eval model/ data/
+      eimf recommend model/ --items A,B,C
+    """
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; raised so that files are left whole on the way out."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
+def run() -> NoReturn:
+    """Entry point: runs the command and exits with the documented code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = 1
+    try:
+        result = app(standalone_mode=False)
+        sys.stdout.flush()
+        code = result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        # the reader of the pipe has gone; the interpreter must not flush into it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except KeyboardInterrupt:
+        code = _say("interrupted; run the same command again to go on or start over", 130)
+    except Terminated:
+        code = _say("terminated; run the same command again to go on or start over", 143)
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except typer.Abort:
+        code = _say("interrupted", 130)
+    except ClickError as error:
+        code = _say(_usage(error), 2)
+    except EimfError as error:
+        code = _say(str(error), next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1), error)
+    except OSError as error:
+        code = _say(_system(error), 1, error)
+    except MemoryError as error:
+        code = _say("out of memory; use less data or a machine with more", 1, error)
+    except Exception as error:
+        code = _say(f"unexpected {type(error).__name__}: {error}; EIMF_DEBUG=1 shows where", 1, error)
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+def _say(message: str, code: int, error: BaseException | None = None) -> int:
+    if error is not None and os.environ.get("EIMF_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    terminal.error(message)
+    return code
+
+
+def _usage(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "eimf"
+    return f"{error.format_message()} (see '{where} --help')"
+
+
+def _system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{place}the disk is full; what was finished is kept, make room and run the same command again"
+    return f"{place}{error.strerror or error}"

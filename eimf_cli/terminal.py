@@ -1,0 +1,121 @@
+"""What people see: remarks and progress on stderr, tables on stdout, errors in one line.
+
+Data never goes through here. Progress bars appear only on a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from eimf_core.progress import Reporter
+
+_level = 0
+
+
+def configure(*, quiet: bool, verbose: bool) -> None:
+    """Set how much goes to stderr: quiet shows errors and warnings only."""
+    global _level
+    _level = -1 if quiet else int(verbose)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that a title cannot steer the terminal or break a line."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def error(message: str) -> None:
+    """One line on stderr."""
+    print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def note(message: str) -> None:
+    """A remark for people on stderr, unless quiet."""
+    if _level >= 0:
+        print(printable(message), file=sys.stderr, flush=True)
+
+
+def detail(message: str) -> None:
+    """A remark for those who asked with -v."""
+    if _level >= 1:
+        print(printable(message), file=sys.stderr, flush=True)
+
+
+def stdout_is_terminal() -> bool:
+    """Whether tables (True) or JSON lines (False) are what stdout wants by default."""
+    return sys.stdout.isatty()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to_stderr: bool = False) -> None:
+    """Print a table; numbers are right-aligned. On stderr it obeys quiet."""
+    if to_stderr and _level < 0:
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = [[cell if isinstance(cell, str) else _number(cell) for cell in row] for row in rows]
+    numeric = [bool(made) and all(_is_number(row[at]) for row in made) for at in range(len(columns))]
+    grid = Table(title=Text(printable(title)), box=box.SIMPLE_HEAD, title_justify="left")
+    for name, right in zip(columns, numeric, strict=True):
+        grid.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for row in made:
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    file = sys.stderr if to_stderr else sys.stdout
+    # off a terminal there is no width to keep to, and a folded table is hard to grep
+    Console(file=file, width=None if file.isatty() else 160, highlight=False).print(grid)
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _is_number(cell: str) -> bool:
+    return (bool(cell) and cell.strip("%+-,.0123456789") == "") or cell == ""
+
+
+class TerminalReporter(Reporter):
+    """Progress bars with rate and time left, on a terminal only; remarks as plain lines."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        if _level < 0 or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.end()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(what, total=total, figures="")
+
+    def advance(self, amount: int = 1, **figures: str) -> None:
+        if self._bar is not None:
+            shown = {"figures": "  ".join(f"{name} {value}" for name, value in figures.items())} if figures else {}
+            self._bar.update(self._task, advance=amount, **shown)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def note(self, message: str) -> None:
+        note(message)
+
+    def warn(self, message: str) -> None:
+        print(f"eimf: warning: {printable(message)}", file=sys.stderr, flush=True)

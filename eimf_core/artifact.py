@@ -1,0 +1,334 @@
+"""The model directory: everything a trained model is, as data, and how it is opened without torch.
+
+    config.json               ModelConfig
+    items.jsonl               the catalogue, line i is item index i (from 1)
+    items.index.safetensors   offsets of the lines, and the ids by hash for look-up
+    weights.safetensors       item_vectors (N+1, d), item_scale (N+1,)?, item_counts (N+1,),
+                              adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?
+    interests.onnx            history's item vectors and mask -> interests and attention
+    named.jsonl               the named interests, line i belongs to named_vectors[i]
+    train.jsonl               one line per epoch
+    manifest.json             sizes and sha256 of the files above, provenance; written last
+
+Opening checks sizes, headers and shapes; `verify` checks all hashes. Nothing in the directory
+chooses code, paths outside itself, downloads or a text encoder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from eimf_core import files, jsonl, tensors
+from eimf_core.errors import ConfigError, InputError, ModelError
+from eimf_core.records import Item, SemanticInterest
+
+FORMAT = 1
+PARTS = (
+    "config.json",
+    "items.jsonl",
+    "items.index.safetensors",
+    "weights.safetensors",
+    "interests.onnx",
+    "named.jsonl",
+    "train.jsonl",
+)
+Floats = npt.NDArray[np.float32]
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Shapes and choices a reader needs. `training` is the full training configuration, for people.
+
+    `text_encoder` names the encoder of the labels and item texts and its hash; it is compared,
+    never loaded from here. `seen` is the setting validation used.
+    """
+
+    format: int = FORMAT
+    backbone: str
+    items: int
+    dimension: int
+    interests: int
+    max_length: int
+    text_encoder: str | None = None
+    text_dimension: int | None = None
+    seen: str = "drop"
+    seed: int = 0
+    training: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What training hands over. Shapes as in the module's description; `network` is ONNX bytes.
+
+    The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
+    bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
+    rows sum to 1 over the mask. An item's score is max_k <interest_k, item_vector> * item_scale.
+    """
+
+    config: ModelConfig
+    items: list[Item]
+    weights: dict[str, npt.NDArray[Any]]
+    network: bytes
+    named: list[SemanticInterest] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def write(path: str | Path, contents: Contents) -> None:
+    """Write a model directory as a whole, in the place of an older one."""
+    if len(contents.items) != contents.config.items:
+        raise ValueError("config.items does not count the items")
+    target = Path(path)
+    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
+        raise ConfigError(f"{path}: is not empty and not a model directory; choose another name")
+    with files.replaced_directory(path) as folder:
+        lines = [jsonl.encode(item) for item in contents.items]
+        parts = {
+            "config.json": orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2),
+            "items.jsonl": b"".join(lines),
+            "items.index.safetensors": tensors.dump(_index(contents.items, lines)),
+            "weights.safetensors": tensors.dump(contents.weights),
+            "interests.onnx": contents.network,
+            "named.jsonl": b"".join(jsonl.encode(interest) for interest in contents.named),
+            "train.jsonl": b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs),
+        }
+        described = {}
+        for name, content in parts.items():
+            (folder / name).write_bytes(content)
+            described[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        manifest = {**contents.provenance, "format": FORMAT, "files": described}
+        (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
+
+
+def _index(items: list[Item], lines: list[bytes]) -> dict[str, npt.NDArray[Any]]:
+    offsets = np.zeros(len(lines) + 1, dtype=np.int64)
+    np.cumsum([len(line) for line in lines], out=offsets[1:])
+    hashes = np.fromiter((_hash(item.item) for item in items), dtype=np.uint64, count=len(items))
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    return {"offsets": offsets, "hashes": hashes[order], "order": order + 1}
+
+
+def _hash(item: str) -> int:
+    return int.from_bytes(hashlib.blake2b(item.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+class Catalogue:
+    """The items of a model, read one at a time: a million titles are not parsed to print ten."""
+
+    def __init__(self, lines: int, index: dict[str, npt.NDArray[Any]], name: str) -> None:
+        self._lines = lines
+        self._name = name
+        try:
+            self._offsets, self._hashes, self._order = index["offsets"], index["hashes"], index["order"]
+        except KeyError as error:
+            raise ModelError(f"{name}: items.index.safetensors has no {error}") from None
+        count = len(self._offsets) - 1
+        size = os.fstat(lines).st_size
+        if len(self._hashes) != count or len(self._order) != count or count < 1 or self._offsets[-1] != size:
+            raise ModelError(f"{name}: items.jsonl and its index disagree; train the model again")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def item(self, index: int) -> Item:
+        """The item at an index from 1 on."""
+        if not 1 <= index <= len(self):
+            raise IndexError(f"item index {index} of {len(self)}")
+        start, end = int(self._offsets[index - 1]), int(self._offsets[index])
+        return self._parse(os.pread(self._lines, max(0, end - start), start), index)
+
+    def __iter__(self) -> Iterator[Item]:
+        """All items in order of their index."""
+        content = os.pread(self._lines, int(self._offsets[-1]), 0)
+        for number, line in enumerate(content.splitlines(), start=1):
+            yield self._parse(line, number)
+
+    def _parse(self, line: bytes, number: int) -> Item:
+        try:
+            return jsonl.decode(line, Item, file=f"{self._name}/items.jsonl", number=number)
+        except InputError as error:
+            raise ModelError(str(error)) from None
+
+    def index(self, item: str) -> int:
+        """Index of an item id, 0 when it is unknown."""
+        wanted = np.uint64(_hash(item))
+        at = int(np.searchsorted(self._hashes, wanted))
+        while at < len(self) and self._hashes[at] == wanted:
+            index = int(self._order[at])
+            if self.item(index).item == item:
+                return index
+            at += 1
+        return 0
+
+
+class Model:
+    """An opened model directory. Arrays are read-only views of the mapped files.
+
+    `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
+    (d,)) or None, `named_vectors` (n, d) beside `named`.
+    """
+
+    def __init__(self, name: str, handles: dict[str, int]) -> None:
+        self.name = name
+        self.config = _config(name, _content(handles["config.json"]))
+        weights = tensors.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
+        index = tensors.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
+        self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
+        rows, width = self.config.items + 1, self.config.dimension
+        self.vectors = self._weight(weights, "item_vectors", (rows, width))
+        self.counts = self._weight(weights, "item_counts", (rows,))
+        self.scale = self._weight(weights, "item_scale", (rows,)) if "item_scale" in weights else None
+        self.named = list(_lines(name, _content(handles["named.jsonl"])))
+        self.named_vectors = np.zeros((0, width), dtype=np.float32)
+        if self.named:
+            self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
+        self.adapter: tuple[Floats, Floats] | None = None
+        if "adapter_weight" in weights:
+            text_width = self.config.text_dimension or 0
+            self.adapter = (
+                self._weight(weights, "adapter_weight", (width, text_width)),
+                self._weight(weights, "adapter_bias", (width,)),
+            )
+        if len(self.catalogue) != self.config.items:
+            raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
+        self._network = _content(handles["interests.onnx"])
+        self._session: Any = None
+
+    def _weight(self, weights: dict[str, npt.NDArray[Any]], key: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        if key not in weights:
+            raise ModelError(f"{self.name}: weights.safetensors has no '{key}'; train the model again")
+        if weights[key].shape != shape:
+            raise ModelError(f"{self.name}: '{key}' has the shape {weights[key].shape}, expected {shape}")
+        return weights[key]
+
+    def interests(self, histories: list[npt.NDArray[np.integer[Any]]]) -> tuple[Floats, Floats]:
+        """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.
+
+        Only the last `max_length` items count; L is the longest history that is left. Every
+        history needs at least one item.
+        """
+        kept = [history[-self.config.max_length :] for history in histories]
+        longest = max(len(history) for history in kept)
+        padded = np.zeros((len(kept), longest), dtype=np.int64)
+        for row, history in enumerate(kept):
+            padded[row, : len(history)] = history
+        mask = padded > 0
+        if not mask.any(axis=1).all():
+            raise ValueError("a history is empty")
+        interests, attention = self._run({"vectors": self.vectors[padded].astype(np.float32), "mask": mask})
+        return interests, attention
+
+    def _run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
+        if self._session is None:
+            self._session = _session(self.name, self._network)
+        outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], inputs))
+        return outputs
+
+
+def open_model(path: str | Path) -> Model:
+    """Open a model directory; ModelError says in one line what is missing or broken.
+
+    The directory is opened once and its files relative to that handle, so that a replacement in
+    the meantime is seen whole or not at all.
+    """
+    for last_try in (False, True):
+        try:
+            with _handles(path) as handles:
+                _check_sizes(str(path), handles)
+                return Model(str(path).rstrip("/"), handles)
+        except FileNotFoundError as error:
+            # a writer may have replaced the directory between two opens
+            if last_try:
+                raise ModelError(f"{path}: {error.filename} is missing; not a whole model directory") from None
+    raise AssertionError("not reached")
+
+
+def verify(path: str | Path) -> None:
+    """Compare the sha256 of every file with the manifest; ModelError names the first that differs."""
+    with _handles(path) as handles:
+        for name, described in _manifest(str(path), handles)["files"].items():
+            if hashlib.sha256(_content(handles[name])).hexdigest() != described["sha256"]:
+                raise ModelError(f"{path}: {name} is not the file that training wrote (its sha256 differs)")
+
+
+@contextlib.contextmanager
+def _handles(path: str | Path) -> Iterator[dict[str, int]]:
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such model directory") from None
+    except NotADirectoryError:
+        raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
+    opened: dict[str, int] = {}
+    try:
+        for name in ("manifest.json", *PARTS):
+            opened[name] = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+        yield opened
+    finally:
+        for handle in (*opened.values(), directory):
+            os.close(handle)
+
+
+def _check_sizes(name: str, handles: dict[str, int]) -> None:
+    for part, described in _manifest(name, handles)["files"].items():
+        size = os.fstat(handles[part]).st_size
+        if size != described["size"]:
+            raise ModelError(f"{name}: {part} has {size} bytes, the manifest says {described['size']}; it is damaged")
+
+
+def _manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = orjson.loads(_content(handles["manifest.json"]))
+        described = manifest["files"]
+        complete = set(described) == set(PARTS) and all(
+            isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in described.values()
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        complete = False
+    if not complete:
+        raise ModelError(f"{name}: manifest.json is damaged; train the model again")
+    if manifest["format"] != FORMAT:
+        raise ModelError(f"{name}: has format {manifest['format']}, this version of eimf reads {FORMAT}")
+    return manifest
+
+
+def _content(handle: int) -> bytes:
+    return os.pread(handle, os.fstat(handle).st_size, 0)
+
+
+def _config(name: str, content: bytes) -> ModelConfig:
+    try:
+        return msgspec.convert(orjson.loads(content), type=ModelConfig)
+    except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
+        raise ModelError(f"{name}: config.json is damaged ({error})") from None
+
+
+def _lines(name: str, content: bytes) -> Iterator[SemanticInterest]:
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            yield jsonl.decode(line, SemanticInterest, file=f"{name}/named.jsonl", number=number)
+        except InputError as error:
+            raise ModelError(str(error)) from None
+
+
+def _session(name: str, network: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
+        raise ModelError(f"{name}: interests.onnx cannot be read ({str(error).splitlines()[0]})") from None

@@ -1,0 +1,179 @@
+"""A prepared directory (`sequences.jsonl`, `items.jsonl`) as flat integer arrays.
+
+What `cluster`, `train` and `eval` read. Only the splits that are asked for are kept: training
+never sees a test line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import jsonl, manifest
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.records import Item, Sequence
+from eimf_core.vocab import Vocab
+
+Ints = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SplitData:
+    """The lines of one split. User i has `items[offsets[i]:offsets[i + 1]]`, targets likewise.
+
+    `users`: ids in file order, U of them. `items`: int32, item indices from 1, all histories one
+    after the other. `times`: float64 per item or None unless every line has times.
+    """
+
+    users: list[str]
+    offsets: Offsets
+    items: Ints
+    target_offsets: Offsets
+    targets: Ints
+    times: npt.NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def history(self, user: int) -> Ints:
+        """Item indices of the user at this position, oldest first."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def target(self, user: int) -> Ints:
+        """Target indices of the user at this position; empty in the training split."""
+        return self.targets[self.target_offsets[user] : self.target_offsets[user + 1]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Catalogue and sequences. `facts` come from the sidecar of `sequences.jsonl`."""
+
+    directory: Path
+    items: list[Item]
+    vocab: Vocab
+    splits: dict[str, SplitData]
+    facts: dict[str, Any]
+
+    @property
+    def protocol(self) -> str:
+        """How the data was split, for the record of every figure, such as "leave-one-out/next"."""
+        split = self.facts.get("split")
+        return f"{split}/{self.facts.get('targets', 'next')}" if split else "unknown"
+
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Training interactions per item index, shape (N + 1,); entry 0 is 0."""
+        train = self.splits["train"]
+        return np.bincount(train.items, minlength=len(self.vocab) + 1).astype(np.int64)
+
+
+def sample_key(user: str, items: list[str]) -> str:
+    """First 16 hex digits of the sha256 of the user and the training items in order."""
+    digest = hashlib.sha256()
+    for part in (user, *items):
+        raw = part.encode("utf-8", "surrogatepass")
+        # the length keeps ["ab"] and ["a", "b"] apart
+        digest.update(f"{len(raw)}:".encode())
+        digest.update(raw)
+    return digest.hexdigest()[:16]
+
+
+def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) -> Dataset:
+    """Read a prepared directory; lines of other splits are passed over.
+
+    Raises ConfigError when a file is missing and InputError for a bad line, an item that is not in
+    the catalogue, or lists of different length in one line.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        what = "is a file, expected the directory that prepare wrote" if folder.exists() else "no such directory"
+        raise ConfigError(f"{directory}: {what}")
+    items = load_items(folder / "items.jsonl")
+    vocab = Vocab([item.item for item in items])
+    path = folder / "sequences.jsonl"
+    builders = {name: _SplitBuilder(path, vocab) for name in splits}
+    for number, line in jsonl.read_numbered(path, Sequence):
+        if line.split in builders:
+            builders[line.split].add(number, line)
+    return Dataset(
+        directory=folder,
+        items=items,
+        vocab=vocab,
+        splits={name: builder.build() for name, builder in builders.items()},
+        facts=manifest.read_facts(path),
+    )
+
+
+def load_items(path: str | Path) -> list[Item]:
+    """The catalogue in file order; InputError for an id that occurs twice."""
+    items: list[Item] = []
+    lines: dict[str, int] = {}
+    for number, item in jsonl.read_numbered(path, Item):
+        if item.item in lines:
+            raise InputError(
+                f"'{item.item}' stands on line {lines[item.item]} already", file=path, line=number, field="item"
+            )
+        lines[item.item] = number
+        items.append(item)
+    return items
+
+
+class _SplitBuilder:
+    def __init__(self, path: Path, vocab: Vocab) -> None:
+        self._path = path
+        self._vocab = vocab
+        self._users: dict[str, int] = {}
+        self._items: list[Ints] = []
+        self._targets: list[Ints] = []
+        self._times: list[list[float]] | None = []
+
+    def add(self, number: int, line: Sequence) -> None:
+        def wrong(field: str, problem: str) -> InputError:
+            return InputError(problem, file=self._path, line=number, field=field)
+
+        if line.user in self._users:
+            raise wrong("user", f"'{line.user}' has a {line.split} line already (line {self._users[line.user]})")
+        self._users[line.user] = number
+        for field, values in (("items", line.items), ("targets", line.targets)):
+            indices = self._vocab.indices(values)
+            if not indices.all():
+                unknown = values[int(np.argmin(indices))]
+                raise wrong(field, f"item '{unknown}' is not in items.jsonl; run prepare again")
+            (self._items if field == "items" else self._targets).append(indices)
+        if line.split == "train" and line.targets:
+            raise wrong("targets", "a train line has none: every position is a target")
+        if line.times is None:
+            self._times = None
+        elif len(line.times) != len(line.items):
+            raise wrong("times", f"has {len(line.times)} entries for {len(line.items)} items")
+        elif self._times is not None:
+            self._times.append(line.times)
+
+    def build(self) -> SplitData:
+        times = None
+        if self._times:
+            times = np.fromiter((time for line in self._times for time in line), dtype=np.float64)
+        return SplitData(
+            users=list(self._users),
+            offsets=_offsets(self._items),
+            items=_joined(self._items),
+            target_offsets=_offsets(self._targets),
+            targets=_joined(self._targets),
+            times=times,
+        )
+
+
+def _offsets(parts: list[Ints]) -> Offsets:
+    offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return offsets
+
+
+def _joined(parts: list[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)

@@ -1,0 +1,47 @@
+"""The errors that `eimf` raises on purpose.
+
+Core code raises these and never prints or exits; the command line turns each into one line on
+stderr and an exit code. A message says what is wrong and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class EimfError(Exception):
+    """Base of all errors that carry a message meant for the user."""
+
+
+class InputError(EimfError):
+    """Data that cannot be used: which file, which line, which field, and what to do.
+
+    `file` is the path as the user gave it ("-" for stdin), `line` counts from 1.
+    """
+
+    def __init__(self, problem: str, *, file: object = None, line: int | None = None, field: str | None = None) -> None:
+        self.problem = problem
+        self.file = None if file is None else str(file)
+        self.line = line
+        self.field = field
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        place = ""
+        if self.file is not None:
+            place = "<stdin>" if self.file == "-" else self.file
+            if self.line is not None:
+                place += f":{self.line}"
+            place += ": "
+        field = f"field '{self.field}': " if self.field else ""
+        return f"{place}{field}{self.problem}"
+
+
+class ConfigError(EimfError):
+    """A wrong option, argument, path or configuration: the command has to be changed."""
+
+
+class ModelError(EimfError):
+    """A model directory, GGUF file or text encoder that is broken or of the wrong kind."""
+
+
+class LabelError(EimfError):
+    """Labelling failed as a whole: the engine is gone, or too many answers were unusable."""

@@ -1,0 +1,239 @@
+"""Read and write JSON lines: "-" for stdin and stdout, gzip, line numbers in errors, whole files.
+
+`read` yields checked records. `writer` makes a file appear whole or not at all: it writes beside
+the target, syncs and renames. `Journal` appends finished records so that a killed run can go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+import orjson
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def encode(record: Record) -> bytes:
+    """One line of JSON with its newline; fields that are None are left out."""
+    return orjson.dumps(_without_none(msgspec.to_builtins(record)), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_none(inner) for inner in value]
+    return value
+
+
+def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
+    """The record on a line; InputError names file, line and field."""
+    try:
+        raw = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise InputError(
+            f"not a JSON object ({error}); expected one {kind.__name__} a line", file=file, line=number
+        ) from None
+    try:
+        return msgspec.convert(raw, type=kind)
+    except msgspec.ValidationError as error:
+        field, problem = _field_and_problem(str(error))
+        raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
+
+
+def _field_and_problem(message: str) -> tuple[str | None, str]:
+    """Split msgspec's "Expected `str`, got `int` - at `$.items[...]`" into field and problem."""
+    problem, _, place = message.partition(" - at `")
+    field = place.rstrip("`").removeprefix("$").removeprefix(".") or None
+    problem = problem.replace("`", "'")
+    if problem.startswith("Object missing required field '"):
+        missing = problem.split("'")[1]
+        return (f"{field}.{missing}" if field else missing), "is missing"
+    return field, problem[0].lower() + problem[1:]
+
+
+def read(path: str | Path, kind: type[R]) -> Iterator[R]:
+    """Records of a file, or of stdin for "-"; gzip is recognised by its first bytes.
+
+    Empty lines are skipped. Raises ConfigError for a path that cannot be opened and InputError for
+    a line that is no such record, a broken gzip stream or a file without any line.
+    """
+    for _, record in read_numbered(path, kind):
+        yield record
+
+
+def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
+    """As `read`, with the line number (from 1) of each record, for errors found later."""
+    number = 0
+    found = False
+    with open_bytes(path) as stream:
+        try:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    found = True
+                    yield number, decode(line, kind, file=path, number=number)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise InputError(f"broken gzip stream ({error})", file=path, line=number + 1) from None
+    if not found:
+        raise InputError(f"is empty; expected one {kind.__name__} a line", file=path)
+
+
+@contextlib.contextmanager
+def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary stream of a file, unpacked when it is gzip; "-" is stdin."""
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        raw = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    with raw:
+        if raw.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.open(raw, "rb") as unpacked:
+                yield unpacked  # type: ignore[misc]
+        else:
+            yield raw
+
+
+def unreadable(path: str | Path, error: OSError) -> ConfigError:
+    """The error for a path on the command line that cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"{path}: no such file")
+    if isinstance(error, IsADirectoryError):
+        return ConfigError(f"{path}: is a directory, expected a file")
+    return ConfigError(f"{path}: cannot be read ({error.strerror})")
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose content replaces `path` when the block ends without an exception.
+
+    The temporary file lies in the same folder; on any exception it is removed and the old content
+    stays as it was.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise ConfigError(f"{path}: is a directory, expected a file to write")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+class Writer:
+    """Writes records to a stream; `flush` makes each line visible at once."""
+
+    def __init__(self, stream: IO[bytes], *, flush: bool) -> None:
+        self._stream = stream
+        self._flush = flush
+        self.count = 0
+
+    def write(self, record: Record) -> None:
+        self._stream.write(encode(record))
+        self.count += 1
+        if self._flush:
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def writer(path: str | Path, *, flush: bool = False) -> Iterator[Writer]:
+    """A Writer to a file that appears whole (gzip when it ends in .gz), or to stdout for "-"."""
+    if str(path) == "-":
+        yield Writer(sys.stdout.buffer, flush=flush)
+        sys.stdout.buffer.flush()
+    elif str(path).endswith(".gz"):
+        # mtime 0 and no name: the same records give the same bytes
+        with atomic(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+            yield Writer(packed, flush=flush)  # type: ignore[arg-type]
+    else:
+        with atomic(path) as stream:
+            yield Writer(stream, flush=flush)
+
+
+def write(path: str | Path, records: Iterator[Record] | list[Any]) -> int:
+    """Write all records whole or not at all; returns how many."""
+    with writer(path) as out:
+        for record in records:
+            out.write(record)
+    return out.count
+
+
+class Journal:
+    """Appends finished records to `PATH.partial` and renames it to PATH at the end.
+
+    Opening it keeps what an earlier run finished and cuts a torn last line. Each record is flushed
+    and synced, so that a kill at any moment loses at most the record being written.
+    """
+
+    def __init__(self, path: str | Path, kind: type[R]) -> None:
+        self.path = Path(path)
+        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.finished: list[Any] = []
+        if self.path.is_dir():
+            raise ConfigError(f"{path}: is a directory, expected a file to write")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self.partial, "a+b")  # noqa: SIM115 (closed by close)
+        except OSError as error:
+            raise ConfigError(f"{self.partial}: cannot be written ({error.strerror})") from None
+        self._stream.seek(0)
+        good = 0
+        for number, line in enumerate(self._stream, start=1):
+            if not line.endswith(b"\n"):
+                break
+            self.finished.append(decode(line, kind, file=self.partial, number=number))
+            good += len(line)
+        self._stream.truncate(good)
+        self._stream.seek(0, os.SEEK_END)
+
+    def append(self, record: Record) -> None:
+        start = self._stream.tell()
+        try:
+            self._stream.write(encode(record))
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError:
+            # a full disk must not leave half a line behind
+            with contextlib.suppress(OSError):
+                self._stream.truncate(start)
+            raise
+
+    def finish(self) -> None:
+        """The journal becomes the output."""
+        self._stream.close()
+        os.replace(self.partial, self.path)
+
+    def close(self) -> None:
+        """Leave the journal for a later run."""
+        self._stream.close()

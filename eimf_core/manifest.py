@@ -1,0 +1,76 @@
+"""Provenance: `OUT.meta.json` beside each output says how it came about.
+
+It holds versions, arguments, configuration, seed and the sha256 of every input, and whatever a
+step wants later steps to know (`facts`, such as the protocol of a split).
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eimf_core import files, jsonl
+from eimf_core.errors import InputError
+
+PACKAGES = ("eimf", "numpy", "torch", "scikit-learn", "sentence-transformers", "llama-cpp-python", "onnxruntime")
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of this project, of Python and of the packages that shape results."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(
+    *,
+    command: str,
+    arguments: dict[str, Any],
+    inputs: list[str | Path],
+    seed: int | None = None,
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of a sidecar as plain data; "-" among the inputs has no hash."""
+    return {
+        "command": command,
+        "versions": versions(),
+        "arguments": arguments,
+        "seed": seed,
+        "inputs": {str(path): None if str(path) == "-" else files.sha256(path) for path in inputs},
+        "facts": facts or {},
+    }
+
+
+def sidecar(output: str | Path) -> Path:
+    """`OUT.meta.json` for an output file."""
+    return Path(f"{output}.meta.json")
+
+
+def write(output: str | Path, description: dict[str, Any]) -> None:
+    """Write the sidecar of an output; stdout ("-") has none."""
+    if str(output) == "-":
+        return
+    with jsonl.atomic(sidecar(output)) as stream:
+        stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
+
+
+def read_facts(output: str | Path) -> dict[str, Any]:
+    """The facts in an output's sidecar; empty where there is no sidecar (a file made elsewhere)."""
+    path = sidecar(output)
+    if not path.is_file():
+        return {}
+    try:
+        facts = orjson.loads(path.read_bytes())["facts"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise InputError("is not a sidecar of eimf; delete it or make the data again", file=path) from None
+    if not isinstance(facts, dict):
+        raise InputError("is not an object", file=path, field="facts")
+    return facts

@@ -1,0 +1,186 @@
+"""The records that flow between the steps: one JSON object a line, no header line.
+
+This is the one place for field names. Ids are always strings outside; integers live in `vocab`.
+A field whose value is `None` is left out of the line. Unknown fields are ignored when a line is
+read, so that a record may carry more than `eimf` needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records. `msgspec` checks types and required fields when a line is read."""
+
+
+class Item(Record, frozen=True, kw_only=True):
+    """One thing of the catalogue. `text` is a longer description, `attributes` anything else."""
+
+    item: str
+    title: str
+    categories: list[str] = []
+    text: str | None = None
+    attributes: dict[str, Any] | None = None
+
+
+Split = Literal["train", "valid", "test"]
+
+
+class Sequence(Record, frozen=True, kw_only=True):
+    """One user's interactions in time order within one split.
+
+    Training lines have no targets: every position is one. In the other splits `items` is the
+    history and `targets` what came next. `times` (unix seconds) and `events` (kinds of behaviour)
+    have one entry per entry of `items`.
+    """
+
+    user: str
+    split: Split
+    items: list[str]
+    times: list[float] | None = None
+    targets: list[str] = []
+    events: list[str] | None = None
+
+
+class HistoryItem(Record, frozen=True, kw_only=True):
+    """An item of a sample's history, with its title so that the line needs no catalogue."""
+
+    item: str
+    title: str
+
+
+class Sample(Record, frozen=True, kw_only=True):
+    """A typical user of a cluster, self-contained. `distance` is 1 - cosine to the centre.
+
+    `key` identifies the user with exactly this training history (see `dataset.sample_key`).
+    """
+
+    key: str
+    user: str
+    cluster: int
+    cluster_size: int
+    distance: float
+    history: list[HistoryItem]
+
+
+class SemanticInterest(Record, frozen=True, kw_only=True):
+    """An interest in words. `items` are the items of the history that show it."""
+
+    name: str
+    description: str = ""
+    items: list[str] = []
+
+
+class Label(Record, frozen=True, kw_only=True):
+    """The semantic interests of one sample, or the reason why there are none (`error`).
+
+    `request` is the hash of key, rendered prompt, schema, model and sampling settings: a resumed
+    run skips a sample whose request is already answered. `items_by` says whether the model or text
+    similarity assigned the items. `seconds` is wall time, `tokens` counts prompt and answer.
+    """
+
+    key: str
+    request: str
+    user: str
+    cluster: int
+    interests: list[SemanticInterest]
+    items_by: Literal["model", "similarity"]
+    engine: str
+    model: str
+    model_sha256: str | None = None
+    prompt_sha256: str | None = None
+    seed: int
+    attempts: int
+    seconds: float
+    tokens: dict[str, int] = {}
+    error: str | None = None
+
+
+class Metric(Record, frozen=True, kw_only=True):
+    """One figure, with everything needed to know what it is a figure of.
+
+    `k` is the cutoff (absent where a metric has none), `users` how many entered the mean,
+    `left_out` how many did not, by reason. `seen` says whether items of the history were dropped
+    from the ranking. `ci_low` and `ci_high` bound the bootstrap 95 % interval over users.
+    """
+
+    metric: str
+    k: int | None = None
+    value: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    users: int
+    left_out: dict[str, int] = {}
+    slice: str = "all"
+    split: str
+    protocol: str
+    seen: Literal["drop", "keep"]
+    model: str
+    group: str | None = None
+    seed: int | None = None
+    compared_to: str | None = None
+    difference: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+
+class Query(Record, frozen=True, kw_only=True):
+    """A request for recommendations: a history of item ids, or titles, or plain words."""
+
+    id: str | None = None
+    history: list[str] | None = None
+    titles: list[str] | None = None
+    text: str | None = None
+    times: list[float] | None = None
+    events: list[str] | None = None
+    exclude: list[str] = []
+    only: list[str] | None = None
+    seen: Literal["drop", "keep"] | None = None
+    diversity: float | None = None
+    k: int | None = None
+
+
+class RankedItem(Record, frozen=True, kw_only=True):
+    """One recommended item; `interest` is the index of the interest that brought it."""
+
+    rank: int
+    item: str
+    title: str
+    score: float
+    interest: int
+
+
+class Anchor(Record, frozen=True, kw_only=True):
+    """A history item that made an interest, with its share of the attention."""
+
+    item: str
+    title: str
+    weight: float
+
+
+class UserInterest(Record, frozen=True, kw_only=True):
+    """One behavioural interest of a user: its name if one is near enough, and what made it.
+
+    `similarity` is the cosine to the named interest, `weight` the share of the recommended items
+    that this interest brought.
+    """
+
+    index: int
+    name: str | None = None
+    similarity: float | None = None
+    weight: float
+    anchors: list[Anchor] = []
+
+
+class Recommendation(Record, frozen=True, kw_only=True):
+    """The answer to a Query. `fallback` says what stood in when the history was of no use."""
+
+    id: str
+    items: list[RankedItem]
+    interests: list[UserInterest]
+    unknown: list[str] = []
+    fallback: str | None = None
+    explain: dict[str, Any] | None = None

@@ -1,0 +1,132 @@
+"""The model directory: written whole, opened without torch, anything broken said in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from eimf_core import artifact
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.records import Item, SemanticInterest
+
+
+def mean_network() -> bytes:
+    """A network with one interest, the mean of the history; attention is uniform over the mask."""
+    nodes = [
+        helper.make_node("Cast", ["mask"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["real", "one"], ["row"]),
+        helper.make_node("ReduceSum", ["row", "two"], ["length"], keepdims=1),
+        helper.make_node("Div", ["row", "length"], ["attention"]),
+        helper.make_node("MatMul", ["attention", "vectors"], ["interests"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mean",
+        [
+            helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["B", "L", "d"]),
+            helper.make_tensor_value_info("mask", TensorProto.BOOL, ["B", "L"]),
+        ],
+        [
+            helper.make_tensor_value_info("interests", TensorProto.FLOAT, ["B", 1, "d"]),
+            helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", 1, "L"]),
+        ],
+        [
+            helper.make_tensor("one", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("two", TensorProto.INT64, [1], [2]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def contents() -> artifact.Contents:
+    vectors = np.zeros((4, 2), dtype=np.float32)
+    vectors[1:] = [[1, 0], [0, 1], [1, 1]]
+    return artifact.Contents(
+        config=artifact.ModelConfig(backbone="mean", items=3, dimension=2, interests=1, max_length=2),
+        items=[Item(item=name, title=f"Title {name} \x1b[31m ünï") for name in ("a", "b", "c")],
+        weights={
+            "item_vectors": vectors,
+            "item_counts": np.array([0, 5, 3, 1], dtype=np.int64),
+            "named_vectors": np.ones((1, 2), dtype=np.float32),
+        },
+        network=mean_network(),
+        named=[SemanticInterest(name="everything")],
+        epochs=[{"epoch": 1}],
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    artifact.write(tmp_path / "model", contents())
+    return tmp_path / "model"
+
+
+def test_round_trip(model: Path) -> None:
+    opened = artifact.open_model(model)
+    assert [opened.catalogue.index(item) for item in ("a", "b", "c", "d")] == [1, 2, 3, 0]
+    assert opened.catalogue.item(2).title.startswith("Title b")
+    assert [item.item for item in opened.catalogue] == ["a", "b", "c"]
+    assert opened.named[0].name == "everything"
+    interests, attention = opened.interests([np.array([1, 2]), np.array([3, 3, 1])])
+    np.testing.assert_allclose(interests[:, 0], [[0.5, 0.5], [1, 0.5]])
+    np.testing.assert_allclose(attention.sum(axis=2), 1)
+    artifact.verify(model)
+
+
+def test_batch_padding_changes_nothing(model: Path) -> None:
+    opened = artifact.open_model(model)
+    alone, _ = opened.interests([np.array([2])])
+    together, _ = opened.interests([np.array([2]), np.array([1, 3])])
+    np.testing.assert_allclose(alone[0], together[0])
+
+
+@pytest.mark.parametrize("part", (*artifact.PARTS, "manifest.json"))
+def test_missing_truncated_and_garbage_parts(model: Path, part: str) -> None:
+    original = (model / part).read_bytes()
+    for broken in (None, original[: len(original) // 2], b"\x00garbage" * 20):
+        if broken is None:
+            (model / part).unlink()
+        else:
+            (model / part).write_bytes(broken)
+        with pytest.raises(ModelError) as caught:
+            artifact.open_model(model)
+        assert part in str(caught.value) and "\n" not in str(caught.value)
+    (model / part).write_bytes(original)
+    artifact.open_model(model)
+
+
+def test_verify_finds_a_changed_byte(model: Path) -> None:
+    weights = bytearray((model / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (model / "weights.safetensors").write_bytes(weights)
+    artifact.open_model(model)
+    with pytest.raises(ModelError, match=r"weights\.safetensors"):
+        artifact.verify(model)
+
+
+def test_missing_path_is_a_wrong_argument(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such"):
+        artifact.open_model(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="is a file"):
+        artifact.open_model(tmp_path / "file")
+
+
+def test_replacing_keeps_an_opened_model_readable(model: Path) -> None:
+    opened = artifact.open_model(model)
+    artifact.write(model, contents())
+    assert opened.catalogue.item(1).item == "a"
+    artifact.open_model(model)
+    assert [path.name for path in model.parent.iterdir()] == ["model"]
+
+
+def test_foreign_directory_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="not a model"):
+        artifact.write(tmp_path, contents())
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,87 @@
+"""Reading and writing JSON lines: errors name the place, files appear whole, journals resume."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.records import Item, Sequence
+
+
+def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
+    item = Item(item="a", title="Füße \U0001f9e6", categories=["x"])
+    jsonl.write(tmp_path / "items.jsonl", [item])
+    assert b"text" not in (tmp_path / "items.jsonl").read_bytes()
+    assert list(jsonl.read(tmp_path / "items.jsonl", Item)) == [item]
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "words"),
+    [
+        (b'{"item": "a"}', "title", "missing"),
+        (b'{"item": 7, "title": "t"}', "item", "expected 'str', got 'int'"),
+        (b'{"item": "a", "title": "t", "categories": ["x", 3]}', "categories[1]", "expected 'str'"),
+        (b'{"item": "a", "title": NaN}', None, "not a JSON object"),
+        (b"item,title", None, "not a JSON object"),
+        (b"[1]", None, "expected 'object', got 'array'"),
+        (b'{"item": "\xff", "title": "t"}', None, "not a JSON object"),
+    ],
+)
+def test_bad_line_names_file_line_and_field(tmp_path: Path, line: bytes, field: str | None, words: str) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(b'{"item": "0", "title": "fine"}\n\n' + line + b"\n")
+    with pytest.raises(InputError) as caught:
+        list(jsonl.read(path, Item))
+    assert (caught.value.file, caught.value.line, caught.value.field) == (str(path), 3, field)
+    assert words in str(caught.value)
+
+
+def test_gzip_and_truncated_gzip(tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl.gz"
+    lines = [Sequence(user=str(n), split="train", items=["a"] * 50) for n in range(200)]
+    jsonl.write(path, lines)
+    assert list(jsonl.read(path, Sequence)) == lines
+    first = path.read_bytes()
+    jsonl.write(path, lines)
+    assert path.read_bytes() == first
+    assert gzip.decompress(first).count(b"\n") == 200
+    path.write_bytes(first[:-20])
+    with pytest.raises(InputError, match="gzip"):
+        list(jsonl.read(path, Sequence))
+
+
+def test_empty_missing_and_directory(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    with pytest.raises(InputError, match="empty"):
+        list(jsonl.read(tmp_path / "empty", Item))
+    with pytest.raises(ConfigError, match="no such file"):
+        list(jsonl.read(tmp_path / "none", Item))
+    with pytest.raises(ConfigError, match="directory"):
+        list(jsonl.read(tmp_path, Item))
+
+
+def test_exception_keeps_the_old_file_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), jsonl.writer(path) as out:
+        out.write(Item(item="a", title="t"))
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_journal_cuts_a_torn_tail_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    first = jsonl.Journal(path, Item)
+    first.append(Item(item="a", title="t"))
+    first.close()
+    with first.partial.open("ab") as stream:
+        stream.write(b'{"item": "b", "ti')
+    second = jsonl.Journal(path, Item)
+    assert [item.item for item in second.finished] == ["a"]
+    second.append(Item(item="c", title="t"))
+    second.finish()
+    assert [item.item for item in jsonl.read(path, Item)] == ["a", "c"]
+    assert list(tmp_path.iterdir()) == [path]

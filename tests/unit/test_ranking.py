@@ -1,0 +1,42 @@
+"""Scores and top-k: order, ties, masks, and errors for scores that are no numbers."""
+
+import numpy as np
+import pytest
+
+from eimf_core import ranking
+
+
+def test_score_takes_the_best_interest_and_says_which() -> None:
+    rng = np.random.default_rng(0)
+    interests = rng.normal(size=(5, 3, 4)).astype(np.float32)
+    vectors = rng.normal(size=(11, 4)).astype(np.float32)
+    scale = rng.uniform(0.5, 2, size=11).astype(np.float32)
+    scores, source = ranking.score(interests, vectors, scale)
+    every = np.einsum("bkd,nd->bkn", interests, vectors)
+    np.testing.assert_allclose(scores[:, 1:], (every.max(axis=1) * scale)[:, 1:], rtol=1e-5)
+    np.testing.assert_array_equal(source[:, 1:], every.argmax(axis=1)[:, 1:])
+    assert np.isneginf(scores[:, 0]).all()
+
+
+def test_top_k_equals_a_full_sort_with_ties_by_index() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.integers(0, 5, size=(20, 31)).astype(np.float32)
+    scores[:, 0] = -np.inf
+    expected = [sorted(range(31), key=lambda item: (-row[item], item))[:7] for row in scores]
+    np.testing.assert_array_equal(ranking.top_k(scores, 7), expected)
+
+
+def test_constant_scores_give_the_first_items() -> None:
+    scores = np.ones((2, 9), dtype=np.float32)
+    scores[:, 0] = -np.inf
+    ranking.drop(scores, [np.array([1, 3]), np.array([], dtype=np.int64)])
+    np.testing.assert_array_equal(ranking.top_k(scores, 3), [[2, 4, 5], [1, 2, 3]])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_name_the_row(bad: float) -> None:
+    scores = np.zeros((3, 4), dtype=np.float32)
+    scores[1, 2] = bad
+    with pytest.raises(ValueError, match="not finite") as caught:
+        ranking.top_k(scores, 2)
+    assert caught.value.args[1] == 1
