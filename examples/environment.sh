@@ -1,0 +1,43 @@
+# Sourced by examples/quickstart.sh and tests/run.sh: makes .venv in the project's root with eimf and
+# the extras named in $EXTRAS, from constraints.txt. Does nothing when the environment is up to date.
+#   EIMF_VENV    where the environment goes (default .venv)
+#   PYTHON       the interpreter it is made with (default python3.11, else python3)
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="${EIMF_VENV:-$ROOT/.venv}"
+
+_interpreter() {
+    local name
+    for name in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+        if command -v "$name" >/dev/null && "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "eimf needs Python 3.11 or newer; set PYTHON to it" >&2
+    return 1
+}
+
+_setup() {
+    local python stamp wanted
+    wanted="$(cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum) $ROOT $EXTRAS"
+    stamp="$VENV/.eimf-$EXTRAS"
+    if [ -x "$VENV/bin/eimf" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    python="$(_interpreter)" || return 1
+    if ! command -v c++ >/dev/null && ! command -v g++ >/dev/null; then
+        echo "llama-cpp-python is built on installation and needs a C++ compiler (Debian: apt-get install g++)" >&2
+        return 1
+    fi
+    echo "installing into $VENV (the first time this builds llama.cpp, about 5 minutes)" >&2
+    if [ ! -x "$VENV/bin/python" ]; then
+        "$python" -m venv "$VENV" || { echo "no virtual environment (Debian: apt-get install python3-venv)" >&2; return 1; }
+    fi
+    # torch first: see constraints.txt
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" torch==2.13.0 &&
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" -e "$ROOT[$EXTRAS]" &&
+    echo "$wanted" >"$stamp"
+}
+
+_setup

@@ -1,0 +1,110 @@
+"""The import rules: what may import what, and which heavy packages are imported where."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "eimf_core"
+SOURCES = sorted([*CORE.rglob("*.py"), *(ROOT / "eimf_cli").rglob("*.py")])
+HEAVY = ("torch", "sentence_transformers", "llama_cpp")
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    """Dotted names a file imports, anywhere in it or only when it is itself imported."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if top_level and node in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own(path: Path) -> set[str]:
+    return {name for name in imports(path) if name.startswith(("eimf_core", "eimf_cli"))}
+
+
+def within(path: Path, *rooms: str) -> bool:
+    return path.relative_to(CORE).as_posix().startswith(rooms)
+
+
+def test_core_never_imports_the_command_line() -> None:
+    for path in CORE.rglob("*.py"):
+        assert not any(name.startswith("eimf_cli") for name in own(path)), path
+
+
+@pytest.mark.parametrize("name", ["records", "errors", "jsonl"])
+def test_the_lowest_files_import_only_each_other(name: str) -> None:
+    for imported in own(CORE / f"{name}.py"):
+        assert imported.split(".")[1] in {"records", "errors", "jsonl"}, imported
+
+
+def test_losses_know_no_data_and_models_no_losses() -> None:
+    for path in (CORE / "training" / "losses").glob("*.py"):
+        for imported in own(path):
+            assert imported.startswith("eimf_core.training.losses"), f"{path}: {imported}"
+    for path in (CORE / "models").rglob("*.py"):
+        for imported in own(path):
+            assert "eimf_core.training" not in imported and "dataset" not in imported, f"{path}: {imported}"
+
+
+def test_heavy_packages_stay_in_their_rooms() -> None:
+    for path in SOURCES:
+        for imported in imports(path):
+            package = imported.split(".")[0]
+            inside = path.is_relative_to(CORE)
+            if package == "torch":
+                assert inside and within(path, "models/", "training/", "semantics/text"), path
+            elif package == "sentence_transformers":
+                assert inside and within(path, "semantics/text"), path
+            elif package == "llama_cpp":
+                assert inside and within(path, "semantics/engines/llama"), path
+
+
+def test_commands_import_no_heavy_package_when_they_are_loaded() -> None:
+    for path in (ROOT / "eimf_cli").glob("*.py"):
+        assert not {name.split(".")[0] for name in imports(path, top_level=True)} & {*HEAVY, "duckdb", "sklearn"}, path
+
+
+def test_core_neither_prints_nor_exits() -> None:
+    for path in CORE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in {"print", "exit", "sys.exit", "os._exit", "input", "eval", "exec"}, (
+                    f"{path}:{node.lineno}"
+                )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["recommend", "--help"], ["train", "--help"], ["label", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys; sys.argv[0] = 'eimf'\n"
+        "from eimf_cli.main import run\n"
+        "try:\n    run()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"print(sorted(set(sys.modules) & {{*{HEAVY!r}, 'sklearn', 'scipy', 'duckdb', 'onnxruntime'}}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=True, timeout=60)
+    assert done.stderr.decode().strip() == "[]"
+
+
+def test_no_pickle_and_no_eval_of_configuration() -> None:
+    for path in SOURCES:
+        assert not {name.split(".")[0] for name in imports(path)} & {"pickle", "joblib", "shelve", "dill"}, path
+        assert "torch.load(" not in path.read_text(), path
