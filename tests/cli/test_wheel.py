@@ -59,5 +59,8 @@ def test_wheel_finds_prompts_and_labeler(installed: Path, tmp_path: Path, enviro
     where = run(installed / "python", "-c", "import eimf_core; print(eimf_core.__file__)").strip()
     assert Path(where).is_relative_to(installed.parent)
     assert run(installed / "eimf", "--version").startswith("eimf ")
-    program = "from eimf_core import resources as r; print(r.prompts().is_dir() and any(r.prompts().glob('*.md')) and r.labeler().is_file())"
-    assert run(installed / "python", "-c", program).strip() == "True"
+    program = (
+        "from eimf_core import resources\n"
+        "print(len(list(resources.prompts().glob('*.md'))) > 0, resources.labeler().is_file())"
+    )
+    assert run(installed / "python", "-c", program).split() == ["True", "True"]

@@ -98,7 +98,8 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         "import sys; sys.argv[0] = 'eimf'\n"
         "from eimf_cli.main import run\n"
         "try:\n    run()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
-        f"print(sorted(set(sys.modules) & {{*{HEAVY!r}, 'sklearn', 'scipy', 'duckdb', 'onnxruntime'}}), file=sys.stderr)"
+        f"heavy = {{*{HEAVY!r}, 'sklearn', 'scipy', 'duckdb', 'onnxruntime'}}\n"
+        "print(sorted(set(sys.modules) & heavy), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=True, timeout=60)
     assert done.stderr.decode().strip() == "[]"
