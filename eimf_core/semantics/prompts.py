@@ -1,0 +1,158 @@
+"""Prompts: a template and a JSON schema each, rendered for a history of titles.
+
+A template (`NAME.md`) has the instructions, a line `---`, and the part with the titles; it knows
+`titles`, `max_interests` and `language`. The instructions come first and are the same for every
+user, so that a model evaluates them once. Titles are data: they never pass through a template
+language, and a rendered prompt keeps them apart from the text around them, so that an engine can
+tokenise them without control tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eimf_core import resources
+from eimf_core.errors import ConfigError, ModelError
+
+TITLE_LENGTH = 120
+# private-use characters stand for the titles while templates are rendered; titles never hold them
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A form of prompt. `sha256` covers template and schema: any change of them is a new prompt."""
+
+    name: str
+    system: str
+    user: str
+    schema: dict[str, Any]
+    sha256: str
+
+    @property
+    def asks_for_items(self) -> bool:
+        """Whether the answer assigns items to interests; otherwise text similarity does."""
+        entry = self.schema["properties"]["interests"]["items"]
+        return entry["type"] == "object" and "items" in entry["properties"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of prompt: `data` marks item text, which must not be read as control tokens."""
+
+    text: str
+    data: bool = False
+
+
+def names() -> list[str]:
+    """The forms that are bundled."""
+    return sorted(path.stem for path in resources.prompts().glob("*.md"))
+
+
+def load(name: str) -> Prompt:
+    """A bundled form by name, or a template file NAME.md with NAME.schema.json beside it."""
+    path = Path(name) if name.endswith(".md") else resources.prompts() / f"{name}.md"
+    schema_path = path.with_suffix(".schema.json")
+    try:
+        template = path.read_text(encoding="utf-8")
+        raw_schema = schema_path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.filename}: no such prompt; there are {', '.join(names())}, or give FILE.md") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    system, separator, user = template.partition("\n---\n")
+    if not separator:
+        raise ConfigError(f"{path}: has no line '---' between the instructions and the titles")
+    try:
+        schema = orjson.loads(raw_schema)
+        schema["properties"]["interests"]["items"]["type"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise ConfigError(f"{schema_path}: is not a schema of an object with the array 'interests'") from None
+    digest = hashlib.sha256(template.encode() + b"\0" + orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    return Prompt(name=path.stem, system=system, user=user, schema=schema, sha256=digest.hexdigest())
+
+
+def clean_title(title: str) -> str:
+    """A title in one line, without control and private-use characters, at most TITLE_LENGTH long."""
+    kept = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in title)
+    folded = " ".join(kept.split())
+    return folded if len(folded) <= TITLE_LENGTH else folded[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def render(prompt: Prompt, count: int, *, max_interests: int, language: str = "") -> list[dict[str, str]]:
+    """Chat messages for a history of `count` titles, with placeholders where the titles belong."""
+    values = {
+        "titles": [f"{_OPEN}{number}{_CLOSE}" for number in range(count)],
+        "max_interests": max_interests,
+        "language": clean_title(language),
+    }
+    return [
+        {"role": "system", "content": _render(prompt.system, values, prompt.name).strip()},
+        {"role": "user", "content": _render(prompt.user, values, prompt.name).strip()},
+    ]
+
+
+def segments(
+    messages: list[dict[str, str]], titles: Sequence[str], chat_template: str, *, bos: str = "", eos: str = ""
+) -> list[Segment]:
+    """The text a model reads: the chat template around the messages, with the cleaned titles put in.
+
+    A template that knows no system role gets the instructions at the head of the user's message.
+    Raises ModelError when the template cannot be rendered.
+    """
+    rendered = _apply(chat_template, messages, bos, eos)
+    parts: list[Segment] = []
+    for at, piece in enumerate(_PLACE.split(rendered)):
+        if at % 2:
+            parts.append(Segment(clean_title(titles[int(piece)]), data=True))
+        elif piece:
+            parts.append(Segment(piece))
+    return parts
+
+
+def plain(messages: list[dict[str, str]], titles: Sequence[str]) -> list[dict[str, str]]:
+    """The messages with the titles put in, for engines that apply the chat template themselves."""
+    return [
+        {**message, "content": _PLACE.sub(lambda found: clean_title(titles[int(found.group(1))]), message["content"])}
+        for message in messages
+    ]
+
+
+def _apply(chat_template: str, messages: list[dict[str, str]], bos: str, eos: str) -> str:
+    merged = [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
+    problem: Exception | None = None
+    for attempt in (messages, merged):
+        values = {"messages": attempt, "add_generation_prompt": True, "bos_token": bos, "eos_token": eos}
+        try:
+            rendered = _render(chat_template, values, "chat template", raise_exception=_refuse)
+        except ConfigError as error:
+            problem = error
+            continue
+        if all(part in rendered for message in attempt for part in message["content"].split()):
+            return rendered
+    raise ModelError(f"the model's chat template cannot be used ({problem or 'it drops the instructions'})")
+
+
+def _refuse(message: str) -> None:
+    raise ValueError(message)
+
+
+def _render(source: str, values: dict[str, Any], name: str, **functions: Any) -> str:
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment.globals.update(functions)
+    try:
+        return environment.from_string(source).render(**values)
+    except (TemplateError, ValueError, TypeError) as error:
+        raise ConfigError(f"{name}: cannot be rendered ({' '.join(str(error).split())})") from None
