@@ -1,0 +1,352 @@
+"""Train the bundled tiny labeler from scratch and write it as GGUF.
+
+    python examples/make_labeler.py [--steps 4000] [--device auto] [-o examples/labeler/shop-labeler.gguf]
+
+A llama-architecture model of about a million parameters that reads prompts in exactly the form that
+`eimf label --prompt names` sends and answers with the names of the example shop's themes. It is a
+toy: it knows this shop's words and nothing else.
+
+Held out from its training: 30 % of the shop's titles (`holdout` in truth.items.jsonl) and every
+customer of the shop; it learns from customers drawn anew, over the other 70 % of the titles and
+fresh titles of the same kinds. The GGUF's metadata key `eimf.prompt_sha256` holds the hash of the
+prompt it was trained for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+import torch.nn.functional as F  # noqa: N812
+from make_shop import Shop, Thing, make_catalogue, make_title
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from eimf_core.semantics import prompts
+
+SHOP_SEED, SEED = 7, 20_000
+MAX_TITLES, MAX_INTERESTS, LEAST_TITLES = 30, 4, 2
+VOCABULARY, CONTEXT = 1400, 1024
+START, END, PAD = "<|im_start|>", "<|im_end|>", "<|pad|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of the network; `width` must be a multiple of 32 for Q8_0 and of 2 x heads for rope."""
+
+    layers: int = 4
+    width: int = 128
+    heads: int = 4
+    feed_forward: int = 352
+    rope_base: float = 10_000.0
+    epsilon: float = 1e-5
+
+
+# -- training texts
+
+
+class Customers:
+    """Histories of invented customers with the true names, none of them of the shop itself."""
+
+    def __init__(self, seed: int) -> None:
+        things = make_catalogue(np.random.default_rng(SHOP_SEED))
+        self.rng = np.random.default_rng(seed)
+        self.held_out = {thing.title for thing in things if thing.holdout}
+        self.shop = Shop([thing for thing in things if not thing.holdout], self.rng)
+
+    def draw(self) -> tuple[list[str], list[str]]:
+        """Titles in time order, and the names of the interests that at least two of them show."""
+        while True:
+            interests, bought = self.shop.customer()
+            things = [self.shop.things[item] for item, _ in bought][-MAX_TITLES:]
+            names = [
+                name for name, _, _ in interests if sum(thing.theme == name for thing in things) >= LEAST_TITLES
+            ]
+            if names:
+                return [self._title(thing) for thing in things], sorted(names)
+
+    def _title(self, thing: Thing) -> str:
+        if self.rng.random() < 0.4:
+            return thing.title
+        while (title := make_title(thing.kind, self.rng)) in self.held_out:
+            pass
+        return title
+
+
+def answer(names: list[str]) -> str:
+    """The answer in the form the schema asks for, names in alphabetical order."""
+    return json.dumps({"interests": names}, ensure_ascii=False)
+
+
+def prompt_segments(titles: list[str]) -> list[prompts.Segment]:
+    """What `eimf label` sends for these titles."""
+    messages = prompts.render(prompts.load("names"), len(titles), max_interests=MAX_INTERESTS)
+    return prompts.segments(messages, titles, CHAT_TEMPLATE)
+
+
+def train_tokenizer(customers: Customers, count: int = 1500) -> Any:
+    """Byte-level BPE over prompts and answers; special tokens first."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[START, END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=30,
+        show_progress=False,
+    )
+    texts = []
+    for _ in range(count):
+        titles, names = customers.draw()
+        texts += ["".join(segment.text for segment in prompt_segments(titles)), answer(names)]
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def encode_segments(tokenizer: Any, parts: list[prompts.Segment]) -> list[int]:
+    """Token ids; data segments hold no special token because titles are cleaned of none here."""
+    return [token for part in parts for token in tokenizer.encode(part.text).ids]
+
+
+class Examples(IterableDataset[tuple[Tensor, Tensor]]):
+    """Endless batches of (tokens, targets): the loss counts the answer and its end only."""
+
+    def __init__(self, tokenizer: Any, size: int) -> None:
+        self.tokenizer = tokenizer
+        self.size = size
+        self.pad = tokenizer.token_to_id(PAD)
+        self.end = tokenizer.token_to_id(END)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        worker = get_worker_info()
+        # every worker draws customers of its own
+        customers = Customers(SEED + 100 + (worker.id if worker else 0))
+        while True:
+            yield self.batch(customers)
+
+    def batch(self, customers: Customers) -> tuple[Tensor, Tensor]:
+        rows = []
+        for _ in range(self.size):
+            titles, names = customers.draw()
+            asked = encode_segments(self.tokenizer, prompt_segments(titles))
+            rows.append((asked, [*self.tokenizer.encode(answer(names)).ids, self.end]))
+        length = max(len(asked) + len(answered) for asked, answered in rows)
+        tokens = torch.full((self.size, length), self.pad)
+        targets = torch.full((self.size, length), -100)
+        for at, (asked, answered) in enumerate(rows):
+            whole = torch.tensor(asked + answered)
+            tokens[at, : len(whole)] = whole
+            targets[at, len(asked) - 1 : len(whole) - 1] = whole[len(asked) :]
+        return tokens, targets
+
+
+# -- the network: llama, with rope over interleaved pairs so that the export permutes nothing
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width, hidden = shape.width, shape.feed_forward
+        self.heads = shape.heads
+        self.attn_norm, self.ffn_norm = RMSNorm(width, shape.epsilon), RMSNorm(width, shape.epsilon)
+        self.attn_q, self.attn_k, self.attn_v, self.attn_output = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.ffn_gate, self.ffn_up = nn.Linear(width, hidden, bias=False), nn.Linear(width, hidden, bias=False)
+        self.ffn_down = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        normed = self.attn_norm(x)
+
+        def split(projected: Tensor) -> Tensor:
+            return projected.view(batch, length, self.heads, -1).transpose(1, 2)
+
+        q, k = _rotate(split(self.attn_q(normed)), cos, sin), _rotate(split(self.attn_k(normed)), cos, sin)
+        mixed = F.scaled_dot_product_attention(q, k, split(self.attn_v(normed)), is_causal=True)
+        x = x + self.attn_output(mixed.transpose(1, 2).reshape(batch, length, width))
+        normed = self.ffn_norm(x)
+        return x + self.ffn_down(F.silu(self.ffn_gate(normed)) * self.ffn_up(normed))
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+
+class Llama(nn.Module):
+    def __init__(self, shape: Shape, vocabulary: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.token_embd = nn.Embedding(vocabulary, shape.width)
+        self.blk = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.output_norm = RMSNorm(shape.width, shape.epsilon)
+        size = shape.width // shape.heads
+        angles = torch.outer(
+            torch.arange(CONTEXT), shape.rope_base ** -(torch.arange(0, size, 2, dtype=torch.float32) / size)
+        )
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=0.05)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Hidden states (B, L, width); `logits` turns them into scores over the vocabulary."""
+        x = self.token_embd(tokens)
+        for block in self.blk:
+            x = block(x, self.cos[: tokens.shape[1]], self.sin[: tokens.shape[1]])
+        return self.output_norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return hidden @ self.token_embd.weight.T
+
+
+def train(model: Llama, batches: Iterator[tuple[Tensor, Tensor]], *, steps: int, rate: float, device: str) -> None:
+    """AdamW with warm-up and cosine decay; the loss is printed every so often."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.05)
+    began = time.monotonic()
+    recent: list[float] = []
+    for step in range(steps):
+        tokens, targets = (part.to(device) for part in next(batches))
+        counted = targets != -100
+        loss = F.cross_entropy(model.logits(model(tokens)[counted]), targets[counted])
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        recent.append(loss.item())
+        if (step + 1) % 200 == 0:
+            mean = sum(recent[-200:]) / len(recent[-200:])
+            print(f"step {step + 1}  loss {mean:.4f}  {time.monotonic() - began:.0f} s", flush=True)
+
+
+# -- export
+
+
+def export(model: Llama, tokenizer: Any, path: Path) -> None:
+    """Write the model as GGUF: matrices in Q8_0, norms in F32."""
+    import gguf
+
+    shape = model.shape
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("eimf example shop labeler")
+    writer.add_description("A toy: names the interests of eimf's example shop and of nothing else.")
+    writer.add_license("Apache-2.0")
+    writer.add_string("eimf.prompt_sha256", prompts.load("names").sha256)
+    writer.add_string("eimf.prompt", "names")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(shape.width)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.feed_forward)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.heads)
+    writer.add_layer_norm_rms_eps(shape.epsilon)
+    writer.add_rope_freq_base(shape.rope_base)
+    writer.add_rope_dimension_count(shape.width // shape.heads)
+    writer.add_vocab_size(tokenizer.get_vocab_size())
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    _add_tokenizer(writer, tokenizer)
+    for name, tensor in model.state_dict().items():
+        array = tensor.detach().cpu().numpy().astype(np.float32)
+        if array.ndim == 2:
+            packed = gguf.quants.quantize(array, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(name, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(name, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_tokenizer(writer: Any, tokenizer: Any) -> None:
+    import gguf
+
+    vocabulary = tokenizer.get_vocab()
+    tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
+    control = {START, END, PAD}
+    kinds = [gguf.TokenType.CONTROL if token in control else gguf.TokenType.NORMAL for token in tokens]
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
+    writer.add_bos_token_id(vocabulary[START])
+    writer.add_eos_token_id(vocabulary[END])
+    writer.add_eot_token_id(vocabulary[END])
+    writer.add_pad_token_id(vocabulary[PAD])
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
+
+
+@torch.no_grad()
+def check(model: Llama, tokenizer: Any, device: str, count: int = 100) -> float:
+    """Share of fresh customers (other seed) answered exactly, decoded greedily."""
+    customers = Customers(SEED + 1)
+    exact = 0
+    end = tokenizer.token_to_id(END)
+    for _ in range(count):
+        titles, names = customers.draw()
+        tokens = encode_segments(tokenizer, prompt_segments(titles))
+        asked = len(tokens)
+        while len(tokens) < asked + 64:
+            best = int(model.logits(model(torch.tensor([tokens], device=device))[0, -1]).argmax())
+            if best == end:
+                break
+            tokens.append(best)
+        exact += tokenizer.decode(tokens[asked:]) == answer(names)
+    return exact / count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=2, help="processes that draw customers")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "labeler" / "shop-labeler.gguf")
+    arguments = parser.parse_args()
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(SEED)
+    tokenizer = train_tokenizer(Customers(SEED))
+    model = Llama(Shape(), tokenizer.get_vocab_size()).to(device)
+    print(orjson.dumps({"parameters": sum(p.numel() for p in model.parameters()), "device": device}).decode(), flush=True)
+    batches = DataLoader(Examples(tokenizer, arguments.batch), batch_size=None, num_workers=arguments.workers)
+    train(model, iter(batches), steps=arguments.steps, rate=arguments.rate, device=device)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    export(model, tokenizer, arguments.output)
+    print(f"fresh customers answered exactly: {check(model, tokenizer, device):.2f}")
+
+
+if __name__ == "__main__":
+    main()
