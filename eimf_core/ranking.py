@@ -6,6 +6,7 @@ model has one (cosine). Ties go to the smaller item index, so that results do no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
+
+GROUP = 32
+"""Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
 
 def score(interests: Floats, vectors: Floats, scale: Floats | None = None) -> tuple[Floats, npt.NDArray[np.int8]]:
@@ -34,27 +38,92 @@ def score(interests: Floats, vectors: Floats, scale: Floats | None = None) -> tu
     return best, source
 
 
-def drop(scores: Floats, rows: list[npt.NDArray[np.integer[Any]]]) -> None:
+def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None) -> Floats:
+    """The scores of `score` alone, at about half its time; `sources` names the interests of a few items.
+
+    A NaN in any interest's product gives NaN.
+    """
+    users, number, width = interests.shape
+    # one product for all interests, so that the item table is read once
+    products = interests.reshape(users * number, width) @ vectors.T
+    best: Floats = products if number == 1 else products.reshape(users, number, -1).max(axis=1)
+    if scale is not None:
+        best *= scale
+    best[:, 0] = -np.inf
+    return best
+
+
+def sources(interests: Floats, vectors: Floats, items: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int8]:
+    """The interest (from 0) that each of a few items gets its score from.
+
+    interests (B, K, d), vectors (N + 1, d), items (B, k); returns (B, k).
+    """
+    products = vectors[items] @ interests.transpose(0, 2, 1)
+    return products.argmax(axis=2).astype(np.int8)
+
+
+def drop(scores: Floats, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> None:
     """Set the items of each row (such as the history) to -inf, in place."""
     for row, items in enumerate(rows):
         scores[row, items] = -np.inf
 
 
-def top_k(scores: Floats, k: int) -> Indices:
+def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None = None) -> Indices:
     """Item indices (B, k) by falling score, ties by rising index; -inf never enters before a score.
 
-    Raises ValueError with the row in `args[1]` when a score is NaN or +inf.
+    With `priority` (N + 1,), a permutation, ties go to the smaller priority instead of the smaller
+    index. Raises ValueError with the row in `args[1]` when a score is NaN or +inf.
     """
-    wrong = np.isnan(scores) | np.isposinf(scores)
-    if wrong.any():
-        row = int(np.argmax(wrong.any(axis=1)))
-        raise ValueError("a score is not finite", row)
-    k = min(k, scores.shape[1] - 1)
-    # everything at or above the k-th largest score, so that a tie at the border is settled by index
-    border = np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
-    result = np.empty((len(scores), k), dtype=np.int64)
-    for row, limit in enumerate(border):
-        candidates = np.flatnonzero(scores[row] >= limit)
-        order = np.argsort(-scores[row, candidates], kind="stable")[:k]
-        result[row] = candidates[order]
+    width = scores.shape[1]
+    k = min(k, width - 1)
+    groups = width // GROUP
+    if len(scores) == 0:
+        return np.zeros((0, k), dtype=np.int64)
+    if groups <= 2 * k:
+        _check(scores)
+        return np.stack([_row_top_k(row, k, priority) for row in scores])
+    # group g holds the columns g, g + groups, g + 2 * groups … : maxima run along contiguous memory
+    body = groups * GROUP
+    maxima = scores[:, :body].reshape(-1, GROUP, groups).max(axis=1)
+    tail = scores[:, body:]
+    _check(maxima)
+    _check(tail)
+    chosen = np.argpartition(maxima, groups - k, axis=1)[:, groups - k :]
+    border = np.take_along_axis(maxima, chosen[:, :1], axis=1)
+    columns = (chosen[:, :, None] + np.arange(GROUP) * groups).reshape(len(scores), -1)
+    columns = np.concatenate([columns, np.broadcast_to(np.arange(body, width), tail.shape)], axis=1)
+    values = np.take_along_axis(scores, columns, axis=1)
+    within = np.argpartition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
+    best = np.take_along_axis(columns, within, axis=1)
+    best_values = np.take_along_axis(values, within, axis=1)
+    order = np.lexsort((best if priority is None else priority[best], -best_values), axis=1)
+    result = np.take_along_axis(best, order, axis=1).astype(np.int64)
+    # a tie at the border, of groups or of items, is settled on the whole row
+    limit = best_values[:, :1]
+    tied = ((maxima >= border).sum(axis=1) > k) & (limit[:, 0] <= border[:, 0])
+    tied |= (values >= limit).sum(axis=1) > k
+    for row in np.flatnonzero(tied):
+        result[row] = _row_top_k(scores[row], k, priority)
     return result
+
+
+def _check(values: Floats) -> None:
+    # the largest value of a row is NaN where any is, and +inf where any is and none is NaN
+    largest = values.max(axis=1, initial=-np.inf)
+    wrong = np.isnan(largest) | np.isposinf(largest)
+    if wrong.any():
+        raise ValueError("a score is not finite", int(np.argmax(wrong)))
+
+
+def _row_top_k(row: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None) -> Indices:
+    limit = np.partition(row, len(row) - k)[len(row) - k]
+    above = np.flatnonzero(row > limit)
+    equal = np.flatnonzero(row == limit)
+    if priority is not None and len(above) + len(equal) > k:
+        wanted = k - len(above)
+        equal = equal[np.argpartition(priority[equal], wanted - 1)[:wanted]] if wanted < len(equal) else equal
+    elif priority is None:
+        equal = equal[: k - len(above)]
+    candidates = np.concatenate([above, equal])
+    ties = candidates if priority is None else priority[candidates]
+    return candidates[np.lexsort((ties, -row[candidates]))][:k].astype(np.int64)

@@ -40,3 +40,46 @@ def test_scores_that_are_no_numbers_name_the_row(bad: float) -> None:
     with pytest.raises(ValueError, match="not finite") as caught:
         ranking.top_k(scores, 2)
     assert caught.value.args[1] == 1
+
+
+@pytest.mark.parametrize("values", [2, 5, 40, 100_000])
+@pytest.mark.parametrize("width", [31, 700, 2_003])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_top_k_equals_a_full_sort_on_wide_rows(values: int, width: int, shuffled: bool) -> None:
+    rng = np.random.default_rng(values + width)
+    scores = rng.integers(0, values, size=(40, width)).astype(np.float32)
+    scores[:, 0] = -np.inf
+    scores[3, :] = -np.inf
+    scores[4, 9:] = -np.inf
+    priority = rng.permutation(width) if shuffled else None
+    order = np.arange(width) if priority is None else priority
+    for k in (1, 10, 20):
+        expected = np.stack([np.lexsort((order, -row))[:k] for row in scores])
+        found = ranking.top_k(scores, k, priority)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("column", [1, 1_000, 2_002])
+def test_scores_that_are_no_numbers_name_the_row_of_a_wide_array(bad: float, column: int) -> None:
+    scores = np.zeros((3, 2_003), dtype=np.float32)
+    scores[2, column] = bad
+    with pytest.raises(ValueError, match="not finite") as caught:
+        ranking.top_k(scores, 5)
+    assert caught.value.args[1] == 2
+
+
+def test_best_scores_and_sources_agree_with_score() -> None:
+    rng = np.random.default_rng(2)
+    interests = rng.normal(size=(6, 3, 4)).astype(np.float32)
+    vectors = rng.normal(size=(50, 4)).astype(np.float32)
+    scale = rng.uniform(0.5, 2, size=50).astype(np.float32)
+    scores, source = ranking.score(interests, vectors, scale)
+    np.testing.assert_allclose(ranking.best_scores(interests, vectors, scale), scores, rtol=1e-5)
+    items = ranking.top_k(scores, 7)
+    np.testing.assert_array_equal(ranking.sources(interests, vectors, items), np.take_along_axis(source, items, axis=1))
+
+
+def test_no_rows_give_no_lists() -> None:
+    assert ranking.top_k(np.zeros((0, 9), dtype=np.float32), 3).shape == (0, 3)
+    assert ranking.top_k(np.zeros((0, 9_000), dtype=np.float32), 3).shape == (0, 3)
