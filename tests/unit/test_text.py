@@ -1,0 +1,184 @@
+"""Text vectors: encoded once, kept by content, resumed, and refused clearly when they cannot be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Item
+from eimf_core.semantics import text
+from eimf_core.semantics.text import Vectors, encode_cached, encode_items, item_text, open_encoder
+
+
+class WordEncoder:
+    """A deterministic stand-in: hashed bag of words, so that shared words make texts alike."""
+
+    name = "words"
+    identity = "words@1"
+    dimension = 16
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+        self.encoded += texts
+        vectors = np.full((len(texts), self.dimension), 1e-3, dtype=np.float32)
+        for row, words in enumerate(texts):
+            for word in words.lower().split():
+                vectors[row, zlib.crc32(word.encode("utf-8", "replace")) % self.dimension] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_item_text_holds_title_categories_and_the_start_of_the_description() -> None:
+    item = Item(item="1", title=" Green\n Tea ", categories=["Tea", "Drinks", "Drinks", ""], text="long words " * 90)
+    words = item_text(item)
+    assert words.startswith("Green Tea. Tea, Drinks. long words")
+    assert len(words) < 300 and words.endswith("words")
+    assert item_text(Item(item="1", title="  ")) == ""
+    assert item_text(Item(item="1", title="The Tea", categories=["the tea"])) == "The Tea"
+
+
+def test_items_have_the_row_of_their_index(tmp_path: Path) -> None:
+    items = [Item(item=name, title=name) for name in ("b b", "", "a", "b b")]
+    vectors = encode_items(tmp_path, items, WordEncoder())
+    assert vectors.shape == (5, 16) and vectors.dtype == np.float16
+    assert not vectors[0].any() and not vectors[2].any()
+    assert np.array_equal(vectors[1], vectors[4])
+    expected = WordEncoder().encode(["b b", "a"])
+    assert np.allclose(vectors[[1, 3]], expected, atol=1e-3)
+
+
+def test_a_second_run_encodes_nothing_and_other_texts_do(tmp_path: Path) -> None:
+    encoder = WordEncoder()
+    first = encode_cached(["x", "y", "x"], encoder, tmp_path)
+    assert sorted(encoder.encoded) == ["x", "y"]
+    again = encode_cached(["x", "y", "x"], encoder, tmp_path)
+    assert len(encoder.encoded) == 2 and isinstance(again, np.memmap)
+    assert np.array_equal(first, again)
+    encode_cached(["xy", "x"], encoder, tmp_path)
+    assert len(encoder.encoded) == 4
+    encoder.identity = "words@2"
+    encode_cached(["x", "y", "x"], encoder, tmp_path)
+    assert len(encoder.encoded) == 6
+    assert all(path.suffix == ".npy" for path in tmp_path.iterdir())
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "CHUNK", 2)
+    texts = [f"word{number} and more" for number in range(7)]
+    whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
+
+    class Stopped(WordEncoder):
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+            if len(self.encoded) >= 4:
+                raise KeyboardInterrupt
+            return super().encode(texts, reporter)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_cached(texts, Stopped(), tmp_path / "cut")
+    (partial,) = (tmp_path / "cut").glob("*.partial")
+    with partial.open("ab") as stream:
+        stream.write(b"torn")
+    encoder = WordEncoder()
+    assert np.array_equal(encode_cached(texts, encoder, tmp_path / "cut"), whole)
+    assert len(encoder.encoded) == 3
+    assert not list((tmp_path / "cut").glob("*.partial"))
+
+
+def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
+    good = np.array(encode_cached(["a", "b"], WordEncoder(), tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    for damage in (path.read_bytes()[:100], b"", b"no array", path.read_bytes()[:-2]):
+        path.write_bytes(damage)
+        assert np.array_equal(encode_cached(["a", "b"], WordEncoder(), tmp_path), good)
+
+
+def test_nothing_to_encode_and_hostile_text(tmp_path: Path) -> None:
+    assert encode_cached([], WordEncoder(), tmp_path).shape == (0, 16)
+    assert not encode_cached(["", " \n"], WordEncoder(), tmp_path).any()
+    hostile = ["[SEP] <|im_end|>", "\x1b[31m", "\udcff", "x" * 100_000, "👩‍👩‍👧", "‮abc"]
+    assert np.isfinite(encode_cached(hostile, WordEncoder(), tmp_path)).all()
+
+
+def test_a_folder_that_cannot_be_written_costs_only_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+
+    class Listening(Reporter):
+        def warn(self, message: str) -> None:
+            warnings.append(message)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    vectors = encode_cached(["a", "", "b"], WordEncoder(), tmp_path / "no", Listening())
+    assert vectors.shape == (3, 16) and len(warnings) == 1 and not vectors[1].any()
+
+
+def test_an_encoder_that_gives_nonsense_is_named(tmp_path: Path) -> None:
+    class Broken(WordEncoder):
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+            return np.full((len(texts), 16), np.nan, dtype=np.float32)
+
+    with pytest.raises(ModelError, match="words"):
+        encode_cached(["a"], Broken(), tmp_path)
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_what_is_no_encoder_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name, kind in (("file", ConfigError), ("none", ConfigError), ("empty", ModelError)):
+        with pytest.raises(kind, match=name):
+            open_encoder(str(tmp_path / name))
+    (tmp_path / "empty" / "model.safetensors").write_bytes(b"\0" * 20)
+    with pytest.raises(ModelError, match="empty"):
+        open_encoder(str(tmp_path / "empty")).encode(["a"])
+
+
+def test_the_packaged_encoder_and_a_copy_of_it(tmp_path: Path) -> None:
+    from eimf_core.semantics.text_transformers import packaged_folder
+
+    copy = shutil.copytree(packaged_folder(), tmp_path / "mine")
+    first, second = open_encoder(), open_encoder(str(copy))
+    assert first.name == "all-MiniLM-L6-v2" and second.name == "mine"
+    assert first.identity.split("@")[1] == second.identity.split("@")[1]
+    vectors = first.encode(["a cup of tea", "a \udcff stray byte", "tea cup", "", "a cup of tea"])
+    assert vectors.shape == (5, first.dimension) == (5, 384) and vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors[0], vectors[4])
+    assert vectors[0] @ vectors[2] > 0.7 > vectors[0] @ vectors[1]
+    assert np.allclose(second.encode(["tea cup"])[0], vectors[2], atol=1e-5)
+    (copy / "1_Pooling" / "config.json").write_text("{}")
+    assert open_encoder(str(copy)).identity != second.identity
+
+
+def test_a_hub_name_without_a_network_is_one_line_and_kept_vectors_need_no_torch(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from eimf_core.errors import ModelError
+from eimf_core.semantics.text import encode_cached, open_encoder
+try:
+    open_encoder("nobody/no-such-encoder")
+except ModelError as error:
+    assert "nobody/no-such-encoder" in str(error) and "\\n" not in str(error), error
+else:
+    raise AssertionError
+encode_cached(["a"], open_encoder(), {str(tmp_path)!r})
+print("torch" in sys.modules)
+"""
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    for expected in ("True", "False"):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [expected] and done.stderr == ""
