@@ -1,0 +1,36 @@
+"""`eimf train`: a prepared directory, and labels if there are any, to a model directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eimf_cli import terminal
+from eimf_cli.options import step
+from eimf_core.training.config import TrainConfig
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@step(app, example="eimf train data/ --labels labels.jsonl -o model/", settings=TrainConfig)
+def train(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="Model directory to write.")],
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.")] = None,
+    settings: TrainConfig,
+) -> None:
+    """Train a small model that needs no language model any more.
+
+    Without labels it learns from behaviour alone. The epoch with the best NDCG@10 on the validation
+    split is kept; test lines are never read. An interrupted run goes on when the same command is
+    run again.
+    """
+    from eimf_core.training import trainer
+
+    summary = trainer.train(directory, output, settings, labels=labels, reporter=terminal.TerminalReporter())
+    best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
+    labelled = f", {summary.labelled:,} of {summary.users:,} users labelled" if labels else ""
+    terminal.note(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")

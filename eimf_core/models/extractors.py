@@ -1,0 +1,90 @@
+"""Interest extractors: states (B, L, d) and mask (B, L) to K interests and their attention maps.
+
+Both forms are described at `network.Backbone`. `one_pass` says whether there is a `prefixes`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from eimf_core.models.backbones import Shape
+from eimf_core.models.layers import causal, linear, masked_softmax, table
+from eimf_core.models.network import Output
+
+
+def build(name: str, shape: Shape, generator: torch.Generator, **options: bool) -> nn.Module:
+    """The extractor of a name in `backbones.EXTRACTORS`."""
+    if name == "last":
+        return LastState()
+    return AttentionHeads(shape, generator, **options)
+
+
+class LastState(nn.Module):
+    """One interest: the state of the last item (as SASRec and GRU4Rec read out)."""
+
+    one_pass = True
+
+    def forward(self, states: Tensor, mask: Tensor) -> Output:
+        places = torch.arange(mask.shape[1], device=mask.device)
+        last = (places == mask.sum(dim=1, keepdim=True) - 1).to(states.dtype)[:, None]
+        return last @ states, {"attention": last}
+
+    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        attention = torch.eye(mask.shape[1], dtype=states.dtype, device=states.device)
+        return states[:, :, None], {"attention": attention[None, :, None].expand(len(states), -1, -1, -1)}
+
+
+class AttentionHeads(nn.Module):
+    """K attention heads over the history: V_k = sum_i softmax_i(a_(k,i)) h_i.
+
+    After Cen et al., KDD 2020 (ComiRec-SA): a = W_2 tanh(W_1 h). `shape.positions` says what else a
+    logit knows:
+      "absolute"  the published form, a learned position is added to the item before the logit;
+      "decay"     s_k * i is added to the logit of head k, with a learned slope s_k: since softmax
+                  ignores what all logits share, this weighs an item by exp(-s_k * age). A departure:
+                  it knows how recent an item is, which absolute positions cannot tell;
+      "none"      nothing.
+    In all of them a logit depends on its own item alone, so that the interests of all prefixes are
+    running weighted means: `prefixes` takes the softmax over each prefix of the same logits.
+    """
+
+    one_pass = True
+
+    def __init__(self, shape: Shape, generator: torch.Generator, *, residual: bool = False) -> None:
+        super().__init__()
+        width, interests = shape.dimension, shape.interests
+        self.residual = residual
+        self.hidden = linear(width, 4 * width, generator, bias=False)
+        self.heads = linear(4 * width, interests, generator, bias=False)
+        self.positions = self.slopes = None
+        if shape.positions == "absolute":
+            self.positions = table(shape.max_length, width, generator, deviation=0.02)
+        elif shape.positions == "decay":
+            # from heads that look at the last items to heads that look far back
+            self.slopes = nn.Parameter(torch.logspace(0, -2, interests))
+
+    def logits(self, states: Tensor) -> Tensor:
+        """One logit per head and item, (B, K, L)."""
+        length = states.shape[1]
+        seen = states if self.positions is None else states + self.positions[:length]
+        logits: Tensor = self.heads(torch.tanh(self.hidden(seen))).transpose(1, 2)
+        if self.slopes is not None:
+            logits = logits + self.slopes[:, None] * torch.arange(length, device=states.device)
+        return logits
+
+    def forward(self, states: Tensor, mask: Tensor) -> Output:
+        attention = masked_softmax(self.logits(states), mask[:, None])
+        interests = attention @ states
+        if self.residual:
+            interests = interests + LastState()(states, mask)[0]
+        return interests, {"attention": attention}
+
+    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        length = states.shape[1]
+        visible = causal(length, states.device)[None, None] & mask[:, None, None]
+        attention = masked_softmax(self.logits(states)[:, :, None].expand(-1, -1, length, -1), visible)
+        interests = (attention.flatten(1, 2) @ states).unflatten(1, (-1, length)).transpose(1, 2)
+        if self.residual:
+            interests = interests + states[:, :, None]
+        return interests, {"attention": attention.transpose(1, 2)}

@@ -1,0 +1,52 @@
+"""The one signature of all backbones: item vectors and mask in, interests and auxiliaries out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eimf_core.models.backbones import Shape
+from eimf_core.models.layers import Dropout
+
+Output = tuple[Tensor, dict[str, Tensor]]
+
+
+class Backbone(nn.Module):
+    """A sequence encoder followed by an interest extractor.
+
+    Inputs of both forms: `vectors` float (B, L, d), the item vectors of histories, oldest first and
+    padded at the end; `mask` bool (B, L), true where there is an item. A history without any item
+    gives interests of zeros.
+
+    `forward` reads each history as a whole and gives interests (B, K, d) and
+    {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
+    `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
+    (B, L, K, L)}; entries at padding mean nothing. Only extractors with `one_pass` have it.
+    """
+
+    def __init__(self, encoder: nn.Module, extractor: nn.Module, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.extractor = extractor
+        self.shape = shape
+        self.generator = generator
+        self.dropout = Dropout(shape.dropout, generator)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether all prefixes of a sequence can be read in one pass."""
+        return bool(self.extractor.one_pass)
+
+    def forward(self, vectors: Tensor, mask: Tensor) -> Output:
+        interests, auxiliary = self.extractor(self.encoder(self.dropout(vectors), mask), mask)
+        return self._finished(interests), auxiliary
+
+    def prefixes(self, vectors: Tensor, mask: Tensor) -> Output:
+        """The interests of every prefix, in one pass."""
+        states = self.encoder(self.dropout(vectors), mask)
+        interests, auxiliary = self.extractor.prefixes(states, mask)  # type: ignore[operator]
+        return self._finished(interests), auxiliary
+
+    def _finished(self, interests: Tensor) -> Tensor:
+        return functional.normalize(interests, dim=-1) if self.shape.normalise else interests

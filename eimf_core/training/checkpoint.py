@@ -1,0 +1,94 @@
+"""A run on disk, so that a killed one goes on: `.MODEL.checkpoint/` beside MODEL, no pickle.
+
+    state.json               names of the files below and what else a run needs to go on
+    state-N.safetensors      weights and optimiser
+    best-N.safetensors       the weights of the best epoch so far
+
+`state.json` is replaced in one step after the files it names are on disk; files that it does not
+name are left over from a kill and removed at the next save.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from safetensors.torch import load_file, save
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Checkpoint:
+    """The checkpoint of the model at `output`; `fingerprint` tells one run from another."""
+
+    def __init__(self, output: str | Path, fingerprint: str) -> None:
+        target = Path(output)
+        self.folder = target.with_name(f".{target.name}.checkpoint")
+        self._fingerprint = fingerprint
+        self._number = 0
+        self._best: str | None = None
+
+    def load(self) -> tuple[Tensors, dict[str, Any]] | None:
+        """Tensors and facts of the interrupted run with the same fingerprint; None where there is none."""
+        try:
+            described = orjson.loads((self.folder / "state.json").read_bytes())
+            if described["fingerprint"] != self._fingerprint:
+                return None
+            tensors = load_file(self.folder / described["state"])
+            if described["best"] is not None and not (self.folder / described["best"]).is_file():
+                return None
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None
+        self._number, self._best = described["number"], described["best"]
+        return tensors, described["facts"]
+
+    def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
+        """Keep this state in the place of the last one."""
+        self._number += 1
+        name = f"state-{self._number}.safetensors"
+        self._write(name, tensors)
+        described = {
+            "fingerprint": self._fingerprint,
+            "number": self._number,
+            "state": name,
+            "best": self._best,
+            "facts": facts,
+        }
+        with jsonl.atomic(self.folder / "state.json") as stream:
+            stream.write(orjson.dumps(described))
+        for path in self.folder.iterdir():
+            if path.name not in ("state.json", name, self._best):
+                path.unlink()
+
+    def save_best(self, tensors: Tensors, epoch: int) -> None:
+        """Keep these weights as the best; they count from the next `save` on."""
+        self._best = f"best-{epoch}.safetensors"
+        self._write(self._best, tensors)
+
+    def load_best(self) -> Tensors | None:
+        """The best weights, None when no epoch was measured."""
+        return None if self._best is None else load_file(self.folder / self._best)
+
+    def remove(self) -> None:
+        """The run is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, name: str, tensors: Tensors) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
+        with jsonl.atomic(self.folder / name) as stream:
+            stream.write(save({key: tensor.detach().contiguous() for key, tensor in tensors.items()}))
+
+
+def discard(output: str | Path) -> None:
+    """Remove the checkpoint of a model, whatever run it is of."""
+    target = Path(output)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(target.with_name(f".{target.name}.checkpoint"))

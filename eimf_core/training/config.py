@@ -1,0 +1,89 @@
+"""What `eimf train` can be told: one dataclass, each default and its help written once. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eimf_core.config import setting
+from eimf_core.errors import ConfigError
+from eimf_core.models import backbones
+
+CHOICES = {
+    "item_vectors": ("text", "random", "both"),
+    "loss": ("auto", "sampled", "full"),
+    "negative_sampling": ("uniform", "popularity"),
+    "similarity": ("cosine", "dot"),
+    "positions": ("decay", "absolute", "none"),
+}
+
+
+SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a training run; raises ConfigError for a value that makes no sense."""
+
+    backbone: str = setting("comirec-sa", "Backbone: a name, or ENCODER+EXTRACTOR.")
+    epochs: int = setting(30, "Epochs at most; without a validation split exactly so many.")
+    max_minutes: float | None = setting(None, "Stop after so many minutes of training.", metavar="M")
+    seed: int = setting(0, "Seed of everything that is drawn.")
+    dimension: int = setting(128, "Width d of item vectors and interests.", "-d")
+    interests: int = setting(4, "Behavioural interests K a user.")
+    max_length: int = setting(50, "Items of a history that count, the latest ones.")
+    positions: str = setting("decay", "What an attention head knows of an item's place: decay, absolute or none.")
+    layers: int = setting(2, "Blocks of a transformer.")
+    heads: int = setting(2, "Attention heads of a transformer.")
+    dropout: float = setting(0.2, "Share of the values dropped out.")
+    item_vectors: str = setting(
+        "text", "Item vectors start from text (PCA of the text vectors) or random; both: id plus projected text."
+    )
+    encoder: str | None = setting(None, "Text encoder, a name or path; the packaged one if not given.")
+    loss: str = setting("auto", "Softmax over sampled negatives, over the full catalogue, or auto by its size.")
+    negatives: int = setting(1024, "Negatives drawn a step and shared by its batch.")
+    negative_sampling: str = setting("uniform", "How negatives are drawn: uniform or popularity.")
+    logq: bool = setting(True, "Correct for how often each negative is drawn.")
+    similarity: str = setting("cosine", "Score of interest and item: cosine or dot.")
+    temperature: float = setting(0.07, "Divides cosines before the softmax.")
+    batch_size: int = setting(1024, "(History, target) pairs a step.")
+    learning_rate: float = setting(0.001, "Step size of Adam.", "--lr")
+    clip: float = setting(5.0, "Longest gradient, in norm; 0 for no limit.")
+    patience: int = setting(4, "Stop after so many epochs without a better validation figure.")
+    valid_users: int = setting(5000, "Users of the validation split that are looked at, a fixed sample; 0 for all.")
+    semantic_weight: float = setting(0.3, "Weight of semantic prediction, with labels.")
+    alignment_weight: float = setting(0.1, "Weight of modality alignment, with labels.")
+    alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
+    labelled_share: float = setting(0.1, "Labelled users drawn a step, as a share of the batch size.")
+    threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.")
+
+    def __post_init__(self) -> None:
+        backbones.recipe(self.backbone)
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise _wrong(name, f"is '{getattr(self, name)}', expected {' or '.join(choices)}")
+        for name in ("epochs", "dimension", "interests", "max_length", "layers", "heads", "negatives", "batch_size"):
+            if getattr(self, name) < 1:
+                raise _wrong(name, f"is {getattr(self, name)}, expected at least 1")
+        for name in ("learning_rate", "temperature", "alignment_temperature"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise _wrong(name, f"is {getattr(self, name)}, expected a number above 0")
+        for name in (
+            "clip", "patience", "valid_users", "semantic_weight", "alignment_weight", "labelled_share", "threads",
+            "seed",
+        ):  # fmt: skip
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise _wrong("max_minutes", f"is {self.max_minutes}, expected a number above 0")
+        if self.dimension % self.heads and backbones.recipe(self.backbone).encoder == "transformer":
+            raise _wrong("heads", f"is {self.heads}, which does not divide the dimension {self.dimension}")
+
+    def uses_full_softmax(self, items: int) -> bool:
+        """Whether the loss is taken over the whole catalogue of so many items."""
+        return self.loss == "full" or (self.loss == "auto" and items <= SMALL_CATALOGUE * self.negatives)
+
+
+def _wrong(name: str, problem: str) -> ConfigError:
+    return ConfigError(f"--{name.replace('_', '-')} {problem}")

@@ -1,0 +1,127 @@
+"""Labels for training: whose they are, which texts they hold, and the text vectors of these.
+
+A label belongs to a user with exactly the training history it was made from: its key is computed
+again from the training lines, and a label whose key is not found is left out, counted and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import jsonl
+from eimf_core.dataset import Dataset, sample_key
+from eimf_core.errors import InputError
+from eimf_core.progress import Reporter
+from eimf_core.records import Label, SemanticInterest
+
+Ints = npt.NDArray[np.int64]
+NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labelled user i is the training user `users[i]` and has `texts[offsets[i]:offsets[i + 1]]`.
+
+    `texts` int64 are positions in `interests` (all distinct) and rows of `vectors` (n, D).
+    """
+
+    users: Ints
+    offsets: Ints
+    texts: Ints
+    interests: list[SemanticInterest]
+    vectors: npt.NDArray[np.float32]
+    left_out: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def padded(self, chosen: Ints) -> Ints:
+        """The texts of some labelled users, int64 (B, M), -1 where a user has fewer than M."""
+        counts = np.diff(self.offsets)[chosen]
+        places = np.arange(int(counts.max()))
+        exists = places < counts[:, None]
+        at = np.where(exists, self.offsets[chosen][:, None] + places, 0)
+        return np.where(exists, self.texts[at], -1)
+
+
+def text_of(interest: SemanticInterest) -> str:
+    """What is encoded of an interest."""
+    return f"{interest.name}: {interest.description}" if interest.description else interest.name
+
+
+def load(
+    path: str | Path, data: Dataset, encode: Callable[[list[str]], npt.NDArray[np.float32]], reporter: Reporter
+) -> Labels:
+    """Read labels and match them with the training users of `data`.
+
+    `encode` turns n texts into (n, D). Raises InputError for a bad line and when no label matches.
+    """
+    keys = _training_keys(data)
+    texts: dict[str, int] = {}
+    interests: list[SemanticInterest] = []
+    users: dict[int, list[int]] = {}
+    strangers: list[str] = []
+    left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
+    for label in jsonl.read(path, Label):
+        user = keys.get(label.key)
+        if label.error is not None:
+            left_out["error"] += 1
+        elif user is None:
+            left_out["no match"] += 1
+            strangers.append(label.user)
+        elif not label.interests:
+            left_out["empty"] += 1
+        elif user in users:
+            left_out["repeated"] += 1
+        else:
+            users[user] = []
+            for interest in label.interests:
+                row = texts.setdefault(text_of(interest), len(texts))
+                if row == len(interests):
+                    interests.append(SemanticInterest(name=interest.name, description=interest.description))
+                if row not in users[user]:
+                    users[user].append(row)
+    if not users:
+        raise InputError(_no_label(left_out), file=path)
+    _report(left_out, strangers, reporter)
+    order = sorted(users)
+    return Labels(
+        users=np.array(order, dtype=np.int64),
+        offsets=np.concatenate([[0], np.cumsum([len(users[user]) for user in order])]).astype(np.int64),
+        texts=np.array([row for user in order for row in users[user]], dtype=np.int64),
+        interests=interests,
+        vectors=encode([text_of(interest) for interest in interests]),
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def _training_keys(data: Dataset) -> dict[str, int]:
+    train = data.splits["train"]
+    ids = data.vocab.ids
+    return {
+        sample_key(user, [ids[index - 1] for index in train.history(number)]): number
+        for number, user in enumerate(train.users)
+    }
+
+
+def _no_label(left_out: dict[str, int]) -> str:
+    if left_out["no match"]:
+        return (
+            f"none of the labels belongs to a training line of this data ({left_out['no match']} have another key); "
+            "run cluster and label on this data"
+        )
+    return "no label can be used (all have an error or no interests); run label again"
+
+
+def _report(left_out: dict[str, int], strangers: list[str], reporter: Reporter) -> None:
+    if strangers:
+        named = ", ".join(strangers[:NAMED_AT_MOST]) + (" …" if len(strangers) > NAMED_AT_MOST else "")
+        reporter.warn(f"{len(strangers)} labels left out: not the training history of this data (users {named})")
+    for reason, count in left_out.items():
+        if count and reason != "no match":
+            reporter.warn(f"{count} labels left out: {reason}")

@@ -1,0 +1,103 @@
+"""What is learned, and how a gradient moves it: backbone, item table, adapter and their optimisers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eimf_core.models import backbones
+from eimf_core.models.layers import linear
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.items import ItemTable
+from eimf_core.training.optimiser import RowAdam
+
+
+class Learner:
+    """Backbone, item table and, with labels, the adapter g from text space (D) to item space (d).
+
+    The same settings and generator give the same start.
+    """
+
+    def __init__(
+        self, settings: TrainConfig, table: ItemTable, text_dimension: int | None, generator: torch.Generator
+    ) -> None:
+        shape = backbones.Shape(
+            dimension=settings.dimension,
+            interests=backbones.interests_of(settings.backbone, settings.interests),
+            max_length=settings.max_length,
+            dropout=settings.dropout,
+            positions=settings.positions,
+            layers=settings.layers,
+            heads=settings.heads,
+            normalise=settings.similarity == "cosine",
+        )
+        self.backbone = backbones.build(settings.backbone, shape, generator)
+        self.table = table
+        self.adapter = linear(text_dimension, settings.dimension, generator) if text_dimension else None
+        self.generator = generator
+        parts = {"backbone": self.backbone, "table": table, "adapter": self.adapter}
+        self._modules = nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
+        self._dense = [parameter for parameter in self._modules.parameters() if parameter.requires_grad]
+        self._clip = settings.clip
+        self._dense_optimiser = torch.optim.Adam(self._dense, lr=settings.learning_rate) if self._dense else None
+        self._row_optimiser = RowAdam(table.weight, rate=settings.learning_rate)
+
+    def apply(self, loss: Tensor, rows: Tensor, leaf: Tensor) -> float:
+        """Take the gradient of `loss`, clip it, move everything; returns the norm before clipping.
+
+        `rows` (R,) and `leaf` (R, d) are the rows of the table that the loss was computed from.
+        """
+        for parameter in self._dense:
+            parameter.grad = None
+        torch.autograd.backward(loss)
+        gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
+        gradient[rows == 0] = 0.0
+        gradients = [gradient, *(parameter.grad for parameter in self._dense if parameter.grad is not None)]
+        norm = torch.stack([part.norm() for part in gradients]).norm()
+        if self._clip and norm > self._clip:
+            torch._foreach_mul_(gradients, float(self._clip / norm))
+        if self._dense_optimiser is not None:
+            self._dense_optimiser.step()
+        self._row_optimiser.step(rows, gradient)
+        return float(norm)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Everything that is learned, by name."""
+        return dict(self._modules.state_dict())
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Take over what `weights` gave."""
+        self._modules.load_state_dict(weights)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights and optimisers: all that a checkpoint needs to go on bit by bit."""
+        state = {f"weights.{name}": value for name, value in self.weights().items()}
+        state |= {f"rows.{name}": value for name, value in self._row_optimiser.state().items()}
+        if self._dense_optimiser is not None:
+            for number, moments in self._dense_optimiser.state_dict()["state"].items():
+                state |= {f"dense.{number}.{name}": value for name, value in moments.items()}
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        prefix = "weights."
+        self.load_weights({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+        for name, value in self._row_optimiser.state().items():
+            value.copy_(state[f"rows.{name}"])
+        if self._dense_optimiser is not None:
+            moments: dict[int, dict[str, Any]] = {}
+            for name, value in state.items():
+                kind, _, rest = name.partition(".")
+                if kind == "dense":
+                    number, _, moment = rest.partition(".")
+                    moments.setdefault(int(number), {})[moment] = value
+            groups = self._dense_optimiser.state_dict()["param_groups"]
+            self._dense_optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def unit(vectors: Tensor, *, cosine: bool) -> Tensor:
+    """The vectors that scores are inner products with: of length 1 where a score is a cosine."""
+    return functional.normalize(vectors, dim=-1) if cosine else vectors

@@ -1,0 +1,27 @@
+"""Softmax over the whole catalogue, for catalogues small enough to score in every step.
+
+    L = -mean_p log( exp(<q_p, e_(y_p)>) / sum_j exp(<q_p, e_j>) )
+
+the cross-entropy over all items j = 1 … N; see Klenitskiy and Vasilev, RecSys 2023, for what it
+brings over sampled losses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eimf_core.training.losses.partition import softplus_partition
+
+
+def full_softmax(queries: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of P pairs.
+
+    queries (P, d); items (N, d), all of the catalogue; targets int64 (P,), positions in `items`.
+    Scores are inner products: scale the queries for a temperature.
+    """
+    # -log softmax over all = softplus of (log-sum over all others) - (the target's score)
+    positive = (queries * items[targets]).sum(dim=1)
+    rows = torch.arange(len(targets), device=targets.device)
+    weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
+    return softplus_partition(queries, items, None, (rows, targets), positive, weights)

@@ -1,0 +1,31 @@
+"""Softmax over the target and sampled negatives that the whole batch shares.
+
+    L = -mean_p log( exp(s_p) / (exp(s_p) + sum_j exp(<q_p, c_j> - log(S Q_j))) ),  s_p = <q_p, e_p>
+
+after Jean et al., ACL 2015, and Bengio and Senecal, 2008: with Q_j the probability that one draw
+gives candidate j, and S draws, the sum is an unbiased estimate of the softmax' partition function
+over all items but the target. The target is not drawn, so its score is not corrected. A negative
+that is the target of a row (an accidental positive) does not count in this row.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eimf_core.training.losses.partition import softplus_partition
+
+
+def sampled_softmax(
+    queries: Tensor, positives: Tensor, candidates: Tensor, correction: Tensor | None, accidental: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Mean loss of P pairs.
+
+    queries (P, d) and positives (P, d), the interest read out for each target and the target's
+    vector; candidates (S, d); correction (S,), -log(S Q_j), or None; accidental: int64 rows
+    (sorted) and columns where a candidate is the target. Scores are inner products: scale the
+    queries for a temperature.
+    """
+    positive = (queries * positives).sum(dim=1)
+    weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
+    return softplus_partition(queries, candidates, correction, accidental, positive, weights)

@@ -1,0 +1,143 @@
+"""Where a run stands: epoch, step, time used, figures so far, and whether it is over."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torch import Tensor
+
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.validation import Figures
+
+CHECKPOINT_SECONDS = 30.0
+COLLAPSED = 0.9
+
+
+class Progress:
+    """Counts steps and epochs, and decides when to stop. `facts` and `resume` survive a kill."""
+
+    def __init__(self, settings: TrainConfig) -> None:
+        self._settings = settings
+        self.epoch = 0
+        self.step = 0
+        self.threads = 1
+        self.lines: list[dict[str, Any]] = []
+        self.best: float | None = None
+        self.best_epoch = 0
+        self._seconds = 0.0
+        self._epoch_seconds = 0.0
+        self._sums: dict[str, float] = {}
+        self._pairs = 0
+        self._norm = 0.0
+        self._mark = self._saved = time.monotonic()
+        self._stopped = False
+
+    def start_clock(self) -> None:
+        """The time from here on counts."""
+        self._mark = self._saved = time.monotonic()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._seconds += now - self._mark
+        self._epoch_seconds += now - self._mark
+        self._mark = now
+
+    @property
+    def seconds(self) -> float:
+        """Time used so far, over all starts of this run."""
+        return self._seconds
+
+    @property
+    def out_of_time(self) -> bool:
+        limit = self._settings.max_minutes
+        return limit is not None and self._seconds >= 60.0 * limit
+
+    @property
+    def over(self) -> bool:
+        return self._stopped or self.out_of_time or self.epoch >= self._settings.epochs
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return time.monotonic() - self._saved >= CHECKPOINT_SECONDS
+
+    @property
+    def mean_loss(self) -> str:
+        return f"{sum(self._sums.values()) / max(1, self.step):.3f}"
+
+    @property
+    def rate(self) -> str:
+        return f"{self._pairs / max(1e-9, self._epoch_seconds):,.0f}/s"
+
+    def count(self, losses: dict[str, Tensor], pairs: int, norm: float) -> None:
+        """A step is done."""
+        self.step += 1
+        self._pairs += pairs
+        self._norm += norm
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+        self._tick()
+
+    def end_epoch(self, figures: Figures | None, *, padding: float) -> bool:
+        """An epoch is done; true when its weights are the best so far."""
+        steps = max(1, self.step)
+        training_seconds = self._epoch_seconds
+        self._tick()
+        self.epoch += 1
+        line: dict[str, Any] = {
+            "epoch": self.epoch,
+            "loss": {name: value / steps for name, value in self._sums.items()},
+            "gradient_norm": self._norm / steps,
+            "pairs": self._pairs,
+            "pairs_per_second": self._pairs / max(1e-9, training_seconds),
+            "padding": padding,
+            "seconds": self._seconds,
+        }
+        better = False
+        if figures is not None:
+            line |= {"valid": {"ndcg@10": figures.ndcg}, "collapse": figures.collapse}
+            better = self.best is None or figures.ndcg > self.best
+            if better:
+                self.best, self.best_epoch = figures.ndcg, self.epoch
+            waited = self.epoch - self.best_epoch
+            self._stopped = self._settings.patience > 0 and waited >= self._settings.patience
+        else:
+            self.best_epoch = self.epoch
+        self.lines.append(line)
+        self.step, self._pairs, self._norm, self._sums, self._epoch_seconds = 0, 0, 0.0, {}, 0.0
+        return better
+
+    @property
+    def last_line(self) -> str:
+        """The last epoch in words."""
+        line = self.lines[-1]
+        parts = "  ".join(f"{name} {value:.4f}" for name, value in line["loss"].items())
+        valid = f"  valid NDCG@10 {line['valid']['ndcg@10']:.4f}" if "valid" in line else ""
+        best = " *" if self.best_epoch == line["epoch"] and valid else ""
+        return (
+            f"epoch {line['epoch']}: {parts}{valid}{best}  {line['pairs_per_second']:,.0f} pairs/s, "
+            f"{line['seconds']:.0f} s"
+        )
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the interests of the last measured epoch are nearly all the same."""
+        return bool(self.lines) and self.lines[-1].get("collapse", 0.0) > COLLAPSED
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        self._saved = time.monotonic()
+        return {
+            "epoch": self.epoch, "step": self.step, "lines": self.lines, "best": self.best,
+            "best_epoch": self.best_epoch, "seconds": self._seconds, "epoch_seconds": self._epoch_seconds,
+            "sums": self._sums, "pairs": self._pairs, "norm": self._norm, "stopped": self._stopped,
+            "threads": self.threads,
+        }  # fmt: skip
+
+    def resume(self, facts: dict[str, Any]) -> None:
+        """Go on from what `facts` gave."""
+        self.epoch, self.step, self.lines = facts["epoch"], facts["step"], facts["lines"]
+        self.best, self.best_epoch = facts["best"], facts["best_epoch"]
+        self._seconds, self._epoch_seconds = facts["seconds"], facts["epoch_seconds"]
+        self._sums, self._pairs, self._norm = facts["sums"], facts["pairs"], facts["norm"]
+        self._stopped = facts["stopped"]

@@ -1,0 +1,130 @@
+"""What a run needs before its first step: threads, text vectors, item table, labels, fingerprint."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import torch
+
+from eimf_core import files, manifest
+from eimf_core.dataset import Dataset
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.progress import Reporter
+from eimf_core.training import items, labels
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.labels import Labels
+from eimf_core.training.learner import Learner
+
+LARGEST_DEFAULT = 8
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A learner at its start, the labels, and the name of the text encoder that was used, if any."""
+
+    learner: Learner
+    labels: Labels | None
+    encoder: str | None
+
+
+def check_output(output: str | Path) -> None:
+    """ConfigError when a model cannot be put there; found before training, not after it."""
+    target = Path(output)
+    if target.exists() and not target.is_dir():
+        raise ConfigError(f"{output}: is a file, expected a directory to write")
+    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
+        raise ConfigError(f"{output}: is not empty and not a model directory; choose another name")
+
+
+def check_data(data: Dataset) -> None:
+    """InputError when there is nothing to learn from."""
+    train = data.splits["train"]
+    path = data.directory / "sequences.jsonl"
+    if not len(train):
+        raise InputError("has no line with the split 'train'", file=path, field="split")
+    if not (np.diff(train.offsets) > 1).any():
+        raise InputError("no training line has two items: there is no next item to learn", file=path, field="items")
+
+
+def set_threads(wanted: int) -> int:
+    """Use so many threads, or a default that shared machines bear; returns how many."""
+    # spinning threads of two processes on the same cores were seen to slow a step down 40 times
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if wanted == 0:
+        told = os.environ.get("OMP_NUM_THREADS", "")
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        wanted = int(told) if told.isdigit() and int(told) > 0 else min(LARGEST_DEFAULT, max(1, cores // 2))
+    torch.set_num_threads(wanted)
+    # numbers below the normal range made a softmax step seven times slower late in training
+    torch.set_flush_denormal(True)
+    return wanted
+
+
+def fingerprint(data: Dataset, settings: TrainConfig, labels_path: str | Path | None) -> str:
+    """What tells one run from another: settings, inputs and versions."""
+    described = {
+        "settings": dataclasses.asdict(settings),
+        "inputs": [files.sha256(path) for path in inputs(data, labels_path)],
+        "versions": manifest.versions(),
+    }
+    return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def inputs(data: Dataset, labels_path: str | Path | None) -> list[Path]:
+    """The files that a run reads."""
+    read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
+    return [*read, *([Path(labels_path)] if labels_path is not None else [])]
+
+
+def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter) -> Prepared:
+    """Labels, text vectors and a learner at its start; the text encoder is opened only if needed."""
+    text: npt.NDArray[np.float16] | None = None
+    found: Labels | None = None
+    name: str | None = None
+    encoder: Any = None
+
+    def opened() -> Any:
+        nonlocal encoder, name
+        if encoder is None:
+            from eimf_core.semantics.text import open_encoder
+
+            encoder = open_encoder(settings.encoder)
+            name = encoder.identity
+        return encoder
+
+    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
+        from eimf_core.semantics.text import CACHE, encode_cached
+
+        return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
+
+    if labels_path is not None:
+        found = labels.load(labels_path, data, encode, reporter)
+    if settings.item_vectors != "random":
+        from eimf_core.semantics.text import encode_items
+
+        text = encode_items(data.directory, data.items, opened(), reporter)
+    generator = torch.Generator().manual_seed(settings.seed)
+    table = items.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
+    learner = Learner(settings, table, None if found is None else found.vectors.shape[1], generator)
+    return Prepared(learner, found, name)
+
+
+def provenance(
+    data: Dataset, settings: TrainConfig, labels_path: str | Path | None, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What the model's manifest says about how it came about."""
+    return manifest.describe(
+        command="train",
+        arguments=dataclasses.asdict(settings),
+        inputs=[*inputs(data, labels_path)],
+        seed=settings.seed,
+        facts={**data.facts, **facts},
+    )

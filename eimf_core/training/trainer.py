@@ -1,0 +1,273 @@
+"""`eimf train`: from a prepared directory, and labels if there are any, to a model directory.
+
+`train` sets everything up, `Trainer.epoch` walks over the batches, `Trainer.losses` says what is
+minimised; each loss is a file of its own in `losses/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from eimf_core import artifact, dataset, files
+from eimf_core.dataset import Dataset
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.training import export, negatives, setup
+from eimf_core.training.batches import Batch, Batches
+from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.labels import Labels
+from eimf_core.training.learner import Learner, unit
+from eimf_core.training.losses.full_softmax import full_softmax
+from eimf_core.training.losses.modality_alignment import modality_alignment
+from eimf_core.training.losses.readout import hard_readout
+from eimf_core.training.losses.sampled_softmax import sampled_softmax
+from eimf_core.training.losses.semantic_prediction import semantic_queries
+from eimf_core.training.progress import Progress
+from eimf_core.training.validation import Validation
+
+# streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
+ORDER, STEP, DROPOUT = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """Labelled users of a step: `histories` int64 (B, L), `targets` int64 (B,), one item of each
+    history that is not its first, `texts` int64 (B, M), rows of the label vectors or -1."""
+
+    histories: np.ndarray[Any, np.dtype[np.int64]]
+    targets: np.ndarray[Any, np.dtype[np.int64]]
+    texts: np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended. `ndcg` is the best NDCG@10 on the validation split, None without one."""
+
+    epochs: int
+    best_epoch: int
+    ndcg: float | None
+    seconds: float
+    users: int
+    labelled: int
+    left_out: dict[str, int]
+
+
+def train(
+    directory: str | Path,
+    output: str | Path,
+    settings: TrainConfig,
+    *,
+    labels: str | Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Summary:
+    """Train a model on the training lines of a prepared directory and write it to `output`.
+
+    Test lines are never read. An interrupted run of the same command goes on where it was; `output`
+    is replaced as a whole at the end. Raises ConfigError, InputError and ModelError.
+    """
+    setup.check_output(output)
+    with files.locked(output):
+        data = dataset.load(directory, ("train", "valid"))
+        setup.check_data(data)
+        threads = setup.set_threads(settings.threads)
+        prepared = setup.prepare(data, settings, labels, reporter)
+        learner, progress = prepared.learner, Progress(settings)
+        checkpoint = Checkpoint(output, setup.fingerprint(data, settings, labels))
+        resumed = checkpoint.load()
+        if resumed is not None:
+            learner.load_state(resumed[0])
+            progress.resume(resumed[1])
+            threads = setup.set_threads(resumed[1]["threads"])
+            reporter.note(f"going on after epoch {progress.epoch}, step {progress.step}")
+        progress.threads = threads
+        trainer = Trainer(data, settings, learner, prepared.labels, reporter)
+        trainer.run(progress, checkpoint)
+        best = checkpoint.load_best()
+        if best is not None:
+            learner.load_weights(best)
+        summary = trainer.summary(progress)
+        if progress.collapsed:
+            reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
+        contents = export.contents(
+            learner,
+            data,
+            settings,
+            labels=prepared.labels,
+            encoder=prepared.encoder,
+            epochs=progress.lines,
+            provenance=setup.provenance(data, settings, labels, {"summary": asdict(summary)}),
+            training=asdict(settings),
+        )
+        artifact.write(output, contents)
+        checkpoint.remove()
+    return summary
+
+
+class Trainer:
+    """One run: batches, learner, validation, and where the run stands."""
+
+    def __init__(
+        self, data: Dataset, settings: TrainConfig, learner: Learner, labels: Labels | None, reporter: Reporter
+    ) -> None:
+        self.data, self.settings, self.learner, self.labels, self.reporter = data, settings, learner, labels, reporter
+        train = data.splits["train"]
+        single = not learner.backbone.one_pass
+        self.batches = Batches(train, max_length=settings.max_length, pairs=settings.batch_size, single=single)
+        self.cosine = settings.similarity == "cosine"
+        self.full = settings.uses_full_softmax(len(data.items))
+        self.sampler: negatives.Sampler = (
+            negatives.Uniform(len(data.items), settings.negatives)
+            if settings.negative_sampling == "uniform"
+            else negatives.ByPopularity(data.counts(), settings.negatives)
+        )
+        self.label_vectors = None if labels is None else torch.from_numpy(labels.vectors)
+        valid = data.splits.get("valid")
+        self.validation: Validation | None = None
+        if valid is not None and len(valid):
+            measured = Validation(
+                valid,
+                users=settings.valid_users,
+                max_length=settings.max_length,
+                cosine=self.cosine,
+                rng=np.random.default_rng(settings.seed),
+            )
+            self.validation = measured if len(measured) else None
+
+    def rng(self, *purpose: int) -> np.random.Generator:
+        """A generator that depends on the seed and the purpose alone."""
+        return np.random.default_rng((self.settings.seed, *purpose))
+
+    def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
+        """Train until the epochs, the time or the patience are at an end."""
+        progress.start_clock()
+        while not progress.over:
+            plan = self.batches.epoch(self.rng(ORDER, progress.epoch))
+            self.reporter.begin(f"epoch {progress.epoch + 1}", len(plan))
+            self.reporter.advance(progress.step)
+            while progress.step < len(plan) and not progress.out_of_time:
+                rng = self.rng(STEP, progress.epoch, progress.step)
+                self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
+                batch = plan.batch(progress.step)
+                rows, leaf, losses = self.losses(batch, self.draw_labelled(rng), rng)
+                norm = self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
+                progress.count(losses, int((batch.targets > 0).sum()), norm)
+                self.reporter.advance(1, loss=progress.mean_loss, rate=progress.rate)
+                if progress.checkpoint_due:
+                    checkpoint.save(self.learner.state(), progress.facts())
+            self.reporter.end()
+            figures = None
+            if self.validation is not None:
+                figures = self.validation.measure(self.learner.backbone, self.learner.table.all())
+            if progress.end_epoch(figures, padding=plan.padding):
+                checkpoint.save_best(self.learner.weights(), progress.epoch)
+            self.reporter.note(progress.last_line)
+            if not progress.over:
+                checkpoint.save(self.learner.state(), progress.facts())
+
+    def summary(self, progress: Progress) -> Summary:
+        """How the run ended."""
+        return Summary(
+            epochs=progress.epoch,
+            best_epoch=progress.best_epoch,
+            ndcg=progress.best,
+            seconds=progress.seconds,
+            users=len(self.data.splits["train"]),
+            labelled=0 if self.labels is None else len(self.labels),
+            left_out={} if self.labels is None else self.labels.left_out,
+        )
+
+    def draw_labelled(self, rng: np.random.Generator) -> LabelledBatch | None:
+        """Labelled users for a step, none twice, each with one target drawn from its history."""
+        settings, labels = self.settings, self.labels
+        if labels is None or not (settings.semantic_weight or settings.alignment_weight):
+            return None
+        count = min(len(labels), max(1, round(settings.labelled_share * settings.batch_size)))
+        chosen = rng.choice(len(labels), size=count, replace=False)
+        train = self.data.splits["train"]
+        users = labels.users[chosen]
+        ends, lengths = train.offsets[users + 1], np.diff(train.offsets)[users]
+        kept = np.minimum(lengths, settings.max_length)
+        valid = np.arange(int(kept.max())) < kept[:, None]
+        at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
+        target = ends - 1 - (rng.random(count) * np.maximum(lengths - 1, 1)).astype(np.int64)
+        return LabelledBatch(
+            histories=np.where(valid, train.items[at], 0).astype(np.int64),
+            targets=train.items[target].astype(np.int64),
+            texts=labels.padded(chosen),
+        )
+
+    def losses(
+        self, batch: Batch, labelled: LabelledBatch | None, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The weighted parts of the loss L = L_IBIM + a L_SP + b L_MA, and the table rows they stand on.
+
+        Returns rows int64 (R,), their leaf (R, d) and the parts by name.
+        """
+        settings = self.settings
+        drawn = negatives.Negatives(np.arange(1, len(self.data.items) + 1), np.zeros(0, dtype=np.float32))
+        if not self.full:
+            drawn = self.sampler.draw(rng)
+        wanted = batch.targets[batch.targets > 0]
+        indices = [batch.inputs, wanted, drawn.items]
+        if labelled is not None:
+            indices += [labelled.histories, labelled.targets]
+        rows, places = _distinct(indices)
+        leaf, vectors = self.learner.table.rows(rows)
+        scored = unit(vectors, cosine=self.cosine)
+        candidates = scored[places[2]]
+
+        def softmax(queries: Tensor, targets: np.ndarray[Any, np.dtype[np.int64]], at: Tensor) -> Tensor:
+            queries = queries / settings.temperature if self.cosine else queries
+            if self.full:
+                return full_softmax(queries, candidates, torch.from_numpy(targets - 1))
+            hits = negatives.accidental(drawn.items, targets)
+            correction = torch.from_numpy(drawn.correction) if settings.logq else None
+            return sampled_softmax(
+                queries, scored[at], candidates, correction, (torch.from_numpy(hits[0]), torch.from_numpy(hits[1]))
+            )
+
+        interests = self._interests(batch, functional.embedding(places[0], vectors))
+        losses = {"prediction": softmax(hard_readout(interests, scored[places[1]]), wanted, places[1])}
+        if labelled is None or self.learner.adapter is None or self.label_vectors is None:
+            return rows, leaf, losses
+        texts = torch.from_numpy(labelled.texts)
+        exists = texts >= 0
+        semantic = self.learner.adapter(self.label_vectors[texts.clamp(min=0)])
+        if settings.semantic_weight:
+            queries = semantic_queries(semantic, exists, scored[places[4]], normalise=self.cosine)
+            losses["semantic"] = settings.semantic_weight * softmax(queries, labelled.targets, places[4])
+        if settings.alignment_weight:
+            histories = torch.from_numpy(labelled.histories > 0)
+            behavioural, _ = self.learner.backbone(functional.embedding(places[3], vectors), histories)
+            losses["alignment"] = settings.alignment_weight * modality_alignment(
+                behavioural, semantic, exists, texts, temperature=settings.alignment_temperature
+            )
+        return rows, leaf, losses
+
+    def _interests(self, batch: Batch, vectors: Tensor) -> Tensor:
+        """The interests (P, K, d) that answer for the P targets of a batch."""
+        mask, wanted = torch.from_numpy(batch.inputs > 0), torch.from_numpy(batch.targets > 0)
+        self.learner.backbone.train()
+        if self.learner.backbone.one_pass:
+            interests, _ = self.learner.backbone.prefixes(vectors, mask)
+            return interests[wanted]
+        made: Tensor = self.learner.backbone(vectors, mask)[0]
+        return made
+
+
+def _distinct(indices: list[np.ndarray[Any, np.dtype[np.int64]]]) -> tuple[Tensor, list[Tensor]]:
+    """The distinct values of some index arrays, rising, and for each array the places of its values."""
+    rows, inverse = np.unique(np.concatenate([part.ravel() for part in indices]), return_inverse=True)
+    borders = np.cumsum([part.size for part in indices])[:-1]
+    places = [
+        torch.from_numpy(place.reshape(part.shape))
+        for place, part in zip(np.split(inverse, borders), indices, strict=True)
+    ]
+    return torch.from_numpy(rows), places
