@@ -64,7 +64,9 @@ def make_catalogue(rng: np.random.Generator) -> list[Thing]:
 def make_title(kind: str, rng: np.random.Generator) -> str:
     """A title for a kind of thing: maker, variant and kind in one of three forms."""
     maker, variant = MAKERS[rng.integers(len(MAKERS))], VARIANTS[rng.integers(len(VARIANTS))]
-    return (f"{maker} {variant} {kind}", f"{kind} by {maker}, {variant}", f"{variant} {kind} ({maker})")[rng.integers(3)]
+    return (f"{maker} {variant} {kind}", f"{kind} by {maker}, {variant}", f"{variant} {kind} ({maker})")[
+        rng.integers(3)
+    ]
 
 
 def _new_title(kind: str, rng: np.random.Generator, taken: set[str]) -> str:
@@ -163,7 +165,8 @@ def write(folder: Path, seed: int, users: int) -> None:
     lines = ["user,item,time", *(f"{user},{item},{time}" for time, user, item in rows)]
     (folder / "interactions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     items = [
-        {"item": thing.item, "title": thing.title, "categories": [thing.department], "text": thing.text} for thing in things
+        {"item": thing.item, "title": thing.title, "categories": [thing.department], "text": thing.text}
+        for thing in things
     ]
     _lines(folder / "items.jsonl", items)
     _lines(folder / "truth.users.jsonl", truth)

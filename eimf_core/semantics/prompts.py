@@ -66,7 +66,9 @@ def load(name: str) -> Prompt:
         template = path.read_text(encoding="utf-8")
         raw_schema = schema_path.read_bytes()
     except FileNotFoundError as error:
-        raise ConfigError(f"{error.filename}: no such prompt; there are {', '.join(names())}, or give FILE.md") from None
+        raise ConfigError(
+            f"{error.filename}: no such prompt; there are {', '.join(names())}, or give FILE.md"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     system, separator, user = template.partition("\n---\n")
@@ -83,7 +85,9 @@ def load(name: str) -> Prompt:
 
 def clean_title(title: str) -> str:
     """A title in one line, without control and private-use characters, at most TITLE_LENGTH long."""
-    kept = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in title)
+    kept = "".join(
+        " " if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in title
+    )
     folded = " ".join(kept.split())
     return folded if len(folded) <= TITLE_LENGTH else folded[: TITLE_LENGTH - 1].rstrip() + "…"
 
