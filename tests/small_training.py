@@ -1,0 +1,67 @@
+"""A training run small enough for a test: the small data set, a narrow network, a few dozen steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eimf_core import dataset
+from eimf_core.dataset import Dataset
+from eimf_core.progress import SILENT
+from eimf_core.training import setup
+from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.learner import Learner
+from eimf_core.training.progress import Progress
+from eimf_core.training.trainer import Trainer
+from tests.small_data import write_small_data
+
+SMALL: dict[str, Any] = {
+    "epochs": 2,
+    "dimension": 8,
+    "interests": 3,
+    "max_length": 6,
+    "negatives": 8,
+    "batch_size": 32,
+    "item_vectors": "random",
+    "loss": "sampled",
+    "learning_rate": 0.01,
+    "patience": 0,
+    "threads": 1,
+}
+
+
+@dataclass
+class Run:
+    """A trainer with its data and learner; `go` trains to the end."""
+
+    data: Dataset
+    learner: Learner
+    trainer: Trainer
+    progress: Progress
+    checkpoint: Checkpoint
+
+    def go(self) -> dict[str, torch.Tensor]:
+        """Train; the weights at the end."""
+        self.trainer.run(self.progress, self.checkpoint)
+        return {name: value.clone() for name, value in self.learner.weights().items()}
+
+
+def small_run(folder: Path, labels: Path | None = None, **changes: Any) -> Run:
+    """A run on the small data set in `folder`, written there if it is not yet."""
+    if not (folder / "items.jsonl").exists():
+        folder.mkdir(exist_ok=True)
+        write_small_data(folder)
+    settings = TrainConfig(**{**SMALL, **changes})
+    data = dataset.load(folder, ("train", "valid"))
+    prepared = setup.prepare(data, settings, labels, SILENT)
+    return Run(
+        data=data,
+        learner=prepared.learner,
+        trainer=Trainer(data, settings, prepared.learner, prepared.labels, SILENT),
+        progress=Progress(settings),
+        checkpoint=Checkpoint(folder / "model", "test"),
+    )
