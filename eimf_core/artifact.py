@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,7 +211,7 @@ class Model:
             raise ModelError(f"{self.name}: '{key}' has the shape {weights[key].shape}, expected {shape}")
         return weights[key]
 
-    def interests(self, histories: list[npt.NDArray[np.integer[Any]]]) -> tuple[Floats, Floats]:
+    def interests(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.
 
         Only the last `max_length` items count; L is the longest history that is left. Every

@@ -15,6 +15,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
+LARGEST_PRODUCT = 1 << 23
+"""Numbers that `best_scores` holds beside its result (32 MiB)."""
 GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
@@ -44,9 +46,16 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
     A NaN in any interest's product gives NaN.
     """
     users, number, width = interests.shape
-    # one product for all interests, so that the item table is read once
-    products = interests.reshape(users * number, width) @ vectors.T
-    best: Floats = products if number == 1 else products.reshape(users, number, -1).max(axis=1)
+    stacked = interests.reshape(users * number, width)
+    best = np.empty((users, len(vectors)), dtype=np.float32)
+    # one product for all interests, so that the item table is read once; tiles bound the memory
+    tile = max(1024, LARGEST_PRODUCT // max(1, users * number))
+    for start in range(0, len(vectors), tile):
+        part = vectors[start : start + tile]
+        # NaN and infinity are found, and said, when the list is made
+        with np.errstate(invalid="ignore", over="ignore"):
+            products = (stacked @ part.T).reshape(users, number, len(part))
+        products.max(axis=1, out=best[:, start : start + tile])
     if scale is not None:
         best *= scale
     best[:, 0] = -np.inf
@@ -59,7 +68,8 @@ def sources(interests: Floats, vectors: Floats, items: npt.NDArray[np.integer[An
     interests (B, K, d), vectors (N + 1, d), items (B, k); returns (B, k).
     """
     products = vectors[items] @ interests.transpose(0, 2, 1)
-    return products.argmax(axis=2).astype(np.int8)
+    best: npt.NDArray[np.int8] = products.argmax(axis=2).astype(np.int8)
+    return best
 
 
 def drop(scores: Floats, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> None:
