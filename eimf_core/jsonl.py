@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -181,7 +181,7 @@ def writer(path: str | Path, *, flush: bool = False) -> Iterator[Writer]:
             yield Writer(stream, flush=flush)
 
 
-def write(path: str | Path, records: Iterator[Record] | list[Any]) -> int:
+def write(path: str | Path, records: Iterable[Record]) -> int:
     """Write all records whole or not at all; returns how many."""
     with writer(path) as out:
         for record in records:

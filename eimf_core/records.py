@@ -66,6 +66,20 @@ class Sample(Record, frozen=True, kw_only=True):
     history: list[HistoryItem]
 
 
+class Cluster(Record, frozen=True, kw_only=True):
+    """What a cluster of users is about. `distance` is the mean of 1 - cosine to the centre over its
+    `size` users, `samples` how many typical users it gave, `words` the title words that tell it from
+    the other clusters and `items` those nearest to its centre.
+    """
+
+    cluster: int
+    size: int
+    samples: int
+    distance: float
+    words: list[str]
+    items: list[HistoryItem]
+
+
 class SemanticInterest(Record, frozen=True, kw_only=True):
     """An interest in words. `items` are the items of the history that show it."""
 
@@ -104,7 +118,12 @@ class Metric(Record, frozen=True, kw_only=True):
 
     `k` is the cutoff (absent where a metric has none), `users` how many entered the mean,
     `left_out` how many did not, by reason. `seen` says whether items of the history were dropped
-    from the ranking. `ci_low` and `ci_high` bound the bootstrap 95 % interval over users.
+    from the ranking. `ci_low` and `ci_high` bound the bootstrap 95 % interval over users. `seed` is
+    the seed a model was trained with, `eval_seed` that of the resampling. A `group` of `seeds` models
+    that differ in their seed alone has the mean of their values, with `spread`, the standard
+    deviation over seeds. In a comparison `difference` is `value` minus that of `compared_to`, the
+    interval is that of the difference, `p` is from the paired randomisation test and `p_holm`
+    corrected for the number of pairs.
     """
 
     metric: str
@@ -121,6 +140,9 @@ class Metric(Record, frozen=True, kw_only=True):
     model: str
     group: str | None = None
     seed: int | None = None
+    seeds: int | None = None
+    spread: float | None = None
+    eval_seed: int | None = None
     compared_to: str | None = None
     difference: float | None = None
     p: float | None = None
