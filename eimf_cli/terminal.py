@@ -58,14 +58,17 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
 
     made = [[cell if isinstance(cell, str) else _number(cell) for cell in row] for row in rows]
     numeric = [bool(made) and all(_is_number(row[at]) for row in made) for at in range(len(columns))]
-    grid = Table(title=Text(printable(title)), box=box.SIMPLE_HEAD, title_justify="left")
+    grid = Table(box=box.SIMPLE_HEAD)
     for name, right in zip(columns, numeric, strict=True):
-        grid.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        grid.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
     for row in made:
         grid.add_row(*(Text(printable(cell)) for cell in row))
     file = sys.stderr if to_stderr else sys.stdout
     # off a terminal there is no width to keep to, and a folded table is hard to grep
-    Console(file=file, width=None if file.isatty() else 160, highlight=False).print(grid)
+    console = Console(file=file, width=None if file.isatty() else 160, highlight=False)
+    # a title of the table itself would be folded to the table's width
+    console.print(Text(printable(title), style="bold"))
+    console.print(grid)
 
 
 def _number(value: Any) -> str:
