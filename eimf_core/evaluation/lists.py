@@ -1,0 +1,163 @@
+"""What the recommended lists are like, whatever the targets: novelty, popularity, diversity, coverage, Gini.
+
+Per-user metrics take `lists`, item indices (U, n >= k) with 0 for "no item", the facts of the
+catalogue and the cutoff k, and return (U,) float64, NaN for a list without what they need. Totals
+take the number of times each item was recommended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.dataset import Dataset
+
+Lists = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CatalogueFacts:
+    """What the list metrics need to know of the items; row or entry 0 is padding.
+
+    `interactions` (N + 1,): training interactions; `information` (N + 1,): -log2 of the share of
+    training users who have the item; `categories`: scipy CSR (N + 1, C), rows of length 1 (or empty),
+    None without categories; `texts`: float32 (N + 1, D), rows of length 1, None without text vectors.
+    """
+
+    interactions: Values
+    information: Values
+    categories: Any = None
+    texts: npt.NDArray[np.float32] | None = None
+
+
+def catalogue_facts(dataset: Dataset, texts: npt.NDArray[np.float32] | None = None) -> CatalogueFacts:
+    """The facts of a data set's catalogue, from its training lines and item records."""
+    train = dataset.splits["train"]
+    width = len(dataset.vocab) + 1
+    owners = np.repeat(np.arange(len(train)), np.diff(train.offsets))
+    users = np.bincount(np.unique(owners * width + train.items) % width, minlength=width)
+    # an item that nobody has counts as if one user had it
+    information = -np.log2(np.maximum(users, 1) / max(1, len(train)))
+    return CatalogueFacts(
+        interactions=dataset.counts().astype(np.float64),
+        information=information,
+        categories=_categories(dataset),
+        texts=texts,
+    )
+
+
+def _categories(dataset: Dataset) -> Any:
+    from scipy.sparse import csr_array
+
+    columns: dict[str, int] = {}
+    indices: list[int] = []
+    starts = [0, 0]
+    for item in dataset.items:
+        indices.extend(columns.setdefault(name, len(columns)) for name in sorted(set(item.categories)))
+        starts.append(len(indices))
+    if not columns:
+        return None
+    lengths = np.diff(starts)
+    values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths)
+    return csr_array((values, indices, starts), shape=(len(dataset.items) + 1, len(columns)))
+
+
+def novelty(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+    """Mean self-information of the listed items in bits: mean_i of log2(U / u_i).
+
+    U is the number of training users, u_i of those who have item i (at least 1).
+    Source: Zhou et al., PNAS 107(10), 2010.
+    """
+    return _mean(facts.information, lists[:, :k])
+
+
+def popularity(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+    """Mean number of training interactions of the listed items (average recommendation popularity).
+
+    Source: Yin et al., VLDB 5(9), 2012.
+    """
+    return _mean(facts.interactions, lists[:, :k])
+
+
+def diversity_category(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+    """Intra-list diversity: mean over pairs of listed items of 1 - cosine of their category sets.
+
+    cosine(A, B) = |A and B| / sqrt(|A| |B|). Items without categories are left out of the pairs.
+    Source: Ziegler et al., WWW 2005.
+    """
+    if facts.categories is None:
+        return np.full(len(lists), np.nan)
+    from scipy.sparse import csr_array
+
+    cut = lists[:, :k]
+    filled = np.diff(facts.categories.indptr)[cut] > 0
+    numbers = filled.sum(axis=1)
+    chosen = csr_array(
+        (np.ones(int(numbers.sum())), cut[filled], np.concatenate([[0], np.cumsum(numbers)])),
+        shape=(len(cut), facts.categories.shape[0]),
+    )
+    total = chosen @ facts.categories
+    squares = np.asarray(total.multiply(total).sum(axis=1)).ravel()
+    return _one_less_mean_cosine(squares, numbers)
+
+
+def diversity_text(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+    """Intra-list diversity: mean over pairs of listed items of 1 - cosine of their text vectors.
+
+    Source: Ziegler et al., WWW 2005, with text vectors for topics.
+    """
+    if facts.texts is None:
+        return np.full(len(lists), np.nan)
+    cut = lists[:, :k]
+    total = facts.texts[cut].sum(axis=1, where=(cut > 0)[:, :, None], dtype=np.float64)
+    return _one_less_mean_cosine((total**2).sum(axis=1), (cut > 0).sum(axis=1))
+
+
+def coverage(recommended: npt.NDArray[np.int64]) -> float:
+    """Share of the catalogue that stands in at least one list.
+
+    Source: Ge, Delgado-Battenfeld and Jannach, RecSys 2010.
+    """
+    return float((recommended[1:] > 0).mean())
+
+
+def gini(recommended: npt.NDArray[np.int64]) -> float:
+    """Gini index of how often each item is recommended: 0 all alike, towards 1 all on one item.
+
+    sum_j (2 j - N - 1) x_(j) / (N sum x), with x_(1) <= ... <= x_(N) over the whole catalogue.
+    Source: Fleder and Hosanagar, Management Science 55(5), 2009.
+    """
+    ordered = np.sort(recommended[1:]).astype(np.float64)
+    if not ordered.any():
+        return 0.0
+    number = len(ordered)
+    return float(((2 * np.arange(1, number + 1) - number - 1) * ordered).sum() / (number * ordered.sum()))
+
+
+def _mean(of: Values, lists: Lists) -> Values:
+    filled = lists > 0
+    with np.errstate(invalid="ignore"):
+        means: Values = np.where(filled, of[lists], 0.0).sum(axis=1) / filled.sum(axis=1)
+    return means
+
+
+def _one_less_mean_cosine(squares: Values, numbers: npt.NDArray[np.int64]) -> Values:
+    # the squared length of a sum of unit vectors is their number plus twice the cosines of all pairs
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: Values = 1 - (squares - numbers) / (numbers * (numbers - 1))
+    means[numbers < 2] = np.nan
+    return means
+
+
+PER_USER: dict[str, Callable[[Lists, CatalogueFacts, int], Values]] = {
+    "novelty": novelty,
+    "popularity": popularity,
+    "diversity_category": diversity_category,
+    "diversity_text": diversity_text,
+}
+TOTALS: dict[str, Callable[[npt.NDArray[np.int64]], float]] = {"coverage": coverage, "gini": gini}
