@@ -1,0 +1,74 @@
+"""`eimf eval`: how well models rank what came next, beside baselines, with intervals."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eimf_cli import terminal
+from eimf_cli.options import step
+from eimf_core.errors import ConfigError
+from eimf_core.evaluation.config import EvalConfig
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+def _help_metrics(wanted: bool) -> None:
+    if wanted:
+        from eimf_core.evaluation import glossary
+
+        print(glossary.text())
+        raise typer.Exit
+
+
+@step(app, example="eimf eval model/ data/ -k 10 -k 20 -o metrics.jsonl", settings=EvalConfig)
+def evaluate(
+    settings: EvalConfig,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL [MODEL ...] DIR", help="Model directories, then the directory that prepare wrote."
+        ),
+    ],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write Metric lines here; - is stdout.")
+    ] = None,
+    table: Annotated[
+        bool | None,
+        typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
+    ] = None,
+    help_metrics: Annotated[
+        bool,
+        typer.Option(
+            "--help-metrics",
+            callback=_help_metrics,
+            is_eager=True,
+            help="Print what each metric is, with formula and source, and stop.",
+        ),
+    ] = False,
+) -> None:
+    """Rank the full catalogue for the users of a split and write recall, hit rate, NDCG, MRR and more,
+    each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
+    if len(paths) < 2:
+        raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
+    from eimf_core import files, jsonl, manifest
+    from eimf_core.evaluation.run import evaluate as run
+
+    *models, directory = paths
+    to_file = output if output != "-" else None
+    with files.locked(to_file) if to_file else contextlib.nullcontext():
+        evaluation = run(models, directory, settings, reporter=terminal.TerminalReporter())
+        if to_file:
+            jsonl.write(to_file, evaluation.records)
+            manifest.write(to_file, evaluation.sidecar({**vars(settings), "paths": paths}))
+    as_table = terminal.stdout_is_terminal() if table is None else table
+    as_lines = output == "-" or table is False or (not as_table and output is None)
+    if as_lines:
+        jsonl.write("-", evaluation.records)
+    if as_table:
+        from eimf_cli.tables import metrics_table
+
+        metrics_table(evaluation, to_stderr=as_lines)

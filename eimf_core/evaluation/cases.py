@@ -1,0 +1,106 @@
+"""Who is evaluated: users with their histories and targets, and who is left out and why.
+
+All systems of one evaluation answer the same cases, so that their figures can be compared user by
+user. What a figure is about is decided here, once:
+
+- Targets are a set: an item that follows twice is one target.
+- With `seen="drop"` the task is what the user has not had yet: items of the history (the whole
+  history, not only the part a model looks at) are neither ranked nor targets. With "keep" they
+  are both.
+- A target that a model does not know is a miss of that model; the user stays.
+- A user is left out, for all systems, when there is nothing to ask (no targets, or every target
+  seen) or nothing to answer from (no history, or none of it known to one of the models).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.dataset import Dataset, Ints, Offsets, SplitData
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The U users that are evaluated; user i is line `lines[i]` of the split.
+
+    `targets` (int32, distinct per user, rising) and `target_offsets` (U + 1,) are as in SplitData.
+    `left_out` counts users by reason. `repeated_targets` counts the targets that were taken out
+    because they are in the history.
+    """
+
+    split: SplitData
+    lines: npt.NDArray[np.int64]
+    target_offsets: Offsets
+    targets: Ints
+    left_out: dict[str, int]
+    repeated_targets: int
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def user(self, case: int) -> str:
+        """The user's id."""
+        return self.split.users[int(self.lines[case])]
+
+    def history(self, case: int) -> Ints:
+        """The user's whole history, oldest first."""
+        return self.split.history(int(self.lines[case]))
+
+    def history_lengths(self) -> npt.NDArray[np.int64]:
+        """Number of interactions in each history, shape (U,)."""
+        return np.diff(self.split.offsets)[self.lines]
+
+    def target_numbers(self) -> npt.NDArray[np.int64]:
+        """Number of targets of each user, shape (U,)."""
+        return np.diff(self.target_offsets)
+
+    def target_users(self) -> npt.NDArray[np.int64]:
+        """The case that each entry of `targets` belongs to."""
+        return np.repeat(np.arange(len(self)), self.target_numbers())
+
+
+def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Cases:
+    """The cases of a split. `known` has one mask (N + 1,) per model: the items it has a vector for."""
+    data = dataset.splits[split]
+    width = len(dataset.vocab) + 1
+    lengths = np.diff(data.offsets)
+    history_users = np.repeat(np.arange(len(data)), lengths)
+    keys = np.unique(np.repeat(np.arange(len(data)), np.diff(data.target_offsets)) * width + data.targets)
+    asked = np.bincount(keys // width, minlength=len(data)) > 0
+    repeated = 0
+    if seen == "drop":
+        new = ~np.isin(keys, np.unique(history_users * width + data.items))
+        repeated = int((~new).sum())
+        keys = keys[new]
+    numbers = np.bincount(keys // width, minlength=len(data))
+    answerable = np.ones(len(data), dtype=np.bool_)
+    for mask in known:
+        answerable &= np.bincount(history_users, weights=mask[data.items], minlength=len(data)) > 0
+    left_out: dict[str, int] = {}
+    kept = np.ones(len(data), dtype=np.bool_)
+    for reason, holds in (
+        ("no_targets", ~asked),
+        ("no_history", lengths == 0),
+        ("history_unknown", ~answerable),
+        ("targets_seen", numbers == 0),
+    ):
+        if count := int((kept & holds).sum()):
+            left_out[reason] = count
+        kept &= ~holds
+    keys = keys[kept[keys // width]]
+    offsets = np.zeros(int(kept.sum()) + 1, dtype=np.int64)
+    np.cumsum(numbers[kept], out=offsets[1:])
+    return Cases(
+        split=data,
+        lines=np.flatnonzero(kept),
+        target_offsets=offsets,
+        targets=(keys % width).astype(np.int32),
+        left_out=left_out,
+        repeated_targets=repeated,
+    )

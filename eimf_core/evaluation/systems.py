@@ -1,0 +1,94 @@
+"""What is evaluated: a model or a baseline, each giving a score to every item of the data set.
+
+Scores are in the item indices of the data set, whatever a model calls its items. An item that the
+model does not know gets -inf: it is never ranked, and a miss where it is a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import artifact, ranking
+from eimf_core.dataset import Dataset, Ints
+from eimf_core.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores (B, N + 1) with column 0 at -inf; the caller may overwrite them.
+
+    `interests` (B, K, d) and `vectors` (N + 1, d) are there when interests made the scores.
+    """
+
+    values: Floats
+    interests: Floats | None = None
+    vectors: Floats | None = None
+
+
+class System(Protocol):
+    """A named way to score the catalogue after a history."""
+
+    @property
+    def name(self) -> str:
+        """What the figures are called by."""
+
+    def score(self, histories: Sequence[Ints]) -> Scored:
+        """Scores of all items after each history (item indices of the data set, oldest first)."""
+
+
+class ModelSystem:
+    """A model directory, its item table arranged in the order of the data set.
+
+    `known` (N + 1,) says which items of the data set the model has a vector for, `unmatched` how
+    many items of the model the data set does not have.
+    """
+
+    def __init__(self, path: str | Path, dataset: Dataset) -> None:
+        """Raises ModelError for a broken directory and InputError when no item is known to both."""
+        self.model = artifact.open_model(path)
+        self.name = str(path)
+        self._rows = np.zeros(len(dataset.vocab) + 1, dtype=np.int64)
+        matched = 0
+        for row, item in enumerate(self.model.catalogue, start=1):
+            if index := dataset.vocab.get(item.item):
+                self._rows[index] = row
+                matched += 1
+        if matched == 0:
+            raise InputError(
+                f"none of its items is known to {path}; evaluate the model on the data it was trained on",
+                file=dataset.directory / "items.jsonl",
+            )
+        self.known: Mask = self._rows > 0
+        self.unmatched = len(self.model.catalogue) - matched
+        self._unknown = np.flatnonzero(~self.known)
+        same = self.unmatched == 0 and bool((self._rows == np.arange(len(self._rows))).all())
+        # the mapped table itself where the two catalogues agree, else a copy in the right order
+        self._vectors: Floats = np.asarray(self.model.vectors if same else self.model.vectors[self._rows], np.float32)
+        scale = self.model.scale
+        self._scale: Floats | None = None if scale is None else np.asarray(scale[self._rows], np.float32)
+
+    @property
+    def seed(self) -> int:
+        """The seed the model was trained with."""
+        return self.model.config.seed
+
+    @property
+    def interests(self) -> int:
+        """Number of interests per user."""
+        return self.model.config.interests
+
+    def score(self, histories: Sequence[Ints]) -> Scored:
+        own = [rows[rows > 0] for rows in (self._rows[history] for history in histories)]
+        interests, _ = self.model.interests(own)
+        values = ranking.best_scores(interests, self._vectors, self._scale)
+        values[:, self._unknown] = -np.inf
+        return Scored(values, interests, self._vectors)

@@ -1,0 +1,159 @@
+"""`eimf eval` as a subprocess: lines, tables, files, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eimf_core import dataset
+from eimf_core.records import Item
+from tests.conftest import Eimf, one_error_line
+from tests.small_data import write_small_data
+from tests.small_models import taste_vectors, write_small_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with `data/` and `model/`."""
+    (tmp_path / "data").mkdir()
+    write_small_data(tmp_path / "data")
+    items = dataset.load_items(tmp_path / "data" / "items.jsonl")
+    write_small_model(tmp_path / "model", items, taste_vectors(items), seed=4)
+    return tmp_path
+
+
+def lines(content: bytes) -> list[dict[str, object]]:
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def test_lines_on_stdout_in_a_pipe(eimf: Eimf, folder: Path) -> None:
+    done = eimf("eval", "model", "data", "-k", "5", "-k", "10", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    records = lines(done.stdout)
+    first = records[0]
+    assert first["model"] == "model" and first["metric"] == "recall" and first["k"] == 5
+    assert first["users"] == 33 and first["left_out"] == {"targets_seen": 27}
+    assert first["protocol"] == "leave-one-out/next" and first["seen"] == "drop" and first["seed"] == 4
+    assert {record["k"] for record in records} == {5, 10}
+    assert {record["model"] for record in records} >= {"model", "popularity"}
+    assert b"users left out: 27 targets_seen" in done.stderr
+    assert eimf("eval", "model", "data", "-k", "5", "-k", "10", "-o", "-", cwd=folder).stdout == done.stdout
+
+
+def test_help_metrics_has_formula_and_source_of_each(eimf: Eimf) -> None:
+    from eimf_core.evaluation.config import METRICS
+
+    text = eimf("eval", "--help-metrics").stdout.decode()
+    parts = {part.split()[0]: part for part in text.split("\n\n") if part[0] != " "}
+    assert set(METRICS) <= set(parts)
+    for name in METRICS:
+        whole = text[text.index(f"\n{name}") :].split("\n\n")
+        own = whole[0] + "".join(part for part in whole[1:3] if part.startswith("  "))
+        assert "Source:" in own or "own figure" in own, name
+    assert "NOT the standard NDCG" in text and "min(k, T)" in text
+
+
+def test_a_table_when_asked(eimf: Eimf, folder: Path) -> None:
+    done = eimf("eval", "model", "data", "-k", "5", "--table", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    text = done.stdout.decode()
+    assert "popularity" in text and "ndcg@5" in text and "leave-one-out/next" in text and "33 users" in text
+    assert "{" not in text
+
+
+def test_a_file_with_its_sidecar(eimf: Eimf, folder: Path) -> None:
+    done = eimf("eval", "model", "data", "--seen", "keep", "--seed", "9", "-o", "out/metrics.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == b""
+    records = lines((folder / "out" / "metrics.jsonl").read_bytes())
+    assert {record["seen"] for record in records} == {"keep"} and {record["eval_seed"] for record in records} == {9}
+    sidecar = json.loads((folder / "out" / "metrics.jsonl.meta.json").read_bytes())
+    assert sidecar["seed"] == 9 and sidecar["arguments"]["k"] == [10, 20]
+    assert set(sidecar["inputs"]) == {"data/sequences.jsonl", "data/items.jsonl", "model/manifest.json"}
+    assert sidecar["facts"]["models"]["model"]["seed"] == 4
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["metrics.jsonl", "metrics.jsonl.meta.json"]
+
+
+def test_forced_lines_beside_a_file_and_a_table_beside_lines(eimf: Eimf, folder: Path) -> None:
+    done = eimf("eval", "model", "data", "--jsonl", "-o", "metrics.jsonl", cwd=folder)
+    assert done.stdout == (folder / "metrics.jsonl").read_bytes()
+    both = eimf("eval", "model", "data", "--table", "-o", "-", cwd=folder)
+    assert both.stdout == done.stdout and "ndcg@10" in both.stderr.decode()
+
+
+def test_valid_split_and_two_models(eimf: Eimf, folder: Path) -> None:
+    items = dataset.load_items(folder / "data" / "items.jsonl")
+    write_small_model(folder / "worse", items, np.zeros((len(items) + 1, 4), np.float32))
+    done = eimf("eval", "model", "worse", "data", "--split", "valid", "-k", "5", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    records = lines(done.stdout)
+    assert {record["split"] for record in records} == {"valid"}
+    pairs = {(record["model"], record["compared_to"]) for record in records if "compared_to" in record}
+    assert pairs >= {("worse", "model"), ("model", "popularity"), ("worse", "popularity")}
+
+
+def test_names_from_data_cannot_steer_the_terminal(eimf: Eimf, folder: Path) -> None:
+    name = "mo\x1b[31mdel"
+    (folder / "model").rename(folder / name)
+    done = eimf("eval", name, "data", "--table", cwd=folder)
+    assert done.returncode == 0 and b"\x1b" not in done.stdout + done.stderr
+
+
+# -- bad input
+
+
+def test_a_model_of_other_data(eimf: Eimf, folder: Path) -> None:
+    others = [Item(item=f"x{at}", title="X", categories=["x"]) for at in range(4)]
+    write_small_model(folder / "other", others, taste_vectors(others))
+    done = eimf("eval", "other", "data", "-o", "metrics.jsonl", cwd=folder)
+    assert "none of its items is known to other" in one_error_line(done, 3)
+    assert not list(folder.glob("*metrics*"))
+
+
+def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
+    items = dataset.load_items(folder / "data" / "items.jsonl")
+    vectors = taste_vectors(items)
+    vectors[2, 0] = np.nan
+    write_small_model(folder / "broken", items, vectors)
+    assert "user 'user-" in one_error_line(eimf("eval", "broken", "data", cwd=folder), 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data"], "at least one model"),
+        (["data", "data"], "is missing"),
+        (["model", "model"], "no such file"),
+        (["model", "nowhere"], "no such directory"),
+        (["model", "data", "-k", "0"], "-k"),
+        (["model", "data", "-k", "ten"], "integer"),
+        (["model", "data", "--seen", "maybe"], "maybe"),
+        (["model", "data", "--metrics", "accuracy"], "no metric 'accuracy'"),
+        (["model", "data", "-o", "model"], "is a directory"),
+    ],
+)
+def test_wrong_arguments(eimf: Eimf, folder: Path, arguments: list[str], words: str) -> None:
+    done = eimf("eval", *arguments, cwd=folder)
+    line = one_error_line(done, 4 if "is missing" in words else 2)
+    assert words in line
+    assert done.stdout == b""
+
+
+def test_an_output_that_someone_writes(eimf: Eimf, folder: Path) -> None:
+    from eimf_core import files
+
+    with files.locked(folder / "metrics.jsonl"):
+        line = one_error_line(eimf("eval", "model", "data", "-o", "metrics.jsonl", cwd=folder), 2)
+    assert "another process" in line
+
+
+def test_closed_pipe_ends_quietly(folder: Path, environment: dict[str, str]) -> None:
+    import subprocess
+    import sys
+
+    command = f"'{sys.executable}' -m eimf_cli eval model data -m all | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 1 and b"Traceback" not in done.stderr
