@@ -37,6 +37,19 @@ class Steps(typer.core.TyperGroup):
             parameter.show_envvar = False  # type: ignore[attr-defined]
         return command
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # caught below typer, which would make an exit code of 1 of it
+            _nobody_reads()
+            return 0
+
+
+def _nobody_reads() -> None:
+    """The reader of the pipe has gone; the interpreter must not flush into it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
 
 app = typer.Typer(
     cls=Steps,
@@ -88,8 +101,7 @@ def run() -> NoReturn:
         sys.stdout.flush()
         code = result if isinstance(result, int) else 0
     except BrokenPipeError:
-        # the reader of the pipe has gone; the interpreter must not flush into it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _nobody_reads()
         code = 0
     except KeyboardInterrupt:
         code = _say("interrupted; run the same command again to go on or start over", 130)
