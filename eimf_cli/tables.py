@@ -1,4 +1,4 @@
-"""The figures of an evaluation as tables for people."""
+"""Results as tables for people: the figures of an evaluation, recommendations with their reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.run import Evaluation
-    from eimf_core.records import Metric
+    from eimf_core.records import Metric, Recommendation, UserInterest
 
 
 def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
@@ -64,3 +64,33 @@ def _losses(
     if len(parts) == 1 and len(names) > 1 and len({key[3] for key in lost}) == 1:
         return ", ".join(parts[0][1])
     return "; ".join(f"{name} to {', '.join(others)}" for name, others in parts)
+
+
+def recommendation_table(answer: Recommendation) -> None:
+    """Rank, item, title, score, the interest that brought it and the history items behind that interest."""
+    names = {interest.index: interest for interest in answer.interests}
+    with_anchors = any(interest.anchors for interest in answer.interests)
+    rows = []
+    for item in answer.items:
+        interest = None if item.interest is None else names[item.interest]
+        row = [str(item.rank), item.item, item.title, f"{item.score:.4f}", _interest_name(interest)]
+        rows.append([*row, *([_anchors(interest)] if with_anchors else [])])
+    columns = ["rank", "item", "title", "score", "interest", *(["because of"] if with_anchors else [])]
+    terminal.table(_answer_title(answer), columns, rows)
+
+
+def _answer_title(answer: Recommendation) -> str:
+    what = f"{answer.id}: {len(answer.items)} items"
+    return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what
+
+
+def _interest_name(interest: UserInterest | None) -> str:
+    if interest is None:
+        return ""
+    if interest.name is None or interest.similarity is None:
+        return f"interest {interest.index}"
+    return f"{interest.name} ({interest.similarity:.2f})"
+
+
+def _anchors(interest: UserInterest | None) -> str:
+    return "" if interest is None else "; ".join(anchor.title for anchor in interest.anchors)

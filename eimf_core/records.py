@@ -93,7 +93,8 @@ class Label(Record, frozen=True, kw_only=True):
 
     `request` is the hash of key, rendered prompt, schema, model and sampling settings: a resumed
     run skips a sample whose request is already answered. `items_by` says whether the model or text
-    similarity assigned the items. `seconds` is wall time, `tokens` counts prompt and answer.
+    similarity assigned the items. `seconds` is wall time, `tokens` counts prompt and answer, `trimmed`
+    how many of the oldest items of the history were not shown.
     """
 
     key: str
@@ -110,6 +111,7 @@ class Label(Record, frozen=True, kw_only=True):
     attempts: int
     seconds: float
     tokens: dict[str, int] = {}
+    trimmed: int | None = None
     error: str | None = None
 
 
@@ -149,6 +151,19 @@ class Metric(Record, frozen=True, kw_only=True):
     p_holm: float | None = None
 
 
+class UserMetrics(Record, frozen=True, kw_only=True):
+    """The figures of one user and model; `values` by "metric@k", a slice of targets behind a space.
+
+    `history` and `targets` are numbers of items. A metric that the user has no value of is left out.
+    """
+
+    user: str
+    model: str
+    history: int
+    targets: int
+    values: dict[str, float]
+
+
 class Query(Record, frozen=True, kw_only=True):
     """A request for recommendations: a history of item ids, or titles, or plain words."""
 
@@ -165,14 +180,18 @@ class Query(Record, frozen=True, kw_only=True):
     k: int | None = None
 
 
-class RankedItem(Record, frozen=True, kw_only=True):
-    """One recommended item; `interest` is the index of the interest that brought it."""
+# `omit_defaults` lets msgspec write the three below at once, None left out; an empty list that a
+# lambda made is written all the same
+
+
+class RankedItem(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One recommended item; `interest` is the index of the interest that brought it, if one did."""
 
     rank: int
     item: str
     title: str
     score: float
-    interest: int
+    interest: int | None = None
 
 
 class Anchor(Record, frozen=True, kw_only=True):
@@ -183,7 +202,7 @@ class Anchor(Record, frozen=True, kw_only=True):
     weight: float
 
 
-class UserInterest(Record, frozen=True, kw_only=True):
+class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One behavioural interest of a user: its name if one is near enough, and what made it.
 
     `similarity` is the cosine to the named interest, `weight` the share of the recommended items
@@ -194,15 +213,15 @@ class UserInterest(Record, frozen=True, kw_only=True):
     name: str | None = None
     similarity: float | None = None
     weight: float
-    anchors: list[Anchor] = []
+    anchors: list[Anchor] = msgspec.field(default_factory=lambda: [])
 
 
-class Recommendation(Record, frozen=True, kw_only=True):
+class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to a Query. `fallback` says what stood in when the history was of no use."""
 
     id: str
     items: list[RankedItem]
     interests: list[UserInterest]
-    unknown: list[str] = []
+    unknown: list[str] = msgspec.field(default_factory=lambda: [])
     fallback: str | None = None
     explain: dict[str, Any] | None = None

@@ -72,7 +72,7 @@ REQUIRED = {
     },
     Metric: {"metric", "value", "users", "split", "protocol", "seen", "model"},
     Query: set(),
-    RankedItem: {"rank", "item", "title", "score", "interest"},
+    RankedItem: {"rank", "item", "title", "score"},
     Anchor: {"item", "title", "weight"},
     UserInterest: {"index", "weight"},
     Recommendation: {"id", "items", "interests"},

@@ -1,0 +1,151 @@
+"""From a Query to what the model works with: item indices, a place for the words, what may be listed.
+
+Ids and titles that are not found are collected as unknown, with a remark; whether that is an error
+is for the settings to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.errors import InputError
+from eimf_core.progress import Reporter
+from eimf_core.recommend.catalogue import Items
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.titles import Match
+from eimf_core.records import Query
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+SHOWN = 10
+"""Equally good titles that are listed."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query as the model takes it.
+
+    `history` (n,) are indices of known items, oldest first; `words` (d,) the place of the text in
+    the item space or None; `excluded` and `only` are indices; `had` says whether anything was asked.
+    """
+
+    id: str
+    history: Indices
+    words: Floats | None
+    unknown: list[str]
+    excluded: Indices
+    only: Indices | None
+    keep_seen: bool
+    diversity: float
+    k: int
+
+
+class Reader:
+    """Turns queries into `Asked`.
+
+    `place_of` gives the place of a text (d,); `single` tells a query from the command line, where
+    an ambiguous title is an error, from one of many.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        settings: RecommendConfig,
+        *,
+        seen: str,
+        place_of: Callable[[str], Floats],
+        reporter: Reporter,
+        single: bool,
+    ) -> None:
+        self._items = items
+        self._settings = settings
+        self._keep_seen = (settings.seen or seen) == "keep"
+        self._place_of = place_of
+        self._reporter = reporter
+        self._single = single
+
+    def read(self, query: Query, *, file: object = None, line: int | None = None) -> Asked:
+        """What a query asks; InputError when it asks nothing, or for what `strict` forbids."""
+        if query.history is None and query.titles is None and query.text is None:
+            raise InputError("has none of history, titles and text", file=file, line=line)
+        settings = self._settings
+        name = query.id if query.id is not None else str(line if line is not None else 1)
+        unknown: list[str] = []
+        history = self._known(query.history or [], unknown)
+        for title in query.titles or []:
+            if index := self._titled(title):
+                history.append(index)
+            else:
+                unknown.append(title)
+        if unknown:
+            self._report(unknown, query, name, file=file, line=line)
+        words = None
+        if query.text is not None and query.text.strip():
+            words = self._place_of(query.text)
+        k, diversity = query.k, query.diversity
+        if k is not None and k < 1:
+            raise InputError(f"is {k}, expected at least 1", file=file, line=line, field="k")
+        if diversity is not None and not 0 <= diversity < float("inf"):
+            raise InputError(f"is {diversity}, expected 0 or more", file=file, line=line, field="diversity")
+        return Asked(
+            id=name,
+            history=np.array(history, dtype=np.int64),
+            words=words,
+            unknown=unknown,
+            excluded=np.array(self._known(query.exclude, []), dtype=np.int64),
+            only=None if query.only is None else np.array(self._known(query.only, []), dtype=np.int64),
+            keep_seen=self._keep_seen if query.seen is None else query.seen == "keep",
+            diversity=settings.diversity if diversity is None else diversity,
+            k=settings.k if k is None else k,
+        )
+
+    def _known(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
+        """Indices of the known ids; the others join `unknown`."""
+        index = self._items.index
+        found = []
+        for item in ids:
+            if at := index(item):
+                found.append(at)
+            else:
+                unknown.append(item)
+        return found
+
+    def _titled(self, typed: str) -> int:
+        """Index of the item with a title like this; 0, with a remark, when there is none."""
+        match = self._items.titled(typed)
+        if not match.found:
+            near = f"; nearest are {_listed(match)}" if match.nearest else ""
+            self._reporter.warn(f"no title is like '{typed}'{near}")
+            return 0
+        if len(match.found) > 1 and not self._settings.first:
+            problem = f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
+            if self._single:
+                raise InputError(problem)
+            self._reporter.warn(problem)
+            return 0
+        item = match.found[0]
+        if not match.exactly:
+            self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
+        return self._items.index(item.item)
+
+    def _report(self, unknown: list[str], query: Query, name: str, *, file: object, line: int | None) -> None:
+        known_ids = [item for item in unknown if item not in (query.titles or [])]
+        if self._settings.strict:
+            raise InputError(f"unknown: {_named(unknown)}", file=file, line=line)
+        if known_ids:
+            whose = "" if self._single else f"{name}: "
+            self._reporter.warn(f"{whose}unknown items: {_named(known_ids)}")
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _listed(match: Match) -> str:
+    items = match.found or match.nearest
+    named = ", ".join(f"'{item.title}' ({item.item})" for item in items[:SHOWN])
+    return named + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")

@@ -1,0 +1,57 @@
+"""The items of a model as `recommend` looks them up: by id, by index and by title, each kept once read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eimf_core.artifact import Catalogue
+from eimf_core.recommend.titles import Match, Titles
+from eimf_core.records import Item
+
+SHARE = 16
+"""One id in so many looked up one by one, then all are read at once."""
+
+
+class Items:
+    """Look-ups in a catalogue, with the items of `new` behind its last index."""
+
+    def __init__(self, catalogue: Catalogue, new: Iterable[Item] = ()) -> None:
+        self._catalogue = catalogue
+        self._items: dict[int, Item] = {}
+        self._index: dict[str, int] = {}
+        self._all_known = False
+        self._titles: Titles | None = None
+        self.new = 0
+        for number, item in enumerate(new, start=1):
+            self._items[len(catalogue) + number] = item
+            self._index[item.item] = len(catalogue) + number
+            self.new = number
+
+    def __len__(self) -> int:
+        return len(self._catalogue) + self.new
+
+    def index(self, item: str) -> int:
+        """Index of an id, 0 when it is unknown."""
+        found = self._index.get(item)
+        if found is not None or self._all_known:
+            return found or 0
+        if len(self._index) > self.new + len(self._catalogue) // SHARE:
+            known = {entry.item: number for number, entry in enumerate(self._catalogue, start=1)}
+            self._index = {**known, **self._index}
+            self._all_known = True
+            return self._index.get(item, 0)
+        return self._index.setdefault(item, self._catalogue.index(item))
+
+    def item(self, index: int) -> Item:
+        """The item at an index."""
+        found = self._items.get(index)
+        if found is None:
+            found = self._items[index] = self._catalogue.item(index)
+        return found
+
+    def titled(self, typed: str) -> Match:
+        """The items that a typed title may mean."""
+        if self._titles is None:
+            new = [self._items[len(self._catalogue) + number] for number in range(1, self.new + 1)]
+            self._titles = Titles([*self._catalogue, *new])
+        return self._titles.find(typed)

@@ -1,0 +1,39 @@
+"""Settings of `eimf recommend`: how long the lists are, what may stand in them, what is said beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from eimf_core.config import setting
+from eimf_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RecommendConfig:
+    """Settings that hold for all queries; a query's own `k`, `seen` and `diversity` come before them."""
+
+    k: int = setting(10, "Items to recommend.", "-k")
+    seen: Literal["drop", "keep"] | None = setting(
+        None, "Items of the history: drop or keep; as in training if not given."
+    )
+    diversity: float = setting(0.0, "Weight of a list's variety of categories against its scores.", metavar="WEIGHT")
+    per_interest: bool = setting(False, "A list for each interest instead of one merged list.")
+    min_score: float | None = setting(None, "Leave out items with a lower score.")
+    anchors: int = setting(3, "History items named for each interest; 0 for none.")
+    name_threshold: float = setting(0.3, "Least similarity of an interest's name; below it none is given.")
+    first: bool = setting(False, "Take the first of several equally good titles.")
+    strict: bool = setting(False, "Unknown ids and titles are an error.")
+    encoder: str | None = setting(
+        None, "Text encoder for words and new items, a name or path; the packaged one if not given."
+    )
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise ConfigError(f"-k is {self.k}, expected at least 1")
+        if not 0 <= self.diversity < float("inf"):
+            raise ConfigError(f"--diversity is {self.diversity}, expected 0 or more")
+        if self.anchors < 0:
+            raise ConfigError(f"--anchors is {self.anchors}, expected 0 or more")
+        if not -1 <= self.name_threshold <= 1:
+            raise ConfigError(f"--name-threshold is {self.name_threshold}, expected a cosine from -1 to 1")

@@ -1,0 +1,198 @@
+"""The answers: queries in, recommendations out, through interests, ranking and naming.
+
+Three kinds of query are ranked: with a history, by its interests (words pull each of them); with
+words alone, by their place in the item space; with nothing that is known, by popularity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import ranking
+from eimf_core.artifact import Model
+from eimf_core.recommend import lists, variety
+from eimf_core.recommend.asking import Asked, Floats, Indices
+from eimf_core.recommend.catalogue import Items
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.lists import Ranked
+from eimf_core.recommend.naming import Named, Names, names_of, units
+from eimf_core.records import Anchor, RankedItem, Recommendation, UserInterest
+
+LARGEST_SCORES = 1 << 23
+"""Scores held at once: bounds the memory of a batch."""
+LARGEST_BATCH = 512
+
+
+class Recommender:
+    """Answers queries with a model. `allowed` (N + 1,) says what may be listed at all, None for everything."""
+
+    def __init__(
+        self,
+        model: Model,
+        items: Items,
+        settings: RecommendConfig,
+        *,
+        allowed: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.model, self.items, self.settings, self.allowed = model, items, settings, allowed
+        self._names: Names | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """How many queries are best answered together."""
+        return max(1, min(LARGEST_BATCH, LARGEST_SCORES // len(self.model.vectors)))
+
+    def answer(self, asked: Sequence[Asked]) -> list[Recommendation]:
+        """The answers in the order of the queries."""
+        answers: dict[int, Recommendation] = {}
+        kinds: dict[str, list[int]] = {}
+        for at, query in enumerate(asked):
+            kind = "history" if len(query.history) else "words" if query.words is not None else "popularity"
+            kinds.setdefault(kind, []).append(at)
+        for kind, rows in kinds.items():
+            for start in range(0, len(rows), self.batch_size):
+                chunk = rows[start : start + self.batch_size]
+                answers |= zip(chunk, self._answer(kind, [asked[at] for at in chunk]), strict=True)
+        return [answers[at] for at in range(len(asked))]
+
+    def _answer(self, kind: str, asked: Sequence[Asked]) -> Iterator[Recommendation]:
+        if kind == "popularity":
+            for query, ranked in zip(asked, self._popular(asked), strict=True):
+                yield self._recommendation(query, ranked, [], fallback="popularity")
+            return
+        own, attention = self.interests(asked) if kind == "history" else (_stacked(asked), None)
+        ranked_lists = self._ranked(pulled(own, asked) if kind == "history" else own, asked)
+        names = self.names(own)
+        for at, (query, ranked) in enumerate(zip(asked, ranked_lists, strict=True)):
+            counts = np.bincount(ranked.interests, minlength=own.shape[1]) / max(1, len(ranked.interests))
+            anchors = None if attention is None else attention[at]
+            yield self._recommendation(query, ranked, self._described(query, names[at], counts.tolist(), anchors))
+
+    def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
+        """Interests (B, K, d) and attention (B, K, L) of queries with a history."""
+        return self.model.interests([query.history for query in asked])
+
+    def names(self, interests: Floats) -> list[list[Named]]:
+        """A name for each interest (B, K, d)."""
+        if self._names is None:
+            self._names = names_of(self.model, self.settings.name_threshold)
+        users, number, width = interests.shape
+        flat = self._names.names(interests.reshape(users * number, width))
+        return [flat[at * number : (at + 1) * number] for at in range(users)]
+
+    def scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
+        """Scores (B, N + 1) of everything that may be listed; the rest is -inf."""
+        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale)
+        lists.restrict(scores, asked, self.allowed)
+        return scores
+
+    def _ranked(self, interests: Floats, asked: Sequence[Asked]) -> list[Ranked]:
+        if not self.settings.per_interest:
+            found = self._chosen(self.scores(interests, asked), asked)
+            return [
+                Ranked(items, values, self._sources(interests[at], items)) for at, (items, values) in enumerate(found)
+            ]
+        number = interests.shape[1]
+        each = [self._chosen(self.scores(interests[:, [at]], asked), asked) for at in range(number)]
+        return [
+            Ranked(
+                np.concatenate([each[at][row][0] for at in range(number)]),
+                np.concatenate([each[at][row][1] for at in range(number)]),
+                np.repeat(np.arange(number), [len(each[at][row][0]) for at in range(number)]),
+            )
+            for row in range(len(asked))
+        ]
+
+    def _popular(self, asked: Sequence[Asked]) -> list[Ranked]:
+        counts = np.asarray(self.model.counts, np.float32).copy()
+        counts[0] = -np.inf
+        scores = np.repeat(counts[None], len(asked), axis=0)
+        lists.restrict(scores, asked, self.allowed)
+        nothing = np.zeros(0, dtype=np.int64)
+        return [Ranked(items, values, nothing) for items, values in self._chosen(scores, asked, varied=False)]
+
+    def _chosen(self, scores: Floats, asked: Sequence[Asked], *, varied: bool = True) -> list[tuple[Indices, Floats]]:
+        """The items of each query's list and their scores, in order."""
+        wanted = [variety.candidates(query.k) if varied and query.diversity else query.k for query in asked]
+        chosen = []
+        for query, number, (items, values) in zip(
+            asked, wanted, lists.best(scores, max(wanted), self.settings.min_score), strict=True
+        ):
+            kept: slice | Indices = slice(query.k)
+            if number > query.k:
+                categories = [self.items.item(index).categories for index in items[:number].tolist()]
+                kept = variety.greedy(values[:number], categories, query.k, query.diversity)
+            chosen.append((items[kept], values[kept]))
+        return chosen
+
+    def _sources(self, interests: Floats, items: Indices) -> Indices:
+        """The interest (K, d) that each item has its score from."""
+        sources: Indices = ranking.sources(interests[None], self.model.vectors, items[None])[0].astype(np.int64)
+        return sources
+
+    def _recommendation(
+        self, query: Asked, ranked: Ranked, interests: list[UserInterest], fallback: str | None = None
+    ) -> Recommendation:
+        sources = ranked.interests.tolist() or [None] * len(ranked.items)
+        made: list[RankedItem] = []
+        rank = 0
+        for index, score, source in zip(ranked.items.tolist(), ranked.scores.tolist(), sources, strict=True):
+            # the list of another interest starts at 1 again
+            new_list = self.settings.per_interest and bool(made) and made[-1].interest != source
+            rank = 1 if new_list else rank + 1
+            item = self.items.item(index)
+            made.append(RankedItem(rank=rank, item=item.item, title=item.title, score=round(score, 6), interest=source))
+        return Recommendation(id=query.id, items=made, interests=interests, unknown=query.unknown, fallback=fallback)
+
+    def _described(
+        self, query: Asked, names: list[Named], weights: list[float], attention: Floats | None
+    ) -> list[UserInterest]:
+        return [
+            UserInterest(
+                index=number,
+                name=name,
+                similarity=similarity,
+                weight=round(weights[number], 4),
+                anchors=[] if attention is None else self.anchors(query, attention[number]),
+            )
+            for number, (name, similarity) in enumerate(names)
+        ]
+
+    def anchors(self, query: Asked, attention: Floats) -> list[Anchor]:
+        """The history items with most of an interest's attention (L,), which is summed over repeats."""
+        if not self.settings.anchors:
+            return []
+        kept = query.history[-self.model.config.max_length :]
+        distinct, places = np.unique(kept, return_inverse=True)
+        shares = np.bincount(places, weights=attention[: len(kept)])
+        order = np.argsort(-shares, kind="stable")[: self.settings.anchors]
+        found = []
+        for at in order:
+            item = self.items.item(int(distinct[at]))
+            found.append(Anchor(item=item.item, title=item.title, weight=round(float(shares[at]), 4)))
+        return found
+
+
+def pulled(interests: Floats, asked: Sequence[Asked]) -> Floats:
+    """Interests moved halfway to the place of a query's words, so that a score is the mean of both.
+
+    (B, K, d); the words count as much as an interest of mean length.
+    """
+    if all(query.words is None for query in asked):
+        return interests
+    moved = interests.copy()
+    for row, query in zip(moved, asked, strict=True):
+        if query.words is not None:
+            length = float(np.linalg.norm(row, axis=1).mean())
+            row += units(query.words[None]) * length
+            row /= 2
+    return moved
+
+
+def _stacked(asked: Sequence[Asked]) -> Floats:
+    """The places of the words as one interest each, (B, 1, d)."""
+    rows: list[Floats] = [query.words for query in asked if query.words is not None]
+    return np.stack(rows)[:, None, :]

@@ -1,0 +1,54 @@
+"""Ranked lists for a batch: what may stand in them, merged or one for each interest, varied or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import ranking
+from eimf_core.errors import ModelError
+from eimf_core.recommend.asking import Asked, Floats, Indices
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One list: item indices (n,), their scores (n,) and the interest each comes from (n,), best first."""
+
+    items: Indices
+    scores: Floats
+    interests: Indices
+
+
+def restrict(scores: Floats, asked: Sequence[Asked], allowed: npt.NDArray[np.bool_] | None) -> None:
+    """Set what may not be listed to -inf, in place: seen or excluded items and those outside `only`.
+
+    scores (B, N + 1); `allowed` (N + 1,) holds for all rows.
+    """
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
+    for row, query in zip(scores, asked, strict=True):
+        if not query.keep_seen:
+            row[query.history] = -np.inf
+        if len(query.excluded):
+            row[query.excluded] = -np.inf
+        if query.only is not None:
+            kept = row[query.only]
+            row[:] = -np.inf
+            row[query.only] = kept
+            row[0] = -np.inf
+
+
+def best(scores: Floats, number: int, least: float | None) -> list[tuple[Indices, Floats]]:
+    """The `number` best items of each row with their scores, those that may not be listed left out."""
+    try:
+        items = ranking.top_k(scores, number)
+    except ValueError as error:
+        raise ModelError(f"the model gives a score that is no number ({error.args[0]}); train it again") from None
+    values = np.take_along_axis(scores, items, axis=1)
+    listed = np.isfinite(values) if least is None else np.isfinite(values) & (values >= least)
+    # scores fall along a row, so that what is listed stands in front
+    counts = listed.sum(axis=1)
+    return [(row[:count], of[:count]) for row, of, count in zip(items, values, counts, strict=True)]

@@ -1,0 +1,53 @@
+"""Query lines as they come: all that are there at once, and a line alone when it comes alone."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from eimf_core import jsonl
+from eimf_core.errors import InputError
+
+CHUNK = 1 << 18
+"""Bytes taken at once."""
+Lines = list[tuple[int, bytes]]
+
+
+def ready(path: str | Path, most: int) -> Iterator[Lines]:
+    """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
+
+    Empty lines are left out. Raises ConfigError for a path that cannot be opened and InputError for
+    a broken gzip stream or a file without any line.
+    """
+    number, found = 0, False
+    with jsonl.open_bytes(path) as stream:
+        for chunk in _chunks(stream, path):
+            lines = []
+            for line in chunk:
+                number += 1
+                if line.strip():
+                    lines.append((number, line))
+            for start in range(0, len(lines), most):
+                found = True
+                yield lines[start : start + most]
+    if not found:
+        raise InputError("is empty; expected one Query a line", file=path)
+
+
+def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
+    """Whole lines of what one read gives; a last line may lack its end."""
+    take: Any = getattr(stream, "read1", stream.read)
+    rest = b""
+    try:
+        while taken := take(CHUNK):
+            # a long line that comes in pieces is joined once, at its end
+            *lines, rest = (rest + taken).split(b"\n")
+            if lines:
+                yield lines
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"broken gzip stream ({error})", file=path) from None
+    if rest:
+        yield [rest]

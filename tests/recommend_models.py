@@ -1,0 +1,51 @@
+"""Small model directories for tests of `recommend`: tastes as axes, with names for them and with words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eimf_core import artifact
+from eimf_core.records import Item, SemanticInterest
+from tests.small_data import TASTES
+from tests.small_models import halves_network, taste_vectors
+
+NAMES = {"tea": "tea drinking", "yarn": "knitting", "fish": "aquarium keeping"}
+
+
+def small_items() -> list[Item]:
+    """The catalogue of `write_small_data`: 24 items of three tastes."""
+    return [
+        Item(item=f"{taste}-{at}", title=title, categories=[taste])
+        for taste, titles in TASTES.items()
+        for at, title in enumerate(titles)
+    ]
+
+
+def write_named_model(path: Path, items: list[Item] | None = None, *, named: bool = True, **config: Any) -> Path:
+    """A model over `taste_vectors` (d = 4) whose items lie near the axis of their taste.
+
+    With `named`, the axes of the tastes are the named interests. Interest 0 of a history is the mean
+    of its vectors, interest 1 the opposite.
+    """
+    items = items or small_items()
+    vectors = taste_vectors(items, noise=0.1)
+    weights: dict[str, Any] = {
+        "item_vectors": vectors,
+        "item_counts": np.arange(len(items) + 1, dtype=np.int64),
+    }
+    interests = []
+    if named:
+        axes = {name: axis for axis, name in enumerate(sorted({item.categories[0] for item in items}))}
+        interests = [SemanticInterest(name=NAMES.get(taste, taste)) for taste in axes]
+        weights["named_vectors"] = np.eye(4, dtype=np.float32)[list(axes.values())]
+    settings = artifact.ModelConfig(
+        backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config
+    )
+    artifact.write(
+        path,
+        artifact.Contents(config=settings, items=items, weights=weights, network=halves_network(), named=interests),
+    )
+    return path

@@ -1,0 +1,180 @@
+"""Recommendations against what can be worked out by hand: ranking, names, anchors, words, variety, fallback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eimf_core import artifact, jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.history import history_of
+from eimf_core.recommend.run import Session
+from eimf_core.recommend.variety import greedy
+from eimf_core.records import Query, Recommendation, Sequence
+from tests.recommend_models import write_named_model
+from tests.small_models import taste_vectors
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_named_model(tmp_path_factory.mktemp("recommend") / "model")
+
+
+def ask(path: Path, query: Query, **settings: object) -> Recommendation:
+    return Session(path, RecommendConfig(**settings)).ask(query)  # type: ignore[arg-type]
+
+
+def ids(answer: Recommendation) -> list[str]:
+    return [item.item for item in answer.items]
+
+
+def test_ranks_the_taste_of_the_history_and_says_why(path: Path) -> None:
+    answer = ask(path, Query(id="me", history=["tea-1", "tea-3", "tea-1"]), k=5)
+    assert answer.id == "me" and answer.fallback is None and answer.unknown == []
+    assert [item.rank for item in answer.items] == [1, 2, 3, 4, 5]
+    assert all(item.item.startswith("tea-") for item in answer.items)
+    assert not {"tea-1", "tea-3"} & set(ids(answer))
+    assert {item.interest for item in answer.items} == {0}
+    first, other = answer.interests
+    assert first.name == "tea drinking" and first.similarity is not None and first.similarity > 0.9
+    assert first.weight == 1 and other.weight == 0
+    assert [(anchor.item, anchor.weight) for anchor in first.anchors] == [("tea-1", 0.6667), ("tea-3", 0.3333)]
+    # the opposite of tea is no interest that has a name
+    assert other.name is None and other.similarity is not None and other.similarity < 0.3
+
+
+def test_scores_are_the_products(path: Path) -> None:
+    model = artifact.open_model(path)
+    answer = ask(path, Query(history=["yarn-2", "fish-4"]), k=24, seen="keep")
+    known = [model.catalogue.index("yarn-2"), model.catalogue.index("fish-4")]
+    mean = model.vectors[known].mean(axis=0)
+    products = np.abs(model.vectors[1:] @ mean)
+    expected = np.sort(products)[::-1]
+    np.testing.assert_allclose([item.score for item in answer.items], expected, atol=2e-6)
+
+
+def test_below_the_threshold_no_name_is_given(path: Path) -> None:
+    query = Query(history=["tea-1", "fish-1"])
+    assert ask(path, query).interests[0].name in ("tea drinking", "aquarium keeping")
+    withheld = ask(path, query, name_threshold=0.9).interests[0]
+    assert withheld.name is None and withheld.similarity is not None and 0.6 < withheld.similarity < 0.9
+
+
+def test_without_labels_the_most_telling_words(tmp_path: Path) -> None:
+    path = write_named_model(tmp_path / "model", named=False)
+    from eimf_core.recommend import naming
+
+    model = artifact.open_model(path)
+    names = naming.TellingWords(model, 0.3)
+    naming_top = names._top
+    names._top = lambda interests: naming_top(interests)[:, :8]  # type: ignore[method-assign]
+    (name, similarity), *_ = names.names(model.vectors[[model.catalogue.index("yarn-1")]])
+    assert name is not None and name.split(", ")[0] == "yarn" and similarity is not None and similarity > 0.8
+
+
+def test_unknown_items_are_reported_and_nothing_known_means_popularity(path: Path) -> None:
+    answer = ask(path, Query(history=["tea-1", "nope"]))
+    assert answer.unknown == ["nope"] and answer.fallback is None and len(answer.items) == 10
+    popular = ask(path, Query(history=["nope"]), k=3)
+    assert popular.fallback == "popularity" and popular.unknown == ["nope"] and popular.interests == []
+    assert [(item.score, item.interest) for item in popular.items] == [(24, None), (23, None), (22, None)]
+    assert ask(path, Query(history=[])).fallback == "popularity"
+    with pytest.raises(InputError, match="unknown: nope"):
+        ask(path, Query(history=["tea-1", "nope"]), strict=True)
+
+
+def test_exclude_only_seen_and_least_score(path: Path) -> None:
+    query = Query(history=["tea-1"], exclude=["tea-2", "nope"], only=["tea-1", "tea-2", "tea-3", "yarn-1", "nope"])
+    assert set(ids(ask(path, query))) == {"tea-3", "yarn-1"}
+    assert set(ids(ask(path, Query(history=["tea-1"], seen="keep", only=["tea-1"])))) == {"tea-1"}
+    assert ids(ask(path, Query(history=["tea-1"], seen="keep"), seen="drop", k=24))
+    assert "tea-1" not in ids(ask(path, Query(history=["tea-1"]), k=24))
+    assert "tea-1" in ids(ask(path, Query(history=["tea-1"]), k=24, seen="keep"))
+    high = ask(path, Query(history=["tea-1"]), min_score=0.5)
+    assert high.items and all(item.score >= 0.5 for item in high.items) and len(high.items) < 10
+    assert ask(path, Query(history=["tea-1"], only=["nope"])).items == []
+
+
+def test_a_list_for_each_interest(path: Path) -> None:
+    answer = ask(path, Query(history=["tea-1"]), k=3, per_interest=True)
+    assert [(item.interest, item.rank) for item in answer.items] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    assert {item.item[:3] for item in answer.items[:3]} == {"tea"} and ids(answer)[3][:3] != "tea"
+
+
+def test_variety_brings_other_categories(path: Path) -> None:
+    query = Query(history=["tea-1", "tea-2", "yarn-1"])
+    plain = ask(path, query, k=4)
+    varied = ask(path, query, k=4, diversity=5.0)
+    assert {item[:3] for item in ids(plain)} == {"tea"}
+    assert {item[:3] for item in ids(varied)[:3]} == {"tea", "yar", "fis"}
+    assert ids(varied)[0] == ids(plain)[0]
+
+
+def test_greedy_variety_agrees_with_the_sum_worked_out_each_time() -> None:
+    rng = np.random.default_rng(3)
+    scores = np.sort(rng.normal(size=40).astype(np.float32))[::-1]
+    categories = [[f"c{number}" for number in sorted({*rng.integers(5, size=rng.integers(0, 3))})] for _ in range(40)]
+
+    def difference(one: int, other: int) -> float:
+        a, b = set(categories[one]), set(categories[other])
+        return 1 - len(a & b) / len(a | b) if a and b else 0.0
+
+    chosen: list[int] = []
+    for _ in range(12):
+        gains = {
+            at: scores[at] + 0.4 * sum(difference(at, other) for other in chosen)
+            for at in range(40)
+            if at not in chosen
+        }
+        chosen.append(max(gains, key=lambda at: (gains[at], -at)))
+    assert greedy(scores, categories, 12, 0.4).tolist() == chosen
+    assert greedy(scores, categories, 5, 0.0).tolist() == [0, 1, 2, 3, 4]
+    assert len(greedy(scores[:3], categories[:3], 5, 1.0)) == 3
+
+
+def test_a_batch_answers_as_its_queries_alone(path: Path) -> None:
+    session = Session(path, RecommendConfig(k=6))
+    queries = [
+        Query(history=["tea-1"]),
+        Query(history=["nope"]),
+        Query(history=["yarn-1", "fish-2", "tea-5"], k=2),
+        Query(history=["fish-1"], diversity=1.0),
+    ]
+    asked = [session._reader.read(query) for query in queries]
+    together = session.recommender.answer(asked)
+    assert together == [session.recommender.answer([one])[0] for one in asked]
+    assert [len(answer.items) for answer in together] == [6, 6, 2, 6]
+
+
+def test_the_longest_history_of_a_user(tmp_path: Path) -> None:
+    lines = [
+        Sequence(user="1", split="test", items=["a", "b", "c"], targets=["d"]),
+        Sequence(user="1", split="train", items=["a"]),
+        Sequence(user="11", split="test", items=["x"], targets=["y"]),
+        Sequence(user="zoë", split="valid", items=["z"], targets=["y"]),
+    ]
+    jsonl.write(tmp_path / "sequences.jsonl.gz", lines)
+    assert history_of("1", tmp_path / "sequences.jsonl.gz") == ["a", "b", "c"]
+    assert history_of("zoë", tmp_path / "sequences.jsonl.gz") == ["z"]
+    with pytest.raises(InputError, match="no line of the user '111'"):
+        history_of("111", tmp_path / "sequences.jsonl.gz")
+
+
+def test_words_need_a_model_that_knows_some(path: Path) -> None:
+    with pytest.raises(ConfigError, match="knows no words"):
+        ask(path, Query(text="green tea"))
+    with pytest.raises(InputError, match="none of history, titles and text"):
+        ask(path, Query(id="1"))
+
+
+def test_an_item_vector_table_of_one_item(tmp_path: Path) -> None:
+    from tests.recommend_models import small_items
+
+    items = small_items()[:1]
+    assert taste_vectors(items).shape == (2, 4)
+    path = write_named_model(tmp_path / "model", items)
+    assert ask(path, Query(history=["tea-0"])).items == []
+    assert ids(ask(path, Query(history=["tea-0"]), seen="keep")) == ["tea-0"]

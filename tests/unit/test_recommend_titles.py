@@ -1,0 +1,88 @@
+"""Titles typed by hand find their item, are said to be ambiguous, or get the nearest ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from eimf_core.recommend.titles import Titles, plain
+from eimf_core.records import Item
+
+TITLES = [
+    "Toy Story (1995)",
+    "Toy Story 2 (1999)",
+    "Heat (1995)",
+    "Heathers (1989)",
+    "Shawshank Redemption, The (1994)",
+    "Cinderella (1950)",
+    "Cinderella (1997)",
+    "Amélie (Fabuleux destin d'Amélie Poulain, Le) (2001)",
+    "2001: A Space Odyssey (1968)",
+    "Rich Shade Hair Oil for Fine Hair, 33.8 Ounce",
+    "Rich Shade Hair Spray for Fine Hair, 12 Ounce",
+    "1984 (1956)",
+    "The The",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def titles() -> Titles:
+    return Titles([Item(item=str(at), title=title) for at, title in enumerate(TITLES)])
+
+
+def found(titles: Titles, typed: str) -> list[str]:
+    return [item.title for item in titles.find(typed).found]
+
+
+@pytest.mark.parametrize(
+    ("typed", "title"),
+    [
+        ("Toy Story (1995)", "Toy Story (1995)"),
+        ("toy story", "Toy Story (1995)"),
+        ("TOY STORY 1995", "Toy Story (1995)"),
+        ("toy stroy", "Toy Story (1995)"),
+        ("toy story 2", "Toy Story 2 (1999)"),
+        ("heat", "Heat (1995)"),
+        ("the shawshank redemption", "Shawshank Redemption, The (1994)"),
+        ("shawshank", "Shawshank Redemption, The (1994)"),
+        ("amelie fabuleux", "Amélie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
+        ("2001 a space odyssey", "2001: A Space Odyssey (1968)"),
+        ("cinderella 1997", "Cinderella (1997)"),
+        ("rich shade oil", "Rich Shade Hair Oil for Fine Hair, 33.8 Ounce"),
+        ("1984", "1984 (1956)"),
+        ("the the", "The The"),
+    ],
+)
+def test_finds(titles: Titles, typed: str, title: str) -> None:
+    assert found(titles, typed) == [title]
+
+
+def test_several_are_all_given(titles: Titles) -> None:
+    assert found(titles, "cinderella") == ["Cinderella (1950)", "Cinderella (1997)"]
+    assert len(found(titles, "rich shade hair")) == 2
+
+
+@pytest.mark.parametrize("typed", ["zebra crossing", "", "?!", "heat wave of 1976"])
+def test_nothing_near(titles: Titles, typed: str) -> None:
+    match = titles.find(typed)
+    assert match.found == [] and len(match.nearest) in (0, 3)
+
+
+def test_the_nearest_are_near(titles: Titles) -> None:
+    assert "Heat (1995)" in [item.title for item in titles.find("heat wave of 1976").nearest]
+
+
+def test_exactly_says_whether_spelling_was_bent(titles: Titles) -> None:
+    assert titles.find("toy story").exactly and not titles.find("toy stroy").exactly
+
+
+def test_plain() -> None:
+    assert plain("L'Été à Paris!") == "ete a paris"
+    assert plain("Straße") == "strasse"
+    assert plain("Usual Suspects, The") == "usual suspects" == plain("The Usual Suspects")
+    assert plain("The") == "the"
+    assert plain("Ünï-cödé №5") == "uni code no5"
+
+
+def test_a_catalogue_without_words() -> None:
+    assert Titles([Item(item="1", title="—")]).find("tea").found == []
