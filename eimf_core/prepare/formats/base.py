@@ -1,0 +1,49 @@
+"""What a format is: how a log or an item file is told apart and read. Plain data, no classes to derive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.sources import Source
+from eimf_core.records import Item
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """A kind of interaction log.
+
+    `summary`: its line in the help. `matches`: whether a file is one, by name and first lines.
+    `scan`: how its rows are read. `logs`: names (glob patterns) of such files in a published folder,
+    the first pattern that is there counts. `items`: names of the item files beside a log.
+    """
+
+    name: str
+    summary: str
+    matches: Callable[[Source], bool]
+    scan: Callable[[Source, PrepareConfig], Scan]
+    logs: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ItemFormat:
+    """A kind of item file; `read` gives raw items, text not yet cleaned."""
+
+    name: str
+    matches: Callable[[Source], bool]
+    read: Callable[[Source, PrepareConfig], Iterator[Item]]
+
+
+def existing(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    """Files of a folder that any of the patterns names, packed or not, in the order of the patterns."""
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        for ending in ("", ".gz", ".zst"):
+            for path in sorted(folder.glob(pattern + ending)):
+                if path.is_file():
+                    found.setdefault(path)
+    return list(found)

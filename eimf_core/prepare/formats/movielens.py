@@ -1,0 +1,112 @@
+"""MovieLens as GroupLens publishes it: 100K (tabs), 1M and 10M ("::"), latest, 20M, 25M and 32M (CSV)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from eimf_core.errors import InputError
+from eimf_core.prepare import sources
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import ItemFormat, LogFormat
+from eimf_core.prepare.scans import Delimited
+from eimf_core.prepare.sources import Source
+from eimf_core.records import Item
+
+RATINGS = ("user", "item", "rating", "time")
+GENRES = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+)  # fmt: skip
+NO_GENRE = {"(no genres listed)", "unknown"}
+
+
+def _numbers(lines: tuple[str, ...], delimiter: str, columns: int) -> bool:
+    """Whether the lines are rows of so many numbers."""
+    rows = [line.split(delimiter) for line in lines[:100]]
+    return all(len(row) == columns and all(_is_number(cell) for cell in row) for row in rows)
+
+
+def _is_number(cell: str) -> bool:
+    return cell.strip().replace(".", "", 1).isdigit()
+
+
+def _dat(source: Source, config: PrepareConfig) -> Delimited:
+    return Delimited("::", RATINGS, {field: field for field in RATINGS})
+
+
+def _tabs(source: Source, config: PrepareConfig) -> Delimited:
+    return Delimited("\t", RATINGS, {field: field for field in RATINGS})
+
+
+def _csv(source: Source, config: PrepareConfig) -> Delimited:
+    columns = ("userId", "movieId", "rating", "timestamp")
+    return Delimited(",", columns, dict(zip(("user", "item", "rating", "time"), columns, strict=True)), True, '"')
+
+
+def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item]:
+    for number, line in sources.lines(source.path):
+        cells = line.split("|")
+        if len(cells) != 5 + len(GENRES):
+            raise InputError(f"has {len(cells)} fields, expected {5 + len(GENRES)}", file=source.name, line=number)
+        genres = [name for name, flag in zip(GENRES, cells[5:], strict=True) if flag == "1" and name not in NO_GENRE]
+        yield Item(item=cells[0], title=_title(cells[1]), categories=genres)
+
+
+def _read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item]:
+    for number, line in sources.lines(source.path):
+        cells = line.split("::")
+        if len(cells) != 3:
+            raise InputError(f"has {len(cells)} fields, expected 3", file=source.name, line=number)
+        yield _movie(*cells)
+
+
+def _read_movies_csv(source: Source, config: PrepareConfig) -> Iterator[Item]:
+    rows = csv.reader(line + "\n" for _, line in sources.lines(source.path))
+    next(rows)
+    for cells in rows:
+        if len(cells) != 3:
+            raise InputError(f"has {len(cells)} columns, expected 3", file=source.name, line=rows.line_num)
+        yield _movie(*cells)
+
+
+def _movie(item: str, title: str, genres: str) -> Item:
+    return Item(item=item, title=_title(title), categories=[name for name in genres.split("|") if name not in NO_GENRE])
+
+
+def _title(text: str) -> str:
+    """`unknown` stands in u.item for a film whose title was not known."""
+    return "" if text == "unknown" else text
+
+
+LOGS = (
+    LogFormat(
+        "ml-100k",
+        "MovieLens 100K: u.data (tabs), titles and genres from u.item beside it",
+        lambda source: _numbers(source.head, "\t", 4),
+        _tabs,
+        logs=("u.data",),
+        items=("u.item",),
+    ),
+    LogFormat(
+        "ml-1m",
+        "MovieLens 1M and 10M: ratings.dat (::), titles and genres from movies.dat beside it",
+        lambda source: _numbers(source.head, "::", 4),
+        _dat,
+        logs=("ratings.dat",),
+        items=("movies.dat",),
+    ),
+    LogFormat(
+        "ml-csv",
+        "MovieLens latest, 20M, 25M, 32M: ratings.csv, titles and genres from movies.csv beside it",
+        lambda source: source.head[0].strip() == "userId,movieId,rating,timestamp",
+        _csv,
+        logs=("ratings.csv",),
+        items=("movies.csv",),
+    ),
+)
+ITEMS = (
+    ItemFormat("u.item", lambda source: source.head[0].count("|") == 4 + len(GENRES), _read_u_item),
+    ItemFormat("movies.dat", lambda source: all(line.count("::") == 2 for line in source.head[:100]), _read_movies_dat),
+    ItemFormat("movies.csv", lambda source: source.head[0].strip() == "movieId,title,genres", _read_movies_csv),
+)

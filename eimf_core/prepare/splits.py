@@ -1,0 +1,160 @@
+"""Splits: for each user, how far the training part, the histories and the targets reach.
+
+Every part of a user begins with the first interaction, so two numbers a split say it all: where the
+history ends and where the targets end. What lies behind the last of them is in no line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.errors import ConfigError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.flat import Log
+
+Ends = npt.NDArray[np.int64]
+HELD_OUT = ("valid", "test")
+LONG_ENOUGH = 3
+"""Interactions from which on leave-one-out takes the last two away."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What goes where. All positions are rows of the log, int64.
+
+    train (U,): end of the training part, equal to the user's first row where there is no line.
+    history (U,) and targets (U,) by split: where they end; equal where there is no line.
+    facts: for the sidecar. left_out: by split, users without a line, by reason.
+    """
+
+    train: Ends
+    history: dict[str, Ends]
+    targets: dict[str, Ends]
+    facts: dict[str, Any]
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def used(self, log: Log) -> int:
+        """Interactions that stand in at least one line."""
+        ends = np.maximum.reduce([self.train, *self.targets.values()])
+        return int((ends - log.offsets[:-1]).sum())
+
+
+def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
+    """The plan of the split that is asked for; `partition` (user id to split) is for by-user."""
+    if settings.split == "temporal":
+        return temporal(log, valid_share=settings.valid_share, test_share=settings.test_share)
+    if settings.split == "leave-one-out":
+        return leave_one_out(log)
+    if settings.split == "by-user":
+        groups = draw(log, settings) if partition is None else given(log, partition)
+        facts = {"seed": settings.seed} if partition is None else {"users": "given"}
+        return by_user(log, groups, facts)
+    return Plan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
+
+
+def temporal(log: Log, *, valid_share: float, test_share: float) -> Plan:
+    """Two global time points; the target is a user's last interaction between them, or after the second.
+
+    The history is everything of the user before the target, so nothing in it is later. The time
+    points are taken so that about `valid_share` and `test_share` of the interactions lie behind.
+    """
+    assert log.times is not None
+    start, end = log.offsets[:-1], log.offsets[1:]
+    order = np.sort(log.times)
+    first = min(int(len(order) * (1 - valid_share - test_share)), len(order) - 1)
+    second = min(int(len(order) * (1 - test_share)), len(order) - 1)
+    points = [float(order[first]), float(order[second])]
+    if points[0] <= order[0]:
+        raise ConfigError(
+            "nothing lies before the first time point; lower --valid-share or --test-share, "
+            "or choose --split leave-one-out, by-user or none"
+        )
+    before = [_rows_before(log, point) for point in points]
+    history, targets, left_out = {}, {}, {}
+    for name, window_start, window_end in (("valid", before[0], before[1]), ("test", before[1], end)):
+        active = window_end > window_start
+        alone = active & (window_end - start < 2)
+        line = active & ~alone
+        targets[name] = np.where(line, window_end, start)
+        history[name] = np.where(line, window_end - 1, start)
+        left_out[name] = {"nothing in the period": int((~active).sum()), "no history": int(alone.sum())}
+    facts = {"split": "temporal", "targets": "next", "valid_from": points[0], "test_from": points[1]}
+    return Plan(train=before[0], history=history, targets=targets, facts=facts, left_out=left_out)
+
+
+def _rows_before(log: Log, point: float) -> Ends:
+    """Per user the first row that is not earlier than a time."""
+    assert log.times is not None
+    ends = np.empty(len(log.user_ids), dtype=np.int64)
+    for first, last in log.chunks():
+        offsets = log.offsets[first : last + 1]
+        earlier = np.concatenate([[0], np.cumsum(log.times[offsets[0] : offsets[-1]] < point)])
+        places = offsets - offsets[0]
+        ends[first:last] = offsets[:-1] + earlier[places[1:]] - earlier[places[:-1]]
+    return ends
+
+
+def leave_one_out(log: Log) -> Plan:
+    """The last interaction is the test target, the one before it the validation target.
+
+    Users with fewer than three interactions are trained on whole.
+    """
+    start, end = log.offsets[:-1], log.offsets[1:]
+    enough = end - start >= LONG_ENOUGH
+    short = {f"fewer than {LONG_ENOUGH} interactions": int((~enough).sum())}
+    return Plan(
+        train=np.where(enough, end - 2, end),
+        history={"valid": np.where(enough, end - 2, start), "test": np.where(enough, end - 1, start)},
+        targets={"valid": np.where(enough, end - 1, start), "test": np.where(enough, end, start)},
+        facts={"split": "leave-one-out", "targets": "next"},
+        left_out={name: dict(short) for name in HELD_OUT},
+    )
+
+
+def draw(log: Log, settings: PrepareConfig) -> npt.NDArray[np.str_]:
+    """A split for each user, drawn with the seed; shares are rounded down."""
+    users = len(log.user_ids)
+    groups = np.full(users, "train", dtype="<U5")
+    order = np.random.default_rng(settings.seed).permutation(users)
+    valid, test = int(users * settings.valid_share), int(users * settings.test_share)
+    groups[order[:valid]] = "valid"
+    groups[order[valid : valid + test]] = "test"
+    return groups
+
+
+def given(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
+    """The split of each user in a partition made elsewhere; "" for users that it does not have."""
+    groups = np.array([partition.get(user, "") for user in log.user_ids], dtype="<U5")
+    if not (groups == "train").any():
+        raise ConfigError("--users: none of its training users is in the log; are these the same user ids?")
+    return groups
+
+
+def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Plan:
+    """Training users are trained on whole; of the others the first int(0.8 n) items are the history.
+
+    After the protocol of ComiRec (Cen et al., KDD 2020): all later items are the targets.
+    """
+    start, end = log.offsets[:-1], log.offsets[1:]
+    cut = start + (end - start) * 4 // 5
+    history, targets, left_out = {}, {}, {}
+    for name in HELD_OUT:
+        mine = groups == name
+        line = mine & (cut > start)
+        history[name] = np.where(line, cut, start)
+        targets[name] = np.where(line, end, start)
+        left_out[name] = {"a single interaction": int((mine & ~line).sum())}
+    absent = int((groups == "").sum())
+    if absent:
+        left_out["all"] = {"not in --users": absent}
+    return Plan(
+        train=np.where(groups == "train", end, start),
+        history=history,
+        targets=targets,
+        facts={"split": "by-user", "targets": "all", **facts},
+        left_out=left_out,
+    )
