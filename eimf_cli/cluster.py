@@ -1,0 +1,72 @@
+"""`eimf cluster`: a prepared directory to typical users, a few per cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eimf_cli import terminal
+from eimf_cli.options import step
+from eimf_core.errors import ConfigError
+from eimf_core.semantics.cluster_config import ClusterConfig
+
+if TYPE_CHECKING:
+    from eimf_core.records import Cluster, HistoryItem
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+SHOWN = 40
+TITLE_LENGTH = 48
+
+
+@step(app, example="eimf cluster data/ --budget 10% -o samples.jsonl", settings=ClusterConfig)
+def cluster(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE|-", help="Write Sample lines here; - is stdout.")
+    ] = "-",
+    summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a Cluster line per cluster here, as shown on stderr.")
+    ] = None,
+    settings: ClusterConfig,
+) -> None:
+    """Cluster users by the text of their items and choose typical ones for label to describe.
+
+    Item text is encoded once and kept in DIR/.cache. Only training lines count. The typical users of
+    a cluster are those nearest to its centre with rich histories, none nearly repeating another.
+    """
+    if summary is not None and str(summary) == output:
+        raise ConfigError(f"--summary: {summary} is the output already; choose another file")
+    from eimf_core import files, jsonl, manifest
+    from eimf_core.semantics import typical
+
+    with contextlib.ExitStack() as locks:
+        for path in (output, summary):
+            if path not in ("-", None):
+                locks.enter_context(files.locked(str(path)))
+        found = typical.find(directory, settings, terminal.TerminalReporter())
+        _table(found.summaries)
+        if summary is not None:
+            jsonl.write(summary, found.summaries)
+        count = jsonl.write(output, found.samples())
+        manifest.write(output, found.sidecar(settings))
+    place = "" if output == "-" else f"{output}: "
+    terminal.note(f"{place}{count:,} typical users of {found.facts['users']:,} in {len(found.summaries)} clusters")
+
+
+def _table(summaries: list[Cluster]) -> None:
+    rows = [
+        (line.cluster, line.size, line.samples, ", ".join(line.words), "; ".join(map(_short, line.items[:3])))
+        for line in summaries[:SHOWN]
+    ]
+    more = f" (the {SHOWN} largest of {len(summaries)})" if len(summaries) > SHOWN else ""
+    terminal.table(
+        f"clusters{more}", ["cluster", "users", "typical", "telling words", "nearest items"], rows, to_stderr=True
+    )
+
+
+def _short(item: HistoryItem) -> str:
+    return item.title if len(item.title) <= TITLE_LENGTH else item.title[: TITLE_LENGTH - 1].rstrip() + "…"

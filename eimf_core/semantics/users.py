@@ -1,0 +1,82 @@
+"""Users as text vectors: the weighted mean of the vectors of their training items, in unit length.
+
+Vectors are made for a block of users at a time, so that a table of users x width is never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.dataset import SplitData
+
+BLOCK = 8192
+Vectors = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class UserVectors:
+    """Training users in the text space of their items.
+
+    `items` float32 (N + 1, D), zero where an item has no text. With a `half_life` h an item that
+    is followed by a others weighs 0.5 ** (a / h); 0 weighs all alike.
+    """
+
+    train: SplitData
+    items: Vectors
+    half_life: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def rows(self, users: Ints) -> Vectors:
+        """Unit vectors (n, D) of users at these positions; zero for a history without any text."""
+        from scipy.sparse import csr_array
+
+        at, bounds = flat(self.train.offsets, users)
+        weights = np.ones(len(at), dtype=np.float32)
+        if self.half_life:
+            lengths = np.diff(bounds)
+            following = np.repeat(bounds[1:], lengths) - 1 - np.arange(len(at))
+            weights = (0.5 ** (following / self.half_life)).astype(np.float32)
+        indices = self.train.items[at]
+        sums = csr_array((weights, indices, bounds), shape=(len(users), len(self.items))) @ self.items
+        return unit(sums)
+
+    def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
+        """All users in order, BLOCK at a time: their positions and their vectors."""
+        for start in range(0, len(self), BLOCK):
+            users = np.arange(start, min(start + BLOCK, len(self)))
+            yield users, self.rows(users)
+
+
+def flat(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
+    """Where the items of some users lie, one user after the other, and the n + 1 bounds between them."""
+    lengths = offsets[users + 1] - offsets[users]
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    return np.repeat(offsets[users] - bounds[:-1], lengths) + np.arange(bounds[-1]), bounds
+
+
+def unit(vectors: npt.NDArray[Any]) -> Vectors:
+    """Rows in unit length, float32; a zero row stays zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 1e-6)
+    return scaled
+
+
+def distinct_items(train: SplitData, counted: npt.NDArray[np.bool_]) -> Ints:
+    """How many distinct items each user has, int64 (U,); only those of `counted` (N + 1,) count."""
+    found = np.zeros(len(train), dtype=np.int64)
+    for start in range(0, len(train), BLOCK):
+        users = np.arange(start, min(start + BLOCK, len(train)))
+        at, bounds = flat(train.offsets, users)
+        items = train.items[at].astype(np.int64)
+        owner = np.repeat(np.arange(len(users)), np.diff(bounds))[counted[items]]
+        pairs = np.unique(owner * len(counted) + items[counted[items]])
+        found[users] = np.bincount(pairs // len(counted), minlength=len(users))
+    return found

@@ -1,0 +1,339 @@
+"""Typical users: vectors from training lines alone, clusters by text, the budget shared out, no doubles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eimf_core import dataset, jsonl
+from eimf_core.dataset import SplitData, sample_key
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.records import Item, Sequence
+from eimf_core.semantics import clustering, sampling, typical, words
+from eimf_core.semantics.cluster_config import ClusterConfig
+from eimf_core.semantics.users import UserVectors, distinct_items
+from tests.small_data import TASTES, write_small_data
+from tests.unit.test_text import WordEncoder
+
+
+@pytest.fixture(autouse=True)
+def word_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(typical, "open_encoder", lambda name: WordEncoder())
+
+
+def split(*histories: list[int]) -> SplitData:
+    """A training split of users u0, u1 … with these item indices."""
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
+    return SplitData(
+        users=[f"u{at}" for at in range(len(histories))],
+        offsets=offsets.astype(np.int64),
+        items=np.concatenate([np.array(history, dtype=np.int32) for history in histories]),
+        target_offsets=np.zeros(len(histories) + 1, dtype=np.int64),
+        targets=np.zeros(0, dtype=np.int32),
+        times=None,
+    )
+
+
+# -- users as vectors
+
+
+def test_a_user_is_the_mean_of_the_items_in_unit_length() -> None:
+    items = np.array([[0, 0], [1, 0], [0, 1], [0, 0]], dtype=np.float32)
+    users = UserVectors(split([1, 2], [1, 1, 2], [3], [], [2, 3]), items)
+    rows = users.rows(np.arange(5))
+    assert np.allclose(rows, [[0.5**0.5] * 2, np.array([2, 1]) / 5**0.5, [0, 0], [0, 0], [0, 1]])
+    assert np.array_equal(users.rows(np.array([4, 1])), rows[[4, 1]])
+    assert [len(block) for block, _ in users.blocks()] == [5]
+
+
+def test_with_a_half_life_recent_items_weigh_more() -> None:
+    items = np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32)
+    users = UserVectors(split([1, 1, 2], [1, 2]), items, half_life=1.0)
+    assert np.allclose(users.rows(np.array([0]))[0], np.array([0.75, 1]) / np.hypot(0.75, 1))
+    assert np.allclose(users.rows(np.array([1]))[0], np.array([0.5, 1]) / np.hypot(0.5, 1))
+
+
+def test_distinct_items_counts_each_once_and_only_those_with_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = np.array([False, True, True, False])
+    train = split([1, 2, 1], [3, 3], [], [2, 3], [1])
+    assert distinct_items(train, counted).tolist() == [2, 0, 0, 1, 1]
+    monkeypatch.setattr("eimf_core.semantics.users.BLOCK", 2)
+    assert distinct_items(train, counted).tolist() == [2, 0, 0, 1, 1]
+    blocks = list(UserVectors(train, np.zeros((4, 2), np.float32)).blocks())
+    assert [block.tolist() for block, _ in blocks] == [[0, 1], [2, 3], [4]]
+
+
+# -- clusters
+
+
+def groups_of_vectors(groups: int, each: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around `groups` orthogonal directions, and whose is which."""
+    rng = np.random.default_rng(1)
+    truth = np.repeat(np.arange(groups), each)
+    vectors = np.eye(groups + 4, dtype=np.float32)[truth] + rng.normal(0, 0.05, (len(truth), groups + 4))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("groups", [3, 6])
+def test_auto_finds_the_number_of_groups_there_are(groups: int) -> None:
+    vectors, _ = groups_of_vectors(groups, 60)
+    scores = clustering.nearness(vectors, most=50, rng=np.random.default_rng(0))
+    assert max(scores) <= len(vectors) * 4 // 5 // clustering.USERS_EACH
+    assert clustering.enough(scores) == groups
+
+
+def test_the_fewest_clusters_that_are_near_the_best() -> None:
+    assert clustering.enough({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
+    assert clustering.enough({2: -0.1, 3: 0.0}) == clustering.enough({}) == 1
+    assert clustering.candidates(1000, 10) == [2, 3, 4, 6, 8]
+    assert clustering.candidates(10**6, 10**6)[-1] == clustering.MOST_CLUSTERS
+
+
+@pytest.mark.parametrize("large", [10, 10**6])
+def test_clusters_are_found_numbered_by_size_and_the_same_again(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "LARGE", large)
+    monkeypatch.setattr(clustering, "FITTED_AT_MOST", 150)
+    vectors, truth = groups_of_vectors(4, 50)
+    vectors, truth = vectors[20:], truth[20:]
+    items = np.concatenate([np.zeros((1, 8), np.float32), vectors])
+    users = UserVectors(split(*([at] for at in range(len(items)))), items)
+    texted = items.any(axis=1)
+    found = [clustering.cluster(users, texted, 4, most=9, seed=5) for _ in range(2)]
+    first = found[0]
+    assert first.sizes.tolist() == [50, 50, 50, 30] and first.labels[0] == -1
+    assert len({(label, group) for label, group in zip(first.labels[1:], truth, strict=True)}) == 4
+    own = np.einsum("ud,ud->u", vectors, first.centres[first.labels[1:]])
+    assert np.allclose(first.distances[1:], 1 - own, atol=1e-6)
+    assert np.array_equal(first.labels, found[1].labels) and np.array_equal(first.centres, found[1].centres)
+
+
+# -- the choice
+
+
+def test_shares_follow_sizes_and_what_is_there() -> None:
+    def shared(sizes: list[int], available: list[int], budget: int) -> list[int]:
+        return sampling.shares(np.array(sizes), np.array(available), budget).tolist()
+
+    assert shared([60, 30, 10], [60, 30, 10], 10) == [6, 3, 1]
+    assert shared([5, 4, 1], [5, 4, 1], 2) == [1, 1, 0]
+    assert shared([60, 5, 1], [60, 5, 1], 6) == [4, 1, 1]
+    assert shared([60, 30, 10], [2, 30, 0], 9) == [2, 3, 0]
+    assert shared([3, 3], [0, 0], 5) == shared([3, 3], [3, 3], 0) == [0, 0]
+
+
+def chosen(histories: list[list[int]], distances: list[float], labels: list[int], **more: float) -> sampling.Choice:
+    train = split(*histories)
+    return sampling.choose(
+        np.array(labels, dtype=np.int32),
+        np.array(distances, dtype=np.float32),
+        distinct_items(train, np.ones(100, dtype=bool)),
+        train,
+        **{"budget": 99, "rich": 3, "overlap": 0.5, **more},  # type: ignore[arg-type]
+    )
+
+
+def test_rich_histories_come_first_then_the_nearest() -> None:
+    histories = [[1, 2], [11, 12, 13], [21, 22, 23, 24], [31], [41, 42, 43], [51, 52, 53]]
+    choice = chosen(histories, [0.0, 0.3, 0.2, 0.0, 0.1, 0.9], [0, 0, 0, 0, 1, -1])
+    assert choice.users == [[2, 1, 0, 3], [4]]
+    assert chosen(histories, [0.0, 0.3, 0.2, 0.0, 0.1, 0.9], [0, 0, 0, 0, 1, -1], budget=2).users == [[2], [4]]
+
+
+def test_near_doubles_are_passed_over_and_their_place_goes_to_others() -> None:
+    histories = [[1, 2, 3, 4], [4, 3, 2, 1, 1], [1, 2, 3, 9], [1, 2, 8, 9], [50, 51, 52], [60, 61, 62]]
+    labels, distances = [0, 0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.1, 0.2]
+    choice = chosen(histories, distances, labels, budget=4)
+    # 1 repeats 0, 2 shares 3 of 5 items with it, 3 shares 2 of 6
+    assert choice.users == [[0, 3], [4, 5]] and choice.passed_over == 2
+    assert chosen(histories, distances, labels, budget=4, overlap=1).users == [[0, 1, 2], [4]]
+    assert chosen(histories, distances, labels, overlap=0.59).passed_over == 2
+    assert chosen(histories, distances, labels, overlap=0.61).passed_over == 1
+    assert chosen(histories, distances, labels, overlap=0).users == [[0], [4, 5]]
+
+
+def test_doubles_are_those_that_a_comparison_of_all_pairs_finds() -> None:
+    rng = np.random.default_rng(3)
+    histories = [rng.integers(1, 15, rng.integers(1, 9)).tolist() for _ in range(300)]
+    distances = rng.random(300).tolist()
+    for overlap in (0.2, 0.5, 0.75, 0.9):
+        kept: list[set[int]] = []
+        expected = []
+        for user in np.argsort(np.array(distances, dtype=np.float32), kind="stable"):
+            items = set(histories[user])
+            if all(len(items & other) <= overlap * len(items | other) for other in kept):
+                kept.append(items)
+                expected.append(user)
+        assert chosen(histories, distances, [0] * 300, budget=300, rich=1, overlap=overlap).users == [expected]
+
+
+# -- words
+
+
+def test_words_of_titles() -> None:
+    title = "The Devil’s Own (1997), 16 oz. of 3-in-1 X-ray Éclair"
+    assert words.title_words(title) == ["devil's", "oz", "ray", "éclair"]
+    counts = np.array([[8.0, 2, 0], [8, 0, 1], [0, 0, 0]])
+    weights = words.telling(counts)
+    assert weights[0].argmax() == 1 and weights[1].argmax() == 2 and not weights[2].any()
+
+
+# -- the whole step
+
+
+def found(folder: Path, **settings: object) -> typical.TypicalUsers:
+    return typical.find(folder, ClusterConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_samples_are_training_histories_with_titles(tmp_path: Path) -> None:
+    write_small_data(tmp_path)
+    result = found(tmp_path, clusters="3", budget="30%")
+    lines = {line.user: line for line in jsonl.read(tmp_path / "sequences.jsonl", Sequence) if line.split == "train"}
+    titles = {item.item: item.title for item in jsonl.read(tmp_path / "items.jsonl", Item)}
+    samples = list(result.samples())
+    assert len(samples) == 18 == len({sample.user for sample in samples})
+    for sample in samples:
+        line = lines[sample.user]
+        assert [(entry.item, entry.title) for entry in sample.history] == [(item, titles[item]) for item in line.items]
+        assert sample.key == sample_key(line.user, line.items)
+        assert 0 <= sample.distance <= 2
+        assert sample.cluster_size == result.summaries[sample.cluster].size
+    per_cluster = Counter(sample.cluster for sample in samples)
+    assert [per_cluster[line.cluster] for line in result.summaries] == [line.samples for line in result.summaries]
+    # mixed: the beginning of the list has samples of every cluster
+    assert len({sample.cluster for sample in samples[:4]}) == 3
+
+
+def test_a_summary_tells_what_a_cluster_is_about(tmp_path: Path) -> None:
+    names = list(TASTES)
+    items = [Item(item=f"{t}-{n}", title=title) for t, titles in TASTES.items() for n, title in enumerate(titles)]
+    rng = np.random.default_rng(0)
+    lines = [
+        Sequence(user=f"{taste}-{n}", split="train", items=[f"{taste}-{at}" for at in rng.permutation(8)[:5]])
+        for taste, count in zip(names, (20, 15, 10), strict=True)
+        for n in range(count)
+    ]
+    jsonl.write(tmp_path / "items.jsonl", items)
+    jsonl.write(tmp_path / "sequences.jsonl", lines)
+    result = found(tmp_path, clusters="3", budget="9")
+    assert [line.size for line in result.summaries] == [20, 15, 10]
+    assert [line.samples for line in result.summaries] == [4, 3, 2]
+    for line, taste, word in zip(result.summaries, names, ("tea", "yarn", "tank"), strict=True):
+        assert line.words[0] == word
+        assert len(line.items) == typical.NEAREST_ITEMS and {entry.item.split("-")[0] for entry in line.items} == {
+            taste
+        }
+        assert all(sample.user.startswith(taste) for sample in result.samples() if sample.cluster == line.cluster)
+
+
+def test_what_is_not_training_leaves_no_trace(tmp_path: Path) -> None:
+    """The same training lines beside quite different validation and test lines give the same bytes."""
+    outputs = []
+    for name in ("plain", "planted"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_small_data(folder)
+        lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
+        if name == "planted":
+            items = list(jsonl.read(folder / "items.jsonl", Item))
+            planted = ["fish-1"] * 30
+            lines = [
+                line
+                if line.split == "train"
+                else Sequence(user=line.user, split=line.split, items=planted, targets=planted)
+                for line in lines
+            ]
+            lines += [Sequence(user="late", split="valid", items=planted, targets=["fish-2"])]
+            jsonl.write(folder / "sequences.jsonl", lines)
+            jsonl.write(folder / "items.jsonl", items)
+        result = found(folder, budget="20%")
+        outputs.append([*map(jsonl.encode, result.samples()), *map(jsonl.encode, result.summaries)])
+        assert result.facts["users"] == 60
+    assert outputs[0] == outputs[1]
+
+
+def test_an_item_that_only_validation_has_shapes_nothing(tmp_path: Path) -> None:
+    write_small_data(tmp_path)
+    before = found(tmp_path, clusters="2")
+    items = [*jsonl.read(tmp_path / "items.jsonl", Item), Item(item="new", title="Green Tea Wool Yarn Fish Tank")]
+    lines = [
+        line if line.split == "train" else Sequence(user=line.user, split=line.split, items=["new"], targets=["new"])
+        for line in jsonl.read(tmp_path / "sequences.jsonl", Sequence)
+    ]
+    jsonl.write(tmp_path / "items.jsonl", items)
+    jsonl.write(tmp_path / "sequences.jsonl", lines)
+    after = found(tmp_path, clusters="2")
+    assert list(after.samples()) == list(before.samples()) and after.summaries == before.summaries
+
+
+def test_the_seed_alone_decides(tmp_path: Path) -> None:
+    write_small_data(tmp_path, users=200)
+    first, again, other = (found(tmp_path, clusters="8", seed=seed) for seed in (1, 1, 2))
+    assert list(first.samples()) == list(again.samples())
+    assert np.array_equal(first.clusters.centres, again.clusters.centres)
+    assert not np.array_equal(first.clusters.centres, other.clusters.centres)
+
+
+def test_users_without_text_are_left_out_and_counted(tmp_path: Path) -> None:
+    items = [Item(item="a", title="Green Tea"), Item(item="b", title=" "), Item(item="c", title="Wool")]
+    lines = [Sequence(user=f"u{n}", split="train", items=[name]) for n, name in enumerate("abcab")]
+    jsonl.write(tmp_path / "items.jsonl", items)
+    jsonl.write(tmp_path / "sequences.jsonl", [*lines, Sequence(user="none", split="train", items=[])])
+    result = found(tmp_path, clusters="2", budget="100%", overlap=1.0)
+    assert {sample.user for sample in result.samples()} == {"u0", "u2", "u3"}
+    assert result.facts["users_without_text"] == 3
+    jsonl.write(tmp_path / "items.jsonl", [Item(item=name, title="") for name in "abc"])
+    with pytest.raises(InputError, match="titles"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("users", [1, 2])
+def test_hardly_any_users(tmp_path: Path, users: int) -> None:
+    jsonl.write(tmp_path / "items.jsonl", [Item(item="a", title="Green Tea"), Item(item="b", title="Wool")])
+    lines = [Sequence(user=f"u{n}", split="train", items=["a", "b"]) for n in range(users)]
+    jsonl.write(tmp_path / "sequences.jsonl", lines)
+    for clusters in ("auto", "1"):
+        (sample,) = found(tmp_path, clusters=clusters, budget="100%").samples()
+        assert sample.user == "u0" and sample.cluster_size == users
+    with pytest.raises(ConfigError, match="only"):
+        found(tmp_path, clusters="3")
+
+
+def test_training_finds_the_samples_of_cluster(tmp_path: Path) -> None:
+    from eimf_core.training.labels import _training_keys
+
+    keys = _training_keys(dataset.load(write_small_data(tmp_path)))
+    assert all(sample.key in keys for sample in found(tmp_path, budget="100%").samples())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"clusters": "0"},
+        {"clusters": "some"},
+        {"clusters": "-3"},
+        {"budget": "0"},
+        {"budget": "0%"},
+        {"budget": "101%"},
+        {"budget": "nan%"},
+        {"budget": "x%"},
+        {"budget": "1.5"},
+        {"half_life": -1.0},
+        {"half_life": float("nan")},
+        {"overlap": 1.1},
+        {"seed": -1},
+        {"min_items": -1},
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"--{next(iter(settings)).replace('_', '-')}"):
+        ClusterConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_budgets() -> None:
+    assert ClusterConfig(budget="7").samples(100) == 7
+    assert ClusterConfig(budget="700").samples(100) == 100
+    assert ClusterConfig(budget="2.5%").samples(1000) == 25
+    assert ClusterConfig(budget="1%").samples(10) == 1
