@@ -28,7 +28,7 @@ class TitleVectors:
     ) -> None:
         self.encoder = encoder
         self.titles = sorted({clean_title(entry.title) for sample in samples for entry in sample.history})
-        self._cache = cache
+        self.cache = cache
         self._reporter = reporter
         self._rows: dict[str, int] = {}
         self._vectors: npt.NDArray[np.floating] | None = None
@@ -36,10 +36,10 @@ class TitleVectors:
     def of(self, titles: Sequence[str]) -> Vectors:
         """float32 (n, D) of titles of the samples, as they stand there or cleaned."""
         if self._vectors is None:
-            if self._cache is None:
+            if self.cache is None:
                 self._vectors = self.encoder.encode(self.titles, self._reporter)
             else:
-                self._vectors = text.encode_cached(self.titles, self.encoder, self._cache, self._reporter)
+                self._vectors = text.encode_cached(self.titles, self.encoder, self.cache, self._reporter)
             self._rows = {title: row for row, title in enumerate(self.titles)}
         rows = [self._rows[clean_title(title)] for title in titles]
         return np.asarray(self._vectors[rows], dtype=np.float32)

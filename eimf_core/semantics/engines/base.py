@@ -34,7 +34,8 @@ class Answer:
     `text` is a JSON object as the prompt's schema wants it; engines that use no prompt give the form
     of `described`: {"interests": [{"name": …, "description": …, "items": [1, 3]}]} with numbers from
     1 into the history that was shown, which is the sample's without its `trimmed` oldest items.
-    `final` errors are not worth asking again. `items_by` is set when neither the schema nor the
+    `final` errors are not worth asking again. `crashes` counts how often the engine had to be started
+    again over this question. `items_by` is set when neither the schema nor the
     engine's kind says who assigned the items.
     """
 
@@ -43,6 +44,7 @@ class Answer:
     error: str | None = None
     final: bool = False
     trimmed: int = 0
+    crashes: int = 0
     tokens: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     items_by: Literal["model", "similarity"] | None = None

@@ -1,0 +1,39 @@
+"""`eimf label`: samples in, semantic interests of each out, from a local language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eimf_cli import terminal
+from eimf_cli.options import step
+from eimf_core.semantics.labeling_config import LabelConfig
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@step(app, example="eimf label samples.jsonl --model instruct.gguf -o labels.jsonl", settings=LabelConfig)
+def label(
+    *,
+    samples: Annotated[Path, typer.Argument(metavar="SAMPLES|-", help="Samples that cluster wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
+    settings: LabelConfig,
+) -> None:
+    """Ask a language model for the interests behind each sample's history.
+
+    The answer is held to the prompt's schema, checked against the history, and asked for again when
+    it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
+    when the same command is run again, and labels of the same requests are taken over.
+    """
+    from eimf_core.semantics import labeling
+
+    summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
+    made = summary.labels - summary.reused
+    rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
+    errors = f", {summary.errors} without ({summary.first_error})" if summary.errors else ""
+    terminal.note(
+        f"{output}: {summary.labels - summary.errors} users labelled{errors}; {made} asked in "
+        f"{summary.seconds:.0f} s{rate}, {summary.first_try} of {summary.labels} at the first try"
+    )

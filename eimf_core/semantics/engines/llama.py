@@ -1,0 +1,245 @@
+"""Engine `llama-cpp`: a GGUF model, run by llama.cpp in a worker process that may die.
+
+When the worker dies, what it was answering is asked again in a new one, one question at a time, until
+each is answered or has brought a worker down alone: a crash costs at most the answer that caused it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import orjson
+
+from eimf_core import files
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.semantics import prompts
+from eimf_core.semantics.engines.base import Answer, Ask
+from eimf_core.semantics.engines.llama_worker import Setup
+from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
+
+MOST_CONTEXT = 2048
+SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
+DEATHS_IN_A_ROW = 5
+INSTALL = 'the engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or choose --engine keywords)'
+
+
+def check_installed() -> None:
+    """ModelError when llama-cpp-python is not there."""
+    if find_spec("llama_cpp") is None:
+        raise ModelError(INSTALL)
+
+
+class LlamaCpp:
+    """Questions answered by a GGUF file."""
+
+    name = "llama-cpp"
+    uses_prompt = True
+
+    def __init__(
+        self,
+        path: Path,
+        metadata: dict[str, Any],
+        prompt: prompts.Prompt,
+        config: LabelConfig,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        """`metadata` is that of the file (see `llama_file`). The worker starts with the first question."""
+        check_installed()
+        self.model = BUNDLED if config.model == BUNDLED else path.name
+        self.model_sha256: str | None = files.sha256(path)
+        self.parallel = config.parallel
+        self._reporter = reporter
+        self._config = config
+        template = _read_template(config.chat_template)
+        self._setup = Setup(
+            path=str(path),
+            prompt=prompt,
+            max_interests=config.max_interests,
+            language=config.language,
+            chat_template=template,
+            context=_context(config, metadata),
+            max_tokens=config.max_tokens or longest_answer(prompt.schema, config.max_interests),
+            parallel=config.parallel,
+            threads=config.threads or _threads(path),
+            gpu_layers=config.gpu_layers,
+        )
+        if self._setup.max_tokens >= self._setup.context:
+            raise ConfigError(
+                f"--context {self._setup.context} leaves no room beside --max-tokens {self._setup.max_tokens}"
+            )
+        if template is None and "tokenizer.chat_template" not in metadata:
+            reporter.warn(f"{path}: has no chat template; the prompt is sent as plain text (--chat-template gives one)")
+        self.settings: dict[str, Any] = {
+            "temperature": config.temperature,
+            "retry_temperature": config.retry_temperature,
+            "context": self._setup.context,
+            "max_tokens": self._setup.max_tokens,
+            "chat_template": hashlib.sha256(template.encode()).hexdigest() if template else None,
+        }
+        self._open: dict[int, Ask] = {}
+        self._suspects: list[int] = []  # questions that were in a worker when it died; the first is asked now
+        self._crashes: dict[int, int] = {}
+        self._deaths = 0  # in a row, without an answer between
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    # -- the engine's protocol
+
+    def submit(self, ask: Ask) -> None:
+        self._open[ask.number] = ask
+        if not self._suspects:
+            self._send(ask)
+
+    def take(self) -> Answer:
+        while True:
+            line = self._process.stdout.readline() if self._process and self._process.stdout else b""
+            if not line.endswith(b"\n"):
+                answer = self._mourn()
+                if answer is not None:
+                    return answer
+                continue
+            message = orjson.loads(line)
+            if "failed" in message:
+                raise ModelError(f"{self._setup.path}: {message['failed']}")
+            if "number" in message:
+                self._deaths = 0
+                return self._conclude(msgspec.convert(message, Answer))
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    # -- the worker
+
+    def _start(self) -> None:
+        self.close()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "eimf_core.semantics.engines.llama_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,
+            bufsize=-1,
+        )
+        self._write(msgspec.json.encode(self._setup))
+
+    def _send(self, ask: Ask) -> None:
+        if self._process is None:
+            self._start()
+        first = ask.seed == self._config.seed
+        question = {
+            "number": ask.number,
+            "titles": [entry.title for entry in ask.sample.history],
+            "seed": ask.seed,
+            "temperature": self._config.temperature if first else self._config.retry_temperature,
+        }
+        self._write(orjson.dumps(question))
+
+    def _write(self, line: bytes) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the worker has died; take() finds out
+
+    def _mourn(self) -> Answer | None:
+        """The worker has died: go on with another, and give an answer where it is clear what brought it down."""
+        how = self._how_it_died()
+        self.close()
+        self._deaths += 1
+        if self._deaths > DEATHS_IN_A_ROW:
+            raise ModelError(f"{self._setup.path}: llama.cpp has ended {self._deaths} times in a row ({how})")
+        for number in self._suspects[:1] or self._open:
+            self._crashes[number] = self._crashes.get(number, 0) + 1
+        if self._suspects:
+            return self._conclude(
+                Answer(self._suspects[0], error=f"llama.cpp ended at this question ({how})", final=True)
+            )
+        self._suspects = list(self._open)
+        self._reporter.warn(f"llama.cpp ended ({how}); open questions are asked again, one at a time")
+        self._send(self._open[self._suspects[0]])
+        return None
+
+    def _conclude(self, answer: Answer) -> Answer:
+        """Strike out an answered question, and send what waited for it."""
+        self._open.pop(answer.number)
+        if self._suspects:
+            del self._suspects[0]
+            waiting = self._suspects[:1] or list(self._open)
+            for number in waiting:
+                self._send(self._open[number])
+        return replace(answer, crashes=self._crashes.pop(answer.number, 0))
+
+    def _how_it_died(self) -> str:
+        if self._process is None:
+            return "no worker"
+        code = self._process.wait()
+        said = b""
+        if self._log is not None:
+            self._log.seek(0)
+            said = self._log.read()[-4000:]
+        last = said.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{how}: {last}" if last else how
+
+
+def longest_answer(schema: dict[str, Any], max_interests: int) -> int:
+    """Tokens that an answer may need: half of its longest text, since a token holds several characters."""
+    return max(64, _characters(schema["properties"]["interests"], max_interests) // 2)
+
+
+def _characters(schema: dict[str, Any], most: int = 1 << 30) -> int:
+    kind = schema.get("type")
+    if kind == "array":
+        return min(int(schema.get("maxItems", 8)), most) * (_characters(schema["items"]) + 2)
+    if kind == "object":
+        return sum(len(name) + 6 + _characters(inner) for name, inner in schema["properties"].items())
+    return int(schema.get("maxLength", 40)) + 2 if kind == "string" else 2
+
+
+def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:
+    trained = metadata.get(f"{metadata.get('general.architecture')}.context_length")
+    if config.context:
+        return config.context
+    return min(int(trained), MOST_CONTEXT) if trained else MOST_CONTEXT
+
+
+def _threads(path: Path) -> int:
+    if path.stat().st_size < SMALL_MODEL:
+        return 1
+    cores = len(os.sched_getaffinity(0))
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
+
+
+def _read_template(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None

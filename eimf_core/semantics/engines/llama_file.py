@@ -1,0 +1,115 @@
+"""The head of a GGUF file, read without llama.cpp: is it whole, and what does its metadata say.
+
+llama.cpp hides why a file cannot be loaded; here each reason gets its own line. Source of the format:
+the GGUF specification in ggml's docs/gguf.md (version 2 and 3, little endian).
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import IO, Any
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, ModelError
+
+MAGIC = b"GGUF"
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+LONGEST_KEPT = 64  # arrays longer than this (vocabularies) are passed over
+MOST_ENTRIES, LONGEST_STRING = 1 << 20, 1 << 28
+
+
+class _BrokenError(Exception):
+    pass
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """The metadata of a GGUF file, without its long arrays.
+
+    Raises ConfigError when the file cannot be opened and ModelError when it is no GGUF, cut short,
+    or holds no weights.
+    """
+    if str(path) != "-" and Path(path).is_dir():
+        raise ConfigError(f"{path}: is a directory, expected a GGUF file")
+    try:
+        stream = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise jsonl.unreadable(path, error) from None
+    with stream:
+        try:
+            metadata, end = _head(stream)
+            size = stream.seek(0, 2)
+        except _BrokenError as problem:
+            raise ModelError(f"{path}: {problem}; get the file again") from None
+        except (struct.error, UnicodeDecodeError, OverflowError):
+            raise ModelError(f"{path}: is a GGUF file cut short or damaged in its head; get the file again") from None
+    if size < end:
+        raise ModelError(f"{path}: is cut short ({size:,} of at least {end:,} bytes); get the file again")
+    return metadata
+
+
+def _head(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
+    """Metadata, and a lower bound of the file's size: where the last tensor starts."""
+    start = stream.read(4)
+    if not start:
+        raise _BrokenError("is empty, expected a GGUF file")
+    if start != MAGIC:
+        raise _BrokenError("is no GGUF file (it does not begin with 'GGUF')")
+    version = _scalar(stream, 4)
+    if version not in (2, 3):
+        raise _BrokenError(f"is GGUF version {version}; versions 2 and 3 are known")
+    tensors, entries = _scalar(stream, 10), _scalar(stream, 10)
+    if not 0 < entries < MOST_ENTRIES or tensors >= MOST_ENTRIES:
+        raise _BrokenError("is damaged (its head makes no sense)")
+    metadata = {}
+    for _ in range(entries):
+        key = _string(stream)
+        value = _value(stream, _scalar(stream, 4))
+        if value is not None:
+            metadata[key] = value
+    if not tensors:
+        raise _BrokenError("holds a vocabulary without weights")
+    last = max(_tensor_offset(stream) for _ in range(tensors))
+    alignment = int(metadata.get("general.alignment", 32))
+    data = -(-stream.tell() // alignment) * alignment
+    return metadata, data + last + 1
+
+
+def _tensor_offset(stream: IO[bytes]) -> int:
+    _string(stream)
+    for _ in range(_scalar(stream, 4)):
+        _scalar(stream, 10)
+    _scalar(stream, 4)
+    return int(_scalar(stream, 10))
+
+
+def _scalar(stream: IO[bytes], kind: int) -> Any:
+    code = _SCALARS.get(kind)
+    if code is None:
+        raise _BrokenError("is damaged (a metadata entry of unknown type)")
+    size = struct.calcsize(code)
+    return struct.unpack(f"<{code}", stream.read(size))[0]
+
+
+def _string(stream: IO[bytes]) -> str:
+    length = _scalar(stream, 10)
+    if length > LONGEST_STRING:
+        raise _BrokenError("is damaged (a text of absurd length)")
+    raw = stream.read(length)
+    if len(raw) < length:
+        raise struct.error
+    return raw.decode("utf-8")
+
+
+def _value(stream: IO[bytes], kind: int) -> Any:
+    if kind == _STRING:
+        return _string(stream)
+    if kind != _ARRAY:
+        return _scalar(stream, kind)
+    inner, length = _scalar(stream, 4), _scalar(stream, 10)
+    if inner in _SCALARS and length > LONGEST_KEPT:
+        stream.seek(struct.calcsize(_SCALARS[inner]) * length, 1)
+        return None
+    values = [_value(stream, inner) for _ in range(length)]
+    return values if length <= LONGEST_KEPT else None

@@ -1,0 +1,76 @@
+"""From settings to an engine and the prompt it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from eimf_core import resources
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.progress import Reporter
+from eimf_core.records import Sample
+from eimf_core.semantics import prompts
+from eimf_core.semantics.engines.base import Engine
+from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
+from eimf_core.semantics.similarity import TitleVectors
+
+DEFAULT_PROMPT = "described"
+
+
+def open_engine(
+    config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+) -> tuple[Engine, prompts.Prompt]:
+    """The engine that the settings name, and the prompt for it; nothing heavy is loaded yet.
+
+    `samples` is everything that will be asked about, `vectors` opens the text encoder. Engines without
+    a prompt get the default one, whose schema their answers follow.
+    """
+    opener: Callable[..., tuple[Engine, prompts.Prompt]] = {
+        "llama-cpp": _open_llama,
+        "keywords": _open_keywords,
+    }[config.engine]
+    return opener(config, samples, vectors, reporter)
+
+
+def _open_llama(config: LabelConfig, samples: Any, vectors: Any, reporter: Reporter) -> tuple[Engine, prompts.Prompt]:
+    from eimf_core.semantics.engines import llama, llama_file
+
+    llama.check_installed()
+    if config.model is None:
+        raise ConfigError(
+            "the engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
+            "--engine keywords needs no model)"
+        )
+    path = resources.labeler() if config.model == BUNDLED else Path(config.model)
+    metadata = llama_file.read_metadata(path)
+    prompt = prompt_for(config.prompt, metadata, str(config.model), reporter)
+    return llama.LlamaCpp(path, metadata, prompt, config, reporter), prompt
+
+
+def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:
+    """The prompt asked for, else the one the model was trained for, else the default.
+
+    A model that names the hash of its prompt is refused for another version of it, unless the prompt
+    was asked for, which is warned of.
+    """
+    trained, digest = metadata.get("eimf.prompt"), metadata.get("eimf.prompt_sha256")
+    known = trained if isinstance(trained, str) and trained in prompts.names() else DEFAULT_PROMPT
+    prompt = prompts.load(wanted or known)
+    if digest and digest != prompt.sha256:
+        problem = f"{model}: was made for another prompt (eimf.prompt_sha256 is not that of '{prompt.name}')"
+        if wanted is None:
+            raise ModelError(f"{problem}; train it again, or give --prompt to use it all the same")
+        reporter.warn(problem)
+    return prompt
+
+
+def _open_keywords(
+    config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+) -> tuple[Engine, prompts.Prompt]:
+    keywords = import_module("eimf_core.semantics.engines.keywords")
+    engine = keywords.Keywords(
+        samples, vectors().encoder, max_interests=config.max_interests, cache=vectors().cache, reporter=reporter
+    )
+    return engine, prompts.load(DEFAULT_PROMPT)

@@ -1,0 +1,249 @@
+"""`eimf label` as a process: files and pipes, kills, second writers, models that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import jsonl, manifest
+from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.semantics import prompts
+from tests.conftest import ROOT, Eimf, one_error_line
+from tests.small_data import TASTES
+from tests.tiny_gguf import write_tiny_gguf
+
+pytest.importorskip("llama_cpp")
+TITLES = [title for titles in TASTES.values() for title in titles]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+def write_samples(path: Path, count: int) -> Path:
+    jsonl.write(
+        path,
+        [
+            Sample(
+                key=f"{number:016x}",
+                user=f"secret-{number}",
+                cluster=0,
+                cluster_size=count,
+                distance=0.1,
+                history=[
+                    HistoryItem(item=f"i{at}", title=TITLES[(number * 5 + at) % len(TITLES)])
+                    for at in range(2 + number % 9)
+                ],
+            )
+            for number in range(count)
+        ],
+    )
+    return path
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    return write_samples(tmp_path / "samples.jsonl", 5)
+
+
+def labels(path: Path) -> dict[str, Label]:
+    found = {entry.user: entry for entry in jsonl.read(path, Label)}
+    assert len(found) == path.read_bytes().count(b"\n")
+    return found
+
+
+def content(path: Path) -> set[bytes]:
+    """What does not depend on the clock."""
+    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    return {orjson.dumps({key: value for key, value in line.items() if key != "seconds"}) for line in lines}
+
+
+def test_from_a_file_to_a_file(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new" / "labels.jsonl"
+    done = eimf("label", samples, "--model", tiny, "-o", output)
+    assert done.returncode == 0 and done.stdout == b""
+    assert b"5 users labelled" in done.stderr and b"\x1b" not in done.stderr
+    made = labels(output)
+    assert len(made) == 5 and all(entry.interests and entry.error is None for entry in made.values())
+    assert made["secret-1"].model == "tiny.gguf" and made["secret-1"].items_by == "model"
+    facts = manifest.read_facts(output)
+    assert facts["model_sha256"] == made["secret-1"].model_sha256 and facts["prompt"] == "described"
+    assert {path.name for path in output.parent.iterdir()} == {"labels.jsonl", "labels.jsonl.meta.json"}
+    again = eimf("label", samples, "--model", tiny, "-o", output)
+    assert again.returncode == 0 and b"0 to go" in again.stderr and labels(output) == made
+
+
+def test_from_stdin_to_stdout_with_similarity(eimf: Eimf, samples: Path, tiny: Path) -> None:
+    command = ("label", "-", "--model", tiny, "--prompt", "names", "-q")
+    done = eimf(*command, stdin=samples.read_bytes())
+    assert done.returncode == 0 and done.stderr == b""
+    lines = [jsonl.decode(line, Label, file="-", number=1) for line in done.stdout.splitlines()]
+    assert len(lines) == 5
+    assert all(entry.items_by == "similarity" and entry.interests[0].items for entry in lines)
+    assert all(not interest.description for entry in lines for interest in entry.interests)
+
+
+def test_a_reader_that_goes_away(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    write_samples(samples, 40)
+    command = f"{sys.executable} -m eimf_cli label {samples} --model {tiny} -q | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, env=environment, capture_output=True, timeout=60
+    )
+    assert done.stdout.count(b"\n") == 1 and done.stderr == b"" and done.returncode == 0
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(tiny: Path, environment: dict[str, str], tmp_path: Path) -> Start:
+    """Start labelling 60 samples to `labels.jsonl` and return when some are finished."""
+
+    def go(wait: int = 3) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [*map(str, [sys.executable, "-m", "eimf_cli", "label", write_samples(tmp_path / "samples.jsonl", 60)]),
+             *map(str, ["--model", tiny, "--parallel", "2", "-o", tmp_path / "labels.jsonl"])],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        partial = tmp_path / "labels.jsonl.partial"
+        deadline = time.monotonic() + 60
+        while not partial.exists() or partial.read_bytes().count(b"\n") < wait:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_and_started_again(
+    start: Start, eimf: Eimf, tiny: Path, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    process = start()
+    workers = children(process.pid)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == code and b"Traceback" not in stderr
+    assert not (tmp_path / "labels.jsonl").exists()
+    finished = (tmp_path / "labels.jsonl.partial").read_bytes().count(b"\n")
+    assert 3 <= finished < 60
+    assert workers and gone(workers)
+    done = eimf(
+        "label", tmp_path / "samples.jsonl", "--model", tiny, "--parallel", "2", "-o", tmp_path / "labels.jsonl"
+    )
+    assert done.returncode == 0 and f"{finished} labels are there already".encode() in done.stderr
+    eimf("label", tmp_path / "samples.jsonl", "--model", tiny, "--parallel", "2", "-o", tmp_path / "whole.jsonl")
+    assert len(labels(tmp_path / "labels.jsonl")) == 60
+    assert content(tmp_path / "labels.jsonl") == content(tmp_path / "whole.jsonl")
+
+
+def test_a_second_run_on_the_same_output(start: Start, eimf: Eimf, tiny: Path, tmp_path: Path) -> None:
+    process = start(1)
+    done = eimf("label", tmp_path / "samples.jsonl", "--model", tiny, "-o", tmp_path / "labels.jsonl")
+    assert "labels.jsonl: is being written" in one_error_line(done, 2)
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+def test_the_worker_killed_in_the_middle_of_an_answer(start: Start, tmp_path: Path) -> None:
+    process = start()
+    for worker in children(process.pid):
+        os.kill(worker, signal.SIGSEGV)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert b"llama.cpp ended (SIGSEGV" in stderr
+    made = labels(tmp_path / "labels.jsonl")
+    assert len(made) == 60 and all(entry.error is None for entry in made.values())
+    assert 1 <= sum(entry.attempts == 2 for entry in made.values()) <= 2
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+# -- models
+
+
+def test_without_a_model(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    line = one_error_line(eimf("label", samples, "-o", tmp_path / "labels.jsonl"), 2)
+    assert "--model FILE.gguf" in line and "keywords" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"samples.jsonl"}
+
+
+def test_damaged_weights(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    model = write_tiny_gguf(tmp_path / "nan.gguf", damage=True)
+    line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl"), 4)
+    assert "nan.gguf" in line and "damaged" in line
+    assert not (tmp_path / "labels.jsonl").exists() and not (tmp_path / "labels.jsonl.partial").exists()
+
+
+def test_a_model_made_for_another_prompt(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    model = write_tiny_gguf(tmp_path / "other.gguf", extra={"eimf.prompt": "names", "eimf.prompt_sha256": "0" * 64})
+    line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl"), 4)
+    assert "eimf.prompt_sha256" in line
+    done = eimf("label", samples, "--model", model, "--prompt", "described", "-o", tmp_path / "labels.jsonl")
+    assert done.returncode == 0 and b"warning" in done.stderr
+
+
+def test_a_model_says_which_prompt_it_wants(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    extra = {"eimf.prompt": "names", "eimf.prompt_sha256": prompts.load("names").sha256}
+    model = write_tiny_gguf(tmp_path / "mine.gguf", extra=extra)
+    done = eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert manifest.read_facts(tmp_path / "labels.jsonl")["prompt"] == "names"
+
+
+def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    model = write_tiny_gguf(tmp_path / "plain.gguf", chat_template=None)
+    done = eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl")
+    assert done.returncode == 0 and b"no chat template" in done.stderr
+    model = write_tiny_gguf(tmp_path / "broken.gguf", chat_template="{% for %}")
+    line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "other.jsonl"), 4)
+    assert "chat template" in line
+
+
+def test_a_history_longer_than_the_context(eimf: Eimf, tiny: Path, tmp_path: Path) -> None:
+    long = Sample(
+        key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0,
+        history=[HistoryItem(item=f"i{at}", title=f"Jasmine tea number {at} " + "leaf " * 20) for at in range(30)],
+    )  # fmt: skip
+    jsonl.write(tmp_path / "samples.jsonl", [long])
+    done = eimf(
+        "label", tmp_path / "samples.jsonl", "--model", tiny, "--context", "1024", "--max-tokens", "300",
+        "-o", tmp_path / "labels.jsonl",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = labels(tmp_path / "labels.jsonl")["u"]
+    assert made.trimmed and 10 < made.trimmed < 30
+    shown = {f"i{at}" for at in range(made.trimmed, 30)}
+    assert {item for interest in made.interests for item in interest.items} <= shown
+    tokens = made.tokens["prompt"]
+    assert 600 < tokens <= 724
+    done = eimf("label", tmp_path / "samples.jsonl", "--model", tiny, "--context", "512", "--max-tokens", "400",
+                "-o", tmp_path / "short.jsonl")  # fmt: skip
+    assert "use a larger --context" in one_error_line(done, 4)
+    assert labels(tmp_path / "short.jsonl")["u"].error is not None

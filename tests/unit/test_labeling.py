@@ -1,0 +1,298 @@
+"""Checking answers, asking again, resuming: with an engine that says what the test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from eimf_core import files, jsonl, manifest
+from eimf_core.errors import ConfigError, LabelError
+from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.semantics import answers, labeling, prompts
+from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
+from eimf_core.semantics.labeling_config import LabelConfig
+
+TITLES = ["Green Tea", "Wool Yarn", "Tea Pot", "Knitting Needles"]
+DESCRIBED = prompts.load("described")
+GOOD = orjson.dumps(
+    {"interests": [{"name": "tea", "description": "Drinks tea every day.", "items": [1, 3, 3]}]}
+).decode()
+
+
+def sample(number: int, titles: list[str] = TITLES) -> Sample:
+    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    return Sample(key=f"{number:016x}", user=f"user-{number}", cluster=1, cluster_size=9, distance=0.5, history=history)
+
+
+class Scripted(OneByOne):
+    """Answers with what `say` returns for (user number, try)."""
+
+    name = "scripted"
+    model = "none"
+    model_sha256 = None
+    uses_prompt = True
+    parallel = 3
+
+    def __init__(self, say: Callable[[int, int], str | Answer]) -> None:
+        super().__init__()
+        self.say = say
+        self.asks: list[Ask] = []
+        self.settings: dict[str, Any] = {}
+
+    def answer(self, ask: Ask) -> Answer:
+        self.asks.append(ask)
+        said = self.say(int(ask.sample.key, 16), ask.seed)
+        return Answer(number=ask.number, text=said) if isinstance(said, str) else said
+
+
+Run = Callable[..., tuple[Scripted, labeling.Summary]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def go(
+        say: Callable[[int, int], str | Answer] = lambda user, seed: GOOD,
+        samples: list[Sample] | None = None,
+        **settings: Any,
+    ) -> tuple[Scripted, labeling.Summary]:
+        engine = Scripted(say)
+        monkeypatch.setattr(labeling, "open_engine", lambda *_: (engine, DESCRIBED))
+        jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
+        summary = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", LabelConfig(**settings))
+        return engine, summary
+
+    return go
+
+
+def labels(folder: Path) -> dict[str, Label]:
+    found = {entry.user: entry for entry in jsonl.read(folder / "labels.jsonl", Label)}
+    assert len(found) == (folder / "labels.jsonl").read_bytes().count(b"\n")
+    return found
+
+
+# -- answers
+
+
+def read(text: str, name: str = "described", count: int = 4) -> list[answers.Interest]:
+    prompt = prompts.load(name)
+    return answers.read(text, prompt.schema, count=count, max_interests=4, instructions=prompt.system)
+
+
+def described(**changes: Any) -> str:
+    entry = {"name": "tea", "description": "Drinks tea every day.", "items": [1, 3], **changes}
+    return orjson.dumps({"interests": [entry]}).decode()
+
+
+def test_a_good_answer() -> None:
+    assert read(described(items=[3, 1, 3])) == [answers.Interest("tea", "Drinks tea every day.", (3, 1))]
+    assert read("```json\n" + described() + "\n```")[0].name == "tea"
+    assert [entry.name for entry in read('{"interests": ["tea", " knitting  wool"]}', "names")] == [
+        "tea",
+        "knitting wool",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not JSON"),
+        ("tea", "not JSON"),
+        (GOOD[:-3], "not JSON"),
+        ('{"interests": []}', "list of 1 to 4"),
+        ('{"interests": [], "more": 1}', "not an object"),
+        ("[]", "not an object"),
+        (described(items=[5]), "no number of a title"),
+        (described(items=[0]), "no number of a title"),
+        (described(items=["1"]), "no number of a title"),
+        (described(items=[True]), "no number of a title"),
+        (described(items=[]), "list of 1 to 4"),
+        (described(name="..."), "no letter"),
+        (described(name="x"), "characters"),
+        (described(name="y" * 49), "characters"),
+        (described(name=7), "no text"),
+        (described(name="a\u0000b"), "control"),
+        (described(name="Interests"), "placeholder"),
+        (described(description="   "), "characters"),
+        (described(description="A short everyday term of one to four words."), "repeats the instructions"),
+        (
+            '{"interests": [{"name": "Tea", "description": "Some tea.", "items": [1]},'
+            ' {"name": "tea", "description": "More tea.", "items": [2]}]}',
+            "twice",
+        ),
+        (
+            '{"interests": [{"name": "bread baking", "description": "Bakes.", "items": [1]},'
+            ' {"name": "trail running", "description": "Runs.", "items": [2]}]}',
+            "example",
+        ),
+    ],
+)
+def test_an_unusable_answer(text: str, reason: str) -> None:
+    with pytest.raises(answers.UnusableError, match=reason):
+        read(text)
+
+
+def test_one_interest_of_the_example_alone_may_be_true() -> None:
+    assert read(described(name="bread baking"))[0].name == "bread baking"
+
+
+# -- asking
+
+
+def test_a_label_says_where_it_comes_from(run: Run, tmp_path: Path) -> None:
+    _, summary = run()
+    made = labels(tmp_path)["user-3"]
+    assert made.key == sample(3).key and made.cluster == 1 and made.error is None
+    assert [(entry.name, entry.items) for entry in made.interests] == [("tea", ["i0", "i2"])]
+    assert (made.items_by, made.engine, made.attempts, made.seed) == ("model", "scripted", 1, 0)
+    assert made.prompt_sha256 == DESCRIBED.sha256
+    assert (summary.labels, summary.errors, summary.first_try) == (6, 0, 6)
+    assert manifest.read_facts(tmp_path / "labels.jsonl")["first_try"] == 6
+    assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*lock"))
+
+
+def test_asked_again_with_another_seed(run: Run, tmp_path: Path) -> None:
+    engine, summary = run(lambda user, seed: GOOD if seed == 7 + user % 3 else "no", seed=7)
+    made = labels(tmp_path)
+    assert [made[f"user-{user}"].attempts for user in range(6)] == [1, 2, 3, 1, 2, 3]
+    assert [made[f"user-{user}"].seed for user in range(3)] == [7, 8, 9]
+    assert summary.first_try == 2 and len(engine.asks) == 12
+
+
+def test_after_the_last_try_the_error_is_recorded(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match=r"1 of 6 .*not JSON"):
+        run(lambda user, seed: "no" if user == 2 else GOOD)
+    failed = labels(tmp_path)["user-2"]
+    assert failed.interests == [] and failed.attempts == 3
+    assert failed.error is not None and "not JSON" in failed.error
+    _, summary = run(lambda user, seed: "no" if user == 2 else GOOD, max_error_share="20%")
+    assert summary.errors == 1
+
+
+def test_a_final_error_is_not_asked_again(run: Run, tmp_path: Path) -> None:
+    engine, _ = run(lambda user, seed: Answer(number=user, error="crash", final=True) if not user else GOOD,
+                    max_error_share="1")  # fmt: skip
+    assert len(engine.asks) == 6 and labels(tmp_path)["user-0"].attempts == 1
+
+
+def test_only_the_latest_titles_are_shown(run: Run, tmp_path: Path) -> None:
+    def say(user: int, seed: int) -> Answer:
+        return Answer(number=user, text=described(items=[1]), trimmed=1)
+
+    engine, _ = run(say, max_titles=3)
+    assert [entry.item for entry in engine.asks[0].sample.history] == ["i1", "i2", "i3"]
+    made = labels(tmp_path)["user-0"]
+    # the engine left out one more: its number 1 is the second of the three
+    assert made.trimmed == 2 and made.interests[0].items == ["i2"]
+
+
+def test_blank_titles_are_not_shown_and_a_blank_history_is_an_error(run: Run, tmp_path: Path) -> None:
+    samples = [sample(0, [" ", "Tea"]), sample(1, ["", "\u200b"])]
+    engine, _ = run(lambda user, seed: described(items=[1]), samples=samples, max_error_share="1")
+    made = labels(tmp_path)
+    assert made["user-0"].interests[0].items == ["i1"]
+    assert made["user-1"].error == "the history has no titles" and len(engine.asks) == 1
+
+
+# -- going on
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_at(number: int) -> Callable[[int, int], str]:
+    def say(user: int, seed: int) -> str:
+        if user == number:
+            raise StopError
+        return GOOD
+
+    return say
+
+
+def test_an_interrupted_run_goes_on(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(StopError):
+        run(stop_at(4))
+    partial = tmp_path / "labels.jsonl.partial"
+    assert not (tmp_path / "labels.jsonl").exists() and partial.read_bytes().count(b"\n") == 4
+    with partial.open("ab") as stream:
+        stream.write(b'{"key": "torn')
+    engine, summary = run()
+    assert sorted(int(ask.sample.key, 16) for ask in engine.asks) == [4, 5]
+    assert summary.reused == 4 and len(labels(tmp_path)) == 6 and not partial.exists()
+
+
+def test_nothing_finished_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(StopError):
+        run(stop_at(0))
+    assert {path.name for path in tmp_path.iterdir()} == {"samples.jsonl"}
+
+
+def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: Path) -> None:
+    run()
+    before = labels(tmp_path)
+    engine, summary = run(samples=[sample(number) for number in range(3, 8)])
+    assert sorted(int(ask.sample.key, 16) for ask in engine.asks) == [6, 7]
+    made = labels(tmp_path)
+    assert summary.reused == 3 and set(made) == {f"user-{number}" for number in range(3, 8)}
+    assert made["user-4"] == before["user-4"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"max_interests": 3}, {"language": "German"}, {"max_titles": 2}, {"model": "x"}]
+)
+def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict[str, Any]) -> None:
+    run()
+    before = {entry.request for entry in labels(tmp_path).values()}
+    engine, summary = run(lambda user, seed: described(items=[1]), **change)
+    if change == {"model": "x"}:  # how the model is named on the command line does not matter, its hash does
+        assert not engine.asks
+        return
+    assert len(engine.asks) == 6 and summary.reused == 0
+    assert not before & {entry.request for entry in labels(tmp_path).values()}
+
+
+def test_errors_stay_until_they_are_asked_again(run: Run, tmp_path: Path) -> None:
+    run(lambda user, seed: "no" if user == 2 else GOOD, max_error_share="1")
+    engine, summary = run(max_error_share="1")
+    assert not engine.asks and summary.errors == 1
+    engine, summary = run(retry_errors=True)
+    assert len(engine.asks) == 1 and summary.errors == 0
+
+
+def test_a_second_writer_is_told(run: Run, tmp_path: Path) -> None:
+    with files.locked(tmp_path / "labels.jsonl"), pytest.raises(ConfigError, match="being written"):
+        run()
+
+
+def test_repeated_samples_are_left_out(run: Run, tmp_path: Path) -> None:
+    run(samples=[sample(0), sample(0), sample(1)])
+    assert len(labels(tmp_path)) == 2
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"engine": "oracle"},
+        {"parallel": 0},
+        {"attempts": 0},
+        {"context": -1},
+        {"temperature": -0.1},
+        {"max_error_share": "many"},
+        {"max_error_share": "101%"},
+        {"gpu_layers": -2},
+    ],
+)
+def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
+        LabelConfig(**wrong)
+
+
+def test_error_share_in_both_spellings() -> None:
+    assert LabelConfig(max_error_share="5%").error_share == LabelConfig(max_error_share="0.05").error_share == 0.05

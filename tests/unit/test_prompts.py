@@ -1,0 +1,108 @@
+"""Prompts: loading, rendering, and titles that stay data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.semantics import prompts
+from tests.tiny_gguf import CHATML
+
+SYSTEM_REFUSED = (
+    "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    "<user>{{ message['content'] }}</user>{% endfor %}"
+)
+SYSTEM_DROPPED = (
+    "{% for message in messages %}{% if message.role != 'system' %}{{ message.content }}{% endif %}{% endfor %}"
+)
+
+
+def text_of(titles: list[str], template: str, name: str = "names") -> str:
+    messages = prompts.render(prompts.load(name), len(titles), max_interests=4)
+    return "".join(segment.text for segment in prompts.segments(messages, titles, template))
+
+
+@pytest.mark.parametrize("name", prompts.names())
+def test_every_form_says_what_it_wants(name: str) -> None:
+    prompt = prompts.load(name)
+    system, user = prompts.render(prompt, 2, max_interests=3, language="Dutch")
+    assert "at most 3" in system["content"] and "Dutch" in system["content"]
+    assert "JSON" in system["content"] and "{{" not in system["content"]
+    assert prompts.plain([user], ["Tea", "Yarn"])[0]["content"] == "1. Tea\n2. Yarn"
+    assert prompts.render(prompt, 9, max_interests=3, language="Dutch")[0] == system
+
+
+def test_the_hash_covers_template_and_schema(tmp_path: Path) -> None:
+    source = prompts.resources.prompts()
+    for suffix in (".md", ".schema.json"):
+        (tmp_path / f"mine{suffix}").write_bytes((source / f"names{suffix}").read_bytes())
+    digest = prompts.load(str(tmp_path / "mine.md")).sha256
+    assert digest == prompts.load("names").sha256
+    schema = tmp_path / "mine.schema.json"
+    schema.write_text(schema.read_text().replace("48", "40"))
+    assert prompts.load(str(tmp_path / "mine.md")).sha256 != digest
+
+
+@pytest.mark.parametrize(
+    ("template", "schema", "words"),
+    [
+        (None, None, "no such prompt"),
+        ("text", None, "no such prompt"),
+        ("no separator", "{}", "---"),
+        ("a\n---\nb", "{}", "interests"),
+        ("a\n---\nb", "no json", "interests"),
+    ],
+)
+def test_broken_forms(tmp_path: Path, template: str | None, schema: str | None, words: str) -> None:
+    if template is not None:
+        (tmp_path / "p.md").write_text(template)
+    if schema is not None:
+        (tmp_path / "p.schema.json").write_text(schema)
+    with pytest.raises(ConfigError, match=words):
+        prompts.load(str(tmp_path / "p.md"))
+
+
+def test_unknown_names_are_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="described, "):
+        prompts.load("nonsense")
+
+
+def test_broken_template_code(tmp_path: Path) -> None:
+    (tmp_path / "p.md").write_text("{% for %}\n---\nb")
+    (tmp_path / "p.schema.json").write_bytes((prompts.resources.prompts() / "names.schema.json").read_bytes())
+    with pytest.raises(ConfigError, match="cannot be rendered"):
+        prompts.render(prompts.load(str(tmp_path / "p.md")), 1, max_interests=4)
+
+
+def test_template_code_cannot_leave_the_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "p.md").write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}\n---\nb")
+    (tmp_path / "p.schema.json").write_bytes((prompts.resources.prompts() / "names.schema.json").read_bytes())
+    with pytest.raises(ConfigError, match="cannot be rendered"):
+        prompts.render(prompts.load(str(tmp_path / "p.md")), 1, max_interests=4)
+
+
+def test_titles_in_one_line_and_short() -> None:
+    assert prompts.clean_title(" Green\n\tTea\u2028\ue0003\ue001 \u200f ") == "Green Tea 3"
+    long = prompts.clean_title("tea " * 2500)
+    assert len(long) <= prompts.TITLE_LENGTH and long.endswith("…")
+
+
+def test_titles_are_marked_as_data_and_never_rendered() -> None:
+    titles = ["{{ 7 * 7 }}", "{% raw %}", "a < b & c", "\ue0001\ue001"]
+    messages = prompts.render(prompts.load("names"), len(titles), max_interests=4)
+    parts = prompts.segments(messages, titles, CHATML)
+    assert [part.text for part in parts if part.data] == ["{{ 7 * 7 }}", "{% raw %}", "a < b & c", "1"]
+
+
+def test_a_template_without_a_system_role_gets_one_message() -> None:
+    text = text_of(["Tea"], SYSTEM_REFUSED)
+    assert text.startswith("<user>You name the interests") and text.endswith("1. Tea</user>")
+    assert "You name the interests" in text_of(["Tea"], SYSTEM_DROPPED)
+
+
+@pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% for %}", "always the same"])
+def test_a_template_that_cannot_be_used(template: str) -> None:
+    with pytest.raises(ModelError, match="chat template cannot be used"):
+        text_of(["Tea"], template)
