@@ -16,6 +16,7 @@ from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, Mod
 
 STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
 EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
+INTERRUPTED = "interrupted; run the same command again to go on or start over"
 # typer carries its own click, under a private name; its public errors lead to the base classes
 UsageError = typer.BadParameter.__bases__[0]
 ClickError: type[Exception] = UsageError.__bases__[0]
@@ -100,11 +101,13 @@ def run() -> NoReturn:
         result = app(standalone_mode=False)
         sys.stdout.flush()
         code = result if isinstance(result, int) else 0
+        if code == 130:  # what typer makes of Ctrl-C
+            _say(INTERRUPTED, code)
     except BrokenPipeError:
         _nobody_reads()
         code = 0
     except KeyboardInterrupt:
-        code = _say("interrupted; run the same command again to go on or start over", 130)
+        code = _say(INTERRUPTED, 130)
     except Terminated:
         code = _say("terminated; run the same command again to go on or start over", 143)
     except typer.Exit as stop:
