@@ -29,6 +29,24 @@ def recommend(
     queries: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.")
     ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(metavar="A,B,C", help="Item ids to leave out.")] = None,
+    exclude_items: Annotated[Path | None, typer.Option(metavar="FILE", help="Ids to leave out, one a line.")] = None,
+    only_items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Ids that may be recommended, such as those in stock.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="category=NAME", help="Only items of a category; repeat for more.")
+    ] = None,
+    new_items: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Items (JSON lines) that came after training.")
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
+    ] = None,
+    similar: Annotated[
+        str | None, typer.Option(metavar="ITEM", help="The items nearest to this one, by id or title.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare all hashes of the model first.")] = False,
     table: Annotated[
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
@@ -42,19 +60,37 @@ def recommend(
     from eimf_core.recommend.run import Request
     from eimf_core.recommend.run import recommend as run
 
-    ids = [item.strip() for part in items or [] for item in part.split(",") if item.strip()]
-    request = Request(ids, like or [], user, sequences, text, queries)
-    if not request.is_query and queries is None and sys.stdin.isatty():
+    request = Request(
+        items=_ids(items),
+        titles=like or [],
+        user=user,
+        sequences=sequences,
+        text=text,
+        queries=queries,
+        exclude=_ids(exclude),
+        exclude_items=exclude_items,
+        only_items=only_items,
+        only=only or [],
+        new_items=new_items,
+        explain=explain,
+        similar=similar,
+        verify=verify,
+    )
+    if request.is_stream and queries is None and sys.stdin.isatty():
         terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     as_table = terminal.stdout_is_terminal() if table is None else table
     for answers in run(model, settings, request, reporter=terminal.TerminalReporter()):
         if as_table:
-            from eimf_cli.tables import recommendation_table
+            from eimf_cli.answer_tables import answer_table
 
             for answer in answers:
-                recommendation_table(answer)
+                answer_table(answer)
         else:
             import msgspec
 
             sys.stdout.buffer.write(b"".join(msgspec.json.encode(answer) + b"\n" for answer in answers))
         sys.stdout.flush()
+
+
+def _ids(options: list[str] | None) -> list[str]:
+    return [item.strip() for option in options or [] for item in option.split(",") if item.strip()]

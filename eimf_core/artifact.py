@@ -4,7 +4,8 @@
     items.jsonl               the catalogue, line i is item index i (from 1)
     items.index.safetensors   offsets of the lines, and the ids by hash for look-up
     weights.safetensors       item_vectors (N+1, d), item_scale (N+1,)?, item_counts (N+1,),
-                              adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?
+                              adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?,
+                              text_weight (d, D)?, text_bias (d,)?
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
@@ -175,11 +176,13 @@ class Model:
     """An opened model directory. Arrays are read-only views of the mapped files.
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
-    (d,)) or None, `named_vectors` (n, d) beside `named`.
+    (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
+    gives an item without interactions a place from its text vector. `provenance` is what the manifest says.
     """
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
         self.name = name
+        self.provenance = _manifest(name, handles)
         self.config = _config(name, _content(handles["config.json"]))
         weights = tensors.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
         index = tensors.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
@@ -192,17 +195,23 @@ class Model:
         self.named_vectors = np.zeros((0, width), dtype=np.float32)
         if self.named:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
-        self.adapter: tuple[Floats, Floats] | None = None
-        if "adapter_weight" in weights:
-            text_width = self.config.text_dimension or 0
-            self.adapter = (
-                self._weight(weights, "adapter_weight", (width, text_width)),
-                self._weight(weights, "adapter_bias", (width,)),
-            )
+        self.adapter = self._linear(weights, "adapter")
+        self.text_map = self._linear(weights, "text")
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self._network = _content(handles["interests.onnx"])
+        self._epochs = _content(handles["train.jsonl"])
         self._session: Any = None
+
+    def _linear(self, weights: dict[str, npt.NDArray[Any]], key: str) -> tuple[Floats, Floats] | None:
+        """A map from text to item space: weight (d, D) and bias (d,), None where there is none."""
+        if f"{key}_weight" not in weights:
+            return None
+        width, text_width = self.config.dimension, self.config.text_dimension or 0
+        return (
+            self._weight(weights, f"{key}_weight", (width, text_width)),
+            self._weight(weights, f"{key}_bias", (width,)),
+        )
 
     def _weight(self, weights: dict[str, npt.NDArray[Any]], key: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         if key not in weights:
@@ -210,6 +219,14 @@ class Model:
         if weights[key].shape != shape:
             raise ModelError(f"{self.name}: '{key}' has the shape {weights[key].shape}, expected {shape}")
         return weights[key]
+
+    @property
+    def epochs(self) -> list[dict[str, Any]]:
+        """What training wrote after each epoch, as plain data."""
+        try:
+            return [dict(orjson.loads(line)) for line in self._epochs.splitlines()]
+        except (orjson.JSONDecodeError, TypeError, ValueError):
+            raise ModelError(f"{self.name}: train.jsonl is damaged") from None
 
     def interests(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.

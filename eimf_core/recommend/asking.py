@@ -103,6 +103,18 @@ class Reader:
             k=settings.k if k is None else k,
         )
 
+    def one(self, item: str) -> int:
+        """Index of an item given by id or title; InputError when it is neither, or the title of several."""
+        if index := self._items.index(item):
+            return index
+        match = self._items.titled(item)
+        if len(match.found) == 1 or (match.found and self._settings.first):
+            return self._items.index(match.found[0].item)
+        if match.found:
+            raise InputError(_ambiguous(item, match))
+        near = f"; nearest are {_listed(match)}" if match.nearest else ""
+        raise InputError(f"no item has the id or a title like '{item}'{near}")
+
     def _known(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
         """Indices of the known ids; the others join `unknown`."""
         index = self._items.index
@@ -122,7 +134,7 @@ class Reader:
             self._reporter.warn(f"no title is like '{typed}'{near}")
             return 0
         if len(match.found) > 1 and not self._settings.first:
-            problem = f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
+            problem = _ambiguous(typed, match)
             if self._single:
                 raise InputError(problem)
             self._reporter.warn(problem)
@@ -139,6 +151,10 @@ class Reader:
         if known_ids:
             whose = "" if self._single else f"{name}: "
             self._reporter.warn(f"{whose}unknown items: {_named(known_ids)}")
+
+
+def _ambiguous(typed: str, match: Match) -> str:
+    return f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
 
 
 def _named(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from eimf_core.artifact import Catalogue
 from eimf_core.recommend.titles import Match, Titles
@@ -49,9 +49,14 @@ class Items:
             found = self._items[index] = self._catalogue.item(index)
         return found
 
+    def all(self) -> Iterator[Item]:
+        """All items in order of their index."""
+        yield from self._catalogue
+        for number in range(1, self.new + 1):
+            yield self._items[len(self._catalogue) + number]
+
     def titled(self, typed: str) -> Match:
         """The items that a typed title may mean."""
         if self._titles is None:
-            new = [self._items[len(self._catalogue) + number] for number in range(1, self.new + 1)]
-            self._titles = Titles([*self._catalogue, *new])
+            self._titles = Titles(list(self.all()))
         return self._titles.find(typed)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from eimf_core import ranking
 from eimf_core.artifact import Model
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import lists, variety
 from eimf_core.recommend.asking import Asked, Floats, Indices
 from eimf_core.recommend.catalogue import Items
@@ -36,9 +37,12 @@ class Recommender:
         settings: RecommendConfig,
         *,
         allowed: npt.NDArray[np.bool_] | None = None,
+        reporter: Reporter = SILENT,
     ) -> None:
         self.model, self.items, self.settings, self.allowed = model, items, settings, allowed
+        self._reporter = reporter
         self._names: Names | None = None
+        self._told = False
 
     @property
     def batch_size(self) -> int:
@@ -124,6 +128,9 @@ class Recommender:
             kept: slice | Indices = slice(query.k)
             if number > query.k:
                 categories = [self.items.item(index).categories for index in items[:number].tolist()]
+                if not any(categories) and not self._told:
+                    self._told = True
+                    self._reporter.warn("the items have no categories: diversity changes nothing")
                 kept = variety.greedy(values[:number], categories, query.k, query.diversity)
             chosen.append((items[kept], values[kept]))
         return chosen
@@ -162,18 +169,21 @@ class Recommender:
         ]
 
     def anchors(self, query: Asked, attention: Floats) -> list[Anchor]:
-        """The history items with most of an interest's attention (L,), which is summed over repeats."""
+        """The history items with most of an interest's attention (L,)."""
+        found = []
+        for index, weight in self.shares(query, attention)[: self.settings.anchors]:
+            item = self.items.item(index)
+            found.append(Anchor(item=item.item, title=item.title, weight=round(weight, 4)))
+        return found
+
+    def shares(self, query: Asked, attention: Floats) -> list[tuple[int, float]]:
+        """Items of the history and their shares of an interest's attention (L,), repeats summed, largest first."""
         if not self.settings.anchors:
             return []
         kept = query.history[-self.model.config.max_length :]
         distinct, places = np.unique(kept, return_inverse=True)
         shares = np.bincount(places, weights=attention[: len(kept)])
-        order = np.argsort(-shares, kind="stable")[: self.settings.anchors]
-        found = []
-        for at in order:
-            item = self.items.item(int(distinct[at]))
-            found.append(Anchor(item=item.item, title=item.title, weight=round(float(shares[at]), 4)))
-        return found
+        return [(int(distinct[at]), float(shares[at])) for at in np.argsort(-shares, kind="stable")]
 
 
 def pulled(interests: Floats, asked: Sequence[Asked]) -> Floats:

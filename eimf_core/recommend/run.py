@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import stream
+from eimf_core.recommend import filters, new_items, stream
 from eimf_core.recommend.asking import Asked, Reader
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
@@ -23,37 +25,56 @@ from eimf_core.recommend.words import Words
 from eimf_core.records import Query, Recommendation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`.
 
-    `queries` is a file of Query lines, "-" for stdin; it is used when nothing else is asked.
+    `queries` is a file of Query lines, "-" for stdin; it is used when nothing else is asked. `explain`
+    and `similar` name an item by id or title. The files say what may be listed (see `filters.allowed`)
+    and which items came after training.
     """
 
-    items: list[str] = field(default_factory=list)
-    titles: list[str] = field(default_factory=list)
+    items: Sequence[str] = ()
+    titles: Sequence[str] = ()
     user: str | None = None
     sequences: Path | None = None
     text: str | None = None
     queries: str | None = None
+    exclude: Sequence[str] = ()
+    explain: str | None = None
+    similar: str | None = None
+    only_items: Path | None = None
+    exclude_items: Path | None = None
+    only: Sequence[str] = ()
+    new_items: Path | None = None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if (self.user is None) != (self.sequences is None):
             raise ConfigError("--user and --sequences go together")
-        if self.is_query and self.queries is not None:
+        if self.queries is not None and (self.is_query or self.similar is not None):
             raise ConfigError("--queries does not go with a query on the command line")
+        if self.similar is not None and (self.is_query or self.explain is not None):
+            raise ConfigError("--similar takes no history; ask without it")
+        if self.explain is not None and not self.is_query:
+            raise ConfigError("--explain needs a history on the command line, such as --items A,B,C")
 
     @property
     def is_query(self) -> bool:
         """Whether the command line holds a query itself."""
         return bool(self.items or self.titles or self.user is not None or self.text is not None)
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether Query lines are to be read."""
+        return not self.is_query and self.similar is None and (self.queries is not None or not self.verify)
+
     def query(self) -> Query:
         """The query of the command line."""
         history = list(self.items)
         if self.user is not None and self.sequences is not None:
             history = [*history_of(self.user, self.sequences), *history]
-        return Query(id=self.user, history=history, titles=self.titles, text=self.text)
+        return Query(id=self.user, history=history, titles=list(self.titles), text=self.text, exclude=[*self.exclude])
 
 
 def recommend(
@@ -63,10 +84,12 @@ def recommend(
 
     Raises ConfigError, ModelError, and InputError for a line that is no query or what `strict` forbids.
     """
-    session = Session(path, settings, reporter=reporter, single=request.is_query)
-    if request.is_query:
-        yield [session.ask(request.query())]
-    else:
+    session = Session(path, settings, request, reporter=reporter)
+    if request.similar is not None:
+        yield [session.similar(request.similar)]
+    elif request.is_query:
+        yield [session.ask(request.query(), explain=request.explain)]
+    elif request.is_stream:
         yield from session.stream(request.queries or "-")
 
 
@@ -74,27 +97,56 @@ class Session:
     """An opened model with the settings of a command."""
 
     def __init__(
-        self, path: str | Path, settings: RecommendConfig, *, reporter: Reporter = SILENT, single: bool = True
+        self,
+        path: str | Path,
+        settings: RecommendConfig,
+        request: Request | None = None,
+        *,
+        reporter: Reporter = SILENT,
     ) -> None:
-        """`single`: one query, where an ambiguous title is an error.
-
-        Raises ConfigError for a path that is no directory and ModelError for a broken model.
-        """
+        """Raises ConfigError for a path that is no directory and ModelError for a broken model."""
+        request = request or Request(queries="-")
+        if request.verify:
+            artifact.verify(path)
+            reporter.note(f"{path}: every file is as training wrote it")
         self.model = artifact.open_model(path)
-        self.items = Items(self.model.catalogue)
-        self.recommender = Recommender(self.model, self.items, settings)
+        words = Words(self.model, settings.encoder)
+        new = new_items.read(request.new_items, self.model, reporter) if request.new_items else []
+        new_items.add(self.model, new, words)
+        self.items = Items(self.model.catalogue, new)
+        allowed = filters.allowed(
+            self.items,
+            only_items=request.only_items,
+            exclude_items=request.exclude_items,
+            only=request.only,
+            reporter=reporter,
+        )
+        self.recommender = Recommender(self.model, self.items, settings, allowed=allowed, reporter=reporter)
         self._reader = Reader(
             self.items,
             settings,
             seen=self.model.config.seen,
-            place_of=Words(self.model, settings.encoder).place,
+            place_of=words.place,
             reporter=reporter,
-            single=single,
+            single=request.is_query,
         )
 
-    def ask(self, query: Query) -> Recommendation:
-        """The answer to one query."""
-        return self.recommender.answer([self._reader.read(query)])[0]
+    def ask(self, query: Query, *, explain: str | None = None) -> Recommendation:
+        """The answer to one query; `explain` is an item, by id or title, whose place is explained beside it."""
+        asked = self._reader.read(query)
+        (answer,) = self.recommender.answer([asked])
+        if explain is None:
+            return answer
+        from eimf_core.recommend.explain import explain as explained
+
+        reasons = explained(self.recommender, asked, self._reader.one(explain))
+        return msgspec.structs.replace(answer, explain=reasons)
+
+    def similar(self, item: str) -> Recommendation:
+        """The items nearest to one, which is given by id or title."""
+        from eimf_core.recommend.explain import similar
+
+        return similar(self.recommender, self._reader.one(item), self.recommender.settings.k)
 
     def stream(self, path: str | Path) -> Iterator[list[Recommendation]]:
         """Answers to the Query lines of a file or of stdin ("-"), in order, as soon as lines are there.

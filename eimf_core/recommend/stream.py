@@ -16,7 +16,7 @@ CHUNK = 1 << 18
 Lines = list[tuple[int, bytes]]
 
 
-def ready(path: str | Path, most: int) -> Iterator[Lines]:
+def ready(path: str | Path, most: int, *, what: str = "Query") -> Iterator[Lines]:
     """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
 
     Empty lines are left out. Raises ConfigError for a path that cannot be opened and InputError for
@@ -34,7 +34,7 @@ def ready(path: str | Path, most: int) -> Iterator[Lines]:
                 found = True
                 yield lines[start : start + most]
     if not found:
-        raise InputError("is empty; expected one Query a line", file=path)
+        raise InputError(f"is empty; expected one {what} a line", file=path)
 
 
 def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:

@@ -1,10 +1,21 @@
-"""Plain words as a place in the item space: text encoder, then the adapter that training learned."""
+"""Plain words and new items as places in the item space.
+
+Words go through the text encoder and the adapter that training learned from labels; without labels,
+and for items that came after training, through the map that was fitted from the catalogue's text vectors
+to its item vectors.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
 
 from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError
 from eimf_core.recommend.asking import Floats
+from eimf_core.records import Item
+from eimf_core.semantics.text import PACKAGED, Encoder, item_text
 
 
 class Words:
@@ -16,24 +27,50 @@ class Words:
     def __init__(self, model: Model, name: str | None) -> None:
         self._model = model
         self._name = name
+        self._encoder: Encoder | None = None
 
     def place(self, text: str) -> Floats:
         """The place (d,) of a text; ConfigError when the model knows no words or those of another encoder."""
-        if self._model.adapter is None:
-            raise ConfigError(f"{self._model.name}: knows no words, it was trained without labels")
-        weight, bias = self._model.adapter
-        place: Floats = weight @ self._encoded(text) + bias
+        learned = self._model.adapter or self._model.text_map
+        if learned is None:
+            raise ConfigError(
+                f"{self._model.name}: knows no words; train it with labels, or with item vectors that start from text"
+            )
+        weight, bias = learned
+        place: Floats = weight @ self._encode([text])[0] + bias
         return place
 
-    def _encoded(self, text: str) -> Floats:
-        from eimf_core.semantics.text import open_encoder
+    def places_of(self, items: Sequence[Item]) -> Floats:
+        """The places (n, d) of items that training did not see; ConfigError when the model knows no item text."""
+        if self._model.text_map is None:
+            raise ConfigError(
+                f"{self._model.name}: knows no item text, so that new items have no place; "
+                "train it with item vectors that start from text"
+            )
+        weight, bias = self._model.text_map
+        places: Floats = self._encode([item_text(item) for item in items]) @ weight.T + bias
+        return places
 
-        encoder = open_encoder(self._name)
+    def _encode(self, texts: list[str]) -> Floats:
+        if self._encoder is None:
+            self._encoder = self._opened()
+        vectors: Floats = np.asarray(self._encoder.encode(texts), np.float32)
+        return vectors
+
+    def _opened(self) -> Encoder:
+        encoder: Encoder
+        if self._name is None or self._name == PACKAGED:
+            from eimf_core.semantics import text_numpy
+
+            encoder = text_numpy.packaged()
+        else:
+            from eimf_core.semantics.text import open_encoder
+
+            encoder = open_encoder(self._name)
         wanted = self._model.config.text_encoder
         if encoder.identity != wanted:
             raise ConfigError(
                 f"{self._model.name}: was trained with the text encoder {wanted}, not {encoder.identity}; "
-                "name that one with --encoder"
+                "name the right one with --encoder"
             )
-        encoded: Floats = encoder.encode([text])[0]
-        return encoded
+        return encoder

@@ -11,7 +11,7 @@ from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.history import history_of
-from eimf_core.recommend.run import Session
+from eimf_core.recommend.run import Request, Session
 from eimf_core.recommend.variety import greedy
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import write_named_model
@@ -24,7 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(path: Path, query: Query, **settings: object) -> Recommendation:
-    return Session(path, RecommendConfig(**settings)).ask(query)  # type: ignore[arg-type]
+    return Session(path, RecommendConfig(**settings), Request(items=["-"])).ask(query)  # type: ignore[arg-type]
 
 
 def ids(answer: Recommendation) -> list[str]:

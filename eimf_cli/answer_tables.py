@@ -1,0 +1,62 @@
+"""Recommendations as tables for people, with their reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eimf_cli import terminal
+from eimf_core.records import Recommendation, UserInterest
+
+
+def answer_table(answer: Recommendation) -> None:
+    """Rank, item, title, score, the interest that brought it and the history items behind that interest."""
+    interests = {interest.index: interest for interest in answer.interests}
+    with_anchors = any(interest.anchors for interest in answer.interests)
+    columns = ["rank", "item", "title", "score"]
+    columns += ["interest"] if interests else []
+    columns += ["because of"] if with_anchors else []
+    rows = []
+    for item in answer.items:
+        row = [str(item.rank), item.item, item.title, f"{item.score:.4f}"]
+        if interests:
+            brought = None if item.interest is None else interests[item.interest]
+            row += [_name(brought), _anchors(brought)] if with_anchors else [_name(brought)]
+        rows.append(row)
+    terminal.table(_title(answer), columns, rows)
+    if answer.explain is not None:
+        _explanation(answer.explain)
+
+
+def _title(answer: Recommendation) -> str:
+    what = f"{answer.id}: {len(answer.items)} items"
+    return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what
+
+
+def _name(interest: UserInterest | None) -> str:
+    if interest is None:
+        return ""
+    if interest.name is None or interest.similarity is None:
+        return f"interest {interest.index}"
+    return f"{interest.name} ({interest.similarity:.2f})"
+
+
+def _anchors(interest: UserInterest | None) -> str:
+    return "" if interest is None else "; ".join(anchor.title for anchor in interest.anchors)
+
+
+def _explanation(reasons: dict[str, Any]) -> None:
+    """A sentence on the item that was asked about, and the history items it comes through."""
+    named = f"interest {reasons['interest']}"
+    if "name" in reasons:
+        named += f", {reasons['name']} ({reasons['similarity']:.2f})"
+    sentence = (
+        f"{reasons['title']} ({reasons['item']}): rank {reasons['rank']:,} of {reasons['of']:,}, score "
+        f"{reasons['score']:.4f}, through {named}, where it is rank {reasons['interest_rank']:,}"
+    )
+    if "left_out" in reasons:
+        sentence += f"; not listed: {reasons['left_out']}"
+    rows = [
+        [through["item"], through["title"], f"{through['weight']:.4f}", f"{through['similarity']:.4f}"]
+        for through in reasons["through"]
+    ]
+    terminal.table(sentence, ["item", "through", "share of the interest", "likeness"], rows)
