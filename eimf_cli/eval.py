@@ -36,6 +36,9 @@ def evaluate(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE|-", help="Write Metric lines here; - is stdout.")
     ] = None,
+    per_user: Annotated[
+        Path | None, typer.Option("--per-user", metavar="FILE", help="Write the values of every user as JSON lines.")
+    ] = None,
     table: Annotated[
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
@@ -59,11 +62,17 @@ def evaluate(
 
     *models, directory = paths
     to_file = output if output != "-" else None
-    with files.locked(to_file) if to_file else contextlib.nullcontext():
+    with contextlib.ExitStack() as locks:
+        for path in (path for path in (to_file, per_user) if path is not None):
+            locks.enter_context(files.locked(path))
         evaluation = run(models, directory, settings, reporter=terminal.TerminalReporter())
-        if to_file:
+        sidecar = evaluation.sidecar({**vars(settings), "paths": paths})
+        if per_user is not None:
+            jsonl.write(per_user, evaluation.per_user())
+            manifest.write(per_user, sidecar)
+        if to_file is not None:
             jsonl.write(to_file, evaluation.records)
-            manifest.write(to_file, evaluation.sidecar({**vars(settings), "paths": paths}))
+            manifest.write(to_file, sidecar)
     as_table = terminal.stdout_is_terminal() if table is None else table
     as_lines = output == "-" or table is False or (not as_table and output is None)
     if as_lines:

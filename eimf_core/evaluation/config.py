@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from eimf_core.config import setting
@@ -24,6 +25,7 @@ FURTHER = (
 )
 ON_REQUEST = ("ndcg_hits", "diversity_text")
 METRICS = (*STANDARD, *FURTHER, *ON_REQUEST)
+SLICES = ("history", "popularity", "labels", "cold", "repeat", "category")
 
 
 @dataclass
@@ -42,6 +44,21 @@ class EvalConfig:
         "-m",
         metavar="NAME",
     )
+    baselines: Literal["fast", "all", "none"] = setting(
+        "fast",
+        "Fit beside the models: popularity, recent popularity, last item, item-kNN, and EASE up to 5,000 items;"
+        " all: EASE up to 20,000 items. Kept under DIR/.cache for the next time.",
+    )
+    slice: list[str] = setting(
+        [],
+        "Figures for a part too, repeat for several: history, popularity, labels, cold, repeat, category;"
+        " history=5,20 and popularity=10 set bounds (or llm-esr-beauty, -fashion, -yelp), category=NAME takes one.",
+        metavar="NAME[=VALUE]",
+    )
+    labels: Path | None = setting(None, "Labels that tell labelled users (for --slice labels).", metavar="FILE")
+    group: bool = setting(
+        False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
+    )
     seed: int = setting(0, "Seed of the resampling and of the order in which ties are broken.")
     resamples: int = setting(10_000, "Bootstrap resamples of the users behind each interval.")
     threads: int = setting(0, "Threads; 0 takes as many as BLAS would (OMP_NUM_THREADS counts).")
@@ -53,6 +70,9 @@ class EvalConfig:
         if self.k[0] < 1 or self.k[-1] > LARGEST_K:
             raise ConfigError(f"-k: must be between 1 and {LARGEST_K}")
         self.metrics = _metric_names(self.metrics)
+        unknown = [word for word in self.slice if word.partition("=")[0] not in SLICES]
+        if unknown:
+            raise ConfigError(f"--slice: no slice '{unknown[0]}'; there are {', '.join(SLICES)}")
         if self.seed < 0:
             raise ConfigError("--seed: must not be negative")
         if self.resamples < 100:

@@ -25,8 +25,8 @@ class Entry:
     """A line of the table: a model, a baseline, or a group of models that differ in their seed.
 
     `values` (U, C) are those of the plan's columns. `role` is "model", "baseline", "group", or "member"
-    for a model that stands in a group and is not compared by itself. `spread` holds the standard
-    deviation over the seeds of a group.
+    for a model that stands in a group and is not compared by itself. `members` are the places of a
+    group's models among the entries.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Entry:
     seed: int | None = None
     group: str | None = None
     seeds: int | None = None
-    spread: dict[Column, float] = field(default_factory=dict)
+    members: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, measured: Measured, role: str, *, seed: int | None = None) -> Entry:
@@ -157,6 +157,12 @@ class _Region:
     def column(self, entry: int, column: int) -> int:
         return entry * self.width + column
 
+    def spread(self, members: Sequence[int], column: int) -> float | None:
+        """Standard deviation of the means of a group's models."""
+        if not members:
+            return None
+        return float(np.std(self.means[[self.column(member, column) for member in members]], ddof=1))
+
 
 def _of_entry(entry: Entry, at: int, drawn: _Region, columns: Sequence[Column], common: Common) -> Iterator[Metric]:
     for place, index in enumerate(drawn.part.columns):
@@ -178,7 +184,7 @@ def _of_entry(entry: Entry, at: int, drawn: _Region, columns: Sequence[Column], 
             group=entry.group,
             seed=entry.seed,
             seeds=entry.seeds,
-            spread=entry.spread.get(column) if drawn.part.name == ALL else None,
+            spread=drawn.spread(entry.members, place),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,36 +12,72 @@ import numpy as np
 from eimf_core import dataset as data
 from eimf_core import manifest
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.evaluation import baselines, figures, groups, slices
 from eimf_core.evaluation import cases as of_cases
-from eimf_core.evaluation import figures
 from eimf_core.evaluation import lists as of_lists
-from eimf_core.evaluation.baselines.popularity import Popularity
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.figures import ALL, Entry
 from eimf_core.evaluation.measure import Plan, measure
 from eimf_core.evaluation.metrics import ACCURACY
 from eimf_core.evaluation.systems import ModelSystem
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.records import Metric
+from eimf_core.records import Metric, UserMetrics
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out: `records` (figures first, then comparisons), `facts` for the sidecar."""
+    """What came out: `records` (figures first, then comparisons), `facts` for the sidecar.
+
+    `entries` are the models, groups and baselines in the order of the records, `systems` the opened
+    models; with `dataset`, `cases` and `plan` they are there for whoever wants to look closer.
+    """
 
     records: list[Metric]
-    models: list[str]
-    baselines: list[str]
+    entries: list[Entry]
+    systems: list[ModelSystem]
+    dataset: data.Dataset
+    cases: of_cases.Cases
+    plan: Plan
     facts: dict[str, Any]
     inputs: list[str | Path]
 
     @property
-    def lost(self) -> dict[tuple[str, str, int | None, str], list[str]]:
-        """The baselines that a model loses to, by (slice, metric, k, model); accuracy metrics only."""
-        found: dict[tuple[str, str, int | None, str], list[str]] = {}
+    def baselines(self) -> list[str]:
+        """Names of the baselines."""
+        return [entry.name for entry in self.entries if entry.role == "baseline"]
+
+    @property
+    def contenders(self) -> list[str]:
+        """Names of what is compared with them: groups, and models that are in no group."""
+        return [entry.name for entry in self.entries if entry.role in ("model", "group")]
+
+    def lost(self) -> dict[tuple[str, str, int | None, str], list[Metric]]:
+        """The comparisons with a baseline that is better, by (slice, metric, k, model); accuracy only."""
+        known = set(self.baselines)
+        found: dict[tuple[str, str, int | None, str], list[Metric]] = {}
         for record in self.records:
-            if record.compared_to in self.baselines and record.metric in ACCURACY and (record.difference or 0) < 0:
-                found.setdefault((record.slice, record.metric, record.k, record.model), []).append(record.compared_to)
+            if record.compared_to in known and record.metric in ACCURACY and (record.difference or 0) < 0:
+                found.setdefault((record.slice, record.metric, record.k, record.model), []).append(record)
         return found
+
+    def per_user(self) -> Iterator[UserMetrics]:
+        """The values of every user and system, user by user."""
+        names = [column.metric + (f"@{column.k}" if column.k else "") for column in self.plan.columns]
+        names = [
+            name if column.slice == ALL else f"{name} {column.slice}"
+            for name, column in zip(names, self.plan.columns, strict=True)
+        ]
+        lengths, numbers = self.cases.history_lengths(), self.cases.target_numbers()
+        for case in range(len(self.cases)):
+            for entry in self.entries:
+                values = zip(names, entry.values[case].tolist(), strict=True)
+                yield UserMetrics(
+                    user=self.cases.user(case),
+                    model=entry.name,
+                    history=int(lengths[case]),
+                    targets=int(numbers[case]),
+                    values={name: round(value, 6) for name, value in values if value == value},
+                )
 
     def sidecar(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The provenance to write beside the records."""
@@ -55,8 +91,8 @@ def evaluate(
 ) -> Evaluation:
     """Rank the full catalogue with every model and baseline for the users of a split, and measure.
 
-    Raises ConfigError for paths that do not fit, InputError for bad data or a model of other data,
-    ModelError for a broken model or one whose scores are no numbers.
+    Raises ConfigError for paths or settings that do not fit, InputError for bad data or a model of
+    other data, ModelError for a broken model or one whose scores are no numbers.
     """
     if len({Path(path).resolve() for path in models}) < len(models):
         raise ConfigError("a model is given twice; name each once")
@@ -64,41 +100,45 @@ def evaluate(
     opened = [ModelSystem(path, dataset) for path in models]
     cases = of_cases.select(dataset, settings.split, settings.seen, [model.known for model in opened])
     _check(cases, dataset, settings)
-    facts = _facts(opened, cases, dataset, settings)
+    parts = slices.choose(settings.slice, cases, dataset, seen=settings.seen, labels=settings.labels)
+    facts = {**_facts(opened, cases, dataset, settings), "slices": parts.sizes}
     for remark in _remarks(facts):
         reporter.note(remark)
-    baselines = [Popularity.fit(dataset)]
-    threads = settings.threads or _blas_threads()
     plan = Plan(
         ks=settings.k,
         metrics=settings.metrics,
         seen=settings.seen,
-        facts=of_lists.catalogue_facts(dataset),
+        facts=of_lists.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
         priority=np.random.default_rng(settings.seed).permutation(len(dataset.vocab) + 1),
-        threads=threads,
+        target_slices=parts.targets,
+        threads=settings.threads or _blas_threads(),
     )
-    entries = [
-        figures.Entry.of(measure(model, cases, plan, reporter=reporter), "model", seed=model.seed) for model in opened
-    ]
-    entries += [
-        figures.Entry.of(measure(baseline, cases, plan, reporter=reporter), "baseline") for baseline in baselines
-    ]
-    common = figures.Common(settings.split, dataset.protocol, settings.seen, cases.left_out, settings.seed)
+    entries = [Entry.of(measure(model, cases, plan, reporter=reporter), "model", seed=model.seed) for model in opened]
+    if settings.group:
+        entries = groups.grouped(entries, [groups.signature(model.model) for model in opened])
+        if not any(entry.role == "group" for entry in entries):
+            reporter.warn("--group: no two models differ in their seed alone; each stands for itself")
+    for baseline in baselines.fit(dataset, settings.baselines, reporter):
+        entries.append(Entry.of(measure(baseline, cases, plan, reporter=reporter), "baseline"))
     return Evaluation(
         records=figures.records(
             entries,
             plan.columns,
             settings.metrics,
-            figures.regions(plan.columns, {}, len(cases)),
-            common,
-            figures.Sampling(settings.resamples, settings.seed, threads),
+            figures.regions(plan.columns, parts.users, len(cases)),
+            figures.Common(settings.split, dataset.protocol, settings.seen, cases.left_out, settings.seed),
+            figures.Sampling(settings.resamples, settings.seed, plan.threads),
         ),
-        models=[model.name for model in opened],
-        baselines=[baseline.name for baseline in baselines],
+        entries=entries,
+        systems=opened,
+        dataset=dataset,
+        cases=cases,
+        plan=plan,
         facts=facts,
         inputs=[
             *(Path(directory) / name for name in ("sequences.jsonl", "items.jsonl")),
             *(Path(path) / "manifest.json" for path in models),
+            *([settings.labels] if settings.labels else []),
         ],
     )
 
@@ -114,6 +154,15 @@ def _check(cases: of_cases.Cases, dataset: data.Dataset, settings: EvalConfig) -
     if not len(cases):
         reasons = ", ".join(f"{reason} {count}" for reason, count in cases.left_out.items())
         raise InputError(f"no {settings.split} line is left to evaluate ({reasons})", file=path)
+
+
+def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> Any:
+    """Unit text vectors of the items (N + 1, D) where a metric wants them, else None."""
+    if "diversity_text" not in settings.metrics:
+        return None
+    from eimf_core.semantics.text import encode_items, open_encoder
+
+    return encode_items(dataset.directory, dataset.items, open_encoder(), reporter).astype(np.float32)
 
 
 def _facts(
@@ -156,6 +205,8 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
                 f" ({model['targets_unknown_to_model']} targets, counted as misses),"
                 f" the data does not have {model['items_unknown_to_data']} of its items (never ranked)"
             )
+    for name, size in facts["slices"].items():
+        remarks.append(f"slice {name}: {', '.join(f'{count:,} {what}' for what, count in size.items())}")
     return remarks
 
 

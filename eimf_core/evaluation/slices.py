@@ -1,15 +1,34 @@
-"""Parts of the users, and parts of the targets, that figures are given for separately."""
+"""Parts of the users, and parts of the targets, that figures are given for separately.
+
+Each choice of `--slice` is "name" or "name=value":
+
+    history       users by the length of their history: thirds of the users, or =B,B… for bounds
+    popularity    targets by training interactions: the most popular fifth of the items (head)
+                  against the rest (tail), or =B,B… for bounds
+    labels        users whose training line is labelled (--labels) against the others
+    cold          users without a training line against the others
+    repeat        targets that are in the history against new ones (only with --seen keep)
+    category      targets by category: the ten with the most targets, or =NAME for one
+
+Bounds begin a range: 5,10 makes <5, 5-9 and >=10. history=llm-esr-beauty (-fashion, -yelp) and the
+same for popularity are the thresholds of Liu et al., NeurIPS 2024, as set in the code beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.dataset import Ints
+from eimf_core import jsonl
+from eimf_core.dataset import Dataset, Ints, sample_key
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.evaluation.cases import Cases
+from eimf_core.records import Label
 
 Mask = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
@@ -41,3 +60,166 @@ class TargetSlice:
         owners = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
         had: Mask = np.isin(rows * width + items, owners * width + np.concatenate(histories))
         return had if self.repeated else ~had
+
+
+LLM_ESR = {"llm-esr-beauty": (9, 4), "llm-esr-fashion": (3, 4), "llm-esr-yelp": (12, 13)}
+"""Bounds of (history length, training interactions) from which users and items are no longer tail."""
+HEAD_SHARE = 0.2
+LARGEST_CATEGORIES = 10
+
+
+@dataclass
+class Slices:
+    """The chosen parts: `users` by name (U,), `targets`, and a `size` of each in words."""
+
+    users: dict[str, Mask] = field(default_factory=dict)
+    targets: list[TargetSlice] = field(default_factory=list)
+    sizes: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def choose(wanted: Sequence[str], cases: Cases, dataset: Dataset, *, seen: str, labels: Path | None = None) -> Slices:
+    """The slices that `wanted` names (checked by EvalConfig). Raises ConfigError for one that cannot be made."""
+    made = Slices()
+    for word in wanted:
+        name, _, value = word.partition("=")
+        if name in BY_USER:
+            for part, mask in BY_USER[name](value, cases, dataset, labels).items():
+                made.users[part] = mask
+                made.sizes[part] = {"users": int(mask.sum())}
+        elif name == "repeat":
+            made.targets += _repeat(value, seen)
+        else:
+            masks = BY_ITEM[name](value, cases, dataset)
+            made.targets += [TargetSlice(part, items=mask) for part, mask in masks.items()]
+            for part, mask in masks.items():
+                within = mask[cases.targets]
+                users = len(np.unique(cases.target_users()[within]))
+                made.sizes[part] = {"items": int(mask[1:].sum()), "targets": int(within.sum()), "users": users}
+    for chosen in made.targets:
+        if chosen.repeated is not None:
+            made.sizes[chosen.name] = _size_of_repeat(chosen, cases)
+    return made
+
+
+def _by_history(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+    lengths = cases.history_lengths()
+    if value in LLM_ESR:
+        bounds = [LLM_ESR[value][0]]
+    else:
+        thirds = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf").astype(int) + 1
+        bounds = _bounds("history", value) or sorted(set(thirds.tolist()))
+    return _ranges("history", lengths, bounds)
+
+
+def _by_label(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+    _no_value("labels", value)
+    if labels is None:
+        raise ConfigError("--slice labels: give the labels too (--labels labels.jsonl)")
+    keys = {label.key for label in jsonl.read(labels, Label) if label.error is None}
+    train = dataset.splits["train"]
+    ids = dataset.vocab.ids
+    labelled = {
+        user
+        for number, user in enumerate(train.users)
+        if sample_key(user, [ids[index - 1] for index in train.history(number)]) in keys
+    }
+    if not labelled:
+        raise InputError("none of the labels belongs to a training line of this data", file=labels)
+    mask = np.array([cases.user(case) in labelled for case in range(len(cases))], dtype=np.bool_)
+    return {"labels=yes": mask, "labels=no": ~mask}
+
+
+def _by_training(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+    _no_value("cold", value)
+    trained = set(dataset.splits["train"].users)
+    cold = np.array([cases.user(case) not in trained for case in range(len(cases))], dtype=np.bool_)
+    return {"cold=yes": cold, "cold=no": ~cold}
+
+
+def _by_popularity(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
+    counts = dataset.counts()
+    if value in LLM_ESR:
+        bounds = [LLM_ESR[value][1]]
+    else:
+        ordered = np.sort(counts[1:])[::-1]
+        head = int(ordered[max(0, int(len(ordered) * HEAD_SHARE) - 1)])
+        bounds = _bounds("popularity", value) or [max(1, head)]
+    return _ranges("popularity", counts, bounds)
+
+
+def _by_category(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
+    members: dict[str, list[int]] = {}
+    for index, item in enumerate(dataset.items, start=1):
+        for name in set(item.categories):
+            members.setdefault(name, []).append(index)
+    if not members:
+        raise ConfigError("--slice category: the items of this data have no categories")
+    if value and value not in members:
+        known = ", ".join(sorted(members, key=lambda name: -len(members[name]))[:LARGEST_CATEGORIES])
+        raise ConfigError(f"--slice category: no item is in '{value}'; the largest are {known}")
+    asked = np.bincount(cases.targets, minlength=len(dataset.vocab) + 1)
+    largest = sorted(members, key=lambda name: (-int(asked[members[name]].sum()), name))[:LARGEST_CATEGORIES]
+    masks = {}
+    for name in [value] if value else largest:
+        mask = np.zeros(len(dataset.vocab) + 1, dtype=np.bool_)
+        mask[members[name]] = True
+        masks[f"category={name}"] = mask
+    return masks
+
+
+def _repeat(value: str, seen: str) -> list[TargetSlice]:
+    _no_value("repeat", value)
+    if seen != "keep":
+        raise ConfigError("--slice repeat: needs --seen keep; otherwise no target is in the history")
+    return [TargetSlice("repeat=yes", repeated=True), TargetSlice("repeat=no", repeated=False)]
+
+
+def _size_of_repeat(part: TargetSlice, cases: Cases) -> dict[str, int]:
+    histories = [cases.history(case) for case in range(len(cases))]
+    rows = cases.target_users()
+    within = part.of_targets(rows, cases.targets, histories)
+    return {"targets": int(within.sum()), "users": len(np.unique(rows[within]))}
+
+
+def _bounds(name: str, value: str) -> list[int]:
+    if not value:
+        return []
+    try:
+        bounds = sorted({int(word) for word in value.split(",")})
+    except ValueError:
+        known = ", ".join(LLM_ESR)
+        raise ConfigError(f"--slice {name}={value}: expected whole numbers with commas between, or {known}") from None
+    if bounds[0] < 1:
+        raise ConfigError(f"--slice {name}={value}: bounds start at 1")
+    return bounds
+
+
+def _no_value(name: str, value: str) -> None:
+    if value:
+        raise ConfigError(f"--slice {name}: takes no value, got '{value}'")
+
+
+def _ranges(name: str, values: npt.NDArray[np.int64], bounds: Sequence[int]) -> dict[str, Mask]:
+    """One part per range of the values, its name saying which."""
+    edges = [0, *bounds]
+    parts: dict[str, Mask] = {}
+    for low, high in zip(edges, [*bounds, None], strict=True):
+        if high is None:
+            parts[f"{name}>={low}"] = values >= low
+        elif low == 0:
+            parts[f"{name}<{high}"] = values < high
+        else:
+            written = f"{low}-{high - 1}" if high - 1 > low else str(low)
+            parts[f"{name}={written}"] = (values >= low) & (values < high)
+    return parts
+
+
+BY_USER: dict[str, Callable[[str, Cases, Dataset, Path | None], dict[str, Mask]]] = {
+    "history": _by_history,
+    "labels": _by_label,
+    "cold": _by_training,
+}
+BY_ITEM: dict[str, Callable[[str, Cases, Dataset], dict[str, Mask]]] = {
+    "popularity": _by_popularity,
+    "category": _by_category,
+}

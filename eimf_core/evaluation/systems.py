@@ -81,11 +81,6 @@ class ModelSystem:
         """The seed the model was trained with."""
         return self.model.config.seed
 
-    @property
-    def interests(self) -> int:
-        """Number of interests per user."""
-        return self.model.config.interests
-
     def score(self, histories: Sequence[Ints]) -> Scored:
         own = [rows[rows > 0] for rows in (self._rows[history] for history in histories)]
         interests, _ = self.model.interests(own)

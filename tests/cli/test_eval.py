@@ -95,6 +95,36 @@ def test_valid_split_and_two_models(eimf: Eimf, folder: Path) -> None:
     assert pairs >= {("worse", "model"), ("model", "popularity"), ("worse", "popularity")}
 
 
+def test_slices_and_values_per_user(eimf: Eimf, folder: Path) -> None:
+    arguments = ["--slice", "history=8", "--slice", "category=tea", "--per-user", "users.jsonl", "-k", "5"]
+    done = eimf("eval", "model", "data", *arguments, "--table", "--baselines", "none", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "slice history<8: " in done.stderr.decode() and "category=tea (" in done.stdout.decode()
+    values = lines((folder / "users.jsonl").read_bytes())
+    assert len(values) == 33 and {line["model"] for line in values} == {"model"}
+    assert set(values[0]) == {"user", "model", "history", "targets", "values"}
+    assert json.loads((folder / "users.jsonl.meta.json").read_bytes())["arguments"]["slice"] == arguments[1:4:2]
+
+
+def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -> None:
+    items = dataset.load_items(folder / "data" / "items.jsonl")
+    write_small_model(folder / "lost", items, np.zeros((len(items) + 1, 4), np.float32))
+    done = eimf("eval", "lost", "data", "-k", "5", "--table", cwd=folder)
+    rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("ndcg@5")]
+    assert "loses to" in done.stdout.decode() and "ease" in rows[0].split("0.")[-1]
+
+
+def test_seeds_as_a_group(eimf: Eimf, folder: Path) -> None:
+    items = dataset.load_items(folder / "data" / "items.jsonl")
+    for seed in (1, 2):
+        write_small_model(folder / f"run-{seed}", items, taste_vectors(items, noise=1, seed=seed), seed=seed)
+    done = eimf("eval", "run-1", "run-2", "data", "-k", "5", "--group", cwd=folder)
+    (group,) = (r for r in lines(done.stdout) if r["model"] == "run-*" and r["metric"] == "mrr" and "p" not in r)
+    assert group["seeds"] == 2 and group["spread"] >= 0
+    alone = eimf("eval", "run-1", "data", "-k", "5", "--group", cwd=folder)
+    assert b"no two models differ in their seed alone" in alone.stderr and alone.returncode == 0
+
+
 def test_names_from_data_cannot_steer_the_terminal(eimf: Eimf, folder: Path) -> None:
     name = "mo\x1b[31mdel"
     (folder / "model").rename(folder / name)
@@ -132,6 +162,12 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
         (["model", "data", "-k", "ten"], "integer"),
         (["model", "data", "--seen", "maybe"], "maybe"),
         (["model", "data", "--metrics", "accuracy"], "no metric 'accuracy'"),
+        (["model", "data", "--slice", "age"], "no slice 'age'"),
+        (["model", "data", "--slice", "labels"], "--labels"),
+        (["model", "data", "--slice", "labels", "--labels", "none.jsonl"], "none.jsonl: no such file"),
+        (["model", "data", "--baselines", "slow"], "slow"),
+        (["model", "data", "--per-user", "model"], "is a directory"),
+        (["model", "data", "--per-user", "same.jsonl", "-o", "same.jsonl"], "same.jsonl"),
         (["model", "data", "-o", "model"], "is a directory"),
     ],
 )

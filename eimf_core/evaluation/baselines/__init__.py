@@ -1,1 +1,101 @@
-"""Systems without a model, fitted from the training lines of the data set that is evaluated."""
+"""Systems without a model, fitted from the training lines of the data set that is evaluated.
+
+`fit` makes the chosen ones; what takes time to fit is kept under `DIR/.cache` by the hash of the
+training lines, so that the next evaluation of the same data reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eimf_core import jsonl, tensors
+from eimf_core.dataset import Dataset
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.evaluation.baselines import itemwise
+from eimf_core.evaluation.baselines.popularity import Popularity, RecentPopularity
+from eimf_core.evaluation.systems import System
+from eimf_core.progress import SILENT, Reporter
+
+CACHE = ".cache"
+EASE_ITEMS = {"fast": 5_000, "all": 20_000}
+"""Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
+
+Fit = Callable[[Dataset], itemwise.Arrays]
+
+
+def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[System]:
+    """The baselines of a choice: "fast" (EASE for small catalogues only), "all" or "none"."""
+    if choice == "none":
+        return []
+    kept = _Kept(dataset, reporter)
+    made: list[System] = [
+        Popularity.fit(dataset),
+        RecentPopularity.fit(dataset),
+        itemwise.LastItem(dataset, kept.get("last-item", itemwise.fit_last_item)),
+        itemwise.ItemKnn(dataset, kept.get("item-knn", itemwise.fit_item_knn)),
+    ]
+    if len(dataset.items) <= EASE_ITEMS[choice]:
+        made.append(itemwise.Ease(dataset, kept.get("ease", itemwise.fit_ease)))
+    else:
+        further = " (--baselines all fits it)" if len(dataset.items) <= EASE_ITEMS["all"] else ""
+        reporter.note(
+            f"baseline ease left out: {len(dataset.items):,} items, more than {EASE_ITEMS[choice]:,}{further}"
+        )
+    return made
+
+
+def training_hash(dataset: Dataset) -> str:
+    """Tells training lines apart: item ids, and the items of every line in order."""
+    train = dataset.splits["train"]
+    digest = hashlib.sha256()
+    for item in dataset.items:
+        raw = item.item.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(raw))
+        digest.update(raw)
+    digest.update(train.offsets.tobytes())
+    digest.update(train.items.tobytes())
+    return digest.hexdigest()[:16]
+
+
+class _Kept:
+    """Fitted arrays in files `DIR/.cache/baseline-NAME-HASH.safetensors`."""
+
+    def __init__(self, dataset: Dataset, reporter: Reporter) -> None:
+        self._dataset = dataset
+        self._reporter = reporter
+        self._hash = training_hash(dataset)
+
+    def get(self, name: str, fitted: Fit) -> itemwise.Arrays:
+        path = self._dataset.directory / CACHE / f"baseline-{name}-{self._hash}.safetensors"
+        if (found := _read(path)) is not None:
+            return found
+        self._reporter.begin(f"fitting {name}")
+        try:
+            arrays = fitted(self._dataset)
+        finally:
+            self._reporter.end()
+        try:
+            with jsonl.atomic(path) as stream:
+                stream.write(tensors.dump(arrays))
+        except (OSError, ConfigError) as error:
+            self._reporter.warn(f"the baseline {name} cannot be kept for the next time ({error})")
+        return arrays
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The file's arrays; None where there is none, or one that is damaged."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        arrays = tensors.map_file(handle, str(path))
+    except (ModelError, ValueError):
+        return None
+    finally:
+        os.close(handle)
+    return arrays or None
