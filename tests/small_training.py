@@ -56,6 +56,7 @@ def small_run(folder: Path, labels: Path | None = None, **changes: Any) -> Run:
         folder.mkdir(exist_ok=True)
         write_small_data(folder)
     settings = TrainConfig(**{**SMALL, **changes})
+    setup.set_threads(settings.threads)
     data = dataset.load(folder, ("train", "valid"))
     prepared = setup.prepare(data, settings, labels, SILENT)
     return Run(

@@ -1,22 +1,23 @@
 """A run on disk, so that a killed one goes on: `.MODEL.checkpoint/` beside MODEL, no pickle.
 
     state.json               names of the files below and what else a run needs to go on
-    state-N.safetensors      weights and optimiser
-    best-N.safetensors       the weights of the best epoch so far
+    state-RUN-N.safetensors  weights and optimiser
+    best-RUN-N.safetensors   the weights of the best epoch so far
 
 `state.json` is replaced in one step after the files it names are on disk; files that it does not
-name are left over from a kill and removed at the next save.
+name are left over from a kill and removed at the next save. RUN keeps a run from writing over the
+files of another that was interrupted before.
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
 
 import orjson
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from eimf_core import jsonl
@@ -32,6 +33,7 @@ class Checkpoint:
         target = Path(output)
         self.folder = target.with_name(f".{target.name}.checkpoint")
         self._fingerprint = fingerprint
+        self._run = fingerprint[:12]
         self._number = 0
         self._best: str | None = None
 
@@ -44,7 +46,7 @@ class Checkpoint:
             tensors = load_file(self.folder / described["state"])
             if described["best"] is not None and not (self.folder / described["best"]).is_file():
                 return None
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, SafetensorError):
             return None
         self._number, self._best = described["number"], described["best"]
         return tensors, described["facts"]
@@ -52,7 +54,7 @@ class Checkpoint:
     def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
         """Keep this state in the place of the last one."""
         self._number += 1
-        name = f"state-{self._number}.safetensors"
+        name = f"state-{self._run}-{self._number}.safetensors"
         self._write(name, tensors)
         described = {
             "fingerprint": self._fingerprint,
@@ -69,7 +71,7 @@ class Checkpoint:
 
     def save_best(self, tensors: Tensors, epoch: int) -> None:
         """Keep these weights as the best; they count from the next `save` on."""
-        self._best = f"best-{epoch}.safetensors"
+        self._best = f"best-{self._run}-{epoch}.safetensors"
         self._write(self._best, tensors)
 
     def load_best(self) -> Tensors | None:
@@ -85,10 +87,3 @@ class Checkpoint:
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
         with jsonl.atomic(self.folder / name) as stream:
             stream.write(save({key: tensor.detach().contiguous() for key, tensor in tensors.items()}))
-
-
-def discard(output: str | Path) -> None:
-    """Remove the checkpoint of a model, whatever run it is of."""
-    target = Path(output)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(target.with_name(f".{target.name}.checkpoint"))

@@ -106,6 +106,7 @@ def _training_keys(data: Dataset) -> dict[str, int]:
     return {
         sample_key(user, [ids[index - 1] for index in train.history(number)]): number
         for number, user in enumerate(train.users)
+        if len(train.history(number))
     }
 
 

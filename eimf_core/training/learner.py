@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 from eimf_core.models.layers import linear
 from eimf_core.training.config import TrainConfig
@@ -48,6 +49,8 @@ class Learner:
     def apply(self, loss: Tensor, rows: Tensor, leaf: Tensor) -> float:
         """Take the gradient of `loss`, clip it, move everything; returns the norm before clipping.
 
+        Raises ConfigError when the gradient is not finite; nothing is moved then.
+
         `rows` (R,) and `leaf` (R, d) are the rows of the table that the loss was computed from.
         """
         for parameter in self._dense:
@@ -57,6 +60,8 @@ class Learner:
         gradient[rows == 0] = 0.0
         gradients = [gradient, *(parameter.grad for parameter in self._dense if parameter.grad is not None)]
         norm = torch.stack([part.norm() for part in gradients]).norm()
+        if not torch.isfinite(norm):
+            raise ConfigError("the loss is no longer a finite number; train again with a smaller --learning-rate")
         if self._clip and norm > self._clip:
             torch._foreach_mul_(gradients, float(self._clip / norm))
         if self._dense_optimiser is not None:

@@ -56,8 +56,6 @@ def check_data(data: Dataset) -> None:
 
 def set_threads(wanted: int) -> int:
     """Use so many threads, or a default that shared machines bear; returns how many."""
-    # spinning threads of two processes on the same cores were seen to slow a step down 40 times
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if wanted == 0:
         told = os.environ.get("OMP_NUM_THREADS", "")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -132,7 +132,7 @@ class Trainer:
         self.validation: Validation | None = None
         if valid is not None and len(valid):
             measured = Validation(
-                valid,
+                data,
                 users=settings.valid_users,
                 max_length=settings.max_length,
                 cosine=self.cosine,
@@ -152,11 +152,8 @@ class Trainer:
             self.reporter.begin(f"epoch {progress.epoch + 1}", len(plan))
             self.reporter.advance(progress.step)
             while progress.step < len(plan) and not progress.out_of_time:
-                rng = self.rng(STEP, progress.epoch, progress.step)
-                self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
                 batch = plan.batch(progress.step)
-                rows, leaf, losses = self.losses(batch, self.draw_labelled(rng), rng)
-                norm = self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
+                losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step))
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
                 self.reporter.advance(1, loss=progress.mean_loss, rate=progress.rate)
                 if progress.checkpoint_due:
@@ -170,6 +167,12 @@ class Trainer:
             self.reporter.note(progress.last_line)
             if not progress.over:
                 checkpoint.save(self.learner.state(), progress.facts())
+
+    def step(self, batch: Batch, rng: np.random.Generator) -> tuple[dict[str, Tensor], float]:
+        """Learn from a batch; returns the parts of the loss and the gradient's norm before clipping."""
+        self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
+        rows, leaf, losses = self.losses(batch, self.draw_labelled(rng), rng)
+        return losses, self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
 
     def summary(self, progress: Progress) -> Summary:
         """How the run ended."""

@@ -1,4 +1,7 @@
-"""The figure that early stopping looks at: NDCG@10 on the validation split, full catalogue, seen dropped."""
+"""The figure that early stopping looks at: NDCG@10 on the validation split, full catalogue, seen dropped.
+
+Who is asked and what counts as a target is decided where `eval` decides it, in `evaluation.cases`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ import torch
 from torch.nn import functional
 
 from eimf_core import ranking
-from eimf_core.dataset import SplitData
+from eimf_core.dataset import Dataset
+from eimf_core.evaluation import cases, metrics
 from eimf_core.models.network import Backbone
 
 K = 10
 USERS_AT_ONCE = 256
+MOST_SCORES = 1 << 24  # scores held at a time: 64 MiB
 
 
 @dataclass(frozen=True)
@@ -26,19 +31,21 @@ class Figures:
 
 
 class Validation:
-    """A fixed sample of the users of a validation split that have a history and targets."""
+    """A fixed sample of the users of the validation split that `eval` would ask."""
 
-    def __init__(self, split: SplitData, *, users: int, max_length: int, cosine: bool, rng: np.random.Generator):
+    def __init__(self, data: Dataset, *, users: int, max_length: int, cosine: bool, rng: np.random.Generator):
         """`users`: at most so many, 0 for all."""
-        usable = np.flatnonzero((np.diff(split.offsets) > 0) & (np.diff(split.target_offsets) > 0))
-        if 0 < users < len(usable):
-            usable = np.sort(rng.choice(usable, size=users, replace=False))
+        self._cases = cases.select(data, "valid", "drop", [])
+        asked = np.arange(len(self._cases))
+        if 0 < users < len(asked):
+            asked = np.sort(rng.choice(len(asked), size=users, replace=False))
         # users with histories of similar length go together: less padding
-        self._users = usable[np.argsort(np.diff(split.offsets)[usable], kind="stable")]
-        self._split, self._max_length, self._cosine = split, max_length, cosine
+        self._asked = asked[np.argsort(self._cases.history_lengths()[asked], kind="stable")]
+        self._width = len(data.vocab) + 1
+        self._max_length, self._cosine = max_length, cosine
 
     def __len__(self) -> int:
-        return len(self._users)
+        return len(self._asked)
 
     @torch.no_grad()
     def measure(self, backbone: Backbone, vectors: torch.Tensor) -> Figures:
@@ -47,17 +54,26 @@ class Validation:
         backbone.eval()
         scored = functional.normalize(vectors, dim=1) if self._cosine else vectors
         ndcg, collapse = 0.0, 0.0
-        for start in range(0, len(self._users), USERS_AT_ONCE):
-            users = self._users[start : start + USERS_AT_ONCE]
-            histories = [self._split.history(user) for user in users]
+        size = max(1, min(USERS_AT_ONCE, MOST_SCORES // self._width))
+        for start in range(0, len(self._asked), size):
+            users = self._asked[start : start + size]
+            histories = [self._cases.history(int(user)) for user in users]
             interests = _interests(backbone, vectors, histories, self._max_length)
             scores = ranking.best_scores(interests.numpy(), scored.numpy())
             ranking.drop(scores, histories)
-            ranked = ranking.top_k(scores, K)
-            ndcg += sum(_ndcg(row, self._split.target(user)) for row, user in zip(ranked, users, strict=True))
+            ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
             collapse += float(mean_cosine(interests).sum())
         backbone.train(was_training)
         return Figures(ndcg / len(self), collapse / len(self))
+
+    def _ndcg(self, lists: npt.NDArray[np.int64], users: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        numbers = self._cases.target_numbers()[users]
+        rows = np.repeat(np.arange(len(users)), numbers)
+        targets = np.concatenate([self._targets(int(user)) for user in users])
+        return metrics.ndcg(metrics.find_hits(lists, rows, targets, self._width), numbers, K)
+
+    def _targets(self, user: int) -> npt.NDArray[np.int32]:
+        return self._cases.targets[self._cases.target_offsets[user] : self._cases.target_offsets[user + 1]]
 
 
 def mean_cosine(interests: torch.Tensor) -> torch.Tensor:
@@ -80,11 +96,3 @@ def _interests(
     interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0)
     made: torch.Tensor = interests
     return made
-
-
-def _ndcg(ranked: npt.NDArray[np.int64], targets: npt.NDArray[np.int32]) -> float:
-    """NDCG@10 with a gain of 1 for each distinct target, over the ideal of min(10, targets)."""
-    wanted = np.unique(targets)
-    gains = np.isin(ranked, wanted)
-    discounts = 1.0 / np.log2(np.arange(2, K + 2))
-    return float((gains * discounts[: len(gains)]).sum() / discounts[: min(K, len(wanted))].sum())

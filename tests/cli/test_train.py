@@ -1,0 +1,210 @@
+"""`eimf train` as a command: what it prints and writes, bad input, and a run that is killed again and again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import artifact, jsonl
+from eimf_core.records import Label
+from tests.conftest import ROOT, Eimf, one_error_line
+from tests.small_data import write_small_data
+
+FAST = ("--item-vectors", "random", "-d", "8", "--epochs", "2")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_small_data(tmp_path / "data")
+
+
+def test_a_model_with_named_interests(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    from eimf_core import dataset
+
+    loaded = dataset.load(data, ("train",))
+    train = loaded.splits["train"]
+    lines = [
+        {
+            "key": dataset.sample_key(user, [loaded.vocab.id(int(index)) for index in train.history(number)]),
+            "request": "r", "user": user, "cluster": 0, "items_by": "model", "engine": "replay", "model": "m",
+            "seed": 0, "attempts": 1, "seconds": 0.1,
+            "interests": [{"name": f"interest {number % 3}"}, {"name": "tea", "description": "Drinks tea."}],
+        }
+        for number, user in enumerate(train.users[:6])
+    ]  # fmt: skip
+    lines.append({**lines[0], "key": "0" * 16, "user": "stranger"})
+    labels = tmp_path / "labels.jsonl"
+    labels.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    assert len(list(jsonl.read(labels, Label))) == 7
+    done = eimf("train", data, "--labels", labels, *FAST, "-o", tmp_path / "model")
+    stderr = done.stderr.decode()
+    assert done.returncode == 0 and done.stdout == b"", stderr
+    assert "6 of 60 users labelled" in stderr and "stranger" in stderr and "valid NDCG@10" in stderr
+    model = artifact.open_model(tmp_path / "model")
+    assert [interest.name for interest in model.named] == ["interest 0", "tea", "interest 1", "interest 2"]
+    assert model.adapter is not None and model.named_vectors.shape == (4, 8)
+    artifact.verify(tmp_path / "model")
+    epochs = [orjson.loads(line) for line in (tmp_path / "model" / "train.jsonl").read_bytes().splitlines()]
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    assert {"loss", "valid", "pairs_per_second", "padding", "seconds", "gradient_norm"} <= set(epochs[0])
+    manifest = orjson.loads((tmp_path / "model" / "manifest.json").read_bytes())
+    assert manifest["facts"]["summary"]["left_out"] == {"no match": 1}
+    assert manifest["facts"]["split"] == "leave-one-out"
+    assert {Path(name).name for name in manifest["inputs"]} == {"items.jsonl", "sequences.jsonl", "labels.jsonl"}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".model")], "the checkpoint is left"
+
+
+def test_quiet_and_replacing_a_model(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    for seed in ("0", "1"):
+        done = eimf("train", data, *FAST, "-q", "--seed", seed, "-o", tmp_path / "model")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert artifact.open_model(tmp_path / "model").config.seed == int(seed)
+
+
+def test_flags_beat_environment_beats_file_beats_default(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[train]\nepochs = 7\ninterests = 6\nseed = 3\n[eval]\nk = [5]\n")
+    done = eimf(
+        "train", data, "--config", tmp_path / "config.toml", "--seed", "1", "--show-config", "-o", tmp_path / "model",
+        env={"EIMF_TRAIN_EPOCHS": "9", "EIMF_TRAIN_SEED": "2"},
+    )  # fmt: skip
+    shown = orjson.loads(done.stdout)
+    assert (shown["seed"], shown["epochs"], shown["interests"], shown["patience"]) == (1, 9, 6, 4)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--backbone", "magic"), "comirec-sa"),
+        (("--epochs", "0"), "--epochs"),
+        (("--lr", "0"), "--learning-rate"),
+        (("--lr", "nan"), "--learning-rate"),
+        (("--dropout", "1"), "--dropout"),
+        (("--max-minutes", "-1"), "--max-minutes"),
+        (("--loss", "hinge"), "sampled or full"),
+        (("--negative-sampling", "none"), "uniform or popularity"),
+        (("--seed", "-1"), "--seed"),
+        (("--backbone", "sasrec", "-d", "9"), "--heads"),
+        (("--encoder", "no/such/folder", "--item-vectors", "text"), "no/such/folder"),
+        (("--labels", "no-such-labels.jsonl"), "no-such-labels.jsonl"),
+        (("--config", "no-such.toml"), "no-such.toml"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_is_written(
+    eimf: Eimf, data: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = eimf("train", data, *FAST, *arguments, "-o", tmp_path / "model")
+    assert words in one_error_line(done, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_an_output_that_is_something_else_is_left_alone(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine.txt").write_text("mine")
+    assert "is a file" in one_error_line(eimf("train", data, *FAST, "-o", tmp_path / "file"), 2)
+    assert "not a model directory" in one_error_line(eimf("train", data, *FAST, "-o", tmp_path / "folder"), 2)
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "mine.txt").read_text() == "mine"
+
+
+def start(data: Path, model: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """`eimf train` with a checkpoint every few steps instead of every half minute."""
+    program = (
+        "import eimf_core.training.progress as progress; progress.CHECKPOINT_SECONDS = 0.05\n"
+        "from eimf_cli.main import run; run()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "train", str(data), *FAST, *arguments, "-o", str(model)],
+        env=environment,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def state_of(model: Path) -> tuple[int, int]:
+    path = model.with_name(f".{model.name}.checkpoint") / "state.json"
+    facts = orjson.loads(path.read_bytes())["facts"] if path.exists() else {"epoch": 0, "step": 0}
+    return facts["epoch"], facts["step"]
+
+
+def kill_once_it_got_on(running: subprocess.Popen[bytes], model: Path, how: signal.Signals, wait: float) -> bool:
+    """Kill a run a moment after it got further than it was; False when it ended before."""
+    before = state_of(model)
+    while running.poll() is None:
+        if state_of(model) > before:
+            time.sleep(wait)
+            if running.poll() is not None:
+                return False
+            os.killpg(running.pid, how)
+            running.wait()
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(
+    data: Path, tmp_path: Path, environment: dict[str, str], threads: str
+) -> None:
+    arguments = (
+        "--threads",
+        threads,
+        "--epochs",
+        "60",
+        "--patience",
+        "0",
+        "--batch-size",
+        "16",
+        "--backbone",
+        "sasrec",
+    )
+    whole = start(data, tmp_path / "whole", environment, *arguments)
+    assert whole.wait(300) == 0
+    killed = 0
+    for wait in (0.0, 0.05, 0.15):
+        running = start(data, tmp_path / "model", environment, *arguments)
+        killed += kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, wait)
+        assert not (tmp_path / "model").exists() or running.returncode == 0
+    assert killed >= 2, "the run was over too soon to be killed"
+    last = start(data, tmp_path / "model", environment, *arguments)
+    assert last.wait(300) == 0
+    assert last.stderr is not None and b"going on after epoch" in last.stderr.read()
+    for part in ("weights.safetensors", "interests.onnx"):
+        assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes(), part
+    # nothing of the killed runs is left
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "model", "whole"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_so_and_keeps_its_checkpoint(
+    data: Path, tmp_path: Path, environment: dict[str, str], how: signal.Signals, code: int
+) -> None:
+    running = start(data, tmp_path / "model", environment, "--epochs", "500", "--patience", "0")
+    assert kill_once_it_got_on(running, tmp_path / "model", how, 0.05)
+    assert running.returncode == code and running.stderr is not None
+    stderr = running.stderr.read().decode()
+    assert "same command again" in stderr and "Traceback" not in stderr
+    assert state_of(tmp_path / "model") > (0, 0) and not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_a_second_writer_is_told_to_wait(eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    running = start(data, tmp_path / "model", environment, "--epochs", "500", "--patience", "0")
+    try:
+        while running.poll() is None and not (tmp_path / ".model.checkpoint").exists():
+            time.sleep(0.05)
+        assert "another process" in one_error_line(eimf("train", data, *FAST, "-o", tmp_path / "model"), 2)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()

@@ -1,0 +1,242 @@
+"""The contract of every backbone, the named ones and the free combinations of encoder and extractor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from eimf_core import artifact, ranking
+from eimf_core.errors import ConfigError
+from eimf_core.models import backbones
+from eimf_core.models.backbones import BACKBONES, ENCODERS, EXTRACTORS, Shape
+from eimf_core.models.network import Backbone
+from eimf_core.training import export
+from eimf_core.training.config import TrainConfig
+from tests.small_data import write_small_data
+from tests.small_training import SMALL, small_run
+
+LONGEST = 6
+NAMES = [*BACKBONES, *(f"{encoder}+{extractor}" for encoder in ENCODERS for extractor in EXTRACTORS)]
+each = pytest.mark.parametrize("name", NAMES)
+both_similarities = pytest.mark.parametrize("normalise", [True, False], ids=["cosine", "dot"])
+
+
+def made(name: str, *, seed: int = 0, **changes: Any) -> Backbone:
+    """A backbone ready for inference, its weights moved away from where they start."""
+    shape = {"dimension": 8, "interests": 3, "max_length": LONGEST, "dropout": 0.2, **changes}
+    shape["interests"] = backbones.interests_of(name, shape["interests"])
+    generator = torch.Generator().manual_seed(seed)
+    backbone = backbones.build(name, Shape(**shape), generator)
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.add_(torch.empty_like(parameter).normal_(0.0, 0.3, generator=generator))
+    return backbone.eval()
+
+
+def histories(lengths: list[int], *, width: int | None = None, seed: int = 1) -> tuple[Tensor, Tensor]:
+    """Item vectors (B, L, 8) and mask (B, L) of histories of these lengths."""
+    longest = width or max(lengths)
+    vectors = torch.empty(len(lengths), longest, 8).normal_(generator=torch.Generator().manual_seed(seed))
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    return vectors * mask[:, :, None], mask
+
+
+def close(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+@each
+@both_similarities
+@torch.no_grad()
+def test_shapes_and_attention(name: str, normalise: bool) -> None:
+    backbone = made(name, normalise=normalise)
+    count = backbone.shape.interests
+    assert count == (1 if backbones.recipe(name).single else 3)
+    lengths = [1, LONGEST, 3, 0]
+    vectors, mask = histories(lengths)
+    interests, auxiliary = backbone(vectors, mask)
+    attention = auxiliary["attention"]
+    assert interests.shape == (4, count, 8) and attention.shape == (4, count, LONGEST)
+    assert torch.isfinite(interests).all()
+    assert (attention >= 0).all() and (attention[~mask[:, None].expand_as(attention)] == 0).all()
+    close(attention.sum(dim=-1), (mask.any(dim=1).float())[:, None].expand(-1, count))
+    assert (interests[3] == 0).all(), "a history without any item has interests of zeros"
+    if normalise:
+        close(interests[:3].norm(dim=-1), torch.ones(3, count))
+
+
+@each
+@torch.no_grad()
+def test_interests_differ_between_users_and_among_themselves(name: str) -> None:
+    interests, _ = made(name)(*histories([4, 5]))
+    assert (interests[0] - interests[1]).abs().max() > 1e-3
+    if interests.shape[1] > 1:
+        assert (interests[:, 0] - interests[:, 1]).abs().max() > 1e-3
+
+
+@each
+@torch.no_grad()
+def test_padding_and_batch_composition_change_nothing(name: str) -> None:
+    backbone = made(name)
+    vectors, mask = histories([3, LONGEST, 1])
+    together, auxiliary = backbone(vectors, mask)
+    for row, length in enumerate([3, LONGEST, 1]):
+        alone, own = backbone(vectors[row : row + 1, :length], mask[row : row + 1, :length])
+        close(together[row], alone[0])
+        close(auxiliary["attention"][row, :, :length], own["attention"][0])
+    # whatever stands in the padding
+    noisy = vectors + 7.0 * (~mask)[:, :, None]
+    close(backbone(noisy, mask)[0], together)
+    order = torch.tensor([2, 0, 1])
+    close(backbone(vectors[order], mask[order])[0], together[order])
+
+
+@each
+@torch.no_grad()
+def test_all_prefixes_in_one_pass_equal_one_prefix_at_a_time(name: str) -> None:
+    backbone = made(name)
+    if not backbone.one_pass:
+        pytest.skip("reads one prefix at a time")
+    vectors, mask = histories([LONGEST, 2, 5])
+    interests, auxiliary = backbone.prefixes(vectors, mask)
+    assert interests.shape == (3, LONGEST, backbone.shape.interests, 8)
+    for row, length in enumerate([LONGEST, 2, 5]):
+        for end in range(1, length + 1):
+            alone, own = backbone(vectors[row : row + 1, :end], mask[row : row + 1, :end])
+            close(interests[row, end - 1], alone[0])
+            close(auxiliary["attention"][row, end - 1, :, :end], own["attention"][0])
+            assert (auxiliary["attention"][row, end - 1, :, end:] == 0).all()
+
+
+@each
+@torch.no_grad()
+def test_no_position_sees_the_future(name: str) -> None:
+    backbone = made(name)
+    if not backbone.one_pass:
+        pytest.skip("reads one prefix at a time; the batches hold what follows back")
+    vectors, mask = histories([LONGEST])
+    before, _ = backbone.prefixes(vectors, mask)
+    for place in range(1, LONGEST):
+        changed = vectors.clone()
+        changed[:, place:] += torch.linspace(-3.0, 2.0, 8)
+        after, _ = backbone.prefixes(changed, mask)
+        assert torch.equal(after[:, :place], before[:, :place])
+        assert (after[:, place:] - before[:, place:]).abs().max() > 1e-3
+
+
+@each
+@torch.no_grad()
+def test_every_item_of_a_history_counts(name: str) -> None:
+    backbone = made(name, positions="none")
+    vectors, mask = histories([LONGEST])
+    before, _ = backbone(vectors, mask)
+    # with nothing in front of it, the last state is the last item
+    counted = range(LONGEST - 1, LONGEST) if name == "none+last" else range(LONGEST)
+    for place in counted:
+        changed = vectors.clone()
+        changed[:, place] += torch.linspace(-3.0, 2.0, 8)
+        assert (backbone(changed, mask)[0] - before).abs().max() > 1e-6, place
+
+
+@each
+@torch.no_grad()
+def test_one_interest_and_one_item(name: str) -> None:
+    backbone = made(name, interests=1)
+    interests, auxiliary = backbone(*histories([1, 4]))
+    assert interests.shape == (2, 1, 8) and torch.isfinite(interests).all()
+    close(auxiliary["attention"][0, 0], torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    shortest = made(name, max_length=1)
+    assert torch.isfinite(shortest(*histories([1]))[0]).all()
+
+
+@each
+def test_large_values_stay_finite(name: str) -> None:
+    backbone = made(name)
+    vectors, mask = histories([LONGEST, 2])
+    vectors = (vectors * 1e3).requires_grad_()
+    read = backbone.prefixes if backbone.one_pass else backbone
+    interests, _ = read(vectors, mask)
+    interests.sum().backward()
+    assert torch.isfinite(interests).all() and torch.isfinite(vectors.grad).all()
+
+
+@each
+def test_the_same_generator_gives_the_same_weights_and_dropout(name: str) -> None:
+    one, other = made(name), made(name)
+    for (key, left), right in zip(one.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(left, right), key
+    assert any(
+        not torch.equal(left, right)
+        for left, right in zip(one.state_dict().values(), made(name, seed=1).state_dict().values(), strict=True)
+    ) or not len(list(one.parameters()))
+    vectors, mask = histories([LONGEST] * 4)
+    one.train(), other.train()
+    with torch.no_grad():
+        first = one(vectors, mask)[0]
+        assert torch.equal(first, other(vectors, mask)[0])
+        assert not torch.equal(first, one(vectors, mask)[0]), "dropout does nothing"
+
+
+@each
+def test_gradients_reach_every_parameter(name: str, tmp_path: Path) -> None:
+    run = small_run(tmp_path / "data", backbone=name, epochs=3)
+    before = {key: value.clone() for key, value in run.learner.weights().items()}
+    parameters = {f"backbone.{key}" for key, _ in run.learner.backbone.named_parameters()}
+    plan = run.trainer.batches.epoch(np.random.default_rng(0))
+    for number in range(20):
+        run.trainer.step(plan.batch(number % len(plan)), np.random.default_rng(number))
+    after = run.learner.weights()
+    for key in parameters:
+        assert not torch.equal(before[key], after[key]), f"{key} has not moved"
+    assert not torch.equal(before["table.weight"], after["table.weight"])
+
+
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_data(tmp_path_factory.mktemp("data"))
+
+
+@each
+def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Path, tmp_path: Path) -> None:
+    settings = TrainConfig(**{**SMALL, "backbone": name, "epochs": 1})
+    run = small_run(small_folder, **{**SMALL, "backbone": name, "epochs": 1})
+    weights = run.go()
+    contents = export.contents(
+        run.learner, run.data, settings, labels=None, encoder=None, epochs=[], provenance={}, training={}
+    )
+    artifact.write(tmp_path / "model", contents)
+    model = artifact.open_model(tmp_path / "model")
+    assert np.array_equal(model.vectors, weights["table.weight"].numpy())
+    histories = [np.arange(1, length + 1) * 5 % 24 + 1 for length in (1, 2, LONGEST - 1, LONGEST, LONGEST + 3)]
+    padded = torch.zeros(len(histories), LONGEST, dtype=torch.int64)
+    for row, history in enumerate(histories):
+        padded[row, : len(history[-LONGEST:])] = torch.from_numpy(history[-LONGEST:])
+    with torch.no_grad():
+        wanted, auxiliary = run.learner.backbone.eval()(weights["table.weight"][padded], padded > 0)
+    found, attention = model.interests(histories)
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
+    np.testing.assert_allclose(attention, auxiliary["attention"].numpy(), atol=1e-4)
+    lists = [
+        ranking.top_k(ranking.best_scores(interests, model.vectors, model.scale), 20)
+        for interests in (found, wanted.numpy())
+    ]
+    np.testing.assert_array_equal(*lists)
+    # a history without any known item, in the network itself
+    nothing = model._run({"vectors": np.zeros((1, 1, 8), dtype=np.float32), "mask": np.zeros((1, 1), dtype=bool)})
+    assert not nothing[0].any() and not nothing[1].any()
+
+
+def test_unknown_names_are_told_with_those_there_are() -> None:
+    for name in ("comirec", "transformer+", "+attention", "rnn+attention", "transformer+magic", "gru+attention+last"):
+        with pytest.raises(ConfigError, match="comirec-sa"):
+            backbones.recipe(name)
+
+
+def test_every_named_backbone_names_its_paper() -> None:
+    for name, recipe in BACKBONES.items():
+        assert any(year in recipe.source for year in map(str, range(2015, 2027))), name

@@ -1,0 +1,368 @@
+"""A training run: what moves a row, what early stopping sees, and that the same seed gives the same weights."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eimf_core import artifact, dataset, jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.evaluation import run as evaluation
+from eimf_core.evaluation.config import EvalConfig
+from eimf_core.records import Sequence
+from eimf_core.training import items, learner, progress, trainer, validation
+from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.optimiser import RowAdam
+from eimf_core.training.validation import Figures
+from tests.small_data import write_small_data
+from tests.small_training import SMALL, small_run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_small_data(tmp_path / "data")
+
+
+def settings(**changes: Any) -> TrainConfig:
+    return TrainConfig(**{**SMALL, **changes})
+
+
+# -- optimiser and item table
+
+
+def test_row_adam_follows_its_formula_and_leaves_other_rows_alone() -> None:
+    generator = torch.Generator().manual_seed(0)
+    table = torch.empty(5, 3).normal_(generator=generator)
+    start = table.clone()
+    optimiser = RowAdam(table, rate=0.1)
+    state = {row: [np.zeros(3), 0.0, 0] for row in range(5)}
+    wanted = start.double().numpy().copy()
+    for rows in ([1, 3], [3], [0, 1, 3]):
+        gradient = torch.empty(len(rows), 3).normal_(generator=generator)
+        optimiser.step(torch.tensor(rows), gradient)
+        for row, part in zip(rows, gradient.double().numpy(), strict=True):
+            m, v, t = state[row]
+            m, v, t = 0.9 * m + 0.1 * part, 0.999 * v + 0.001 * float((part**2).mean()), t + 1
+            state[row] = [m, v, t]
+            wanted[row] -= 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(table.numpy(), wanted, rtol=1e-4, atol=1e-6)
+    assert torch.equal(table[[2, 4]], start[[2, 4]])
+
+
+def text_vectors(rows: int, width: int) -> np.ndarray[Any, np.dtype[np.float16]]:
+    made = np.random.default_rng(0).normal(size=(rows, width)) @ np.diag(np.linspace(2, 0.1, width))
+    made[0] = 0
+    return made.astype(np.float16)
+
+
+def test_item_vectors_from_text_keep_its_geometry() -> None:
+    text = text_vectors(60, 12)
+    table = items.make("text", 59, 8, text, torch.Generator().manual_seed(0))
+    vectors = table.all().numpy()
+    assert not vectors[0].any()
+    assert vectors[1:].std() == pytest.approx(items.DEVIATION, rel=0.1)
+    centred = text[1:].astype(np.float64) - text[1:].astype(np.float64).mean(axis=0)
+    _, _, components = np.linalg.svd(centred, full_matrices=False)
+    projected = centred @ components[:8].T
+    # the same up to one scale, the signs of the components and a little noise
+    found, wanted = vectors[1:] @ vectors[1:].T, projected @ projected.T
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("kind", ["text", "random", "both"])
+def test_tables_are_seeded_and_wider_than_the_text_if_need_be(kind: str) -> None:
+    text = text_vectors(20, 6)
+    one, same, other = (items.make(kind, 19, 16, text, torch.Generator().manual_seed(seed)).all() for seed in (0, 0, 1))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert one.shape == (20, 16) and not one[0].any() and one[1:].abs().sum(dim=0).min() > 0
+
+
+def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
+    text = text_vectors(20, 6)
+    table = items.make("both", 19, 4, text, torch.Generator().manual_seed(0))
+    rows = torch.tensor([0, 3, 7])
+    leaf, vectors = table.rows(rows)
+    torch.testing.assert_close(vectors.detach(), table.all()[rows])
+    vectors.sum().backward()
+    assert leaf.grad is not None and table.projection is not None
+    assert table.projection.grad is not None and table.projection.grad.abs().sum() > 0
+    assert table.all()[9].abs().sum() > 0.01
+
+
+# -- the run
+
+
+@pytest.mark.parametrize("item_vectors", ["random", "both"])
+def test_a_run_learns(folder: Path, item_vectors: str) -> None:
+    run = small_run(folder, epochs=8, item_vectors=item_vectors, dropout=0.0)
+    run.go()
+    losses = [line["loss"]["prediction"] for line in run.progress.lines]
+    assert losses[-1] < losses[0] - 0.1
+    assert run.progress.best is not None and run.progress.best > 0.2
+
+
+def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
+    run = small_run(folder, loss="full", epochs=4)
+    assert run.trainer.full
+    run.go()
+    losses = [line["loss"]["prediction"] for line in run.progress.lines]
+    assert losses[-1] < losses[0]
+    assert not settings(loss="auto", negatives=11).uses_full_softmax(24)
+    assert settings(loss="auto", negatives=12).uses_full_softmax(24)
+
+
+@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"similarity": "dot"}, {"item_vectors": "both"}])
+def test_the_same_seed_gives_the_same_weights(folder: Path, changes: dict[str, Any]) -> None:
+    one, same, other = (small_run(folder, seed=seed, **changes).go() for seed in (0, 0, 1))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["table.weight"], other["table.weight"])
+
+
+def test_padding_is_never_learned(folder: Path) -> None:
+    assert not small_run(folder).go()["table.weight"][0].any()
+
+
+def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small_run(folder)
+    before = run.learner.weights()["table.weight"].clone()
+    monkeypatch.setattr(trainer, "sampled_softmax", lambda queries, *rest: queries.sum() * torch.nan)
+    with pytest.raises(ConfigError, match="learning-rate"):
+        run.go()
+    assert torch.equal(run.learner.weights()["table.weight"], before)
+
+
+def test_long_gradients_are_cut(folder: Path) -> None:
+    run = small_run(folder, clip=0.5)
+    table = run.learner.table
+    leaf, vectors = table.rows(torch.tensor([1, 2]))
+    norm = run.learner.apply(100.0 * vectors.sum(), torch.tensor([1, 2]), leaf)
+    assert norm == pytest.approx(100.0 * 4) and leaf.grad is not None
+    assert float(leaf.grad.norm()) == pytest.approx(0.5, rel=1e-4)
+
+
+# -- validation and stopping
+
+
+def test_the_validation_figure_is_that_of_eval(folder: Path, tmp_path: Path) -> None:
+    """With repeats among the targets, targets that were seen, and users without either."""
+    lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
+    history = ["tea-1", "tea-2", "fish-3"]
+    more = [["tea-1"], ["tea-1", "tea-4", "tea-4", "yarn-2"], [], ["fish-0", "fish-1", "fish-2"]]
+    lines += [Sequence(user=f"x{n}", split="valid", items=history, targets=targets) for n, targets in enumerate(more)]
+    lines += [Sequence(user="nobody", split="valid", items=[], targets=["tea-1"])]
+    jsonl.write(folder / "sequences.jsonl", lines)
+    summary = trainer.train(folder, tmp_path / "model", settings(epochs=3))
+    found = evaluation.evaluate([tmp_path / "model"], folder, EvalConfig(split="valid", k=[10], resamples=100))
+    wanted = next(
+        record.value
+        for record in found.records
+        if record.metric == "ndcg" and record.model == str(tmp_path / "model") and record.compared_to is None
+    )
+    assert summary.ndcg == pytest.approx(wanted, abs=1e-6)
+
+
+def test_validation_looks_at_a_fixed_sample(folder: Path) -> None:
+    data = dataset.load(folder, ("train", "valid"))
+
+    def sample(users: int, seed: int) -> list[int]:
+        rng = np.random.default_rng(seed)
+        made = validation.Validation(data, users=users, max_length=6, cosine=True, rng=rng)
+        return sorted(made._asked.tolist())
+
+    everybody = len(sample(0, 0))
+    assert len(sample(7, 0)) == 7 and sample(7, 0) == sample(7, 0) != sample(7, 1)
+    assert len(sample(10_000, 0)) == everybody
+
+
+def test_interests_that_are_one_are_noticed() -> None:
+    alike, apart = torch.ones(2, 3, 4), torch.eye(4)[:3].expand(2, 3, 4)
+    torch.testing.assert_close(validation.mean_cosine(alike), torch.ones(2))
+    torch.testing.assert_close(validation.mean_cosine(apart), torch.zeros(2))
+    assert not validation.mean_cosine(alike[:, :1]).any()
+    run = progress.Progress(settings())
+    run.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    assert run.collapsed
+
+
+def test_patience_and_the_best_epoch() -> None:
+    run = progress.Progress(settings(epochs=20, patience=3))
+    better = [run.end_epoch(Figures(figure, 0.0), padding=0.0) for figure in (0.1, 0.3, 0.2, 0.3)]
+    assert better == [True, True, False, False] and not run.over
+    run.end_epoch(Figures(0.1, 0.0), padding=0.0)
+    assert run.over and (run.best, run.best_epoch, run.epoch) == (0.3, 2, 5)
+
+
+def test_the_best_epoch_is_what_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([0.2, 0.5, 0.1, 0.3])
+    kept: list[torch.Tensor] = []
+
+    def measure(self: Any, backbone: Any, vectors: torch.Tensor) -> Figures:
+        kept.append(vectors.clone())
+        return Figures(next(figures), 0.0)
+
+    monkeypatch.setattr(validation.Validation, "measure", measure)
+    summary = trainer.train(folder, tmp_path / "model", settings(epochs=4))
+    assert (summary.best_epoch, summary.ndcg, summary.epochs) == (2, 0.5, 4)
+    np.testing.assert_array_equal(artifact.open_model(tmp_path / "model").vectors, kept[1].numpy())
+
+
+def test_without_validation_lines_all_epochs_are_trained(folder: Path, tmp_path: Path) -> None:
+    lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
+    jsonl.write(folder / "sequences.jsonl", lines)
+    summary = trainer.train(folder, tmp_path / "model", settings(epochs=3, patience=1))
+    assert (summary.epochs, summary.best_epoch, summary.ndcg) == (3, 3, None)
+
+
+def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    run = small_run(folder, epochs=50, max_minutes=0.5)
+    run.go()
+    assert run.progress.epoch < 50 and run.progress.out_of_time
+    # it was measured all the same
+    assert run.progress.best is not None
+
+
+def test_test_lines_are_never_looked_at(folder: Path, tmp_path: Path) -> None:
+    """Other test lines, or none, change no bit of the model."""
+    lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
+    others = [
+        Sequence(user=line.user, split="test", items=["fish-1"] * 9, targets=["fish-2"])
+        if line.split == "test"
+        else line
+        for line in lines
+    ]
+    made = []
+    for number, kept in enumerate([lines, others, [line for line in lines if line.split != "test"]]):
+        jsonl.write(folder / "sequences.jsonl", kept)
+        trainer.train(folder, tmp_path / f"model-{number}", settings())
+        parts = ("weights.safetensors", "interests.onnx")
+        made.append([(tmp_path / f"model-{number}" / part).read_bytes() for part in parts])
+    assert made[0] == made[1] == made[2]
+    assert "test" not in dataset.load(folder, ("train", "valid")).splits
+
+
+def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None:
+    jsonl.write(folder / "sequences.jsonl", [Sequence(user="u", split="train", items=["tea-1"])])
+    with pytest.raises(InputError, match="two items"):
+        trainer.train(folder, tmp_path / "model", settings())
+    jsonl.write(folder / "sequences.jsonl", [Sequence(user="u", split="test", items=["tea-1"], targets=["tea-2"])])
+    with pytest.raises(InputError, match="'train'"):
+        trainer.train(folder, tmp_path / "model", settings())
+    assert not (tmp_path / "model").exists()
+
+
+# -- checkpoints
+
+
+@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "both"}])
+def test_a_run_cut_anywhere_goes_on_bit_by_bit(
+    folder: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+    wanted = small_run(folder, **changes).go()
+
+    class CutError(Exception):
+        pass
+
+    def cut(*arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CutError
+        apply(*arguments)
+
+    apply = Checkpoint.save
+    monkeypatch.setattr(Checkpoint, "save", cut)
+    for left in (0, 1, 5, 3, 8, 10_000):  # noqa: B007 (read and counted down by cut)
+        run = small_run(folder, **changes)
+        resumed = run.checkpoint.load()
+        if resumed is not None:
+            run.learner.load_state(resumed[0])
+            run.progress.resume(resumed[1])
+        try:
+            found = run.go()
+        except CutError:
+            continue
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert len(run.progress.lines) == 2
+
+
+def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(tmp_path: Path) -> None:
+    tensors = {"a": torch.arange(3.0)}
+    kept = Checkpoint(tmp_path / "model", "one")
+    kept.save_best({"a": torch.ones(3)}, 1)
+    kept.save(tensors, {"epoch": 1})
+    again = Checkpoint(tmp_path / "model", "one")
+    found = again.load()
+    assert found is not None and torch.equal(found[0]["a"], tensors["a"]) and found[1] == {"epoch": 1}
+    best = again.load_best()
+    assert best is not None and best["a"].sum() == 3
+    assert Checkpoint(tmp_path / "model", "other").load() is None
+    for path in sorted(kept.folder.iterdir()):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        if not path.name.startswith("best"):
+            assert Checkpoint(tmp_path / "model", "one").load() is None, path.name
+        path.write_bytes(whole)
+    next(kept.folder.glob("best-*")).unlink()
+    assert Checkpoint(tmp_path / "model", "one").load() is None
+
+
+def test_a_run_never_writes_over_the_files_of_another(tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path / "model", "a" * 64)
+    first.save_best({"a": torch.ones(3)}, 1)
+    first.save({"a": torch.ones(3)}, {})
+    second = Checkpoint(tmp_path / "model", "b" * 64)
+    assert second.load() is None
+    second.save_best({"a": torch.zeros(3)}, 1)
+    # killed before its first save: the first run goes on with its own best weights
+    again = Checkpoint(tmp_path / "model", "a" * 64)
+    assert again.load() is not None
+    best = again.load_best()
+    assert best is not None and best["a"].sum() == 3
+    second.save({"a": torch.zeros(3)}, {})
+    assert len(list(second.folder.iterdir())) == 3, "files of the first run are left"
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Checkpoint(tmp_path / "model", "one")
+    kept.save({"a": torch.ones(3)}, {"epoch": 1})
+    before = sorted(path.name for path in kept.folder.iterdir())
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jsonl.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        kept.save({"a": torch.zeros(3)}, {"epoch": 2})
+    assert sorted(path.name for path in kept.folder.iterdir()) == before
+    found = Checkpoint(tmp_path / "model", "one").load()
+    assert found is not None and found[1] == {"epoch": 1}
+
+
+def test_the_state_of_a_learner_is_whole(folder: Path) -> None:
+    """A learner that takes over the state of another goes on as that one does."""
+    one = small_run(folder, item_vectors="both")
+    one.go()
+    other = small_run(folder, item_vectors="both", seed=5)
+    state = {name: value.clone() for name, value in one.learner.state().items()}
+    other.learner.load_state(state)
+    batch = one.trainer.batches.epoch(np.random.default_rng(0)).batch(0)
+    for run in (one, other):
+        run.trainer.step(batch, np.random.default_rng(1))
+    for (name, left), right in zip(one.learner.state().items(), other.learner.state().values(), strict=True):
+        assert torch.equal(left, right), name
+
+
+def test_unit_vectors_only_for_cosines() -> None:
+    vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
+    assert learner.unit(vectors, cosine=False) is vectors
+    torch.testing.assert_close(learner.unit(vectors, cosine=True), torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
