@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 WORD = re.compile(r"[^\W\d_][^\W_]*(?:['’][^\W_]+)*")
-# function words of English titles; in other languages the weighting alone has to do
+# English words that say nothing of a title; in other languages the weighting alone has to do
 _FUNCTION_WORDS = """
-a about above after again all am an and any are as at be been before below between both but by can could did
-do does down each else etc few for from further had has have he her here hers him his how i if in into is it
-its just la le me more most my new no nor not of off on once only or other our out over own part per pt s same
-she so some such t than that the their them then there these they this those through to too under until up
-upon very vol volume was we were what when where which while who whom why will with without you your
+a about above after again all am an and any are as at be been before below between both but by can could
+description did do does down each else etc few for from further had has have he her here hers him his how i if
+in interest interests into is it item items its just la le me more most my name names new no nor not of off on
+once only or other our out over own part per pt s same she so some such t than that the their them then there
+these they this those through title titles to too under until up upon very vol volume was we were what when
+where which while who whom why will with without you your
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
@@ -24,6 +26,12 @@ def title_words(title: str) -> list[str]:
     """The words of a title in order, in lower case, without numbers, single letters and function words."""
     found = (match.group().casefold().replace("’", "'") for match in WORD.finditer(title))
     return [word for word in found if len(word) > 1 and word not in FUNCTION_WORDS]
+
+
+def terms(title: str) -> list[str]:
+    """The words of a title and the pairs of neighbours among them, repeats included."""
+    words = title_words(title)
+    return [*words, *(f"{first} {second}" for first, second in itertools.pairwise(words) if first != second)]
 
 
 def telling(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
