@@ -9,18 +9,25 @@ from eimf_core.records import Recommendation, UserInterest
 
 
 def answer_table(answer: Recommendation) -> None:
-    """Rank, item, title, score, the interest that brought it and the history items behind that interest."""
+    """Rank, item, title, score, the interest that brought it and the history items behind that interest.
+
+    These stand where the interest comes first.
+    """
     interests = {interest.index: interest for interest in answer.interests}
     with_anchors = any(interest.anchors for interest in answer.interests)
     columns = ["rank", "item", "title", "score"]
     columns += ["interest"] if interests else []
     columns += ["because of"] if with_anchors else []
     rows = []
+    told: set[int | None] = set()
     for item in answer.items:
         row = [str(item.rank), item.item, item.title, f"{item.score:.4f}"]
         if interests:
             brought = None if item.interest is None else interests[item.interest]
-            row += [_name(brought), _anchors(brought)] if with_anchors else [_name(brought)]
+            row.append(_name(brought))
+            if with_anchors:
+                row.append("" if item.interest in told else _anchors(brought))
+            told.add(item.interest)
         rows.append(row)
     terminal.table(_title(answer), columns, rows)
     if answer.explain is not None:

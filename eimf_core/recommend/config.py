@@ -21,7 +21,7 @@ class RecommendConfig:
     per_interest: bool = setting(False, "A list for each interest instead of one merged list.")
     min_score: float | None = setting(None, "Leave out items with a lower score.")
     anchors: int = setting(3, "History items named for each interest; 0 for none.")
-    name_threshold: float = setting(0.3, "Least similarity of an interest's name; below it none is given.")
+    name_threshold: float = setting(0.4, "Least similarity of an interest's name; below it none is given.")
     first: bool = setting(False, "Take the first of several equally good titles.")
     strict: bool = setting(False, "Unknown ids and titles are an error.")
     encoder: str | None = setting(
