@@ -2,6 +2,7 @@
 # the extras named in $EXTRAS, from constraints.txt. Does nothing when the environment is up to date.
 #   EIMF_VENV    where the environment goes (default .venv)
 #   PYTHON       the interpreter it is made with (default python3.11, else python3)
+#   EIMF_SKIP_INSTALL=1    take the environment as it is
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="${EIMF_VENV:-$ROOT/.venv}"
@@ -40,4 +41,4 @@ _setup() {
     echo "$wanted" >"$stamp"
 }
 
-_setup
+[ -n "${EIMF_SKIP_INSTALL:-}" ] || _setup

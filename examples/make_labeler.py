@@ -36,6 +36,7 @@ from eimf_core.semantics import prompts
 SHOP_SEED, SEED = 7, 20_000
 MAX_TITLES, MAX_INTERESTS, LEAST_TITLES = 30, 4, 2
 VOCABULARY, CONTEXT = 1400, 1024
+SHORTEST, POOL = 4, 512  # titles of the first histories; examples that are sorted by length together
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|pad|>"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -67,11 +68,12 @@ class Customers:
         self.held_out = {thing.title for thing in things if thing.holdout}
         self.shop = Shop([thing for thing in things if not thing.holdout], self.rng)
 
-    def draw(self) -> tuple[list[str], list[str], list[int]]:
-        """Titles in time order, the names of the interests that two or more show, each title's theme."""
+    def draw(self, most: int = MAX_TITLES) -> tuple[list[str], list[str], list[int]]:
+        """At most so many titles in time order, the names of the interests that two or more show, each
+        title's theme."""
         while True:
             interests, bought = self.shop.customer()
-            things = [self.shop.things[item] for item, _ in bought][-MAX_TITLES:]
+            things = [self.shop.things[item] for item, _ in bought][-most:]
             names = [name for name, _, _ in interests if sum(thing.theme == name for thing in things) >= LEAST_TITLES]
             if names:
                 themes = [self.shop.themes.index(thing.theme) for thing in things]
@@ -123,6 +125,10 @@ def encode_segments(tokenizer: Any, parts: list[prompts.Segment]) -> list[int]:
     return [token for part in parts for token in tokenizer.encode(part.text).ids]
 
 
+# tokens after the beginning, where the answer starts, and (position, theme) of each title
+Example = tuple[list[int], int, list[tuple[int, int]]]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Prompts without their common beginning, answers appended, padded at the end.
@@ -137,11 +143,16 @@ class Batch:
 
 
 class Examples(IterableDataset[Batch]):
-    """Endless batches of examples of similar length."""
+    """Endless batches of examples of similar length, about `size` tokens each.
 
-    def __init__(self, tokenizer: Any, size: int) -> None:
+    Histories are short at first and have their full length after `ramp` batches: the shorter a prompt,
+    the more answers there are to learn from in the same time.
+    """
+
+    def __init__(self, tokenizer: Any, size: int, ramp: int) -> None:
         self.tokenizer = tokenizer
         self.size = size
+        self.ramp = ramp
         self.pad = tokenizer.token_to_id(PAD)
         self.end = tokenizer.token_to_id(END)
         self.beginning = tokenizer.encode(prompt_segments(["-"])[0].text).ids
@@ -150,16 +161,26 @@ class Examples(IterableDataset[Batch]):
         worker = get_worker_info()
         # every worker draws customers of its own
         customers = Customers(SEED + 100 + (worker.id if worker else 0))
+        made = 0
         while True:
-            drawn = sorted(
-                (self._example(customers) for _ in range(8 * self.size)), key=lambda example: len(example[0])
-            )
-            for at in customers.rng.permutation(8):
-                yield self._batch(drawn[at * self.size : (at + 1) * self.size])
+            most = round(SHORTEST + (MAX_TITLES - SHORTEST) * min(1.0, made / self.ramp))
+            drawn = sorted((self._example(customers, most) for _ in range(POOL)), key=lambda example: len(example[0]))
+            batches = self._cut(drawn)
+            for at in customers.rng.permutation(len(batches)):
+                yield self._batch(batches[at])
+            made += len(batches)
 
-    def _example(self, customers: Customers) -> tuple[list[int], int, list[tuple[int, int]]]:
-        """Tokens after the beginning, where the answer starts, and (position, theme) of each title."""
-        titles, names, themes = customers.draw()
+    def _cut(self, drawn: list[Example]) -> list[list[Example]]:
+        """Examples in order of length, cut where the padded tokens would be more than a batch holds."""
+        batches: list[list[Example]] = [[]]
+        for example in drawn:
+            if (len(batches[-1]) + 1) * len(example[0]) > self.size and batches[-1]:
+                batches.append([])
+            batches[-1].append(example)
+        return batches
+
+    def _example(self, customers: Customers, most: int) -> Example:
+        titles, names, themes = customers.draw(most)
         parts = prompt_segments(titles)
         assert self.tokenizer.encode(parts[0].text).ids == self.beginning
         tokens: list[int] = []
@@ -170,7 +191,7 @@ class Examples(IterableDataset[Batch]):
                 ends.append((len(tokens) - 1, themes[len(ends)]))
         return [*tokens, *self.tokenizer.encode(answer(names)).ids, self.end], len(tokens), ends
 
-    def _batch(self, rows: list[tuple[list[int], int, list[tuple[int, int]]]]) -> Batch:
+    def _batch(self, rows: list[Example]) -> Batch:
         shape = (len(rows), max(len(tokens) for tokens, _, _ in rows))
         batch = Batch(torch.full(shape, self.pad), torch.full(shape, -100), torch.full(shape, -100))
         for at, (tokens, asked, ends) in enumerate(rows):
@@ -385,7 +406,7 @@ def check(model: Llama, tokenizer: Any, device: str, count: int = 100) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=4096, help="tokens a step")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw customers")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -403,7 +424,7 @@ def main() -> None:
     )
     train(
         model,
-        Examples(tokenizer, arguments.batch),
+        Examples(tokenizer, arguments.batch, ramp=arguments.steps // 2),
         sum(len(themes) for themes in DEPARTMENTS.values()),
         steps=arguments.steps,
         rate=arguments.rate,
