@@ -15,16 +15,17 @@ from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import lists, variety
-from eimf_core.recommend.asking import Asked, Floats, Indices
+from eimf_core.recommend.asking import Asked, Floats
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.lists import Ranked
 from eimf_core.recommend.naming import Named, Names, names_of, units
 from eimf_core.records import Anchor, RankedItem, Recommendation, UserInterest
 
-LARGEST_SCORES = 1 << 23
+LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
-LARGEST_BATCH = 512
+LARGEST_BATCH = 256
+"""Queries answered together: more gain nothing, and wait longer."""
 
 
 class Recommender:
@@ -71,13 +72,17 @@ class Recommender:
         ranked_lists = self._ranked(pulled(own, asked) if kind == "history" else own, asked)
         names = self.names(own)
         for at, (query, ranked) in enumerate(zip(asked, ranked_lists, strict=True)):
-            counts = np.bincount(ranked.interests, minlength=own.shape[1]) / max(1, len(ranked.interests))
-            anchors = None if attention is None else attention[at]
-            yield self._recommendation(query, ranked, self._described(query, names[at], counts.tolist(), anchors))
+            anchors = attention[at] if attention is not None and self.settings.anchors else None
+            yield self._recommendation(query, ranked, self._described(query, names[at], ranked, anchors))
 
     def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history."""
         return self.model.interests([query.history for query in asked])
+
+    def prepare(self) -> None:
+        """Load what every answer needs, before several threads want it at once."""
+        history = [np.ones(1, dtype=np.int64)]
+        self.names(self.model.interests(history)[0])
 
     def names(self, interests: Floats) -> list[list[Named]]:
         """A name for each interest (B, K, d)."""
@@ -95,17 +100,18 @@ class Recommender:
 
     def _ranked(self, interests: Floats, asked: Sequence[Asked]) -> list[Ranked]:
         if not self.settings.per_interest:
-            found = self._chosen(self.scores(interests, asked), asked)
-            return [
-                Ranked(items, values, self._sources(interests[at], items)) for at, (items, values) in enumerate(found)
-            ]
+            found = list(self._chosen(self.scores(interests, asked), asked))
+            width = max(len(items) for items, _ in found)
+            padded = np.array([items + [0] * (width - len(items)) for items, _ in found], dtype=np.int64)
+            sources = ranking.sources(interests, self.model.vectors, padded).tolist()
+            return [Ranked(items, scores, of[: len(items)]) for (items, scores), of in zip(found, sources, strict=True)]
         number = interests.shape[1]
-        each = [self._chosen(self.scores(interests[:, [at]], asked), asked) for at in range(number)]
+        each = [list(self._chosen(self.scores(interests[:, [at]], asked), asked)) for at in range(number)]
         return [
             Ranked(
-                np.concatenate([each[at][row][0] for at in range(number)]),
-                np.concatenate([each[at][row][1] for at in range(number)]),
-                np.repeat(np.arange(number), [len(each[at][row][0]) for at in range(number)]),
+                [item for found in each for item in found[row][0]],
+                [score for found in each for score in found[row][1]],
+                [at for at, found in enumerate(each) for _ in found[row][0]],
             )
             for row in range(len(asked))
         ]
@@ -115,54 +121,49 @@ class Recommender:
         counts[0] = -np.inf
         scores = np.repeat(counts[None], len(asked), axis=0)
         lists.restrict(scores, asked, self.allowed)
-        nothing = np.zeros(0, dtype=np.int64)
-        return [Ranked(items, values, nothing) for items, values in self._chosen(scores, asked, varied=False)]
+        return [Ranked(items, values, []) for items, values in self._chosen(scores, asked, varied=False)]
 
-    def _chosen(self, scores: Floats, asked: Sequence[Asked], *, varied: bool = True) -> list[tuple[Indices, Floats]]:
+    def _chosen(self, scores: Floats, asked: Sequence[Asked], *, varied: bool = True) -> Iterator[lists.Best]:
         """The items of each query's list and their scores, in order."""
         wanted = [variety.candidates(query.k) if varied and query.diversity else query.k for query in asked]
-        chosen = []
         for query, number, (items, values) in zip(
             asked, wanted, lists.best(scores, max(wanted), self.settings.min_score), strict=True
         ):
-            kept: slice | Indices = slice(query.k)
-            if number > query.k:
-                categories = [self.items.item(index).categories for index in items[:number].tolist()]
-                if not any(categories) and not self._told:
-                    self._told = True
-                    self._reporter.warn("the items have no categories: diversity changes nothing")
-                kept = variety.greedy(values[:number], categories, query.k, query.diversity)
-            chosen.append((items[kept], values[kept]))
-        return chosen
-
-    def _sources(self, interests: Floats, items: Indices) -> Indices:
-        """The interest (K, d) that each item has its score from."""
-        sources: Indices = ranking.sources(interests[None], self.model.vectors, items[None])[0].astype(np.int64)
-        return sources
+            if number == query.k:
+                yield items[: query.k], values[: query.k]
+                continue
+            categories = [self.items.item(index).categories for index in items[:number]]
+            if not any(categories) and not self._told:
+                self._told = True
+                self._reporter.warn("the items have no categories: diversity changes nothing")
+            kept = variety.greedy(np.array(values[:number]), categories, query.k, query.diversity).tolist()
+            yield [items[at] for at in kept], [values[at] for at in kept]
 
     def _recommendation(
         self, query: Asked, ranked: Ranked, interests: list[UserInterest], fallback: str | None = None
     ) -> Recommendation:
-        sources = ranked.interests.tolist() or [None] * len(ranked.items)
-        made: list[RankedItem] = []
-        rank = 0
-        for index, score, source in zip(ranked.items.tolist(), ranked.scores.tolist(), sources, strict=True):
+        sources: Sequence[int | None] = ranked.interests or [None] * len(ranked.items)
+        ranks: Sequence[int] = range(1, len(ranked.items) + 1)
+        if self.settings.per_interest and ranked.interests:
             # the list of another interest starts at 1 again
-            new_list = self.settings.per_interest and bool(made) and made[-1].interest != source
-            rank = 1 if new_list else rank + 1
+            starts = {source: ranked.interests.index(source) for source in ranked.interests}
+            ranks = [rank - starts[source] for rank, source in zip(ranks, ranked.interests, strict=True)]
+        made = []
+        for rank, index, score, source in zip(ranks, ranked.items, ranked.scores, sources, strict=True):
             item = self.items.item(index)
-            made.append(RankedItem(rank=rank, item=item.item, title=item.title, score=round(score, 6), interest=source))
+            made.append(RankedItem(rank=rank, item=item.item, title=item.title, score=score, interest=source))
         return Recommendation(id=query.id, items=made, interests=interests, unknown=query.unknown, fallback=fallback)
 
     def _described(
-        self, query: Asked, names: list[Named], weights: list[float], attention: Floats | None
+        self, query: Asked, names: list[Named], ranked: Ranked, attention: Floats | None
     ) -> list[UserInterest]:
+        listed = max(1, len(ranked.interests))
         return [
             UserInterest(
                 index=number,
                 name=name,
                 similarity=similarity,
-                weight=round(weights[number], 4),
+                weight=round(ranked.interests.count(number) / listed, 4),
                 anchors=[] if attention is None else self.anchors(query, attention[number]),
             )
             for number, (name, similarity) in enumerate(names)
@@ -178,8 +179,6 @@ class Recommender:
 
     def shares(self, query: Asked, attention: Floats) -> list[tuple[int, float]]:
         """Items of the history and their shares of an interest's attention (L,), repeats summed, largest first."""
-        if not self.settings.anchors:
-            return []
         kept = query.history[-self.model.config.max_length :]
         distinct, places = np.unique(kept, return_inverse=True)
         shares = np.bincount(places, weights=attention[: len(kept)])

@@ -28,10 +28,8 @@ def similar(recommender: Recommender, index: int, k: int) -> Recommendation:
         cosines[:, ~recommender.allowed] = -np.inf
     ((places, values),) = lists.best(cosines, k, recommender.settings.min_score)
     made = [
-        RankedItem(rank=rank, item=found.item, title=found.title, score=round(float(value), 6))
-        for rank, (found, value) in enumerate(
-            zip(map(recommender.items.item, places.tolist()), values, strict=True), start=1
-        )
+        RankedItem(rank=rank, item=found.item, title=found.title, score=value)
+        for rank, (found, value) in enumerate(zip(map(recommender.items.item, places), values, strict=True), start=1)
     ]
     return Recommendation(id=item.item, items=made, interests=[])
 

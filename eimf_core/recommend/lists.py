@@ -10,16 +10,21 @@ import numpy.typing as npt
 
 from eimf_core import ranking
 from eimf_core.errors import ModelError
-from eimf_core.recommend.asking import Asked, Floats, Indices
+from eimf_core.recommend.asking import Asked, Floats
+
+Best = tuple[list[int], list[float]]
+"""Item indices and their scores, best first."""
+DIGITS = 6
+"""Decimal places of a score."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One list: item indices (n,), their scores (n,) and the interest each comes from (n,), best first."""
+    """One list, best first: item indices, their scores, and the interest each comes from (none by popularity)."""
 
-    items: Indices
-    scores: Floats
-    interests: Indices
+    items: list[int]
+    scores: list[float]
+    interests: list[int]
 
 
 def restrict(scores: Floats, asked: Sequence[Asked], allowed: npt.NDArray[np.bool_] | None) -> None:
@@ -41,7 +46,7 @@ def restrict(scores: Floats, asked: Sequence[Asked], allowed: npt.NDArray[np.boo
             row[0] = -np.inf
 
 
-def best(scores: Floats, number: int, least: float | None) -> list[tuple[Indices, Floats]]:
+def best(scores: Floats, number: int, least: float | None) -> list[Best]:
     """The `number` best items of each row with their scores, those that may not be listed left out."""
     try:
         items = ranking.top_k(scores, number)
@@ -50,5 +55,6 @@ def best(scores: Floats, number: int, least: float | None) -> list[tuple[Indices
     values = np.take_along_axis(scores, items, axis=1)
     listed = np.isfinite(values) if least is None else np.isfinite(values) & (values >= least)
     # scores fall along a row, so that what is listed stands in front
-    counts = listed.sum(axis=1)
-    return [(row[:count], of[:count]) for row, of, count in zip(items, values, counts, strict=True)]
+    counts = listed.sum(axis=1).tolist()
+    rounded = np.round(values.astype(np.float64), DIGITS).tolist()
+    return [(row[:count], of[:count]) for row, of, count in zip(items.tolist(), rounded, counts, strict=True)]

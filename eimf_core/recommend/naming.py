@@ -59,9 +59,10 @@ class NearestNames:
         cosines = units(interests) @ self._vectors.T
         nearest = cosines.argmax(axis=1)
         best = np.take_along_axis(cosines, nearest[:, None], axis=1)[:, 0]
+        rounded = np.round(best.astype(np.float64), 4).tolist()
         return [
-            (self._names[at] if value >= self._threshold else None, round(float(value), 4))
-            for at, value in zip(nearest, best, strict=True)
+            (self._names[at] if value >= self._threshold else None, value)
+            for at, value in zip(nearest.tolist(), rounded, strict=True)
         ]
 
 
@@ -82,8 +83,9 @@ class TellingWords:
 
     def names(self, interests: Floats) -> list[Named]:
         if self._counts is None:
-            self._counts = Counter(term for index in self._sample for term in self._terms_of(int(index)))
             self._units = units(np.asarray(self._model.vectors[self._sample], np.float32))
+            # last: several threads may come by here
+            self._counts = Counter(term for index in self._sample for term in self._terms_of(int(index)))
         top = self._top(interests)
         return [self._name(interest, items) for interest, items in zip(units(interests), top, strict=True)]
 

@@ -15,7 +15,7 @@ import msgspec
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import filters, new_items, stream
+from eimf_core.recommend import filters, new_items, pipeline, stream
 from eimf_core.recommend.asking import Asked, Reader
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
@@ -153,6 +153,10 @@ class Session:
 
         What stands before a bad line is answered before its InputError is raised.
         """
+        self.recommender.prepare()
+        return pipeline.ordered(self._asked(path), self.recommender.answer, pipeline.workers())
+
+    def _asked(self, path: str | Path) -> Iterator[list[Asked]]:
         for lines in stream.ready(path, self.recommender.batch_size):
             asked: list[Asked] = []
             problem: InputError | None = None
@@ -164,6 +168,6 @@ class Session:
                     problem = error
                     break
             if asked:
-                yield self.recommender.answer(asked)
+                yield asked
             if problem is not None:
                 raise problem

@@ -39,7 +39,9 @@ def ready(path: str | Path, most: int, *, what: str = "Query") -> Iterator[Lines
 
 def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
     """Whole lines of what one read gives; a last line may lack its end."""
-    take: Any = getattr(stream, "read1", stream.read)
+    # stdin without its buffer: a thread that hangs in a buffered read cannot be ended with the process
+    source: Any = stream.raw if str(path) == "-" and hasattr(stream, "raw") else stream
+    take: Any = getattr(source, "read1", source.read)
     rest = b""
     try:
         while taken := take(CHUNK):

@@ -1,0 +1,148 @@
+"""How long `eimf recommend` takes, whole processes from start to exit, beside what they must import.
+
+    python -m tests.benchmarks.recommend_speed [--items 12000] [--dimension 128] [--large] [--runs 20]
+
+Makes a model of so many items (untrained: the time does not depend on what was learned), K = 4, and
+prints the median time of the import alone, of --items, of --text, and users per second of a batch of
+Query lines with 20 items each; with --large also time and memory with a million items.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+IMPORTS = "import numpy, onnxruntime, typer, rich"
+INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
+
+
+def write_model(path: Path, items: int, dimension: int, *, seed: int = 0) -> Path:
+    """A model directory of comirec-sa with random weights, named interests and an adapter."""
+    import torch
+
+    from eimf_core import artifact
+    from eimf_core.models import backbones
+    from eimf_core.records import Item, SemanticInterest
+    from eimf_core.semantics import text_numpy
+    from eimf_core.training import export
+
+    rng = np.random.default_rng(seed)
+    shape = backbones.Shape(dimension=dimension, interests=INTERESTS, max_length=LONGEST)
+    network = export.network(backbones.build("comirec-sa", shape, torch.Generator().manual_seed(seed)))
+    vectors = rng.normal(size=(items + 1, dimension)).astype(np.float32)
+    vectors[0] = 0
+    scale = (1 / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)).astype(np.float32)
+    width = text_numpy.packaged().dimension
+    weights = {
+        "item_vectors": vectors,
+        "item_scale": scale,
+        "item_counts": np.ones(items + 1, dtype=np.int64),
+        "named_vectors": rng.normal(size=(NAMED, dimension)).astype(np.float32),
+        "adapter_weight": rng.normal(size=(dimension, width)).astype(np.float32),
+        "adapter_bias": np.zeros(dimension, dtype=np.float32),
+    }
+    config = artifact.ModelConfig(
+        backbone="comirec-sa",
+        items=items,
+        dimension=dimension,
+        interests=INTERESTS,
+        max_length=LONGEST,
+        text_encoder=text_numpy.packaged().identity,
+        text_dimension=width,
+    )
+    catalogue = [
+        Item(item=f"B{number:09}", title=f"Invented thing no. {number % 997}, {number} g", categories=["Things"])
+        for number in range(1, items + 1)
+    ]
+    named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED)]
+    artifact.write(
+        path, artifact.Contents(config=config, items=catalogue, weights=weights, network=network, named=named)
+    )
+    return path
+
+
+def made(path: Path, items: int, dimension: int) -> Path:
+    """`write_model` in a process of its own: a child's peak memory is at least that of its parent."""
+    command = [sys.executable, "-m", "tests.benchmarks.recommend_speed", "--write", path, "--items", items]
+    subprocess.run([*map(str, command), "--dimension", str(dimension)], check=True)
+    return path
+
+
+def write_queries(path: Path, items: int, lines: int, *, seed: int = 1) -> Path:
+    """Query lines with a history each."""
+    drawn = np.random.default_rng(seed).integers(1, items + 1, size=(lines, HISTORY))
+    with path.open("wb") as stream:
+        for number, row in enumerate(drawn):
+            stream.write(orjson.dumps({"id": f"u{number}", "history": [f"B{item:09}" for item in row]}) + b"\n")
+    return path
+
+
+def eimf(*arguments: object) -> list[str]:
+    """The command line of a run."""
+    return [sys.executable, "-m", "eimf_cli", "recommend", *map(str, arguments)]
+
+
+def timed(command: list[str], runs: int, *, stdin: Path | None = None) -> tuple[float, float, float]:
+    """Median wall and CPU seconds of a process from start to exit, and its peak memory in MB."""
+    walls, cpus, peak = [], [], 0
+    for number in range(runs + 1):
+        with open(stdin or os.devnull, "rb") as source, open(os.devnull, "wb") as sink:
+            began = time.perf_counter()
+            process = subprocess.Popen(command, stdin=source, stdout=sink)
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"{command} ended with {process.returncode}")
+        # the first run fills the caches of the system
+        if number or runs == 0:
+            walls.append(wall)
+            cpus.append(usage.ru_utime + usage.ru_stime)
+            peak = max(peak, usage.ru_maxrss)
+    return statistics.median(walls), statistics.median(cpus), peak / 1024
+
+
+def show(what: str, wall: float, cpu: float, memory: float, more: str = "") -> None:
+    print(f"{what:<44} {wall:7.3f} s  CPU {cpu:7.3f} s  {memory:7.0f} MB  {more}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=12_000)
+    parser.add_argument("--dimension", type=int, default=128)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--large", action="store_true", help="a million items too")
+    parser.add_argument("--write", type=Path, help="only write a model there")
+    arguments = parser.parse_args()
+    if arguments.write:
+        write_model(arguments.write, arguments.items, arguments.dimension)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model = made(Path(folder) / "model", arguments.items, arguments.dimension)
+        base = timed([sys.executable, "-c", IMPORTS], arguments.runs)
+        show(f"{IMPORTS}", *base)
+        one = timed(eimf(model, "--items", "B000000001,B000000002,B000000003"), arguments.runs)
+        show(f"--items, {arguments.items:,} items", *one, f"{one[0] / base[0]:.2f} times the imports")
+        show("--text", *timed(eimf(model, "--text", "dark Scandinavian crime"), arguments.runs))
+        queries = write_queries(Path(folder) / "queries.jsonl", arguments.items, arguments.lines)
+        for more in (["--anchors", "0"], []):
+            batch = timed(eimf(model, *more), max(1, min(3, arguments.runs)), stdin=queries)
+            rate = arguments.lines / batch[0]
+            show(f"{arguments.lines:,} lines {' '.join(more)}", *batch, f"{rate:,.0f} users/s")
+        if arguments.large:
+            large = made(Path(folder) / "large", 1_000_000, arguments.dimension)
+            show("--items, 1,000,000 items", *timed(eimf(large, "--items", "B000000001,B000000002"), arguments.runs))
+
+
+if __name__ == "__main__":
+    main()
