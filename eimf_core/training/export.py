@@ -18,6 +18,7 @@ from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
 from eimf_core.models.network import Backbone
+from eimf_core.training import text_map
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
@@ -104,12 +105,14 @@ def contents(
     settings: TrainConfig,
     *,
     labels: Labels | None,
+    text: npt.NDArray[Any] | None,
     encoder: str | None,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
     training: dict[str, Any],
 ) -> Contents:
-    """Everything `artifact.write` needs. `encoder` names the text encoder that was used, if any."""
+    """Everything `artifact.write` needs. `text` (N + 1, D) are the items' text vectors and `encoder` names
+    the text encoder, if one was used."""
     vectors = learner.table.all().numpy()
     weights: dict[str, npt.NDArray[Any]] = {
         "item_vectors": vectors.astype(np.float32),
@@ -125,6 +128,9 @@ def contents(
         weights["adapter_weight"] = learner.adapter.weight.detach().numpy()
         weights["adapter_bias"] = learner.adapter.bias.detach().numpy()
         weights["named_vectors"] = named.numpy()
+    if text is not None:
+        weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_map.fit(text, vectors)
+    text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(
         config=ModelConfig(
             backbone=settings.backbone,
@@ -133,7 +139,7 @@ def contents(
             interests=learner.backbone.shape.interests,
             max_length=settings.max_length,
             text_encoder=encoder,
-            text_dimension=labels.vectors.shape[1] if labels is not None else None,
+            text_dimension=text_widths[0] if text_widths else None,
             seed=settings.seed,
             training=training,
         ),

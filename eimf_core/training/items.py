@@ -13,39 +13,59 @@ Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table
 NOISE = 0.01  # keeps items with the same text apart
+CHUNK = 1 << 14  # rows of text that are in memory at a time
 
 
 class ItemTable(nn.Module):
     """Vectors of N items, (N + 1, d), row 0 (padding) zero.
 
-    `weight` is trained row by row outside autograd. With `text` (N + 1, D), an item's vector is its
-    row plus a learned projection of its text vector, so that an item nobody touched has a place.
+    `weight` is trained row by row outside autograd. With `text` (N + 1, D), which may be half
+    precision and mapped from a file, an item's vector is its row plus a learned projection of its
+    centred text vector, so that an item nobody touched has a place. Only rows that are asked for
+    are read and projected.
     """
 
     weight: Tensor
 
-    def __init__(self, weight: Tensor, text: Tensor | None = None, projection: Tensor | None = None) -> None:
-        """`projection` (d, D) is where the learned projection starts."""
+    def __init__(
+        self, weight: Tensor, text: Text | None = None, mean: Floats | None = None, projection: Floats | None = None
+    ) -> None:
+        """`mean` (D,) centres the text; `projection` (d, D) is where the learned projection starts."""
         super().__init__()
         self.register_buffer("weight", weight)
-        self.text = text
-        self.projection = None if projection is None else nn.Parameter(projection)
+        self.text, self.mean = text, mean
+        self.projection = None if projection is None else nn.Parameter(torch.from_numpy(projection))
 
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf (R, d) that takes the gradient of `weight[rows]`, and the items' vectors (R, d)."""
         leaf = self.weight[rows].requires_grad_()
-        if self.projection is None or self.text is None:
+        if self.projection is None:
             return leaf, leaf
-        return leaf, leaf + self.text[rows].to(leaf.dtype) @ self.projection.T
+        return leaf, leaf + self._centred(rows.numpy()) @ self.projection.T
 
     @torch.no_grad()
     def all(self) -> Tensor:
         """The vectors of all items (N + 1, d)."""
-        if self.projection is None or self.text is None:
+        if self.projection is None:
             return self.weight
-        vectors = self.weight + self.text.to(self.weight.dtype) @ self.projection.T
-        vectors[0] = 0.0
+        vectors = self.weight.clone()
+        for start in range(0, len(vectors), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(vectors)))
+            vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
         return vectors
+
+    def text_map(self) -> tuple[Floats, Floats] | None:
+        """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection."""
+        if self.projection is None or self.mean is None:
+            return None
+        weight: Floats = self.projection.detach().numpy()
+        return weight, -weight @ self.mean
+
+    def _centred(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        assert self.text is not None and self.mean is not None
+        centred = self.text[rows].astype(np.float32) - self.mean
+        centred[rows == 0] = 0.0
+        return torch.from_numpy(centred)
 
 
 def make(kind: str, items: int, dimension: int, text: Text | None, generator: torch.Generator) -> ItemTable:
@@ -54,25 +74,30 @@ def make(kind: str, items: int, dimension: int, text: Text | None, generator: to
     noise[0] = 0.0
     if kind == "random" or text is None:
         return ItemTable(noise.mul_(DEVIATION))
-    centred, components = principal_components(text, dimension)
-    if kind == "text":
-        start = torch.from_numpy(centred @ components.T)
-        width = min(dimension, text.shape[1])
-        # components beyond the width of the text are left to the noise
-        noise[:, :width] *= NOISE
-        return ItemTable(noise.mul_(DEVIATION).add_(start))
-    return ItemTable(noise.mul_(NOISE), torch.from_numpy(centred), torch.from_numpy(components))
+    mean, components = principal_components(text, dimension)
+    if kind == "both":
+        return ItemTable(noise.mul_(NOISE), text, mean, components)
+    width = min(dimension, text.shape[1])
+    # components beyond the width of the text are left to the noise
+    noise[:, :width] *= NOISE
+    noise.mul_(DEVIATION)
+    start = ItemTable(noise, text, mean, components).all()
+    return ItemTable(start)
 
 
 def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
-    """Centred text vectors (N + 1, D), row 0 zero, and the components (d, D) that project them.
+    """The mean (D,) of text vectors (N + 1, D), row 0 left out, and the components (d, D) that project them.
 
     The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0.
     """
-    centred: npt.NDArray[Any] = text.astype(np.float64)
-    centred[1:] -= centred[1:].mean(axis=0)
-    centred[0] = 0.0
-    values, vectors = np.linalg.eigh(centred.T @ centred / max(1, len(text) - 1))
+    total, products = np.zeros(text.shape[1]), np.zeros((text.shape[1], text.shape[1]))
+    for start in range(1, len(text), CHUNK):
+        part = text[start : start + CHUNK].astype(np.float64)
+        total += part.sum(axis=0)
+        products += part.T @ part
+    count = max(1, len(text) - 1)
+    mean = total / count
+    values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
     components = np.zeros((dimension, text.shape[1]))
     width = min(dimension, text.shape[1])
     components[:width] = vectors[:, ::-1][:, :width].T
@@ -81,4 +106,4 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     components *= np.where(largest < 0, -1.0, 1.0)
     kept = values[::-1][:width].sum() / dimension
     components *= DEVIATION / np.sqrt(max(kept, 1e-12))
-    return centred.astype(np.float32), components.astype(np.float32)
+    return mean.astype(np.float32), components.astype(np.float32)

@@ -28,10 +28,12 @@ LARGEST_DEFAULT = 8
 
 @dataclass(frozen=True)
 class Prepared:
-    """A learner at its start, the labels, and the name of the text encoder that was used, if any."""
+    """A learner at its start, the labels, the text vectors of the items (N + 1, D) where item vectors
+    start from them, and the name of the text encoder that was used, if any."""
 
     learner: Learner
     labels: Labels | None
+    text: npt.NDArray[np.float16] | None
     encoder: str | None
 
 
@@ -112,7 +114,7 @@ def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None
     generator = torch.Generator().manual_seed(settings.seed)
     table = items.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
     learner = Learner(settings, table, None if found is None else found.vectors.shape[1], generator)
-    return Prepared(learner, found, name)
+    return Prepared(learner, found, text, name)
 
 
 def provenance(

@@ -100,6 +100,7 @@ def train(
             data,
             settings,
             labels=prepared.labels,
+            text=prepared.text,
             encoder=prepared.encoder,
             epochs=progress.lines,
             provenance=setup.provenance(data, settings, labels, {"summary": asdict(summary)}),

@@ -207,7 +207,7 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     run = small_run(small_folder, **{**SMALL, "backbone": name, "epochs": 1})
     weights = run.go()
     contents = export.contents(
-        run.learner, run.data, settings, labels=None, encoder=None, epochs=[], provenance={}, training={}
+        run.learner, run.data, settings, labels=None, text=None, encoder=None, epochs=[], provenance={}, training={}
     )
     artifact.write(tmp_path / "model", contents)
     model = artifact.open_model(tmp_path / "model")

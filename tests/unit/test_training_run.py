@@ -15,7 +15,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.records import Sequence
-from eimf_core.training import items, learner, progress, trainer, validation
+from eimf_core.training import items, learner, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.optimiser import RowAdam
@@ -94,6 +94,37 @@ def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
     assert leaf.grad is not None and table.projection is not None
     assert table.projection.grad is not None and table.projection.grad.abs().sum() > 0
     assert table.all()[9].abs().sum() > 0.01
+
+
+@pytest.mark.parametrize("chunk", [7, 1 << 14])
+def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.linear_model import Ridge
+
+    monkeypatch.setattr(text_map, "CHUNK", chunk)
+    monkeypatch.setattr(items, "CHUNK", chunk)
+    text = text_vectors(60, 6)
+    text[[5, 17]] = 0
+    vectors = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
+    weight, bias = text_map.fit(text, vectors)
+    there = np.flatnonzero(text.any(axis=1))
+    wanted = Ridge(alpha=text_map.RIDGE * len(there)).fit(text[there].astype(np.float64), vectors[there])
+    np.testing.assert_allclose(weight, wanted.coef_, atol=1e-5)
+    np.testing.assert_allclose(bias, wanted.intercept_, atol=1e-5)
+    assert not np.concatenate([part.ravel() for part in text_map.fit(np.zeros((4, 6)), vectors[:4])]).any()
+    # an item that training never touched lies where the map puts it
+    table = items.make("both", 59, 4, text, torch.Generator().manual_seed(0))
+    placed = table.text_map()
+    assert placed is not None
+    table.weight.zero_()
+    np.testing.assert_allclose(table.all()[1:].numpy(), (text @ placed[0].T + placed[1])[1:], atol=1e-4)
+
+
+@pytest.mark.parametrize("item_vectors", ["text", "both", "random"])
+def test_the_model_has_a_map_from_text_where_text_was_used(folder: Path, tmp_path: Path, item_vectors: str) -> None:
+    trainer.train(folder, tmp_path / "model", settings(item_vectors=item_vectors, epochs=1))
+    model = artifact.open_model(tmp_path / "model")
+    assert (model.text_map is not None) == (item_vectors != "random")
+    assert (model.config.text_encoder is not None) == (item_vectors != "random")
 
 
 # -- the run
