@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_cli.prepare_report import show
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.registry import help_lines
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
+def with_formats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a line for each format to the help."""
+    function.__doc__ = f"{function.__doc__}\n\n    \b\n    Formats of a log:\n{help_lines()}"
+    return function
+
+
 @step(app, example="eimf prepare ml-100k/ -o data/", settings=PrepareConfig)
+@with_formats
 def prepare(
     *,
     logs: Annotated[
-        list[Path], typer.Argument(metavar="LOG", help="Files of interactions, or a published set's folder.")
+        list[Path],
+        typer.Argument(metavar="LOG", help="Files of interactions (.gz, .zst), patterns, a published folder, or -."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to write.")],
     items: Annotated[
         list[Path], typer.Option("--items", metavar="FILE", help="Item text; by default what lies beside the log.")
     ] = [],  # noqa: B006 (typer wants the default itself)
     users: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A by-user split made elsewhere: user and split a line.")
+        Path | None, typer.Option(metavar="FILE", help="by-user: a split made elsewhere, user and split a line.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object on stdout.")] = False,
     settings: PrepareConfig,
 ) -> None:
-    """Read an interaction log of any usual kind; write sequences.jsonl and items.jsonl."""
+    """Read an interaction log of any usual kind; write sequences.jsonl and items.jsonl.
+
+    Items get their text from --items or from the file that is published beside the log. What each
+    filter removed and what the splits hold is said on stderr.
+    """
     from eimf_core.prepare.prepare import prepare as run
 
     done = run(logs, output, settings, items=items, users=users, reporter=terminal.TerminalReporter())
-    report = done.report
-    terminal.table(
-        "interactions",
-        ("after", "users", "items", "interactions", "removed"),
-        [(step.name, step.users, step.items, step.interactions, step.removed) for step in report.steps],
-        to_stderr=True,
-    )
-    terminal.table(
-        "splits",
-        ("split", "users", "interactions", "targets", "cold targets", "cold users"),
-        [
-            (name, size.users, size.interactions, size.targets, size.cold_targets, size.cold_users)
-            for name, size in report.splits.items()
-        ],
-        to_stderr=True,
-    )
-    terminal.note(
-        f"{output}: {report.steps[-1].interactions:,} interactions, {report.items_without_text} items without text"
-    )
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(done.report.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
+    else:
+        show(done)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from eimf_core.prepare import text
+from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
+
+LONGEST_TITLE = 300
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items in the order of the log's ids. `without_text` are ids that no item file names or titles."""
+    """Items in the order of the log's ids.
+
+    `without_text`: ids that no item file gives a title; their title is the id. `not_in_log`: items
+    of the files that the log does not have.
+    """
 
     items: list[Item]
     without_text: list[str]
     not_in_log: int
 
 
-def join(ids: list[str], described: Iterable[Item]) -> Catalogue:
+def join(ids: Sequence[str], described: Iterable[Item], budget: int) -> Catalogue:
     """Give each id of the log its text; the first description with a title wins."""
     wanted = set(ids)
     found: dict[str, Item] = {}
@@ -29,29 +38,41 @@ def join(ids: list[str], described: Iterable[Item]) -> Catalogue:
         if item.item not in wanted:
             others += 1
         elif item.item not in found or not found[item.item].title:
-            found[item.item] = tidy(item)
+            found[item.item] = tidy(item, budget)
     items, without = [], []
     for name in ids:
-        item = found.get(name) or Item(item=name, title="")
-        if not item.title:
+        known = found.get(name) or Item(item=name, title="")
+        if not known.title:
             without.append(name)
-            item = msgspec.structs.replace(item, title=name)
-        items.append(item)
+            known = msgspec.structs.replace(known, title=name)
+        items.append(known)
     return Catalogue(items=items, without_text=without, not_in_log=others)
 
 
-def tidy(item: Item) -> Item:
-    """The same item with plain text in every field; an empty description is none."""
+def tidy(item: Item, budget: int) -> Item:
+    """The same item with plain text in every field; a description of no words, or the title again, is none."""
+    title = text.shortened(text.clean(item.title), LONGEST_TITLE)
+    description = text.shortened(text.clean(item.text), budget) if item.text else ""
     return Item(
         item=item.item,
-        title=text.shortened(text.clean(item.title)),
+        title=title,
         categories=text.flat(item.categories),
-        text=(text.shortened(text.clean(item.text)) or None) if item.text else None,
+        text=description if description and description != title else None,
         attributes=item.attributes or None,
     )
 
 
-def chain(sources: Iterable[Iterable[Item]]) -> Iterator[Item]:
-    """Items of several files, one file after the other."""
-    for source in sources:
-        yield from source
+def from_log(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> list[Item]:
+    """Titles and categories that stand in the log itself; of several, the first in the alphabet."""
+    found: list[Item] = []
+    for source, scan in logs:
+        if scan.has & {"title", "category"}:
+            rows = connection.execute(
+                f"SELECT item, min(title), min(category) FROM ({scan.query(source.path)}) "
+                "WHERE item IS NOT NULL GROUP BY item ORDER BY item"
+            ).fetchall()
+            found += [
+                Item(item=item, title=title or "", categories=text.split_categories(category or ""))
+                for item, title, category in rows
+            ]
+    return found

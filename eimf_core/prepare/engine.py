@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +14,56 @@ from eimf_core.errors import ConfigError
 MOST_THREADS = 8
 
 
-def connect(scratch: Path, *, memory_limit: str, threads: int) -> Any:
-    """A connection whose tables and spills live in `scratch`; rows keep the order they were read in."""
+@contextlib.contextmanager
+def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any]:
+    """A connection whose tables and spills live in `scratch`; rows keep the order they were read in.
+
+    A full disk becomes an OSError and too little memory a ConfigError that says what to change.
+    """
     import duckdb
 
     connection = duckdb.connect(str(scratch / "log.duckdb"))
+    try:
+        _set_up(connection, scratch, memory_limit, threads)
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        if "max_temp_directory_size" in str(error) or "spill" in str(error).lower():
+            raise _full(scratch) from None
+        raise ConfigError(
+            f"--memory-limit {memory_limit} is too little for this log; raise it or lower --threads"
+        ) from None
+    except duckdb.Error as error:
+        if is_full(error):
+            raise _full(scratch) from None
+        raise
+    finally:
+        connection.close()
+
+
+def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:
+    import duckdb
+
     try:
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
     except duckdb.Error:
         raise ConfigError(f"--memory-limit is '{memory_limit}', expected a size such as 2GB or 800MB") from None
     connection.execute(f"SET threads = {threads or default_threads()}")
-    connection.execute(f"SET temp_directory = {literal(str(scratch / 'spill'))}")
+    connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
     connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")
-    return connection
+    # the tables live for minutes: packing strings costs more than the disk they save
+    connection.execute("SET force_compression = 'uncompressed'")
+    # nothing is fetched, whatever a file asks for
+    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the engine failed because the disk (or the size a file may have) is at its end."""
+    text = str(error)
+    return "No space left" in text or "File too large" in text or "Could not write" in text
+
+
+def _full(scratch: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent))
 
 
 def default_threads() -> int:

@@ -1,27 +1,129 @@
-"""Filters on the flat log: each drops rows, says how many, and leaves offsets in order."""
+"""Filters: what each drops, and how many users, items and interactions are left after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from eimf_core.prepare.flat import Log
-
-Keep = npt.NDArray[np.bool_]
+from eimf_core.errors import ConfigError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.engine import literal
+from eimf_core.prepare.flat import Keep, Log, select, sums
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a filter did: its name, and users, items and interactions left after it."""
+    """What a filter did: its name, what it removed, and users, items and interactions left after it."""
 
     name: str
     removed: int
     users: int
     items: int
     interactions: int
+
+
+def conditions(settings: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
+    """SQL conditions on single rows by the name of the filter, in the order in which they apply."""
+    found: dict[str, str] = {}
+
+    def needs(field: str, option: str) -> None:
+        if field not in has:
+            raise ConfigError(f"{option}: the log has no {field}; name its column with --{field}-column")
+
+    if settings.event:
+        needs("event", "--event")
+        names = ", ".join(literal(name) for name in settings.event)
+        found[f"events {', '.join(settings.event)}"] = f"event IN ({names})"
+    if settings.min_rating is not None:
+        needs("rating", "--min-rating")
+        found[f"ratings of at least {settings.min_rating:g}"] = f"rating >= {settings.min_rating!r}"
+    for name, sign in (("since", ">="), ("until", "<")):
+        moment = settings.moment(name)
+        if moment is not None:
+            needs("time", f"--{name}")
+            found[f"{name} {getattr(settings, name)}"] = f"time {sign} {moment!r}"
+    return found
+
+
+def count_conditions(connection: Any, wanted: dict[str, str]) -> list[Step]:
+    """The step "read" and one for each condition, each on what the ones before it left."""
+    steps: list[Step] = []
+    kept = ["true"]
+    for name, condition in {"read": "true", **wanted}.items():
+        kept.append(condition)
+        rows, users, items = connection.execute(
+            f"SELECT count(*), count(DISTINCT user), count(DISTINCT item) FROM raw WHERE {' AND '.join(kept)}"
+        ).fetchone()
+        steps.append(Step(name, steps[-1].interactions - rows if steps else 0, users, items, rows))
+    return steps
+
+
+def apply(log: Log, settings: PrepareConfig) -> tuple[Log, list[Step]]:
+    """The filters that look at more than one row: duplicates, repeats, the k-core, the length."""
+    wanted: list[tuple[str, Callable[[Log], Keep]]] = []
+    if settings.duplicates == "drop" and log.times is not None:
+        wanted.append(("no duplicates", no_duplicates))
+    if settings.repeats != "keep":
+        wanted.append((f"{settings.repeats} of repeats", lambda log: one_of_repeats(log, settings.repeats)))
+    if settings.min_user > 1 or settings.min_item > 1:
+        name = f"at least {settings.min_user} a user, {settings.min_item} an item"
+        wanted.append((name, lambda log: k_core(log, min_user=settings.min_user, min_item=settings.min_item)))
+    if settings.max_length is not None:
+        longest = settings.max_length
+        wanted.append((f"last {longest} of a user", lambda log: latest(log, longest)))
+    steps = []
+    for name, filter in wanted:
+        left = select(log, filter(log))
+        steps.append(Step(name, len(log) - len(left), len(left.user_ids), len(left.item_ids), len(left)))
+        log = left
+    return log, steps
+
+
+def no_duplicates(log: Log) -> Keep:
+    """Rows (n,) that are not the same user, item, time and event as an earlier one."""
+    assert log.times is not None
+    keep = np.ones(len(log), dtype=bool)
+    for first, last in log.chunks():
+        start, end = int(log.offsets[first]), int(log.offsets[last])
+        users, times = log.users(first, last), log.times[start:end]
+        same = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+        # only rows that share user and time with a neighbour can be duplicates: few in most logs
+        tied = np.flatnonzero(np.concatenate([[False], same]) | np.concatenate([same, [False]]))
+        if not len(tied):
+            continue
+        group = np.cumsum(~np.concatenate([[False], same]))[tied]
+        events = np.zeros(len(tied)) if log.events is None else log.events[start:end][tied]
+        again = _again((group, log.items[start:end][tied], events))
+        keep[start + tied[again]] = False
+    return keep
+
+
+def one_of_repeats(log: Log, which: str) -> Keep:
+    """Rows (n,) that are the first, or the last, of their user and item."""
+    keep = np.ones(len(log), dtype=bool)
+    for first, last in log.chunks():
+        start, end = int(log.offsets[first]), int(log.offsets[last])
+        users, items = log.users(first, last), log.items[start:end]
+        if which == "first":
+            keep[start:end] = ~_again((users, items))
+        else:
+            keep[start:end] = ~_again((users[::-1], items[::-1]))[::-1]
+    return keep
+
+
+def _again(keys: tuple[Any, ...]) -> Keep:
+    """Which rows have the keys of an earlier row."""
+    order = np.lexsort(keys[::-1])
+    same = np.ones(len(order) - 1, dtype=bool) if len(order) else np.zeros(0, dtype=bool)
+    for key in keys:
+        ordered = key[order]
+        same &= ordered[1:] == ordered[:-1]
+    again = np.zeros(len(order), dtype=bool)
+    again[order[1:][same]] = True
+    return again
 
 
 def k_core(log: Log, *, min_user: int, min_item: int) -> Keep:
@@ -36,8 +138,8 @@ def k_core(log: Log, *, min_user: int, min_item: int) -> Keep:
             start, end = int(log.offsets[first]), int(log.offsets[last])
             part = keep[start:end]
             part &= keep_item[log.items[start:end]]
-            part &= np.repeat(keep_user[first:last], np.diff(log.offsets[first : last + 1]))
-            user_counts[first:last] = _sums(part, log.offsets[first : last + 1] - start)
+            part &= keep_user[first:last][log.users(first, last)]
+            user_counts[first:last] = sums(part, log.offsets[first : last + 1] - start)
             item_counts += np.bincount(log.items[start:end][part], minlength=items)
         few_users = keep_user & (user_counts > 0) & (user_counts < min_user)
         few_items = keep_item & (item_counts > 0) & (item_counts < min_item)
@@ -47,38 +149,10 @@ def k_core(log: Log, *, min_user: int, min_item: int) -> Keep:
         keep_item &= ~few_items
 
 
-def _sums(keep: Keep, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Kept rows per user."""
-    running = np.concatenate([[0], np.cumsum(keep)])
-    counts: npt.NDArray[np.int64] = running[offsets[1:]] - running[offsets[:-1]]
-    return counts
-
-
-def select(log: Log, keep: Keep) -> Log:
-    """The log without the rows that are not kept; users and items left without any are dropped."""
-    if keep.all():
-        return log
-    counts = np.concatenate([[0], np.cumsum(_sums(keep, log.offsets))])
-    items = log.items[keep]
-    used = np.zeros(len(log.item_ids), dtype=bool)
-    used[items] = True
-    users = np.flatnonzero(np.diff(counts))
-    code = np.cumsum(used) - 1
-    return replace(
-        log,
-        user_ids=_picked(log.user_ids, users),
-        item_ids=_picked(log.item_ids, np.flatnonzero(used)),
-        offsets=np.concatenate([counts[users], counts[-1:]]).astype(np.int64),
-        items=code[items].astype(np.int32),
-        times=None if log.times is None else log.times[keep],
-        events=None if log.events is None else log.events[keep],
-    )
-
-
-def _picked(ids: Sequence[str], places: npt.NDArray[np.int64]) -> list[str]:
-    return [ids[place] for place in places.tolist()]
-
-
-def counted(name: str, before: Log, after: Log) -> Step:
-    """The line of the report about a filter."""
-    return Step(name, len(before) - len(after), len(after.user_ids), len(after.item_ids), len(after))
+def latest(log: Log, longest: int) -> Keep:
+    """Rows (n,) among the last `longest` of their user."""
+    keep = np.ones(len(log), dtype=bool)
+    for first, last in log.chunks():
+        start, end = int(log.offsets[first]), int(log.offsets[last])
+        keep[start:end] = log.offsets[1:][first:last][log.users(first, last)] - np.arange(start, end) <= longest
+    return keep

@@ -7,8 +7,8 @@ files in the scratch folder: the system drops their pages when memory is short.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import numpy.typing as npt
 from eimf_core.prepare.engine import literal
 from eimf_core.progress import Reporter
 
-STEP = 1 << 21
+STEP = 1 << 20
 """Rows handled at a time."""
 ID_ORDER = "ORDER BY try_cast(id AS UBIGINT) NULLS LAST, id"
+MOST_EVENTS = 1000
+
+Keep = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,73 @@ class Log:
             yield first, last
             first = last
 
+    def users(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """The user of each row of the users `first` to `last`, counted from `first`."""
+        return np.repeat(np.arange(last - first), np.diff(self.offsets[first : last + 1]))
 
-def build(connection: Any, scratch: Path, *, has: frozenset[str], reporter: Reporter) -> Log:
-    """Number users and items of the table `raw`, sort, and lay the columns out as arrays."""
+
+def sums(keep: Keep, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Kept rows per user."""
+    running = np.concatenate([[0], np.cumsum(keep)])
+    counts: npt.NDArray[np.int64] = running[offsets[1:]] - running[offsets[:-1]]
+    return counts
+
+
+def select(log: Log, keep: Keep) -> Log:
+    """The log without the rows that are not kept; users and items left without any are dropped."""
+    if keep.all():
+        return log
+    counts = np.concatenate([[0], np.cumsum(sums(keep, log.offsets))])
+    items = log.items[keep]
+    used = np.zeros(len(log.item_ids), dtype=bool)
+    used[items] = True
+    users = np.flatnonzero(np.diff(counts))
+    code = (np.cumsum(used) - 1).astype(np.int32)
+    return replace(
+        log,
+        user_ids=_picked(log.user_ids, users),
+        item_ids=_picked(log.item_ids, np.flatnonzero(used)),
+        offsets=np.concatenate([counts[users], counts[-1:]]).astype(np.int64),
+        items=code[items],
+        times=None if log.times is None else log.times[keep],
+        events=None if log.events is None else log.events[keep],
+    )
+
+
+def _picked(ids: Sequence[str], places: npt.NDArray[np.int64]) -> list[str]:
+    return [ids[place] for place in places.tolist()]
+
+
+def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequence[str] = (), reporter: Reporter) -> Log:
+    """Number users and items of the table `raw`, sort, and lay the columns out as arrays.
+
+    `where`: SQL conditions on the rows of `raw` that count.
+    """
     reporter.begin("sorting")
+    kept = " AND ".join(where) or "true"
     for field in ("user", "item"):
         connection.execute(
             f"CREATE TABLE {field}s AS SELECT id, row_number() OVER ({ID_ORDER}) - 1 AS code "
-            f"FROM (SELECT DISTINCT {field} AS id FROM raw)"
+            f"FROM (SELECT DISTINCT {field} AS id FROM raw WHERE {kept})"
         )
-    names: list[str] = []
+    events: list[str] = []
     if "event" in has:
-        names = [row[0] for row in connection.execute("SELECT DISTINCT event FROM raw ORDER BY event").fetchall()]
+        found = connection.execute(
+            f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MOST_EVENTS + 1}"
+        ).fetchall()
+        if len(found) > MOST_EVENTS:
+            raise too_many_events()
+        events = [row[0] for row in found]
+    columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
+    if "time" in has:
+        columns["time"] = "raw.time"
+    if "event" in has:
+        columns["event"] = _event_code(events)
     connection.execute(
-        "CREATE TABLE log AS SELECT users.code::INTEGER AS user, items.code::INTEGER AS item, raw.time AS time, "
-        f"{_event_code(names) if 'event' in has else '0::USMALLINT'} AS event "
-        "FROM raw JOIN users ON raw.user = users.id JOIN items ON raw.item = items.id "
-        f"ORDER BY users.code, {'raw.time, ' if 'time' in has else ''}raw.rowid"
+        f"CREATE TABLE log AS SELECT {', '.join(f'{value} AS {field}' for field, value in columns.items())} "
+        f"FROM (SELECT *, rowid AS row FROM raw WHERE {kept}) AS raw "
+        "JOIN users ON raw.user = users.id JOIN items ON raw.item = items.id "
+        f"ORDER BY users.code, {'raw.time, ' if 'time' in has else ''}raw.row"
     )
     connection.execute("DROP TABLE raw")
     ids = {
@@ -77,19 +130,30 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], reporter: Repo
     }
     counts = connection.execute("SELECT count(*) AS n FROM log GROUP BY user ORDER BY user").fetchnumpy()["n"]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    columns = {"item": np.int32, "time": np.float64, "event": np.uint16}
-    wanted = {field: kind for field, kind in columns.items() if field == "item" or field in has}
-    arrays = _export(connection, scratch, wanted, int(offsets[-1]))
+    types = {"item": np.int32, "time": np.float64, "event": np.uint16}
+    arrays = _export(
+        connection, scratch, {field: types[field] for field in columns if field in types}, int(offsets[-1])
+    )
     connection.execute("DROP TABLE log; DROP TABLE users; DROP TABLE items")
     reporter.end()
     return Log(
         user_ids=ids["user"],
         item_ids=ids["item"],
-        event_names=names,
+        event_names=events,
         offsets=offsets,
         items=arrays["item"],
         times=arrays.get("time"),
         events=arrays.get("event"),
+    )
+
+
+def too_many_events() -> Exception:
+    """The error for a column of events that is none."""
+    from eimf_core.errors import InputError
+
+    return InputError(
+        f"has more than {MOST_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
+        field="event",
     )
 
 
@@ -100,7 +164,7 @@ def _event_code(names: list[str]) -> str:
 
 def _export(connection: Any, scratch: Path, columns: dict[str, Any], rows: int) -> dict[str, npt.NDArray[Any]]:
     arrays = {
-        field: np.memmap(scratch / f"{field}.bin", dtype=kind, mode="w+", shape=(rows,))
+        field: np.memmap(scratch / f"{field}.bin", dtype=kind, mode="w+", shape=(max(rows, 1),))[:rows]
         for field, kind in columns.items()
     }
     for start in range(0, rows, STEP):

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from eimf_core import files, jsonl, manifest
+from eimf_core import jsonl, manifest
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import (
-    catalogue,
-    engine,
-    filters,
-    flat,
-    reading,
-    registry,
-    report,
-    sources,
-    splits,
-    writing,
-)
+from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, splits, writing
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats import ready
+from eimf_core.prepare.formats.base import ItemFormat
+from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
+from eimf_core.prepare.partition import read_partition
+from eimf_core.prepare.registry import Found
 from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.sources import Source
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Item
 
-SCRATCH = ".prepare.tmp"
-SEQUENCES, ITEMS = "sequences.jsonl", "items.jsonl"
+NEEDED = frozenset({"time", "event"})
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came out, for whoever called."""
+    """What came out: the report, ids without text, where bad rows went, what the sidecar says of the split."""
 
     directory: Path
     report: report.Report
-    formats: list[str]
     without_text: list[str]
+    rejects: Path | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The filtered log, what the filters did, bad rows by reason, items that the log itself describes."""
+
+    log: flat.Log
+    steps: list[filters.Step]
+    rejected: Counter[str]
+    items: list[Item]
 
 
 def prepare(
@@ -58,110 +63,125 @@ def prepare(
     """
     if users is not None and settings.split != "by-user":
         raise ConfigError(f"--users goes with --split by-user, not with {settings.split}")
-    found = registry.find_logs(logs, settings.format)
-    described = registry.find_items(items, found)
-    partition = None if users is None else read_partition(users)
-    for one in found:
-        reporter.note(f"{one.source.name}: read as {one.format.name}")
-    for source, kind in described:
-        reporter.note(f"{source.name}: item text, read as {kind.name}")
-    scans = [(one.source, one.format.scan(one.source, settings)) for one in found]
-    if settings.split == "temporal" and not all("time" in scan.has for _, scan in scans):
-        raise ConfigError(
-            f"{found[0].source.name}: has no times, which --split temporal needs; "
-            "choose --split leave-one-out, by-user or none"
-        )
     with output_folder(output) as scratch:
-        log, steps = load(scratch, scans, settings, reporter)
-        plan = splits.make(log, settings, partition)
-        joined = catalogue.join(
-            log.item_ids, catalogue.chain(kind.read(source, settings) for source, kind in described)
-        )
-        made = report.make(log, plan, steps, len(joined.without_text))
+        found = registry.find_logs(logs, settings, scratch)
+        described = registry.find_items(items, found)
+        for log in found:
+            reporter.note(f"{log.source.name}: read as {log.format.name}")
+        for source, kind in described:
+            reporter.note(f"{source.name}: item text, read as {kind.name}")
+        if found[0].format.name == "sequences":
+            made, joined, facts = _pass_through(scratch, found, described, settings)
+        else:
+            partition = None if users is None else read_partition(users)
+            made, joined, facts = _from_log(scratch, found, described, settings, partition, reporter)
         jsonl.write(scratch / ITEMS, joined.items)
-        writing.write_sequences(scratch / SEQUENCES, log, plan, reporter)
-        inputs: list[str | Path] = [one.source.path for one in found]
+        inputs = [log.source.path for log in found if log.source.name != "-"]
         inputs += [source.path for source, _ in described] + ([users] if users else [])
         manifest.write(
             scratch / SEQUENCES,
             manifest.describe(
                 command="prepare",
-                arguments=dataclasses.asdict(settings),
-                inputs=inputs,
+                arguments={"logs": [str(log) for log in logs], **dataclasses.asdict(settings)},
+                inputs=list(inputs),
                 seed=settings.seed,
-                facts={**plan.facts, "format": [one.format.name for one in found], "report": made.as_dict()},
+                facts={**facts, "format": sorted({log.format.name for log in found}), "report": made.as_dict()},
             ),
         )
         publish(scratch, output)
-    return Prepared(output, made, [one.format.name for one in found], joined.without_text)
+    for warning in report.warnings(made, settings.split):
+        reporter.warn(warning)
+    rejects = output / REJECTS
+    return Prepared(output, made, joined.without_text, rejects if rejects.exists() else None, facts)
 
 
-def load(
-    scratch: Path, scans: list[tuple[sources.Source, Scan]], settings: PrepareConfig, reporter: Reporter
-) -> tuple[flat.Log, list[filters.Step]]:
+def _from_log(
+    scratch: Path,
+    found: list[Found],
+    described: list[tuple[Source, ItemFormat]],
+    settings: PrepareConfig,
+    partition: dict[str, str] | None,
+    reporter: Reporter,
+) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
+    """Read, filter, split and write the sequences."""
+    loaded = load(scratch, scans_of(found, settings, scratch), settings, reporter)
+    log = loaded.log
+    plan = splits.make(log, settings, partition)
+    texts = (item for source, kind in described for item in kind.read(source, settings))
+    joined = catalogue.join(
+        log.item_ids, (item for part in (texts, loaded.items) for item in part), settings.text_length
+    )
+    writing.write_sequences(scratch / SEQUENCES, log, plan, reporter)
+    made = report.make(
+        log,
+        plan,
+        loaded.steps,
+        rejected=loaded.rejected,
+        without_text=len(joined.without_text),
+        not_in_log=joined.not_in_log,
+    )
+    return made, joined, plan.facts
+
+
+def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list[tuple[Source, Scan]]:
+    """How each log file is read; files of a kind whose rows overlap become one first."""
+    whole = {kind.name for kind in (log.format for log in found) if kind.convert is not None}
+    made = []
+    for log in found:
+        if log.format.name not in whole:
+            made.append((log.source, log.format.scan(log.source, settings)))
+    for name in sorted(whole):
+        group = [log for log in found if log.format.name == name]
+        assert group[0].format.convert is not None
+        path = group[0].format.convert([log.source for log in group], scratch)
+        source = dataclasses.replace(group[0].source, path=path)
+        made.append((source, group[0].format.scan(source, settings)))
+    if settings.split == "temporal" and not all("time" in scan.has for _, scan in made):
+        raise ConfigError(
+            f"{made[0][0].name}: has no times, which --split temporal needs; "
+            "choose --split leave-one-out, by-user or none"
+        )
+    return made
+
+
+def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfig, reporter: Reporter) -> Loaded:
     """Read and filter; the steps say what each filter removed."""
-    connection = engine.connect(scratch, memory_limit=settings.memory_limit, threads=settings.threads)
-    try:
-        read = reading.read(connection, scans, reporter)
+    wanted = NEEDED | ({"rating"} if settings.min_rating is not None else set())
+    rejects = scratch / REJECTS if settings.on_error == "skip" else None
+    with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
+        read = reading.read(connection, scans, reporter, wanted=wanted, rejects=rejects)
         if read.unit not in (None, "seconds"):
             reporter.note(f"times are in {read.unit}")
-        log = flat.build(connection, scratch, has=read.has, reporter=reporter)
-    finally:
-        connection.close()
-    steps = [filters.counted("read", log, log)]
-    if settings.min_user > 1 or settings.min_item > 1:
-        keep = filters.k_core(log, min_user=settings.min_user, min_item=settings.min_item)
-        core = filters.select(log, keep)
-        steps.append(filters.counted(f"at least {settings.min_user} a user, {settings.min_item} an item", log, core))
-        log = core
+        conditions = filters.conditions(settings, read.has)
+        steps = filters.count_conditions(connection, conditions) if conditions else []
+        if steps and not steps[-1].interactions:
+            raise _nothing_left(steps, scans[0][0])
+        log = flat.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
+        items = catalogue.from_log(connection, scans)
+    if not steps:
+        steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
+    log, more = filters.apply(log, settings)
+    steps += more
     if not len(log):
-        raise InputError("nothing is left after the filters; lower --min-user or --min-item", file=scans[0][0].name)
-    return log, steps
+        raise _nothing_left(steps, scans[0][0])
+    return Loaded(log, steps, read.rejected, items)
 
 
-def read_partition(path: Path) -> dict[str, str]:
-    """User to split, from lines of `user split` or a table with these two columns."""
-    names = {"train", "valid", "test"}
-    partition: dict[str, str] = {}
-    for number, line in sources.lines(path):
-        cells = line.replace(",", "\t").split("\t") if "\t" in line or "," in line else line.split()
-        if number == 1 and cells[-1:] and cells[-1] not in names and len(cells) == 2:
-            continue
-        if len(cells) != 2 or cells[1] not in names:
-            raise InputError("is no user and one of train, valid, test", file=path, line=number)
-        if partition.setdefault(cells[0], cells[1]) != cells[1]:
-            raise InputError(f"user '{cells[0]}' is in two splits", file=path, line=number)
-    return partition
+def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:
+    said = "; ".join(f"{step.name}: {step.interactions:,}" for step in steps)
+    return InputError(f"nothing is left after the filters ({said}); loosen the last of them", file=source.name)
 
 
-@contextlib.contextmanager
-def output_folder(output: Path) -> Iterator[Path]:
-    """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there."""
-    if output.exists() and not output.is_dir():
-        raise ConfigError(f"{output}: is a file, expected a directory to write")
-    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
-    with files.locked(output / SEQUENCES):
-        scratch = output / SCRATCH
-        # what a killed run left behind
-        shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            scratch.mkdir()
-            yield scratch
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    for folder in missing:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def publish(scratch: Path, output: Path) -> None:
-    """Move the finished files into place, so that a kill leaves the old set, none, or the new one."""
-    sidecar = manifest.sidecar(SEQUENCES).name
-    (output / SEQUENCES).unlink(missing_ok=True)
-    for name in (ITEMS, sidecar, SEQUENCES):
-        os.replace(scratch / name, output / name)
-    handle = os.open(output, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _pass_through(
+    scratch: Path, found: list[Found], described: list[tuple[Source, ItemFormat]], settings: PrepareConfig
+) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
+    """Ready Sequence lines, checked and written again."""
+    if len({log.format.name for log in found}) > 1:
+        raise ConfigError("ready Sequence lines and raw logs cannot be mixed")
+    if settings.filters():
+        raise ConfigError(f"{', '.join(settings.filters())}: ready Sequence lines are passed through, not filtered")
+    checked = ready.Ready()
+    jsonl.write(scratch / SEQUENCES, ready.checked([log.source for log in found], checked))
+    texts = (item for source, kind in described for item in kind.read(source, settings))
+    joined = catalogue.join(sorted(checked.items), texts, settings.text_length)
+    return checked.report(len(joined.without_text), joined.not_in_log), joined, checked.facts()

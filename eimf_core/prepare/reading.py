@@ -1,70 +1,115 @@
-"""Log files into the engine's table `raw`: user, item, time (float seconds), rating, event, in file order."""
+"""Log files into the engine's table `raw`: user, item and what else there is, in file order."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from eimf_core.errors import InputError
+from eimf_core.prepare import engine, sources
 from eimf_core.prepare.scans import Record, Scan
 from eimf_core.prepare.sources import Source
 from eimf_core.progress import Reporter
 
 UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"), (0.0, 1.0, "seconds"))
 """From which size on a time is taken to be in a unit: seconds of this century have ten digits."""
+COLUMNS = {
+    "user": ("VARCHAR", "user"),
+    "item": ("VARCHAR", "item"),
+    "time": ("DOUBLE", "coalesce(try_cast(time AS DOUBLE), epoch(try_cast(time AS TIMESTAMP)))"),
+    "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
+    "event": ("VARCHAR", "coalesce(event, '')"),
+}
+"""Columns of `raw` and how they come from the text of a scan."""
+NUMBERS = ("time", "rating")
 
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: `rows` good ones, the fields that every file has, the unit of times."""
+    """What was read: `rows` good ones, the columns of `raw`, the unit of times, rejected rows by reason."""
 
     rows: int
     has: frozenset[str]
     unit: str | None
+    rejected: Counter[str] = field(default_factory=Counter)
 
 
-def read(connection: Any, logs: Sequence[tuple[Source, Scan]], reporter: Reporter) -> Read:
-    """Read all files, in order, into the table `raw`; InputError names the first bad row."""
-    has = frozenset.intersection(*(scan.has for _, scan in logs))
-    connection.execute("CREATE TABLE raw (user VARCHAR, item VARCHAR, time DOUBLE, rating DOUBLE, event VARCHAR)")
-    rows = 0
+def read(
+    connection: Any,
+    logs: Sequence[tuple[Source, Scan]],
+    reporter: Reporter,
+    *,
+    wanted: frozenset[str] = frozenset(COLUMNS),
+    rejects: Path | None = None,
+) -> Read:
+    """Read all files, in order, into the table `raw`.
+
+    `wanted`: fields beside user and item that are read where every file has them. Without `rejects`
+    the first bad row is an InputError; with it bad rows are written there, one JSON object a line.
+    """
+    has = frozenset.intersection(*(scan.has for _, scan in logs)) & (wanted | {"user", "item"}) & frozenset(COLUMNS)
+    for lost in sorted(frozenset.union(*(scan.has for _, scan in logs)) & wanted & frozenset(COLUMNS) - has):
+        if lost != "rating":
+            reporter.warn(f"not every file has a {lost}; the {lost}s there are do not count")
+    columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in COLUMNS if field in has)
+    connection.execute(f"CREATE TABLE raw ({columns})")
+    rejected: Counter[str] = Counter()
     for source, scan in logs:
         reporter.begin(f"reading {source.name}")
-        rows += _read_file(connection, source, scan, has)
+        rejected += _read_file(connection, source, scan, has, rejects)
         reporter.end()
+    rows = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
     if not rows:
-        raise InputError("has no interactions", file=logs[0][0].name)
-    return Read(rows=rows, has=has, unit=_settle_unit(connection) if "time" in has else None)
+        problem = "has no usable interactions; see the rejects file" if rejected else "has no interactions"
+        raise InputError(problem, file=logs[0][0].name)
+    unit = _settle_unit(connection) if "time" in has else None
+    return Read(rows=rows, has=has, unit=unit, rejected=rejected)
 
 
-def _read_file(connection: Any, source: Source, scan: Scan, has: frozenset[str]) -> int:
+def _read_file(connection: Any, source: Source, scan: Scan, has: frozenset[str], rejects: Path | None) -> Counter[str]:
+    """Append a file to `raw`; the reasons of rows that were left out."""
+    before = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
+    with ThreadPoolExecutor(1) as pool:
+        packed = pool.submit(sources.check_gzip, source.path) if sources.is_gzip(source.path) else None
+        _insert(connection, source, scan, has)
+        if packed and packed.result():
+            raise InputError(f"broken gzip stream ({packed.result()})", file=source.name)
+    needed = [f"{field} IS NULL" for field in COLUMNS if field in has]
+    needed += [f"NOT isfinite({field})" for field in NUMBERS if field in has]
+    (bad,) = connection.execute(
+        f"SELECT count(*) FROM raw WHERE rowid >= {before} AND ({' OR '.join(needed)})"
+    ).fetchone()
+    shapeless = _rejected(connection)
+    if not bad and not shapeless:
+        return Counter()
+    if rejects is None:
+        for line, reason, _ in explain(scan, source, has):
+            raise InputError(f"{reason}; --on-error skip leaves such rows out", file=source.name, line=line)
+        first = shapeless[0] if shapeless else (None, "has a row without user, item or time")
+        raise InputError(first[1], file=source.name, line=first[0])
+    connection.execute(f"DELETE FROM raw WHERE rowid >= {before} AND ({' OR '.join(needed)})")
+    return _write_rejects(rejects, source, scan, has, bad + len({line for line, _ in shapeless}), shapeless)
+
+
+def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str]) -> None:
     import duckdb
 
-    before = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
-    time = "coalesce(try_cast(time AS DOUBLE), epoch(try_cast(time AS TIMESTAMP)))" if "time" in has else "NULL"
+    fields = [field for field in COLUMNS if field in has]
+    values = ", ".join(COLUMNS[field][1] for field in fields)
     try:
-        connection.execute(
-            f"INSERT INTO raw SELECT user, item, {time}, try_cast(rating AS DOUBLE), coalesce(event, '') "
-            f"FROM ({scan.query(source.path)})"
-        )
-    except duckdb.IOException as error:
+        connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(source.path)})")
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        if engine.is_full(error):
+            raise
         raise InputError(f"cannot be read ({_first_line(error)})", file=source.name) from None
-    except duckdb.InvalidInputException as error:
-        raise InputError(f"is not the text it should be ({_first_line(error)})", file=source.name) from None
-    needed = ["user IS NULL", "item IS NULL"] + (["time IS NULL", "NOT isfinite(time)"] if "time" in has else [])
-    after, bad = connection.execute(
-        f"SELECT count(*), count(*) FILTER ({' OR '.join(needed)}) FROM raw WHERE rowid >= {before}"
-    ).fetchone()
-    rejected = _rejected(connection)
-    if bad or rejected:
-        for line, reason in explain(scan, source, has):
-            raise InputError(reason, file=source.name, line=line)
-        first = rejected[0] if rejected else (None, "has a row without user, item or time")
-        raise InputError(first[1], file=source.name, line=first[0])
-    return int(after)
 
 
 def _rejected(connection: Any) -> list[tuple[int, str]]:
@@ -83,34 +128,68 @@ def _first_line(error: object) -> str:
     return str(error).splitlines()[0]
 
 
-def explain(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[int, str]]:
-    """Line and reason of each bad row, by reading the file again in Python."""
+def _write_rejects(
+    path: Path, source: Source, scan: Scan, has: frozenset[str], expected: int, shapeless: list[tuple[int, str]]
+) -> Counter[str]:
+    """Append the bad rows of a file to the rejects file; their reasons without the value at hand."""
+    reasons: Counter[str] = Counter()
+
+    def write(line: int | None, reason: str, text: str) -> None:
+        row = {"file": source.name, "line": line, "reason": reason, "text": text}
+        stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+    with open(path, "ab") as stream:
+        for line, reason, text in explain(scan, source, has):
+            write(line, reason, text.encode("utf-8", "replace").decode())
+            reasons[_kind(reason)] += 1
+        if reasons.total() < expected:
+            # the engine is stricter in some corner than the slow reader: its own words then
+            for line, reason in shapeless[: expected - reasons.total()]:
+                write(line, reason, "")
+                reasons[_kind(reason)] += 1
+    return reasons
+
+
+def _kind(reason: str) -> str:
+    """A reason without the value that it quotes: "field 'time': is 'soon', expected …" is a bad time."""
+    if reason.startswith("field '"):
+        return " ".join(reason.split(": ")[:2]).split(", expected")[0].split(" is '")[0]
+    return reason.split(" (")[0]
+
+
+def explain(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[int, str, str]]:
+    """Line, reason and text of each bad row, by reading the file again in Python."""
     for record in scan.records(source.path):
         reason = reason_of(record, has)
         if reason:
-            yield record.line, reason
+            yield record.line, reason, record.text
 
 
 def reason_of(record: Record, has: frozenset[str]) -> str:
     """Why a row cannot be used; empty when it can."""
     if record.values is None:
         return record.problem
-    for field in ("user", "item"):
-        if not record.values.get(field):
-            return f"field '{field}': is empty"
-    if "time" in has and not _is_time(record.values["time"]):
+    for name in ("user", "item"):
+        if not record.values.get(name):
+            return f"field '{name}': is empty"
+    if "time" in has and not _is_number(record.values["time"]) and not _is_date(record.values["time"]):
         return f"field 'time': is '{record.values['time']}', expected a number of seconds or an ISO date"
+    if "rating" in has and not _is_number(record.values["rating"]):
+        return f"field 'rating': is '{record.values['rating']}', expected a number"
     return ""
 
 
-def _is_time(text: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
-        pass
+        return False
+
+
+def _is_date(text: str) -> bool:
     try:
-        datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError):
+        datetime.fromisoformat(text.strip().removesuffix(" UTC"))
+    except ValueError:
         return False
     return True
 
@@ -122,7 +201,8 @@ def _settle_unit(connection: Any) -> str:
         if high >= start:
             if low < start:
                 raise InputError(
-                    f"times from {low:.0f} to {high:.0f} are no one unit; give them all in seconds or milliseconds"
+                    f"field 'time': values from {low:.0f} to {high:.0f} are not of one unit; "
+                    "give them all in seconds or all in milliseconds"
                 )
             if per_second > 1:
                 connection.execute(f"UPDATE raw SET time = time / {per_second}")

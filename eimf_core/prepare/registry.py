@@ -8,12 +8,19 @@ from pathlib import Path
 
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
-from eimf_core.prepare.formats import amazon, movielens, sequences, tables
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats import amazon, histories, movielens, ready, recbole, sequences, tables
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing
 from eimf_core.prepare.sources import Source
 
-LOGS: tuple[LogFormat, ...] = (*movielens.LOGS, *amazon.LOGS, *sequences.LOGS, *tables.LOGS)
-ITEMS: tuple[ItemFormat, ...] = (*movielens.ITEMS, *amazon.ITEMS, *sequences.ITEMS, *tables.ITEMS)
+LOGS: tuple[LogFormat, ...] = (
+    *movielens.LOGS, *amazon.LOGS, *histories.LOGS, *recbole.LOGS, *sequences.LOGS, *ready.LOGS, *tables.LOGS,
+)  # fmt: skip
+ITEMS: tuple[ItemFormat, ...] = (
+    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *sequences.ITEMS, *tables.ITEMS,
+)  # fmt: skip
+COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
+TABLES = ("jsonl", "parquet", "csv")
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,20 @@ class Found:
     format: LogFormat
 
 
-def find_logs(arguments: Sequence[Path], wanted: str) -> list[Found]:
+def find_logs(arguments: Sequence[Path], settings: PrepareConfig, scratch: Path) -> list[Found]:
     """The log files that the arguments name; a folder stands for the log files published in it."""
     known = {kind.name: kind for kind in LOGS}
+    wanted = settings.format
     if wanted != "auto" and wanted not in known:
         raise ConfigError(f"--format is '{wanted}', expected auto, {', '.join(known)}")
-    found = []
+    found: list[Found] = []
     for argument in arguments:
-        for path in _in_folder(argument, wanted) if argument.is_dir() else [argument]:
-            source = sources.probe(path)
-            found.append(Found(source, known[wanted] if wanted != "auto" else _recognise(source)))
+        for path in _in_folder(argument, wanted) if argument.is_dir() else sources.expand(argument, scratch):
+            source = sources.probe(path, "-" if str(argument) == "-" else None)
+            found.append(Found(source, known[wanted] if wanted != "auto" else _recognise(source, settings)))
+    twice = {log.source.path.resolve() for log in found}
+    if len(twice) < len(found):
+        raise ConfigError("a log file is named twice; its interactions would count twice")
     return found
 
 
@@ -41,19 +52,21 @@ def _in_folder(folder: Path, wanted: str) -> list[Path]:
     for kind in LOGS:
         if wanted not in ("auto", kind.name):
             continue
-        for pattern in kind.logs:
-            paths = existing(folder, (pattern,))
-            if paths:
-                return paths
+        for group in kind.logs:
+            each = [existing(folder, (pattern,)) for pattern in group.split()]
+            if all(each):
+                return [path for paths in each for path in paths]
     names = sorted({pattern for kind in LOGS for pattern in kind.logs})
     raise ConfigError(
         f"{folder}: holds none of the logs that are known by name ({', '.join(names)}); name the log file itself"
     )
 
 
-def _recognise(source: Source) -> LogFormat:
+def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
+    told = any(getattr(settings, option) for option in COLUMN_OPTIONS)
     for kind in LOGS:
-        if kind.matches(source):
+        # whoever names columns means a table
+        if kind.matches(source) and (not told or kind.name in TABLES):
             return kind
     raise InputError(
         "is no log that is recognised; name its kind with --format (eimf prepare --help lists them)", file=source.name
@@ -76,3 +89,9 @@ def _recognise_items(source: Source) -> ItemFormat:
         "is no item file that is recognised; expected Item lines, or a table with an item and a title column",
         file=source.name,
     )
+
+
+def help_lines() -> str:
+    """One line for each format of a log."""
+    width = max(len(kind.name) for kind in LOGS)
+    return "\n".join(f"  {kind.name:{width}}  {kind.summary}" for kind in LOGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,22 @@ from eimf_core.prepare.filters import Step
 from eimf_core.prepare.flat import Log
 from eimf_core.prepare.splits import Plan
 
-QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
 class SplitSize:
-    """One split: users with a line, interactions in histories, targets; cold ones are not in training."""
+    """One split: users with a line, interactions in histories, targets, cold ones, users without a line.
+
+    A target is cold when its item is in no training line, a user when it has none itself. Items are
+    those of histories and targets.
+    """
 
     users: int
     interactions: int
     targets: int
+    items: int
+    cold_items: int
     cold_targets: int
     cold_users: int
     left_out: dict[str, int]
@@ -29,47 +36,76 @@ class SplitSize:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is said about a preparation; `as_dict` is what goes into the sidecar."""
+    """Everything that is said about a preparation.
 
+    rejected: bad rows by reason. steps: what each filter removed. Then, of what is left: lengths (of
+    users, by quantile), density (share of user-item pairs), equal_times (share of interactions with
+    the time of the user's one before, whose order is that of the file), repeats (share that are an
+    item the user had before), period (first and last time). unused: interactions in no line.
+    """
+
+    rejected: dict[str, int]
     steps: list[Step]
     lengths: dict[str, int]
     density: float
+    equal_times: float | None
+    repeats: float | None
+    period: tuple[float, float] | None
     unused: int
     splits: dict[str, SplitSize]
     items_without_text: int
-    period: tuple[float, float] | None
+    described_not_in_log: int
 
     def as_dict(self) -> dict[str, Any]:
         return {
+            **vars(self),
             "steps": [vars(step) for step in self.steps],
-            "lengths": self.lengths,
-            "density": self.density,
-            "unused": self.unused,
             "splits": {name: vars(size) for name, size in self.splits.items()},
-            "items_without_text": self.items_without_text,
-            "period": self.period,
         }
 
 
-def make(log: Log, plan: Plan, steps: list[Step], without_text: int) -> Report:
+def make(
+    log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], without_text: int, not_in_log: int
+) -> Report:
     """The report on a filtered log and its split."""
     lengths = np.diff(log.offsets)
+    equal, repeats = _equal_and_repeated(log)
     trained = _trained_items(log, plan)
-    splits = {"train": _train_size(log, plan)}
+    splits = {"train": _train_size(log, plan, trained)}
     for name in plan.history:
         splits[name] = _size(log, plan, name, trained)
     return Report(
+        rejected=dict(rejected),
         steps=steps,
         lengths={
             f"{quantile:.0%}": int(value)
             for quantile, value in zip(QUANTILES, np.quantile(lengths, QUANTILES, method="lower"), strict=True)
         },
         density=len(log) / (len(log.user_ids) * len(log.item_ids)),
+        equal_times=None if log.times is None else equal / len(log),
+        repeats=repeats / len(log),
+        period=None if log.times is None else (float(log.times.min()), float(log.times.max())),
         unused=len(log) - plan.used(log),
         splits=splits,
         items_without_text=without_text,
-        period=None if log.times is None else (float(log.times.min()), float(log.times.max())),
+        described_not_in_log=not_in_log,
     )
+
+
+def _equal_and_repeated(log: Log) -> tuple[int, int]:
+    """Interactions with the time of the one before, and with an item that the user had before."""
+    equal, distinct = 0, 0
+    for first, last in log.chunks():
+        start, end = int(log.offsets[first]), int(log.offsets[last])
+        users = log.users(first, last)
+        if log.times is not None:
+            times = log.times[start:end]
+            equal += int(((times[1:] == times[:-1]) & (users[1:] == users[:-1])).sum())
+        pairs = users * len(log.item_ids)
+        pairs += log.items[start:end]
+        pairs.sort()
+        distinct += int((pairs[1:] != pairs[:-1]).sum()) + 1
+    return equal, len(log) - distinct
 
 
 def _trained_items(log: Log, plan: Plan) -> npt.NDArray[np.bool_]:
@@ -77,14 +113,14 @@ def _trained_items(log: Log, plan: Plan) -> npt.NDArray[np.bool_]:
     trained = np.zeros(len(log.item_ids), dtype=bool)
     for first, last in log.chunks():
         start, end = int(log.offsets[first]), int(log.offsets[last])
-        inside = np.repeat(plan.train[first:last], np.diff(log.offsets[first : last + 1])) > np.arange(start, end)
+        inside = plan.train[first:last][log.users(first, last)] > np.arange(start, end)
         trained[log.items[start:end][inside]] = True
     return trained
 
 
-def _train_size(log: Log, plan: Plan) -> SplitSize:
+def _train_size(log: Log, plan: Plan, trained: npt.NDArray[np.bool_]) -> SplitSize:
     lengths = plan.train - log.offsets[:-1]
-    return SplitSize(int((lengths > 0).sum()), int(lengths.sum()), 0, 0, 0, {})
+    return SplitSize(int((lengths > 0).sum()), int(lengths.sum()), 0, int(trained.sum()), 0, 0, 0, {})
 
 
 def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> SplitSize:
@@ -92,12 +128,42 @@ def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> Sp
     lines = targets > history
     counts = (targets - history)[lines]
     # positions of all targets: a range for each line
-    places = np.repeat(history[lines] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())
+    places = np.repeat(history[lines] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    present = np.zeros(len(log.item_ids), dtype=bool)
+    for first, last in log.chunks():
+        begin, end = int(log.offsets[first]), int(log.offsets[last])
+        reach = np.where(lines, targets, start)[first:last]
+        present[log.items[begin:end][reach[log.users(first, last)] > np.arange(begin, end)]] = True
     return SplitSize(
         users=int(lines.sum()),
         interactions=int((history - start)[lines].sum()),
         targets=int(counts.sum()),
+        items=int(present.sum()),
+        cold_items=int((present & ~trained).sum()),
         cold_targets=int((~trained[log.items[places]]).sum()),
         cold_users=int((lines & (plan.train == start)).sum()),
         left_out={reason: count for reason, count in plan.left_out.get(name, {}).items() if count},
     )
+
+
+def warnings(made: Report, split: str) -> list[str]:
+    """What the user should know before going on, and what to change."""
+    said = []
+    if not made.splits["train"].users:
+        said.append("no user has a training line; choose another split")
+    for name in ("valid", "test"):
+        size = made.splits.get(name)
+        if size is None:
+            continue
+        if not size.users:
+            advice = {
+                "temporal": "move --valid-from and --test-from, or raise --valid-share and --test-share",
+                "by-user": "raise --valid-share and --test-share or give more users",
+            }.get(split, "longer histories are needed, or --split none")
+            said.append(f"the {name} split is empty; {advice}")
+        elif size.cold_targets == size.targets:
+            said.append(
+                f"all {name} targets are items that training never sees; raise --min-item, "
+                "or give the training period more time"
+            )
+    return said

@@ -1,8 +1,9 @@
 """How the rows of one log file are read: SQL for the engine, and the same in Python to explain bad rows.
 
-A scan gives a query with the columns user, item, time, rating and event, all text or null, in file
-order. The engine skips rows whose shape is wrong; rows whose values are wrong come out as nulls.
-When there are any, `records` goes through the file once more, slowly, and names file and line.
+A scan gives a query with the columns user, item, time, rating, event, title and category, all text
+or null, in file order. The engine skips rows whose shape is wrong; rows whose values are wrong come
+out as nulls. When there are any, `records` goes through the file once more, slowly, and names file
+and line.
 """
 
 from __future__ import annotations
@@ -11,17 +12,15 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from eimf_core.prepare import sources
 from eimf_core.prepare.engine import literal, name
 
-FIELDS = ("user", "item", "time", "rating", "event")
-LONGEST_LINE = 16 << 20
-"""Bytes of the longest line that is read: a user's whole history may stand on one."""
-BUFFER = 2 * LONGEST_LINE
+FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
+NOTHING = "NULL::VARCHAR"
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,10 @@ class Scan(Protocol):
     def records(self, path: Path) -> Iterator[Record]: ...
 
 
+def _picked(expressions: dict[str, str]) -> str:
+    return ", ".join(f"{expressions.get(field, NOTHING)} AS {field}" for field in FIELDS)
+
+
 @dataclass(frozen=True)
 class Delimited:
     """A table: one row a line, `columns` in file order, `fields` says which column is which field."""
@@ -60,37 +63,36 @@ class Delimited:
         object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
-        picked = ", ".join(
-            f"{name(self.fields[field])} AS {field}" if field in self.fields else f"NULL::VARCHAR AS {field}"
-            for field in FIELDS
-        )
         types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in self.columns)
         return (
-            f"SELECT {picked} FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
+            f"SELECT {_picked({field: name(column) for field, column in self.fields.items()})} "
+            f"FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
             f"columns = {{{types}}}, strict_mode = false, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
         places = {field: self.columns.index(column) for field, column in self.fields.items()}
-        for number, (line, text, cells) in enumerate(_cells(path, self.delimiter, self.quote)):
+        for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote)):
             if number == 0 and self.header:
                 continue
             if cells is None:
-                yield Record(line, text, None, "has a quote that does not end")
+                yield Record(line, text, None, "has a quote that is not closed, or text behind a closed one")
             elif len(cells) != len(self.columns):
                 yield Record(line, text, None, f"has {len(cells)} columns, expected {len(self.columns)}")
+            elif "\udc80" <= max(text) <= "\udcff":
+                yield Record(line, text, None, "is not UTF-8")
             else:
                 yield Record(line, text, {field: cells[place] for field, place in places.items()})
 
 
-def _cells(path: Path, delimiter: str, quote: str) -> Iterator[tuple[int, str, list[str] | None]]:
+def cells_of(path: Path, delimiter: str, quote: str) -> Iterator[tuple[int, str, list[str] | None]]:
     """First line, text and cells of each row that is not blank; None for a row that csv cannot read."""
     if len(delimiter) > 1 or not quote:
         for number, line in sources.lines(path):
             yield number, line, line.split(delimiter)
         return
-    csv.field_size_limit(LONGEST_LINE)
+    csv.field_size_limit(sources.LONGEST_LINE)
     kept: list[tuple[int, str]] = []
 
     def feed() -> Iterator[str]:
@@ -117,10 +119,12 @@ class UserLines:
     has: frozenset[str] = frozenset({"user", "item"})
 
     def query(self, path: Path) -> str:
+        picked = _picked(
+            {"user": "parts[1]", "item": "unnest(CASE WHEN len(parts) = 1 THEN [NULL] ELSE parts[2:] END)"}
+        )
         return (
-            "SELECT parts[1] AS user, unnest(CASE WHEN len(parts) = 1 THEN [NULL] ELSE parts[2:] END) AS item, "
-            "NULL::VARCHAR AS time, NULL::VARCHAR AS rating, NULL::VARCHAR AS event FROM ("
-            f"SELECT string_split_regex(trim(line, E' \\t\\r'), '[ \\t]+') AS parts FROM {text_lines(path)})"
+            f"SELECT {picked} FROM (SELECT string_split_regex(trim(line, E' \\t\\r'), '[ \\t]+') AS parts "
+            f"FROM {sources.text_lines(path)})"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
@@ -128,16 +132,6 @@ class UserLines:
             user, *items = line.split()
             for item in items or [""]:
                 yield Record(number, line, {"user": user, "item": item})
-
-
-def text_lines(path: Path) -> str:
-    """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
-    return (
-        f"(SELECT line FROM read_csv({literal(path)}, auto_detect = false, header = false, delim = E'\\x01', "
-        f"quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, store_rejects = true, "
-        f"rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER}) "
-        f"WHERE trim(line, E' \\t\\r') <> '')"
-    )
 
 
 @dataclass(frozen=True)
@@ -152,14 +146,11 @@ class JsonLines:
 
     def query(self, path: Path) -> str:
         keys = ", ".join(literal(f'$."{key}"') for key in self.fields.values())
-        order = list(self.fields)
-        picked = ", ".join(
-            f"cells[{order.index(field) + 1}] AS {field}" if field in order else f"NULL::VARCHAR AS {field}"
-            for field in FIELDS
-        )
+        cells = {field: f"cells[{at}]" for at, field in enumerate(self.fields, start=1)}
         # a line that is no JSON gives nulls and is explained later
         return (
-            f"SELECT {picked} FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {text_lines(path)})"
+            f"SELECT {_picked(cells)} "
+            f"FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {sources.text_lines(path)})"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
@@ -172,5 +163,44 @@ class JsonLines:
             if not isinstance(row, dict):
                 yield Record(number, line, None, "is not a JSON object")
                 continue
-            values = {field: row.get(key) for field, key in self.fields.items()}
-            yield Record(number, line, {field: "" if value is None else str(value) for field, value in values.items()})
+            yield Record(number, line, {field: _text(row.get(key)) for field, key in self.fields.items()})
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return orjson.dumps(value).decode()
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """A Parquet file; `fields` says which column is which field, `moments` which columns are points in time."""
+
+    fields: dict[str, str]
+    moments: frozenset[str] = frozenset()
+    has: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has", frozenset(self.fields))
+
+    def query(self, path: Path) -> str:
+        cells = {
+            field: f"{f'epoch({name(column)})' if column in self.moments else name(column)}::VARCHAR"
+            for field, column in self.fields.items()
+        }
+        return f"SELECT {_picked(cells)} FROM read_parquet({literal(path)})"
+
+    def records(self, path: Path) -> Iterator[Record]:
+        """`line` is the number of the row."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.execute(self.query(path))
+            number = 0
+            while rows := connection.fetchmany(10_000):
+                for row in rows:
+                    number += 1
+                    values = {
+                        field: value or "" for field, value in zip(FIELDS, row, strict=True) if field in self.fields
+                    }
+                    yield Record(number, orjson.dumps(values).decode(), values)

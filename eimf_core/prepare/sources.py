@@ -4,43 +4,79 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import shutil
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from eimf_core import jsonl
-from eimf_core.errors import InputError
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare.engine import literal
 
 HEAD_BYTES = 1 << 16
+HEAD_LINES = 200
+LONGEST_LINE = 16 << 20
+"""Bytes of the longest line that is read: a user's whole history may stand on one."""
+PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file. `name` is how messages call it, `head` its first non-empty lines."""
+    """One file. `name` is how messages call it, `head` its first non-empty lines (none of Parquet)."""
 
     path: Path
     name: str
     head: tuple[str, ...]
+    parquet: bool = False
 
     @property
     def stem(self) -> str:
         """The file name without .gz or .zst, in lower case: what formats look at."""
         return self.path.name.lower().removesuffix(".gz").removesuffix(".zst")
 
+    @property
+    def first(self) -> str:
+        """The first line without blanks around it; empty for Parquet."""
+        return self.head[0].strip() if self.head else ""
 
-def probe(path: Path) -> Source:
+
+def expand(argument: Path, scratch: Path) -> list[Path]:
+    """The paths an argument stands for: itself, a pattern's matches, or stdin copied to a file."""
+    if str(argument) == "-":
+        target = scratch / "stdin"
+        with open(target, "wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        return [target]
+    if not argument.exists() and any(char in str(argument) for char in "*?["):
+        anchor = Path(argument.anchor) if argument.anchor else Path()
+        found = sorted(path for path in anchor.glob(str(argument.relative_to(anchor))) if path.is_file())
+        if not found:
+            raise ConfigError(f"{argument}: no file has such a name")
+        return found
+    return [argument]
+
+
+def probe(path: Path, name: str | None = None) -> Source:
     """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
-    with reading(path) as stream:
-        start = stream.read(HEAD_BYTES)
-    text = decoded(start)
-    # the last line is probably cut
-    lines = text.splitlines() if len(start) < HEAD_BYTES else text.splitlines()[:-1] or [text]
-    head = tuple(line for line in lines if line.strip())
+    called = name or str(path)
+    if path.name.endswith(".zst"):
+        with jsonl.open_bytes(path):
+            head = tuple(_zstd_lines(path, limit=HEAD_LINES))
+    else:
+        with reading(path) as stream:
+            start = stream.read(HEAD_BYTES)
+        if start.startswith(PARQUET):
+            return Source(path=path, name=called, head=(), parquet=True)
+        lines = decoded(start).splitlines()
+        # the last line is probably cut
+        whole = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
+        head = tuple(line for line in whole if line.strip())[:HEAD_LINES]
     if not head:
-        raise InputError("is empty; expected a log of interactions", file=path)
-    return Source(path=path, name=str(path), head=head)
+        raise InputError("is empty; expected a log of interactions", file=called)
+    return Source(path=path, name=called, head=head)
 
 
 def decoded(raw: bytes) -> str:
@@ -65,6 +101,10 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line that is not blank, in the file's encoding."""
+    if path.name.endswith(".zst"):
+        # blank lines are not counted here: the engine does not tell of them
+        yield from enumerate(_zstd_lines(path), start=1)
+        return
     with reading(path) as stream:
         encoding = "utf-8"
         for number, raw in enumerate(stream, start=1):
@@ -78,3 +118,44 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 line = line.removeprefix("\N{BYTE ORDER MARK}")
             if line.strip():
                 yield number, line.rstrip("\r\n")
+
+
+def _zstd_lines(path: Path, limit: int | None = None) -> Iterator[str]:
+    """Lines of a file packed with zstd, which Python itself cannot unpack yet."""
+    import duckdb
+
+    with contextlib.closing(duckdb.connect()) as connection:
+        try:
+            connection.execute(f"SELECT line FROM {text_lines(path)}" + (f" LIMIT {limit}" if limit else ""))
+            while rows := connection.fetchmany(1000):
+                for (line,) in rows:
+                    yield line.rstrip("\r\n")
+        except duckdb.Error as error:
+            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
+
+
+def text_lines(path: Path) -> str:
+    """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
+    return (
+        f"(SELECT line FROM read_csv({literal(path)}, auto_detect = false, header = false, delim = E'\\x01', "
+        f"quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, store_rejects = true, "
+        f"rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE}) "
+        f"WHERE trim(line, E' \\t\\r') <> '')"
+    )
+
+
+def check_gzip(path: Path) -> Any:
+    """What is wrong with a gzip stream, None when nothing is; the engine does not look at checksums."""
+    try:
+        with gzip.open(path, "rb") as stream:
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        return error
+    return None
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file begins as gzip does."""
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"

@@ -46,7 +46,15 @@ class Plan:
 def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
     """The plan of the split that is asked for; `partition` (user id to split) is for by-user."""
     if settings.split == "temporal":
-        return temporal(log, valid_share=settings.valid_share, test_share=settings.test_share)
+        given_points = settings.moment("valid_from"), settings.moment("test_from")
+        points = None if given_points[0] is None or given_points[1] is None else (given_points[0], given_points[1])
+        return temporal(
+            log,
+            valid_share=settings.valid_share,
+            test_share=settings.test_share,
+            points=points,
+            target=settings.target,
+        )
     if settings.split == "leave-one-out":
         return leave_one_out(log)
     if settings.split == "by-user":
@@ -56,34 +64,64 @@ def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = N
     return Plan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
 
 
-def temporal(log: Log, *, valid_share: float, test_share: float) -> Plan:
-    """Two global time points; the target is a user's last interaction between them, or after the second.
+def temporal(
+    log: Log,
+    *,
+    valid_share: float = 0.1,
+    test_share: float = 0.1,
+    points: tuple[float, float] | None = None,
+    target: str = "last",
+) -> Plan:
+    """Two global time points; what a user did between them, or after the second, is to be predicted.
 
-    The history is everything of the user before the target, so nothing in it is later. The time
-    points are taken so that about `valid_share` and `test_share` of the interactions lie behind.
+    `target`: the last interaction of that period, the first, or all. The history is everything of
+    the user before the target, so nothing in it is later. Unless `points` are given they are taken
+    so that about `valid_share` and `test_share` of the interactions lie behind them.
     """
     assert log.times is not None
     start, end = log.offsets[:-1], log.offsets[1:]
-    order = np.sort(log.times)
-    first = min(int(len(order) * (1 - valid_share - test_share)), len(order) - 1)
-    second = min(int(len(order) * (1 - test_share)), len(order) - 1)
-    points = [float(order[first]), float(order[second])]
-    if points[0] <= order[0]:
+    valid_from, test_from = points or time_points(log.times, valid_share, test_share)
+    if valid_from <= log.times.min():
         raise ConfigError(
-            "nothing lies before the first time point; lower --valid-share or --test-share, "
-            "or choose --split leave-one-out, by-user or none"
+            "nothing lies before the first time point; set --valid-from and --test-from, lower --valid-share "
+            "and --test-share, or choose --split leave-one-out, by-user or none"
         )
-    before = [_rows_before(log, point) for point in points]
+    before = _rows_before(log, valid_from), _rows_before(log, test_from)
     history, targets, left_out = {}, {}, {}
-    for name, window_start, window_end in (("valid", before[0], before[1]), ("test", before[1], end)):
-        active = window_end > window_start
-        alone = active & (window_end - start < 2)
-        line = active & ~alone
-        targets[name] = np.where(line, window_end, start)
-        history[name] = np.where(line, window_end - 1, start)
-        left_out[name] = {"nothing in the period": int((~active).sum()), "no history": int(alone.sum())}
-    facts = {"split": "temporal", "targets": "next", "valid_from": points[0], "test_from": points[1]}
+    for name, opens, closes in (("valid", before[0], before[1]), ("test", before[1], end)):
+        active = closes > opens
+        if target == "last":
+            cut, stop = closes - 1, closes
+        else:
+            # a user who is new in the period is predicted from the first item on
+            cut = np.maximum(opens, start + 1)
+            stop = np.minimum(cut + 1, closes) if target == "first" else closes
+        line = active & (cut > start) & (stop > cut)
+        history[name] = np.where(line, cut, start)
+        targets[name] = np.where(line, stop, start)
+        left_out[name] = {
+            "nothing in the period": int((~active).sum()),
+            "nothing to predict from": int((active & ~line).sum()),
+        }
+    facts = {
+        "split": "temporal",
+        "targets": "all" if target == "all" else "next",
+        "target": target,
+        "valid_from": valid_from,
+        "test_from": test_from,
+    }
     return Plan(train=before[0], history=history, targets=targets, facts=facts, left_out=left_out)
+
+
+def time_points(times: npt.NDArray[np.float64], valid_share: float, test_share: float) -> tuple[float, float]:
+    """Times such that these shares of the interactions lie between them and after the second."""
+    last = len(times) - 1
+    first = min(int(len(times) * (1 - valid_share - test_share)), last)
+    second = min(int(len(times) * (1 - test_share)), last)
+    ordered = np.partition(times, (first, second))
+    # nothing is to be held out: a point behind the last interaction
+    test_from = float(ordered[second]) if test_share else float(np.nextafter(times.max(), np.inf))
+    return (float(ordered[first]) if valid_share else test_from), test_from
 
 
 def _rows_before(log: Log, point: float) -> Ends:

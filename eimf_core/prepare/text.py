@@ -7,9 +7,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-TEXT_BUDGET = 600
-"""Characters of a description that are kept; it ends at a word."""
-
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<![^<>]*>")
 _BLANKS = re.compile(r"\s+")
@@ -25,10 +22,12 @@ def clean(text: str) -> str:
     return _BLANKS.sub(" ", text).strip()
 
 
-def shortened(text: str, budget: int = TEXT_BUDGET) -> str:
+def shortened(text: str, budget: int) -> str:
     """At most `budget` characters, ending at a word with an ellipsis when something was cut."""
     if len(text) <= budget:
         return text
+    if budget < 1:
+        return ""
     cut = text[: budget - 1]
     at_word = cut.rsplit(" ", 1)[0] if " " in cut else cut
     return at_word.rstrip(" ,;:.-") + "…"

@@ -23,7 +23,7 @@ REVIEWS_2023 = {"user": "user_id", "item": "parent_asin", "time": "timestamp", "
 def first_object(source: Source) -> dict[str, Any]:
     """The JSON object on the first line; empty when it is none."""
     try:
-        found = orjson.loads(source.head[0])
+        found = orjson.loads(source.first)
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -31,7 +31,7 @@ def first_object(source: Source) -> dict[str, Any]:
 
 def first_literal(source: Source) -> dict[str, Any]:
     """The Python dictionary on the first line; empty when it is none."""
-    line = source.head[0].strip()
+    line = source.first
     if not line.startswith("{'"):
         return {}
     try:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from eimf_core.errors import InputError
+from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.scans import Scan
 from eimf_core.prepare.sources import Source
@@ -17,8 +22,10 @@ class LogFormat:
     """A kind of interaction log.
 
     `summary`: its line in the help. `matches`: whether a file is one, by name and first lines.
-    `scan`: how its rows are read. `logs`: names (glob patterns) of such files in a published folder,
-    the first pattern that is there counts. `items`: names of the item files beside a log.
+    `scan`: how its rows are read. `logs`: names (glob patterns, several in one string belong
+    together) of such files in a published folder; the first that is there counts. `items`: names of
+    the item files beside a log. `convert`: for kinds whose rows overlap: all files to one that
+    `scan` reads, in the scratch folder given.
     """
 
     name: str
@@ -27,6 +34,7 @@ class LogFormat:
     scan: Callable[[Source, PrepareConfig], Scan]
     logs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
+    convert: Callable[[Sequence[Source], Path], Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class ItemFormat:
     read: Callable[[Source, PrepareConfig], Iterator[Item]]
 
 
-def existing(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Files of a folder that any of the patterns names, packed or not, in the order of the patterns."""
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -47,3 +55,15 @@ def existing(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
                 if path.is_file():
                     found.setdefault(path)
     return list(found)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The one JSON object that a file holds."""
+    with sources.reading(path) as stream:
+        try:
+            found = orjson.loads(stream.read())
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"not a JSON object ({error})", file=path) from None
+    if not isinstance(found, dict):
+        raise InputError("is not a JSON object", file=path)
+    return found

@@ -14,6 +14,7 @@ from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 RATINGS = ("user", "item", "rating", "time")
+CSV_HEADER = "userId,movieId,rating,timestamp"
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
@@ -24,11 +25,15 @@ NO_GENRE = {"(no genres listed)", "unknown"}
 def _numbers(lines: tuple[str, ...], delimiter: str, columns: int) -> bool:
     """Whether the lines are rows of so many numbers."""
     rows = [line.split(delimiter) for line in lines[:100]]
-    return all(len(row) == columns and all(_is_number(cell) for cell in row) for row in rows)
+    return bool(rows) and all(len(row) == columns and all(_is_number(cell) for cell in row) for row in rows)
 
 
 def _is_number(cell: str) -> bool:
     return cell.strip().replace(".", "", 1).isdigit()
+
+
+def _is_movies(source: Source) -> bool:
+    return bool(source.head) and all(line.count("::") == 2 for line in source.head[:100])
 
 
 def _dat(source: Source, config: PrepareConfig) -> Delimited:
@@ -40,8 +45,8 @@ def _tabs(source: Source, config: PrepareConfig) -> Delimited:
 
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
-    columns = ("userId", "movieId", "rating", "timestamp")
-    return Delimited(",", columns, dict(zip(("user", "item", "rating", "time"), columns, strict=True)), True, '"')
+    columns = tuple(CSV_HEADER.split(","))
+    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"')
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item]:
@@ -99,14 +104,14 @@ LOGS = (
     LogFormat(
         "ml-csv",
         "MovieLens latest, 20M, 25M, 32M: ratings.csv, titles and genres from movies.csv beside it",
-        lambda source: source.head[0].strip() == "userId,movieId,rating,timestamp",
+        lambda source: source.first == CSV_HEADER,
         _csv,
         logs=("ratings.csv",),
         items=("movies.csv",),
     ),
 )
 ITEMS = (
-    ItemFormat("u.item", lambda source: source.head[0].count("|") == 4 + len(GENRES), _read_u_item),
-    ItemFormat("movies.dat", lambda source: all(line.count("::") == 2 for line in source.head[:100]), _read_movies_dat),
-    ItemFormat("movies.csv", lambda source: source.head[0].strip() == "movieId,title,genres", _read_movies_csv),
+    ItemFormat("u.item", lambda source: source.first.count("|") == 4 + len(GENRES), _read_u_item),
+    ItemFormat("movies.dat", _is_movies, _read_movies_dat),
+    ItemFormat("movies.csv", lambda source: source.first == "movieId,title,genres", _read_movies_csv),
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,11 +12,14 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing
+from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing, read_object
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
 from eimf_core.prepare.scans import Delimited, UserLines
 from eimf_core.prepare.sources import Source
+from eimf_core.prepare.text import split_categories
 from eimf_core.records import Item
+
+MOST_CATEGORY_WORDS = 6
 
 
 def _words(source: Source) -> list[list[str]]:
@@ -79,16 +82,65 @@ def _read_lookup(source: Source, config: PrepareConfig) -> Iterator[Item]:
         yield Item(item=item, title=names.get(str(product), ""))
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The one JSON object that a file holds."""
-    with sources.reading(path) as stream:
+def _read_object(source: Source, config: PrepareConfig) -> Iterator[Item]:
+    """One JSON object: item id to an object with a title. The Yelp file of this kind counts from 0."""
+    shift = int(source.stem == "yelp.item.json")
+    for key, row in read_object(source.path).items():
+        if not isinstance(row, dict):
+            raise InputError(f"item '{key}' is no object with a title", file=source.name)
         try:
-            found = orjson.loads(stream.read())
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"not a JSON object ({error})", file=path) from None
-    if not isinstance(found, dict):
-        raise InputError("is not a JSON object", file=path)
-    return found
+            item = str(int(key) + shift) if shift else key
+        except ValueError:
+            raise InputError(f"item '{key}' is no number", file=source.name) from None
+        yield described(item, row)
+
+
+def described(item: str, row: dict[str, Any]) -> Item:
+    """An item from a mapping with a title and what else is usual; lists may be written as Python literals."""
+    description = _unlisted(row.get("description"))
+    named = split_categories(_joined(_unlisted(row.get("categories") or row.get("category"))))
+    if not named and isinstance(description, str) and len(description) > 0 and "," in description:
+        parts = [part.strip() for part in description.split(",")]
+        # Yelp: the description is the list of categories
+        if all(len(part.split()) <= MOST_CATEGORY_WORDS for part in parts):
+            named, description = parts, None
+    brand = row.get("brand")
+    return Item(
+        item=item,
+        title=_joined(row.get("title") or row.get("name")),
+        categories=named,
+        text=_joined(description),
+        attributes={"brand": brand} if isinstance(brand, str) and brand.strip() else None,
+    )
+
+
+def _unlisted(value: Any) -> Any:
+    """A list that is written as text, as a list."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        try:
+            return ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return value
+    return value
+
+
+def _joined(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_joined(inner) for inner in value)
+    return "" if value is None else str(value)
+
+
+def _is_object(source: Source) -> bool:
+    return source.stem.endswith(".json") and source.first.startswith("{") and not first_object_has_item(source)
+
+
+def first_object_has_item(source: Source) -> bool:
+    """Whether the first line is by itself an object of an item or a review."""
+    try:
+        row = orjson.loads(source.first)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(row, dict) and bool({"item", "asin", "parent_asin", "title"} & set(row))
 
 
 LOGS = (
@@ -98,7 +150,7 @@ LOGS = (
         _is_user_lines,
         lambda source, config: UserLines(),
         logs=("sequences.tsv", "user_sequence.txt", "Yelp.txt"),
-        items=("movies.dat", "products_lookup.csv"),
+        items=("movies.dat", "products_lookup.csv", "Yelp.item.json"),
     ),
     LogFormat(
         "pairs",
@@ -111,5 +163,6 @@ LOGS = (
 )
 ITEMS = (
     ItemFormat("mapped movies", lambda source: source.stem == "sas_to_original_items.txt", _read_mapped_movies),
-    ItemFormat("products lookup", lambda source: source.head[0].strip() == ",global_product_id,name", _read_lookup),
+    ItemFormat("products lookup", lambda source: source.first == ",global_product_id,name", _read_lookup),
+    ItemFormat("an object of items", _is_object, _read_object),
 )
