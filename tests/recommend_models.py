@@ -9,6 +9,8 @@ import numpy as np
 
 from eimf_core import artifact
 from eimf_core.records import Item, SemanticInterest
+from eimf_core.semantics import text_numpy
+from eimf_core.semantics.text import item_text
 from tests.small_data import TASTES
 from tests.small_models import halves_network, taste_vectors
 
@@ -24,11 +26,14 @@ def small_items() -> list[Item]:
     ]
 
 
-def write_named_model(path: Path, items: list[Item] | None = None, *, named: bool = True, **config: Any) -> Path:
+def write_named_model(
+    path: Path, items: list[Item] | None = None, *, named: bool = True, words: bool = False, **config: Any
+) -> Path:
     """A model over `taste_vectors` (d = 4) whose items lie near the axis of their taste.
 
     With `named`, the axes of the tastes are the named interests. Interest 0 of a history is the mean
-    of its vectors, interest 1 the opposite.
+    of its vectors, interest 1 the opposite. With `words`, texts get a place by regression from the
+    items' texts, as adapter and as text map.
     """
     items = items or small_items()
     vectors = taste_vectors(items, noise=0.1)
@@ -41,6 +46,14 @@ def write_named_model(path: Path, items: list[Item] | None = None, *, named: boo
         axes = {name: axis for axis, name in enumerate(sorted({item.categories[0] for item in items}))}
         interests = [SemanticInterest(name=NAMES.get(taste, taste)) for taste in axes]
         weights["named_vectors"] = np.eye(4, dtype=np.float32)[list(axes.values())]
+    if words:
+        encoder = text_numpy.packaged()
+        texts = encoder.encode([item_text(item) for item in items])
+        solved = np.linalg.solve(texts.T @ texts + 0.1 * np.eye(encoder.dimension), texts.T @ vectors[1:])
+        for kind in ("adapter", "text"):
+            weights[f"{kind}_weight"] = solved.T.astype(np.float32)
+            weights[f"{kind}_bias"] = np.zeros(4, dtype=np.float32)
+        config = {"text_encoder": encoder.identity, "text_dimension": encoder.dimension, **config}
     settings = artifact.ModelConfig(
         backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config
     )
