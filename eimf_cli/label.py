@@ -9,6 +9,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core.errors import ConfigError
 from eimf_core.semantics.labeling_config import LabelConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -19,6 +20,19 @@ def label(
     *,
     samples: Annotated[Path, typer.Argument(metavar="SAMPLES|-", help="Samples that cluster wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
+    score: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="LABELS", help="Ask nothing; tell how good these labels of SAMPLES are. Repeat to compare."
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For --score: each item's interest or categories, such as items.jsonl."),
+    ] = None,
+    truth_users: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For --score: the interests that users really have, if known.")
+    ] = None,
     settings: LabelConfig,
 ) -> None:
     """Ask a language model for the interests behind each sample's history.
@@ -26,7 +40,17 @@ def label(
     The answer is held to the prompt's schema, checked against the history, and asked for again when
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
     when the same command is run again, and labels of the same requests are taken over.
+
+    With --score, labels made before are compared with a truth: how many true interests they recover,
+    each labelled one counted for the true name nearest to its text. Without known interests the
+    categories stand in that have two items and a fifth of a user's history.
     """
+    if score:
+        from eimf_cli import label_quality
+
+        return label_quality.show(samples, score, truth, truth_users, settings.encoder, output)
+    if truth or truth_users:
+        raise ConfigError("--truth and --truth-users belong to --score LABELS")
     from eimf_core.semantics import labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())

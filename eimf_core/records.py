@@ -115,6 +115,49 @@ class Label(Record, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class TrueItem(Record, frozen=True, kw_only=True):
+    """What an item is about, to score labels: the interest it was made for, or its categories."""
+
+    item: str
+    interest: str | None = None
+    categories: list[str] = []
+
+
+class TrueInterest(Record, frozen=True, kw_only=True):
+    """An interest that a user is known to have."""
+
+    name: str
+
+
+class TrueUser(Record, frozen=True, kw_only=True):
+    """All interests that a user is known to have."""
+
+    user: str
+    interests: list[TrueInterest]
+
+
+class LabelQuality(Record, frozen=True, kw_only=True):
+    """How well a file of labels recovers what users are known to be interested in.
+
+    `errors` of the `users` have no interests; `first_try` is the share answered usably at once.
+    `precision` and `recall` are over all interests of all users, `by_chance` is the recall of the
+    same labels given to other users, `items_right` the share of items assigned to the right interest.
+    """
+
+    labels: str
+    engine: str
+    model: str
+    users: int
+    left_out: dict[str, int] = {}
+    errors: int
+    first_try: float
+    precision: float
+    recall: float
+    f1: float
+    by_chance: float
+    items_right: float | None = None
+
+
 class Metric(Record, frozen=True, kw_only=True):
     """One figure, with everything needed to know what it is a figure of.
 

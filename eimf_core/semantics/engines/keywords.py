@@ -27,7 +27,8 @@ from eimf_core.semantics.similarity import TitleVectors
 from eimf_core.semantics.users import unit
 from eimf_core.semantics.words import terms
 
-LEAST_COSINE = 0.3  # of two groups, on average, to become one
+FORM = 2  # of naming and grouping: any change of what comes out is a new one
+LEAST_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
 NAME_TERMS, DESCRIPTION_TERMS = 2, 6
 LONGEST_NAME, LONGEST_TERM, MOST_ITEMS = 48, 32, 12  # as the form of the answer wants it
@@ -66,7 +67,7 @@ class Keywords(OneByOne):
         return {
             "corpus": corpus.hexdigest(),
             "encoder": self._vectors.encoder.identity,
-            "least_cosine": LEAST_COSINE,
+            "form": FORM,
             "max_interests": self._most,
         }
 

@@ -1,0 +1,70 @@
+"""`eimf label SAMPLES --score LABELS` on the bundled shop, and its bad input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.records import HistoryItem, Item, LabelQuality, Sample
+from tests.conftest import ROOT, Eimf, one_error_line
+
+SHOP = ROOT / "examples" / "shop"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """Samples of forty customers of the shop, and keyword labels of them."""
+    folder = tmp_path_factory.mktemp("quality")
+    titles = {item.item: item.title for item in jsonl.read(SHOP / "items.jsonl", Item)}
+    bought: dict[str, list[str]] = {}
+    for line in (SHOP / "interactions.csv").read_text().splitlines()[1:]:
+        user, item, _ = line.split(",")
+        bought.setdefault(user, []).append(item)
+    samples = [
+        Sample(
+            key=f"{at:016x}", user=user, cluster=0, cluster_size=40, distance=0.0,
+            history=[HistoryItem(item=item, title=titles[item]) for item in bought[user]],
+        )
+        for at, user in enumerate(sorted(bought)[:40])
+    ]  # fmt: skip
+    jsonl.write(folder / "samples.jsonl", samples)
+    command = ["label", folder / "samples.jsonl", "--engine", "keywords", "-o", folder / "labels.jsonl"]
+    subprocess.run([sys.executable, "-m", "eimf_cli", *map(str, command)], check=True, env=environment, cwd=ROOT)
+    return folder
+
+
+def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, tmp_path: Path) -> None:
+    truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
+    labels = ("--score", made / "labels.jsonl", "--score", made / "labels.jsonl")
+    done = eimf("label", made / "samples.jsonl", *labels, *truth)
+    assert done.returncode == 0, done.stderr
+    first, second = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
+    assert first == second and first.engine == "keywords" and first.users == 40 and first.first_try == 1
+    assert first.recall > 3 * first.by_chance and first.recall > 0.45
+    assert f"{first.recall:.4f}" in done.stderr.decode()
+    # categories, wide as they are, stand in where nothing better is known
+    out = tmp_path / "quality.jsonl"
+    done = eimf("label", made / "samples.jsonl", *labels[:2], "--truth", SHOP / "items.jsonl", "-o", out)
+    assert done.returncode == 0 and done.stdout == b""
+    (proxy,) = jsonl.read(out, LabelQuality)
+    assert proxy.users == 40 and proxy.recall > proxy.by_chance
+
+
+def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
+    samples, labels, truth = made / "samples.jsonl", made / "labels.jsonl", SHOP / "truth.items.jsonl"
+    for arguments, code, words in (
+        (["--score", labels], 2, "--truth"),
+        (["--truth", truth], 2, "--score"),
+        (["--score", tmp_path / "none.jsonl", "--truth", truth], 2, "none.jsonl"),
+        (["--score", labels, "--truth", tmp_path / "none.jsonl"], 2, "none.jsonl"),
+        (["--score", samples, "--truth", truth], 3, "samples.jsonl:1: field"),
+        (["--score", labels, "--truth", labels], 3, "labels.jsonl:1: field 'item'"),
+        (["--score", labels, "--truth", truth, "-o", labels], 2, "input"),
+    ):
+        assert words in one_error_line(eimf("label", samples, *arguments), code)
+    assert labels.stat().st_size

@@ -1,0 +1,101 @@
+"""Labels against a truth: what counts as true, as found and as right, worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import InputError
+from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest, TrueInterest, TrueItem, TrueUser
+from eimf_core.semantics import quality
+from tests.unit.test_text import WordEncoder
+
+THEMES = {"t": "tea", "y": "yarn", "f": "fish"}
+
+
+class WideWords(WordEncoder):
+    dimension = 256
+
+
+def sample(user: str, items: str) -> Sample:
+    history = [HistoryItem(item=item, title=item) for item in items.split()]
+    return Sample(key=user, user=user, cluster=0, cluster_size=1, distance=0.0, history=history)
+
+
+def label(user: str, *interests: tuple[str, str], **more: object) -> Label:
+    made = [SemanticInterest(name=name, items=items.split()) for name, items in interests]
+    settings = {"attempts": 1, "engine": "replay", "model": "by hand", **more}
+    return Label(
+        key=user, request="", user=user, cluster=0, interests=made, items_by="model", seed=0, seconds=0.0,
+        **settings,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def written(folder: Path, name: str, records: Sequence[object]) -> Path:
+    jsonl.write(folder / name, records)  # type: ignore[arg-type]
+    return folder / name
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> quality.Truth:
+    """a: tea (3) and yarn (2), one fish; b: fish; c: yarn by the items, but really after tea."""
+    items = [TrueItem(item=f"{at}{n}", interest=theme) for at, theme in THEMES.items() for n in range(4)]
+    users = [
+        TrueUser(user=user, interests=[TrueInterest(name=name) for name in names.split()])
+        for user, names in (("a", "tea yarn fish"), ("b", "fish unheard"), ("c", "tea"))
+    ]
+    samples = [sample("a", "t1 t2 t3 y1 y2 f1"), sample("b", "f1 f2 f1"), sample("c", "y1 y2 t1")]
+    return quality.truth(
+        written(tmp_path, "samples", samples), written(tmp_path, "items", items), written(tmp_path, "users", users)
+    )
+
+
+def test_true_is_what_a_user_has_and_the_history_shows(truth: quality.Truth) -> None:
+    named = {user: {truth.names[at] for at in names} for user, names in truth.of_sample.items()}
+    assert named == {"a": {"tea", "yarn"}, "b": {"fish"}, "c": set()}
+
+
+def test_figures_by_hand(truth: quality.Truth, tmp_path: Path) -> None:
+    labels = [
+        label("a", ("tea leaves", "t1 t2 y1"), ("black tea", "t3"), ("boats", "f1")),
+        label("b", ("fish tank", "f1 f2"), attempts=2),
+        label("c", ("tea", "t1")),
+        label("stranger", ("tea", "t1")),
+    ]
+    found = quality.score(written(tmp_path, "labels", labels), truth, WideWords())
+    assert found.users == 2 and found.left_out == {"no sample": 1, "no true interest": 1}
+    # found: tea of a (once, though two name it) and fish of b; true: tea, yarn, fish; named: 4
+    assert (found.precision, found.recall) == (0.5, 0.6667)
+    assert found.f1 == round(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3), 4)
+    assert found.first_try == 0.5 and found.errors == 0
+    # t1 t2 t3 f1 f2 of seven; boats stands for nothing
+    assert found.items_right == round(5 / 7, 4)
+    # a's labels for b and b's for a find nothing
+    assert found.by_chance == 0.0
+
+
+def test_a_label_with_an_error_finds_nothing_and_is_counted(truth: quality.Truth, tmp_path: Path) -> None:
+    labels = [label("a", error="no answer"), label("b", ("fish", "f1"))]
+    found = quality.score(written(tmp_path, "labels", labels), truth, WideWords())
+    assert (found.errors, found.first_try, found.precision, found.recall) == (1, 0.5, 1.0, 0.3333)
+    nothing = quality.score(written(tmp_path, "none", [label("a", error="no answer")]), truth, WideWords())
+    assert (nothing.precision, nothing.recall, nothing.f1, nothing.items_right) == (0.0, 0.0, 0.0, None)
+
+
+def test_categories_stand_in_where_they_hold_a_fifth_of_the_history(tmp_path: Path) -> None:
+    items = [Item(item=f"i{at}", title="x", categories=["drama", "war"] if at < 3 else ["drama"]) for at in range(20)]
+    samples = [sample("a", " ".join(f"i{at}" for at in range(20))), sample("b", "i0 i1 i5 i6"), sample("c", "i0 i9")]
+    made = quality.truth(written(tmp_path, "samples", samples), written(tmp_path, "items", items))
+    named = {user: {made.names[at] for at in names} for user, names in made.of_sample.items()}
+    assert named == {"a": {"drama"}, "b": {"drama", "war"}, "c": {"drama"}}
+
+
+def test_nothing_to_compare_is_said(truth: quality.Truth, tmp_path: Path) -> None:
+    samples = written(tmp_path, "samples", [sample("a", "i0")])
+    with pytest.raises(InputError, match="categories"):
+        quality.truth(samples, written(tmp_path, "items", [Item(item="i0", title="x")]))
+    with pytest.raises(InputError, match="no label belongs"):
+        quality.score(written(tmp_path, "labels", [label("stranger", ("tea", "t1"))]), truth, WideWords())
