@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,10 @@ def evaluate(
     per_user: Annotated[
         Path | None, typer.Option("--per-user", metavar="FILE", help="Write the values of every user as JSON lines.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE.html", help="Write one page to look at: plots, slices, example users."),
+    ] = None,
     table: Annotated[
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
@@ -63,13 +68,20 @@ def evaluate(
     *models, directory = paths
     to_file = output if output != "-" else None
     with contextlib.ExitStack() as locks:
-        for path in (path for path in (to_file, per_user) if path is not None):
+        for path in (path for path in (to_file, per_user, report) if path is not None):
             locks.enter_context(files.locked(path))
-        evaluation = run(models, directory, settings, reporter=terminal.TerminalReporter())
+        reporter = terminal.TerminalReporter()
+        if report is not None and not settings.slice:
+            settings = replace(settings, slice=["history", "popularity"])
+        evaluation = run(models, directory, settings, reporter=reporter)
         sidecar = evaluation.sidecar({**vars(settings), "paths": paths})
         if per_user is not None:
             jsonl.write(per_user, evaluation.per_user())
             manifest.write(per_user, sidecar)
+        if report is not None:
+            from eimf_core.evaluation import report as page
+
+            page.write(report, evaluation, reporter=reporter)
         if to_file is not None:
             jsonl.write(to_file, evaluation.records)
             manifest.write(to_file, sidecar)

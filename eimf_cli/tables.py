@@ -2,161 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.run import Evaluation
-    from eimf_core.records import Metric
-
-Row = tuple[str, int | None]
-UNSURE = 0.05
 
 
 def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
-    """What was measured: all users, slices, comparisons of models, use of interests; each a table if there is any."""
-    for title, columns, rows in (
-        _of_all(evaluation),
-        _of_slices(evaluation),
-        _of_comparisons(evaluation),
-        _of_interests(evaluation),
-    ):
-        if rows:
-            terminal.table(title, columns, rows, to_stderr=to_stderr)
+    """What was measured: all users, slices, comparisons of models, use of interests."""
+    from eimf_core.evaluation import summary
 
-
-Made = tuple[str, list[str], list[list[str]]]
-
-
-def _of_all(evaluation: Evaluation) -> Made:
-    """A row per metric, a column per model and baseline, and who loses to a baseline."""
-    rows = _by_row(evaluation, "all")
-    facts = evaluation.facts
-    title = f"{facts['split']} split, {facts['protocol']}, seen items {_seen(facts['seen'])}, {facts['users']:,} users"
-    return _figures(evaluation, title, "metric", {metric_name(*row): ("all", row) for row in rows})
-
-
-def _of_slices(evaluation: Evaluation) -> Made:
-    """A row per slice, one metric."""
-    row = main_row(evaluation)
-    names = [name for name in evaluation.facts["slices"] if row in _by_row(evaluation, name)]
-    users = {name: next(iter(_by_row(evaluation, name)[row].values())).users for name in names}
-    labels = {f"{name} ({users[name]:,} users)": (name, row) for name in names}
-    return _figures(evaluation, f"{metric_name(*row)} by slice (the other metrics are in the lines)", "slice", labels)
-
-
-def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tuple[str, Row]]) -> Made:
-    lost = evaluation.lost()
-    shown = {label: _by_row(evaluation, part).get(row, {}) for label, (part, row) in cells.items()}
-    names = [entry.name for entry in evaluation.entries if any(entry.name in row for row in shown.values())]
-    verdicts = {
-        label: _losses(lost, (part, *row), evaluation.contenders) for label, (part, row) in cells.items() if row
-    }
-    losing = any(verdicts.values())
-    rows = [
-        [
-            label,
-            *(_cell(row.get(name), plain=name in evaluation.baselines) for name in names),
-            *([verdicts[label]] if losing else []),
-        ]
-        for label, row in shown.items()
-    ]
-    return title, [first, *names, *(["loses to"] if losing else [])], rows
-
-
-def _of_comparisons(evaluation: Evaluation) -> Made:
-    """Differences between models and groups; those with baselines are in the column "loses to" and in the lines."""
-    known = set(evaluation.contenders)
-    rows = [
-        [
-            f"{record.model} - {record.compared_to}",
-            metric_name(record.metric, record.k),
-            _interval(record.difference, record.ci_low, record.ci_high, signed=True),
-            p_value(record.p),
-            p_value(record.p_holm),
-        ]
-        for record in evaluation.records
-        if record.compared_to in known and record.slice == "all"
-    ]
-    return "differences with paired 95 % intervals", ["models", "metric", "difference", "p", "p (Holm)"], rows
-
-
-def _of_interests(evaluation: Evaluation) -> Made:
-    """Shares of list places and of hits that each interest brought."""
-    shares: dict[tuple[str, str], list[str]] = {}
-    for record in evaluation.records:
-        if record.slice.startswith("interest=") and record.compared_to is None:
-            shares.setdefault((record.model, metric_name(record.metric, record.k)), []).append(f"{record.value:.2f}")
-    most = max((len(values) for values in shares.values()), default=0)
-    rows = [[*key, *values, *[""] * (most - len(values))] for key, values in shares.items()]
-    return "share of each interest", ["model", "metric", *(f"interest {at}" for at in range(most))], rows
-
-
-def metric_name(metric: str, k: int | None) -> str:
-    """ "ndcg@10", or the name alone where there is no cutoff."""
-    return metric if k is None else f"{metric}@{k}"
-
-
-def main_row(evaluation: Evaluation) -> Row:
-    """The metric that stands for all where there is room for one: NDCG at the shortest list, else the first."""
-    rows = list(_by_row(evaluation, "all"))
-    return next((row for row in rows if row[0] == "ndcg"), rows[0])
-
-
-def _by_row(evaluation: Evaluation, part: str) -> dict[Row, dict[str, Metric]]:
-    rows: dict[Row, dict[str, Metric]] = {}
-    for record in evaluation.records:
-        if record.compared_to is None and record.slice == part:
-            rows.setdefault((record.metric, record.k), {})[record.model] = record
-    return rows
-
-
-def _seen(seen: str) -> str:
-    return "dropped" if seen == "drop" else "kept"
-
-
-def _cell(record: Metric | None, *, plain: bool) -> str:
-    if record is None:
-        return ""
-    if record.ci_low is None or record.ci_high is None or plain:
-        return _number(record.value)
-    spread = "" if record.spread is None else f" ± {_number(record.spread)}"
-    return f"{_interval(record.value, record.ci_low, record.ci_high)}{spread}"
-
-
-def _interval(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    if value is None or low is None or high is None:
-        return ""
-    sign = "+" if signed and value > 0 else ""
-    return f"{sign}{_number(value)} [{_number(low)}, {_number(high)}]"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def p_value(p: float | None) -> str:
-    """A p-value as people write it."""
-    return "" if p is None else "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-
-def _losses(
-    lost: dict[tuple[str, str, int | None, str], list[Metric]], row: tuple[str, str, int | None], names: Sequence[str]
-) -> str:
-    parts = [(name, lost[(*row, name)]) for name in names if (*row, name) in lost]
-    if not parts:
-        return ""
-    if len(names) == 1:
-        return _others(parts[0][1])
-    return "; ".join(f"{name} to {_others(records)}" for name, records in parts)
-
-
-def _others(records: Iterable[Metric]) -> str:
-    """The baselines by name; one that may be ahead by chance with its p."""
-    words = []
-    for record in records:
-        unsure = record.p_holm is not None and record.p_holm >= UNSURE
-        words.append(f"{record.compared_to} (p {p_value(record.p_holm)})" if unsure else str(record.compared_to))
-    return ", ".join(words)
+    for table in summary.tables(evaluation):
+        terminal.table(table.title, table.columns, table.rows, to_stderr=to_stderr)

@@ -81,6 +81,11 @@ class ModelSystem:
         """The seed the model was trained with."""
         return self.model.config.seed
 
+    def attention(self, histories: Sequence[Ints]) -> Floats:
+        """What each interest attends to (B, K, L), over the last items of a history that the model knows."""
+        _, attention = self.model.interests([rows[rows > 0] for rows in (self._rows[items] for items in histories)])
+        return attention
+
     def score(self, histories: Sequence[Ints]) -> Scored:
         own = [rows[rows > 0] for rows in (self._rows[history] for history in histories)]
         interests, _ = self.model.interests(own)

@@ -1,0 +1,39 @@
+"""One self-contained HTML page of an evaluation: tables, plots as inline SVG, examples.
+
+The page loads nothing: no script, no font, no image from elsewhere, and its own policy forbids
+them. Everything that comes from data is escaped, by jinja2 in the page and by matplotlib in plots.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eimf_core import jsonl
+from eimf_core.evaluation.report import content
+from eimf_core.evaluation.run import Evaluation
+from eimf_core.progress import SILENT, Reporter
+
+PAGE = Path(__file__).with_name("page.html")
+
+
+def write(path: str | Path, evaluation: Evaluation, *, reporter: Reporter = SILENT) -> None:
+    """Write the page whole or not at all."""
+    reporter.begin("drawing the report")
+    try:
+        page = render(evaluation)
+    finally:
+        reporter.end()
+    with jsonl.atomic(path) as stream:
+        # an id may hold half a surrogate pair, which no UTF-8 file can
+        stream.write(page.encode("utf-8", "replace"))
+
+
+def render(evaluation: Evaluation) -> str:
+    """The page as text."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(PAGE.read_text(encoding="utf-8"))
+    return template.render(content.page(evaluation))

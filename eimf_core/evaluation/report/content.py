@@ -1,0 +1,237 @@
+"""What stands on the report: tables and examples as plain data, and the plots."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import ranking
+from eimf_core.evaluation import summary
+from eimf_core.evaluation.measure import rank
+from eimf_core.evaluation.metrics import ACCURACY
+from eimf_core.evaluation.report import plots
+from eimf_core.evaluation.run import Evaluation
+from eimf_core.evaluation.systems import ModelSystem, Scored
+from eimf_core.recommend import naming
+from eimf_core.recommend.config import RecommendConfig
+
+EXAMPLES = 5
+HISTORY = 8
+LISTED = 10
+MAPPED_ITEMS = 1200
+SAMPLED_USERS = 400
+NAMED = 12
+NEAREST = 6
+CATEGORIES = 9
+
+
+@dataclass(frozen=True)
+class Interest:
+    """One interest of an example user: its name, and the history items it attends to most."""
+
+    number: int
+    name: str
+    from_items: list[str]
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One place of an example user's list."""
+
+    rank: int
+    title: str
+    interest: int
+    hit: bool
+
+
+@dataclass(frozen=True)
+class Example:
+    """A user with history, what came next, and what was recommended."""
+
+    user: str
+    history: list[str]
+    earlier: int
+    targets: list[str]
+    more_targets: int
+    interests: list[Interest]
+    items: list[Recommended]
+
+
+@dataclass
+class Drawn:
+    """What is computed once for the model that the page shows from inside."""
+
+    system: ModelSystem
+    cases: list[int]
+    lists: npt.NDArray[np.int64]
+    scored: Scored
+    attention: npt.NDArray[np.float32]
+    names: list[list[str | None]] = field(default_factory=list)
+
+
+def page(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything the template needs."""
+    row = summary.main_row(evaluation)
+    named = summary.metric_name(*row)
+    seen = "dropped" if evaluation.facts["seen"] == "drop" else "kept"
+    called = summary.short_names(evaluation)
+    drawn = _drawn(evaluation, evaluation.systems[0])
+    return {
+        "facts": evaluation.facts,
+        "seen": seen,
+        "models": [called[name] for name in evaluation.contenders],
+        "shown": called[drawn.system.name],
+        "main": named,
+        "tables": summary.tables(evaluation),
+        "lost": _verdicts(evaluation, row),
+        "summary_plot": plots.figures(evaluation, row),
+        "comparison_plot": plots.comparisons(evaluation, row),
+        "curves": plots.curves({called[system.name]: system.model.epochs for system in evaluation.systems}),
+        "slices_plot": plots.slices(evaluation, row) if row[0] in ACCURACY else None,
+        "map": _map(evaluation, drawn),
+        "interests": _named_interests(evaluation, drawn),
+        "labelled": bool(drawn.system.model.named),
+        "examples": _examples(evaluation, drawn),
+    }
+
+
+def _verdicts(evaluation: Evaluation, row: summary.Row) -> list[str]:
+    """A sentence for each model: what it loses to, or that it loses to none."""
+    if not evaluation.baselines:
+        return []
+    lost, called = evaluation.lost(), summary.short_names(evaluation)
+    sentences = []
+    for name in evaluation.contenders:
+        records = lost.get(("all", *row, name), [])
+        if records:
+            sentences.append(f"{called[name]} loses to {summary.others(records)}.")
+        else:
+            sentences.append(f"{called[name]} is ahead of every baseline.")
+    return sentences
+
+
+def _drawn(evaluation: Evaluation, system: ModelSystem) -> Drawn:
+    """Lists and interests of a few users, drawn at random with the seed of the evaluation."""
+    cases = evaluation.cases
+    rng = np.random.default_rng(evaluation.facts["users"])
+    chosen = rng.permutation(len(cases))[:SAMPLED_USERS].tolist()
+    histories = [cases.history(case) for case in chosen]
+    lists, scored = rank(system, histories, [cases.user(case) for case in chosen], evaluation.plan)
+    return Drawn(system, chosen, lists[:, :LISTED], scored, system.attention(histories[:EXAMPLES]))
+
+
+def _titles(evaluation: Evaluation, indices: Any) -> list[str]:
+    return [evaluation.dataset.items[int(index) - 1].title for index in indices]
+
+
+def _examples(evaluation: Evaluation, drawn: Drawn) -> list[Example]:
+    interests, vectors = _of(drawn)
+    namer = naming.names_of(drawn.system.model, RecommendConfig().name_threshold)
+    sources = ranking.sources(interests, vectors, drawn.lists)
+    made = []
+    for at, case in enumerate(drawn.cases[:EXAMPLES]):
+        history = evaluation.cases.history(case)
+        known = history[drawn.system.known[history]][-drawn.attention.shape[2] :]
+        start, end = evaluation.cases.target_offsets[case : case + 2]
+        targets = evaluation.cases.targets[start:end]
+        named = namer.names(interests[at])
+        used = sorted({int(sources[at, place]) for place in range(drawn.lists.shape[1]) if drawn.lists[at, place]})
+        made.append(
+            Example(
+                user=evaluation.cases.user(case),
+                history=_titles(evaluation, history[-HISTORY:]),
+                earlier=max(0, len(history) - HISTORY),
+                targets=_titles(evaluation, targets[:HISTORY]),
+                more_targets=max(0, len(targets) - HISTORY),
+                interests=[
+                    Interest(
+                        number=number,
+                        name=named[number][0] or "no name near enough",
+                        from_items=_titles(evaluation, _attended(drawn.attention[at, number], known)),
+                    )
+                    for number in used
+                ],
+                items=[
+                    Recommended(place + 1, _titles(evaluation, [item])[0], int(sources[at, place]), item in targets)
+                    for place, item in enumerate(drawn.lists[at])
+                    if item
+                ],
+            )
+        )
+    return made
+
+
+def _attended(attention: npt.NDArray[np.float32], history: npt.NDArray[np.int32]) -> list[int]:
+    """The two different items of the history with the largest weights."""
+    weights: dict[int, float] = {}
+    for item, weight in zip(history.tolist(), attention.tolist(), strict=False):
+        weights[item] = weights.get(item, 0.0) + weight
+    return sorted(weights, key=lambda item: -weights[item])[:2]
+
+
+def _of(drawn: Drawn) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    assert drawn.scored.interests is not None and drawn.scored.vectors is not None
+    return drawn.scored.interests, drawn.scored.vectors
+
+
+@dataclass(frozen=True)
+class Named:
+    """An interest in words: how many of the drawn users' interests are nearest to it, and its nearest items."""
+
+    name: str
+    users: int
+    items: list[str]
+
+
+def _named_interests(evaluation: Evaluation, drawn: Drawn) -> list[Named]:
+    """The names that most interests of the drawn users have, each with the items nearest to their mean."""
+    interests, vectors = _of(drawn)
+    flat = interests.reshape(-1, interests.shape[2])
+    named = naming.names_of(drawn.system.model, RecommendConfig().name_threshold).names(flat)
+    owners: dict[str, list[int]] = {}
+    for at, (name, _) in enumerate(named):
+        if name is not None:
+            owners.setdefault(name, []).append(at)
+    units = naming.units(vectors)
+    users_of = {name: len({at // interests.shape[1] for at in members}) for name, members in owners.items()}
+    made = []
+    for name in sorted(owners, key=lambda name: (-users_of[name], name))[:NAMED]:
+        members = owners[name]
+        mean = naming.units(flat[members]).mean(axis=0)
+        nearest = [int(item) for item in np.argsort(-(units @ mean), kind="stable")[: NEAREST + 1] if item][:NEAREST]
+        made.append(Named(name, users_of[name], _titles(evaluation, nearest)))
+    return made
+
+
+def _map(evaluation: Evaluation, drawn: Drawn) -> plots.Plot | None:
+    """Items and the interests of the example users in one plane."""
+    interests, vectors = _of(drawn)
+    counts = evaluation.dataset.counts().copy()
+    counts[~drawn.system.known] = -1
+    counts[0] = -1
+    items = np.argsort(-counts, kind="stable")[: min(MAPPED_ITEMS, int((counts >= 0).sum()))]
+    if len(items) < 5:
+        return None
+    shown = interests[:EXAMPLES]
+    points = np.concatenate([naming.units(vectors[items]), naming.units(shown.reshape(-1, shown.shape[2]))])
+    colours, legend = _colours(evaluation, items)
+    return plots.item_map(
+        plots.plane(points),
+        colours,
+        legend,
+        users=np.repeat(np.arange(len(shown)), shown.shape[1]),
+        items=len(items),
+        catalogue=len(evaluation.dataset.items),
+    )
+
+
+def _colours(evaluation: Evaluation, items: npt.NDArray[np.int64]) -> tuple[list[int], list[str]]:
+    """A colour for each item, by the first of its categories that is among the most frequent; -1 for others."""
+    categories = [evaluation.dataset.items[int(item) - 1].categories for item in items]
+    largest = [name for name, _ in Counter(name for names in categories for name in set(names)).most_common(CATEGORIES)]
+    places = {name: at for at, name in enumerate(largest)}
+    return [next((places[name] for name in names if name in places), -1) for names in categories], largest

@@ -1,0 +1,282 @@
+"""The plots of the report as inline SVG, each with a text alternative.
+
+matplotlib draws them without a display. Text stays text and takes the page's colour, so that a
+plot is readable in light and dark; other colours are of middling lightness. Ids that nothing refers
+to are taken out and the others are made unlike those of the other plots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.evaluation import summary
+from eimf_core.evaluation.run import Evaluation
+from eimf_core.records import Metric
+
+COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d673ac", "#9a9a2c", "#2ba3b0", "#7c8792")
+INK = "#010203"
+"""Stands for the page's text colour until the SVG is made."""
+GREY = "#8a9099"
+LONGEST_NAME = 34
+
+
+@dataclass(frozen=True)
+class Plot:
+    """`svg` is safe markup; `text` says what is to be seen; `width` is the widest it should be shown, in pixels."""
+
+    svg: str
+    text: str
+    width: int
+
+
+@contextlib.contextmanager
+def _figure(name: str, width: float, height: float) -> Iterator[Any]:
+    """A matplotlib figure (inches) with the settings that all plots share."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        # titles and categories are no formulas
+        "text.parse_math": False,
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.formatter.useoffset": False,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "legend.frameon": False,
+        "grid.color": GREY,
+        "grid.alpha": 0.3,
+        "font.size": 11,
+    }
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # a letter that the measuring font lacks is shown by the browser's
+        warnings.simplefilter("ignore")
+        yield Figure(figsize=(width, height), layout="constrained")
+
+
+def _finish(figure: Any, name: str, text: str) -> Plot:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = svg.replace(INK, "currentColor")
+    referred = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: found.group(0) if found.group(1) in referred else "", svg)
+    # "a" stands before each id: two plots never share one
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    width, height = figure.get_size_inches() * 72
+    alternative = html.escape(text, quote=True)
+    opening = f'<svg class="plot" role="img" aria-label="{alternative}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    svg = re.sub(
+        r"<svg[^>]*>",
+        f'{opening} xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        svg,
+        count=1,
+    )
+    return Plot(svg, text, round(width * 1.7))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME + 1 :]}"
+
+
+def _colour(at: int) -> str:
+    return COLOURS[at % len(COLOURS)]
+
+
+def figures(evaluation: Evaluation, row: summary.Row) -> Plot:
+    """The main metric of every model and baseline with its interval."""
+    records = summary.by_row(evaluation, "all")[row]
+    names = [entry.name for entry in evaluation.entries if entry.name in records]
+    title, called = summary.metric_name(*row), summary.short_names(evaluation)
+    with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
+        axes = figure.add_subplot()
+        for place, name in enumerate(names):
+            baseline = name in evaluation.baselines
+            _interval(axes, records[name].value, records[name], place, GREY if baseline else _colour(0))
+        _rows(axes, [_short(called[name]) for name in names], title)
+        axes.set_xlim(left=min(0, axes.get_xlim()[0]))
+        said = "; ".join(
+            f"{called[name]} {summary.interval_text(records[name].value, records[name].ci_low, records[name].ci_high)}"
+            for name in names
+        )
+        return _finish(figure, "figures", f"{title} with 95 % intervals: {said}")
+
+
+def comparisons(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+    """Differences of the main metric with their paired intervals."""
+    records = [
+        record
+        for record in evaluation.records
+        if record.compared_to is not None and record.slice == "all" and (record.metric, record.k) == row
+    ]
+    if not records:
+        return None
+    title, called = f"difference in {summary.metric_name(*row)}", summary.short_names(evaluation)
+    pairs = [(called[record.model], called[str(record.compared_to)]) for record in records]
+    with _figure("comparisons", 4.8, 0.8 + 0.46 * len(records)) as figure:
+        axes = figure.add_subplot()
+        axes.axvline(0, color=GREY, linewidth=1)
+        for place, record in enumerate(records):
+            low, high = record.ci_low or 0.0, record.ci_high or 0.0
+            colour = COLOURS[2] if low > 0 else COLOURS[3] if high < 0 else GREY
+            _interval(axes, record.difference or 0.0, record, place, colour)
+        _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
+        said = "; ".join(
+            f"{one} minus {other} "
+            f"{summary.interval_text(record.difference, record.ci_low, record.ci_high, signed=True)}"
+            for (one, other), record in zip(pairs, records, strict=True)
+        )
+        return _finish(figure, "comparisons", f"{title} with paired 95 % intervals: {said}")
+
+
+def slices(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+    """The main metric by slice, for the models and for the best baseline of each slice."""
+    parts = {name: summary.by_row(evaluation, name).get(row, {}) for name in evaluation.facts["slices"]}
+    parts = {name: records for name, records in parts.items() if records}
+    if not parts:
+        return None
+    contenders, called = evaluation.contenders, summary.short_names(evaluation)
+    title = summary.metric_name(*row)
+    said = []
+    with _figure("slices", 4.8, 1.2 + (0.24 * len(contenders) + 0.34) * len(parts)) as figure:
+        axes = figure.add_subplot()
+        step = 0.7 / (len(contenders) + 1)
+        for place, (part, records) in enumerate(parts.items()):
+            values = []
+            for at, name in enumerate(contenders):
+                if name in records:
+                    _interval(
+                        axes, records[name].value, records[name], place + (at - len(contenders) / 2) * step, _colour(at)
+                    )
+                    values.append(f"{called[name]} {records[name].value:.4f}")
+            best = max((records[name].value for name in evaluation.baselines if name in records), default=None)
+            if best is not None:
+                axes.plot([best], [place + len(contenders) / 2 * step], marker="D", color=GREY, linestyle="")
+                values.append(f"best baseline {best:.4f}")
+            said.append(f"{part}: {', '.join(values)}")
+        _rows(axes, [_short(part) for part in parts], title)
+        marks = [axes.plot([], [], marker="o", linestyle="", color=_colour(at))[0] for at in range(len(contenders))]
+        marks.append(axes.plot([], [], marker="D", linestyle="", color=GREY)[0])
+        words = [*(_short(called[name]) for name in contenders), "best baseline of the slice"]
+        figure.legend(marks, words, loc="outside lower center", ncols=1, fontsize=10)
+        return _finish(figure, "slices", f"{title} by slice. {'; '.join(said)}")
+
+
+def curves(epochs: dict[str, list[dict[str, Any]]]) -> list[Plot]:
+    """Training loss and validation figure over the epochs of each model."""
+    loss = {name: _series(lines, "loss", "prediction") for name, lines in epochs.items()}
+    valid = {name: _series(lines, "valid", "ndcg@10") for name, lines in epochs.items()}
+    made = (_curve("loss", "training loss (prediction)", loss), _curve("valid", "validation NDCG@10", valid))
+    return [plot for plot in made if plot is not None]
+
+
+def _series(lines: Sequence[dict[str, Any]], group: str, key: str) -> list[tuple[float, float]]:
+    points = []
+    for number, line in enumerate(lines, start=1):
+        within = line.get(group)
+        value = within.get(key) if isinstance(within, dict) else within
+        if isinstance(value, int | float) and np.isfinite(value):
+            points.append((float(line.get("epoch", number)), float(value)))
+    return points
+
+
+def _curve(name: str, title: str, series: dict[str, list[tuple[float, float]]]) -> Plot | None:
+    series = {model: points for model, points in series.items() if points}
+    if not series:
+        return None
+    from matplotlib.ticker import MaxNLocator
+
+    said = []
+    with _figure(name, 4.4, 3 + 0.22 * len(series)) as figure:
+        axes = figure.add_subplot()
+        for at, (model, points) in enumerate(series.items()):
+            axes.plot(*zip(*points, strict=True), color=_colour(at), marker="o", markersize=3, label=_short(model))
+            values = [value for _, value in points]
+            said.append(
+                f"{model} from {values[0]:.4g} to {values[-1]:.4g} in {len(points)} epochs, "
+                f"lowest {min(values):.4g}, highest {max(values):.4g}"
+            )
+        axes.set_xlabel("epoch")
+        axes.set_title(title, fontsize=11)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        figure.legend(loc="outside lower center", ncols=1, fontsize=10)
+        return _finish(figure, name, f"{title}: {'; '.join(said)}")
+
+
+def plane(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Points in two dimensions, those near each other staying near: t-SNE (van der Maaten and Hinton, JMLR 9, 2008)."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(points) - 1) / 3)
+    made: npt.NDArray[np.float64] = TSNE(perplexity=perplexity, init="pca", random_state=0, max_iter=500).fit_transform(
+        points.astype(np.float64)
+    )
+    return made
+
+
+def item_map(
+    places: npt.NDArray[np.float64],
+    colours: Sequence[int],
+    legend: Sequence[str],
+    *,
+    users: npt.NDArray[np.int64],
+    items: int,
+    catalogue: int,
+) -> Plot:
+    """The first `items` places are items, coloured; the others interests, numbered by user."""
+    with _figure("map", 5.6, 6 + 0.1 * len(legend)) as figure:
+        axes = figure.add_subplot()
+        chosen = np.array(colours)
+        for at in (-1, *range(len(legend))):
+            own = np.flatnonzero(chosen == at)
+            colour = GREY if at < 0 else _colour(at)
+            name = "other or none" if at < 0 else _short(legend[at])
+            if len(own):
+                axes.plot(*places[own].T, marker=".", markersize=4, linestyle="", color=colour, alpha=0.8, label=name)
+        for user in np.unique(users):
+            own = items + np.flatnonzero(users == user)
+            for place in places[own]:
+                axes.text(*place, str(user + 1), ha="center", va="center", fontsize=12, fontweight="bold")
+        axes.set_axis_off()
+        handles, words = axes.get_legend_handles_labels()
+        figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=10, markerscale=2.5)
+        numbers = ", ".join(f"{name} {int((chosen == at).sum())}" for at, name in enumerate(legend))
+        text = (
+            f"Map of {items:,} of {catalogue:,} items, near each other where the model takes them for alike, "
+            f"coloured by category ({numbers or 'no categories'}), "
+            f"with the interests of {len(np.unique(users))} users as numbers"
+        )
+        return _finish(figure, "map", text)
+
+
+def _interval(axes: Any, value: float, record: Metric, place: float, colour: str) -> None:
+    if record.ci_low is not None and record.ci_high is not None:
+        axes.plot([record.ci_low, record.ci_high], [place, place], color=colour, linewidth=2)
+    axes.plot([value], [place], marker="o", color=colour)
+
+
+def _rows(axes: Any, names: Sequence[str], title: str) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_title(title, fontsize=11)
+    axes.grid(axis="x")

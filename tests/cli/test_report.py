@@ -1,0 +1,185 @@
+"""The page of `eval --report`: nothing from elsewhere, everything escaped, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from eimf_core import artifact, dataset, jsonl
+from eimf_core.records import Item
+from tests.browser import chromium
+from tests.conftest import Eimf, one_error_line
+from tests.small_data import write_small_data
+from tests.small_models import taste_vectors, write_small_model
+
+EVIL = '<script>alert("x")</script> & $\\frac{1}{2}$ \x1b[31m'
+SECTIONS = ("summary", "comparison", "training", "slices", "map", "interests", "examples")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data with hostile titles and categories, and two models with training curves."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "data").mkdir()
+    write_small_data(folder / "data")
+    items = [
+        Item(item=item.item, title=f"{EVIL} {item.title}", categories=[*item.categories, EVIL])
+        for item in dataset.load_items(folder / "data" / "items.jsonl")
+    ]
+    jsonl.write(folder / "data" / "items.jsonl", items)
+    epochs = [{"epoch": at, "loss": {"prediction": 3.0 / at}, "valid": {"ndcg@10": 0.1 * at}} for at in (1, 2, 3)]
+    for name, seed in (("model", 1), ("<b>other", 2)):
+        vectors = taste_vectors(items, seed=seed)
+        config = artifact.open_model(write_small_model(folder / name, items, vectors, seed=seed)).config
+        from tests.small_models import halves_network
+
+        weights = {"item_vectors": vectors, "item_counts": vectors[:, 0].astype("int64")}
+        contents = artifact.Contents(
+            config=config, items=items, weights=weights, network=halves_network(), epochs=epochs
+        )
+        artifact.write(folder / name, contents)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, environment: dict[str, str]) -> Path:
+    import subprocess
+    import sys
+
+    command = [
+        sys.executable,
+        "-m",
+        "eimf_cli",
+        "eval",
+        "model",
+        "<b>other",
+        "data",
+        "-k",
+        "5",
+        "--report",
+        "page.html",
+    ]
+    done = subprocess.run(
+        [*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl"],
+        cwd=folder, env=environment, capture_output=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    return folder / "page.html"
+
+
+class Parts(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.said: list[str] = []
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def test_nothing_is_loaded_and_titles_stay_text(page: Path) -> None:
+    parts = Parts(page.read_text())
+    assert not {"script", "iframe", "object", "embed", "img", "b"} & set(parts.tags)
+    for tag, name, value in parts.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("src", "href", "xlink:href"):
+            assert value.startswith("#") or value == "data:,", (tag, name, value)
+    assert "url(http" not in page.read_text()
+    text = " ".join(parts.said)
+    assert '<script>alert("x")</script> & $\\frac{1}{2}$' in text
+    assert "<b>other" in text
+
+
+def test_every_part_is_there_and_every_plot_has_words(page: Path) -> None:
+    parts = Parts(page.read_text())
+    identifiers = [value for _, name, value in parts.attributes if name == "id"]
+    assert set(SECTIONS) <= set(identifiers)
+    assert len(identifiers) == len(set(identifiers)), "an id twice"
+    references = {value for _, name, value in parts.attributes if name == "xlink:href"}
+    references |= {f"#{found}" for found in re.findall(r"url\(#([^)]+)\)", page.read_text())}
+    assert {value.removeprefix("#") for value in references} <= set(identifiers)
+    plots = [value for tag, name, value in parts.attributes if tag == "svg" and name == "aria-label"]
+    assert len(plots) == parts.tags.count("svg") == 6
+    assert any("ndcg@5 with 95 % intervals: model 0." in words for words in plots)
+    text = " ".join(" ".join(parts.said).split())
+    assert "33, all of them" not in text and "24 , all of them ranked" in text.replace("24,", "24 ,")
+    assert "27 left out: targets seen" in text and "User user-" in text
+
+
+def test_the_page_appears_whole_or_not_at_all(eimf: Eimf, folder: Path) -> None:
+    one_error_line(eimf("eval", "model", "data", "--report", "data", cwd=folder), 2)
+    one_error_line(eimf("eval", "model", "nowhere", "--report", "new.html", cwd=folder), 2)
+    assert not list(folder.glob("*new.html*"))
+
+
+def test_slices_are_chosen_where_none_are(eimf: Eimf, folder: Path) -> None:
+    done = eimf("eval", "model", "data", "--baselines", "none", "--report", "plain.html", "-q", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    text = (folder / "plain.html").read_text()
+    assert "history&lt;" in text and "popularity&gt;=" in text and 'id="comparison"' not in text
+
+
+def colours(png: bytes) -> int:
+    """Number of different pixels of a PNG without interlacing."""
+    at, data, width, channels = 8, b"", 0, 0
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
+        if kind == b"IHDR":
+            width, channels = struct.unpack(">I", body[:4])[0], {2: 3, 6: 4}[body[9]]
+        elif kind == b"IDAT":
+            data += body
+        at += length + 12
+    raw = zlib.decompress(data)
+    # filtered rows do: an empty picture has next to no different values
+    step = width * channels + 1
+    rows = (raw[start + 1 : start + step] for start in range(0, len(raw), step))
+    return len({row[at : at + channels] for row in rows for at in range(0, len(row), channels)})
+
+
+@pytest.mark.slow
+def test_in_a_real_browser(page: Path) -> None:
+    with chromium() as browser:
+        for width in (390, 1200):
+            pictures = []
+            for dark in (False, True):
+                browser.show_as(width=width, height=844, dark=dark)
+                browser.open(page)
+                assert browser.messages() == []
+                assert browser.run("return document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+                assert browser.run("return document.querySelectorAll('section').length") == len(SECTIONS)
+                assert browser.run("return performance.getEntriesByType('resource').length") == 0
+                back = browser.run("return getComputedStyle(document.body).backgroundColor")
+                light = sum(map(int, re.findall(r"\d+", back)[:3])) / 3
+                assert light < 60 if dark else light > 200
+                pictures.append(browser.picture())
+                boxes = browser.run(
+                    "return [...document.querySelectorAll('svg.plot')].map(plot => { const box = "
+                    "plot.getBoundingClientRect(); return {x: box.x + scrollX, y: box.y + scrollY, "
+                    "width: box.width, height: box.height, marks: plot.querySelectorAll('path, use, text').length} })"
+                )
+                assert len(boxes) == 6
+                for box in boxes:
+                    assert box["width"] >= 300 and box["height"] >= 80 and box.pop("marks") > 10
+                    assert colours(browser.picture(box)) > 30, "an empty plot"
+            assert pictures[0] != pictures[1]
+        # text in plots can be read on a phone
+        sizes = (
+            "return [...document.querySelectorAll('svg.plot text')].map(text => text.getBoundingClientRect().height)"
+        )
+        browser.show_as(width=390, height=844, dark=False)
+        browser.open(page)
+        assert min(browser.run(sizes)) >= 9
