@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,8 @@ def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
 
 def find_items(items: Sequence[Path], logs: Sequence[Found]) -> list[tuple[Source, ItemFormat]]:
     """Item files: those that are named, else those that lie beside the logs."""
-    paths = list(items) or list(
-        dict.fromkeys(path for log in logs for path in existing(log.source.path.parent, log.format.items))
-    )
+    beside = (path for log in logs for path in existing(log.source.path.parent, log.format.items))
+    paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
     return [(source, _recognise_items(source)) for source in map(sources.probe, paths)]
 
 

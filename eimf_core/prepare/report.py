@@ -120,7 +120,16 @@ def _trained_items(log: Log, plan: Plan) -> npt.NDArray[np.bool_]:
 
 def _train_size(log: Log, plan: Plan, trained: npt.NDArray[np.bool_]) -> SplitSize:
     lengths = plan.train - log.offsets[:-1]
-    return SplitSize(int((lengths > 0).sum()), int(lengths.sum()), 0, int(trained.sum()), 0, 0, 0, {})
+    return SplitSize(
+        users=int((lengths > 0).sum()),
+        interactions=int(lengths.sum()),
+        targets=0,
+        items=int(trained.sum()),
+        cold_items=0,
+        cold_targets=0,
+        cold_users=0,
+        left_out=_left_out(plan, "train"),
+    )
 
 
 def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> SplitSize:
@@ -142,8 +151,12 @@ def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> Sp
         cold_items=int((present & ~trained).sum()),
         cold_targets=int((~trained[log.items[places]]).sum()),
         cold_users=int((lines & (plan.train == start)).sum()),
-        left_out={reason: count for reason, count in plan.left_out.get(name, {}).items() if count},
+        left_out=_left_out(plan, name),
     )
+
+
+def _left_out(plan: Plan, name: str) -> dict[str, int]:
+    return {reason: count for reason, count in plan.left_out.get(name, {}).items() if count}
 
 
 def warnings(made: Report, split: str) -> list[str]:

@@ -188,7 +188,7 @@ def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Pl
         left_out[name] = {"a single interaction": int((mine & ~line).sum())}
     absent = int((groups == "").sum())
     if absent:
-        left_out["all"] = {"not in --users": absent}
+        left_out["train"] = {"not in --users": absent}
     return Plan(
         train=np.where(groups == "train", end, start),
         history=history,

@@ -7,6 +7,7 @@ and the lines are slices of it: the history of a test line costs a copy, not ano
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +70,17 @@ def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int
     reporter.begin("writing sequences", len(log))
     items, events = Words(log.item_ids), Words(log.event_names)
     lines = 0
-    with jsonl.atomic(path) as stream:
+    # one chunk is written while the next is made
+    with jsonl.atomic(path) as stream, ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(stream.write, b"")
         for first, last in log.chunks(STEP):
             made = list(_chunk(log, plan, first, last, items, events))
-            stream.write(b"".join(made))
+            text = b"".join(made)
+            writing.result()
+            writing = pool.submit(stream.write, text)
             lines += len(made)
             reporter.advance(int(log.offsets[last] - log.offsets[first]))
+        writing.result()
     reporter.end()
     return lines
 
