@@ -7,6 +7,7 @@ never sees a test line.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,13 +126,15 @@ def load_items(path: str | Path) -> list[Item]:
 
 
 class _SplitBuilder:
+    """Collects lines in flat buffers: a list of small arrays would take more room than what they hold."""
+
     def __init__(self, path: Path, vocab: Vocab) -> None:
         self._path = path
         self._vocab = vocab
         self._users: dict[str, int] = {}
-        self._items: list[Ints] = []
-        self._targets: list[Ints] = []
-        self._times: list[list[float]] | None = []
+        self._items, self._item_counts = array("i"), array("q", [0])
+        self._targets, self._target_counts = array("i"), array("q", [0])
+        self._times: array[float] | None = array("d")
 
     def add(self, number: int, line: Sequence) -> None:
         def wrong(field: str, problem: str) -> InputError:
@@ -140,12 +143,16 @@ class _SplitBuilder:
         if line.user in self._users:
             raise wrong("user", f"'{line.user}' has a {line.split} line already (line {self._users[line.user]})")
         self._users[line.user] = number
-        for field, values in (("items", line.items), ("targets", line.targets)):
+        for field, values, flat, counts in (
+            ("items", line.items, self._items, self._item_counts),
+            ("targets", line.targets, self._targets, self._target_counts),
+        ):
             indices = self._vocab.indices(values)
             if not indices.all():
                 unknown = values[int(np.argmin(indices))]
                 raise wrong(field, f"item '{unknown}' is not in items.jsonl; run prepare again")
-            (self._items if field == "items" else self._targets).append(indices)
+            flat.frombytes(indices.tobytes())
+            counts.append(len(indices))
         if line.split == "train" and line.targets:
             raise wrong("targets", "a train line has none: every position is a target")
         if line.times is None:
@@ -153,27 +160,14 @@ class _SplitBuilder:
         elif len(line.times) != len(line.items):
             raise wrong("times", f"has {len(line.times)} entries for {len(line.items)} items")
         elif self._times is not None:
-            self._times.append(line.times)
+            self._times.extend(line.times)
 
     def build(self) -> SplitData:
-        times = None
-        if self._times:
-            times = np.fromiter((time for line in self._times for time in line), dtype=np.float64)
         return SplitData(
             users=list(self._users),
-            offsets=_offsets(self._items),
-            items=_joined(self._items),
-            target_offsets=_offsets(self._targets),
-            targets=_joined(self._targets),
-            times=times,
+            offsets=np.cumsum(np.frombuffer(self._item_counts, dtype=np.int64)),
+            items=np.frombuffer(self._items, dtype=np.int32),
+            target_offsets=np.cumsum(np.frombuffer(self._target_counts, dtype=np.int64)),
+            targets=np.frombuffer(self._targets, dtype=np.int32),
+            times=np.frombuffer(self._times, dtype=np.float64) if self._times else None,
         )
-
-
-def _offsets(parts: list[Ints]) -> Offsets:
-    offsets = np.zeros(len(parts) + 1, dtype=np.int64)
-    np.cumsum([len(part) for part in parts], out=offsets[1:])
-    return offsets
-
-
-def _joined(parts: list[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32)

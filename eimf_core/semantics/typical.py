@@ -28,6 +28,7 @@ from eimf_core.semantics.users import UserVectors, distinct_items
 MOST_TELLING = 8
 NEAREST_ITEMS = 5
 RICH_AT_MOST = 20
+COUNTED_AT_ONCE = 200_000  # users
 
 
 @dataclass(frozen=True)
@@ -195,14 +196,17 @@ def _telling_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
 
     train = data.splits["train"]
     count, width = len(clusters.sizes), len(data.items) + 1
-    owner = np.repeat(clusters.labels, np.diff(train.offsets)).astype(np.int64)
-    pairs = owner[owner >= 0] * width + train.items[owner >= 0]
-    taken = np.bincount(pairs, minlength=count * width).reshape(count, width).astype(np.float64)
+    taken = np.zeros(count * width)
+    for start in range(0, len(train), COUNTED_AT_ONCE):
+        bounds = train.offsets[start : start + COUNTED_AT_ONCE + 1]
+        owner = np.repeat(clusters.labels[start : start + COUNTED_AT_ONCE], np.diff(bounds)).astype(np.int64)
+        pairs = (owner * width + train.items[bounds[0] : bounds[-1]])[owner >= 0]
+        taken += np.bincount(pairs, minlength=count * width)
     vocabulary, rows, columns = words.word_counts(["", *(item.title for item in data.items)])
     if not vocabulary:
         return [[] for _ in range(count)]
     holds = csr_array((np.ones(len(rows)), (rows, columns)), shape=(width, len(vocabulary)))
-    frequent = taken @ holds
+    frequent = taken.reshape(count, width) @ holds
     # a single cluster has no other to be told from
     weights = words.telling(frequent) if count > 1 else frequent
     best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_TELLING]

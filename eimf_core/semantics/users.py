@@ -36,6 +36,12 @@ class UserVectors:
 
     def rows(self, users: Ints) -> Vectors:
         """Unit vectors (n, D) of users at these positions; zero for a history without any text."""
+        made = np.empty((len(users), self.items.shape[1]), dtype=np.float32)
+        for start in range(0, len(users), BLOCK):
+            made[start : start + BLOCK] = self._block(users[start : start + BLOCK])
+        return made
+
+    def _block(self, users: Ints) -> Vectors:
         from scipy.sparse import csr_array
 
         at, bounds = flat(self.train.offsets, users)
@@ -52,7 +58,7 @@ class UserVectors:
         """All users in order, BLOCK at a time: their positions and their vectors."""
         for start in range(0, len(self), BLOCK):
             users = np.arange(start, min(start + BLOCK, len(self)))
-            yield users, self.rows(users)
+            yield users, self._block(users)
 
 
 def flat(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
