@@ -70,6 +70,7 @@ class EvalConfig:
         if self.k[0] < 1 or self.k[-1] > LARGEST_K:
             raise ConfigError(f"-k: must be between 1 and {LARGEST_K}")
         self.metrics = _metric_names(self.metrics)
+        self.slice = list(dict.fromkeys(self.slice))
         unknown = [word for word in self.slice if word.partition("=")[0] not in SLICES]
         if unknown:
             raise ConfigError(f"--slice: no slice '{unknown[0]}'; there are {', '.join(SLICES)}")

@@ -90,6 +90,8 @@ def choose(wanted: Sequence[str], cases: Cases, dataset: Dataset, *, seen: str, 
             made.targets += _repeat(value, seen)
         else:
             masks = BY_ITEM[name](value, cases, dataset)
+            # two choices may make the same part
+            masks = {part: mask for part, mask in masks.items() if part not in made.sizes}
             made.targets += [TargetSlice(part, items=mask) for part, mask in masks.items()]
             for part, mask in masks.items():
                 within = mask[cases.targets]

@@ -82,8 +82,8 @@ def test_targets_by_popularity(data: Dataset) -> None:
     }
     tail = made.targets[0].items
     assert tail is not None and np.flatnonzero(tail[1:]).tolist() == [2, 3, 4, 5, 6, 7, 8, 9]
-    bounds = choose(data, "popularity=llm-esr-yelp").sizes
-    assert list(bounds) == ["popularity<13", "popularity>=13"]
+    twice = choose(data, "popularity=llm-esr-yelp", "popularity=13")
+    assert [part.name for part in twice.targets] == list(twice.sizes) == ["popularity<13", "popularity>=13"]
 
 
 def test_targets_by_category_and_repetition(data: Dataset) -> None:
