@@ -5,7 +5,7 @@
     items.index.safetensors   offsets of the lines, and the ids by hash for look-up
     weights.safetensors       item_vectors (N+1, d), item_scale (N+1,)?, item_counts (N+1,),
                               adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?,
-                              text_weight (d, D)?, text_bias (d,)?
+                              text_weight (d, D)?, text_bias (d,)?, item_features (N+1, F)?
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
@@ -73,7 +73,9 @@ class Contents:
 
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
-    rows sum to 1 over the mask. An item's score is max_k <interest_k, item_vector> * item_scale.
+    rows sum to 1 over the mask. It may also read `features` int64 (B, L, F), the rows of item_features,
+    and `days` float32 (B, L), days before the last item or -1 where unknown. An item's score is
+    max_k <interest_k, item_vector> * item_scale.
     """
 
     config: ModelConfig
@@ -191,6 +193,9 @@ class Model:
         self.vectors = self._weight(weights, "item_vectors", (rows, width))
         self.counts = self._weight(weights, "item_counts", (rows,))
         self.scale = self._weight(weights, "item_scale", (rows,)) if "item_scale" in weights else None
+        self.features: npt.NDArray[np.int32] | None = None
+        if "item_features" in weights:
+            self.features = self._weight(weights, "item_features", (rows, weights["item_features"].shape[-1]))
         self.named = list(_lines(name, _content(handles["named.jsonl"])))
         self.named_vectors = np.zeros((0, width), dtype=np.float32)
         if self.named:
@@ -228,11 +233,14 @@ class Model:
         except (orjson.JSONDecodeError, TypeError, ValueError):
             raise ModelError(f"{self.name}: train.jsonl is damaged") from None
 
-    def interests(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> tuple[Floats, Floats]:
+    def interests(
+        self, histories: Sequence[npt.NDArray[np.integer[Any]]], times: Sequence[npt.NDArray[np.float64]] | None = None
+    ) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.
 
         Only the last `max_length` items count; L is the longest history that is left. Every
-        history needs at least one item.
+        history needs at least one item. `times` (unix seconds, one per item) are used by a network
+        that reads them; without them they are unknown.
         """
         kept = [history[-self.config.max_length :] for history in histories]
         longest = max(len(history) for history in kept)
@@ -242,13 +250,22 @@ class Model:
         mask = padded > 0
         if not mask.any(axis=1).all():
             raise ValueError("a history is empty")
-        interests, attention = self._run({"vectors": self.vectors[padded].astype(np.float32), "mask": mask})
-        return interests, attention
+        inputs: dict[str, npt.NDArray[Any]] = {"vectors": self.vectors[padded].astype(np.float32), "mask": mask}
+        if self.features is not None:
+            # an item that was added to the opened model has none
+            known = padded * (padded < len(self.features))
+            inputs["features"] = self.features[known].astype(np.int64)
+        inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
+        for row, when in enumerate(times or ()):
+            latest = when[-self.config.max_length :]
+            inputs["days"][row, : len(latest)] = (latest[-1] - latest) / 86_400
+        return self._run(inputs)
 
     def _run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
         if self._session is None:
             self._session = _session(self.name, self._network)
-        outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], inputs))
+        read = {part.name: inputs[part.name] for part in self._session.get_inputs()}
+        outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], read))
         return outputs
 
 

@@ -62,7 +62,7 @@ def small_run(folder: Path, labels: Path | None = None, **changes: Any) -> Run:
     return Run(
         data=data,
         learner=prepared.learner,
-        trainer=Trainer(data, settings, prepared.learner, prepared.labels, SILENT),
+        trainer=Trainer(data, settings, prepared, SILENT),
         progress=Progress(settings),
         checkpoint=Checkpoint(folder / "model", "test"),
     )

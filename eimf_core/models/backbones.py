@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 
     from eimf_core.models.network import Backbone
 
-ENCODERS = ("none", "transformer")
-EXTRACTORS = ("attention", "last")
+ENCODERS = ("none", "gru", "transformer")
+EXTRACTORS = ("attention", "routing", "concepts", "last")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a backbone is put together. `options` go to its extractor; `single` has one interest only."""
+    """How a backbone is put together. `options` go to its extractor; `single` has one interest only.
+
+    `side` names what it reads beside item vectors, when the data has it: "days" or "features" (see
+    network.py). What a backbone adds to the loss stands in `training/extras.py`.
+    """
 
     encoder: str
     extractor: str
     source: str
     options: dict[str, Any] = field(default_factory=dict)
     single: bool = False
+    side: tuple[str, ...] = ()
 
 
 BACKBONES = {
@@ -37,10 +42,61 @@ BACKBONES = {
         extractor="attention",
         source="Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020",
     ),
+    "comirec-dr": Recipe(
+        encoder="none",
+        extractor="routing",
+        source="Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020",
+    ),
+    "mind": Recipe(
+        encoder="none",
+        extractor="routing",
+        source="Li et al., Multi-Interest Network with Dynamic Routing for Recommendation at Tmall, CIKM 2019",
+        options={"shared": True},
+    ),
+    "remi": Recipe(
+        encoder="none",
+        extractor="attention",
+        source="Xie et al., Rethinking Multi-Interest Learning for Candidate Matching, RecSys 2023",
+    ),
+    "pimi": Recipe(
+        encoder="intervals",
+        extractor="attention",
+        source="Chen et al., Exploring Periodicity and Interactivity in Multi-Interest Framework, IJCAI 2021",
+        side=("days",),
+    ),
+    "re4": Recipe(
+        encoder="none",
+        extractor="attention",
+        source="Zhang et al., Re4: Learning to Re-contrast, Re-attend, Re-construct, WWW 2022",
+        options={"rebuilds": True},
+    ),
+    "desmil": Recipe(
+        encoder="none",
+        extractor="attention",
+        source="Liu et al., Deep Stable Multi-Interest Learning for Out-of-distribution Recommendation, 2022",
+    ),
+    "mfn": Recipe(
+        encoder="features",
+        extractor="attention",
+        source="Xie et al., Multiple Interest and Fine Granularity Network for User Modeling, 2021, arXiv 2112.02591",
+        options={"combines": True},
+        side=("features",),
+    ),
+    "sine": Recipe(
+        encoder="none",
+        extractor="concepts",
+        source="Tan et al., Sparse-Interest Network for Sequential Recommendation, WSDM 2021",
+    ),
     "sasrec": Recipe(
         encoder="transformer",
         extractor="last",
         source="Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018",
+        single=True,
+    ),
+    "gru4rec": Recipe(
+        encoder="gru",
+        extractor="last",
+        source="Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016",
         single=True,
     ),
 }
@@ -51,7 +107,9 @@ class Shape:
     """What a network is built for: d, K, the longest history L, and the share of values dropped out.
 
     `positions`: what an attention head knows of the place of an item (see extractors.py).
-    `layers` and `heads` belong to the transformer. `normalise`: interests have length 1.
+    `layers` and `heads` belong to the transformer, `concepts` is the pool that sparse concepts are
+    chosen from, `features` how many item features (categories) there are. `normalise`: interests
+    have length 1.
     """
 
     dimension: int
@@ -61,6 +119,8 @@ class Shape:
     positions: str = "decay"
     layers: int = 2
     heads: int = 2
+    concepts: int = 128
+    features: int = 0
     normalise: bool = True
 
 
@@ -90,4 +150,4 @@ def build(name: str, shape: Shape, generator: torch.Generator) -> Backbone:
     made = recipe(name)
     encoder = encoders.build(made.encoder, shape, generator)
     extractor = extractors.build(made.extractor, shape, generator, **made.options)
-    return Backbone(encoder, extractor, shape, generator)
+    return Backbone(encoder, extractor, shape, generator, side=made.side)

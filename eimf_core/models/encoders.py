@@ -1,7 +1,7 @@
-"""Sequence encoders: item vectors (B, L, d) and mask (B, L) to states (B, L, d).
+"""Sequence encoders: item vectors (B, L, d), mask (B, L) and side inputs to states (B, L, d).
 
-Every encoder is causal: the state at a position depends on this and earlier items only, so that
-the interests of all prefixes can be read from one pass.
+In a `causal` encoder the state at a position depends on this and earlier items only, so that the
+interests of all prefixes can be read from one pass.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eimf_core.models.backbones import Shape
+from eimf_core.models.intervals import IntervalGraph
 from eimf_core.models.layers import Dropout, causal, linear, masked_softmax, table
 
 
@@ -20,14 +21,66 @@ def build(name: str, shape: Shape, generator: torch.Generator) -> nn.Module:
     """The encoder of a name in `backbones.ENCODERS`."""
     if name == "transformer":
         return Transformer(shape, generator)
+    if name == "gru":
+        return Recurrent(shape, generator)
+    if name == "features":
+        return ItemFeatures(shape, generator)
+    if name == "intervals":
+        return IntervalGraph(shape, generator)
     return NoEncoder()
 
 
 class NoEncoder(nn.Module):
     """The item vectors themselves."""
 
-    def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
+    causal = True
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
         return vectors
+
+
+class Recurrent(nn.Module):
+    """Gated recurrent units over the history, after Hidasi et al., ICLR 2016 (GRU4Rec).
+
+    A departure: the state goes through a linear layer into the item space, as in most later
+    implementations, instead of into scores of its own output table.
+    """
+
+    causal = True
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        width = shape.dimension
+        self.cells = nn.GRU(width, width, batch_first=True)
+        with torch.no_grad():
+            for parameter in self.cells.parameters():
+                parameter.uniform_(-1.0 / math.sqrt(width), 1.0 / math.sqrt(width), generator=generator)
+        self.output = linear(width, width, generator)
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        result: Tensor = self.output(self.cells(vectors)[0])
+        return result
+
+
+class ItemFeatures(nn.Module):
+    """Item vectors plus the learned mean of the vectors of the item's features, such as its categories.
+
+    The fine-grained features of Xie et al., arXiv 2112.02591 (MFN). Without features, or for an item
+    that has none, the item vector alone.
+    """
+
+    causal = True
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.features = table(shape.features + 1, shape.dimension, generator, deviation=0.1) if shape.features else None
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        if self.features is None or "features" not in side:
+            return vectors
+        there = (side["features"] > 0).to(vectors.dtype)
+        total = (self.features[side["features"]] * there[..., None]).sum(dim=2)
+        return vectors + total / there.sum(dim=2, keepdim=True).clamp(min=1.0)
 
 
 class Transformer(nn.Module):
@@ -37,6 +90,8 @@ class Transformer(nn.Module):
     4d, are the usual departures of later implementations: they train more steadily.
     """
 
+    causal = True
+
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()
         self.positions = table(shape.max_length, shape.dimension, generator, deviation=0.02)
@@ -45,7 +100,7 @@ class Transformer(nn.Module):
         self.final = nn.LayerNorm(shape.dimension)
         self.dropout = Dropout(shape.dropout, generator)
 
-    def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
         length = vectors.shape[1]
         visible = causal(length, vectors.device)[None] & mask[:, None, :]
         states = self.dropout(self.scale(vectors) + self.positions[:length])

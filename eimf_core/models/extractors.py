@@ -5,18 +5,26 @@ Both forms are described at `network.Backbone`. `one_pass` says whether there is
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from eimf_core.models.backbones import Shape
+from eimf_core.models.concepts import SparseConcepts
 from eimf_core.models.layers import causal, linear, masked_softmax, table
 from eimf_core.models.network import Output
+from eimf_core.models.routing import DynamicRouting
 
 
 def build(name: str, shape: Shape, generator: torch.Generator, **options: bool) -> nn.Module:
     """The extractor of a name in `backbones.EXTRACTORS`."""
     if name == "last":
         return LastState()
+    if name == "routing":
+        return DynamicRouting(shape, generator, **options)
+    if name == "concepts":
+        return SparseConcepts(shape, generator)
     return AttentionHeads(shape, generator, **options)
 
 
@@ -47,11 +55,19 @@ class AttentionHeads(nn.Module):
       "none"      nothing.
     In all of them a logit depends on its own item alone, so that the interests of all prefixes are
     running weighted means: `prefixes` takes the softmax over each prefix of the same logits.
+
+    `residual` adds the state of the last item to each interest. `combines` lets the interests of a
+    user attend to each other (MFN's combinations). `rebuilds` (Re4) adds a decoder that guesses the
+    items of an interest from the interest alone: while training, `forward` also gives "states"
+    (B, L, d) and "rebuilt" (B, K, L, d).
     """
 
     one_pass = True
 
-    def __init__(self, shape: Shape, generator: torch.Generator, *, residual: bool = False) -> None:
+    def __init__(
+        self, shape: Shape, generator: torch.Generator, *, residual: bool = False, combines: bool = False,
+        rebuilds: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         width, interests = shape.dimension, shape.interests
         self.residual = residual
@@ -63,6 +79,8 @@ class AttentionHeads(nn.Module):
         elif shape.positions == "decay":
             # from heads that look at the last items to heads that look far back
             self.slopes = nn.Parameter(torch.logspace(0, -2, interests))
+        self.combination = Combination(width, generator) if combines else None
+        self.decoder = Decoder(shape, generator) if rebuilds else None
 
     def logits(self, states: Tensor) -> Tensor:
         """One logit per head and item, (B, K, L)."""
@@ -78,7 +96,12 @@ class AttentionHeads(nn.Module):
         interests = attention @ states
         if self.residual:
             interests = interests + LastState()(states, mask)[0]
-        return interests, {"attention": attention}
+        if self.combination is not None:
+            interests = self.combination(interests)
+        auxiliary = {"attention": attention}
+        if self.decoder is not None and self.training:
+            auxiliary |= {"states": states, "rebuilt": self.decoder(interests, states.shape[1])}
+        return interests, auxiliary
 
     def prefixes(self, states: Tensor, mask: Tensor) -> Output:
         length = states.shape[1]
@@ -87,4 +110,42 @@ class AttentionHeads(nn.Module):
         interests = (attention.flatten(1, 2) @ states).unflatten(1, (-1, length)).transpose(1, 2)
         if self.residual:
             interests = interests + states[:, :, None]
+        if self.combination is not None:
+            interests = self.combination(interests)
         return interests, {"attention": attention.transpose(1, 2)}
+
+
+class Combination(nn.Module):
+    """Interests (…, K, d) that attend to each other, with a residual connection.
+
+    After Xie et al., arXiv 2112.02591 (MFN), whose self-attentive layers combine the interests; the
+    published target attention on top is left out, since there is no target when a user is served.
+    """
+
+    def __init__(self, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.projections = linear(width, 3 * width, generator, bias=False)
+
+    def forward(self, interests: Tensor) -> Tensor:
+        query, key, value = self.projections(interests).chunk(3, dim=-1)
+        weights = torch.softmax(query @ key.transpose(-1, -2) / math.sqrt(interests.shape[-1]), dim=-1)
+        result: Tensor = interests + weights @ value
+        return result
+
+
+class Decoder(nn.Module):
+    """Guesses of the items of each interest: W_2 tanh(W_1 V_k + p_i), (B, K, d) to (B, K, L, d).
+
+    After Zhang et al., WWW 2022 (Re4, re-construct), with learned places instead of attention among
+    the copies of an interest.
+    """
+
+    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
+        super().__init__()
+        self.places = table(shape.max_length, shape.dimension, generator, deviation=0.1)
+        self.inner = linear(shape.dimension, shape.dimension, generator)
+        self.outer = linear(shape.dimension, shape.dimension, generator)
+
+    def forward(self, interests: Tensor, length: int) -> Tensor:
+        result: Tensor = self.outer(torch.tanh(self.inner(interests)[:, :, None] + self.places[:length]))
+        return result

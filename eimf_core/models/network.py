@@ -16,8 +16,10 @@ class Backbone(nn.Module):
     """A sequence encoder followed by an interest extractor.
 
     Inputs of both forms: `vectors` float (B, L, d), the item vectors of histories, oldest first and
-    padded at the end; `mask` bool (B, L), true where there is an item. A history without any item
-    gives interests of zeros.
+    padded at the end; `mask` bool (B, L), true where there is an item; `side`, what else is known
+    where the backbone reads it (`side_inputs`): "days" float (B, L), days before the last item or -1
+    where unknown, and "features" int64 (B, L, F), the item's features from 1, 0 for none. What is
+    missing from `side` is unknown. A history without any item gives interests of zeros.
 
     `forward` reads each history as a whole and gives interests (B, K, d) and
     {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
@@ -25,8 +27,12 @@ class Backbone(nn.Module):
     (B, L, K, L)}; entries at padding mean nothing. Only extractors with `one_pass` have it.
     """
 
-    def __init__(self, encoder: nn.Module, extractor: nn.Module, shape: Shape, generator: torch.Generator) -> None:
+    def __init__(
+        self, encoder: nn.Module, extractor: nn.Module, shape: Shape, generator: torch.Generator, *,
+        side: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.side_inputs = side
         self.encoder = encoder
         self.extractor = extractor
         self.shape = shape
@@ -36,15 +42,15 @@ class Backbone(nn.Module):
     @property
     def one_pass(self) -> bool:
         """Whether all prefixes of a sequence can be read in one pass."""
-        return bool(self.extractor.one_pass)
+        return bool(self.encoder.causal) and bool(self.extractor.one_pass)
 
-    def forward(self, vectors: Tensor, mask: Tensor) -> Output:
-        interests, auxiliary = self.extractor(self.encoder(self.dropout(vectors), mask), mask)
-        return self._finished(interests), auxiliary
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
+        interests, auxiliary = self.extractor(self.encoder(self.dropout(vectors), mask, side or {}), mask)
+        return self._finished(interests) * mask.any(dim=1)[:, None, None], auxiliary
 
-    def prefixes(self, vectors: Tensor, mask: Tensor) -> Output:
+    def prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """The interests of every prefix, in one pass."""
-        states = self.encoder(self.dropout(vectors), mask)
+        states = self.encoder(self.dropout(vectors), mask, side or {})
         interests, auxiliary = self.extractor.prefixes(states, mask)  # type: ignore[operator]
         return self._finished(interests), auxiliary
 

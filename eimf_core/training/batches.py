@@ -22,10 +22,12 @@ SORTED_TOGETHER = 64  # batches whose rows are sorted by length among themselves
 @dataclass(frozen=True)
 class Batch:
     """`inputs` int64 (B, L), item indices, 0 where padded at the end; `targets` int64 (B, L), what
-    follows each position, 0 where nothing is to be predicted."""
+    follows each position, 0 where nothing is to be predicted; `places` int64 (B, L), where the inputs
+    stand in the split, any place for padding."""
 
     inputs: Ints
     targets: Ints
+    places: Ints
 
 
 @dataclass(frozen=True)
@@ -67,21 +69,23 @@ def gather(items: npt.NDArray[np.int32], starts: Ints, lengths: Ints, *, single:
     wanted = valid & (places == lengths[:, None] - 1) if single else valid
     # a row is followed by at least one more item of its user, so that at + 1 stays within the user
     targets = np.where(wanted, items[at + 1], 0).astype(np.int64)
-    return Batch(inputs, targets)
+    return Batch(inputs, targets, at)
 
 
 class Batches:
     """All pairs of a split, newly ordered each epoch."""
 
-    def __init__(self, split: SplitData, *, max_length: int, pairs: int, single: bool) -> None:
-        """`pairs` a batch; `single`: one target a row."""
+    def __init__(self, split: SplitData, *, max_length: int, pairs: int, single: bool, sampled: int = 0) -> None:
+        """`pairs` a batch; `single`: one target a row, about `sampled` of each L neighbouring targets
+        an epoch (0 for all), since each costs a pass over its history."""
         self._split, self._max_length, self._pairs, self._single = split, max_length, pairs, single
+        self._sampled = sampled
         self._lengths = np.diff(split.offsets)
         self.total = int(np.maximum(self._lengths - 1, 0).sum())
 
     def epoch(self, rng: np.random.Generator) -> Epoch:
         """The rows of one epoch; depends on the generator alone."""
-        starts, lengths = self._histories() if self._single else self._windows(rng)
+        starts, lengths = self._histories(rng) if self._single else self._windows(rng)
         order = rng.permutation(len(starts))
         sizes = np.ones(len(order), dtype=np.int64) if self._single else lengths[order]
         group = (np.cumsum(sizes) - sizes) // (self._pairs * SORTED_TOGETHER)
@@ -95,11 +99,16 @@ class Batches:
         borders = np.concatenate([[0], np.cumsum([len(part) for part in shuffled])])
         return Epoch(self._split.items, starts[order], lengths[order], borders, self._single)
 
-    def _histories(self) -> tuple[Ints, Ints]:
-        """Every prefix that has a next item, cut to its last L items."""
+    def _histories(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
+        """Prefixes that have a next item, all or a sample, cut to their last L items."""
         counts = np.maximum(self._lengths - 1, 0)
         lengths = _ramps(counts) + 1
         firsts = np.repeat(self._split.offsets[:-1], counts)
+        if self._sampled:
+            # a user with few pairs keeps them all
+            crowd = np.repeat(np.minimum(counts, self._max_length), counts)
+            drawn = rng.random(len(lengths)) * crowd < self._sampled
+            firsts, lengths = firsts[drawn], lengths[drawn]
         kept = np.minimum(lengths, self._max_length)
         return firsts + lengths - kept, kept
 

@@ -10,8 +10,8 @@ from eimf_core.models import backbones
 
 CHOICES = {
     "item_vectors": ("text", "random", "both"),
-    "loss": ("auto", "sampled", "full"),
-    "negative_sampling": ("uniform", "popularity"),
+    "loss": ("auto", "sampled", "full", "gbce"),
+    "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
     "positions": ("decay", "absolute", "none"),
 }
@@ -39,9 +39,18 @@ class TrainConfig:
         "text", "Item vectors start from text (PCA of the text vectors) or random; both: id plus projected text."
     )
     encoder: str | None = setting(None, "Text encoder, a name or path; the packaged one if not given.")
-    loss: str = setting("auto", "Softmax over sampled negatives, over the full catalogue, or auto by its size.")
+    concepts: int = setting(128, "Concepts to choose from, for sparse concepts.")
+    prefixes: int = setting(
+        8, "Prefixes learned an epoch of each max-length items, where not all are read in one pass; 0 for all."
+    )
+    auxiliary_weight: float = setting(1.0, "Scales what a backbone adds to the loss (remi, re4, mfn).")
+    hardness: float | None = setting(None, "How much near negatives count more; the backbone's own if not given.")
+    loss: str = setting("auto", "Softmax over sampled negatives, over the full catalogue, auto by its size, or gbce.")
+    calibration: float = setting(0.75, "Calibration t of gbce, from 0 to 1.")
     negatives: int = setting(1024, "Negatives drawn a step and shared by its batch.")
-    negative_sampling: str = setting("uniform", "How negatives are drawn: uniform or popularity.")
+    negative_sampling: str = setting(
+        "uniform", "How negatives are drawn: uniform, popularity, log-uniform or mixed with the batch's targets."
+    )
     logq: bool = setting(True, "Correct for how often each negative is drawn.")
     similarity: str = setting("cosine", "Score of interest and item: cosine or dot.")
     temperature: float = setting(0.07, "Divides cosines before the softmax.")
@@ -61,18 +70,27 @@ class TrainConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, f"is '{getattr(self, name)}', expected {' or '.join(choices)}")
-        for name in ("epochs", "dimension", "interests", "max_length", "layers", "heads", "negatives", "batch_size"):
+        for name in (
+            "epochs", "dimension", "interests", "max_length", "layers", "heads", "negatives", "batch_size",
+            "concepts",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise _wrong(name, f"is {getattr(self, name)}, expected at least 1")
         for name in ("learning_rate", "temperature", "alignment_temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected a number above 0")
         for name in (
-            "clip", "patience", "valid_users", "semantic_weight", "alignment_weight", "labelled_share", "threads",
-            "seed",
+            "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "semantic_weight", "alignment_weight",
+            "labelled_share", "threads", "seed",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
+        if self.hardness is not None and not 0 <= self.hardness < float("inf"):
+            raise _wrong("hardness", f"is {self.hardness}, expected 0 or more")
+        if not 0 <= self.calibration <= 1:
+            raise _wrong("calibration", f"is {self.calibration}, expected a number from 0 to 1")
+        if self.loss == "gbce" and self.negative_sampling != "uniform":
+            raise _wrong("negative-sampling", f"is '{self.negative_sampling}', gbce needs uniform")
         if not 0 <= self.dropout < 1:
             raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
         if self.max_minutes is not None and not self.max_minutes > 0:

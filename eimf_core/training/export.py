@@ -28,26 +28,38 @@ TOLERANCE = 1e-4
 
 
 class _Network(nn.Module):
-    """The one-prefix form with the two outputs that the model directory promises."""
+    """The one-prefix form with the two outputs that the model directory promises; side inputs in order."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
 
-    def forward(self, vectors: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        interests, auxiliary = self.backbone(vectors, mask)
+    def forward(
+        self, vectors: torch.Tensor, mask: torch.Tensor, *side: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        named = dict(zip(side_inputs(self.backbone), side, strict=True))
+        interests, auxiliary = self.backbone(vectors, mask, named)
         return interests, auxiliary["attention"]
 
 
-def network(backbone: Backbone) -> bytes:
+def side_inputs(backbone: Backbone) -> list[str]:
+    """What the exported network reads beside vectors and mask: what this backbone has learned to use."""
+    return [name for name in backbone.side_inputs if name != "features" or backbone.shape.features]
+
+
+def network(backbone: Backbone, width: int = 0) -> bytes:
     """The backbone as ONNX, with free batch size and length; see `artifact.Contents` for its form.
+
+    `width`: features of an item at most, where the backbone reads features.
 
     Raises ModelError when the exported network does not compute what the backbone does.
     """
     wrapped = _Network(backbone).eval()
     length = min(5, backbone.shape.max_length)
-    example = (torch.zeros(2, length, backbone.shape.dimension), torch.ones(2, length, dtype=torch.bool))
+    generator = torch.Generator().manual_seed(0)
+    example = _histories(backbone, [length, max(1, length - 2)], width, generator)
     free = {0: "B", 1: "L"}
+    names = ["vectors", "mask", *side_inputs(backbone)]
     stream = io.BytesIO()
     with torch.no_grad(), _quiet():
         # the exporter that traces: it keeps recurrent layers whole, and takes 0.1 s instead of 4
@@ -55,14 +67,14 @@ def network(backbone: Backbone) -> bytes:
             wrapped,
             example,
             stream,  # type: ignore[arg-type]
-            input_names=["vectors", "mask"],
+            input_names=names,
             output_names=["interests", "attention"],
-            dynamic_axes={"vectors": free, "mask": free, "interests": {0: "B"}, "attention": {0: "B", 2: "L"}},
+            dynamic_axes={**dict.fromkeys(names, free), "interests": {0: "B"}, "attention": {0: "B", 2: "L"}},
             opset_version=OPSET,
             dynamo=False,
         )
     exported = stream.getvalue()
-    _check(wrapped, exported, backbone)
+    _check(wrapped, exported, backbone, width)
     return exported
 
 
@@ -79,8 +91,24 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _histories(
+    backbone: Backbone, lengths: list[int], width: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
+    """Random histories of these lengths in the order of the network's inputs."""
+    longest = max(lengths)
+    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    vectors = torch.empty(len(lengths), longest, backbone.shape.dimension).normal_(generator=generator)
+    side = {
+        "days": torch.arange(longest, 0, -1).float().expand(len(lengths), -1) ** 2 - 1.0,
+        "features": torch.randint(
+            backbone.shape.features + 1, (len(lengths), longest, max(1, width)), generator=generator
+        ),
+    }
+    return vectors * mask[:, :, None], mask, *(side[name].contiguous() for name in side_inputs(backbone))
+
+
 @torch.no_grad()
-def _check(wrapped: _Network, exported: bytes, backbone: Backbone) -> None:
+def _check(wrapped: _Network, exported: bytes, backbone: Backbone, width: int) -> None:
     """Compare both forms on random histories of all kinds of length, an empty one included."""
     import onnxruntime
 
@@ -90,11 +118,12 @@ def _check(wrapped: _Network, exported: bytes, backbone: Backbone) -> None:
     generator = torch.Generator().manual_seed(0)
     longest = backbone.shape.max_length
     for length in sorted({1, min(2, longest), longest}):
-        vectors = torch.empty(3, length, backbone.shape.dimension).normal_(generator=generator)
-        mask = torch.arange(length) < torch.tensor([[length], [max(1, length // 2)], [0]])
-        vectors = vectors * mask[:, :, None]
-        made = session.run(["interests", "attention"], {"vectors": vectors.numpy(), "mask": mask.numpy()})
-        for one, other in zip(made, wrapped(vectors, mask), strict=True):
+        inputs = _histories(backbone, [length, max(1, length // 2), 0], width, generator)
+        names = ["vectors", "mask", *side_inputs(backbone)]
+        made = session.run(
+            ["interests", "attention"], {name: part.numpy() for name, part in zip(names, inputs, strict=True)}
+        )
+        for one, other in zip(made, wrapped(*inputs), strict=True):
             if not np.allclose(one, other.numpy(), atol=TOLERANCE):
                 raise ModelError("the exported network differs from the trained one; this is a bug in the backbone")
 
@@ -106,13 +135,14 @@ def contents(
     *,
     labels: Labels | None,
     text: npt.NDArray[Any] | None,
+    features: npt.NDArray[np.int32] | None,
     encoder: str | None,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
     training: dict[str, Any],
 ) -> Contents:
     """Everything `artifact.write` needs. `text` (N + 1, D) are the items' text vectors and `encoder` names
-    the text encoder, if one was used."""
+    the text encoder, if one was used; `features` (N + 1, F) what the backbone reads of items beside vectors."""
     vectors = learner.table.all().numpy()
     weights: dict[str, npt.NDArray[Any]] = {
         "item_vectors": vectors.astype(np.float32),
@@ -122,6 +152,8 @@ def contents(
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
         weights["item_scale"] = (1.0 / lengths).astype(np.float32)
         weights["item_scale"][0] = 0.0
+    if features is not None:
+        weights["item_features"] = features
     if labels is not None and learner.adapter is not None:
         with torch.no_grad():
             named = learner.adapter(torch.from_numpy(labels.vectors))
@@ -145,7 +177,7 @@ def contents(
         ),
         items=data.items,
         weights=weights,
-        network=network(learner.backbone),
+        network=network(learner.backbone, 0 if features is None else features.shape[1]),
         named=labels.interests if labels is not None else [],
         epochs=epochs,
         provenance=provenance,

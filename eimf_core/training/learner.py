@@ -19,12 +19,13 @@ from eimf_core.training.optimiser import RowAdam
 class Learner:
     """Backbone, item table and, with labels, the adapter g from text space (D) to item space (d).
 
-    The same settings and generator give the same start.
+    The same settings and generator give the same start. `features`: how many item features there are.
     """
 
     def __init__(
-        self, settings: TrainConfig, table: ItemTable, text_dimension: int | None, generator: torch.Generator
-    ) -> None:
+        self, settings: TrainConfig, table: ItemTable, text_dimension: int | None, generator: torch.Generator,
+        *, features: int = 0,
+    ) -> None:  # fmt: skip
         shape = backbones.Shape(
             dimension=settings.dimension,
             interests=backbones.interests_of(settings.backbone, settings.interests),
@@ -33,6 +34,8 @@ class Learner:
             positions=settings.positions,
             layers=settings.layers,
             heads=settings.heads,
+            concepts=settings.concepts,
+            features=features,
             normalise=settings.similarity == "cosine",
         )
         self.backbone = backbones.build(settings.backbone, shape, generator)

@@ -17,11 +17,13 @@ import torch
 from eimf_core import files, manifest
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.models import backbones
 from eimf_core.progress import Reporter
 from eimf_core.training import items, labels
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
+from eimf_core.training.side import SideInputs
 
 LARGEST_DEFAULT = 8
 
@@ -35,6 +37,7 @@ class Prepared:
     labels: Labels | None
     text: npt.NDArray[np.float16] | None
     encoder: str | None
+    side: SideInputs
 
 
 def check_output(output: str | Path) -> None:
@@ -113,8 +116,10 @@ def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None
         text = encode_items(data.directory, data.items, opened(), reporter)
     generator = torch.Generator().manual_seed(settings.seed)
     table = items.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
-    learner = Learner(settings, table, None if found is None else found.vectors.shape[1], generator)
-    return Prepared(learner, found, text, name)
+    side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter)
+    text_width = None if found is None else found.vectors.shape[1]
+    learner = Learner(settings, table, text_width, generator, features=side.kinds)
+    return Prepared(learner, found, text, name, side)
 
 
 def provenance(

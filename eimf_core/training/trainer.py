@@ -6,11 +6,11 @@ minimised; each loss is a file of its own in `losses/`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,18 +22,21 @@ from eimf_core.training import export, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.labels import Labels
-from eimf_core.training.learner import Learner, unit
+from eimf_core.training.extras import extras_of, further_losses, pair_weights
+from eimf_core.training.learner import unit
 from eimf_core.training.losses.full_softmax import full_softmax
+from eimf_core.training.losses.gbce import gbce
 from eimf_core.training.losses.modality_alignment import modality_alignment
-from eimf_core.training.losses.readout import hard_readout
+from eimf_core.training.losses.readout import hard_readout, label_aware
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
 from eimf_core.training.losses.semantic_prediction import semantic_queries
 from eimf_core.training.progress import Progress
+from eimf_core.training.setup import Prepared
 from eimf_core.training.validation import Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
-ORDER, STEP, DROPOUT = 1, 2, 3
+ORDER, STEP = 1, 2
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class LabelledBatch:
     """Labelled users of a step: `histories` int64 (B, L), `targets` int64 (B,), one item of each
     history that is not its first, `texts` int64 (B, M), rows of the label vectors or -1."""
 
-    histories: np.ndarray[Any, np.dtype[np.int64]]
-    targets: np.ndarray[Any, np.dtype[np.int64]]
-    texts: np.ndarray[Any, np.dtype[np.int64]]
+    histories: Ints
+    targets: Ints
+    texts: Ints
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def train(
             threads = setup.set_threads(resumed[1]["threads"])
             reporter.note(f"going on after epoch {progress.epoch}, step {progress.step}")
         progress.threads = threads
-        trainer = Trainer(data, settings, learner, prepared.labels, reporter)
+        trainer = Trainer(data, settings, prepared, reporter)
         trainer.run(progress, checkpoint)
         best = checkpoint.load_best()
         if best is not None:
@@ -101,6 +104,7 @@ def train(
             settings,
             labels=prepared.labels,
             text=prepared.text,
+            features=prepared.side.features,
             encoder=prepared.encoder,
             epochs=progress.lines,
             provenance=setup.provenance(data, settings, labels, {"summary": asdict(summary)}),
@@ -114,21 +118,22 @@ def train(
 class Trainer:
     """One run: batches, learner, validation, and where the run stands."""
 
-    def __init__(
-        self, data: Dataset, settings: TrainConfig, learner: Learner, labels: Labels | None, reporter: Reporter
-    ) -> None:
-        self.data, self.settings, self.learner, self.labels, self.reporter = data, settings, learner, labels, reporter
-        train = data.splits["train"]
-        single = not learner.backbone.one_pass
-        self.batches = Batches(train, max_length=settings.max_length, pairs=settings.batch_size, single=single)
+    def __init__(self, data: Dataset, settings: TrainConfig, prepared: Prepared, reporter: Reporter) -> None:
+        self.data, self.settings, self.reporter = data, settings, reporter
+        self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
+        extras = extras_of(settings.backbone).scaled(settings.auxiliary_weight)
+        self.extras = extras if settings.hardness is None else replace(extras, hardness=settings.hardness)
+        self.batches = Batches(
+            data.splits["train"],
+            max_length=settings.max_length,
+            pairs=settings.batch_size,
+            single=not self.learner.backbone.one_pass,
+            sampled=settings.prefixes,
+        )
         self.cosine = settings.similarity == "cosine"
         self.full = settings.uses_full_softmax(len(data.items))
-        self.sampler: negatives.Sampler = (
-            negatives.Uniform(len(data.items), settings.negatives)
-            if settings.negative_sampling == "uniform"
-            else negatives.ByPopularity(data.counts(), settings.negatives)
-        )
-        self.label_vectors = None if labels is None else torch.from_numpy(labels.vectors)
+        self.sampler = negatives.sampler(settings.negative_sampling, data.counts(), settings.negatives)
+        self.label_vectors = None if self.labels is None else torch.from_numpy(self.labels.vectors)
         valid = data.splits.get("valid")
         self.validation: Validation | None = None
         if valid is not None and len(valid):
@@ -137,6 +142,7 @@ class Trainer:
                 users=settings.valid_users,
                 max_length=settings.max_length,
                 cosine=self.cosine,
+                side=self.side,
                 rng=np.random.default_rng(settings.seed),
             )
             self.validation = measured if len(measured) else None
@@ -215,10 +221,10 @@ class Trainer:
         Returns rows int64 (R,), their leaf (R, d) and the parts by name.
         """
         settings = self.settings
+        wanted = batch.targets[batch.targets > 0]
         drawn = negatives.Negatives(np.arange(1, len(self.data.items) + 1), np.zeros(0, dtype=np.float32))
         if not self.full:
-            drawn = self.sampler.draw(rng)
-        wanted = batch.targets[batch.targets > 0]
+            drawn = self.sampler.draw(rng, wanted)
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
             indices += [labelled.histories, labelled.targets]
@@ -227,18 +233,33 @@ class Trainer:
         scored = unit(vectors, cosine=self.cosine)
         candidates = scored[places[2]]
 
-        def softmax(queries: Tensor, targets: np.ndarray[Any, np.dtype[np.int64]], at: Tensor) -> Tensor:
+        def predict(
+            queries: Tensor, targets: Ints, at: Tensor, weights: Tensor | None = None, hardness: float = 0.0
+        ) -> Tensor:
             queries = queries / settings.temperature if self.cosine else queries
             if self.full:
-                return full_softmax(queries, candidates, torch.from_numpy(targets - 1))
-            hits = negatives.accidental(drawn.items, targets)
+                return full_softmax(
+                    queries, candidates, torch.from_numpy(targets - 1), weights=weights, hardness=hardness
+                )
+            rows, columns = negatives.accidental(drawn.items, targets)
+            hits = (torch.from_numpy(rows), torch.from_numpy(columns))
+            if settings.loss == "gbce":
+                return gbce(
+                    queries, scored[at], candidates, hits,
+                    items=len(self.data.items), calibration=settings.calibration, weights=weights,
+                )  # fmt: skip
             correction = torch.from_numpy(drawn.correction) if settings.logq else None
             return sampled_softmax(
-                queries, scored[at], candidates, correction, (torch.from_numpy(hits[0]), torch.from_numpy(hits[1]))
+                queries, scored[at], candidates, correction, hits, weights=weights, hardness=hardness
             )
 
-        interests = self._interests(batch, functional.embedding(places[0], vectors))
-        losses = {"prediction": softmax(hard_readout(interests, scored[places[1]]), wanted, places[1])}
+        histories, mask = functional.embedding(places[0], vectors), torch.from_numpy(batch.inputs > 0)
+        interests, attention = self._interests(batch, histories, mask, rng)
+        weights = pair_weights(self.extras, interests, self.learner.generator)
+        queries = self._read_out(interests, scored[places[1]])
+        losses = {"prediction": predict(queries, wanted, places[1], weights, self.extras.hardness)}
+        lengths = torch.from_numpy(self._lengths(batch))
+        losses |= further_losses(self.extras, self.learner.backbone, interests, attention, lengths, histories, mask)
         if labelled is None or self.learner.adapter is None or self.label_vectors is None:
             return rows, leaf, losses
         texts = torch.from_numpy(labelled.texts)
@@ -246,27 +267,44 @@ class Trainer:
         semantic = self.learner.adapter(self.label_vectors[texts.clamp(min=0)])
         if settings.semantic_weight:
             queries = semantic_queries(semantic, exists, scored[places[4]], normalise=self.cosine)
-            losses["semantic"] = settings.semantic_weight * softmax(queries, labelled.targets, places[4])
+            losses["semantic"] = settings.semantic_weight * predict(queries, labelled.targets, places[4])
         if settings.alignment_weight:
-            histories = torch.from_numpy(labelled.histories > 0)
-            behavioural, _ = self.learner.backbone(functional.embedding(places[3], vectors), histories)
+            behavioural, _ = self.learner.backbone(
+                functional.embedding(places[3], vectors),
+                torch.from_numpy(labelled.histories > 0),
+                self.side.of_items(labelled.histories),
+            )
             losses["alignment"] = settings.alignment_weight * modality_alignment(
                 behavioural, semantic, exists, texts, temperature=settings.alignment_temperature
             )
         return rows, leaf, losses
 
-    def _interests(self, batch: Batch, vectors: Tensor) -> Tensor:
-        """The interests (P, K, d) that answer for the P targets of a batch."""
-        mask, wanted = torch.from_numpy(batch.inputs > 0), torch.from_numpy(batch.targets > 0)
-        self.learner.backbone.train()
-        if self.learner.backbone.one_pass:
-            interests, _ = self.learner.backbone.prefixes(vectors, mask)
-            return interests[wanted]
-        made: Tensor = self.learner.backbone(vectors, mask)[0]
-        return made
+    def _interests(
+        self, batch: Batch, vectors: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The interests (P, K, d) that answer for the P targets of a batch, and their attention (P, K, L)."""
+        backbone = self.learner.backbone.train()
+        side = self.side.of_batch(batch.inputs, batch.places, rng)
+        if backbone.one_pass:
+            wanted = torch.from_numpy(batch.targets > 0)
+            interests, auxiliary = backbone.prefixes(vectors, mask, side)
+            # only routing regularisation looks at the maps of all prefixes, which are large
+            attention = auxiliary["attention"]
+            return interests[wanted], attention[wanted] if self.extras.routing else attention
+        interests, auxiliary = backbone(vectors, mask, side)
+        return interests, auxiliary["attention"]
+
+    def _read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
+        if self.extras.power is None:
+            return hard_readout(interests, targets)
+        return unit(label_aware(interests, targets, self.extras.power), cosine=self.cosine)
+
+    def _lengths(self, batch: Batch) -> Ints:
+        """How long the history of each target is, as far as the backbone sees it, (P,)."""
+        return (np.nonzero(batch.targets)[1] + 1).astype(np.int64)
 
 
-def _distinct(indices: list[np.ndarray[Any, np.dtype[np.int64]]]) -> tuple[Tensor, list[Tensor]]:
+def _distinct(indices: list[Ints]) -> tuple[Tensor, list[Tensor]]:
     """The distinct values of some index arrays, rising, and for each array the places of its values."""
     rows, inverse = np.unique(np.concatenate([part.ravel() for part in indices]), return_inverse=True)
     borders = np.cumsum([part.size for part in indices])[:-1]

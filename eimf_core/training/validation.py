@@ -16,6 +16,7 @@ from eimf_core import ranking
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation import cases, metrics
 from eimf_core.models.network import Backbone
+from eimf_core.training.side import SideInputs
 
 K = 10
 USERS_AT_ONCE = 256
@@ -33,7 +34,10 @@ class Figures:
 class Validation:
     """A fixed sample of the users of the validation split that `eval` would ask."""
 
-    def __init__(self, data: Dataset, *, users: int, max_length: int, cosine: bool, rng: np.random.Generator):
+    def __init__(
+        self, data: Dataset, *, users: int, max_length: int, cosine: bool, side: SideInputs,
+        rng: np.random.Generator,
+    ) -> None:  # fmt: skip
         """`users`: at most so many, 0 for all."""
         self._cases = cases.select(data, "valid", "drop", [])
         asked = np.arange(len(self._cases))
@@ -42,7 +46,7 @@ class Validation:
         # users with histories of similar length go together: less padding
         self._asked = asked[np.argsort(self._cases.history_lengths()[asked], kind="stable")]
         self._width = len(data.vocab) + 1
-        self._max_length, self._cosine = max_length, cosine
+        self._max_length, self._cosine, self._side = max_length, cosine, side
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -58,7 +62,7 @@ class Validation:
         for start in range(0, len(self._asked), size):
             users = self._asked[start : start + size]
             histories = [self._cases.history(int(user)) for user in users]
-            interests = _interests(backbone, vectors, histories, self._max_length)
+            interests = _interests(backbone, vectors, histories, self._max_length, self._side)
             scores = ranking.best_scores(interests.numpy(), scored.numpy())
             ranking.drop(scores, histories)
             ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
@@ -86,13 +90,14 @@ def mean_cosine(interests: torch.Tensor) -> torch.Tensor:
 
 
 def _interests(
-    backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]], max_length: int
-) -> torch.Tensor:
+    backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]], max_length: int,
+    side: SideInputs,
+) -> torch.Tensor:  # fmt: skip
     kept = [history[-max_length:] for history in histories]
     padded = np.zeros((len(kept), max(len(history) for history in kept)), dtype=np.int64)
     for row, history in enumerate(kept):
         padded[row, : len(history)] = history
     inputs = torch.from_numpy(padded)
-    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0)
+    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, side.of_items(padded))
     made: torch.Tensor = interests
     return made

@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 from torch import Tensor
 
-from eimf_core import artifact, ranking
+from eimf_core import artifact, dataset, ranking
 from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 from eimf_core.models.backbones import BACKBONES, ENCODERS, EXTRACTORS, Shape
 from eimf_core.models.network import Backbone
+from eimf_core.progress import Reporter
+from eimf_core.records import Item
 from eimf_core.training import export
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.side import SideInputs, item_features
 from tests.small_data import write_small_data
 from tests.small_training import SMALL, small_run
 
@@ -26,9 +30,13 @@ each = pytest.mark.parametrize("name", NAMES)
 both_similarities = pytest.mark.parametrize("normalise", [True, False], ids=["cosine", "dot"])
 
 
+SLOWER = [name for name in NAMES if name in BACKBONES or name in ("gru+attention", "transformer+routing")]
+
+
 def made(name: str, *, seed: int = 0, **changes: Any) -> Backbone:
     """A backbone ready for inference, its weights moved away from where they start."""
-    shape = {"dimension": 8, "interests": 3, "max_length": LONGEST, "dropout": 0.2, **changes}
+    shape = {"dimension": 8, "interests": 3, "max_length": LONGEST, "dropout": 0.2, "concepts": 7, "features": 5}
+    shape |= changes
     shape["interests"] = backbones.interests_of(name, shape["interests"])
     generator = torch.Generator().manual_seed(seed)
     backbone = backbones.build(name, Shape(**shape), generator)
@@ -182,7 +190,7 @@ def test_the_same_generator_gives_the_same_weights_and_dropout(name: str) -> Non
         assert not torch.equal(first, one(vectors, mask)[0]), "dropout does nothing"
 
 
-@each
+@pytest.mark.parametrize("name", SLOWER)
 def test_gradients_reach_every_parameter(name: str, tmp_path: Path) -> None:
     run = small_run(tmp_path / "data", backbone=name, epochs=3)
     before = {key: value.clone() for key, value in run.learner.weights().items()}
@@ -201,13 +209,22 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_data(tmp_path_factory.mktemp("data"))
 
 
-@each
+@pytest.mark.parametrize("name", SLOWER)
 def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Path, tmp_path: Path) -> None:
     settings = TrainConfig(**{**SMALL, "backbone": name, "epochs": 1})
     run = small_run(small_folder, **{**SMALL, "backbone": name, "epochs": 1})
     weights = run.go()
     contents = export.contents(
-        run.learner, run.data, settings, labels=None, text=None, encoder=None, epochs=[], provenance={}, training={}
+        run.learner,
+        run.data,
+        settings,
+        labels=None,
+        text=None,
+        features=run.trainer.side.features,
+        encoder=None,
+        epochs=[],
+        provenance={},
+        training={},
     )
     artifact.write(tmp_path / "model", contents)
     model = artifact.open_model(tmp_path / "model")
@@ -217,7 +234,8 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     for row, history in enumerate(histories):
         padded[row, : len(history[-LONGEST:])] = torch.from_numpy(history[-LONGEST:])
     with torch.no_grad():
-        wanted, auxiliary = run.learner.backbone.eval()(weights["table.weight"][padded], padded > 0)
+        side = run.trainer.side.of_items(padded.numpy())
+        wanted, auxiliary = run.learner.backbone.eval()(weights["table.weight"][padded], padded > 0, side)
     found, attention = model.interests(histories)
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
     np.testing.assert_allclose(attention, auxiliary["attention"].numpy(), atol=1e-4)
@@ -227,7 +245,14 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     ]
     np.testing.assert_array_equal(*lists)
     # a history without any known item, in the network itself
-    nothing = model._run({"vectors": np.zeros((1, 1, 8), dtype=np.float32), "mask": np.zeros((1, 1), dtype=bool)})
+    empty = {
+        "vectors": np.zeros((1, 1, 8), dtype=np.float32),
+        "mask": np.zeros((1, 1), dtype=bool),
+        "days": np.full((1, 1), -1, dtype=np.float32),
+    }
+    if model.features is not None:
+        empty["features"] = np.zeros((1, 1, model.features.shape[1]), dtype=np.int64)
+    nothing = model._run(empty)
     assert not nothing[0].any() and not nothing[1].any()
 
 
@@ -240,3 +265,72 @@ def test_unknown_names_are_told_with_those_there_are() -> None:
 def test_every_named_backbone_names_its_paper() -> None:
     for name, recipe in BACKBONES.items():
         assert any(year in recipe.source for year in map(str, range(2015, 2027))), name
+
+
+@torch.no_grad()
+def test_times_move_pimi_and_features_move_mfn() -> None:
+    vectors, mask = histories([LONGEST, 3])
+    days = torch.tensor([[90.0, 60.0, 3.0, 2.0, 1.0, 0.0], [9.0, 1.0, 0.0, -1.0, -1.0, -1.0]])
+    pimi = made("pimi")
+    without, _ = pimi(vectors, mask)
+    close(pimi(vectors, mask, {"days": torch.full_like(days, -1.0)})[0], without)
+    known, _ = pimi(vectors, mask, {"days": days})
+    assert (known - without).abs().max() > 1e-3
+    # intervals count, not when they were, and padding never
+    close(pimi(vectors, mask, {"days": torch.where(mask, days + 7.0, 400.0)})[0], known)
+    mfn = made("mfn")
+    features = torch.tensor([[[1, 2], [3, 0], [0, 0], [1, 0], [5, 4], [2, 0]], [[1, 0], [2, 0], [3, 4]] + [[0, 0]] * 3])
+    without, _ = mfn(vectors, mask)
+    close(mfn(vectors, mask, {"features": torch.zeros_like(features)})[0], without)
+    assert (mfn(vectors, mask, {"features": features})[0] - without).abs().max() > 1e-3
+    # the order of an item's features does not matter
+    close(mfn(vectors, mask, {"features": features.flip(-1)})[0], mfn(vectors, mask, {"features": features})[0])
+
+
+def test_a_model_with_times_reads_them_in_its_exported_form(small_folder: Path, tmp_path: Path) -> None:
+    run = small_run(small_folder, backbone="pimi", epochs=1)
+    run.go()
+    backbone = run.learner.backbone.eval()
+    model_inputs = histories([5, 2])
+    days = torch.tensor([[40.0, 39.0, 5.0, 1.0, 0.0], [3.0, 0.0, -1.0, -1.0, -1.0]])
+    with torch.no_grad():
+        wanted, _ = backbone(*model_inputs, {"days": days})
+    session = ort.InferenceSession(export.network(backbone), providers=["CPUExecutionProvider"])
+    names = [part.name for part in session.get_inputs()]
+    inputs = [part.numpy() for part in (*model_inputs, days)]
+    found, _ = session.run(["interests", "attention"], dict(zip(names, inputs, strict=True)))
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
+
+
+def test_mind_starts_from_a_matrix_that_is_kept_with_the_weights(small_folder: Path) -> None:
+    run = small_run(small_folder, backbone="mind", epochs=1)
+    start = run.learner.weights()["backbone.extractor.start"].clone()
+    assert torch.equal(run.go()["backbone.extractor.start"], start) and start.std() > 0.5
+
+
+@pytest.mark.parametrize(("name", "words"), [("pimi", "times"), ("mfn", "categories")])
+def test_what_the_data_lacks_is_said(name: str, words: str, tmp_path: Path) -> None:
+    class Listening(Reporter):
+        said = ""
+
+        def warn(self, message: str) -> None:
+            self.said += message
+
+    data = dataset.load(write_small_data(tmp_path), ("train",))
+    for item in data.items:
+        item.categories.clear()
+    listening = Listening()
+    side = SideInputs(backbones.recipe(name).side, data, listening)
+    assert words in listening.said and side.of_items(np.ones((1, 2), dtype=np.int64)) == {}
+
+
+def test_features_are_the_categories_that_several_items_share() -> None:
+    items = [
+        Item(item="a", title="", categories=["tea", "green", "tea"]),
+        Item(item="b", title="", categories=["only here"]),
+        Item(item="c", title="", categories=["tea", "green"]),
+        Item(item="d", title="", categories=["tea"]),
+    ]
+    features, kinds = item_features(items)
+    assert kinds == 2
+    np.testing.assert_array_equal(features, [[0, 0], [1, 2], [0, 0], [1, 2], [1, 0]])

@@ -13,12 +13,18 @@ from torch.nn import functional
 
 from eimf_core.training import negatives
 from eimf_core.training.losses import partition
+from eimf_core.training.losses.backward_flow import backward_flow
+from eimf_core.training.losses.disagreement import disagreement
 from eimf_core.training.losses.full_softmax import full_softmax
+from eimf_core.training.losses.gbce import gbce
+from eimf_core.training.losses.independence import dependence, independent_weights
 from eimf_core.training.losses.modality_alignment import match, modality_alignment
-from eimf_core.training.losses.readout import hard_readout
+from eimf_core.training.losses.readout import hard_readout, label_aware
+from eimf_core.training.losses.routing_regularisation import routing_regularisation
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
 from eimf_core.training.losses.semantic_prediction import semantic_queries
 
+TARGETS = np.arange(1, 9)
 NOTHING = (torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
 
 
@@ -104,25 +110,37 @@ def test_full_softmax_is_cross_entropy_over_all_items(block: int) -> None:
     torch.testing.assert_close(items.grad, others[1].grad)
 
 
-@pytest.mark.parametrize("kind", ["uniform", "popularity"])
+@pytest.mark.parametrize("kind", ["uniform", "popularity", "log-uniform"])
 def test_corrected_negatives_estimate_the_full_partition(kind: str) -> None:
     """E[sum_j exp(s_j) / (S Q_j)] is the sum over all items: the point of the logQ correction."""
     items = 40
     scores = normal(items + 1, seed=3).numpy()
     counts = np.arange(items + 1, dtype=np.int64)
     counts[0] = 0
-    sampler = negatives.Uniform(items, 10) if kind == "uniform" else negatives.ByPopularity(counts, 10)
+    sampler = negatives.sampler(kind, counts, 10)
     rng = np.random.default_rng(0)
-    draws = [sampler.draw(rng) for _ in range(4000)]
+    draws = [sampler.draw(rng, TARGETS) for _ in range(4000)]
     sums = [np.exp(scores[drawn.items] + drawn.correction).sum() for drawn in draws]
     error = np.std(sums) / math.sqrt(len(sums))
     assert abs(np.mean(sums) - np.exp(scores[1:]).sum()) < 4 * error
 
 
+def test_negatives_mixed_with_the_batch_estimate_the_full_partition() -> None:
+    """With targets that come as often as items are popular."""
+    scores, counts = normal(41, seed=3).numpy(), np.arange(41, dtype=np.int64)
+    sampler, rng = negatives.Mixed(counts, 12), np.random.default_rng(0)
+    sums = []
+    for _ in range(4000):
+        drawn = sampler.draw(rng, rng.choice(41, size=30, p=counts / counts.sum()))
+        assert (np.diff(drawn.items) > 0).all()
+        sums.append(np.exp(scores[drawn.items] + drawn.correction).sum())
+    assert abs(np.mean(sums) - np.exp(scores[1:]).sum()) < 4 * np.std(sums) / math.sqrt(len(sums))
+
+
 def test_sampled_with_all_items_equals_full() -> None:
     """With every item drawn once, uniform negatives give the full softmax."""
     targets = np.array([3, 1, 9, 3])
-    drawn = negatives.Uniform(9, 100).draw(np.random.default_rng(0))
+    drawn = negatives.Uniform(9, 100).draw(np.random.default_rng(0), TARGETS)
     assert drawn.items.tolist() == list(range(1, 10)) and not drawn.correction.any()
     hits = tuple(torch.from_numpy(part) for part in negatives.accidental(drawn.items, targets))
     queries, items = normal(4, 5), normal(9, 5, seed=1)
@@ -225,3 +243,143 @@ def test_alignment_brings_matched_pairs_together_and_keeps_heads_apart() -> None
     assert float((v[users, rows] * s[users, columns]).sum(dim=1).min()) > 0.5
     pairs = v @ v.transpose(1, 2)
     assert float((pairs.sum() - 18) / 36) < 0.9, "the interests of a user have become one"
+
+
+# -- what some backbones add
+
+
+@pytest.mark.parametrize("hardness", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("corrected", [True, False])
+def test_hard_negatives_and_their_gradients(hardness: float, corrected: bool, block: int) -> None:
+    masked = [(0, 1), (2, 0), (2, 4), (5, 3)]
+    hits = tuple(torch.tensor(column) for column in zip(*masked, strict=True))
+    correction = normal(5, seed=9) if corrected else None
+    made = leaves(normal(6, 3), normal(6, 3, seed=1), normal(5, 3, seed=2))
+    others = leaves(*(value.detach() for value in made))
+    loss = sampled_softmax(*made, correction, hits, hardness=hardness)
+    queries, positives, candidates = others
+    counted = torch.ones(6, 5, dtype=torch.bool)
+    counted[hits] = False
+    scores = queries @ candidates.T
+    mass = (torch.zeros(5).double() if correction is None else correction).exp() * counted
+    factor = torch.exp(hardness * scores)
+    mean = (mass * factor).sum(dim=1, keepdim=True) / mass.sum(dim=1, keepdim=True)
+    partition_sum = (mass * torch.exp(scores) * factor / mean).sum(dim=1)
+    wanted = (queries * positives).sum(dim=1).exp()
+    reference = -(wanted / (wanted + partition_sum)).log().mean()
+    torch.testing.assert_close(loss, reference)
+    loss.backward()
+    reference.backward()
+    for value, other in zip(made, others, strict=True):
+        torch.testing.assert_close(value.grad, other.grad)
+
+
+def test_hard_negatives_count_more_the_nearer_they_are() -> None:
+    queries, positives = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.5, 0.5]])
+    candidates = torch.tensor([[0.9, 0.0], [0.1, 0.0], [-0.9, 0.0]])
+    plain, hard = leaves(candidates, candidates)
+    sampled_softmax(queries, positives, plain, None, NOTHING).backward()
+    sampled_softmax(queries, positives, hard, None, NOTHING, hardness=2.0).backward()
+    share_plain, share_hard = (value.grad[:, 0] / value.grad[:, 0].sum() for value in (plain, hard))
+    assert share_hard[0] > share_plain[0] and share_hard[2] < share_plain[2]
+
+
+def test_weights_of_pairs() -> None:
+    weights = torch.tensor([0.5, 0.25, 0.25, 0.0]).double()
+    queries, items, targets = normal(4, 3), normal(6, 3, seed=1), torch.tensor([1, 2, 0, 5])
+    each = functional.cross_entropy(queries @ items.T, targets, reduction="none")
+    torch.testing.assert_close(full_softmax(queries, items, targets, weights=weights), (each * weights).sum())
+
+
+@pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
+def test_gbce_follows_its_formula(calibration: float) -> None:
+    queries, positives, candidates = normal(4, 3), normal(4, 3, seed=1), normal(5, 3, seed=2)
+    hits = (torch.tensor([1, 3]), torch.tensor([0, 4]))
+    rate = 5 / 99
+    power = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+    total = 0.0
+    for row in range(4):
+        loss = -power * torch.log(torch.sigmoid(queries[row] @ positives[row]))
+        for column in range(5):
+            if (row, column) not in {(1, 0), (3, 4)}:
+                loss = loss - torch.log(1 - torch.sigmoid(queries[row] @ candidates[column]))
+        total += loss / 6
+    found = gbce(queries, positives, candidates, hits, items=100, calibration=calibration)
+    torch.testing.assert_close(found, total / 4)
+
+
+def test_label_aware_attention_lies_between_the_mean_and_the_best() -> None:
+    interests, targets = normal(5, 3, 4), normal(5, 4, seed=1)
+    torch.testing.assert_close(label_aware(interests, targets, 0.0), interests.mean(dim=1))
+    torch.testing.assert_close(label_aware(interests, targets, 1e4), hard_readout(interests, targets))
+
+
+def test_routing_regularisation_is_a_mean_over_histories() -> None:
+    lengths = torch.tensor([1.0, 3.0, 5.0]).double()
+    attention = torch.softmax(normal(3, 2, 5), dim=-1)
+    attention = attention * (torch.arange(5) < lengths[:, None])[:, None]
+    attention = attention / attention.sum(dim=-1, keepdim=True)
+    total = 0.0
+    for row, length in enumerate(lengths.int().tolist()):
+        for head in attention[row, :, :length]:
+            total += float(((head - head.mean()) ** 2).sum() ** 2)
+    assert routing_regularisation(attention, lengths).item() == pytest.approx(total / 3)
+    doubled = routing_regularisation(attention.repeat(2, 1, 1), lengths.repeat(2))
+    torch.testing.assert_close(doubled, routing_regularisation(attention, lengths))
+    even = (torch.arange(5) < lengths[:, None])[:, None].expand(-1, 2, -1) / lengths[:, None, None]
+    assert routing_regularisation(even, lengths).item() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_disagreement_is_the_mean_cosine_of_pairs() -> None:
+    interests = normal(4, 3, 5)
+    unit = functional.normalize(interests, dim=-1)
+    wanted = np.mean([float(unit[u, k] @ unit[u, m]) for u in range(4) for k in range(3) for m in range(k)])
+    assert disagreement(interests).item() == pytest.approx(wanted)
+    assert disagreement(interests[:, :1]).item() == 0.0
+
+
+def test_backward_flow_falls_when_interests_know_their_items() -> None:
+    states = normal(6, 5, 4).float()
+    mask = torch.arange(5) < torch.tensor([5, 3, 1, 4, 5, 2])[:, None]
+    logits, rebuilt = leaves(normal(6, 2, 5, seed=1).float(), normal(6, 2, 5, 4, seed=2).float())
+    optimiser = torch.optim.Adam([logits, rebuilt], lr=0.05)
+
+    def losses() -> dict[str, Tensor]:
+        attention = torch.softmax(logits.masked_fill(~mask[:, None], -1e30), dim=-1)
+        return backward_flow(attention @ states, attention, states, rebuilt, mask, temperature=0.1)
+
+    before = {name: value.item() for name, value in losses().items()}
+    for _ in range(200):
+        optimiser.zero_grad()
+        sum(losses().values()).backward()
+        assert torch.isfinite(logits.grad).all() and torch.isfinite(rebuilt.grad).all()
+        optimiser.step()
+    after = {name: value.item() for name, value in losses().items()}
+    assert set(after) == {"contrast", "attend", "rebuild"}
+    assert after["contrast"] < before["contrast"] and after["attend"] < before["attend"] and after["rebuild"] < 0.1
+
+
+def test_weights_make_interests_independent() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frequencies = torch.empty(4, 16).normal_(generator=generator)
+    phases = torch.empty(16).uniform_(0, 6.28, generator=generator)
+    # half of the pairs have two interests that go together
+    interests = normal(400, 2, 4).float()
+    interests[:200, 1] = interests[:200, 0]
+    weights = independent_weights(interests, frequencies, phases)
+    assert weights.mean().item() == pytest.approx(1.0, abs=1e-5) and (weights >= 0).all()
+    features = (2 / 16) ** 0.5 * torch.cos(interests @ frequencies + phases)
+    even = dependence(features, torch.full((400,), 1 / 400))
+    assert dependence(features, weights / 400) < even
+    assert weights[:200].mean() < weights[200:].mean()
+
+
+def test_dependence_is_the_squared_covariance_of_pairs() -> None:
+    features, weights = normal(30, 3, 2), torch.softmax(normal(30, seed=1), dim=0)
+    wanted = 0.0
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        covariance = np.cov(
+            torch.cat([features[:, one], features[:, other]], dim=1).numpy().T, aweights=weights.numpy(), ddof=0
+        )
+        wanted += float((covariance[:2, 2:] ** 2).sum())
+    assert dependence(features, weights).item() == pytest.approx(wanted)

@@ -13,6 +13,7 @@ from eimf_core.training.batches import Batch, Batches, Epoch
 
 LENGTHS = [0, 1, 2, 3, 5, 6, 7, 13, 30]
 MOST = 6
+TARGETS = np.arange(1, 5)
 
 
 def split(lengths: list[int]) -> SplitData:
@@ -71,6 +72,21 @@ def test_single_rows_have_the_longest_history_and_one_target() -> None:
             assert len(history) == min(MOST, target % 100 - 1)
 
 
+def test_a_sample_of_prefixes_keeps_users_with_few_and_bounds_the_rest() -> None:
+    batches = Batches(split([3, 6, 300]), max_length=50, pairs=1000, single=True, sampled=8)
+    numbers = [Counter(), Counter()]
+    for seed in range(40):
+        for batch in batches_of(batches.epoch(np.random.default_rng(seed))):
+            for history, target in pairs(batch):
+                assert len(history) == min(50, target - history[0]) and target == history[-1] + 1
+                numbers[0][seed, target // 100 >= 2] += 1
+                numbers[1][target] += 1
+    assert all(numbers[0][seed, False] == 2 + 5 for seed in range(40))
+    # 299 pairs of which 8 in 50 are drawn: 48 an epoch, and each now and then
+    assert 40 < np.mean([numbers[0][seed, True] for seed in range(40)]) < 56
+    assert len([target for target in numbers[1] if target > 200]) > 290
+
+
 def test_windows_move_between_epochs() -> None:
     batches = Batches(split([40]), max_length=MOST, pairs=100, single=False)
     firsts = {tuple(sorted(batches.epoch(np.random.default_rng(seed)).starts.tolist())) for seed in range(20)}
@@ -104,7 +120,7 @@ def test_uniform_negatives_are_distinct_and_equally_likely() -> None:
     sampler, rng = negatives.Uniform(50, 10), np.random.default_rng(0)
     counts = np.zeros(51)
     for _ in range(3000):
-        drawn = sampler.draw(rng)
+        drawn = sampler.draw(rng, TARGETS)
         assert (np.diff(drawn.items) > 0).all() and len(drawn.items) == 10
         counts[drawn.items] += 1
     assert counts[0] == 0
@@ -120,7 +136,7 @@ def test_negatives_by_popularity_follow_the_counts() -> None:
     share /= share.sum()
     times = np.zeros(5)
     for _ in range(2000):
-        drawn = sampler.draw(rng)
+        drawn = sampler.draw(rng, TARGETS)
         assert (np.diff(drawn.items) > 0).all() and drawn.items[0] >= 1 and drawn.items[-1] <= 4
         # the number of draws is in the correction
         times[drawn.items] += np.exp(drawn.correction) * 20 * share[drawn.items - 1]

@@ -14,11 +14,13 @@ from eimf_core import artifact, dataset, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.progress import SILENT
 from eimf_core.records import Sequence
 from eimf_core.training import items, learner, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.optimiser import RowAdam
+from eimf_core.training.side import SideInputs
 from eimf_core.training.validation import Figures
 from tests.small_data import write_small_data
 from tests.small_training import SMALL, small_run
@@ -163,7 +165,7 @@ def test_padding_is_never_learned(folder: Path) -> None:
 def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = small_run(folder)
     before = run.learner.weights()["table.weight"].clone()
-    monkeypatch.setattr(trainer, "sampled_softmax", lambda queries, *rest: queries.sum() * torch.nan)
+    monkeypatch.setattr(trainer, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
     with pytest.raises(ConfigError, match="learning-rate"):
         run.go()
     assert torch.equal(run.learner.weights()["table.weight"], before)
@@ -203,8 +205,8 @@ def test_validation_looks_at_a_fixed_sample(folder: Path) -> None:
     data = dataset.load(folder, ("train", "valid"))
 
     def sample(users: int, seed: int) -> list[int]:
-        rng = np.random.default_rng(seed)
-        made = validation.Validation(data, users=users, max_length=6, cosine=True, rng=rng)
+        rng, side = np.random.default_rng(seed), SideInputs((), data, SILENT)
+        made = validation.Validation(data, users=users, max_length=6, cosine=True, side=side, rng=rng)
         return sorted(made._asked.tolist())
 
     everybody = len(sample(0, 0))

@@ -14,8 +14,10 @@ from torch import Tensor
 from eimf_core.training.losses.partition import softplus_partition
 
 
-def full_softmax(queries: Tensor, items: Tensor, targets: Tensor) -> Tensor:
-    """Mean loss of P pairs.
+def full_softmax(
+    queries: Tensor, items: Tensor, targets: Tensor, *, weights: Tensor | None = None, hardness: float = 0.0
+) -> Tensor:
+    """Mean loss of P pairs, or their sum with `weights` (P,); `hardness` as in sampled_softmax.py.
 
     queries (P, d); items (N, d), all of the catalogue; targets int64 (P,), positions in `items`.
     Scores are inner products: scale the queries for a temperature.
@@ -23,5 +25,6 @@ def full_softmax(queries: Tensor, items: Tensor, targets: Tensor) -> Tensor:
     # -log softmax over all = softplus of (log-sum over all others) - (the target's score)
     positive = (queries * items[targets]).sum(dim=1)
     rows = torch.arange(len(targets), device=targets.device)
-    weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
-    return softplus_partition(queries, items, None, (rows, targets), positive, weights)
+    if weights is None:
+        weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
+    return softplus_partition(queries, items, None, (rows, targets), positive, weights, hardness)

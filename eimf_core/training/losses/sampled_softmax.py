@@ -6,6 +6,11 @@ after Jean et al., ACL 2015, and Bengio and Senecal, 2008: with Q_j the probabil
 gives candidate j, and S draws, the sum is an unbiased estimate of the softmax' partition function
 over all items but the target. The target is not drawn, so its score is not corrected. A negative
 that is the target of a row (an accidental positive) does not count in this row.
+
+With a hardness h > 0 a negative counts exp(h <q_p, c_j>) over the mean of that factor: the negatives
+that this interest finds near count more (interest-aware hard negatives, Xie et al., RecSys 2023,
+REMI; their beta is h, on scores after the temperature). The correction stays: the mean is over
+candidates weighted by 1 / (S Q_j), so that h = 0 is the softmax above.
 """
 
 from __future__ import annotations
@@ -17,9 +22,10 @@ from eimf_core.training.losses.partition import softplus_partition
 
 
 def sampled_softmax(
-    queries: Tensor, positives: Tensor, candidates: Tensor, correction: Tensor | None, accidental: tuple[Tensor, Tensor]
-) -> Tensor:
-    """Mean loss of P pairs.
+    queries: Tensor, positives: Tensor, candidates: Tensor, correction: Tensor | None,
+    accidental: tuple[Tensor, Tensor], *, weights: Tensor | None = None, hardness: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Mean loss of P pairs, or their sum with `weights` (P,).
 
     queries (P, d) and positives (P, d), the interest read out for each target and the target's
     vector; candidates (S, d); correction (S,), -log(S Q_j), or None; accidental: int64 rows
@@ -27,5 +33,6 @@ def sampled_softmax(
     queries for a temperature.
     """
     positive = (queries * positives).sum(dim=1)
-    weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
-    return softplus_partition(queries, candidates, correction, accidental, positive, weights)
+    if weights is None:
+        weights = torch.full_like(positive, 1.0 / max(1, len(positive)))
+    return softplus_partition(queries, candidates, correction, accidental, positive, weights, hardness)

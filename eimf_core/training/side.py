@@ -1,0 +1,76 @@
+"""What some backbones read beside item vectors: when an item came, and its features (categories)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from eimf_core.dataset import Dataset
+from eimf_core.progress import Reporter
+from eimf_core.records import Item
+
+MOST_FEATURES = 8  # of an item
+DAY = 86_400.0
+UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times were unknown
+
+
+class SideInputs:
+    """`features` int32 (N + 1, F), from 1, 0 for none, or None; `kinds`, how many there are.
+
+    Times are known while training only where the data has them, and half of the histories are
+    learned without: a history that is typed in, and the validation, have none.
+    """
+
+    def __init__(self, wanted: Collection[str], data: Dataset, reporter: Reporter) -> None:
+        self.features: npt.NDArray[np.int32] | None = None
+        self.kinds = 0
+        self._times = None
+        if "features" in wanted:
+            self.features, self.kinds = item_features(data.items)
+            if not self.kinds:
+                self.features = None
+                reporter.warn("the items have no categories: the backbone runs on the items alone")
+        if "days" in wanted:
+            self._times = data.splits["train"].times
+            if self._times is None:
+                reporter.warn("the training lines have no times: the backbone runs on the order alone")
+
+    def of_items(self, inputs: npt.NDArray[np.int64]) -> dict[str, Tensor]:
+        """Side inputs of histories (B, L) of item indices, times unknown."""
+        if self.features is None:
+            return {}
+        return {"features": torch.from_numpy(self.features[inputs].astype(np.int64))}
+
+    def of_batch(
+        self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Side inputs of training histories (B, L) at these places of the training split."""
+        side = self.of_items(inputs)
+        if self._times is not None:
+            there = inputs > 0
+            times = self._times[places]
+            days = (times.max(axis=1, where=there, initial=-np.inf)[:, None] - times) / DAY
+            unknown = ~there | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
+            side["days"] = torch.from_numpy(np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32))
+        return side
+
+
+def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
+    """Categories as numbers from 1 by falling frequency, int32 (N + 1, F), and how many there are.
+
+    A category of one item alone tells nothing that the item does not, and is left out.
+    """
+    counts = Counter(name for item in items for name in set(item.categories))
+    shared = sorted((name for name, count in counts.items() if count > 1), key=lambda name: (-counts[name], name))
+    number = {name: at for at, name in enumerate(shared, start=1)}
+    rows = [[number[name] for name in dict.fromkeys(item.categories) if name in number] for item in items]
+    width = min(MOST_FEATURES, max((len(row) for row in rows), default=0))
+    features = np.zeros((len(items) + 1, width), dtype=np.int32)
+    for at, row in enumerate(rows, start=1):
+        features[at, : min(width, len(row))] = row[:width]
+    return features, len(shared)
