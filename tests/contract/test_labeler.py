@@ -1,0 +1,64 @@
+"""The bundled labeler: it is the model of the prompt that label sends, and knows the shop's interests.
+
+No customer of the shop and none of the titles marked `holdout` was in its training.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import gguf
+import orjson
+import pytest
+
+from eimf_core import resources
+from eimf_core.semantics import prompts
+from tests.conftest import ROOT, Eimf
+
+SHOP = ROOT / "examples" / "shop"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_labeler_was_trained_for_the_prompt_of_today() -> None:
+    fields = gguf.GGUFReader(resources.labeler()).fields
+    assert fields["eimf.prompt"].contents() == "names"
+    assert fields["eimf.prompt_sha256"].contents() == prompts.load("names").sha256, (
+        "prompts/names.md or its schema changed: train the labeler again (examples/make_labeler.py)"
+    )
+
+
+def test_held_out_titles_are_three_in_ten() -> None:
+    held_out = [line["holdout"] for line in lines(SHOP / "truth.items.jsonl")]
+    assert 0.25 < sum(held_out) / len(held_out) < 0.35
+
+
+@pytest.mark.slow
+def test_labeler_recovers_the_true_interests(eimf: Eimf, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    for step in (
+        ("prepare", SHOP / "interactions.csv", "--items", SHOP / "items.jsonl", "-o", tmp_path / "data"),
+        ("cluster", tmp_path / "data", "--budget", "100", "-o", tmp_path / "samples.jsonl"),
+        ("label", tmp_path / "samples.jsonl", "--model", "bundled", "-o", tmp_path / "labels.jsonl"),
+    ):
+        done = eimf(*step, timeout=300)
+        assert done.returncode == 0, done.stderr.decode()
+    truth = {
+        line["user"]: {interest["name"] for interest in line["interests"]} for line in lines(SHOP / "truth.users.jsonl")
+    }
+    labels = lines(tmp_path / "labels.jsonl")
+    found = Counter[str]()
+    for label in labels:
+        names = {interest["name"] for interest in label["interests"]}
+        found["true"] += len(truth[label["user"]])
+        found["named"] += len(names)
+        found["hits"] += len(names & truth[label["user"]])
+        found["at once"] += label["attempts"] == 1 and "error" not in label
+    # every interest counts, also one that began after the training period
+    assert found["hits"] >= 0.8 * found["true"]
+    assert found["hits"] >= 0.8 * found["named"]
+    assert found["at once"] >= 0.9 * len(labels)
