@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,8 @@ PARTS = (
     "train.jsonl",
 )
 Floats = npt.NDArray[np.float32]
+OUTSIDE = b"\x0a\x08location"
+"""How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +141,7 @@ class Catalogue:
         count = len(self._offsets) - 1
         size = os.fstat(lines).st_size
         if len(self._hashes) != count or len(self._order) != count or count < 1 or self._offsets[-1] != size:
-            raise ModelError(f"{name}: items.jsonl and its index disagree; train the model again")
+            raise self._broken()
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -148,7 +151,12 @@ class Catalogue:
         if not 1 <= index <= len(self):
             raise IndexError(f"item index {index} of {len(self)}")
         start, end = int(self._offsets[index - 1]), int(self._offsets[index])
-        return self._parse(os.pread(self._lines, max(0, end - start), start), index)
+        if not 0 <= start < end <= self._offsets[-1]:
+            raise self._broken()
+        return self._parse(os.pread(self._lines, end - start, start), index)
+
+    def _broken(self) -> ModelError:
+        return ModelError(f"{self._name}: items.jsonl and its index disagree; train the model again")
 
     def __iter__(self) -> Iterator[Item]:
         """All items in order of their index."""
@@ -168,6 +176,8 @@ class Catalogue:
         at = int(np.searchsorted(self._hashes, wanted))
         while at < len(self) and self._hashes[at] == wanted:
             index = int(self._order[at])
+            if not 1 <= index <= len(self):
+                raise self._broken()
             if self.item(index).item == item:
                 return index
             at += 1
@@ -295,6 +305,20 @@ def verify(path: str | Path) -> None:
                 raise ModelError(f"{path}: {name} is not the file that training wrote (its sha256 differs)")
 
 
+def _opened(path: str | Path, name: str, directory: int) -> int:
+    """A handle of a part, which is a file of the directory itself: no link out of it, no pipe to wait for."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path}: {name} cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ModelError(f"{path}: {name} is no file")
+    return handle
+
+
 @contextlib.contextmanager
 def _handles(path: str | Path) -> Iterator[dict[str, int]]:
     try:
@@ -306,7 +330,7 @@ def _handles(path: str | Path) -> Iterator[dict[str, int]]:
     opened: dict[str, int] = {}
     try:
         for name in ("manifest.json", *PARTS):
-            opened[name] = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+            opened[name] = _opened(path, name, directory)
         yield opened
     finally:
         for handle in (*opened.values(), directory):
@@ -356,6 +380,8 @@ def _lines(name: str, content: bytes) -> Iterator[SemanticInterest]:
 
 
 def _session(name: str, network: bytes) -> Any:
+    if OUTSIDE in network:
+        raise ModelError(f"{name}: interests.onnx points to other files, which no model does; it is not to be trusted")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,0 +1,193 @@
+"""A model directory from a stranger is data: it runs nothing, and what is broken is said in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import pickle
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import orjson
+import pytest
+
+from eimf_core import artifact, tensors
+from eimf_core.errors import EimfError, ModelError
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.run import Request, Session
+from eimf_core.records import Item, Query
+from tests.recommend_models import small_items, write_named_model
+from tests.small_models import taste_vectors
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_named_model(tmp_path / "model")
+
+
+def forge(model: Path, part: str, content: bytes) -> None:
+    """Put other content in the place of a part, with a manifest that agrees."""
+    (model / part).write_bytes(content)
+    manifest = orjson.loads((model / "manifest.json").read_bytes())
+    manifest["files"][part] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (model / "manifest.json").write_bytes(orjson.dumps(manifest))
+    artifact.verify(model)
+
+
+def use(model: Path) -> None:
+    """Everything that a model is asked for."""
+    session = Session(model, RecommendConfig(), Request(items=["-"]))
+    session.ask(Query(history=["tea-1", "fish-2", "nope"]), explain="yarn-1")
+    session.ask(Query(titles=["loom"]))
+    session.similar("tea-1")
+
+
+class Malicious:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("part", artifact.PARTS)
+def test_a_pickle_is_not_loaded(model: Path, tmp_path: Path, part: str) -> None:
+    trap = tmp_path / "trap"
+    pickled = pickle.dumps(Malicious(trap))
+    pickle.loads(pickled)
+    assert trap.exists(), "the pickle of this test does nothing"
+    trap.rmdir()
+    for content in (pickled, b"\x93NUMPY\x01\x00v\x00" + pickled, b"PK\x03\x04" + pickled):
+        forge(model, part, content)
+        if part != "train.jsonl":
+            with pytest.raises(ModelError) as caught:
+                use(model)
+            assert "\n" not in str(caught.value)
+        else:
+            use(model)
+        assert not trap.exists()
+
+
+def test_a_network_that_points_to_other_files(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(range(64)))
+    network = onnx.load_from_string((model / "interests.onnx").read_bytes())
+    tensor = network.graph.initializer.add()
+    tensor.name, tensor.data_type = "stolen", onnx.TensorProto.FLOAT
+    tensor.dims.extend([16])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", str(tmp_path / "secret")
+    forge(model, "interests.onnx", network.SerializeToString())
+    with pytest.raises(ModelError, match="points to other files"):
+        use(model)
+
+
+@pytest.mark.parametrize("part", [*artifact.PARTS, "manifest.json"])
+def test_links_out_of_the_directory_are_not_followed(model: Path, tmp_path: Path, part: str) -> None:
+    shutil.move(model / part, tmp_path / part)
+    (model / part).symlink_to(tmp_path / part)
+    with pytest.raises(ModelError, match=part):
+        use(model)
+    (model / part).unlink()
+    os.mkfifo(model / part)
+    with pytest.raises(ModelError, match=part):
+        use(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("offsets", lambda array: array * 0),
+        ("offsets", lambda array: array - 7),
+        ("offsets", lambda array: array[::-1].copy()),
+        ("offsets", lambda array: np.full_like(array, 1 << 62)),
+        ("hashes", lambda array: array * 0),
+        ("order", lambda array: array + 1000),
+        ("order", lambda array: array - 1000),
+        ("order", lambda array: array[:-1].copy()),
+        ("offsets", lambda array: array.astype(np.float32)),
+        ("hashes", lambda array: array.reshape(2, -1)),
+    ],
+)
+def test_an_index_that_lies(model: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:  # type: ignore[type-arg]
+    handle = os.open(model / "items.index.safetensors", os.O_RDONLY)
+    arrays = {key: array.copy() for key, array in tensors.map_file(handle, "index").items()}
+    os.close(handle)
+    arrays[name] = change(arrays[name])
+    forge(model, "items.index.safetensors", tensors.dump(arrays))
+    try:
+        use(model)
+    except EimfError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "part", ["weights.safetensors", "items.index.safetensors", "items.jsonl", "config.json", "named.jsonl"]
+)
+def test_changed_bytes_are_told_in_one_line_or_change_the_answer_only(model: Path, part: str) -> None:
+    original = (model / part).read_bytes()
+    rng = random.Random(5)
+    for _ in range(60):
+        content = bytearray(original)
+        for _ in range(rng.randint(1, 4)):
+            content[rng.randrange(min(len(content), 2000))] = rng.randrange(256)
+        forge(model, part, bytes(content))
+        try:
+            use(model)
+        except EimfError as error:
+            assert "\n" not in str(error)
+
+
+def replace_again_and_again(path: Path, stop: object) -> None:
+    """Write the model anew, version after version: every part of a version says the same number."""
+    version = 0
+    while not stop.is_set():  # type: ignore[attr-defined]
+        version = 1 - version
+        write_version(path, version)
+
+
+def write_version(path: Path, version: int) -> None:
+    items = [
+        Item(item=item.item, title=f"{item.title} v{version}", categories=item.categories) for item in small_items()
+    ]
+    write_named_model(path, items[: 20 + version], seed=version)
+
+
+def read_again_and_again(path: Path, times: int, problems: object) -> None:
+    try:
+        for _ in range(times):
+            opened = artifact.open_model(path)
+            version = opened.config.seed
+            titles = {item.title[-1] for item in opened.catalogue}
+            assert titles == {str(version)} and len(opened.vectors) == 21 + version
+            opened.interests([np.array([1, 20])])
+    except Exception as error:
+        problems.put(repr(error))  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_two_readers_see_whole_versions_while_a_third_process_replaces_them(tmp_path: Path) -> None:
+    assert taste_vectors(small_items()).shape[1] == 4
+    path = tmp_path / "model"
+    write_version(path, 0)
+    context = multiprocessing.get_context("spawn")
+    stop, problems = context.Event(), context.Queue()
+    writer = context.Process(target=replace_again_and_again, args=(path, stop))
+    readers = [context.Process(target=read_again_and_again, args=(path, 300, problems)) for _ in range(2)]
+    writer.start()
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(timeout=120)
+        assert reader.exitcode == 0
+    stop.set()
+    writer.join(timeout=30)
+    assert writer.exitcode == 0 and problems.empty()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
