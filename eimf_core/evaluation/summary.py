@@ -47,7 +47,12 @@ def of_slices(evaluation: Evaluation) -> Table:
 def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tuple[str, Row]]) -> Table:
     lost, called = evaluation.lost(), short_names(evaluation)
     shown = {label: by_row(evaluation, part).get(row, {}) for label, (part, row) in cells.items()}
-    names = [entry.name for entry in evaluation.entries if any(entry.name in row for row in shown.values())]
+    # the models of a group are in the lines and on the report's plot: a column each would hide the rest
+    names = [
+        entry.name
+        for entry in evaluation.entries
+        if entry.role != "member" and any(entry.name in row for row in shown.values())
+    ]
     verdicts = {
         label: _losses(lost, (part, *row), evaluation.contenders, called) for label, (part, row) in cells.items() if row
     }
@@ -170,6 +175,9 @@ def _losses(
         return ""
     if len(names) == 1:
         return others(parts[0][1])
+    said = {others(records) for _, records in parts}
+    if len(parts) == len(names) and len(said) == 1:
+        return f"all to {said.pop()}"
     return "; ".join(f"{called[name]} to {others(records)}" for name, records in parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from eimf_core import dataset
 from eimf_core.errors import ConfigError
+from eimf_core.evaluation import summary
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.run import Evaluation, evaluate
 from tests.small_data import write_small_data
@@ -58,6 +59,16 @@ def test_mean_spread_and_pooled_difference(data: Path) -> None:
     assert pooled.difference == pytest.approx(difference, abs=1e-6)
     assert pooled.ci_low is not None and pooled.ci_high is not None
     assert pooled.ci_low <= difference <= pooled.ci_high
+
+
+def test_tables_show_groups_in_place_of_their_models(data: Path) -> None:
+    plain = [model(data, f"plain-{seed}", seed) for seed in (1, 2)]
+    evaluation = run(data, [*plain, model(data, "single", 9, dimension=7)])
+    table = summary.of_all(evaluation)
+    assert table.columns == ["metric", "single", "plain-*"]
+    assert all("±" in row[2] and "±" not in row[1] for row in table.rows)
+    (row,) = (row for row in summary.of_comparisons(evaluation).rows if row[1] == "recall@5")
+    assert row[0] == "plain-* - single" and row[2][0] in "+-0"
 
 
 def test_without_group_each_stands_for_itself(data: Path) -> None:

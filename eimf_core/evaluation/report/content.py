@@ -79,7 +79,9 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
     named = summary.metric_name(*row)
     seen = "dropped" if evaluation.facts["seen"] == "drop" else "kept"
     called = summary.short_names(evaluation)
-    drawn = _drawn(evaluation, evaluation.systems[0])
+    # interests that have names say more
+    named_first = sorted(evaluation.systems, key=lambda system: not system.model.named)
+    drawn = _drawn(evaluation, named_first[0])
     return {
         "facts": evaluation.facts,
         "seen": seen,

@@ -91,7 +91,7 @@ def _finish(figure: Any, name: str, text: str) -> Plot:
         svg,
         count=1,
     )
-    return Plot(svg, text, round(width * 1.7))
+    return Plot(svg, text, round(width * 1.4))
 
 
 def _short(name: str) -> str:
