@@ -29,12 +29,13 @@ SHOWN = 10
 class Asked:
     """A query as the model takes it.
 
-    `history` (n,) are indices of known items, oldest first; `words` (d,) the place of the text in
-    the item space or None; `excluded` and `only` are indices; `had` says whether anything was asked.
+    `history` (n,) are indices of known items, oldest first, `times` (n,) their times, if known; `words`
+    (d,) is the place of the text in the item space or None; `excluded` and `only` are indices.
     """
 
     id: str
     history: Indices
+    times: npt.NDArray[np.float64] | None
     words: Floats | None
     unknown: list[str]
     excluded: Indices
@@ -94,6 +95,7 @@ class Reader:
         return Asked(
             id=name,
             history=np.array(history, dtype=np.int64),
+            times=self._times(query, file=file, line=line),
             words=words,
             unknown=unknown,
             excluded=np.array(self._known(query.exclude, []), dtype=np.int64),
@@ -102,6 +104,18 @@ class Reader:
             diversity=settings.diversity if diversity is None else diversity,
             k=settings.k if k is None else k,
         )
+
+    def _times(self, query: Query, *, file: object, line: int | None) -> npt.NDArray[np.float64] | None:
+        """The times of the known items of a history; None where titles, which have none, stand beside it."""
+        if query.times is None or query.titles:
+            return None
+        history = query.history or []
+        if len(query.times) != len(history):
+            raise InputError(
+                f"has {len(query.times)} entries for {len(history)} items", file=file, line=line, field="times"
+            )
+        known = [when for item, when in zip(history, query.times, strict=True) if self._items.index(item)]
+        return np.array(known, dtype=np.float64)
 
     def one(self, item: str) -> int:
         """Index of an item given by id or title; InputError when it is neither, or the title of several."""

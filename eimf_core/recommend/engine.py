@@ -55,7 +55,9 @@ class Recommender:
         answers: dict[int, Recommendation] = {}
         kinds: dict[str, list[int]] = {}
         for at, query in enumerate(asked):
-            kind = "history" if len(query.history) else "words" if query.words is not None else "popularity"
+            kind = "words" if query.words is not None else "popularity"
+            if len(query.history):
+                kind = "history" if query.times is None else "timed"
             kinds.setdefault(kind, []).append(at)
         for kind, rows in kinds.items():
             for start in range(0, len(rows), self.batch_size):
@@ -68,16 +70,17 @@ class Recommender:
             for query, ranked in zip(asked, self._popular(asked), strict=True):
                 yield self._recommendation(query, ranked, [], fallback="popularity")
             return
-        own, attention = self.interests(asked) if kind == "history" else (_stacked(asked), None)
-        ranked_lists = self._ranked(pulled(own, asked) if kind == "history" else own, asked)
+        own, attention = (_stacked(asked), None) if kind == "words" else self.interests(asked)
+        ranked_lists = self._ranked(own if kind == "words" else pulled(own, asked), asked)
         names = self.names(own)
         for at, (query, ranked) in enumerate(zip(asked, ranked_lists, strict=True)):
             anchors = attention[at] if attention is not None and self.settings.anchors else None
             yield self._recommendation(query, ranked, self._described(query, names[at], ranked, anchors))
 
     def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
-        """Interests (B, K, d) and attention (B, K, L) of queries with a history."""
-        return self.model.interests([query.history for query in asked])
+        """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
+        times = [query.times for query in asked if query.times is not None]
+        return self.model.interests([query.history for query in asked], times or None)
 
     def prepare(self) -> None:
         """Load what every answer needs, before several threads want it at once."""

@@ -71,10 +71,15 @@ class Request:
 
     def query(self) -> Query:
         """The query of the command line."""
-        history = list(self.items)
+        history, titles, times = list(self.items), list(self.titles), None
         if self.user is not None and self.sequences is not None:
-            history = [*history_of(self.user, self.sequences), *history]
-        return Query(id=self.user, history=history, titles=list(self.titles), text=self.text, exclude=[*self.exclude])
+            line = history_of(self.user, self.sequences)
+            # what is added on the command line has no time
+            times = None if history or titles else line.times
+            history = [*line.items, *history]
+        return Query(
+            id=self.user, history=history, titles=titles, text=self.text, times=times, exclude=list(self.exclude)
+        )
 
 
 def recommend(

@@ -1,8 +1,8 @@
 """Plain words and new items as places in the item space.
 
-Words go through the text encoder and the adapter that training learned from labels; without labels,
-and for items that came after training, through the map that was fitted from the catalogue's text vectors
-to its item vectors.
+Words go through the text encoder, then the adapter that training learned from labels and the map that
+was fitted from the catalogue's text vectors to its item vectors, whichever the model has; with both, halfway
+between. Items that came after training go through the second alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError
 from eimf_core.recommend.asking import Floats
+from eimf_core.recommend.naming import units
 from eimf_core.records import Item
 from eimf_core.semantics.text import PACKAGED, Encoder, item_text
 
@@ -31,14 +32,18 @@ class Words:
 
     def place(self, text: str) -> Floats:
         """The place (d,) of a text; ConfigError when the model knows no words or those of another encoder."""
-        learned = self._model.adapter or self._model.text_map
-        if learned is None:
+        maps = [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
+        if not maps:
             raise ConfigError(
                 f"{self._model.name}: knows no words; train it with labels, or with item vectors that start from text"
             )
-        weight, bias = learned
-        place: Floats = weight @ self._encode([text])[0] + bias
-        return place
+        encoded = self._encode([text])[0]
+        # few labels make a weak adapter: the items' own text steadies it (directions count, not lengths)
+        places: list[Floats] = [weight @ encoded + bias for weight, bias in maps]
+        if len(places) == 1:
+            return places[0]
+        between: Floats = units(np.stack(places)).sum(axis=0)
+        return between
 
     def places_of(self, items: Sequence[Item]) -> Floats:
         """The places (n, d) of items that training did not see; ConfigError when the model knows no item text."""

@@ -108,6 +108,7 @@ def test_a_line_alone_is_answered_at_once(folder: Path, environment: dict[str, s
         (b'{"history": ["tea-1"], "k": 0}\n', "field 'k'"),
         (b'{"history": ["tea-1"], "diversity": -1}\n', "field 'diversity'"),
         (b'{"history": ["tea-1"], "seen": "maybe"}\n', "field 'seen'"),
+        (b'{"history": ["tea-1"], "times": [1, 2]}\n', "field 'times'"),
     ],
 )
 def test_bad_lines(eimf: Eimf, folder: Path, stdin: bytes, words: str) -> None:

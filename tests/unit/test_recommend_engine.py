@@ -157,10 +157,20 @@ def test_the_longest_history_of_a_user(tmp_path: Path) -> None:
         Sequence(user="zoë", split="valid", items=["z"], targets=["y"]),
     ]
     jsonl.write(tmp_path / "sequences.jsonl.gz", lines)
-    assert history_of("1", tmp_path / "sequences.jsonl.gz") == ["a", "b", "c"]
-    assert history_of("zoë", tmp_path / "sequences.jsonl.gz") == ["z"]
+    assert history_of("1", tmp_path / "sequences.jsonl.gz").items == ["a", "b", "c"]
+    assert history_of("zoë", tmp_path / "sequences.jsonl.gz").items == ["z"]
     with pytest.raises(InputError, match="no line of the user '111'"):
         history_of("111", tmp_path / "sequences.jsonl.gz")
+
+
+def test_times_of_known_items_reach_the_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(path, RecommendConfig(), Request(items=["-"]))
+    seen = []
+    interests = session.model.interests
+    monkeypatch.setattr(session.model, "interests", lambda *given: seen.append(given[1]) or interests(*given))
+    session.ask(Query(history=["tea-1", "nope", "tea-2"], times=[5, 6, 9.5]))
+    session.ask(Query(history=["tea-1", "tea-2"]))
+    assert [None if times is None else times[0].tolist() for times in seen] == [[5, 9.5], None]
 
 
 def test_words_need_a_model_that_knows_some(path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from eimf_core.semantics import text_numpy, text_transformers
 
@@ -21,6 +22,12 @@ TEXTS = [
 ]
 
 
+def test_what_is_alike_is_near() -> None:
+    made = text_numpy.packaged().encode(["knitting wool", "a skein of yarn", "space telescope"])
+    assert made[0] @ made[1] > 0.5 > 0.3 > made[0] @ made[2]
+
+
+@pytest.mark.slow
 def test_agrees_with_sentence_transformers() -> None:
     ours = text_numpy.packaged()
     theirs = text_transformers.packaged()
