@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from eimf_core.errors import ConfigError
@@ -24,8 +27,9 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
 
     connection = duckdb.connect(str(scratch / "log.duckdb"))
     try:
-        _set_up(connection, scratch, memory_limit, threads)
-        yield connection
+        with _signals_kept():
+            _set_up(connection, scratch, memory_limit, threads)
+            yield connection
     except duckdb.OutOfMemoryException as error:
         if "max_temp_directory_size" in str(error) or "spill" in str(error).lower():
             raise _full(scratch) from None
@@ -40,6 +44,40 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
         connection.close()
 
 
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let a signal that interrupts a query end the work as it would elsewhere.
+
+    The engine swallows what a signal handler raises and says "Query interrupted" instead; the
+    handler is then called once more.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, remember)
+    try:
+        yield
+    except RuntimeError:
+        if arrived:
+            remember(arrived[-1], None)
+        raise
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+
+
 def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:
     import duckdb
 
@@ -50,6 +88,8 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
     connection.execute(f"SET threads = {threads or default_threads()}")
     connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
     connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")
+    # dates without a zone are UTC, wherever the machine is
+    connection.execute("SET TimeZone = 'UTC'")
     # the tables live for minutes: packing strings costs more than the disk they save
     connection.execute("SET force_compression = 'uncompressed'")
     # nothing is fetched, whatever a file asks for

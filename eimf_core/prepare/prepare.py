@@ -149,7 +149,7 @@ def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfi
     wanted = NEEDED | ({"rating"} if settings.min_rating is not None else set())
     rejects = scratch / REJECTS if settings.on_error == "skip" else None
     with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
-        read = reading.read(connection, scans, reporter, wanted=wanted, rejects=rejects)
+        read = reading.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)
         if read.unit not in (None, "seconds"):
             reporter.note(f"times are in {read.unit}")
         conditions = filters.conditions(settings, read.has)

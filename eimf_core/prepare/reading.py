@@ -24,7 +24,7 @@ UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "m
 COLUMNS = {
     "user": ("VARCHAR", "user"),
     "item": ("VARCHAR", "item"),
-    "time": ("DOUBLE", "coalesce(try_cast(time AS DOUBLE), epoch(try_cast(time AS TIMESTAMP)))"),
+    "time": ("DOUBLE", "coalesce(try_cast(time AS DOUBLE), epoch(try_cast(time AS TIMESTAMPTZ)))"),
     "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
     "event": ("VARCHAR", "coalesce(event, '')"),
 }
@@ -47,6 +47,7 @@ def read(
     logs: Sequence[tuple[Source, Scan]],
     reporter: Reporter,
     *,
+    scratch: Path,
     wanted: frozenset[str] = frozenset(COLUMNS),
     rejects: Path | None = None,
 ) -> Read:
@@ -64,7 +65,7 @@ def read(
     rejected: Counter[str] = Counter()
     for source, scan in logs:
         reporter.begin(f"reading {source.name}")
-        rejected += _read_file(connection, source, scan, has, rejects)
+        rejected += _read_file(connection, source, scan, has, scratch, rejects)
         reporter.end()
     rows = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
     if not rows:
@@ -74,12 +75,14 @@ def read(
     return Read(rows=rows, has=has, unit=unit, rejected=rejected)
 
 
-def _read_file(connection: Any, source: Source, scan: Scan, has: frozenset[str], rejects: Path | None) -> Counter[str]:
+def _read_file(
+    connection: Any, source: Source, scan: Scan, has: frozenset[str], scratch: Path, rejects: Path | None
+) -> Counter[str]:
     """Append a file to `raw`; the reasons of rows that were left out."""
     before = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
     with ThreadPoolExecutor(1) as pool:
         packed = pool.submit(sources.check_gzip, source.path) if sources.is_gzip(source.path) else None
-        _insert(connection, source, scan, has)
+        _insert(connection, source, scan, has, scratch)
         if packed and packed.result():
             raise InputError(f"broken gzip stream ({packed.result()})", file=source.name)
     needed = [f"{field} IS NULL" for field in COLUMNS if field in has]
@@ -99,17 +102,45 @@ def _read_file(connection: Any, source: Source, scan: Scan, has: frozenset[str],
     return _write_rejects(rejects, source, scan, has, bad + len({line for line, _ in shapeless}), shapeless)
 
 
-def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str]) -> None:
+def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], scratch: Path) -> None:
+    """Append the rows of a file to `raw`; what the engine cannot read at all is an InputError."""
     import duckdb
 
     fields = [field for field in COLUMNS if field in has]
     values = ", ".join(COLUMNS[field][1] for field in fields)
+
+    def insert(path: Path) -> None:
+        connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
+
     try:
-        connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(source.path)})")
+        try:
+            insert(source.path)
+        except duckdb.InvalidInputException:
+            # lines that end now in CR LF, now in LF; the rejects of the first try are forgotten
+            _rejected(connection)
+            plain = _with_plain_ends(source.path, scratch / "plain")
+            if plain is None:
+                raise
+            insert(plain)
+            plain.unlink()
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         if engine.is_full(error):
             raise
+        for line, reason, _ in explain(scan, source, has):
+            raise InputError(reason, file=source.name, line=line) from None
         raise InputError(f"cannot be read ({_first_line(error)})", file=source.name) from None
+
+
+def _with_plain_ends(path: Path, target: Path) -> Path | None:
+    """A copy whose lines all end in LF; None where there is no CR, or only the engine can unpack it."""
+    if path.name.endswith(".zst"):
+        return None
+    changed = False
+    with sources.reading(path) as stream, open(target, "wb") as copy:
+        for line in stream:
+            changed = changed or line.endswith(b"\r\n")
+            copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+    return target if changed else None
 
 
 def _rejected(connection: Any) -> list[tuple[int, str]]:
@@ -147,6 +178,8 @@ def _write_rejects(
             for line, reason in shapeless[: expected - reasons.total()]:
                 write(line, reason, "")
                 reasons[_kind(reason)] += 1
+    if reasons.total() < expected:
+        reasons["a value that the engine cannot read"] += expected - reasons.total()
     return reasons
 
 

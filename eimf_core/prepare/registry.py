@@ -67,7 +67,7 @@ def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
     told = any(getattr(settings, option) for option in COLUMN_OPTIONS)
     for kind in LOGS:
         # whoever names columns means a table
-        if kind.matches(source) and (not told or kind.name in TABLES):
+        if (kind.name == "parquet") == source.parquet and kind.matches(source) and (not told or kind.name in TABLES):
             return kind
     raise InputError(
         "is no log that is recognised; name its kind with --format (eimf prepare --help lists them)", file=source.name
@@ -83,7 +83,7 @@ def find_items(items: Sequence[Path], logs: Sequence[Found]) -> list[tuple[Sourc
 
 def _recognise_items(source: Source) -> ItemFormat:
     for kind in ITEMS:
-        if kind.matches(source):
+        if not source.parquet and kind.matches(source):
             return kind
     raise InputError(
         "is no item file that is recognised; expected Item lines, or a table with an item and a title column",

@@ -68,7 +68,7 @@ class Delimited:
             f"SELECT {_picked({field: name(column) for field, column in self.fields.items()})} "
             f"FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"columns = {{{types}}}, strict_mode = false, store_rejects = true, rejects_limit = 0)"
+            f"columns = {{{types}}}, strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from eimf_core import dataset, jsonl
 from eimf_core.records import Sequence
-from tests.conftest import ROOT, Eimf
+from tests.conftest import ROOT, Eimf, one_error_line
 
 SHOP = ROOT / "examples" / "shop"
 
@@ -39,6 +45,9 @@ def test_shop_is_split_by_time(eimf: Eimf, tmp_path: Path) -> None:
         ("ml-1m/ml-1m.txt.gz", ["--split", "none"], 6040, 3416, 999_611, 0),
         ("amazon-beauty-2014", ["--split", "leave-one-out"], 22_363, 12_101, 198_502, 7),
         ("amazon-giftcards-2018-raw", [], 458, 148, 2972, 0),
+        ("amazon-games-2018", ["--split", "leave-one-out"], 50_546, 16_859, 440_264, 0),
+        ("amazon-industrial-2018", ["--split", "leave-one-out"], 3285, 3541, 22_743, 0),
+        ("yelp", ["--split", "leave-one-out"], 30_431, 20_033, 316_354, 0),
     ],
 )
 def test_published_counts(
@@ -74,3 +83,156 @@ def test_leave_one_out_of_beauty(eimf: Eimf, tmp_path: Path, real_data: Path) ->
         assert line.items == history[line.user][:cut]
         expected = [] if line.split == "train" else history[line.user][cut:][:1]
         assert line.targets == expected
+
+
+def test_comirec_partition_of_ml_1m(eimf: Eimf, tmp_path: Path, real_data: Path) -> None:
+    partition = real_data.parent / "baselines" / "ml-1m-by-user.tsv"
+    if not partition.is_file():
+        pytest.skip("no partition of ML-1M at hand")
+    log = real_data / "ml-1m" / "sequences.tsv.gz"
+    done = eimf("prepare", log, "--split", "by-user", "--users", partition, "-o", tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    data = dataset.load(tmp_path, ("train", "valid", "test"))
+    assert [len(data.splits[name]) for name in ("train", "valid", "test")] == [4832, 604, 604]
+    assert data.protocol == "by-user/all"
+    for user in range(604):
+        history, targets = data.splits["test"].history(user), data.splits["test"].target(user)
+        assert len(history) == int(0.8 * (len(history) + len(targets)))
+
+
+def test_yelp_names_and_games_targets(eimf: Eimf, tmp_path: Path, real_data: Path) -> None:
+    """Yelp's item file counts from 0; the last item of a Games user is the published test target."""
+    import gzip
+
+    eimf("prepare", real_data / "yelp", "--split", "leave-one-out", "-o", tmp_path / "yelp")
+    names = {item.item: item for item in dataset.load_items(tmp_path / "yelp" / "items.jsonl")}
+    assert (names["1"].title, names["1"].categories[:2]) == ("The Great Greek", ["Diners", "Greek"])
+    games = real_data / "amazon-games-2018"
+    eimf("prepare", games, "--split", "leave-one-out", "-o", tmp_path / "games")
+    with gzip.open(games / "Games-6k.valid.inter.gz", "rt") as stream:
+        next(stream)
+        published = {user: target for user, _, target in (line.rstrip("\n").split("\t") for line in stream)}
+    lines = jsonl.read(tmp_path / "games" / "sequences.jsonl", Sequence)
+    assert {line.user: line.targets[0] for line in lines if line.split == "valid"} == published
+
+
+def write_log(path: Path, rows: int) -> Path:
+    path.write_text("user,item,time\n" + "".join(f"u{n * 7919 % (rows // 20)},i{n % 997},{n}\n" for n in range(rows)))
+    return path
+
+
+def test_stdin_json_report_and_quiet(eimf: Eimf, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.csv", 2000)
+    done = eimf("prepare", "-", "--json", "-q", "-o", tmp_path / "out", stdin=log.read_bytes())
+    assert (done.returncode, done.stderr) == (0, b"")
+    report = orjson.loads(done.stdout)
+    assert report["steps"][0] == {"name": "read", "removed": 0, "users": 100, "items": 997, "interactions": 2000}
+    assert set(report["splits"]) == {"train", "valid", "test"}
+    line = one_error_line(eimf("prepare", "-", "-o", tmp_path / "out", stdin=b"user,item,time\na,b\n"), 3)
+    assert "<stdin>:2: has 2 columns" in line
+
+
+def test_the_help_has_a_line_for_each_format(eimf: Eimf) -> None:
+    from eimf_core.prepare.registry import LOGS
+
+    text = eimf("prepare", "--help").stdout.decode()
+    for kind in LOGS:
+        assert f"\n    {kind.name} " in text, kind.name
+
+
+def test_same_bytes_whatever_the_threads_and_the_memory(eimf: Eimf, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.csv", 200_000)
+    made = []
+    for number, options in enumerate((["--threads", "1"], ["--threads", "4"], ["--memory-limit", "100MB"])):
+        done = eimf("prepare", log, "--min-item", "5", *options, "-o", tmp_path / str(number))
+        assert done.returncode == 0, done.stderr.decode()
+        made.append([(tmp_path / str(number) / name).read_bytes() for name in ("sequences.jsonl", "items.jsonl")])
+    assert made[0] == made[1] == made[2]
+
+
+def test_what_makes_no_sense_is_said(eimf: Eimf, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.csv", 200)
+    for options, code, words in (
+        (["--min-user", "500"], 3, "nothing is left"),
+        (["--min-rating", "3"], 2, "--rating-column"),
+        (["--event", "buy"], 2, "--event-column"),
+        (["--since", "soon"], 2, "--since"),
+        (["--valid-from", "5"], 2, "--test-from"),
+        (["--users", log], 2, "by-user"),
+        (["--format", "excel"], 2, "ml-100k"),
+        (["--memory-limit", "much"], 2, "--memory-limit"),
+        (["--valid-from", "0", "--test-from", "5"], 2, "first time point"),
+    ):
+        assert words in one_error_line(eimf("prepare", log, *options, "-o", tmp_path / "out"), code)
+        assert not (tmp_path / "out").exists()
+    done = eimf("prepare", log, "--valid-from", "1000", "--test-from", "2000", "-o", tmp_path / "out")
+    assert done.returncode == 0
+    assert b"warning: the test split is empty; move --valid-from" in done.stderr
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_full_disk_leaves_the_old_output(tmp_path: Path, environment: dict[str, str], eimf: Eimf) -> None:
+    """A limit on the size of files stands for the disk: at the first it is the engine that meets it."""
+    out = tmp_path / "out"
+    eimf("prepare", write_log(tmp_path / "old.csv", 500), "-o", out)
+    before = files_of(out)
+    log = write_log(tmp_path / "log.csv", 200_000)
+    for limit in (200_000, 4_000_000):
+        done = subprocess.run(
+            [sys.executable, "-m", "eimf_cli", "prepare", str(log), "-o", str(out)],
+            capture_output=True,
+            env=environment,
+            cwd=ROOT,
+            timeout=120,
+            check=False,
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        one_error_line(done, 1)
+        assert files_of(out) == before
+        assert sorted(path.name for path in out.iterdir()) == sorted(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_at_any_moment_it_leaves_the_old_output_or_none(
+    tmp_path: Path, environment: dict[str, str], eimf: Eimf, number: signal.Signals
+) -> None:
+    out, log = tmp_path / "out", write_log(tmp_path / "log.csv", 300_000)
+    command = [sys.executable, "-m", "eimf_cli", "prepare", str(log), "-o", str(out)]
+    eimf("prepare", write_log(tmp_path / "old.csv", 500), "-o", out)
+    old = files_of(out)
+    start = time.monotonic()
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    whole = time.monotonic() - start
+    new = files_of(out)
+    eimf("prepare", tmp_path / "old.csv", "-o", out)
+    for share in (0.3, 0.5, 0.7, 0.85, 0.95):
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
+        time.sleep(whole * share)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        if number != signal.SIGKILL and process.returncode:
+            assert process.returncode == (130 if number == signal.SIGINT else 143), stderr.decode()
+            assert not (out / ".prepare.tmp").exists()
+        left = files_of(out)
+        left.pop(".sequences.jsonl.lock", None)
+        if "sequences.jsonl" in left:
+            known = {name: content for name, content in left.items() if not name.endswith("meta.json")}
+            assert any(known == {name: made[name] for name in known} for made in (old, new))
+            if left["sequences.jsonl"] == new["sequences.jsonl"]:
+                eimf("prepare", tmp_path / "old.csv", "-o", out)
+    done = eimf("prepare", log, "-o", out)
+    assert done.returncode == 0
+    assert files_of(out)["sequences.jsonl"] == new["sequences.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(new)
+
+
+def test_a_second_writer_is_told_to_wait(eimf: Eimf, tmp_path: Path) -> None:
+    from eimf_core import files
+
+    log = write_log(tmp_path / "log.csv", 200)
+    with files.locked(tmp_path / "out" / "sequences.jsonl"):
+        assert "another process" in one_error_line(eimf("prepare", log, "-o", tmp_path / "out"), 2)

@@ -67,7 +67,8 @@ def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ..
     delimiter = delimiter_of(source.first)
     names = tuple(cell.strip() for cell in next(csv.reader([source.head[0]], delimiter=delimiter)))
     told = [getattr(config, f"{field}_column") for field in FIELDS]
-    if any(told) and all(column.isdigit() for column in told if column) and not set(filter(None, told)) & set(names):
+    numbers = {column for column in told if column}
+    if numbers and all(column.isdigit() for column in numbers) and not numbers <= set(names):
         return delimiter, tuple(str(number) for number in range(1, len(names) + 1)), False
     return delimiter, names, True
 
