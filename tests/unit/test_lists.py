@@ -1,0 +1,97 @@
+"""What lists are like, against plain loops: novelty, popularity, diversity, coverage, Gini, use of interests."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from eimf_core import dataset, jsonl
+from eimf_core.evaluation import interests as of_interests
+from eimf_core.evaluation import lists as of_lists
+from eimf_core.records import Item, Sequence
+
+CATEGORIES = {1: {"a"}, 2: {"a", "b"}, 3: {"b", "c"}, 4: set(), 5: {"c"}, 6: {"a", "c"}}
+TRAIN = {"u": [1, 1, 2, 3], "v": [1, 2], "w": [1, 5], "x": [2]}
+LISTS = np.array([[1, 2, 3, 4], [6, 5, 0, 0], [4, 1, 0, 0], [0, 0, 0, 0]])
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> of_lists.CatalogueFacts:
+    folder = tmp_path_factory.mktemp("lists")
+    items = [Item(item=str(at), title="x", categories=sorted(names)) for at, names in CATEGORIES.items()]
+    jsonl.write(folder / "items.jsonl", items)
+    lines = [Sequence(user=user, split="train", items=list(map(str, bought))) for user, bought in TRAIN.items()]
+    jsonl.write(folder / "sequences.jsonl", lines)
+    texts = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    return of_lists.catalogue_facts(dataset.load(folder, ("train",)), texts)
+
+
+def rows(k: int) -> list[list[int]]:
+    return [[item for item in row[:k] if item] for row in LISTS.tolist()]
+
+
+def check(values: np.ndarray, expected: list[float]) -> None:
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_novelty_and_popularity(facts: of_lists.CatalogueFacts, k: int) -> None:
+    owners = {item: max(1, sum(item in bought for bought in TRAIN.values())) for item in CATEGORIES}
+    counts = {item: sum(bought.count(item) for bought in TRAIN.values()) for item in CATEGORIES}
+    check(
+        of_lists.novelty(LISTS, facts, k),
+        [np.mean([math.log2(4 / owners[item]) for item in row]) if row else math.nan for row in rows(k)],
+    )
+    check(
+        of_lists.popularity(LISTS, facts, k),
+        [np.mean([counts[item] for item in row]) if row else math.nan for row in rows(k)],
+    )
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_diversity(facts: of_lists.CatalogueFacts, k: int) -> None:
+    def by_category(one: int, other: int) -> float:
+        shared = len(CATEGORIES[one] & CATEGORIES[other])
+        return 1 - shared / math.sqrt(len(CATEGORIES[one]) * len(CATEGORIES[other]))
+
+    assert facts.texts is not None
+    texts = facts.texts.astype(float)
+    for values, distance, counted in (
+        (of_lists.diversity_category(LISTS, facts, k), by_category, lambda item: bool(CATEGORIES[item])),
+        (of_lists.diversity_text(LISTS, facts, k), lambda a, b: 1 - float(texts[a] @ texts[b]), lambda _: True),
+    ):
+        expected = []
+        for row in rows(k):
+            pairs = list(combinations([item for item in row if counted(item)], 2))
+            expected.append(np.mean([distance(*pair) for pair in pairs]) if pairs else math.nan)
+        check(values, expected)
+
+
+def test_coverage_and_gini() -> None:
+    recommended = np.array([0, 3, 0, 1, 4])  # entry 0 is padding
+    assert of_lists.coverage(recommended) == 0.75
+    counts = recommended[1:]
+    pairs = sum(abs(int(a) - int(b)) for a in counts for b in counts)
+    assert of_lists.gini(recommended) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
+    assert of_lists.gini(np.array([9, 2, 2, 2])) == pytest.approx(0)
+    assert of_lists.gini(np.array([0, 0, 0, 100])) == pytest.approx(2 / 3)
+
+
+def test_interests_alike_and_their_shares() -> None:
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(6, 3, 4)).astype(np.float32)
+    expected = [
+        np.mean([a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(user, 2)]) for user in vectors
+    ]
+    check(of_interests.mean_pairwise_cosine(vectors, 6), expected)
+    assert np.isnan(of_interests.mean_pairwise_cosine(vectors[:, :1], 6)).all()
+    use = of_interests.InterestUse(3, [1, 2])
+    sources = np.array([[0, 1], [2, 2]], dtype=np.int8)
+    use.add(sources, np.array([[5, 6], [7, 0]]), np.array([[True, False], [False, False]]))
+    check(of_interests.interest_places(use, 2), [1 / 3, 1 / 3, 1 / 3])
+    check(of_interests.interest_places(use, 1), [1 / 2, 0, 1 / 2])
+    check(of_interests.interest_hits(use, 2), [1, 0, 0])
