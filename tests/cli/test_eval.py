@@ -53,6 +53,7 @@ def test_help_metrics_has_formula_and_source_of_each(eimf: Eimf) -> None:
         whole = text[text.index(f"\n{name}") :].split("\n\n")
         own = whole[0] + "".join(part for part in whole[1:3] if part.startswith("  "))
         assert "Source:" in own or "own figure" in own, name
+    assert "p_holm: corrected after Holm" in text
     assert "NOT the standard NDCG" in text and "min(k, T)" in text
 
 
