@@ -42,7 +42,7 @@ class Words:
         places: list[Floats] = [weight @ encoded + bias for weight, bias in maps]
         if len(places) == 1:
             return places[0]
-        between: Floats = units(np.stack(places)).sum(axis=0)
+        between: Floats = units(units(np.stack(places)).sum(axis=0, keepdims=True))[0]
         return between
 
     def places_of(self, items: Sequence[Item]) -> Floats:

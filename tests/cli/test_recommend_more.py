@@ -113,6 +113,9 @@ def test_words_find_their_taste(eimf: Eimf, folder: Path) -> None:
     assert {item[:3] for item in ids(made)} == {"tea"}
     (interest,) = made["interests"]
     assert interest["name"] == "tea drinking" and interest["anchors"] == [] and interest["weight"] == 1
+    places = artifact.open_model(folder / "worded").vectors
+    # words have the length 1 where two maps place them
+    assert made["items"][0]["score"] <= np.linalg.norm(places, axis=1).max() + 1e-6
     mixed = answer(eimf, folder, "worded", "--items", "fish-1,fish-2", "--text", "knitting with wool", "-k", "24")
     alone = answer(eimf, folder, "worded", "--items", "fish-1,fish-2", "-k", "24")
     assert sorted(ids(mixed)) == sorted(ids(alone))
