@@ -30,6 +30,7 @@ COLUMNS = {
 }
 """Columns of `raw` and how they come from the text of a scan."""
 NUMBERS = ("time", "rating")
+NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _rejected(connection: Any) -> list[tuple[int, str]]:
         connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
     except duckdb.CatalogException:
         return []
-    return [(line, _first_line(message)) for line, message in found]
+    return [(line, NOT_UTF8 if "utf-8" in message else _first_line(message)) for line, message in found]
 
 
 def _first_line(error: object) -> str:

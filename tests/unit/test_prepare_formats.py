@@ -274,3 +274,11 @@ def test_mixed_line_ends_are_read_and_counted_right(tmp_path: Path) -> None:
         run(tmp_path, "log.csv")
     done = run(tmp_path, "log.csv", on_error="skip")
     assert (histories(tmp_path), done.report.rejected) == ({"u": ["a", "c"]}, {"has 2 columns, expected 3": 1})
+
+
+def test_a_table_that_is_not_utf_8_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes(b"user,item,time\nu,a,1\nJos\xe9,a,1\nv,b,2\n")
+    with pytest.raises(InputError, match=r"log\.csv:3: is not UTF-8"):
+        run(tmp_path, "log.csv")
+    done = run(tmp_path, "log.csv", on_error="skip")
+    assert (histories(tmp_path), sum(done.report.rejected.values())) == ({"u": ["a"], "v": ["b"]}, 1)
