@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 def with_formats(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add a line for each format to the help."""
-    function.__doc__ = f"{function.__doc__}\n\n    \b\n    Formats of a log:\n{help_lines()}"
+    function.__doc__ = f"{inspect.getdoc(function)}\n\n\b\nFormats of a log:\n{help_lines()}"
     return function
 
 
