@@ -20,17 +20,24 @@ def train(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="Model directory to write.")],
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.")] = None,
+    epochs_from: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Train for the epochs that this earlier model found best."),
+    ] = None,
     settings: TrainConfig,
 ) -> None:
     """Train a small model that needs no language model any more.
 
     Without labels it learns from behaviour alone. The epoch with the best NDCG@10 on the validation
     split is kept; test lines are never read. An interrupted run goes on when the same command is
-    run again.
+    run again. With --epochs-from, data that prepare made with --split none is trained on as long as
+    an earlier model found best.
     """
     from eimf_core.training import trainer
 
-    summary = trainer.train(directory, output, settings, labels=labels, reporter=terminal.TerminalReporter())
+    summary = trainer.train(
+        directory, output, settings, labels=labels, epochs_from=epochs_from, reporter=terminal.TerminalReporter()
+    )
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
     labelled = f", {summary.labelled:,} of {summary.users:,} users labelled" if labels else ""
     terminal.note(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import files, manifest
+from eimf_core import artifact, files, manifest
 from eimf_core.dataset import Dataset
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import backbones
 from eimf_core.progress import Reporter
 from eimf_core.training import items, labels
@@ -57,6 +57,15 @@ def check_data(data: Dataset) -> None:
         raise InputError("has no line with the split 'train'", file=path, field="split")
     if not (np.diff(train.offsets) > 1).any():
         raise InputError("no training line has two items: there is no next item to learn", file=path, field="items")
+
+
+def best_epoch(model: str | Path) -> int:
+    """The epoch with the best validation figure of a model; ModelError when it was trained without one."""
+    measured = [line for line in artifact.open_model(model).epochs if "valid" in line]
+    if not measured:
+        raise ModelError(f"{model}: was trained without a validation split, so that no epoch is its best")
+    # the first of equals, as in training
+    return int(max(measured, key=lambda line: float(line["valid"]["ndcg@10"]))["epoch"])
 
 
 def set_threads(wanted: int) -> int:

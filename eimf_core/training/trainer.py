@@ -68,14 +68,18 @@ def train(
     settings: TrainConfig,
     *,
     labels: str | Path | None = None,
+    epochs_from: str | Path | None = None,
     reporter: Reporter = SILENT,
 ) -> Summary:
     """Train a model on the training lines of a prepared directory and write it to `output`.
 
     Test lines are never read. An interrupted run of the same command goes on where it was; `output`
-    is replaced as a whole at the end. Raises ConfigError, InputError and ModelError.
+    is replaced as a whole at the end. `epochs_from`: a model whose best epoch says for how many this one
+    trains, for data without a validation split. Raises ConfigError, InputError and ModelError.
     """
     setup.check_output(output)
+    if epochs_from is not None:
+        settings = replace(settings, epochs=setup.best_epoch(epochs_from))
     with files.locked(output):
         data = dataset.load(directory, ("train", "valid"))
         setup.check_data(data)

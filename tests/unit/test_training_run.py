@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eimf_core import artifact, dataset, jsonl
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.progress import SILENT
@@ -251,6 +251,19 @@ def test_without_validation_lines_all_epochs_are_trained(folder: Path, tmp_path:
     jsonl.write(folder / "sequences.jsonl", lines)
     summary = trainer.train(folder, tmp_path / "model", settings(epochs=3, patience=1))
     assert (summary.epochs, summary.best_epoch, summary.ndcg) == (3, 3, None)
+
+
+def test_epochs_from_an_earlier_model(folder: Path, tmp_path: Path) -> None:
+    earlier = trainer.train(folder, tmp_path / "earlier", settings(epochs=6))
+    lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
+    jsonl.write(folder / "sequences.jsonl", lines)
+    final = trainer.train(folder, tmp_path / "final", settings(epochs=9), epochs_from=tmp_path / "earlier")
+    assert final.epochs == earlier.best_epoch < 9 and final.ndcg is None
+    with pytest.raises(ModelError, match="without a validation split"):
+        trainer.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "final")
+    with pytest.raises(ConfigError, match="nowhere"):
+        trainer.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "nowhere")
+    assert not (tmp_path / "last").exists()
 
 
 def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
