@@ -18,11 +18,13 @@ from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.partition import read_partition
 from eimf_core.prepare.registry import Found
-from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.sources import Source
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 
+NAMED = 1000
+"""Items without text that the sidecar names."""
 NEEDED = frozenset({"time", "event"})
 
 
@@ -85,7 +87,12 @@ def prepare(
                 arguments={"logs": [str(log) for log in logs], **dataclasses.asdict(settings)},
                 inputs=list(inputs),
                 seed=settings.seed,
-                facts={**facts, "format": sorted({log.format.name for log in found}), "report": made.as_dict()},
+                facts={
+                    **facts,
+                    "format": sorted({log.format.name for log in found}),
+                    "report": made.as_dict(),
+                    "without_text": joined.without_text[:NAMED],
+                },
             ),
         )
         publish(scratch, output)
@@ -147,11 +154,15 @@ def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list
 def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfig, reporter: Reporter) -> Loaded:
     """Read and filter; the steps say what each filter removed."""
     wanted = NEEDED | ({"rating"} if settings.min_rating is not None else set())
+    for source, scan in scans:
+        if isinstance(scan, Delimited | JsonLines | Parquet):
+            said = ", ".join(f"{field} {column}" for field, column in scan.fields.items())
+            reporter.note(f"{source.name}: columns: {said}")
     rejects = scratch / REJECTS if settings.on_error == "skip" else None
     with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
         read = reading.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)
-        if read.unit not in (None, "seconds"):
-            reporter.note(f"times are in {read.unit}")
+        if read.unit:
+            reporter.note(f"times are {read.unit}")
         conditions = filters.conditions(settings, read.has)
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:

@@ -72,7 +72,9 @@ def read(
     if not rows:
         problem = "has no usable interactions; see the rejects file" if rejected else "has no interactions"
         raise InputError(problem, file=logs[0][0].name)
-    unit = _settle_unit(connection) if "time" in has else None
+    unit = None
+    if "time" in has:
+        unit = "dates" if _are_dates(*logs[0]) else _settle_unit(connection)
     return Read(rows=rows, has=has, unit=unit, rejected=rejected)
 
 
@@ -221,11 +223,19 @@ def _is_number(text: str) -> bool:
 
 
 def _is_date(text: str) -> bool:
+    if _is_number(text):
+        return False
     try:
         datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     except ValueError:
         return False
     return True
+
+
+def _are_dates(source: Source, scan: Scan) -> bool:
+    """Whether the first time is written as a date."""
+    texts = (record.values["time"] for record in scan.records(source.path) if record.values)
+    return _is_date(next((text for text in texts if _is_number(text) or _is_date(text)), "0"))
 
 
 def _settle_unit(connection: Any) -> str:

@@ -132,6 +132,16 @@ def test_stdin_json_report_and_quiet(eimf: Eimf, tmp_path: Path) -> None:
     assert "<stdin>:2: has 2 columns" in line
 
 
+def test_columns_and_the_kind_of_times_are_said(eimf: Eimf, tmp_path: Path) -> None:
+    kinds = {"seconds": "1500000000", "milliseconds": "1500000000000", "dates": "2017-07-14 02:40:00"}
+    for kind, value in kinds.items():
+        (tmp_path / "log.csv").write_text(f"product_id,ts,user\na,{value},u\n")
+        done = eimf("prepare", tmp_path / "log.csv", "--split", "none", "-o", tmp_path / "out")
+        assert f"times are {kind}\n" in done.stderr.decode()
+        assert "columns: user user, item product_id, time ts\n" in done.stderr.decode()
+        assert b'"times":[1500000000]' in (tmp_path / "out" / "sequences.jsonl").read_bytes()
+
+
 def test_the_help_has_a_line_for_each_format(eimf: Eimf) -> None:
     from eimf_core.prepare.registry import LOGS
 
