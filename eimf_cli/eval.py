@@ -69,6 +69,8 @@ def evaluate(
     to_file = output if output != "-" else None
     with contextlib.ExitStack() as locks:
         for path in (path for path in (to_file, per_user, report) if path is not None):
+            if Path(path).is_dir():
+                raise ConfigError(f"{path}: is a directory, expected a file to write")
             locks.enter_context(files.locked(path))
         reporter = terminal.TerminalReporter()
         if report is not None and not settings.slice:

@@ -106,14 +106,14 @@ def test_ease_is_the_closed_form(data: Dataset, monkeypatch: pytest.MonkeyPatch)
 
 def test_ease_mirrors_large_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    jsonl.write(tmp_path / "items.jsonl", [Item(item=f"i{at}", title="x") for at in range(1, 2301)])
+    jsonl.write(tmp_path / "items.jsonl", [Item(item=f"i{at}", title="x") for at in range(1, 1101)])
     lines = [
-        Line(user=f"u{at}", split="train", items=[f"i{item + 1}" for item in rng.choice(2300, 20)]) for at in range(300)
+        Line(user=f"u{at}", split="train", items=[f"i{item + 1}" for item in rng.choice(1100, 20)]) for at in range(300)
     ]
     jsonl.write(tmp_path / "sequences.jsonl", lines)
     small = dataset.load(tmp_path, ("train",))
-    users = itemwise.interactions(small.splits["train"], 2301).toarray().astype(np.float64)
-    inverse = np.linalg.inv(users.T @ users + itemwise.EASE_PENALTY * np.eye(2301))
+    users = itemwise.interactions(small.splits["train"], 1101).toarray().astype(np.float64)
+    inverse = np.linalg.inv(users.T @ users + itemwise.EASE_PENALTY * np.eye(1101))
     expected = inverse / -np.diag(inverse)
     np.fill_diagonal(expected, 0)
     np.testing.assert_allclose(itemwise.fit_ease(small)["weights"], expected, atol=1e-6)
