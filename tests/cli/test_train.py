@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import orjson
@@ -208,3 +209,20 @@ def test_a_second_writer_is_told_to_wait(eimf: Eimf, data: Path, tmp_path: Path,
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_configurations_beside_the_examples_are_accepted(
+    eimf: Eimf, data: Path, tmp_path: Path, path: Path
+) -> None:
+    done = eimf("train", data, "--config", path, "--show-config", "-o", tmp_path / "model")
+    shown, given = orjson.loads(done.stdout), tomllib.loads(path.read_text())["train"]
+    assert given.items() <= shown.items()
+
+
+def test_epochs_from_on_the_command_line(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    assert eimf("train", data, *FAST, "-o", tmp_path / "earlier").returncode == 0
+    done = eimf("train", data, *FAST, "--epochs-from", tmp_path / "earlier", "-q", "-o", tmp_path / "final")
+    assert done.returncode == 0 and len(artifact.open_model(tmp_path / "final").epochs) in (1, 2)
+    done = eimf("train", data, *FAST, "--epochs-from", tmp_path / "nowhere", "-o", tmp_path / "last")
+    assert "nowhere" in one_error_line(done, 2)
