@@ -1,0 +1,182 @@
+"""How fast training is: whole steps (batch, negatives, both passes, optimiser) on one thread, in CPU seconds.
+
+    python tests/benchmarks/train_speed.py throughput DIR [--steps 500] [--only comirec-sa]
+    python tests/benchmarks/train_speed.py catalogue [--items 10000,100000,1000000,5000000]
+    python tests/benchmarks/train_speed.py memory DIR
+
+`throughput` counts (history, target) pairs per CPU second after a first epoch, on a prepared
+directory, and the padding of its batches. `catalogue` makes up users over ever larger catalogues and
+times the same step. `memory` is the peak of a whole run of `eimf train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from eimf_core import dataset
+from eimf_core.dataset import Dataset, SplitData
+from eimf_core.progress import SILENT
+from eimf_core.records import Item
+from eimf_core.training import items, setup
+from eimf_core.training.batches import Batches
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.learner import Learner
+from eimf_core.training.setup import Prepared
+from eimf_core.training.side import SideInputs
+from eimf_core.training.trainer import Trainer
+from eimf_core.vocab import Vocab
+
+THROUGHPUT = [
+    ("comirec-sa, one prefix at a time, length 20", {"backbone": "comirec-sa", "max_length": 20}, True),
+    ("comirec-sa, all prefixes, length 20", {"backbone": "comirec-sa", "max_length": 20}, False),
+    ("comirec-sa, all prefixes, length 50", {"backbone": "comirec-sa", "max_length": 50}, False),
+    ("remi, all prefixes, length 50", {"backbone": "remi", "max_length": 50}, False),
+    ("gru4rec, all prefixes, length 50", {"backbone": "gru4rec", "max_length": 50}, False),
+    ("sasrec, all prefixes, length 50", {"backbone": "sasrec", "max_length": 50}, False),
+    ("comirec-dr, sampled prefixes, length 50", {"backbone": "comirec-dr", "max_length": 50}, False),
+]
+COMMON = {
+    "dimension": 64,
+    "interests": 4,
+    "negatives": 1280,
+    "loss": "sampled",
+    "item_vectors": "random",
+    "threads": 1,
+    "positions": "decay",
+}
+
+
+def made(data: Dataset, settings: TrainConfig) -> Trainer:
+    setup.set_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    table = items.make("random", len(data.items), settings.dimension, None, generator)
+    side = SideInputs((), data, SILENT)
+    return Trainer(data, settings, Prepared(Learner(settings, table, None, generator), None, None, None, side), SILENT)
+
+
+def run_steps(trainer: Trainer, steps: int, warm: int) -> tuple[float, int, float]:
+    """CPU seconds and pairs of `steps` steps after `warm` ones; the padding of the last epoch."""
+    done, pairs, started, epoch = 0, 0, 0.0, 0
+    while True:
+        plan = trainer.batches.epoch(np.random.default_rng(epoch))
+        for number in range(len(plan)):
+            if done == warm:
+                started, pairs = time.process_time(), 0
+            if done == warm + steps:
+                return time.process_time() - started, pairs, plan.padding
+            batch = plan.batch(number)
+            trainer.step(batch, np.random.default_rng((epoch, number)))
+            pairs += int((batch.targets > 0).sum())
+            done += 1
+        epoch += 1
+
+
+def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int) -> None:
+    data = dataset.load(folder, ("train",))
+    for name, changes, single in THROUGHPUT:
+        if only not in name:
+            continue
+        trainer = made(data, TrainConfig(**{**COMMON, **changes, "batch_size": batch_size}))
+        if single:
+            trainer.batches = Batches(
+                data.splits["train"], max_length=changes["max_length"], pairs=batch_size, single=True
+            )
+            trainer.learner.backbone.extractor.one_pass = False
+        warm = min(len(trainer.batches.epoch(np.random.default_rng(0))), 1000)
+        rates = []
+        for repeat in range(times):
+            seconds, pairs, padding = run_steps(trainer, steps, warm if repeat == 0 else 0)
+            rates.append(pairs / seconds)
+        print(
+            f"{name}: {statistics.median(rates):,.0f} pairs per CPU second"
+            f" (of {times} runs {min(rates):,.0f} to {max(rates):,.0f}), padding {padding:.1%}",
+            flush=True,
+        )
+
+
+def invented(count: int, users: int, length: int) -> Dataset:
+    """Users whose items are spread over the whole catalogue, so that every step touches as many rows."""
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(1, count + 1, size=users * length, dtype=np.int32)
+    none = np.zeros(0, dtype=np.int32)
+    train = SplitData(
+        users=[""] * users,
+        offsets=np.arange(users + 1, dtype=np.int64) * length,
+        items=drawn,
+        target_offsets=np.zeros(users + 1, dtype=np.int64),
+        targets=none,
+        times=None,
+    )
+    # one record for all: the benchmark is of the step, not of reading a catalogue
+    data = Dataset(Path("."), [Item(item="", title="")] * count, Vocab([]), {"train": train}, {})
+    data.vocab.ids.extend([""] * count)
+    return data
+
+
+def catalogue(sizes: list[int], steps: int) -> None:
+    for count in sizes:
+        changes = {**COMMON, "max_length": 50, "batch_size": 1024}
+        trainer = made(invented(count, 20_000, 51), TrainConfig(**changes))
+        times = []
+        run_steps(trainer, 1, 150)
+        for _ in range(5):
+            seconds, _, _ = run_steps(trainer, steps, 0)
+            times.append(1000 * seconds / steps)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{count:,} items: {statistics.median(times):.2f} ms a step, peak {peak:,.0f} MB", flush=True)
+
+
+def memory(folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "eimf_cli",
+        "train",
+        str(folder),
+        "-d",
+        "64",
+        "--epochs",
+        "2",
+        "--negatives",
+        "1280",
+    ]
+    command += ["--item-vectors", "random", "--threads", "1", "-q", "-o", str(folder / "memory-model")]
+    subprocess.run(command, check=True)
+    print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:,.0f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("throughput", "catalogue", "memory"))
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--batch-size", type=int, default=1024)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--items", default="10000,100000,1000000,5000000")
+    given = parser.parse_args()
+    if given.what == "throughput":
+        throughput(given.folder, given.steps, given.only, given.batch_size, given.times)
+    elif given.what == "catalogue":
+        for size in given.items.split(","):
+            if "," in given.items:
+                # a process each, so that peaks are their own
+                arguments = [sys.executable, __file__, "catalogue", "--items", size, "--steps", str(given.steps)]
+                subprocess.run(arguments, check=True)
+            else:
+                catalogue([int(size)], given.steps)
+    else:
+        memory(given.folder)
+
+
+if __name__ == "__main__":
+    main()
