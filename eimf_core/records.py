@@ -166,9 +166,9 @@ class Metric(Record, frozen=True, kw_only=True):
     from the ranking. `ci_low` and `ci_high` bound the bootstrap 95 % interval over users. `seed` is
     the seed a model was trained with, `eval_seed` that of the resampling. A `group` of `seeds` models
     that differ in their seed alone has the mean of their values, with `spread`, the standard
-    deviation over seeds (the interval of a group is that over users). In a comparison `difference` is `value` minus that of `compared_to`, the
-    interval is that of the difference, `p` is from the paired randomisation test and `p_holm`
-    corrected for the number of pairs.
+    deviation over seeds (the interval of a group is that over users). In a comparison `difference`
+    is `value` minus that of `compared_to`, the interval is that of the difference, `p` is from the
+    paired randomisation test and `p_holm` corrected for the number of pairs.
     """
 
     metric: str

@@ -55,6 +55,18 @@ def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, t
     assert proxy.users == 40 and proxy.recall > proxy.by_chance
 
 
+def test_the_bundled_labeler_beats_keywords(eimf: Eimf, made: Path, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    samples, out = made / "samples.jsonl", tmp_path / "bundled.jsonl"
+    assert eimf("label", samples, "--model", "bundled", "-o", out).returncode == 0
+    truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
+    done = eimf("label", samples, "--score", out, "--score", made / "labels.jsonl", *truth)
+    bundled, keywords = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
+    assert (bundled.engine, keywords.engine) == ("llama-cpp", "keywords")
+    assert bundled.recall > keywords.recall + 0.1 and bundled.precision > keywords.precision + 0.1
+    assert (bundled.items_right or 0) > (keywords.items_right or 0)
+
+
 def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     samples, labels, truth = made / "samples.jsonl", made / "labels.jsonl", SHOP / "truth.items.jsonl"
     for arguments, code, words in (
