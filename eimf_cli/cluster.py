@@ -37,6 +37,9 @@ def cluster(
 
     Item text is encoded once and kept in DIR/.cache. Only training lines count. The typical users of
     a cluster are those nearest to its centre with rich histories, none nearly repeating another.
+
+    With --clusters auto, numbers from 2 to 128 are tried on a sample of users; the fewest clusters are
+    taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
     """
     if summary is not None and str(summary) == output:
         raise ConfigError(f"--summary: {summary} is the output already; choose another file")
@@ -54,7 +57,8 @@ def cluster(
         count = jsonl.write(output, found.samples())
         manifest.write(output, found.sidecar(settings))
     place = "" if output == "-" else f"{output}: "
-    terminal.note(f"{place}{count:,} typical users of {found.facts['users']:,} in {len(found.summaries)} clusters")
+    clusters = f"{len(found.summaries)} cluster{'' if len(found.summaries) == 1 else 's'}"
+    terminal.note(f"{place}{count:,} typical users of {found.facts['users']:,} in {clusters}")
 
 
 def _table(summaries: list[Cluster]) -> None:
