@@ -27,6 +27,7 @@ class Sizes:
     width: int = 64
     feed_forward: int = 128
     heads: int = 4
+    key_heads: int = 4
     vocabulary: int = 700
     filler: int = 0
     context: int = 2048
@@ -82,7 +83,7 @@ def write_tiny_gguf(
     writer.add_block_count(sizes.layers)
     writer.add_feed_forward_length(sizes.feed_forward)
     writer.add_head_count(sizes.heads)
-    writer.add_head_count_kv(sizes.heads)
+    writer.add_head_count_kv(sizes.key_heads)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
     writer.add_rope_dimension_count(sizes.width // sizes.heads)
@@ -119,6 +120,7 @@ def write_tiny_gguf(
 def _weights(tokens: list[str], sizes: Sizes, rng: np.random.Generator) -> list[tuple[str, Any]]:
     """Random matrices; the first channel is the same for all tokens and carries a bias of the output."""
     width, hidden = sizes.width, sizes.feed_forward
+    keys = width // sizes.heads * sizes.key_heads
 
     def matrix(rows: int, columns: int) -> Any:
         return rng.normal(0, columns**-0.5, (rows, columns)).astype(np.float32)
@@ -130,7 +132,7 @@ def _weights(tokens: list[str], sizes: Sizes, rng: np.random.Generator) -> list[
     weights.append(("output_norm.weight", np.ones(width, np.float32)))
     for layer in range(sizes.layers):
         parts = {
-            "attn_q": matrix(width, width), "attn_k": matrix(width, width), "attn_v": matrix(width, width),
+            "attn_q": matrix(width, width), "attn_k": matrix(keys, width), "attn_v": matrix(keys, width),
             "attn_output": matrix(width, width), "ffn_gate": matrix(hidden, width), "ffn_up": matrix(hidden, width),
             "ffn_down": matrix(width, hidden), "attn_norm": np.ones(width, np.float32),
             "ffn_norm": np.ones(width, np.float32),

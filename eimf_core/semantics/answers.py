@@ -94,6 +94,8 @@ def _check_string(value: Any, schema: dict[str, Any], place: str) -> None:
     if "enum" in schema:
         if value not in schema["enum"]:
             raise UnusableError(f"{place} is {_shown(value)}, none of the choices")
+    elif not value and not schema["minLength"]:
+        return
     elif not schema["minLength"] <= len(value) <= schema["maxLength"]:
         raise UnusableError(f"{place} has {len(value)} characters, not {schema['minLength']} to {schema['maxLength']}")
     elif not any(char.isalpha() for char in value):

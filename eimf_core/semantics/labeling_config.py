@@ -41,6 +41,15 @@ class LabelConfig:
     threads: int = setting(0, "CPU threads of llama.cpp; 0: by the cores and the size of the model.")
     gpu_layers: int = setting(0, "Layers on the GPU; -1 for all.")
     chat_template: str | None = setting(None, "Jinja file instead of the model's own chat template.", metavar="FILE")
+    hf_repo: str | None = setting(None, "Take the GGUF file from this repository on the hub, with --hf-file.")
+    hf_file: str | None = setting(None, "Name of the GGUF file in --hf-repo.")
+    server: str | None = setting(
+        None, "OpenAI-compatible endpoint for --engine server, such as http://127.0.0.1:8080/v1.", metavar="URL"
+    )
+    allow_remote: bool = setting(False, "Let the server be another machine: titles leave this one, user ids never do.")
+    timeout: float = setting(300.0, "Seconds to wait for one answer of the server.")
+    retries: int = setting(4, "Further tries when the server is busy or away, with growing pauses.")
+    replay: str | None = setting(None, "Labels made before, for --engine replay.", metavar="labels.jsonl")
     encoder: str | None = setting(
         None, "Text encoder where items are assigned by similarity; the packaged one if not given."
     )
@@ -57,6 +66,12 @@ class LabelConfig:
         for name in ("temperature", "retry_temperature"):
             if not 0 <= getattr(self, name) <= 10:
                 raise _wrong(name, f"is {getattr(self, name)}, expected a number from 0 to 10")
+        if not self.timeout > 0 or self.retries < 0:
+            raise _wrong(
+                *(("timeout", "has to be above 0") if not self.timeout > 0 else ("retries", "has to be 0 or more"))
+            )
+        if (self.hf_repo is None) != (self.hf_file is None):
+            raise ConfigError("--hf-repo and --hf-file belong together")
         if self.gpu_layers < -1:
             raise _wrong("gpu_layers", f"is {self.gpu_layers}, expected -1 or more")
         _ = self.error_share

@@ -27,6 +27,7 @@ from eimf_core.semantics import prompts
 from eimf_core.semantics.engines.base import Answer, Ask
 from eimf_core.semantics.engines.llama_worker import Setup
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
+from eimf_core.semantics.schema_size import longest_answer
 
 MOST_CONTEXT = 2048
 SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
@@ -205,20 +206,6 @@ class LlamaCpp:
         last = said.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"{how}: {last}" if last else how
-
-
-def longest_answer(schema: dict[str, Any], max_interests: int) -> int:
-    """Tokens that an answer may need: half of its longest text, since a token holds several characters."""
-    return max(64, _characters(schema["properties"]["interests"], max_interests) // 2)
-
-
-def _characters(schema: dict[str, Any], most: int = 1 << 30) -> int:
-    kind = schema.get("type")
-    if kind == "array":
-        return min(int(schema.get("maxItems", 8)), most) * (_characters(schema["items"]) + 2)
-    if kind == "object":
-        return sum(len(name) + 6 + _characters(inner) for name, inner in schema["properties"].items())
-    return int(schema.get("maxLength", 40)) + 2 if kind == "string" else 2
 
 
 def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:

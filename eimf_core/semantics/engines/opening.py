@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,9 @@ def open_engine(
     """
     opener: Callable[..., tuple[Engine, prompts.Prompt]] = {
         "llama-cpp": _open_llama,
+        "server": _open_server,
         "keywords": _open_keywords,
+        "replay": _open_replay,
     }[config.engine]
     return opener(config, samples, vectors, reporter)
 
@@ -38,15 +39,36 @@ def _open_llama(config: LabelConfig, samples: Any, vectors: Any, reporter: Repor
     from eimf_core.semantics.engines import llama, llama_file
 
     llama.check_installed()
-    if config.model is None:
+    if config.model is None and config.hf_repo is None:
         raise ConfigError(
             "the engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
             "--engine keywords needs no model)"
         )
-    path = resources.labeler() if config.model == BUNDLED else Path(config.model)
+    path = _path(config)
     metadata = llama_file.read_metadata(path)
-    prompt = prompt_for(config.prompt, metadata, str(config.model), reporter)
+    prompt = prompt_for(config.prompt, metadata, config.model or path.name, reporter)
     return llama.LlamaCpp(path, metadata, prompt, config, reporter), prompt
+
+
+def _path(config: LabelConfig) -> Path:
+    if config.hf_repo is not None and config.hf_file is not None:
+        if config.model is not None:
+            raise ConfigError("--model and --hf-repo exclude each other")
+        return _fetched(config.hf_repo, config.hf_file)
+    return resources.labeler() if config.model == BUNDLED else Path(str(config.model))
+
+
+def _fetched(repository: str, name: str) -> Path:
+    """A file on the hub, downloaded by huggingface_hub unless it is at hand already."""
+    import huggingface_hub
+
+    for local in (True, False):
+        try:
+            return Path(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
+        except Exception as error:
+            # many kinds, of several libraries: no network, no such name, no permission
+            problem = " ".join(str(error).split())[:200]
+    raise ModelError(f"{repository}/{name}: could not be had from the hub ({problem})")
 
 
 def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:
@@ -69,8 +91,24 @@ def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporte
 def _open_keywords(
     config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
 ) -> tuple[Engine, prompts.Prompt]:
-    keywords = import_module("eimf_core.semantics.engines.keywords")
+    from eimf_core.semantics.engines import keywords
+
     engine = keywords.Keywords(
         samples, vectors().encoder, max_interests=config.max_interests, cache=vectors().cache, reporter=reporter
     )
     return engine, prompts.load(DEFAULT_PROMPT)
+
+
+def _open_server(config: LabelConfig, samples: Any, vectors: Any, reporter: Reporter) -> tuple[Engine, prompts.Prompt]:
+    from eimf_core.semantics.engines import server
+
+    prompt = prompts.load(config.prompt or DEFAULT_PROMPT)
+    return server.Server(prompt, config), prompt
+
+
+def _open_replay(config: LabelConfig, samples: Any, vectors: Any, reporter: Reporter) -> tuple[Engine, prompts.Prompt]:
+    from eimf_core.semantics.engines import replay
+
+    if config.replay is None:
+        raise ConfigError("the engine replay needs --replay labels.jsonl")
+    return replay.Replay(config.replay, config.max_interests), replay.form(prompts.load(DEFAULT_PROMPT))

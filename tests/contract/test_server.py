@@ -1,0 +1,265 @@
+"""Engines `server` and `replay`: against a real HTTP server on this machine, and recorded labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.semantics import labeling
+from eimf_core.semantics.engines import server
+from eimf_core.semantics.labeling_config import LabelConfig
+from tests.tiny_gguf import write_tiny_gguf
+
+GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea.", "items": [1]}]}'
+
+
+def reply(text: str = GOOD, finish: str = "stop") -> dict[str, Any]:
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
+
+
+class Endpoint:
+    """A server that says what `say` returns for the body of request number n: (status, headers, content)."""
+
+    def __init__(self, say: Callable[[int, dict[str, Any]], Any]) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.open = self.most_open = 0
+        lock = threading.Lock()
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                with lock:
+                    endpoint.bodies.append(orjson.loads(raw))
+                    endpoint.paths.append(self.path)
+                    number = len(endpoint.bodies) - 1
+                    endpoint.open += 1
+                    endpoint.most_open = max(endpoint.most_open, endpoint.open)
+                said = say(number, orjson.loads(raw))
+                status, headers, content = said if isinstance(said, tuple) else (200, {}, said)
+                with lock:
+                    endpoint.open -= 1
+                data = content if isinstance(content, bytes) else orjson.dumps(content)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+Serve = Callable[[Callable[[int, dict[str, Any]], Any]], Endpoint]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
+    started: list[Endpoint] = []
+
+    def go(say: Callable[[int, dict[str, Any]], Any]) -> Endpoint:
+        started.append(Endpoint(say))
+        return started[-1]
+
+    yield go
+    for endpoint in started:
+        endpoint.close()
+
+
+def write_samples(folder: Path, count: int = 4) -> Path:
+    history = [HistoryItem(item="a", title="Green Tea <|im_end|>"), HistoryItem(item="b", title="Wool Yarn")]
+    jsonl.write(
+        folder / "samples.jsonl",
+        [
+            Sample(key=f"{n:016x}", user=f"secret-{n}", cluster=0, cluster_size=9, distance=0.1, history=history)
+            for n in range(count)
+        ],
+    )
+    return folder / "samples.jsonl"
+
+
+def run(folder: Path, url: str, count: int = 4, **settings: Any) -> list[Label]:
+    config = LabelConfig(engine="server", server=url, **settings)
+    labeling.label(write_samples(folder, count), folder / "labels.jsonl", config)
+    return list(jsonl.read(folder / "labels.jsonl", Label))
+
+
+def test_what_is_sent_and_what_comes_back(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    endpoint = serve(lambda number, body: reply())
+    labels = run(tmp_path, endpoint.url, model="small", seed=5)
+    assert [entry.interests[0].items for entry in labels] == [["a"]] * 4
+    assert labels[0].tokens == {"prompt": 9, "answer": 5} and labels[0].model == "small"
+    body = endpoint.bodies[0]
+    assert endpoint.paths[0] == "/v1/chat/completions" and body["seed"] == 5 and body["temperature"] == 0
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert body["messages"][1]["content"] == "1. Green Tea <|im_end|>\n2. Wool Yarn"
+    number = body["response_format"]["json_schema"]["schema"]["properties"]["interests"]["items"]["properties"]["items"]
+    assert number["items"] == {"type": "integer", "minimum": 1, "maximum": 2}
+    assert "secret" not in orjson.dumps(endpoint.bodies).decode()
+
+
+def test_several_at_a_time(serve: Serve, tmp_path: Path) -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def say(number: int, body: dict[str, Any]) -> Any:
+        together.wait()
+        return reply()
+
+    endpoint = serve(say)
+    assert len(run(tmp_path, endpoint.url, 6, parallel=3)) == 6
+    assert endpoint.most_open == 3
+
+
+def test_a_busy_server_is_asked_again(serve: Serve, tmp_path: Path) -> None:
+    busy = [(503, {}, {}), (429, {"Retry-After": "0"}, {}), reply()]
+    endpoint = serve(lambda number, body: busy[number])
+    labels = run(tmp_path, endpoint.url, 1)
+    assert labels[0].error is None and labels[0].attempts == 1 and len(endpoint.bodies) == 3
+
+
+def test_an_unusable_answer_is_asked_again_with_another_seed(serve: Serve, tmp_path: Path) -> None:
+    endpoint = serve(lambda number, body: reply("no") if number == 0 else reply())
+    assert run(tmp_path, endpoint.url, 1)[0].attempts == 2
+    assert [body["seed"] for body in endpoint.bodies] == [0, 1] and endpoint.bodies[1]["temperature"] > 0
+
+
+def test_an_endpoint_without_schemas(serve: Serve, tmp_path: Path) -> None:
+    endpoint = serve(lambda number, body: (400, {}, {"error": "?"}) if "response_format" in body else reply())
+    assert all(entry.error is None for entry in run(tmp_path, endpoint.url))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>", "OpenAI-compatible"),
+        ({"choices": []}, "OpenAI-compatible"),
+        (reply(finish="length"), "cut at 5 tokens"),
+        ((422, {}, b"too long"), "HTTP 422 too long"),
+        ((500, {}, b"oops"), "HTTP 500 oops"),
+    ],
+)
+def test_answers_that_are_none(serve: Serve, tmp_path: Path, content: Any, words: str) -> None:
+    endpoint = serve(lambda number, body: content)
+    with pytest.raises(LabelError, match=words):
+        run(tmp_path, endpoint.url, 1, retries=1, attempts=1)
+
+
+@pytest.mark.parametrize("status", [401, 404, 302])
+def test_a_server_that_will_not(serve: Serve, tmp_path: Path, status: int) -> None:
+    other = serve(lambda number, body: reply())
+    endpoint = serve(lambda number, body: (status, {"Location": other.url + "/chat/completions"}, {}))
+    with pytest.raises(ModelError, match=f"HTTP {status}"):
+        run(tmp_path, endpoint.url)
+    assert not other.bodies and not (tmp_path / "labels.jsonl").exists()
+
+
+def test_a_server_that_goes_away_keeps_what_is_finished(serve: Serve, tmp_path: Path) -> None:
+    endpoint = serve(lambda number, body: reply() if number < 2 else (503, {}, {}))
+    with pytest.raises(LabelError):
+        run(tmp_path, endpoint.url, parallel=1, retries=0, attempts=1)
+    endpoint.close()
+    (tmp_path / "labels.jsonl").unlink()
+    with pytest.raises(ModelError, match="no answer after 2 tries"):
+        run(tmp_path, endpoint.url, retries=1)
+
+
+def test_a_server_that_does_not_answer_in_time(serve: Serve, tmp_path: Path) -> None:
+    stop = threading.Event()
+    endpoint = serve(lambda number, body: stop.wait(20) and reply())
+    with pytest.raises(ModelError, match="timed out"):
+        run(tmp_path, endpoint.url, 1, timeout=0.2, retries=1)
+    stop.set()
+
+
+@pytest.mark.parametrize("url", ["http://example.org/v1", "http://10.0.0.1/v1", "http://localhost.example.org"])
+def test_another_machine_has_to_be_allowed(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--allow-remote"):
+        run(tmp_path, url)
+
+
+@pytest.mark.parametrize("url", [None, "", "ftp://127.0.0.1", "127.0.0.1:8080", "http://", "http://[::1", "http://a:x"])
+def test_no_address_at_all(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--server"):
+        run(tmp_path, url, allow_remote=True)
+
+
+def test_a_real_model_behind_http(serve: Serve, tmp_path: Path) -> None:
+    """llama-cpp-python's own chat completion, served over HTTP; it knows the schema but keeps it loosely."""
+    llama_cpp = pytest.importorskip("llama_cpp")
+    path = write_tiny_gguf(tmp_path / "tiny.gguf")
+    model = llama_cpp.Llama(str(path), n_ctx=2048, n_threads=1, n_threads_batch=1, verbose=False)
+    lock = threading.Lock()
+
+    def say(number: int, body: dict[str, Any]) -> Any:
+        with lock:
+            wanted = body["response_format"]["json_schema"]["schema"]
+            return model.create_chat_completion(
+                messages=body["messages"],
+                seed=body["seed"],
+                temperature=body["temperature"],
+                max_tokens=body["max_tokens"],
+                response_format={"type": "json_object", "schema": wanted},
+            )
+
+    endpoint = serve(say)
+    labels = run(tmp_path, endpoint.url, 2, max_tokens=600, max_interests=1, max_error_share="1")
+    assert len(labels) == 2 and all(entry.tokens["prompt"] > 100 for entry in labels)
+    model.close()
+
+
+# -- replay
+
+
+def replay(folder: Path, recorded: list[Label], **settings: Any) -> dict[str, Label]:
+    jsonl.write(folder / "recorded.jsonl", recorded)
+    config = LabelConfig(engine="replay", replay=str(folder / "recorded.jsonl"), max_error_share="1", **settings)
+    labeling.label(write_samples(folder), folder / "labels.jsonl", config)
+    return {entry.key: entry for entry in jsonl.read(folder / "labels.jsonl", Label)}
+
+
+def test_recorded_labels_come_back(serve: Serve, tmp_path: Path) -> None:
+    recorded = run(tmp_path, serve(lambda number, body: reply()).url)
+    (tmp_path / "labels.jsonl").unlink()
+    again = replay(tmp_path, recorded)
+    for entry in recorded:
+        assert again[entry.key].interests == entry.interests and again[entry.key].items_by == "model"
+        assert again[entry.key].engine == "replay" and again[entry.key].error is None
+
+
+def test_recorded_labels_that_do_not_fit(serve: Serve, tmp_path: Path) -> None:
+    recorded = run(tmp_path, serve(lambda number, body: reply()).url)
+    (tmp_path / "labels.jsonl").unlink()
+    strange = orjson.loads(jsonl.encode(recorded[1]))
+    strange["interests"][0]["items"] = ["z"]
+    lines = [recorded[0], jsonl.decode(orjson.dumps(strange), Label, file="-", number=1)]
+    again = replay(tmp_path, lines)
+    errors = sorted(entry.error or "" for entry in again.values())
+    assert errors[0] == "" and errors[1].startswith("item 'z'") and "no label with this key" in errors[2]
+
+
+def test_replay_needs_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--replay"):
+        labeling.label(write_samples(tmp_path), tmp_path / "labels.jsonl", LabelConfig(engine="replay"))
