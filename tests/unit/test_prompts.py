@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.semantics import prompts
+from eimf_core.semantics import answers, prompts
 from tests.tiny_gguf import CHATML
 
 SYSTEM_REFUSED = (
@@ -49,7 +49,7 @@ def test_the_hash_covers_template_and_schema(tmp_path: Path) -> None:
     ("template", "schema", "words"),
     [
         (None, None, "no such prompt"),
-        ("text", None, "no such prompt"),
+        ("text", None, "---"),
         ("no separator", "{}", "---"),
         ("a\n---\nb", "{}", "interests"),
         ("a\n---\nb", "no json", "interests"),
@@ -62,6 +62,22 @@ def test_broken_forms(tmp_path: Path, template: str | None, schema: str | None, 
         (tmp_path / "p.schema.json").write_text(schema)
     with pytest.raises(ConfigError, match=words):
         prompts.load(str(tmp_path / "p.md"))
+
+
+def test_a_template_alone_has_the_schema_of_the_general_form(tmp_path: Path) -> None:
+    (tmp_path / "mine.md").write_text("Name at most {{ max_interests }}.\n---\n{{ titles }}")
+    mine = prompts.load(str(tmp_path / "mine.md"))
+    assert mine.schema == prompts.load("described").schema and mine.sha256 != prompts.load("described").sha256
+
+
+@pytest.mark.parametrize("name", ["described", "movies", "books", "products"])
+def test_the_worked_example_is_an_answer(name: str) -> None:
+    """What the prompt shows as an answer is one, down to the bounds; only that it is the example speaks against it."""
+    prompt = prompts.load(name)
+    example = prompt.system.split("the answer is ")[1].split("\n")[0]
+    assert len(answers.read(example, prompt.schema, count=4, max_interests=4, instructions="")) == 2
+    with pytest.raises(answers.UnusableError, match="repeats the"):
+        answers.read(example, prompt.schema, count=4, max_interests=4, instructions=prompt.system)
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:

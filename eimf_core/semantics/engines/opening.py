@@ -15,7 +15,7 @@ from eimf_core.semantics.engines.base import Engine
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
 from eimf_core.semantics.similarity import TitleVectors
 
-DEFAULT_PROMPT = "described"
+DEFAULT_PROMPT = prompts.GENERAL
 
 
 def open_engine(
