@@ -49,6 +49,13 @@ def label(
         from eimf_cli import label_quality
 
         return label_quality.show(samples, score, truth, truth_users, settings.encoder, output)
+    if settings.dry_run:
+        from eimf_core.semantics import preview
+
+        totals = preview.dry_run(samples, settings, terminal.TerminalReporter())
+        guess = "" if totals.seconds is None else f"; about {totals.seconds / 60:.1f} minutes, very roughly"
+        terminal.note(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
+        return
     if truth or truth_users:
         raise ConfigError("--truth and --truth-users belong to --score LABELS")
     from eimf_core.semantics import labeling

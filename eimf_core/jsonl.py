@@ -218,15 +218,18 @@ class Journal:
         self._stream.seek(0, os.SEEK_END)
 
     def append(self, record: Record) -> None:
-        start = self._stream.tell()
+        # past the stream's buffer, which would try to write a failed line again when it is closed
+        handle = self._stream.fileno()
+        start = os.fstat(handle).st_size
+        raw = encode(record)
         try:
-            self._stream.write(encode(record))
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
+            while raw:
+                raw = raw[os.write(handle, raw) :]
+            os.fsync(handle)
         except OSError:
             # a full disk must not leave half a line behind
             with contextlib.suppress(OSError):
-                self._stream.truncate(start)
+                os.ftruncate(handle, start)
             raise
 
     def finish(self) -> None:

@@ -156,10 +156,7 @@ class Work:
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def _shown(self, sample: Sample) -> Sample:
-        if not self.engine.uses_prompt:
-            return sample
-        history = [entry for entry in sample.history if prompts.clean_title(entry.title)]
-        return _with_history(sample, history[-self.config.max_titles :])
+        return shown_part(sample, self.config.max_titles) if self.engine.uses_prompt else sample
 
     def answer(self, missing: Sequence[tuple[str, Sample]]) -> Iterator[Label]:
         """Labels in the order in which they are done."""
@@ -251,6 +248,12 @@ class Work:
             trimmed=state.trimmed or None,
             error=error,
         )
+
+
+def shown_part(sample: Sample, most: int) -> Sample:
+    """The sample with the part of its history that a prompt shows: the latest `most` items with a title."""
+    history = [entry for entry in sample.history if prompts.clean_title(entry.title)]
+    return _with_history(sample, history[-most:])
 
 
 def _with_history(sample: Sample, history: list[Any]) -> Sample:

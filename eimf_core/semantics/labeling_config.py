@@ -50,6 +50,7 @@ class LabelConfig:
     timeout: float = setting(300.0, "Seconds to wait for one answer of the server.")
     retries: int = setting(4, "Further tries when the server is busy or away, with growing pauses.")
     replay: str | None = setting(None, "Labels made before, for --engine replay.", metavar="labels.jsonl")
+    dry_run: bool = setting(False, "Ask nothing: write each prompt with its tokens, and guess the time.")
     encoder: str | None = setting(
         None, "Text encoder where items are assigned by similarity; the packaged one if not given."
     )

@@ -54,11 +54,16 @@ class LlamaCpp:
         prompt: prompts.Prompt,
         config: LabelConfig,
         reporter: Reporter = SILENT,
+        *,
+        dry: bool = False,
     ) -> None:
-        """`metadata` is that of the file (see `llama_file`). The worker starts with the first question."""
+        """`metadata` is that of the file (see `llama_file`). The worker starts with the first question.
+
+        A `dry` engine answers with the text of the prompt and its tokens, and runs no model.
+        """
         check_installed()
         self.model = BUNDLED if config.model == BUNDLED else path.name
-        self.model_sha256: str | None = files.sha256(path)
+        self.model_sha256: str | None = None if dry else files.sha256(path)
         self.parallel = config.parallel
         self._reporter = reporter
         self._config = config
@@ -74,6 +79,7 @@ class LlamaCpp:
             parallel=config.parallel,
             threads=config.threads or _threads(path),
             gpu_layers=config.gpu_layers,
+            dry=dry,
         )
         if self._setup.max_tokens >= self._setup.context:
             raise ConfigError(

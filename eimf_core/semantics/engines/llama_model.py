@@ -35,13 +35,17 @@ def last_problem() -> str:
 
 
 class Model:
-    """An open model. `bos`, `eos` are the texts of these tokens, "" where there are none."""
+    """An open model. `bos`, `eos` are the texts of these tokens, "" where there are none.
 
-    def __init__(self, path: Path, gpu_layers: int) -> None:
+    With `vocabulary_only` it turns text into tokens and computes nothing.
+    """
+
+    def __init__(self, path: Path, gpu_layers: int, *, vocabulary_only: bool = False) -> None:
         c.llama_log_set(_keep_log, ctypes.c_void_p(0))
         c.llama_backend_init()
         parameters = c.llama_model_default_params()
         parameters.n_gpu_layers = gpu_layers
+        parameters.vocab_only = vocabulary_only
         self.pointer = c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.pointer:
             raise ModelError(f"{path}: llama.cpp cannot load it ({last_problem()})")

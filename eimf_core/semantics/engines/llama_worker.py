@@ -29,7 +29,10 @@ _CHUNK = 1 << 16
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """How the worker is to answer. `context` counts tokens per answer, prompt included."""
+    """How the worker is to answer. `context` counts tokens per answer, prompt included.
+
+    A `dry` worker answers with the text of the prompt and its length, and loads no weights.
+    """
 
     path: str
     prompt: prompts.Prompt
@@ -41,6 +44,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     threads: int
     gpu_layers: int
+    dry: bool = False
 
 
 class Lines:
@@ -72,7 +76,7 @@ class Worker:
         self._setup = setup
         self._send = send
         self._job = llama_batch.Job
-        model = llama_model.Model(Path(setup.path), setup.gpu_layers)
+        model = llama_model.Model(Path(setup.path), setup.gpu_layers, vocabulary_only=setup.dry)
         self._writer = llama_prompt.Writer(
             model,
             setup.prompt,
@@ -81,37 +85,58 @@ class Worker:
             chat_template=setup.chat_template,
         )
         self._context = setup.context
-        self._batch = llama_batch.Batch(model, parallel=setup.parallel, context=self._context, threads=setup.threads)
+        self._batch = None
+        if not setup.dry:
+            self._batch = llama_batch.Batch(
+                model, parallel=setup.parallel, context=self._context, threads=setup.threads
+            )
         self._grammars = llama_sampling.Grammars(model)
         self._trimmed: dict[int, int] = {}
         self._ready = False
         self._waiting: deque[dict[str, Any]] = deque()
 
     def run(self, lines: Lines) -> None:
+        batch = self._batch
+        if batch is None:
+            return self._preview(lines)
         while not lines.ended:
-            self._waiting.extend(
-                orjson.loads(line) for line in lines.now(wait=not self._batch.busy and not self._waiting)
-            )
-            while self._waiting and self._batch.free:
-                self._start(self._waiting.popleft())
-            if self._batch.busy:
-                for job in self._batch.step():
+            self._waiting.extend(orjson.loads(line) for line in lines.now(wait=not batch.busy and not self._waiting))
+            while self._waiting and batch.free:
+                self._start(batch, self._waiting.popleft())
+            if batch.busy:
+                for job in batch.step():
                     self._finish(job)
 
-    def _start(self, ask: dict[str, Any]) -> None:
-        if not self._ready:
-            self._batch.share(self._writer.shared())
-            self._ready = True
+    def _preview(self, lines: Lines) -> None:
+        while not lines.ended:
+            for line in lines.now(wait=True):
+                ask = orjson.loads(line)
+                fitted = self._fit(ask)
+                if fitted is not None:
+                    parts = self._writer.segments(ask["titles"][fitted.trimmed :])
+                    answer = {"text": "".join(part.text for part in parts), "tokens": {"prompt": len(fitted.tokens)}}
+                    self._send({"number": ask["number"], "trimmed": fitted.trimmed, **answer})
+
+    def _fit(self, ask: dict[str, Any]) -> Any:
+        """The prompt as tokens; None when it does not fit, which is then the answer."""
         try:
-            fitted = self._writer.fit(ask["titles"], self._context - self._setup.max_tokens)
+            return self._writer.fit(ask["titles"], self._context - self._setup.max_tokens)
         except EimfError as error:
             self._send({"number": ask["number"], "error": str(error), "final": True})
+            return None
+
+    def _start(self, batch: Any, ask: dict[str, Any]) -> None:
+        if not self._ready:
+            batch.share(self._writer.shared())
+            self._ready = True
+        fitted = self._fit(ask)
+        if fitted is None:
             return
         shown = len(ask["titles"]) - fitted.trimmed
         rules = grammar.of_schema(self._setup.prompt.schema, shown, self._setup.max_interests)
         sampler = self._grammars.sampler(rules, seed=ask["seed"], temperature=ask["temperature"])
         self._trimmed[ask["number"]] = fitted.trimmed
-        self._batch.add(self._job(ask["number"], fitted.tokens, sampler, self._setup.max_tokens))
+        batch.add(self._job(ask["number"], fitted.tokens, sampler, self._setup.max_tokens))
 
     def _finish(self, job: Any) -> None:
         answer: dict[str, Any] = {

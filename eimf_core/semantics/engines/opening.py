@@ -47,7 +47,7 @@ def _open_llama(config: LabelConfig, samples: Any, vectors: Any, reporter: Repor
     path = _path(config)
     metadata = llama_file.read_metadata(path)
     prompt = prompt_for(config.prompt, metadata, config.model or path.name, reporter)
-    return llama.LlamaCpp(path, metadata, prompt, config, reporter), prompt
+    return llama.LlamaCpp(path, metadata, prompt, config, reporter, dry=config.dry_run), prompt
 
 
 def _path(config: LabelConfig) -> Path:
