@@ -124,6 +124,9 @@ def run() -> NoReturn:
         code = _say("out of memory; use less data or a machine with more", 1, error)
     except Exception as error:
         code = _say(f"unexpected {type(error).__name__}: {error}; EIMF_DEBUG=1 shows where", 1, error)
+    # all is done and said: a signal that comes while the interpreter goes down must not change the exit code
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stderr.flush()
     sys.exit(code)
 
