@@ -34,7 +34,7 @@ class Sizes:
 
 
 @functools.cache
-def _tokenizer(size: int) -> Any:
+def _tokenizer(size: int, more: tuple[str, ...]) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -48,7 +48,7 @@ def _tokenizer(size: int) -> Any:
         show_progress=False,
     )
     texts = [prompts.load(name).system for name in ("names", "described")]
-    tokenizer.train_from_iterator(texts * 2 + ['{"interests": ["tea", "yarn"]}'] * 3, trainer)
+    tokenizer.train_from_iterator(texts * 2 + ['{"interests": ["tea", "yarn"]}'] * 3 + list(more), trainer)
     return tokenizer
 
 
@@ -61,16 +61,16 @@ def write_tiny_gguf(
     extra: dict[str, str] | None = None,
     user_defined: tuple[str, ...] = (),
     damage: bool = False,
-    quantise: bool = False,
+    texts: tuple[str, ...] = (),
 ) -> Path:
     """Write a random model that prefers ASCII letters.
 
     `extra` metadata (strings), `user_defined` tokens beside the control tokens, NaN weights with
-    `damage`, Q8_0 matrices with `quantise` (else F32).
+    `damage`; `texts` are what the tokenizer learns from beside the prompts.
     """
     import gguf
 
-    tokenizer = _tokenizer(sizes.vocabulary)
+    tokenizer = _tokenizer(sizes.vocabulary, texts)
     vocabulary = tokenizer.get_vocab()
     tokens = sorted(vocabulary, key=lambda token: vocabulary[token])
     tokens += [*user_defined, *(f"\u0120filler{number}" for number in range(sizes.filler))]
@@ -88,7 +88,7 @@ def write_tiny_gguf(
     writer.add_rope_freq_base(10_000.0)
     writer.add_rope_dimension_count(sizes.width // sizes.heads)
     writer.add_vocab_size(len(tokens))
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0 if quantise else gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     merges = json.loads(tokenizer.to_str())["model"]["merges"]
     kinds = dict.fromkeys(CONTROL, gguf.TokenType.CONTROL)
     kinds |= dict.fromkeys(user_defined, gguf.TokenType.USER_DEFINED)
@@ -105,11 +105,7 @@ def write_tiny_gguf(
     for name, array in _weights(tokens, sizes, rng):
         if damage and name == "blk.0.ffn_down.weight":
             array[:] = np.nan
-        if quantise and array.ndim == 2:
-            packed = gguf.quants.quantize(array, gguf.GGMLQuantizationType.Q8_0)
-            writer.add_tensor(name, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-        else:
-            writer.add_tensor(name, array)
+        writer.add_tensor(name, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
