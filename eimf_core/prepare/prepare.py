@@ -13,7 +13,7 @@ from eimf_core import jsonl, manifest
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, splits, writing
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import ready
+from eimf_core.prepare.formats import ready, tables
 from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.partition import read_partition
@@ -111,7 +111,10 @@ def _from_log(
     reporter: Reporter,
 ) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
     """Read, filter, split and write the sequences."""
-    loaded = load(scratch, scans_of(found, settings, scratch), settings, reporter)
+    scans = scans_of(found, settings, scratch)
+    in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
+    tables.check_told(settings, in_log, [source for source, kind in described if kind.name == tables.ITEM_TABLE])
+    loaded = load(scratch, scans, settings, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
     texts = (item for source, kind in described for item in kind.read(source, settings))

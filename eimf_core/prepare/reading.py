@@ -30,6 +30,8 @@ COLUMNS = {
 }
 """Columns of `raw` and how they come from the text of a scan."""
 NUMBERS = ("time", "rating")
+LATEST_DATE = 253_402_300_800
+"""Seconds that no date reaches: the year 10000."""
 NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
 
@@ -74,7 +76,7 @@ def read(
         raise InputError(problem, file=logs[0][0].name)
     unit = None
     if "time" in has:
-        unit = "dates" if _are_dates(*logs[0]) else _settle_unit(connection)
+        unit = _settle_unit(connection, logs)
     return Read(rows=rows, has=has, unit=unit, rejected=rejected)
 
 
@@ -238,17 +240,43 @@ def _are_dates(source: Source, scan: Scan) -> bool:
     return _is_date(next((text for text in texts if _is_number(text) or _is_date(text)), "0"))
 
 
-def _settle_unit(connection: Any) -> str:
+def _settle_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> str:
     """Recognise the unit of the times by their size and turn them into seconds; returns its name."""
     low, high = connection.execute("SELECT min(abs(time)), max(abs(time)) FROM raw").fetchone()
+    if _are_dates(*logs[0]):
+        if high >= LATEST_DATE:
+            raise _two_units(logs)
+        return "dates"
     for start, per_second, unit in UNITS:
         if high >= start:
             if low < start:
-                raise InputError(
-                    f"field 'time': values from {low:.0f} to {high:.0f} are not of one unit; "
-                    "give them all in seconds or all in milliseconds"
-                )
+                raise _two_units(logs)
             if per_second > 1:
                 connection.execute(f"UPDATE raw SET time = time / {per_second}")
             return unit
     raise AssertionError("the last unit starts at 0")
+
+
+def _two_units(logs: Sequence[tuple[Source, Scan]]) -> InputError:
+    """The error that names the first time whose unit is not that of the first; dates count as seconds."""
+    known = ""
+    for source, scan in logs:
+        for record in scan.records(source.path):
+            text = record.values["time"] if record.values else ""
+            unit = _unit_of(text)
+            known = known or unit
+            if unit != known and unit:
+                problem = f"is '{text}', which looks like {unit}, after {known}: times are not of one unit"
+                return InputError(
+                    f"field 'time': {problem}; give them all in seconds or all in milliseconds",
+                    file=source.name,
+                    line=record.line,
+                )
+    return InputError("field 'time': times are not of one unit; give them all in seconds", file=logs[0][0].name)
+
+
+def _unit_of(text: str) -> str:
+    """The unit that the size of a time speaks for; empty for what is none."""
+    if _is_number(text):
+        return next(unit for start, _, unit in UNITS if abs(float(text)) >= start)
+    return "seconds" if _is_date(text) else ""

@@ -128,9 +128,43 @@ def test_times_in_every_unit_and_as_dates(tmp_path: Path) -> None:
         )
         run(tmp_path, f"{name}.csv")
         assert lines(tmp_path)[0].times == seconds, name
-    (tmp_path / "mixed.csv").write_text("user,item,time\na,b,1500000000\na,c,1500000000000\n")
-    with pytest.raises(InputError, match="not of one unit"):
+
+
+@pytest.mark.parametrize("first", ["1500000000", "2017-07-14"])
+def test_times_of_two_units_are_named_by_file_and_line(tmp_path: Path, first: str) -> None:
+    (tmp_path / "mixed.csv").write_text(f"user,item,time\na,b,{first}\na,c,1500000000000\n")
+    with pytest.raises(InputError, match="milliseconds, after seconds: times are not of one unit") as caught:
         run(tmp_path, "mixed.csv")
+    assert "mixed.csv:3: " in str(caught.value)
+
+
+def test_columns_by_number_keep_a_first_row_that_holds_these_numbers(tmp_path: Path) -> None:
+    (tmp_path / "bare.csv").write_text("2,1,5\n2,3,6\n")
+    run(tmp_path, "bare.csv", user_column="1", item_column="2")
+    assert histories(tmp_path) == {"2": ["1", "3"]}
+    (tmp_path / "named.csv").write_text("0,1\nu,i\n")
+    run(tmp_path, "named.csv", user_column="0", item_column="1")
+    assert histories(tmp_path) == {"u": ["i"]}
+
+
+def test_the_title_column_of_an_item_table(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,a\nu,b\n")
+    (tmp_path / "items.csv").write_text("item,label,kind of it\na,Tea,x|y\nb,Wool,z\n")
+    settings = PrepareConfig(split="none", title_column="label", category_column="kind of it")
+    prepare([tmp_path / "log.csv"], tmp_path / "out", settings, items=[tmp_path / "items.csv"])
+    found = list(jsonl.read(tmp_path / "out" / "items.jsonl", Item))
+    assert [(item.title, item.categories) for item in found] == [("Tea", ["x", "y"]), ("Wool", ["z"])]
+    (tmp_path / "bare.csv").write_text("u,a\nu,b\n")
+    by_number = PrepareConfig(split="none", user_column="1", item_column="2", title_column="label")
+    prepare([tmp_path / "bare.csv"], tmp_path / "out", by_number, items=[tmp_path / "items.csv"])
+    assert [item.title for item in jsonl.read(tmp_path / "out" / "items.jsonl", Item)] == ["Tea", "Wool"]
+    with pytest.raises(ConfigError, match="--title-column: neither the log nor an item table has a column 'name'"):
+        prepare(
+            [tmp_path / "log.csv"],
+            tmp_path / "out",
+            PrepareConfig(split="none", title_column="name"),
+            items=[tmp_path / "items.csv"],
+        )
 
 
 def test_columns_told_by_name_and_by_number(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from eimf_core import jsonl
-from eimf_core.errors import InputError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import literal
 from eimf_core.prepare.formats.amazon import first_object
@@ -33,6 +33,7 @@ KNOWN = {
 }  # fmt: skip
 """Names that columns are recognised by, in lower case without blanks, - and _; the first that is there counts."""
 DELIMITERS = (",", "\t", ";", "|")
+ITEM_TABLE = "item table"
 IN_LOG_IF_TOLD = ("title", "category")
 """Fields of a log that are only read when their column is named: item text usually has a file of its own."""
 
@@ -62,14 +63,20 @@ def delimiter_of(header: str) -> str:
 def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
     """Delimiter and column names of a table, and whether it has a header.
 
-    A table has none when the columns are told by number: they are then called 1, 2, …
+    A table has none when the columns are told by number: they are then called 1, 2, …, whatever
+    numbers the first row holds. A number that is no place (such as 0) can only be a name.
     """
     delimiter = delimiter_of(source.first)
     names = tuple(cell.strip() for cell in next(csv.reader([source.head[0]], delimiter=delimiter)))
-    told = [getattr(config, f"{field}_column") for field in FIELDS]
+    told = [getattr(config, f"{field}_column") for field in FIELDS if field not in IN_LOG_IF_TOLD]
     numbers = {column for column in told if column}
-    if numbers and all(column.isdigit() for column in numbers) and not numbers <= set(names):
-        return delimiter, tuple(str(number) for number in range(1, len(names) + 1)), False
+    places = tuple(str(number) for number in range(1, len(names) + 1))
+    if (
+        numbers
+        and all(column.isdigit() for column in numbers)
+        and (numbers <= set(places) or not numbers <= set(names))
+    ):
+        return delimiter, places, False
     return delimiter, names, True
 
 
@@ -78,7 +85,9 @@ def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict
     fields = {}
     for field in FIELDS:
         told = getattr(config, f"{field}_column")
-        column = find(columns, field, told, file) if told or field not in IN_LOG_IF_TOLD else None
+        # a column of item text may be one of the item file's: `check_told` looks at both
+        text = told if told in columns else None
+        column = text if field in IN_LOG_IF_TOLD else find(columns, field, told, file)
         if column is not None:
             fields[field] = column
         elif field in ("user", "item"):
@@ -89,6 +98,14 @@ def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict
                 line=1,
             )
     return fields
+
+
+def check_told(config: PrepareConfig, in_log: frozenset[str], items: Sequence[Source]) -> None:
+    """ConfigError when a column of item text is told that neither the log nor an item table has."""
+    for field in IN_LOG_IF_TOLD:
+        told = getattr(config, f"{field}_column")
+        if told and field not in in_log and not any(told in header_of(table, PrepareConfig())[1] for table in items):
+            raise ConfigError(f"--{field}-column: neither the log nor an item table has a column '{told}'")
 
 
 def is_table(source: Source) -> bool:
@@ -189,5 +206,5 @@ LOGS = (
 )
 ITEMS = (
     ItemFormat("Item lines", _is_item_lines, _read_item_lines),
-    ItemFormat("item table", _is_item_table, _read_item_table),
+    ItemFormat(ITEM_TABLE, _is_item_table, _read_item_table),
 )
