@@ -14,9 +14,9 @@ from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
 from eimf_core.records import Record, Sample
 from eimf_core.semantics import prompts
+from eimf_core.semantics.asking import shown_part
 from eimf_core.semantics.engines.base import Ask
 from eimf_core.semantics.engines.opening import open_engine
-from eimf_core.semantics.labeling import shown_part
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
 from eimf_core.semantics.schema_size import longest_answer
 

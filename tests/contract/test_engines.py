@@ -133,3 +133,39 @@ def test_a_batch_answers_as_one_at_a_time_does(tiny: Path) -> None:
     assert len(set(texts[0].values())) > 6
     # the same sums in another order may now and then tip the balance between two tokens
     assert sum(texts[0][number] == texts[1][number] for number in texts[0]) >= 10
+
+
+def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:
+    """What it never took is asked again in the next; the broken pipe is nobody else's business."""
+    pytest.importorskip("llama_cpp")
+    config = LabelConfig(model=str(tiny), prompt="names", parallel=2)
+    engine, _ = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
+    engine.submit(Ask(number=0, sample=samples()[0], seed=0))
+    engine.take()
+    process = engine._process  # type: ignore[attr-defined]
+    process.kill()
+    process.wait()
+    for number in (1, 2):
+        engine.submit(Ask(number=number, sample=samples()[number], seed=0))
+    answers_given = [engine.take(), engine.take()]
+    assert sorted(answer.number for answer in answers_given) == [1, 2]
+    assert all(answer.error is None and answer.crashes == 1 for answer in answers_given)
+    engine.close()
+
+
+def test_a_question_that_kills_every_worker_costs_its_own_answer(tiny: Path) -> None:
+    pytest.importorskip("llama_cpp")
+    config = LabelConfig(model=str(tiny), prompt="names", parallel=3)
+    engine, _ = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
+    send = engine._send  # type: ignore[attr-defined]
+
+    def deadly(ask: Ask) -> None:
+        send(ask)
+        if ask.number == 1:
+            engine._process.kill()  # type: ignore[attr-defined]
+
+    engine._send = deadly  # type: ignore[attr-defined]
+    given = answer_all(engine)
+    assert [number for number, answer in given.items() if answer.error is not None] == [1]
+    assert given[1].final and "SIGKILL" in (given[1].error or "")
+    engine.close()

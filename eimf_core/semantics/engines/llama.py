@@ -6,6 +6,7 @@ each is answered or has brought a worker down alone: a crash costs at most the a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -129,8 +130,10 @@ class LlamaCpp:
             process.kill()
             process.wait()
             for stream in (process.stdin, process.stdout):
+                # closing writes what a dead worker has not taken, which must not look like a reader gone away
                 if stream is not None:
-                    stream.close()
+                    with contextlib.suppress(OSError):
+                        stream.close()
         if self._log is not None:
             self._log.close()
             self._log = None
