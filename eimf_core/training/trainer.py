@@ -22,14 +22,12 @@ from eimf_core.training import export, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.explicit import explicit_losses
 from eimf_core.training.extras import extras_of, further_losses, pair_weights
+from eimf_core.training.labelled import LabelledBatch, draw
 from eimf_core.training.learner import unit
-from eimf_core.training.losses.full_softmax import full_softmax
-from eimf_core.training.losses.gbce import gbce
-from eimf_core.training.losses.modality_alignment import modality_alignment
 from eimf_core.training.losses.readout import hard_readout, label_aware
-from eimf_core.training.losses.sampled_softmax import sampled_softmax
-from eimf_core.training.losses.semantic_prediction import semantic_queries
+from eimf_core.training.prediction import Prediction
 from eimf_core.training.progress import Progress
 from eimf_core.training.setup import Prepared
 from eimf_core.training.validation import Validation
@@ -37,16 +35,6 @@ from eimf_core.training.validation import Validation
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LabelledBatch:
-    """Labelled users of a step: `histories` int64 (B, L), `targets` int64 (B,), one item of each
-    history that is not its first, `texts` int64 (B, M), rows of the label vectors or -1."""
-
-    histories: Ints
-    targets: Ints
-    texts: Ints
 
 
 @dataclass(frozen=True)
@@ -182,7 +170,8 @@ class Trainer:
     def step(self, batch: Batch, rng: np.random.Generator) -> tuple[dict[str, Tensor], float]:
         """Learn from a batch; returns the parts of the loss and the gradient's norm before clipping."""
         self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
-        rows, leaf, losses = self.losses(batch, self.draw_labelled(rng), rng)
+        labelled = draw(self.labels, self.data.splits["train"], self.settings, rng)
+        rows, leaf, losses = self.losses(batch, labelled, rng)
         return losses, self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
 
     def summary(self, progress: Progress) -> Summary:
@@ -195,26 +184,6 @@ class Trainer:
             users=len(self.data.splits["train"]),
             labelled=0 if self.labels is None else len(self.labels),
             left_out={} if self.labels is None else self.labels.left_out,
-        )
-
-    def draw_labelled(self, rng: np.random.Generator) -> LabelledBatch | None:
-        """Labelled users for a step, none twice, each with one target drawn from its history."""
-        settings, labels = self.settings, self.labels
-        if labels is None or not (settings.semantic_weight or settings.alignment_weight):
-            return None
-        count = min(len(labels), max(1, round(settings.labelled_share * settings.batch_size)))
-        chosen = rng.choice(len(labels), size=count, replace=False)
-        train = self.data.splits["train"]
-        users = labels.users[chosen]
-        ends, lengths = train.offsets[users + 1], np.diff(train.offsets)[users]
-        kept = np.minimum(lengths, settings.max_length)
-        valid = np.arange(int(kept.max())) < kept[:, None]
-        at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
-        target = ends - 1 - (rng.random(count) * np.maximum(lengths - 1, 1)).astype(np.int64)
-        return LabelledBatch(
-            histories=np.where(valid, train.items[at], 0).astype(np.int64),
-            targets=train.items[target].astype(np.int64),
-            texts=labels.padded(chosen),
         )
 
     def losses(
@@ -235,51 +204,17 @@ class Trainer:
         rows, places = _distinct(indices)
         leaf, vectors = self.learner.table.rows(rows)
         scored = unit(vectors, cosine=self.cosine)
-        candidates = scored[places[2]]
-
-        def predict(
-            queries: Tensor, targets: Ints, at: Tensor, weights: Tensor | None = None, hardness: float = 0.0
-        ) -> Tensor:
-            queries = queries / settings.temperature if self.cosine else queries
-            if self.full:
-                return full_softmax(
-                    queries, candidates, torch.from_numpy(targets - 1), weights=weights, hardness=hardness
-                )
-            rows, columns = negatives.accidental(drawn.items, targets)
-            hits = (torch.from_numpy(rows), torch.from_numpy(columns))
-            if settings.loss == "gbce":
-                return gbce(
-                    queries, scored[at], candidates, hits,
-                    items=len(self.data.items), calibration=settings.calibration, weights=weights,
-                )  # fmt: skip
-            correction = torch.from_numpy(drawn.correction) if settings.logq else None
-            return sampled_softmax(
-                queries, scored[at], candidates, correction, hits, weights=weights, hardness=hardness
-            )
-
+        prediction = Prediction(settings, scored, scored[places[2]], drawn, len(self.data.items), self.full)
         histories, mask = functional.embedding(places[0], vectors), torch.from_numpy(batch.inputs > 0)
         interests, attention = self._interests(batch, histories, mask, rng)
         weights = pair_weights(self.extras, interests, self.learner.generator)
         queries = self._read_out(interests, scored[places[1]])
-        losses = {"prediction": predict(queries, wanted, places[1], weights, self.extras.hardness)}
+        losses = {"prediction": prediction.loss(queries, wanted, places[1], weights, self.extras.hardness)}
         lengths = torch.from_numpy(self._lengths(batch))
         losses |= further_losses(self.extras, self.learner.backbone, interests, attention, lengths, histories, mask)
-        if labelled is None or self.learner.adapter is None or self.label_vectors is None:
-            return rows, leaf, losses
-        texts = torch.from_numpy(labelled.texts)
-        exists = texts >= 0
-        semantic = self.learner.adapter(self.label_vectors[texts.clamp(min=0)])
-        if settings.semantic_weight:
-            queries = semantic_queries(semantic, exists, scored[places[4]], normalise=self.cosine)
-            losses["semantic"] = settings.semantic_weight * predict(queries, labelled.targets, places[4])
-        if settings.alignment_weight:
-            behavioural, _ = self.learner.backbone(
-                functional.embedding(places[3], vectors),
-                torch.from_numpy(labelled.histories > 0),
-                self.side.of_items(labelled.histories),
-            )
-            losses["alignment"] = settings.alignment_weight * modality_alignment(
-                behavioural, semantic, exists, texts, temperature=settings.alignment_temperature
+        if labelled is not None and self.label_vectors is not None:
+            losses |= explicit_losses(
+                settings, self.learner, self.side, labelled, self.label_vectors, prediction, vectors, *places[3:]
             )
         return rows, leaf, losses
 

@@ -15,6 +15,7 @@ from eimf_core.errors import InputError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.training import labels
+from eimf_core.training.labelled import draw
 from tests.small_data import write_small_data
 from tests.small_training import small_run
 
@@ -127,7 +128,7 @@ def test_labelled_users_of_a_step(labelled: Path) -> None:
     train = run.data.splits["train"]
     seen = set()
     for seed in range(60):
-        drawn = run.trainer.draw_labelled(np.random.default_rng(seed))
+        drawn = draw(run.trainer.labels, run.data.splits["train"], run.trainer.settings, np.random.default_rng(seed))
         assert drawn is not None and len(drawn.histories) == round(0.2 * 32)
         owners = []
         for history, target in zip(drawn.histories, drawn.targets, strict=True):
