@@ -16,7 +16,7 @@ from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.progress import SILENT
 from eimf_core.records import Sequence
-from eimf_core.training import items, learner, progress, text_map, trainer, validation
+from eimf_core.training import items, learner, prediction, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.optimiser import RowAdam
@@ -165,7 +165,7 @@ def test_padding_is_never_learned(folder: Path) -> None:
 def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = small_run(folder)
     before = run.learner.weights()["table.weight"].clone()
-    monkeypatch.setattr(trainer, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
+    monkeypatch.setattr(prediction, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
     with pytest.raises(ConfigError, match="learning-rate"):
         run.go()
     assert torch.equal(run.learner.weights()["table.weight"], before)
