@@ -10,6 +10,7 @@ from eimf_cli import terminal
 if TYPE_CHECKING:
     from eimf_core.prepare.prepare import Prepared
 
+NO_DATE = 1e8
 NAMED = 5
 """Items without text that are named."""
 
@@ -72,6 +73,9 @@ def _figures(done: Prepared) -> list[tuple[str, str]]:
 
 
 def _date(seconds: Any) -> str:
+    """A time as a date; small numbers, which are none, as they are."""
+    if 0 <= seconds < NO_DATE:
+        return f"{seconds:g}"
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):

@@ -96,6 +96,18 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
     connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
 
 
+def rejected(connection: Any) -> list[tuple[int, str, str]]:
+    """Row number, problem and text of the rows that the engine could not take apart; forgets them."""
+    import duckdb
+
+    try:
+        found = connection.execute("SELECT line, error_message, csv_line FROM reject_errors ORDER BY line").fetchall()
+        connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    except duckdb.CatalogException:
+        return []
+    return [*found]
+
+
 def is_full(error: Exception) -> bool:
     """Whether the engine failed because the disk (or the size a file may have) is at its end."""
     text = str(error)

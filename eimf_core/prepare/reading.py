@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import engine, sources
+from eimf_core.prepare import engine, sources, times
 from eimf_core.prepare.scans import Record, Scan
-from eimf_core.prepare.sources import Source
+from eimf_core.prepare.sources import NOT_UTF8, Source
 from eimf_core.progress import Reporter
 
-UNITS = ((1e17, 1e9, "nanoseconds"), (1e14, 1e6, "microseconds"), (1e11, 1e3, "milliseconds"), (0.0, 1.0, "seconds"))
-"""From which size on a time is taken to be in a unit: seconds of this century have ten digits."""
 COLUMNS = {
     "user": ("VARCHAR", "user"),
     "item": ("VARCHAR", "item"),
@@ -30,9 +27,8 @@ COLUMNS = {
 }
 """Columns of `raw` and how they come from the text of a scan."""
 NUMBERS = ("time", "rating")
-LATEST_DATE = 253_402_300_800
-"""Seconds that no date reaches: the year 10000."""
-NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
+MEND = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
+QUOTED = re.compile(r" is '.*', ", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -72,12 +68,41 @@ def read(
         reporter.end()
     rows = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
     if not rows:
-        problem = "has no usable interactions; see the rejects file" if rejected else "has no interactions"
-        raise InputError(problem, file=logs[0][0].name)
+        said = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejected.most_common(3))
+        raise InputError(f"has no {'usable ' if said else ''}interactions{said and f' ({said})'}", file=logs[0][0].name)
     unit = None
     if "time" in has:
-        unit = _settle_unit(connection, logs)
+        unit, unfit = _settle_times(connection, logs, has, rejects)
+        rejected += unfit
+        rows -= unfit.total()
     return Read(rows=rows, has=has, unit=unit, rejected=rejected)
+
+
+def _settle_times(
+    connection: Any, logs: Sequence[tuple[Source, Scan]], has: frozenset[str], rejects: Path | None
+) -> tuple[str, Counter[str]]:
+    """Leave out the times that are not of the unit of most and turn the others into seconds."""
+    unit = times.recognise(connection, logs)
+    (bad,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.unfit}").fetchone()
+    rejected: Counter[str] = Counter()
+    if bad:
+        unfit = (
+            (source, record.line, unit.reason(record.values["time"]), record.text)
+            for source, scan in logs
+            for record in scan.records(source.path)
+            if record.values and not reason_of(record, has) and unit.reason(record.values["time"])
+        )
+        if rejects is None:
+            source, line, reason, _ = next(unfit)
+            raise InputError(f"{reason}; {MEND}", file=source.name, line=line, field="time")
+        connection.execute(f"DELETE FROM raw WHERE {unit.unfit}")
+        with open(rejects, "ab") as stream:
+            for source, line, reason, text in unfit:
+                _reject(stream, source, line, f"field 'time': {reason}", text)
+                rejected[_kind(f"field 'time': {reason}")] += 1
+    if unit.seconds:
+        connection.execute(f"UPDATE raw SET time = {unit.seconds}")
+    return unit.name, rejected
 
 
 def _read_file(
@@ -119,7 +144,8 @@ def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], sc
 
     try:
         try:
-            insert(source.path)
+            # behind blank lines the engine does not see that ends are of two kinds
+            insert((source.blank and _with_plain_ends(source.path, scratch / "plain")) or source.path)
         except duckdb.InvalidInputException:
             # lines that end now in CR LF, now in LF; the rejects of the first try are forgotten
             _rejected(connection)
@@ -150,14 +176,8 @@ def _with_plain_ends(path: Path, target: Path) -> Path | None:
 
 def _rejected(connection: Any) -> list[tuple[int, str]]:
     """Row number and reason of the rows that the engine could not take apart; forgets them."""
-    import duckdb
-
-    try:
-        found = connection.execute("SELECT line, error_message FROM reject_errors ORDER BY line").fetchall()
-        connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    except duckdb.CatalogException:
-        return []
-    return [(line, NOT_UTF8 if "utf-8" in message else _first_line(message)) for line, message in found]
+    found = engine.rejected(connection)
+    return [(line, NOT_UTF8 if "utf-8" in message else _first_line(message)) for line, message, _ in found]
 
 
 def _first_line(error: object) -> str:
@@ -169,36 +189,40 @@ def _write_rejects(
 ) -> Counter[str]:
     """Append the bad rows of a file to the rejects file; their reasons without the value at hand."""
     reasons: Counter[str] = Counter()
-
-    def write(line: int | None, reason: str, text: str) -> None:
-        row = {"file": source.name, "line": line, "reason": reason, "text": text}
-        stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
+    named = set()
     with open(path, "ab") as stream:
         for line, reason, text in explain(scan, source, has):
-            write(line, reason, text.encode("utf-8", "replace").decode())
+            _reject(stream, source, line, reason, text)
             reasons[_kind(reason)] += 1
+            named.add(line)
         if reasons.total() < expected:
             # the engine is stricter in some corner than the slow reader: its own words then
-            for line, reason in shapeless[: expected - reasons.total()]:
-                write(line, reason, "")
+            others = [(line, reason) for line, reason in shapeless if line not in named]
+            for line, reason in others[: expected - reasons.total()]:
+                _reject(stream, source, line, reason, "")
                 reasons[_kind(reason)] += 1
     if reasons.total() < expected:
         reasons["a value that the engine cannot read"] += expected - reasons.total()
     return reasons
 
 
+def _reject(stream: IO[bytes], source: Source, line: int | None, reason: str, text: str) -> None:
+    """Write a bad row; bytes that are no UTF-8 are shown as ISO-8859-1."""
+    if not sources.is_utf8(text):
+        text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
+    row = {"file": source.name, "line": line, "reason": reason, "text": text}
+    stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+
 def _kind(reason: str) -> str:
-    """A reason without the value that it quotes: "field 'time': is 'soon', expected …" is a bad time."""
-    if reason.startswith("field '"):
-        return " ".join(reason.split(": ")[:2]).split(", expected")[0].split(" is '")[0]
-    return reason.split(" (")[0]
+    """A reason without the value that it quotes, to be counted."""
+    return QUOTED.sub(" ", reason).split(" (")[0]
 
 
 def explain(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[int, str, str]]:
     """Line, reason and text of each bad row, by reading the file again in Python."""
     for record in scan.records(source.path):
-        reason = reason_of(record, has)
+        reason = reason_of(record, has) if sources.is_utf8(record.text) else NOT_UTF8
         if reason:
             yield record.line, reason, record.text
 
@@ -210,73 +234,8 @@ def reason_of(record: Record, has: frozenset[str]) -> str:
     for name in ("user", "item"):
         if not record.values.get(name):
             return f"field '{name}': is empty"
-    if "time" in has and not _is_number(record.values["time"]) and not _is_date(record.values["time"]):
-        return f"field 'time': is '{record.values['time']}', expected a number of seconds or an ISO date"
-    if "rating" in has and not _is_number(record.values["rating"]):
+    if "time" in has and times.value_of(record.values["time"]) is None:
+        return f"field 'time': is '{record.values['time']}', {times.NO_TIME}"
+    if "rating" in has and not times.is_number(record.values["rating"]):
         return f"field 'rating': is '{record.values['rating']}', expected a number"
     return ""
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text)) and "_" not in text
-    except ValueError:
-        return False
-
-
-def _is_date(text: str) -> bool:
-    if _is_number(text):
-        return False
-    try:
-        datetime.fromisoformat(text.strip().removesuffix(" UTC"))
-    except ValueError:
-        return False
-    return True
-
-
-def _are_dates(source: Source, scan: Scan) -> bool:
-    """Whether the first time is written as a date."""
-    texts = (record.values["time"] for record in scan.records(source.path) if record.values)
-    return _is_date(next((text for text in texts if _is_number(text) or _is_date(text)), "0"))
-
-
-def _settle_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> str:
-    """Recognise the unit of the times by their size and turn them into seconds; returns its name."""
-    low, high = connection.execute("SELECT min(abs(time)), max(abs(time)) FROM raw").fetchone()
-    if _are_dates(*logs[0]):
-        if high >= LATEST_DATE:
-            raise _two_units(logs)
-        return "dates"
-    for start, per_second, unit in UNITS:
-        if high >= start:
-            if low < start:
-                raise _two_units(logs)
-            if per_second > 1:
-                connection.execute(f"UPDATE raw SET time = time / {per_second}")
-            return unit
-    raise AssertionError("the last unit starts at 0")
-
-
-def _two_units(logs: Sequence[tuple[Source, Scan]]) -> InputError:
-    """The error that names the first time whose unit is not that of the first; dates count as seconds."""
-    known = ""
-    for source, scan in logs:
-        for record in scan.records(source.path):
-            text = record.values["time"] if record.values else ""
-            unit = _unit_of(text)
-            known = known or unit
-            if unit != known and unit:
-                problem = f"is '{text}', which looks like {unit}, after {known}: times are not of one unit"
-                return InputError(
-                    f"field 'time': {problem}; give them all in seconds or all in milliseconds",
-                    file=source.name,
-                    line=record.line,
-                )
-    return InputError("field 'time': times are not of one unit; give them all in seconds", file=logs[0][0].name)
-
-
-def _unit_of(text: str) -> str:
-    """The unit that the size of a time speaks for; empty for what is none."""
-    if _is_number(text):
-        return next(unit for start, _, unit in UNITS if abs(float(text)) >= start)
-    return "seconds" if _is_date(text) else ""

@@ -50,13 +50,17 @@ def _picked(expressions: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Delimited:
-    """A table: one row a line, `columns` in file order, `fields` says which column is which field."""
+    """A table: one row a line, `columns` in file order, `fields` says which column is which field.
+
+    `blank`: lines before the first that are blank, which the engine would take for the header.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
     fields: dict[str, str]
     header: bool = False
     quote: str = ""
+    blank: int = 0
     has: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,12 +72,12 @@ class Delimited:
             f"SELECT {_picked({field: name(column) for field, column in self.fields.items()})} "
             f"FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"columns = {{{types}}}, strict_mode = true, store_rejects = true, rejects_limit = 0)"
+            f"skip = {self.blank}, columns = {{{types}}}, strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
         places = {field: self.columns.index(column) for field, column in self.fields.items()}
-        for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote)):
+        for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote, latin=False)):
             if number == 0 and self.header:
                 continue
             if cells is None:
@@ -84,17 +88,22 @@ class Delimited:
                 yield Record(line, text, {field: cells[place] for field, place in places.items()})
 
 
-def cells_of(path: Path, delimiter: str, quote: str) -> Iterator[tuple[int, str, list[str] | None]]:
-    """First line, text and cells of each row that is not blank; None for a row that csv cannot read."""
+def cells_of(
+    path: Path, delimiter: str, quote: str, *, latin: bool = True
+) -> Iterator[tuple[int, str, list[str] | None]]:
+    """First line, text and cells of each row that is not blank; None for a row that csv cannot read.
+
+    `latin`: as `sources.lines` has it.
+    """
     if len(delimiter) > 1 or not quote:
-        for number, line in sources.lines(path):
+        for number, line in sources.lines(path, latin=latin):
             yield number, line, line.split(delimiter)
         return
     csv.field_size_limit(sources.LONGEST_LINE)
     kept: list[tuple[int, str]] = []
 
     def feed() -> Iterator[str]:
-        for number, line in sources.lines(path):
+        for number, line in sources.lines(path, latin=latin):
             kept.append((number, line))
             yield line + "\n"
 
@@ -126,7 +135,7 @@ class UserLines:
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in sources.lines(path):
+        for number, line in sources.lines(path, latin=False):
             user, *items = line.split()
             for item in items or [""]:
                 yield Record(number, line, {"user": user, "item": item})
@@ -152,7 +161,7 @@ class JsonLines:
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in sources.lines(path):
+        for number, line in sources.lines(path, latin=False):
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import re
 import shutil
 import sys
 import zlib
@@ -14,6 +15,7 @@ from typing import IO, Any
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import engine
 from eimf_core.prepare.engine import literal
 
 HEAD_BYTES = 1 << 16
@@ -21,16 +23,22 @@ HEAD_LINES = 200
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is read: a user's whole history may stand on one."""
 PARQUET = b"PAR1"
+LINE_END = re.compile(r"\r\n|\n|\r")
+NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file. `name` is how messages call it, `head` its first non-empty lines (none of Parquet)."""
+    """One file. `name` is how messages call it, `head` its first lines that are not blank (none of Parquet).
+
+    `blank`: how many blank lines come before these.
+    """
 
     path: Path
     name: str
     head: tuple[str, ...]
     parquet: bool = False
+    blank: int = 0
 
     @property
     def stem(self) -> str:
@@ -63,20 +71,19 @@ def probe(path: Path, name: str | None = None) -> Source:
     """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
     called = name or str(path)
     if path.name.endswith(".zst"):
-        with jsonl.open_bytes(path):
-            head = tuple(_zstd_lines(path, limit=HEAD_LINES))
+        lines = _zstd_head(path)
     else:
         with reading(path) as stream:
             start = stream.read(HEAD_BYTES)
         if start.startswith(PARQUET):
             return Source(path=path, name=called, head=(), parquet=True)
-        lines = decoded(start).splitlines()
+        lines = LINE_END.split(decoded(start))
         # the last line is probably cut
-        whole = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
-        head = tuple(line for line in whole if line.strip())[:HEAD_LINES]
+        lines = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
+    head = tuple(line for line in lines if line.strip())[:HEAD_LINES]
     if not head:
         raise InputError("is empty; expected a log of interactions", file=called)
-    return Source(path=path, name=called, head=head)
+    return Source(path=path, name=called, head=head, blank=lines.index(head[0]))
 
 
 def decoded(raw: bytes) -> str:
@@ -99,19 +106,21 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"broken gzip stream ({error})", file=path) from None
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank, in the file's encoding."""
+def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line that is not blank.
+
+    A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
+    bytes as surrogates, which `is_utf8` tells.
+    """
     if path.name.endswith(".zst"):
-        # blank lines are not counted here: the engine does not tell of them
-        yield from enumerate(_zstd_lines(path), start=1)
+        yield from _zstd_lines(path, latin=latin)
         return
     with reading(path) as stream:
-        encoding = "utf-8"
+        encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
         for number, raw in enumerate(stream, start=1):
             try:
-                line = raw.decode(encoding)
+                line = raw.decode(encoding, errors)
             except UnicodeDecodeError:
-                # once a line is not UTF-8 the file is ISO-8859-1
                 encoding = "iso-8859-1"
                 line = raw.decode(encoding)
             if number == 1:
@@ -120,27 +129,69 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, line.rstrip("\r\n")
 
 
-def _zstd_lines(path: Path, limit: int | None = None) -> Iterator[str]:
-    """Lines of a file packed with zstd, which Python itself cannot unpack yet."""
+def is_utf8(text: str) -> bool:
+    """Whether a line of `lines` was UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
+    """As `lines`, for a file packed with zstd, which Python itself cannot unpack yet.
+
+    The engine passes over a line that is not UTF-8, and shows it with question marks.
+    """
+    with _zstd(path) as connection:
+        connection.execute(f"SELECT count(*) FROM {_engine_lines(path)}")
+        broken = {line: text for line, _, text in engine.rejected(connection)}
+        if broken and latin:
+            raise InputError(NOT_UTF8, file=path, line=min(broken))
+        connection.execute(f"SELECT line FROM {_engine_lines(path)}")
+        number = 1
+        while rows := connection.fetchmany(1000):
+            for (line,) in rows:
+                while number in broken:
+                    yield number, broken[number].replace("?", "\udcbf")
+                    number += 1
+                if line and line.strip():
+                    yield number, line.rstrip("\r\n")
+                number += 1
+        for last in range(number, max(broken, default=0) + 1):
+            yield last, broken[last].replace("?", "\udcbf")
+
+
+def _zstd_head(path: Path) -> list[str]:
+    """The first lines of a file packed with zstd, blank ones too."""
+    with jsonl.open_bytes(path), _zstd(path) as connection:
+        found = connection.execute(f"SELECT line FROM {_engine_lines(path)} LIMIT {HEAD_LINES}").fetchall()
+    return [line or "" for (line,) in found]
+
+
+@contextlib.contextmanager
+def _zstd(path: Path) -> Iterator[Any]:
+    """An engine to unpack a file with; what it cannot unpack is an InputError."""
     import duckdb
 
     with contextlib.closing(duckdb.connect()) as connection:
         try:
-            connection.execute(f"SELECT line FROM {text_lines(path)}" + (f" LIMIT {limit}" if limit else ""))
-            while rows := connection.fetchmany(1000):
-                for (line,) in rows:
-                    yield line.rstrip("\r\n")
+            yield connection
         except duckdb.Error as error:
             raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
 
 
 def text_lines(path: Path) -> str:
     """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
+    return f"(SELECT line FROM {_engine_lines(path)} WHERE trim(line, E' \\t\\r') <> '')"
+
+
+def _engine_lines(path: Path) -> str:
+    """SQL for all lines of a file, as the column `line`; null for an empty one."""
     return (
-        f"(SELECT line FROM read_csv({literal(path)}, auto_detect = false, header = false, delim = E'\\x01', "
+        f"read_csv({literal(path)}, auto_detect = false, header = false, delim = E'\\x01', "
         f"quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, store_rejects = true, "
-        f"rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE}) "
-        f"WHERE trim(line, E' \\t\\r') <> '')"
+        f"rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )
 
 

@@ -46,7 +46,7 @@ def _tabs(source: Source, config: PrepareConfig) -> Delimited:
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
     columns = tuple(CSV_HEADER.split(","))
-    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"')
+    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"', source.blank)
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item]:

@@ -36,7 +36,7 @@ def _is_item(source: Source) -> bool:
 
 def _scan(source: Source, config: PrepareConfig) -> Delimited:
     columns = _columns(source)
-    return Delimited("\t", columns, log_fields(columns, config, source.name), True)
+    return Delimited("\t", columns, log_fields(columns, config, source.name), True, blank=source.blank)
 
 
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item]:

@@ -118,7 +118,7 @@ def scan_table(source: Source, config: PrepareConfig) -> Delimited:
     delimiter, columns, header = header_of(source, config)
     if len(set(columns)) < len(columns):
         raise InputError("has two columns of one name", file=source.name, line=1)
-    return Delimited(delimiter, columns, log_fields(columns, config, source.name), header, '"')
+    return Delimited(delimiter, columns, log_fields(columns, config, source.name), header, '"', source.blank)
 
 
 def _scan_json(source: Source, config: PrepareConfig) -> JsonLines:

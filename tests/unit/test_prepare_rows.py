@@ -1,0 +1,164 @@
+"""Single rows that are not as they should be: named by their true line, or counted and kept aside."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from eimf_core.errors import InputError
+from eimf_core.prepare.sources import probe
+from tests.unit.test_prepare_formats import histories, lines, run
+
+
+def rejects(folder: Path) -> list[tuple[int, str, str]]:
+    found = map(orjson.loads, (folder / "out" / "rejects.jsonl").read_bytes().splitlines())
+    return [(row["line"], row["reason"], row["text"]) for row in found]
+
+
+def write_times(folder: Path, *times: object) -> None:
+    rows = "".join(f"u,i{number},{time}\n" for number, time in enumerate(times))
+    (folder / "log.csv").write_text(f"user,item,time\n{rows}")
+
+
+ODD: dict[str, tuple[list[object], dict[int, str], list[float]]] = {
+    "milliseconds among seconds": (
+        [1500000000, 1500000001000, 1500000002],
+        {3: "which looks like milliseconds when most times are seconds"},
+        [1500000000, 1500000002],
+    ),
+    "the first is the odd one": (
+        [1500000000, 1500000001000, 1500000002000],
+        {2: "which looks like seconds when most times are milliseconds"},
+        [1500000001, 1500000002],
+    ),
+    "nothing, minus one and another count": (
+        [0, 1500000000, -1, 1500000002, 17361],
+        {
+            2: "which stands for no time",
+            4: "which cannot be when most times are seconds",
+            6: "which cannot be when most times are seconds",
+        },
+        [1500000000, 1500000002],
+    ),
+    "no time at all among milliseconds": (
+        [1500000000000, 1500000001000, 0],
+        {4: "which stands for no time"},
+        [1500000000, 1500000001],
+    ),
+    "placeholders among dates": (
+        ["2017-07-14", "1970-01-01", "2017/7/15", "0001-01-01", "9999-12-31"],
+        {
+            3: "which stands for no time",
+            5: "which cannot be when most times are dates",
+            6: "which cannot be when most times are dates",
+        },
+        [1499990400, 1500076800],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_time_of_another_unit_or_of_none_stops_or_is_put_aside(tmp_path: Path, name: str) -> None:
+    times, odd, kept = ODD[name]
+    write_times(tmp_path, *times)
+    first = min(odd)
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, "log.csv")
+    said = f"{tmp_path}/log.csv:{first}: field 'time': is '{times[first - 2]}', {odd[first]}; all times have to be"
+    assert str(caught.value).startswith(said)
+    assert "--on-error skip" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    done = run(tmp_path, "log.csv", on_error="skip")
+    assert lines(tmp_path)[0].times == kept
+    assert rejects(tmp_path) == [
+        (line, f"field 'time': is '{times[line - 2]}', {reason}", f"u,i{line - 2},{times[line - 2]}")
+        for line, reason in odd.items()
+    ]
+    counted: dict[str, int] = {}
+    for reason in odd.values():
+        counted[f"field 'time': {reason}"] = counted.get(f"field 'time': {reason}", 0) + 1
+    assert done.report.rejected == counted
+    assert done.report.steps[0].interactions == len(kept)
+
+
+def test_odd_times_beside_other_bad_rows_in_several_files_are_written_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item,time\nu,a,1500000000\nu,b\nu,c,0\n")
+    (tmp_path / "b.csv").write_text("user,item,time\nu,d,1500000003\nu,,0\nu,e,1500000004000\n")
+    done = run(tmp_path, "a.csv", "b.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "d"]}
+    assert sorted(text for _, _, text in rejects(tmp_path)) == ["u,,0", "u,b", "u,c,0", "u,e,1500000004000"]
+    assert sum(done.report.rejected.values()) == 4
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ([0, 5, 9], [0, 5, 9]),
+        ([0, 60_000_000, 120_000_000], [0, 60_000_000, 120_000_000]),
+        ([-300_000_000, 1_500_000_000], [-300_000_000, 1_500_000_000]),
+        ([20170714, 20170801], [1499990400, 1501545600]),
+        ([20170714, 20170732], [20170714, 20170732]),
+    ],
+)
+def test_times_that_only_look_odd_are_kept(tmp_path: Path, times: list[int], seconds: list[int]) -> None:
+    """Steps from 0 on, seconds of the log's own, dates before 1970, dates without dashes."""
+    write_times(tmp_path, *times)
+    run(tmp_path, "log.csv")
+    assert lines(tmp_path)[0].times == seconds
+
+
+def packed_zstd(path: Path, content: str) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE lines (line VARCHAR)")
+        connection.executemany("INSERT INTO lines VALUES (?)", [[line] for line in content.splitlines()])
+        connection.execute(
+            f"COPY lines TO '{path}' (FORMAT csv, COMPRESSION zstd, HEADER false, QUOTE '', ESCAPE '', DELIM '\x01')"
+        )
+
+
+TABLE = "\n\nuser,item,time\n\nu,a,1\n  \nu,b,soon\n\nu,c,3\nu,d\n"
+OBJECTS = '\n{"user":"u","item":"a","time":1}\n\n\n{"user":"u","item":"b","time":"soon"}\nno\n'
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize(("name", "content", "bad"), [("log.csv", TABLE, [7, 10]), ("log.jsonl", OBJECTS, [5, 6])])
+def test_blank_lines_count_packed_or_not(tmp_path: Path, ending: str, name: str, content: str, bad: list[int]) -> None:
+    path = tmp_path / (name + ending)
+    content = content.replace("  \n", "\n") if ending != ".gz" else content
+    if ending == ".zst":
+        packed_zstd(path, content)
+    else:
+        path.write_bytes(gzip.compress(content.encode()) if ending else content.encode())
+    with pytest.raises(InputError, match=rf"{path.name}:{bad[0]}: field 'time': is 'soon'"):
+        run(tmp_path, path.name)
+    run(tmp_path, path.name, on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "c"] if name == "log.csv" else ["a"]}
+    assert {line for line, _, _ in rejects(tmp_path)} >= set(bad)
+
+
+def test_blank_lines_before_the_header_do_not_make_it_data(tmp_path: Path) -> None:
+    for start in ("\n", "\r\n \r\n", "\N{BYTE ORDER MARK}\n"):
+        (tmp_path / "log.csv").write_bytes(f"{start}user,item\nu,a\n".encode())
+        run(tmp_path, "log.csv")
+        assert histories(tmp_path) == {"u": ["a"]}, start
+
+
+def test_lines_that_are_not_utf_8_are_put_aside_with_their_line(tmp_path: Path) -> None:
+    content = b'user,item,time\nu,"a\nb",1\nv,c\nJos\xe9,a,1\nv,b,2\n'
+    (tmp_path / "log.csv").write_bytes(content)
+    run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a\nb"], "v": ["b"]}
+    assert [(line, text) for line, _, text in rejects(tmp_path)] == [(4, "v,c"), (5, "José,a,1")]
+    assert "is not UTF-8" in rejects(tmp_path)[1][1]
+
+
+def test_the_head_of_a_file_ends_where_lines_end(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\u2028s\nu,a\x85b\n")
+    found: Any = probe(tmp_path / "log.csv")
+    assert found.head == ("user,item\u2028s", "u,a\x85b")
