@@ -265,16 +265,20 @@ class Model:
             # an item that was added to the opened model has none
             known = padded * (padded < len(self.features))
             inputs["features"] = self.features[known].astype(np.int64)
-        inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
-        for row, when in enumerate(times or ()):
-            latest = when[-self.config.max_length :]
-            inputs["days"][row, : len(latest)] = (latest[-1] - latest) / 86_400
+        if "days" in self._inputs():
+            inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
+            for row, when in enumerate(times or ()):
+                latest = when[-self.config.max_length :]
+                inputs["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
         return self._run(inputs)
 
-    def _run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
+    def _inputs(self) -> list[str]:
         if self._session is None:
             self._session = _session(self.name, self._network)
-        read = {part.name: inputs[part.name] for part in self._session.get_inputs()}
+        return [part.name for part in self._session.get_inputs()]
+
+    def _run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
+        read = {name: inputs[name] for name in self._inputs()}
         outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], read))
         return outputs
 

@@ -17,9 +17,13 @@ TASTES = {
 }
 
 
-def write_small_data(folder: Path, *, users: int = 60, seed: int = 0) -> Path:
-    """Write items.jsonl and sequences.jsonl (train, valid and test lines, next item); returns the folder."""
+def write_small_data(folder: Path, *, users: int = 60, seed: int = 0, times: bool = False) -> Path:
+    """Write items.jsonl and sequences.jsonl (train, valid and test lines, next item); returns the folder.
+
+    With `times`, in unix seconds, up to some weeks lie between two items.
+    """
     rng = np.random.default_rng(seed)
+    clock = np.random.default_rng(seed + 1)
     names = list(TASTES)
     items = [
         Item(item=f"{taste}-{at}", title=title, categories=[taste])
@@ -31,9 +35,10 @@ def write_small_data(folder: Path, *, users: int = 60, seed: int = 0) -> Path:
         tastes = rng.choice(len(names), size=2, replace=False)
         history = [f"{names[rng.choice(tastes)]}-{rng.integers(8)}" for _ in range(int(rng.integers(6, 12)))]
         name = f"user-{user}"
-        lines.append(Sequence(user=name, split="train", items=history[:-2]))
-        lines.append(Sequence(user=name, split="valid", items=history[:-2], targets=history[-2:-1]))
-        lines.append(Sequence(user=name, split="test", items=history[:-1], targets=history[-1:]))
+        when = (1.6e9 + 86_400 * 30 * clock.random(len(history)).cumsum()).round().tolist()
+        for split, end, asked in (("train", -2, []), ("valid", -2, history[-2:-1]), ("test", -1, history[-1:])):
+            known = when[:end] if times else None
+            lines.append(Sequence(user=name, split=split, items=history[:end], times=known, targets=asked))
     jsonl.write(folder / "items.jsonl", items)
     jsonl.write(folder / "sequences.jsonl", lines)
     facts = {"facts": {"split": "leave-one-out", "targets": "next"}}

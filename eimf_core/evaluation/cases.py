@@ -52,6 +52,14 @@ class Cases:
         """The user's whole history, oldest first."""
         return self.split.history(int(self.lines[case]))
 
+    def times(self, cases: Sequence[int]) -> list[npt.NDArray[np.float64]] | None:
+        """When the items of these users' histories came (unix seconds), None where the data has no times."""
+        known = self.split.times
+        if known is None:
+            return None
+        lines = [int(self.lines[case]) for case in cases]
+        return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
+
     def history_lengths(self) -> npt.NDArray[np.int64]:
         """Number of interactions in each history, shape (U,)."""
         return np.diff(self.split.offsets)[self.lines]

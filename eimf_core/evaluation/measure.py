@@ -123,25 +123,26 @@ def measure(system: System, cases: Cases, plan: Plan, *, reporter: Reporter = SI
 
 
 def rank(
-    system: System, histories: Sequence[Ints], users: Sequence[str], plan: Plan
-) -> tuple[npt.NDArray[np.int64], Scored]:
-    """Lists (B, largest k) of item indices after each history, 0 where there is no item, and the scores."""
-    scored = system.score(histories)
+    system: System, cases: Cases, rows: Sequence[int], plan: Plan
+) -> tuple[npt.NDArray[np.int64], Scored, list[Ints]]:
+    """Lists (B, largest k) of item indices for these cases, 0 where there is no item, scores and histories."""
+    histories = [cases.history(case) for case in rows]
+    scored = system.score(histories, cases.times(rows))
     if plan.seen == "drop":
         ranking.drop(scored.values, histories)
     try:
         lists = ranking.top_k(scored.values, max(plan.ks), plan.priority)
     except ValueError as error:
+        user = cases.user(rows[error.args[1]])
         raise ModelError(
-            f"{system.name}: a score for user '{users[error.args[1]]}' is not a finite number; the model is broken"
+            f"{system.name}: a score for user '{user}' is not a finite number; the model is broken"
         ) from None
     lists[np.isneginf(np.take_along_axis(scored.values, lists, axis=1))] = 0
-    return lists, scored
+    return lists, scored, histories
 
 
 def _block(system: System, cases: Cases, plan: Plan, rows: npt.NDArray[np.int64], result: Measured) -> None:
-    histories = [cases.history(int(case)) for case in rows]
-    lists, scored = rank(system, histories, [cases.user(int(case)) for case in rows], plan)
+    lists, scored, histories = rank(system, cases, rows.tolist(), plan)
     targets = _Targets(cases, rows, len(plan.priority))
     hits = metrics.find_hits(lists, targets.rows, targets.items, targets.width)
     values = [

@@ -19,6 +19,8 @@ from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import InputError
 
 Floats = npt.NDArray[np.float32]
+Times = Sequence[npt.NDArray[np.float64]] | None
+"""Unix seconds of the items of each history, or None where they are not known."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -41,7 +43,7 @@ class System(Protocol):
     def name(self) -> str:
         """What the figures are called by."""
 
-    def score(self, histories: Sequence[Ints]) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
         """Scores of all items after each history (item indices of the data set, oldest first)."""
 
 
@@ -81,14 +83,14 @@ class ModelSystem:
         """The seed the model was trained with."""
         return self.model.config.seed
 
-    def attention(self, histories: Sequence[Ints]) -> Floats:
-        """What each interest attends to (B, K, L), over the last items of a history that the model knows."""
-        _, attention = self.model.interests([rows[rows > 0] for rows in (self._rows[items] for items in histories)])
-        return attention
+    def interests(self, histories: Sequence[Ints], times: Times = None) -> tuple[Floats, Floats]:
+        """Interests (B, K, d) and what they attend to (B, K, L), over the last items that the model knows."""
+        rows = [self._rows[history] for history in histories]
+        known = None if times is None else [when[own > 0] for own, when in zip(rows, times, strict=True)]
+        return self.model.interests([own[own > 0] for own in rows], known)
 
-    def score(self, histories: Sequence[Ints]) -> Scored:
-        own = [rows[rows > 0] for rows in (self._rows[history] for history in histories)]
-        interests, _ = self.model.interests(own)
+    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+        interests, _ = self.interests(histories, times)
         values = ranking.best_scores(interests, self._vectors, self._scale)
         values[:, self._unknown] = -np.inf
         return Scored(values, interests, self._vectors)

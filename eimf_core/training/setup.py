@@ -128,6 +128,9 @@ def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None
     side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter)
     text_width = None if found is None else found.vectors.shape[1]
     learner = Learner(settings, table, text_width, generator, features=side.kinds)
+    if not side.timed:
+        # what nothing was learned about is not read later either
+        learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
     return Prepared(learner, found, text, name, side)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,8 @@ UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times 
 class SideInputs:
     """`features` int32 (N + 1, F), from 1, 0 for none, or None; `kinds`, how many there are.
 
-    Times are known while training only where the data has them, and half of the histories are
-    learned without: a history that is typed in, and the validation, have none.
+    Times are known where the data has them, and half of the histories are learned without: one that is
+    typed in has none. `timed` says whether times were there to learn from.
     """
 
     def __init__(self, wanted: Collection[str], data: Dataset, reporter: Reporter) -> None:
@@ -39,6 +39,22 @@ class SideInputs:
             self._times = data.splits["train"].times
             if self._times is None:
                 reporter.warn("the training lines have no times: the backbone runs on the order alone")
+
+    @property
+    def timed(self) -> bool:
+        return self._times is not None
+
+    def of_histories(
+        self, inputs: npt.NDArray[np.int64], times: Sequence[npt.NDArray[np.float64]] | None
+    ) -> dict[str, Tensor]:
+        """Side inputs of histories (B, L) of item indices, padded at the end, and their times (unix seconds)."""
+        side = self.of_items(inputs)
+        if self._times is not None and times is not None:
+            days = np.full(inputs.shape, -1.0, dtype=np.float32)
+            for row, when in enumerate(times):
+                days[row, : len(when)] = (when.max() - when) / DAY
+            side["days"] = torch.from_numpy(days)
+        return side
 
     def of_items(self, inputs: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """Side inputs of histories (B, L) of item indices, times unknown."""

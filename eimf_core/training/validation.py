@@ -62,7 +62,8 @@ class Validation:
         for start in range(0, len(self._asked), size):
             users = self._asked[start : start + size]
             histories = [self._cases.history(int(user)) for user in users]
-            interests = _interests(backbone, vectors, histories, self._max_length, self._side)
+            times = self._cases.times(users.tolist())
+            interests = _interests(backbone, vectors, histories, times, self._max_length, self._side)
             scores = ranking.best_scores(interests.numpy(), scored.numpy())
             ranking.drop(scores, histories)
             ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
@@ -90,14 +91,15 @@ def mean_cosine(interests: torch.Tensor) -> torch.Tensor:
 
 
 def _interests(
-    backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]], max_length: int,
-    side: SideInputs,
+    backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]],
+    times: list[npt.NDArray[np.float64]] | None, max_length: int, side: SideInputs,
 ) -> torch.Tensor:  # fmt: skip
     kept = [history[-max_length:] for history in histories]
     padded = np.zeros((len(kept), max(len(history) for history in kept)), dtype=np.int64)
     for row, history in enumerate(kept):
         padded[row, : len(history)] = history
     inputs = torch.from_numpy(padded)
-    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, side.of_items(padded))
+    latest = None if times is None else [when[-max_length:] for when in times]
+    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, side.of_histories(padded, latest))
     made: torch.Tensor = interests
     return made

@@ -288,7 +288,9 @@ def test_times_move_pimi_and_features_move_mfn() -> None:
 
 
 def test_a_model_with_times_reads_them_in_its_exported_form(small_folder: Path, tmp_path: Path) -> None:
-    run = small_run(small_folder, backbone="pimi", epochs=1)
+    without = small_run(small_folder, backbone="pimi", epochs=1).learner.backbone
+    assert export.side_inputs(without) == [], "nothing was learned about times"
+    run = small_run(write_small_data(tmp_path, times=True), backbone="pimi", epochs=1)
     run.go()
     backbone = run.learner.backbone.eval()
     model_inputs = histories([5, 2])

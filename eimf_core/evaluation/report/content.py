@@ -121,9 +121,9 @@ def _drawn(evaluation: Evaluation, system: ModelSystem) -> Drawn:
     cases = evaluation.cases
     rng = np.random.default_rng(evaluation.facts["users"])
     chosen = rng.permutation(len(cases))[:SAMPLED_USERS].tolist()
-    histories = [cases.history(case) for case in chosen]
-    lists, scored = rank(system, histories, [cases.user(case) for case in chosen], evaluation.plan)
-    return Drawn(system, chosen, lists[:, :LISTED], scored, system.attention(histories[:EXAMPLES]))
+    lists, scored, histories = rank(system, cases, chosen, evaluation.plan)
+    _, attention = system.interests(histories[:EXAMPLES], cases.times(chosen[:EXAMPLES]))
+    return Drawn(system, chosen, lists[:, :LISTED], scored, attention)
 
 
 def _titles(evaluation: Evaluation, indices: Any) -> list[str]:
