@@ -1,6 +1,6 @@
 """`python -m eimf_cli`."""
 
-from eimf_cli.main import run
+from eimf_cli.entry import run
 
 if __name__ == "__main__":
     run()

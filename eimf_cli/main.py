@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eimf_cli import __version__, terminal
+from eimf_cli import terminal
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
 
 STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
@@ -62,7 +62,12 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"eimf {__version__}")
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"eimf {version('eimf')}")
+        except PackageNotFoundError:
+            print("eimf, run from its source without an installation")
         raise typer.Exit
 
 
@@ -94,7 +99,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def run() -> NoReturn:
-    """Entry point: runs the command and exits with the documented code."""
+    """Runs the command and exits with the documented code."""
     signal.signal(signal.SIGTERM, _terminate)
     code = 1
     try:

@@ -5,6 +5,7 @@ The other steps are interrupted in their own files, where what they keep is look
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -71,3 +72,17 @@ def test_recommend_keeps_what_was_answered(model: Path, environment: dict[str, s
     process.stdin.flush()
     assert process.stdout.readline().endswith(b"}\n")
     interrupt(process)
+
+
+def test_before_the_command_is_imported(environment: dict[str, str], tmp_path: Path) -> None:
+    # a typer that sends the signal while it is imported, and would hide an exception as libraries do
+    (tmp_path / "typer.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    sum(range(10**6))\n"
+        "except BaseException:\n    pass\n"
+    )
+    path = os.pathsep.join((str(tmp_path), environment.get("PYTHONPATH", "")))
+    done = subprocess.run(
+        [sys.executable, "-m", "eimf_cli", "--version"],
+        cwd=ROOT, env=environment | {"PYTHONPATH": path}, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"eimf: interrupted\n")

@@ -1,0 +1,24 @@
+"""Entry point of the `eimf` command: imports nothing but `signal` before Ctrl-C is taken care of."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Import the command and run it. Ctrl-C in between is one line and 130, since nothing has begun."""
+    told = signal.getsignal(signal.SIGINT)
+    if told is signal.default_int_handler:  # a shell may have it ignored
+        signal.signal(signal.SIGINT, _interrupted)
+    from eimf_cli import main
+
+    signal.signal(signal.SIGINT, told)
+    main.run()
+
+
+def _interrupted(*_: object) -> NoReturn:
+    # an exception out of an import would be taken for a failed import
+    os.write(2, b"eimf: interrupted\n")
+    os._exit(130)
