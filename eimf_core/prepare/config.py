@@ -15,6 +15,7 @@ CHOICES = {
     "repeats": ("keep", "first", "last"),
     "duplicates": ("drop", "keep"),
     "on_error": ("fail", "skip"),
+    "header": ("auto", "yes", "no"),
 }
 DATES = ("since", "until", "valid_from", "test_from")
 FILTERS = ("min_rating", "event", "since", "until", "max_length")
@@ -49,6 +50,7 @@ class PrepareConfig:
     event_column: str | None = setting(None, "Column of the kind of behaviour.", metavar="NAME")
     title_column: str | None = setting(None, "Column of the title, in the log or in --items.", metavar="NAME")
     category_column: str | None = setting(None, "Column of the categories, likewise.", metavar="NAME")
+    header: str = setting("auto", "Columns by number: is the first line a header: auto, yes or no.", metavar="WHAT")
     text_length: int = setting(600, "Characters of a description that are kept.", metavar="N")
     on_error: str = setting("fail", "A bad row: fail, or skip and write it to rejects.jsonl.", metavar="WHAT")
     memory_limit: str = setting("1GB", "Memory for reading and sorting; the rest goes to disk.", metavar="SIZE")

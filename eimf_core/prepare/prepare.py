@@ -13,13 +13,14 @@ from eimf_core import jsonl, manifest
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, splits, writing
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import ready, tables
+from eimf_core.prepare.formats import item_tables, ready
 from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.partition import read_partition
 from eimf_core.prepare.registry import Found
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.sources import Source
+from eimf_core.prepare.text import shortened
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 
@@ -67,7 +68,7 @@ def prepare(
         raise ConfigError(f"--users goes with --split by-user, not with {settings.split}")
     with output_folder(output) as scratch:
         found = registry.find_logs(logs, settings, scratch)
-        described = registry.find_items(items, found)
+        described = registry.find_items(items, found, settings)
         for log in found:
             reporter.note(f"{log.source.name}: read as {log.format.name}")
         for source, kind in described:
@@ -113,7 +114,7 @@ def _from_log(
     """Read, filter, split and write the sequences."""
     scans = scans_of(found, settings, scratch)
     in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
-    tables.check_told(settings, in_log, [source for source, kind in described if kind.name == tables.ITEM_TABLE])
+    item_tables.check_told(settings, in_log, described)
     loaded = load(scratch, scans, settings, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
@@ -161,6 +162,9 @@ def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfi
         if isinstance(scan, Delimited | JsonLines | Parquet):
             said = ", ".join(f"{field} {column}" for field, column in scan.fields.items())
             reporter.note(f"{source.name}: columns: {said}")
+        if isinstance(scan, Delimited) and scan.first:
+            is_what = "is a header, not data" if scan.header else "is data, not a header"
+            reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {is_what}")
     rejects = scratch / REJECTS if settings.on_error == "skip" else None
     with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
         read = reading.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)

@@ -10,7 +10,7 @@ from pathlib import Path
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import amazon, histories, movielens, ready, recbole, sequences, tables
+from eimf_core.prepare.formats import amazon, histories, item_tables, movielens, ready, recbole, sequences, tables
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing
 from eimf_core.prepare.sources import Source
 
@@ -18,7 +18,7 @@ LOGS: tuple[LogFormat, ...] = (
     *movielens.LOGS, *amazon.LOGS, *histories.LOGS, *recbole.LOGS, *sequences.LOGS, *ready.LOGS, *tables.LOGS,
 )  # fmt: skip
 ITEMS: tuple[ItemFormat, ...] = (
-    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *sequences.ITEMS, *tables.ITEMS,
+    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *sequences.ITEMS,
 )  # fmt: skip
 COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
 TABLES = ("jsonl", "parquet", "csv")
@@ -74,21 +74,20 @@ def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
     )
 
 
-def find_items(items: Sequence[Path], logs: Sequence[Found]) -> list[tuple[Source, ItemFormat]]:
+def find_items(
+    items: Sequence[Path], logs: Sequence[Found], settings: PrepareConfig
+) -> list[tuple[Source, ItemFormat]]:
     """Item files: those that are named, else those that lie beside the logs."""
     beside = (path for log in logs for path in existing(log.source.path.parent, log.format.items))
     paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
-    return [(source, _recognise_items(source)) for source in map(sources.probe, paths)]
+    return [(source, _recognise_items(source, settings)) for source in map(sources.probe, paths)]
 
 
-def _recognise_items(source: Source) -> ItemFormat:
+def _recognise_items(source: Source, settings: PrepareConfig) -> ItemFormat:
     for kind in ITEMS:
         if not source.parquet and kind.matches(source):
             return kind
-    raise InputError(
-        "is no item file that is recognised; expected Item lines, or a table with an item and a title column",
-        file=source.name,
-    )
+    return item_tables.recognise(source, settings)
 
 
 def help_lines() -> str:

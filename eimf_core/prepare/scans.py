@@ -53,6 +53,7 @@ class Delimited:
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
     `blank`: lines before the first that are blank, which the engine would take for the header.
+    `first`: the first line where it had to be decided whether it is a header.
     """
 
     delimiter: str
@@ -61,6 +62,7 @@ class Delimited:
     header: bool = False
     quote: str = ""
     blank: int = 0
+    first: str = ""
     has: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,10 +172,11 @@ class JsonLines:
             if not isinstance(row, dict):
                 yield Record(number, line, None, "is not a JSON object")
                 continue
-            yield Record(number, line, {field: _text(row.get(key)) for field, key in self.fields.items()})
+            yield Record(number, line, {field: text_of(row.get(key)) for field, key in self.fields.items()})
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value of a JSON object as text, as the engine gives it; empty for null."""
     if value is None or isinstance(value, str):
         return value or ""
     return orjson.dumps(value).decode()

@@ -180,6 +180,22 @@ def test_what_makes_no_sense_is_said(eimf: Eimf, tmp_path: Path) -> None:
     assert b"warning: the test split is empty; move --valid-from" in done.stderr
 
 
+def test_when_all_targets_are_cold_it_is_said(eimf: Eimf, tmp_path: Path) -> None:
+    """A catalogue that changes from season to season: nothing that is to be predicted was ever trained on."""
+    rows = [(f"u{user}", f"{season}-{user % 3}", season * 1000 + user) for season in (1, 2, 3) for user in range(40)]
+    log = tmp_path / "log.csv"
+    log.write_text("user,item,time\n" + "".join(f"{user},{item},{time}\n" for user, item, time in rows))
+    options = ["--valid-from", "2000", "--test-from", "3000"]
+    done = eimf("prepare", log, *options, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stderr.decode()
+    for name in ("valid", "test"):
+        assert f"warning: all {name} targets are items that training never sees; raise --min-item" in said
+    log.write_text(log.read_text() + "u0,2-0,1500\n")
+    said = eimf("prepare", log, *options, "-o", tmp_path / "out").stderr.decode()
+    assert "all valid targets" not in said and "warning: all test targets" in said
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 

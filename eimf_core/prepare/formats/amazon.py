@@ -22,8 +22,13 @@ REVIEWS_2023 = {"user": "user_id", "item": "parent_asin", "time": "timestamp", "
 
 def first_object(source: Source) -> dict[str, Any]:
     """The JSON object on the first line; empty when it is none."""
+    return object_of(source.first)
+
+
+def object_of(line: str) -> dict[str, Any]:
+    """The JSON object on a line; empty when it is none."""
     try:
-        found = orjson.loads(source.first)
+        found = orjson.loads(line)
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -39,11 +39,15 @@ class LogFormat:
 
 @dataclass(frozen=True)
 class ItemFormat:
-    """A kind of item file; `read` gives raw items, text not yet cleaned."""
+    """A kind of item file; `read` gives raw items, text not yet cleaned.
+
+    `columns`: those of a file whose columns are found by name or told.
+    """
 
     name: str
     matches: Callable[[Source], bool]
     read: Callable[[Source, PrepareConfig], Iterator[Item]]
+    columns: Callable[[Source], tuple[str, ...]] | None = None
 
 
 def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:

@@ -7,11 +7,10 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing, read_object
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
 from eimf_core.prepare.scans import Delimited, UserLines
@@ -131,16 +130,13 @@ def _joined(value: Any) -> str:
 
 
 def _is_object(source: Source) -> bool:
-    return source.stem.endswith(".json") and source.first.startswith("{") and not first_object_has_item(source)
+    # a first line that is an object by itself holds all items, or is one of many lines
+    whole = first_object(source)
+    return source.stem.endswith(".json") and source.first.startswith("{") and all(map(_is_row, whole.values()))
 
 
-def first_object_has_item(source: Source) -> bool:
-    """Whether the first line is by itself an object of an item or a review."""
-    try:
-        row = orjson.loads(source.first)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(row, dict) and bool({"item", "asin", "parent_asin", "title"} & set(row))
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 LOGS = (

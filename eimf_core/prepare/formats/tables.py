@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from eimf_core import jsonl
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import literal
-from eimf_core.prepare.formats.amazon import first_object
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat
-from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet, cells_of
+from eimf_core.prepare.formats.amazon import first_object, object_of
+from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet
 from eimf_core.prepare.sources import Source
-from eimf_core.prepare.text import split_categories
-from eimf_core.records import Item
+from eimf_core.prepare.times import is_number, value_of
 
 KNOWN = {
     "user": ("user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid"),
@@ -33,7 +29,6 @@ KNOWN = {
 }  # fmt: skip
 """Names that columns are recognised by, in lower case without blanks, - and _; the first that is there counts."""
 DELIMITERS = (",", "\t", ";", "|")
-ITEM_TABLE = "item table"
 IN_LOG_IF_TOLD = ("title", "category")
 """Fields of a log that are only read when their column is named: item text usually has a file of its own."""
 
@@ -63,21 +58,64 @@ def delimiter_of(header: str) -> str:
 def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
     """Delimiter and column names of a table, and whether it has a header.
 
-    A table has none when the columns are told by number: they are then called 1, 2, …, whatever
-    numbers the first row holds. A number that is no place (such as 0) can only be a name.
+    Columns that are told by number are called 1, 2, …, whatever numbers the first row holds; only
+    then there may be no header. A number that is no place (such as 0) can only be a name.
     """
     delimiter = delimiter_of(source.first)
     names = tuple(cell.strip() for cell in next(csv.reader([source.head[0]], delimiter=delimiter)))
-    told = [getattr(config, f"{field}_column") for field in FIELDS if field not in IN_LOG_IF_TOLD]
-    numbers = {column for column in told if column}
-    places = tuple(str(number) for number in range(1, len(names) + 1))
+    told = {field: getattr(config, f"{field}_column") for field in FIELDS if field not in IN_LOG_IF_TOLD}
+    numbers = {column for column in told.values() if column}
+    places = _places(len(names))
     if (
         numbers
         and all(column.isdigit() for column in numbers)
         and (numbers <= set(places) or not numbers <= set(names))
     ):
-        return delimiter, places, False
-    return delimiter, names, True
+        header = {"yes": True, "no": False}.get(config.header)
+        if header is None:
+            rows = [*csv.reader(source.head, delimiter=delimiter)]
+            header = is_header(rows, {field: int(column) - 1 for field, column in told.items() if column})
+        if header is None:
+            raise InputError(
+                f"cannot be told to be a header or data ({', '.join(names)}); say --header yes or --header no",
+                file=source.name,
+                line=source.blank + 1,
+            )
+        return delimiter, places, header
+    return delimiter, names if config.header != "no" else places, config.header != "no"
+
+
+def _places(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, count + 1))
+
+
+def is_header(rows: Sequence[Sequence[str]], told: Mapping[str, int]) -> bool | None:
+    """Whether the first row names the columns; None when nothing speaks for it or against it.
+
+    `told`: the places of fields. Names that are known, and words above numbers, speak for a header;
+    numbers, and what stands again in its column or looks like what stands there, against it.
+    """
+    first = [cell.strip() for cell in rows[0]]
+    whole = [row for row in rows[1:] if len(row) == len(first)]
+    columns = [[row[place].strip() for row in whole] for place in range(len(first))]
+    cells = {field: first[place] for field, place in told.items() if place < len(first)}
+    if any(plain(cell) in KNOWN[field] for field, cell in cells.items()):
+        return True
+    for field in ("time", "rating"):
+        if cells.get(field):
+            return value_of(cells[field]) is None
+    for cell, column in zip(first, columns, strict=True):
+        if cell and any(column) and all(is_number(value) for value in column if value):
+            return not is_number(cell)
+    for cell, column in zip(first, columns, strict=True):
+        if cell and (cell in column or (any(map(str.isdigit, cell)) and _shape(cell) in map(_shape, column))):
+            return False
+    return None
+
+
+def _shape(cell: str) -> str:
+    """A cell with `a` for letters and `9` for digits."""
+    return "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in cell)
 
 
 def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict[str, str]:
@@ -100,14 +138,6 @@ def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict
     return fields
 
 
-def check_told(config: PrepareConfig, in_log: frozenset[str], items: Sequence[Source]) -> None:
-    """ConfigError when a column of item text is told that neither the log nor an item table has."""
-    for field in IN_LOG_IF_TOLD:
-        told = getattr(config, f"{field}_column")
-        if told and field not in in_log and not any(told in header_of(table, PrepareConfig())[1] for table in items):
-            raise ConfigError(f"--{field}-column: neither the log nor an item table has a column '{told}'")
-
-
 def is_table(source: Source) -> bool:
     """Whether the first line looks like the header of a table."""
     return delimiter_of(source.first) in source.first and not source.first.startswith(("{", "["))
@@ -118,14 +148,31 @@ def scan_table(source: Source, config: PrepareConfig) -> Delimited:
     delimiter, columns, header = header_of(source, config)
     if len(set(columns)) < len(columns):
         raise InputError("has two columns of one name", file=source.name, line=1)
-    return Delimited(delimiter, columns, log_fields(columns, config, source.name), header, '"', source.blank)
+    first = source.first if columns == _places(len(columns)) else ""
+    return Delimited(delimiter, columns, log_fields(columns, config, source.name), header, '"', source.blank, first)
 
 
 def _scan_json(source: Source, config: PrepareConfig) -> JsonLines:
-    return JsonLines(log_fields(list(first_object(source)), config, source.name))
+    return JsonLines(log_fields(json_keys(source), config, source.name))
+
+
+def json_keys(source: Source) -> tuple[str, ...]:
+    """The keys of the first objects, in the order in which they come up; a line may lack some."""
+    keys: dict[str, None] = {}
+    for line in source.head:
+        keys.update(dict.fromkeys(object_of(line)))
+    return tuple(keys)
 
 
 def _scan_parquet(source: Source, config: PrepareConfig) -> Parquet:
+    types = parquet_columns(source)
+    fields = log_fields(list(types), config, source.name)
+    moments = {column for column in fields.values() if types[column].startswith(("TIMESTAMP", "DATE"))}
+    return Parquet(fields, frozenset(moments))
+
+
+def parquet_columns(source: Source) -> dict[str, str]:
+    """Types of the columns of a Parquet file by name."""
     import duckdb
 
     try:
@@ -133,55 +180,7 @@ def _scan_parquet(source: Source, config: PrepareConfig) -> Parquet:
             described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(source.path)})").fetchall()
     except duckdb.Error as error:
         raise InputError(f"is not whole ({str(error).splitlines()[0]})", file=source.name) from None
-    types = {row[0]: row[1] for row in described}
-    fields = log_fields(list(types), config, source.name)
-    moments = {column for column in fields.values() if types[column].startswith(("TIMESTAMP", "DATE"))}
-    return Parquet(fields, frozenset(moments))
-
-
-def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item]:
-    """Item records."""
-    yield from jsonl.read(source.path, Item)
-
-
-def _read_item_table(source: Source, config: PrepareConfig) -> Iterator[Item]:
-    delimiter, columns, _ = header_of(source, PrepareConfig())
-    places = {}
-    for field in ("item", "title", "category", "text"):
-        column = find(columns, field, None, source.name)
-        told = getattr(config, f"{field}_column", None)
-        # a column that is told may be one of the log's
-        column = told if told in columns else column
-        if column is not None:
-            places[field] = columns.index(column)
-    for number, (line, _, cells) in enumerate(cells_of(source.path, delimiter, '"')):
-        if number == 0:
-            continue
-        if cells is None or len(cells) != len(columns):
-            found = "a quote that is not closed" if cells is None else f"{len(cells)} columns"
-            raise InputError(f"has {found}, expected {len(columns)} columns", file=source.name, line=line)
-        values = {field: cells[place] for field, place in places.items()}
-        yield Item(
-            item=values["item"],
-            title=values.get("title", ""),
-            categories=split_categories(values.get("category", "")),
-            text=values.get("text"),
-        )
-
-
-def _is_item_lines(source: Source) -> bool:
-    try:
-        msgspec.convert(first_object(source), type=Item)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _is_item_table(source: Source) -> bool:
-    if not is_table(source):
-        return False
-    columns = header_of(source, PrepareConfig())[1]
-    return find(columns, "item", None, source.name) is not None
+    return {row[0]: row[1] for row in described}
 
 
 LOGS = (
@@ -203,8 +202,4 @@ LOGS = (
         is_table,
         scan_table,
     ),
-)
-ITEMS = (
-    ItemFormat("Item lines", _is_item_lines, _read_item_lines),
-    ItemFormat(ITEM_TABLE, _is_item_table, _read_item_table),
 )

@@ -1,0 +1,144 @@
+"""Tables without a header or told by number, and item text from tables, JSON lines and Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.tables import is_header
+from eimf_core.prepare.prepare import prepare
+from eimf_core.records import Item
+from tests.unit.test_prepare_formats import histories, run, titles
+
+HEADS = {
+    "a known name": ("userId,what\na,x\na,y\n", True),
+    "a word above numbers": ("who,what,score\na,x,3\na,y,4\n", True),
+    "a word above dates": ("who,what,when\na,x,2017-07-14\na,y,2017-07-15\n", True),
+    "a number": ("a,x,5\na,y,6\n", False),
+    "a date": ("a,x,2017-07-14\nb,y,2017-07-15\n", False),
+    "a value that comes again": ("a,x\na,y\n", False),
+    "an id like the others": ("B0004,u71\nB0007,u12\n", False),
+    "nothing": ("who,what\na,x\nb,y\n", None),
+    "one line": ("who,what\n", None),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_first_line_of_columns_by_number(tmp_path: Path, name: str) -> None:
+    content, header = HEADS[name]
+    (tmp_path / "log.csv").write_text(content)
+    by_number = {"user_column": "1", "item_column": "2"}
+    if "date" in name:
+        by_number["time_column"] = "3"
+    rows = [line.split(",")[:2] for line in content.splitlines()]
+
+    def expected(rows: list[list[str]]) -> dict[str, list[str]]:
+        return {user: [item for other, item in rows if other == user] for user, _ in rows}
+
+    if header is None:
+        with pytest.raises(InputError, match=r"log\.csv:1: cannot be told .*--header yes or --header no"):
+            run(tmp_path, "log.csv", **by_number)
+        run(tmp_path, "log.csv", header="no", **by_number)
+        assert histories(tmp_path) == expected(rows)
+    else:
+        run(tmp_path, "log.csv", **by_number)
+        assert histories(tmp_path) == expected(rows[header:])
+        run(tmp_path, "log.csv", header="no" if header else "yes", on_error="skip", **by_number)
+        others = rows[not header :] if "date" not in name else rows[1:]
+        assert histories(tmp_path) == expected(others)
+
+
+def test_is_header_looks_at_all_columns_and_whole_rows() -> None:
+    assert is_header([["p", "q", "n"], ["a", "b", ""], ["a", "b", "7"], ["a"]], {"user": 0, "item": 1}) is True
+    assert is_header([["p", "q", "7"], ["a", "b", "8"]], {"user": 0, "item": 1}) is False
+    assert is_header([["p", "", "soon"], ["a", "b", "c"]], {"user": 0, "item": 1, "time": 2}) is True
+    assert is_header([["p", "q", ""], ["a", "b", ""]], {"user": 0, "item": 1, "time": 2}) is None
+
+
+def test_no_header_where_columns_have_to_be_told(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\na,x\n")
+    with pytest.raises(InputError, match="among 1, 2; name it with --user-column"):
+        run(tmp_path, "log.csv", header="no")
+
+
+ITEMS = [
+    {"sku": "1", "name": "Tea &amp; Co", "genres": ["Food", ["Tea"]], "description": "<b>Green</b>"},
+    {"sku": "2", "name": "Wool"},
+    {"sku": "9", "name": "Elsewhere"},
+]
+EXPECTED = [
+    Item(item="1", title="Tea & Co", categories=["Food", "Tea"], text="Green"),
+    Item(item="2", title="Wool"),
+]
+
+
+def write_items(folder: Path) -> None:
+    """The same items as JSON lines, CSV and Parquet, ids as numbers where there are types."""
+    import duckdb
+
+    typed = [{**row, "sku": int(row["sku"])} for row in ITEMS]  # type: ignore[call-overload]
+    (folder / "items.jsonl").write_bytes(b"\n".join(map(orjson.dumps, typed)))
+    (folder / "items.json").write_bytes(b"\n".join(map(orjson.dumps, typed)))
+    (folder / "items.csv").write_text(
+        'sku,name,genres,description\n1,Tea &amp; Co,"Food,Tea",<b>Green</b>\n2,Wool,,\n9,Elsewhere,,\n'
+    )
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE items (sku BIGINT, name VARCHAR, genres VARCHAR[], description VARCHAR)")
+        connection.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?)",
+            [[1, "Tea &amp; Co", ["Food", "Tea"], "<b>Green</b>"], [2, "Wool", None, None], [9, "Elsewhere", [], ""]],
+        )
+        connection.execute(f"COPY items TO '{folder}/items.parquet'")
+        connection.execute(f"COPY (SELECT sku AS code, name AS label FROM items) TO '{folder}/told.parquet'")
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.csv", "items.parquet"])
+def test_item_text_from_any_table(tmp_path: Path, name: str) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
+    write_items(tmp_path)
+    done = run(tmp_path, "log.csv", items=[name])
+    assert list(jsonl.read(tmp_path / "out" / "items.jsonl", Item)) == EXPECTED
+    assert (done.without_text, done.report.described_not_in_log) == ([], 1)
+
+
+def test_item_text_with_columns_that_are_told(tmp_path: Path) -> None:
+    write_items(tmp_path)
+    (tmp_path / "log.csv").write_text("user,code\nu,1\nu,2\n")
+    (tmp_path / "told.jsonl").write_text('{"code":"1","label":"Tea"}\n{"code":"2","label":"Wool"}\n')
+    with pytest.raises(InputError, match="no column is recognised as the item among code, label"):
+        prepare([tmp_path / "log.csv"], tmp_path / "out", PrepareConfig(split="none"), items=[tmp_path / "told.jsonl"])
+    for name in ("told.jsonl", "told.parquet"):
+        run(tmp_path, "log.csv", items=[name], item_column="code", title_column="label")
+        assert titles(tmp_path) == {"1": "Tea" if name == "told.jsonl" else "Tea & Co", "2": "Wool"}
+        with pytest.raises(ConfigError, match="--title-column: neither the log nor an item table"):
+            run(tmp_path, "log.csv", items=[name], item_column="code", title_column="what")
+
+
+def test_item_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "array.json").write_text('[{"item":"1","title":"Tea"}]')
+    (tmp_path / "cut.jsonl").write_text('{"sku":"1","name":"Tea"}\n{"sku"\n')
+    (tmp_path / "list.jsonl").write_text('{"sku":"1","name":"Tea"}\n\n["1"]\n')
+    write_items(tmp_path)
+    whole = (tmp_path / "items.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    for name, words in (
+        ("array.json", "is no item file that is recognised"),
+        ("cut.jsonl", r"cut\.jsonl:2: not a JSON object"),
+        ("list.jsonl", r"list\.jsonl:3: is not a JSON object"),
+        ("cut.parquet", r"cut\.parquet: is not whole"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(tmp_path, "log.csv", items=[name])
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_the_first_line_lacks_is_found(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"user":"u","item":"a"}\n{"user":"u","item":"b","ts":5}\n')
+    with pytest.raises(InputError, match=r"log\.jsonl:1: field 'time'"):
+        run(tmp_path, "log.jsonl")
