@@ -82,8 +82,7 @@ def _settle_times(
     connection: Any, logs: Sequence[tuple[Source, Scan]], has: frozenset[str], rejects: Path | None
 ) -> tuple[str, Counter[str]]:
     """Leave out the times that are not of the unit of most and turn the others into seconds."""
-    unit = times.recognise(connection, logs)
-    (bad,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.unfit}").fetchone()
+    unit, bad = times.recognise(connection, logs)
     rejected: Counter[str] = Counter()
     if bad:
         unfit = (

@@ -69,6 +69,9 @@ def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
         # whoever names columns means a table
         if (kind.name == "parquet") == source.parquet and kind.matches(source) and (not told or kind.name in TABLES):
             return kind
+    if source.first[:1] in ("[", "{") and not source.parquet:
+        way = "jq -c '.[]'" if source.first.startswith("[") else "jq -c ."
+        raise InputError(f"holds JSON, but not one object a line; write it so, such as with {way}", file=source.name)
     raise InputError(
         "is no log that is recognised; name its kind with --format (eimf prepare --help lists them)", file=source.name
     )

@@ -69,9 +69,10 @@ class Delimited:
         object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
-        types = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in self.columns)
+        # by place: a column may have no name, or that of another
+        types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(self.columns)))
         return (
-            f"SELECT {_picked({field: name(column) for field, column in self.fields.items()})} "
+            f"SELECT {_picked({field: f'c{self.columns.index(column)}' for field, column in self.fields.items()})} "
             f"FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
             f"skip = {self.blank}, columns = {{{types}}}, strict_mode = true, store_rejects = true, rejects_limit = 0)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import re
@@ -75,6 +76,8 @@ def probe(path: Path, name: str | None = None) -> Source:
     else:
         with reading(path) as stream:
             start = stream.read(HEAD_BYTES)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError("is UTF-16; convert the file first, such as with iconv -f utf-16 -t utf-8", file=called)
         if start.startswith(PARQUET):
             return Source(path=path, name=called, head=(), parquet=True)
         lines = LINE_END.split(decoded(start))

@@ -50,10 +50,14 @@ class Unit:
         earliest = EARLIEST * self.per_second
         return f"NOT (abs(time) >= {self.low!r} AND abs(time) < {self.high!r} AND time > {earliest!r})"
 
+    def fits(self, value: float) -> bool:
+        """The same in Python, as a time that can be one."""
+        return self.low <= abs(value) < self.high and value > EARLIEST * self.per_second
+
     def reason(self, text: str) -> str:
         """Why a time cannot be one of this unit; empty when it can, or is no time at all."""
         value = value_of(text)
-        if value is None or (self.low <= abs(value) < self.high and value > EARLIEST * self.per_second):
+        if value is None or self.fits(value):
             return ""
         if not value:
             return f"is '{text}', which stands for no time"
@@ -63,8 +67,17 @@ class Unit:
         return f"is '{text}', which looks like {other} when most times are {self.name}"
 
 
-def recognise(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
-    """The unit that most times in `raw` are of; dates are there as seconds."""
+def recognise(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> tuple[Unit, int]:
+    """The unit that most times in `raw` are of, and how many cannot be; dates are there as seconds."""
+    least, most = connection.execute("SELECT min(time), max(time) FROM raw").fetchone()
+    unit = _of_most(connection, logs)
+    if least > 0 and unit.fits(least) and unit.fits(most):
+        return unit, 0
+    (unfit,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.unfit}").fetchone()
+    return unit, unfit
+
+
+def _of_most(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
     groups = " ".join(f"WHEN abs(time) >= {start!r} THEN {at}" for at, (_, start, _) in reversed([*enumerate(UNITS)]))
     found = connection.execute(
         f"SELECT CASE {groups} END AS unit, min(abs(time)) FILTER (WHERE time <> 0), max(abs(time)) "

@@ -142,3 +142,30 @@ def test_a_key_that_the_first_line_lacks_is_found(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"user":"u","item":"a"}\n{"user":"u","item":"b","ts":5}\n')
     with pytest.raises(InputError, match=r"log\.jsonl:1: field 'time'"):
         run(tmp_path, "log.jsonl")
+
+
+def test_columns_without_a_name_or_of_one_name(tmp_path: Path) -> None:
+    """An index column, as pandas writes it, and a delimiter at the end of each line."""
+    (tmp_path / "log.csv").write_text(",user,x,x,item,\n0,u,1,2,a,\n1,u,1,2,b,\n")
+    run(tmp_path, "log.csv")
+    assert histories(tmp_path) == {"u": ["a", "b"]}
+    with pytest.raises(InputError, match=r"log\.csv:1: has two columns 'x'"):
+        run(tmp_path, "log.csv", time_column="x")
+
+
+def test_json_and_encodings_that_are_no_log(tmp_path: Path) -> None:
+    import duckdb
+
+    for name, content, words in (
+        ("a.json", b'[{"user":"u","item":"a"}]', r"a\.json: holds JSON, but not one object a line.*jq -c '\.\[\]'"),
+        ("b.json", b'{\n "user": "u",\n "item": "a"\n}\n', r"b\.json: holds JSON.*jq -c \.$"),
+        ("c.jsonl", b'{"user":"u","item":["a","b"]}\n', r"c\.jsonl: field 'item': holds lists"),
+        ("d.csv", "user,item\nu,a\n".encode("utf-16"), r"d\.csv: is UTF-16; convert"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            run(tmp_path, name)
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 'u' AS user, ['a'] AS item) TO '{tmp_path}/e.parquet'")
+    with pytest.raises(InputError, match=r"e\.parquet: field 'item': holds lists"):
+        run(tmp_path, "e.parquet")

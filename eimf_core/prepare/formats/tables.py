@@ -146,14 +146,22 @@ def is_table(source: Source) -> bool:
 def scan_table(source: Source, config: PrepareConfig) -> Delimited:
     """The columns of a table with a header, or with columns told by number."""
     delimiter, columns, header = header_of(source, config)
-    if len(set(columns)) < len(columns):
-        raise InputError("has two columns of one name", file=source.name, line=1)
+    fields = log_fields(columns, config, source.name)
+    for column in fields.values():
+        if columns.count(column) > 1:
+            raise InputError(f"has two columns '{column}'", file=source.name, line=source.blank + 1)
     first = source.first if columns == _places(len(columns)) else ""
-    return Delimited(delimiter, columns, log_fields(columns, config, source.name), header, '"', source.blank, first)
+    return Delimited(delimiter, columns, fields, header, '"', source.blank, first)
 
 
 def _scan_json(source: Source, config: PrepareConfig) -> JsonLines:
-    return JsonLines(log_fields(json_keys(source), config, source.name))
+    fields = log_fields(json_keys(source), config, source.name)
+    for name in ("user", "item"):
+        if any(isinstance(object_of(line).get(fields[name]), list | dict) for line in source.head):
+            raise InputError(
+                "holds lists or objects; expected one interaction a line", file=source.name, field=fields[name]
+            )
+    return JsonLines(fields)
 
 
 def json_keys(source: Source) -> tuple[str, ...]:
@@ -167,6 +175,11 @@ def json_keys(source: Source) -> tuple[str, ...]:
 def _scan_parquet(source: Source, config: PrepareConfig) -> Parquet:
     types = parquet_columns(source)
     fields = log_fields(list(types), config, source.name)
+    for field in ("user", "item"):
+        if types[fields[field]].endswith("]") or types[fields[field]].startswith(("STRUCT", "MAP")):
+            raise InputError(
+                "holds lists or objects; expected one interaction a row", file=source.name, field=fields[field]
+            )
     moments = {column for column in fields.values() if types[column].startswith(("TIMESTAMP", "DATE"))}
     return Parquet(fields, frozenset(moments))
 
