@@ -1,7 +1,7 @@
 """Answers of a model: read strictly, checked against schema and history, or refused with the reason.
 
 The grammar already holds most models to the form, but not every engine has one, and no grammar knows
-whether two interests are the same or repeat the prompt's own example.
+whether two interests are the same or one repeats the prompt's own example.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Interest:
 def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str) -> list[Interest]:
     """The interests in an answer about `count` shown titles; raises UnusableError.
 
-    White space is folded and repeated item numbers are dropped; nothing else is repaired.
+    White space is folded, repeated item numbers are dropped, and an interest whose name was there before
+    gives its numbers to that one: a small model that says the same thing twice has said it. Nothing else
+    is repaired.
     """
     fenced = _FENCE.match(text)
     try:
@@ -49,7 +51,7 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
     found = [_interest(entry) for entry in _folded(value)["interests"]]
     _check_names([interest.name for interest in found])
     _check_echo(found, instructions)
-    return found
+    return _distinct(found)
 
 
 def _folded(value: Any) -> Any:
@@ -62,6 +64,16 @@ def _folded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _folded(entry) for key, entry in value.items()}
     return value
+
+
+def _distinct(found: Sequence[Interest]) -> list[Interest]:
+    """Interests by name, in order of first mention; description and spelling are the first's."""
+    kept: dict[str, Interest] = {}
+    for interest in found:
+        first = kept.setdefault(interest.name.casefold(), interest)
+        numbers = tuple(dict.fromkeys((*first.numbers, *interest.numbers)))
+        kept[interest.name.casefold()] = Interest(first.name, first.description, numbers)
+    return list(kept.values())
 
 
 def _interest(entry: Any) -> Interest:
@@ -109,12 +121,9 @@ def _shown(value: Any) -> str:
 
 
 def _check_names(names: Sequence[str]) -> None:
-    folded = [name.casefold() for name in names]
-    for at, name in enumerate(folded):
-        if name in folded[:at]:
-            raise UnusableError(f"the interest '{names[at]}' is there twice")
-        if name.strip(" .:<>[]{}()") in _PLACEHOLDERS:
-            raise UnusableError(f"'{names[at]}' is a placeholder, no interest")
+    for name in names:
+        if name.casefold().strip(" .:<>[]{}()") in _PLACEHOLDERS:
+            raise UnusableError(f"'{name}' is a placeholder, no interest")
 
 
 def _check_echo(found: Sequence[Interest], instructions: str) -> None:

@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="q8_0")
     parser.add_argument("--prompt")
-    parser.add_argument("--users", type=int, default=16)
+    parser.add_argument("--users", type=int, default=32)
     parser.add_argument("--parallel", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

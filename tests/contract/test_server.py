@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +16,15 @@ from eimf_core.records import HistoryItem, Label, Sample
 from eimf_core.semantics import labeling
 from eimf_core.semantics.engines import server
 from eimf_core.semantics.labeling_config import LabelConfig
+from tests.openai_endpoint import Endpoint
+from tests.openai_endpoint import reply as said
 from tests.tiny_gguf import write_tiny_gguf
 
 GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea.", "items": [1]}]}'
 
 
 def reply(text: str = GOOD, finish: str = "stop") -> dict[str, Any]:
-    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
-    return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
-
-
-class Endpoint:
-    """A server that says what `say` returns for the body of request number n: (status, headers, content)."""
-
-    def __init__(self, say: Callable[[int, dict[str, Any]], Any]) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        self.open = self.most_open = 0
-        lock = threading.Lock()
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                raw = self.rfile.read(int(self.headers["Content-Length"]))
-                with lock:
-                    endpoint.bodies.append(orjson.loads(raw))
-                    endpoint.paths.append(self.path)
-                    number = len(endpoint.bodies) - 1
-                    endpoint.open += 1
-                    endpoint.most_open = max(endpoint.most_open, endpoint.open)
-                said = say(number, orjson.loads(raw))
-                status, headers, content = said if isinstance(said, tuple) else (200, {}, said)
-                with lock:
-                    endpoint.open -= 1
-                data = content if isinstance(content, bytes) else orjson.dumps(content)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    return said(text, finish)
 
 
 Serve = Callable[[Callable[[int, dict[str, Any]], Any]], Endpoint]
@@ -146,9 +102,31 @@ def test_an_unusable_answer_is_asked_again_with_another_seed(serve: Serve, tmp_p
     assert [body["seed"] for body in endpoint.bodies] == [0, 1] and endpoint.bodies[1]["temperature"] > 0
 
 
-def test_an_endpoint_without_schemas(serve: Serve, tmp_path: Path) -> None:
-    endpoint = serve(lambda number, body: (400, {}, {"error": "?"}) if "response_format" in body else reply())
-    assert all(entry.error is None for entry in run(tmp_path, endpoint.url))
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("known", ["json_object", None])
+def test_an_endpoint_that_wants_the_schema_otherwise(
+    serve: Serve, tmp_path: Path, status: int, known: str | None
+) -> None:
+    """Each form that is refused gives way to the next, for good, and costs no try."""
+
+    def say(number: int, body: dict[str, Any]) -> Any:
+        form = body.get("response_format", {}).get("type")
+        return reply() if form == known else (status, {}, {"error": f"'response_format' is {form}" + "." * 400})
+
+    endpoint = serve(say)
+    labels = run(tmp_path, endpoint.url, parallel=1, retries=0)
+    assert [(entry.error, entry.attempts) for entry in labels] == [(None, 1)] * 4
+    forms = [body.get("response_format", {}).get("type") for body in endpoint.bodies]
+    refused = ["json_schema"] if known else ["json_schema", "json_object"]
+    assert forms == refused + [known] * 4
+    if known:
+        assert endpoint.bodies[-1]["response_format"]["schema"]["required"] == ["interests"]
+
+
+def test_an_error_that_is_not_about_the_schema(serve: Serve, tmp_path: Path) -> None:
+    endpoint = serve(lambda number, body: reply() if number else (500, {}, {"error": "out of memory"}))
+    assert all(entry.error is None for entry in run(tmp_path, endpoint.url, parallel=1))
+    assert {body["response_format"]["type"] for body in endpoint.bodies} == {"json_schema"}
 
 
 @pytest.mark.parametrize(

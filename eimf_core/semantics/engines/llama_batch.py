@@ -22,6 +22,7 @@ from eimf_core.semantics.engines.llama_sampling import Sampler
 
 BATCH = 512  # tokens in one step: bounds how long a step takes
 PADDING = 256  # contexts are counted in multiples of this
+LONG = 4096  # tokens of a context beyond which attention has to save memory
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Job:
 class Batch:
     """`parallel` slots of `context` tokens each."""
 
-    def __init__(self, model: Model, *, parallel: int, context: int, threads: int) -> None:
+    def __init__(self, model: Model, *, parallel: int, context: int, threads: int, gpu_layers: int = 0) -> None:
         self._model = model
         self._context_size = -(-context // PADDING) * PADDING
         parameters = c.llama_context_default_params()
@@ -57,6 +58,9 @@ class Batch:
         parameters.n_batch = parameters.n_ubatch = BATCH
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = False
+        if not gpu_layers and self._context_size <= LONG:
+            # on a processor the plain form writes 5 to 10 % faster, for memory that grows with the context
+            parameters.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
         parameters.no_perf = True
         self._context = c.llama_init_from_model(model.pointer, parameters)
         if not self._context:

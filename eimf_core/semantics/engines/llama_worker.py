@@ -88,7 +88,11 @@ class Worker:
         self._batch = None
         if not setup.dry:
             self._batch = llama_batch.Batch(
-                model, parallel=setup.parallel, context=self._context, threads=setup.threads
+                model,
+                parallel=setup.parallel,
+                context=self._context,
+                threads=setup.threads,
+                gpu_layers=setup.gpu_layers,
             )
         self._grammars = llama_sampling.Grammars(model)
         self._trimmed: dict[int, int] = {}

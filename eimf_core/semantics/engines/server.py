@@ -11,6 +11,7 @@ import ipaddress
 import os
 import queue
 import random
+import re
 import threading
 import time
 import urllib.error
@@ -30,7 +31,11 @@ from eimf_core.semantics.schema_size import longest_answer
 API_KEY = "EIMF_API_KEY"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries, doubled each time
 WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
+LONGEST_SHOWN = 300  # characters of what a server says about an error
 GIVEN_UP = (401, 403, 404, 405)  # no question will fare better
+# ways to ask for the schema, tried in turn: OpenAI's, that of llama-cpp-python's server, none at all
+FORMS = ("json_schema", "json_object", "")
+_ABOUT_FORM = re.compile(r"response_format|json_schema|json_object")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -62,7 +67,7 @@ class Server:
         if _is_loopback(urllib.parse.urlsplit(self._url).hostname or ""):
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)
-        self._schema_known = True
+        self._form = 0  # of FORMS, the first that the endpoint has not refused
         self._answers: queue.Queue[Answer | EimfError] = queue.Queue()
         self._closed = threading.Event()
 
@@ -92,18 +97,21 @@ class Server:
         began = time.perf_counter()
         pause = random.Random(ask.seed * 1_000_003 + ask.number)
         problem = ""
-        for attempt in range(self._config.retries + 1):
+        attempt = 0
+        while attempt <= self._config.retries:
             if self._closed.is_set():
                 break
-            body = self._body(ask)
+            form = self._form
+            body = self._body(ask, FORMS[form])
             try:
                 reply = self._post(body)
                 return _answer_in(reply, ask.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
-                problem = f"HTTP {error.code} {_said(error)}"
-                if error.code == 400 and b'"response_format"' in body:
-                    # an endpoint without structured answers: the check of the answer has to do
-                    self._schema_known = False
+                said = _said(error)
+                problem = f"HTTP {error.code} {said[:LONGEST_SHOWN]}"
+                if FORMS[form] and _is_about_form(error.code, said):
+                    # without any form the check of the answer has to do
+                    self._form = max(self._form, form + 1)
                     continue
                 if error.code in GIVEN_UP or 300 <= error.code < 400:
                     raise ModelError(f"{self._url}: {problem}") from None
@@ -116,6 +124,7 @@ class Server:
             if attempt < self._config.retries:
                 doubled = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * pause.uniform(0.5, 1.0)
                 self._closed.wait(min(wait, LONGEST_PAUSE) if wait is not None else doubled)
+            attempt += 1
         if problem.startswith("HTTP"):
             return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
         raise ModelError(
@@ -123,7 +132,7 @@ class Server:
             "run the same command again when the server is there"
         )
 
-    def _body(self, ask: Ask) -> bytes:
+    def _body(self, ask: Ask, form: str) -> bytes:
         count = len(ask.sample.history)
         messages = prompts.render(
             self._prompt, count, max_interests=self._config.max_interests, language=self._config.language
@@ -136,12 +145,11 @@ class Server:
             "temperature": self._config.temperature if first else self._config.retry_temperature,
             "max_tokens": self._max_tokens,
         }
-        if self._schema_known:
+        if form:
             schema = json_schema(bounded(self._prompt.schema, count, self._config.max_interests), count)
-            body["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": "interests", "schema": schema, "strict": True},
-            }
+            named = {"name": "interests", "schema": schema, "strict": True}
+            said = {"json_schema": named} if form == "json_schema" else {"schema": schema}
+            body["response_format"] = {"type": form, **said}
         return orjson.dumps(body)
 
     def _post(self, body: bytes) -> Any:
@@ -163,6 +171,11 @@ def json_schema(schema: dict[str, Any], count: int) -> dict[str, Any]:
     if "properties" in made:
         made["properties"] = {name: json_schema(inner, count) for name, inner in made["properties"].items()}
     return made
+
+
+def _is_about_form(status: int, said: str) -> bool:
+    """Whether a refusal is about the wanted form: any 400 may be, others where they name it."""
+    return status == 400 or (status in (422, 500, 501) and _ABOUT_FORM.search(said) is not None)
 
 
 def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
@@ -202,7 +215,7 @@ def _is_loopback(host: str) -> bool:
 
 def _said(error: urllib.error.HTTPError) -> str:
     with error:
-        return " ".join(error.read(300).decode("utf-8", "replace").split()) or str(error.reason)
+        return " ".join(error.read(1 << 16).decode("utf-8", "replace").split()) or str(error.reason)
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:
