@@ -163,7 +163,8 @@ class Metric(Record, frozen=True, kw_only=True):
 
     `k` is the cutoff (absent where a metric has none), `users` how many entered the mean,
     `left_out` how many did not, by reason. `seen` says whether items of the history were dropped
-    from the ranking. `ci_low` and `ci_high` bound the bootstrap 95 % interval over users. `seed` is
+    from the ranking, `ties` whether equal scores go by item index or by a seeded order. `ci_low` and
+    `ci_high` bound the 95 % interval over users (bootstrap; jackknife for coverage and gini). `seed` is
     the seed a model was trained with, `eval_seed` that of the resampling. A `group` of `seeds` models
     that differ in their seed alone has the mean of their values, with `spread`, the standard
     deviation over seeds (the interval of a group is that over users). In a comparison `difference`
@@ -182,6 +183,7 @@ class Metric(Record, frozen=True, kw_only=True):
     split: str
     protocol: str
     seen: Literal["drop", "keep"]
+    ties: Literal["index", "seeded"] | None = None
     model: str
     group: str | None = None
     seed: int | None = None

@@ -14,6 +14,7 @@ user. What a figure is about is decided here, once:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,8 +31,8 @@ class Cases:
     """The U users that are evaluated; user i is line `lines[i]` of the split.
 
     `targets` (int32, distinct per user, rising) and `target_offsets` (U + 1,) are as in SplitData.
-    `left_out` counts users by reason. `repeated_targets` counts the targets that were taken out
-    because they are in the history.
+    `left_out` counts users by reason, those that prepare left out included. `repeated_targets` counts
+    the targets that were taken out because they are in the history.
     """
 
     split: SplitData
@@ -73,6 +74,21 @@ class Cases:
         return np.repeat(np.arange(len(self)), self.target_numbers())
 
 
+def left_out_before(dataset: Dataset, split: str) -> dict[str, int]:
+    """Users without a line in the split, by reason, as prepare counted them.
+
+    Empty where the sidecar does not say, or speaks of another number of lines (the file was cut since).
+    """
+    report = dataset.facts.get("report")
+    try:
+        told = report["splits"][split]  # type: ignore[index]
+        if told["users"] != len(dataset.splits[split]):
+            return {}
+        return {re.sub(r"\W+", "_", reason).strip("_"): int(count) for reason, count in told["left_out"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}
+
+
 def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Cases:
     """The cases of a split. `known` has one mask (N + 1,) per model: the items it has a vector for."""
     data = dataset.splits[split]
@@ -90,7 +106,7 @@ def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Ca
     answerable = np.ones(len(data), dtype=np.bool_)
     for mask in known:
         answerable &= np.bincount(history_users, weights=mask[data.items], minlength=len(data)) > 0
-    left_out: dict[str, int] = {}
+    left_out = left_out_before(dataset, split)
     kept = np.ones(len(data), dtype=np.bool_)
     for reason, holds in (
         ("no_targets", ~asked),

@@ -59,7 +59,7 @@ class EvalConfig:
     group: bool = setting(
         False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
     )
-    seed: int = setting(0, "Seed of the resampling and of the order in which ties are broken.")
+    seed: int = setting(0, "Seed of the resampling, and of the order of equal scores where item order favours targets.")
     resamples: int = setting(10_000, "Bootstrap resamples of the users behind each interval.")
     threads: int = setting(0, "Threads; 0 takes as many as BLAS would (OMP_NUM_THREADS counts).")
 

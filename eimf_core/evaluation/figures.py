@@ -9,10 +9,10 @@ from itertools import combinations, product
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.evaluation import lists as of_lists
 from eimf_core.evaluation import statistics
-from eimf_core.evaluation.interests import SHARES, InterestUse
+from eimf_core.evaluation.interests import SHARES, InterestUse, shares
 from eimf_core.evaluation.measure import Column, Measured
+from eimf_core.evaluation.totals import TOTALS, Totals, jackknife_interval
 from eimf_core.records import Metric
 
 Mask = npt.NDArray[np.bool_]
@@ -32,7 +32,7 @@ class Entry:
     name: str
     role: str
     values: Floats
-    recommended: dict[int, list[npt.NDArray[np.int64]]]
+    totals: dict[int, list[Totals]]
     interest_use: InterestUse | None = None
     seed: int | None = None
     group: str | None = None
@@ -45,7 +45,7 @@ class Entry:
             name=measured.system,
             role=role,
             values=measured.values,
-            recommended={k: [counts] for k, counts in measured.recommended.items()},
+            totals={k: [measured.totals(k)] for k in measured.recommended},
             interest_use=measured.interest_use,
             seed=seed,
         )
@@ -58,6 +58,7 @@ class Common:
     split: str
     protocol: str
     seen: str
+    ties: str
     left_out: dict[str, int]
     eval_seed: int
 
@@ -66,6 +67,7 @@ class Common:
             split=self.split,
             protocol=self.protocol,
             seen=self.seen,  # type: ignore[arg-type]
+            ties=self.ties,  # type: ignore[arg-type]
             left_out=self.left_out,
             eval_seed=self.eval_seed,
             **fields,  # type: ignore[arg-type]
@@ -125,6 +127,7 @@ def records(
             figures += _of_entry(entry, at, drawn, columns, common)
             if part.name == ALL:
                 figures += _totals(entry, totals, drawn.users, common)
+                figures += _shares(entry, totals, drawn.users, common, sampling)
         compared += _comparisons(entries, drawn, columns, common, sampling, number)
     return figures + _with_holm(compared)
 
@@ -189,17 +192,48 @@ def _of_entry(entry: Entry, at: int, drawn: _Region, columns: Sequence[Column], 
 
 
 def _totals(entry: Entry, wanted: Sequence[str], users: int, common: Common) -> Iterator[Metric]:
-    """Figures of the lists of all users together; they have no interval over users."""
-    own = {"model": entry.name, "group": entry.group, "seed": entry.seed, "seeds": entry.seeds, "users": users}
-    for k, counters in entry.recommended.items():
-        for name in (name for name in wanted if name in of_lists.TOTALS):
-            value = float(np.mean([of_lists.TOTALS[name](counts) for counts in counters]))
-            yield common.record(metric=name, k=k, value=value, **own)
-    if entry.interest_use is not None:
-        for k in entry.recommended:
-            for name in (name for name in wanted if name in SHARES):
-                for interest, share in enumerate(SHARES[name](entry.interest_use, k)):
-                    yield common.record(metric=name, k=k, value=float(share), slice=f"interest={interest}", **own)
+    """Figures of the lists of all users together; a group has the mean of its models."""
+    for k, members in entry.totals.items():
+        for name in (name for name in wanted if name in TOTALS):
+            found = [member.figures[name] for member in members]
+            value = float(np.mean([figure.value for figure in found]))
+            low, high = jackknife_interval(value, np.mean([figure.moves for figure in found], axis=0), users)
+            spread = float(np.std([figure.value for figure in found], ddof=1)) if len(found) > 1 else None
+            yield common.record(
+                metric=name, k=k, value=value, ci_low=low, ci_high=high, spread=spread, users=users, **_own(entry)
+            )
+
+
+def _shares(entry: Entry, wanted: Sequence[str], users: int, common: Common, sampling: Sampling) -> Iterator[Metric]:
+    """What each interest brought; the bootstrap draws users, with all their places and hits."""
+    use = entry.interest_use
+    parts = [(k, name) for k in entry.totals for name in wanted if name in SHARES]
+    if use is None or not parts:
+        return
+    counts = np.concatenate([SHARES[name](use, k) for k, name in parts], axis=1)
+    number = statistics.resamples_for(users, sampling.resamples)
+    drawn = statistics.bootstrap_means(
+        counts.astype(np.float32), number, sampling.generator(2, 0), sampling.threads
+    ).reshape(number, len(parts), -1)
+    with np.errstate(invalid="ignore"):
+        drawn = np.nan_to_num(drawn / drawn.sum(axis=2, keepdims=True))
+    low, high = statistics.interval(drawn)
+    for at, (k, name) in enumerate(parts):
+        for interest, share in enumerate(shares(SHARES[name](use, k))):
+            yield common.record(
+                metric=name,
+                k=k,
+                value=float(share),
+                ci_low=float(low[at, interest]),
+                ci_high=float(high[at, interest]),
+                users=users,
+                slice=f"interest={interest}",
+                **_own(entry),
+            )
+
+
+def _own(entry: Entry) -> dict[str, object]:
+    return {"model": entry.name, "group": entry.group, "seed": entry.seed, "seeds": entry.seeds}
 
 
 def pairs(entries: Sequence[Entry]) -> list[tuple[int, int]]:

@@ -57,7 +57,7 @@ def _group(entries: Sequence[Entry], members: list[int], taken: set[str]) -> Ent
         name=name,
         role="group",
         values=(total / len(entries)).astype(np.float32),
-        recommended={k: [entry.recommended[k][0] for entry in entries] for k in entries[0].recommended},
+        totals={k: [entry.totals[k][0] for entry in entries] for k in entries[0].totals},
         group=name,
         seeds=len(entries),
         members=members,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int16]
 
 
 def mean_pairwise_cosine(interests: npt.NDArray[np.float32] | None, users: int) -> Values:
@@ -27,43 +28,52 @@ def mean_pairwise_cosine(interests: npt.NDArray[np.float32] | None, users: int) 
 
 
 class InterestUse:
-    """Counts, per interest and cutoff, the places of the lists and the hits it brought."""
+    """Counts, per user, interest and cutoff, the places of the lists and the hits it brought: int16 (U, K) each."""
 
-    def __init__(self, number: int, ks: Sequence[int]) -> None:
-        self.places = {k: np.zeros(number, dtype=np.int64) for k in ks}
-        self.hits = {k: np.zeros(number, dtype=np.int64) for k in ks}
+    def __init__(self, users: int, number: int, ks: Sequence[int]) -> None:
+        self.places = {k: np.zeros((users, number), dtype=np.int16) for k in ks}
+        self.hits = {k: np.zeros((users, number), dtype=np.int16) for k in ks}
 
-    def add(self, sources: npt.NDArray[np.int8], lists: npt.NDArray[np.int64], hits: npt.NDArray[np.bool_]) -> None:
-        """sources, lists and hits are (B, n): interest, item (0 for none) and whether it is a target."""
+    def add(
+        self,
+        rows: npt.NDArray[np.int64],
+        sources: npt.NDArray[np.int8],
+        lists: npt.NDArray[np.int64],
+        hits: npt.NDArray[np.bool_],
+    ) -> None:
+        """For the users `rows` (B,): sources, lists and hits (B, n): interest, item (0 for none), whether a target."""
         for k, places in self.places.items():
-            cut = sources[:, :k]
-            places += np.bincount(cut[lists[:, :k] > 0], minlength=len(places))
-            self.hits[k] += np.bincount(cut[hits[:, :k]], minlength=len(places))
+            for interest in range(places.shape[1]):
+                of = sources[:, :k] == interest
+                places[rows, interest] = (of & (lists[:, :k] > 0)).sum(axis=1)
+                self.hits[k][rows, interest] = (of & hits[:, :k]).sum(axis=1)
 
 
-def interest_places(use: InterestUse, k: int) -> Values:
+def interest_places(use: InterestUse, k: int) -> Counts:
     """Share of all list places that each interest filled, in slices interest=0, interest=1 and so on.
 
     A place belongs to the interest with the largest score for its item; a share near 1 means that
     one interest makes the lists alone. This project's own figure.
     """
-    return _shares(use.places[k])
+    return use.places[k]
 
 
-def interest_hits(use: InterestUse, k: int) -> Values:
+def interest_hits(use: InterestUse, k: int) -> Counts:
     """Share of all hits that each interest brought, in slices interest=0, interest=1 and so on.
 
     A hit belongs to the interest with the largest score for its item. This project's own figure.
     """
-    return _shares(use.hits[k])
+    return use.hits[k]
 
 
-def _shares(counts: npt.NDArray[np.int64]) -> Values:
-    shares: Values = counts / max(1, counts.sum())
-    return shares
+def shares(counts: Counts) -> Values:
+    """The share of each interest in the sum over all users: counts (U, K) -> (K,)."""
+    total = counts.sum(axis=0, dtype=np.int64)
+    found: Values = total / max(1, total.sum())
+    return found
 
 
-SHARES: dict[str, Callable[[InterestUse, int], Values]] = {
+SHARES: dict[str, Callable[[InterestUse, int], Counts]] = {
     "interest_places": interest_places,
     "interest_hits": interest_hits,
 }

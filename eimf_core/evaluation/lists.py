@@ -1,8 +1,7 @@
-"""What the recommended lists are like, whatever the targets: novelty, popularity, diversity, coverage, Gini.
+"""What each user's list is like, whatever the targets: novelty, popularity, diversity.
 
-Per-user metrics take `lists`, item indices (U, n >= k) with 0 for "no item", the facts of the
-catalogue and the cutoff k, and return (U,) float64, NaN for a list without what they need. Totals
-take the number of times each item was recommended.
+The metrics take `lists`, item indices (U, n >= k) with 0 for "no item", the facts of the catalogue
+and the cutoff k, and return (U,) float64, NaN for a list without what they need.
 """
 
 from __future__ import annotations
@@ -118,27 +117,6 @@ def diversity_text(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
     return _one_less_mean_cosine((total**2).sum(axis=1), (cut > 0).sum(axis=1))
 
 
-def coverage(recommended: npt.NDArray[np.int64]) -> float:
-    """Share of the catalogue that stands in at least one list.
-
-    Source: Ge, Delgado-Battenfeld and Jannach, RecSys 2010.
-    """
-    return float((recommended[1:] > 0).mean())
-
-
-def gini(recommended: npt.NDArray[np.int64]) -> float:
-    """Gini index of how often each item is recommended: 0 all alike, towards 1 all on one item.
-
-    sum_j (2 j - N - 1) x_(j) / (N sum x), with x_(1) <= ... <= x_(N) over the whole catalogue.
-    Source: Fleder and Hosanagar, Management Science 55(5), 2009.
-    """
-    ordered = np.sort(recommended[1:]).astype(np.float64)
-    if not ordered.any():
-        return 0.0
-    number = len(ordered)
-    return float(((2 * np.arange(1, number + 1) - number - 1) * ordered).sum() / (number * ordered.sum()))
-
-
 def _mean(of: Values, lists: Lists) -> Values:
     filled = lists > 0
     with np.errstate(invalid="ignore"):
@@ -160,4 +138,3 @@ PER_USER: dict[str, Callable[[Lists, CatalogueFacts, int], Values]] = {
     "diversity_category": diversity_category,
     "diversity_text": diversity_text,
 }
-TOTALS: dict[str, Callable[[npt.NDArray[np.int64]], float]] = {"coverage": coverage, "gini": gini}

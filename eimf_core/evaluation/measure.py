@@ -20,6 +20,7 @@ from eimf_core.dataset import Ints
 from eimf_core.errors import ModelError
 from eimf_core.evaluation import lists as of_lists
 from eimf_core.evaluation import metrics
+from eimf_core.evaluation import totals as of_totals
 from eimf_core.evaluation.cases import Cases
 from eimf_core.evaluation.interests import InterestUse, mean_pairwise_cosine
 from eimf_core.evaluation.slices import TargetSlice
@@ -70,13 +71,16 @@ class Plan:
 class Measured:
     """The values of one system: `values` (U, C) float32 for the plan's columns, NaN where a user has none.
 
-    `recommended[k]` (N + 1,) counts how often each item was recommended.
+    `recommended[k]` (N + 1,) counts how often each item was recommended. `lists` (n, largest k) are
+    those of the cases `kept` (n,).
     """
 
     system: str
     columns: list[Column]
     values: npt.NDArray[np.float32]
     recommended: dict[int, npt.NDArray[np.int64]]
+    kept: npt.NDArray[np.int64]
+    lists: npt.NDArray[np.int32]
     interest_use: InterestUse | None = None
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -84,17 +88,25 @@ class Measured:
         """One value per user, shape (U,)."""
         return self.values[:, self.columns.index(Column(metric, k, slice))]
 
+    def totals(self, k: int) -> of_totals.Totals:
+        """What the lists of this length are like all together."""
+        return of_totals.Totals.of(self.recommended[k], self.lists[:, :k])
+
 
 def measure(system: System, cases: Cases, plan: Plan, *, reporter: Reporter = SILENT) -> Measured:
     """All values of a system. Raises ModelError that names the user whose scores are no numbers."""
     from threadpoolctl import threadpool_limits
 
     width = len(plan.priority)
+    wanted = any(name in of_totals.TOTALS for name in plan.metrics)
+    kept = of_totals.kept(len(cases) if wanted else 0, max(plan.ks))
     result = Measured(
         system=system.name,
         columns=plan.columns,
         values=np.empty((len(cases), len(plan.columns)), dtype=np.float32),
         recommended={k: np.zeros(width, dtype=np.int64) for k in plan.ks},
+        kept=kept,
+        lists=np.zeros((len(kept), max(plan.ks)), dtype=np.int32),
     )
     # users with histories of like length share a block: less padding for the network
     order = np.argsort(cases.history_lengths(), kind="stable")
@@ -167,14 +179,18 @@ def _block(system: System, cases: Cases, plan: Plan, rows: npt.NDArray[np.int64]
             if column.slice == part.name and column.k is not None
         ]
     result.values[rows] = np.stack(values, axis=1)
+    if len(result.kept):
+        places = np.searchsorted(result.kept, rows)
+        within = np.take(result.kept, places, mode="clip") == rows
+        result.lists[places[within], : lists.shape[1]] = lists[within]
     with result.lock:
         for k, counter in result.recommended.items():
             cut = lists[:, :k]
             np.add.at(counter, cut[cut > 0], 1)
         if scored.interests is not None and scored.vectors is not None and scored.interests.shape[1] > 1:
             if result.interest_use is None:
-                result.interest_use = InterestUse(scored.interests.shape[1], plan.ks)
-            result.interest_use.add(ranking.sources(scored.interests, scored.vectors, lists), lists, hits)
+                result.interest_use = InterestUse(len(cases), scored.interests.shape[1], plan.ks)
+            result.interest_use.add(rows, ranking.sources(scored.interests, scored.vectors, lists), lists, hits)
 
 
 class _Targets:

@@ -12,7 +12,7 @@ import numpy as np
 from eimf_core import dataset as data
 from eimf_core import manifest
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation import baselines, figures, groups, slices
+from eimf_core.evaluation import baselines, figures, groups, slices, ties
 from eimf_core.evaluation import cases as of_cases
 from eimf_core.evaluation import lists as of_lists
 from eimf_core.evaluation.config import EvalConfig
@@ -101,7 +101,9 @@ def evaluate(
     cases = of_cases.select(dataset, settings.split, settings.seen, [model.known for model in opened])
     _check(cases, dataset, settings)
     parts = slices.choose(settings.slice, cases, dataset, seen=settings.seen, labels=settings.labels)
+    tied = ties.order(np.bincount(cases.targets, minlength=len(dataset.vocab) + 1), settings.k, settings.seed)
     facts = {**_facts(opened, cases, dataset, settings), "slices": parts.sizes}
+    facts["ties"] = {"order": tied.name, "deviation": round(tied.deviation, 2)}
     for remark in _remarks(facts):
         reporter.note(remark)
     plan = Plan(
@@ -109,7 +111,7 @@ def evaluate(
         metrics=settings.metrics,
         seen=settings.seen,
         facts=of_lists.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
-        priority=np.random.default_rng(settings.seed).permutation(len(dataset.vocab) + 1),
+        priority=tied.priority,
         target_slices=parts.targets,
         threads=settings.threads or _blas_threads(),
     )
@@ -126,7 +128,7 @@ def evaluate(
             plan.columns,
             settings.metrics,
             figures.regions(plan.columns, parts.users, len(cases)),
-            figures.Common(settings.split, dataset.protocol, settings.seen, cases.left_out, settings.seed),
+            figures.Common(settings.split, dataset.protocol, settings.seen, tied.name, cases.left_out, settings.seed),
             figures.Sampling(settings.resamples, settings.seed, plan.threads),
         ),
         entries=entries,
@@ -198,6 +200,11 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
     if facts["repeated_targets_dropped"]:
         count = facts["repeated_targets_dropped"]
         remarks.append(f"{count} targets are in the user's history and not asked for (--seen keep asks for them)")
+    if facts["ties"]["order"] == "seeded":
+        remarks.append(
+            f"the catalogue's order favours what is asked for ({facts['ties']['deviation']:+.1f} standard deviations):"
+            " equal scores follow a seeded order instead"
+        )
     for name, model in facts["models"].items():
         if model["items_unknown_to_model"] or model["items_unknown_to_data"]:
             remarks.append(

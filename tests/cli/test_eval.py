@@ -109,7 +109,8 @@ def test_slices_and_values_per_user(eimf: Eimf, folder: Path) -> None:
 
 def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -> None:
     items = dataset.load_items(folder / "data" / "items.jsonl")
-    write_small_model(folder / "lost", items, np.zeros((len(items) + 1, 4), np.float32))
+    nonsense = np.random.default_rng(0).normal(size=(len(items) + 1, 4)).astype(np.float32)
+    write_small_model(folder / "lost", items, nonsense)
     done = eimf("eval", "lost", "data", "-k", "5", "--table", cwd=folder)
     rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("ndcg@5")]
     assert "loses to" in done.stdout.decode() and "ease" in rows[0].split("0.")[-1]

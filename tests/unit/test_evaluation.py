@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from eimf_core import dataset, jsonl
@@ -14,6 +15,7 @@ from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import cases as of_cases
 from eimf_core.evaluation import lists as of_lists
+from eimf_core.evaluation import ties
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.measure import Measured, Plan, measure
 from eimf_core.evaluation.run import Evaluation, evaluate
@@ -145,6 +147,52 @@ def test_a_constant_model_scores_like_chance(skewed: Dataset, seed: int) -> None
     assert np.mean(several) == pytest.approx(30 / 300, abs=0.05)
 
 
+@pytest.fixture(scope="module")
+def shuffled(skewed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same users with the catalogue in an order that says nothing."""
+    order = np.random.default_rng(2).permutation(300) + 1
+    names = {f"i{at}": f"i{to}" for at, to in enumerate(order, start=1)}
+    lines = [
+        Line(
+            user=found.user,
+            split=found.split,
+            items=[names[item] for item in found.items],
+            targets=[names[item] for item in found.targets],
+        )
+        for found in jsonl.read(skewed.directory / "sequences.jsonl", Line)
+    ]
+    return write_data(tmp_path_factory.mktemp("shuffled"), 300, lines)
+
+
+def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled: Dataset, tmp_path: Path) -> None:
+    for data, name in ((shuffled, "index"), (skewed, "seeded")):
+        model = write_small_model(tmp_path / name, data.items, np.zeros((301, 4), np.float32))
+        settings = EvalConfig(k=[30, 90], seen="keep", resamples=100, baselines="none", metrics=["recall", "coverage"])
+        evaluation = evaluate([model], data.directory, settings)
+        assert {record.ties for record in evaluation.records} == {name}
+        values = {(record.metric, record.k): record.value for record in evaluation.records}
+        assert values["recall", 90] == pytest.approx(0.3, abs=0.15)
+        assert values["coverage", 30] == pytest.approx(0.1)
+        recommended = evaluation.plan.priority[1:].argsort()[:30] + 1
+        by_hand = np.isin(evaluation.cases.targets, recommended).mean()
+        assert values["recall", 30] == pytest.approx(by_hand, abs=1e-6)
+        assert (recommended.tolist() == list(range(1, 31))) == (name == "index")
+
+
+def test_an_order_that_favours_targets_is_noticed() -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(200 / np.arange(1, 501))
+    found = [ties.deviation(rng.permutation(counts), [10, 20]) for _ in range(200)]
+    assert np.mean(np.abs(found) > ties.MOST_DEVIATION) < 0.2, "the check is no coin"
+    assert ties.deviation(counts, [10, 20]) > 10 and ties.deviation(counts[::-1], [10, 20]) < -10
+    # one item in front, the others in any order
+    front = np.append(200, rng.permutation(counts)[:-1].clip(max=20))
+    assert ties.deviation(front, [10]) > ties.MOST_DEVIATION
+    assert ties.deviation(np.ones(50, np.int64), [10]) == 0 == ties.deviation(np.array([3, 1]), [1])
+    assert ties.order(np.append(0, counts), [10], 3).name == "seeded"
+    assert ties.order(np.zeros(9, np.int64), [10], 3).priority.tolist() == list(range(9))
+
+
 def test_threads_and_blocks_change_nothing(skewed: Dataset) -> None:
     cases = of_cases.select(skewed, "test", "drop", [])
     scores = np.random.default_rng(1).normal(size=301)
@@ -207,6 +255,9 @@ def test_records_say_what_they_are_figures_of(small: Path) -> None:
     assert figures(evaluation, "popularity")["recall", 10].seed is None
     assert set(ours) >= {("gini", 5), ("coverage", 10), ("interest_places", 5), ("interest_cosine", None)}
     assert ours["interest_cosine", None].value == pytest.approx(-1)
+    for record in evaluation.records:
+        assert record.ci_low is not None and record.ci_high is not None, record.metric
+        assert record.compared_to or record.ci_low - 1e-6 <= record.value <= record.ci_high + 1e-6
     compared = [r for r in evaluation.records if r.compared_to]
     assert {r.compared_to for r in compared} == set(evaluation.baselines)
     assert evaluation.baselines == ["popularity", "recent-popularity", "last-item", "item-knn", "ease"]
@@ -272,6 +323,24 @@ def test_scores_that_are_no_numbers_name_the_user(small: Path, bad: float) -> No
     model = write_small_model(small.parent / "model", items, vectors)
     with pytest.raises(ModelError, match=r"user 'user-\d+' is not a finite number"):
         evaluate([model], small, EvalConfig())
+
+
+def test_users_that_prepare_left_out_are_counted_too(small: Path) -> None:
+    model, settings = model_of(small), EvalConfig(k=[5], resamples=100, baselines="none")
+    meta = small / "sequences.jsonl.meta.json"
+
+    def tell(users: int) -> dict[str, int]:
+        told = {"test": {"users": users, "left_out": {"nothing in the period": 7, "not in --users": 2}}}
+        facts = {"split": "temporal", "targets": "next", "report": {"splits": told}}
+        meta.write_bytes(orjson.dumps({"facts": facts}))
+        (left_out,) = {tuple(r.left_out.items()) for r in evaluate([model], small, settings).records}
+        return dict(left_out)
+
+    assert tell(60) == {"nothing_in_the_period": 7, "not_in_users": 2, "targets_seen": 27}
+    # a file that was cut since is another one
+    assert tell(61) == {"targets_seen": 27}
+    meta.write_bytes(b'{"facts": {"report": {"splits": {"test": {"users": 60, "left_out": "many"}}}}}')
+    assert evaluate([model], small, settings).facts["left_out"] == {"targets_seen": 27}
 
 
 def test_nothing_to_evaluate(tmp_path: Path) -> None:

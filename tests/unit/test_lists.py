@@ -11,6 +11,7 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.evaluation import interests as of_interests
 from eimf_core.evaluation import lists as of_lists
+from eimf_core.evaluation import totals as of_totals
 from eimf_core.records import Item, Sequence
 
 CATEGORIES = {1: {"a"}, 2: {"a", "b"}, 3: {"b", "c"}, 4: set(), 5: {"c"}, 6: {"a", "c"}}
@@ -73,12 +74,53 @@ def test_diversity(facts: of_lists.CatalogueFacts, k: int) -> None:
 
 def test_coverage_and_gini() -> None:
     recommended = np.array([0, 3, 0, 1, 4])  # entry 0 is padding
-    assert of_lists.coverage(recommended) == 0.75
+    assert of_totals.coverage(recommended) == 0.75
     counts = recommended[1:]
     pairs = sum(abs(int(a) - int(b)) for a in counts for b in counts)
-    assert of_lists.gini(recommended) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
-    assert of_lists.gini(np.array([9, 2, 2, 2])) == pytest.approx(0)
-    assert of_lists.gini(np.array([0, 0, 0, 100])) == pytest.approx(2 / 3)
+    assert of_totals.gini(recommended) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
+    assert of_totals.gini(np.array([9, 2, 2, 2])) == pytest.approx(0)
+    assert of_totals.gini(np.array([0, 0, 0, 100])) == pytest.approx(2 / 3)
+
+
+def lists_of(users: int, rng: np.random.Generator) -> np.ndarray:
+    """Each user has 5 of 200 items, some of them much more often than others."""
+    chance = 1 / np.arange(1, 201)
+    return np.stack([rng.choice(200, 5, replace=False, p=chance / chance.sum()) + 1 for _ in range(users)])
+
+
+def figures_of(lists: np.ndarray) -> dict[str, of_totals.Figure]:
+    return of_totals.Totals.of(np.bincount(lists.ravel(), minlength=201), lists.astype(np.int32)).figures
+
+
+def test_what_a_user_moves_is_what_is_lost_without_him() -> None:
+    lists = lists_of(60, np.random.default_rng(2))
+    whole = figures_of(lists)
+    without = [figures_of(np.delete(lists, user, axis=0)) for user in range(len(lists))]
+    for name, exactness in (("coverage", 1e-12), ("gini", 5e-4)):
+        left = np.array([whole[name].value - other[name].value for other in without])
+        np.testing.assert_allclose(whole[name].moves, left, atol=exactness)
+        assert np.corrcoef(whole[name].moves, left)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["coverage", "gini"])
+def test_the_interval_of_a_total_holds_what_other_users_give(name: str) -> None:
+    rng = np.random.default_rng(3)
+    drawn = [figures_of(lists_of(150, rng))[name] for _ in range(200)]
+    expected = np.mean([figure.value for figure in drawn])
+    intervals = [of_totals.jackknife_interval(figure.value, figure.moves, 150) for figure in drawn]
+    held = np.mean([low <= expected <= high for low, high in intervals])
+    assert held > 0.9
+    # wider than needed, as the jackknife is, but not by much
+    assert 1 < np.mean([high - low for low, high in intervals]) / (3.92 * np.std([f.value for f in drawn])) < 1.5
+    # from some of the users alone it is about the same
+    some = of_totals.jackknife_interval(drawn[0].value, drawn[0].moves[:75], 150)
+    np.testing.assert_allclose(some, intervals[0], atol=0.02)
+
+
+def test_only_so_many_lists_are_kept() -> None:
+    assert of_totals.kept(7, 20).tolist() == list(range(7)) and len(of_totals.kept(0, 20)) == 0
+    many = of_totals.kept(1_000_000, 20)
+    assert len(many) == 500_000 and (np.diff(many) > 0).all() and many[-1] > 999_000
 
 
 def test_interests_alike_and_their_shares() -> None:
@@ -89,9 +131,11 @@ def test_interests_alike_and_their_shares() -> None:
     ]
     check(of_interests.mean_pairwise_cosine(vectors, 6), expected)
     assert np.isnan(of_interests.mean_pairwise_cosine(vectors[:, :1], 6)).all()
-    use = of_interests.InterestUse(3, [1, 2])
+    use = of_interests.InterestUse(3, 3, [1, 2])
     sources = np.array([[0, 1], [2, 2]], dtype=np.int8)
-    use.add(sources, np.array([[5, 6], [7, 0]]), np.array([[True, False], [False, False]]))
-    check(of_interests.interest_places(use, 2), [1 / 3, 1 / 3, 1 / 3])
-    check(of_interests.interest_places(use, 1), [1 / 2, 0, 1 / 2])
-    check(of_interests.interest_hits(use, 2), [1, 0, 0])
+    use.add(np.array([2, 0]), sources, np.array([[5, 6], [7, 0]]), np.array([[True, False], [False, False]]))
+    np.testing.assert_array_equal(of_interests.interest_places(use, 2), [[0, 0, 1], [0, 0, 0], [1, 1, 0]])
+    check(of_interests.shares(of_interests.interest_places(use, 2)), [1 / 3, 1 / 3, 1 / 3])
+    check(of_interests.shares(of_interests.interest_places(use, 1)), [1 / 2, 0, 1 / 2])
+    check(of_interests.shares(of_interests.interest_hits(use, 2)), [1, 0, 0])
+    check(of_interests.shares(np.zeros((2, 3), np.int16)), [0, 0, 0])

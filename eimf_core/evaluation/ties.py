@@ -1,0 +1,59 @@
+"""In which order equal scores are ranked, so that a model that knows nothing scores like chance.
+
+By item index, as `recommend` does, unless the catalogue's order favours what is asked for (ids given
+by popularity or by age do): a model of constant scores would then look better, or worse, than it is.
+In that case one order of the catalogue is drawn with the seed, the same for all users and systems.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MOST_DEVIATION = 2.0
+"""Standard deviations from chance beyond which the order of the catalogue is taken to matter."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """`name` is "index" or "seeded", `priority` (N + 1,) the order, `deviation` what was found, in standard deviations.
+
+    A deviation above 0 says that items in front are asked for more often than others.
+    """
+
+    name: str
+    priority: npt.NDArray[np.int64]
+    deviation: float
+
+
+def order(asked: npt.NDArray[np.int64], ks: Sequence[int], seed: int) -> Order:
+    """The order for items that are the target of `asked` (N + 1,) users each."""
+    found = deviation(asked[1:], ks)
+    if abs(found) <= MOST_DEVIATION:
+        return Order("index", np.arange(len(asked)), found)
+    return Order("seeded", np.random.default_rng(seed).permutation(len(asked)), found)
+
+
+def deviation(asked: npt.NDArray[np.int64], ks: Sequence[int]) -> float:
+    """How far the targets lean to one end of the catalogue: the largest of several z, with its sign.
+
+    Under the hypothesis that the order of the N items has nothing to do with how often each is asked
+    for, Spearman's correlation of the two has the variance 1 / (N - 1), and the sum over the first k
+    items is that of k drawn without replacement.
+    """
+    number = len(asked)
+    if number < 3 or asked.min() == asked.max():
+        return 0.0
+    from scipy.stats import rankdata
+
+    correlation = float(np.corrcoef(np.arange(number), rankdata(asked))[0, 1])
+    found = [-correlation * math.sqrt(number - 1)]
+    mean, variance = float(asked.mean()), float(asked.var(ddof=1))
+    for k in (k for k in ks if k < number):
+        chance = math.sqrt(k * (1 - k / number) * variance)
+        found.append((float(asked[:k].sum()) - k * mean) / chance)
+    return max(found, key=abs)
