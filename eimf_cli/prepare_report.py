@@ -40,11 +40,11 @@ def show(done: Prepared) -> None:
     )  # fmt: skip
     for name, size in made.splits.items():
         for reason, count in size.left_out.items():
-            terminal.note(f"{name}: {count:,} users without a line ({reason})")
+            terminal.note(f"{name}: {_counted(count, 'user')} without a line ({reason})")
     if made.unused:
         terminal.note(f"{made.unused:,} interactions are in no line")
     for reason, count in made.rejected.items():
-        terminal.note(f"left out: {count:,} rows ({reason})")
+        terminal.note(f"left out: {_counted(count, 'row')} ({reason})")
     if done.rejects:
         terminal.note(f"{done.rejects}: the rows that were left out")
     terminal.note(f"{done.directory}: sequences.jsonl and items.jsonl written")
@@ -70,6 +70,10 @@ def _figures(done: Prepared) -> list[tuple[str, str]]:
     if made.described_not_in_log:
         found.append(("described, but not in the log", f"{made.described_not_in_log:,} items"))
     return found
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("s" if count != 1 else "")
 
 
 def _date(seconds: Any) -> str:

@@ -128,6 +128,11 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def file(path: Path) -> str:
+    """A path as an SQL literal; the engine would take some names for patterns of others."""
+    return literal("".join(f"[{char}]" if char in "*?[" else char for char in str(path)))
+
+
 def name(text: str) -> str:
     """A column name as an SQL identifier."""
     return '"' + text.replace('"', '""') + '"'

@@ -110,7 +110,7 @@ def _read_file(
     """Append a file to `raw`; the reasons of rows that were left out."""
     before = connection.execute("SELECT count(*) FROM raw").fetchone()[0]
     with ThreadPoolExecutor(1) as pool:
-        packed = pool.submit(sources.check_gzip, source.path) if sources.is_gzip(source.path) else None
+        packed = pool.submit(sources.check_gzip, source.path) if sources.packing(source.path) == "gzip" else None
         _insert(connection, source, scan, has, scratch)
         if packed and packed.result():
             raise InputError(f"broken gzip stream ({packed.result()})", file=source.name)
@@ -163,7 +163,7 @@ def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], sc
 
 def _with_plain_ends(path: Path, target: Path) -> Path | None:
     """A copy whose lines all end in LF; None where there is no CR, or only the engine can unpack it."""
-    if path.name.endswith(".zst"):
+    if sources.packing(path) == "zstd":
         return None
     changed = False
     with sources.reading(path) as stream, open(target, "wb") as copy:

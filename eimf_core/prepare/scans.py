@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from eimf_core.prepare import sources
-from eimf_core.prepare.engine import literal, name
+from eimf_core.prepare.engine import file, literal, name
 
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 NOTHING = "NULL::VARCHAR"
@@ -73,9 +73,10 @@ class Delimited:
         types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(self.columns)))
         return (
             f"SELECT {_picked({field: f'c{self.columns.index(column)}' for field, column in self.fields.items()})} "
-            f"FROM read_csv({literal(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
+            f"FROM read_csv({file(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"skip = {self.blank}, columns = {{{types}}}, strict_mode = true, store_rejects = true, rejects_limit = 0)"
+            f"compression = '{sources.packing(path)}', skip = {self.blank}, columns = {{{types}}}, "
+            "strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
@@ -199,7 +200,7 @@ class Parquet:
             field: f"{f'epoch({name(column)})' if column in self.moments else name(column)}::VARCHAR"
             for field, column in self.fields.items()
         }
-        return f"SELECT {_picked(cells)} FROM read_parquet({literal(path)})"
+        return f"SELECT {_picked(cells)} FROM read_parquet({file(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
         """`line` is the number of the row."""

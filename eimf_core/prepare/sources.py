@@ -17,13 +17,14 @@ from typing import IO, Any
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import engine
-from eimf_core.prepare.engine import literal
 
 HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is read: a user's whole history may stand on one."""
 PARQUET = b"PAR1"
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
 LINE_END = re.compile(r"\r\n|\n|\r")
 NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
@@ -71,7 +72,7 @@ def expand(argument: Path, scratch: Path) -> list[Path]:
 def probe(path: Path, name: str | None = None) -> Source:
     """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
     called = name or str(path)
-    if path.name.endswith(".zst"):
+    if packing(path) == "zstd":
         lines = _zstd_head(path)
     else:
         with reading(path) as stream:
@@ -115,7 +116,7 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
     bytes as surrogates, which `is_utf8` tells.
     """
-    if path.name.endswith(".zst"):
+    if packing(path) == "zstd":
         yield from _zstd_lines(path, latin=latin)
         return
     with reading(path) as stream:
@@ -167,7 +168,7 @@ def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
 
 def _zstd_head(path: Path) -> list[str]:
     """The first lines of a file packed with zstd, blank ones too."""
-    with jsonl.open_bytes(path), _zstd(path) as connection:
+    with _zstd(path) as connection:
         found = connection.execute(f"SELECT line FROM {_engine_lines(path)} LIMIT {HEAD_LINES}").fetchall()
     return [line or "" for (line,) in found]
 
@@ -192,9 +193,9 @@ def text_lines(path: Path) -> str:
 def _engine_lines(path: Path) -> str:
     """SQL for all lines of a file, as the column `line`; null for an empty one."""
     return (
-        f"read_csv({literal(path)}, auto_detect = false, header = false, delim = E'\\x01', "
-        f"quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, store_rejects = true, "
-        f"rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
+        f"read_csv({engine.file(path)}, compression = '{packing(path)}', auto_detect = false, header = false, "
+        f"delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, "
+        f"store_rejects = true, rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )
 
 
@@ -209,7 +210,11 @@ def check_gzip(path: Path) -> Any:
     return None
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file begins as gzip does."""
-    with open(path, "rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
+def packing(path: Path) -> str:
+    """How a file is packed, by its first bytes, whatever its name: gzip, zstd or none."""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(len(ZSTD))
+    except OSError as error:
+        raise jsonl.unreadable(path, error) from None
+    return "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import orjson
@@ -14,6 +15,7 @@ from eimf_core.prepare.formats.tables import is_header
 from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Item
 from tests.unit.test_prepare_formats import histories, run, titles
+from tests.unit.test_prepare_rows import packed_zstd
 
 HEADS = {
     "a known name": ("userId,what\na,x\na,y\n", True),
@@ -169,3 +171,31 @@ def test_json_and_encodings_that_are_no_log(tmp_path: Path) -> None:
         connection.execute(f"COPY (SELECT 'u' AS user, ['a'] AS item) TO '{tmp_path}/e.parquet'")
     with pytest.raises(InputError, match=r"e\.parquet: field 'item': holds lists"):
         run(tmp_path, "e.parquet")
+
+
+def test_a_name_with_pattern_characters_is_that_file_alone(tmp_path: Path) -> None:
+    for name in ("a*b", "a[x]b", "a?b"):
+        (tmp_path / f"{name}.csv").write_text("user,item\nu,right\n")
+        (tmp_path / "axb.csv").write_text("user,item\nu,wrong\n")
+        run(tmp_path, f"{name}.csv")
+        assert histories(tmp_path) == {"u": ["right"]}, name
+
+
+def test_packed_files_are_told_by_their_first_bytes(tmp_path: Path) -> None:
+    content = b"user,item\nu,a\n\nu,b\n"
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(content))
+    (tmp_path / "plain.csv.gz").write_bytes(content)
+    (tmp_path / "plain.csv.zst").write_bytes(content)
+    packed_zstd(tmp_path / "z.csv", content.decode())
+    for name in ("packed.csv", "plain.csv.gz", "plain.csv.zst", "z.csv"):
+        run(tmp_path, name)
+        assert histories(tmp_path) == {"u": ["a", "b"]}, name
+
+
+def test_the_header_of_pairs_is_no_user(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("user item\n1 a\n1 b\n2 a\n")
+    run(tmp_path, "pairs.txt")
+    assert histories(tmp_path) == {"1": ["a", "b"], "2": ["a"]}
+    (tmp_path / "lines.txt").write_text("user items\n1 a b\n2 a\n")
+    with pytest.raises(InputError, match="is no log that is recognised"):
+        run(tmp_path, "lines.txt")

@@ -13,7 +13,7 @@ from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import literal, name
+from eimf_core.prepare.engine import file, name
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
@@ -113,7 +113,7 @@ def _read_parquet(source: Source, config: PrepareConfig) -> Iterator[Item]:
     # the id as the log has it, which is read as text
     picked = [f"{name(column)}{'::VARCHAR' if field == 'item' else ''}" for field, column in fields.items()]
     with duckdb.connect() as connection:
-        connection.execute(f"SELECT {', '.join(picked)} FROM read_parquet({literal(source.path)})")
+        connection.execute(f"SELECT {', '.join(picked)} FROM read_parquet({file(source.path)})")
         while rows := connection.fetchmany(10_000):
             for row in rows:
                 yield _item(dict(zip(fields, row, strict=True)))

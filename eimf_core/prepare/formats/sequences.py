@@ -13,12 +13,14 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing, read_object
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
+from eimf_core.prepare.formats.tables import KNOWN, is_header, plain
 from eimf_core.prepare.scans import Delimited, UserLines
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import split_categories
 from eimf_core.records import Item
 
 MOST_CATEGORY_WORDS = 6
+COLUMNS = ("user", "item")
 
 
 def _words(source: Source) -> list[list[str]]:
@@ -35,13 +37,17 @@ def _is_pairs(source: Source) -> bool:
 
 def _is_user_lines(source: Source) -> bool:
     rows = _words(source)
-    plain = all(len(row) >= 2 and not set('{}[]",;|') & set("".join(row)) for row in rows)
-    return plain and len({row[0] for row in rows}) == len(rows)
+    if plain(rows[0][0]) in KNOWN["user"]:
+        return False
+    bare = all(len(row) >= 2 and not set('{}[]",;|') & set("".join(row)) for row in rows)
+    return bare and len({row[0] for row in rows}) == len(rows)
 
 
 def _pairs(source: Source, config: PrepareConfig) -> Delimited:
     delimiter = "\t" if "\t" in source.head[0] else " "
-    return Delimited(delimiter, ("user", "item"), {"user": "user", "item": "item"})
+    header = is_header(_words(source), {"user": 0, "item": 1}) is True
+    first = source.first if header else ""
+    return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), header, "", source.blank, first)
 
 
 def _read_mapped_movies(source: Source, config: PrepareConfig) -> Iterator[Item]:

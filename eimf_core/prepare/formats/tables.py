@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import literal
+from eimf_core.prepare.engine import file
 from eimf_core.prepare.formats.amazon import first_object, object_of
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet
@@ -190,7 +190,7 @@ def parquet_columns(source: Source) -> dict[str, str]:
 
     try:
         with duckdb.connect() as connection:
-            described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(source.path)})").fetchall()
+            described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({file(source.path)})").fetchall()
     except duckdb.Error as error:
         raise InputError(f"is not whole ({str(error).splitlines()[0]})", file=source.name) from None
     return {row[0]: row[1] for row in described}
