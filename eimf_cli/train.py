@@ -24,6 +24,9 @@ def train(
         Path | None,
         typer.Option(metavar="MODEL", help="Train for the epochs that this earlier model found best."),
     ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Start from this earlier model, such as yesterday's.")
+    ] = None,
     settings: TrainConfig,
 ) -> None:
     """Train a small model that needs no language model any more.
@@ -31,12 +34,19 @@ def train(
     Without labels it learns from behaviour alone. The epoch with the best NDCG@10 on the validation
     split is kept; test lines are never read. An interrupted run goes on when the same command is
     run again. With --epochs-from, data that prepare made with --split none is trained on as long as
-    an earlier model found best.
+    an earlier model found best. With --init it starts from an earlier model: items are found by their
+    id, new ones are placed by their text, and those that are gone are left out.
     """
     from eimf_core.training import trainer
 
     summary = trainer.train(
-        directory, output, settings, labels=labels, epochs_from=epochs_from, reporter=terminal.TerminalReporter()
+        directory,
+        output,
+        settings,
+        labels=labels,
+        epochs_from=epochs_from,
+        init=init,
+        reporter=terminal.TerminalReporter(),
     )
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
     labelled = f", {summary.labelled:,} of {summary.users:,} users labelled" if labels else ""

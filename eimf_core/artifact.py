@@ -5,7 +5,8 @@
     items.index.safetensors   offsets of the lines, and the ids by hash for look-up
     weights.safetensors       item_vectors (N+1, d), item_scale (N+1,)?, item_counts (N+1,),
                               adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?,
-                              text_weight (d, D)?, text_bias (d,)?, item_features (N+1, F)?
+                              text_weight (d, D)?, text_bias (d,)?, item_features (N+1, F)?,
+                              backbone.NAME: the network's weights, for training that goes on from them
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
@@ -189,7 +190,8 @@ class Model:
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
-    gives an item without interactions a place from its text vector. `provenance` is what the manifest says.
+    gives an item without interactions a place from its text vector. `backbone` are the network's weights
+    by name, which only training reads. `provenance` is what the manifest says.
     """
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
@@ -212,6 +214,8 @@ class Model:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
         self.adapter = self._linear(weights, "adapter")
         self.text_map = self._linear(weights, "text")
+        prefix = "backbone."
+        self.backbone = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self._network = _content(handles["interests.onnx"])

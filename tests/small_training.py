@@ -50,7 +50,7 @@ class Run:
         return {name: value.clone() for name, value in self.learner.weights().items()}
 
 
-def small_run(folder: Path, labels: Path | None = None, **changes: Any) -> Run:
+def small_run(folder: Path, labels: Path | None = None, init: Path | None = None, **changes: Any) -> Run:
     """A run on the small data set in `folder`, written there if it is not yet."""
     if not (folder / "items.jsonl").exists():
         folder.mkdir(exist_ok=True)
@@ -58,7 +58,7 @@ def small_run(folder: Path, labels: Path | None = None, **changes: Any) -> Run:
     settings = TrainConfig(**{**SMALL, **changes})
     setup.set_threads(settings.threads)
     data = dataset.load(folder, ("train", "valid"))
-    prepared = setup.prepare(data, settings, labels, SILENT)
+    prepared = setup.prepare(data, settings, labels, SILENT, init=init)
     return Run(
         data=data,
         learner=prepared.learner,

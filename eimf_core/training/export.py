@@ -152,6 +152,7 @@ def contents(
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
         weights["item_scale"] = (1.0 / lengths).astype(np.float32)
         weights["item_scale"][0] = 0.0
+    weights |= {f"backbone.{name}": part.numpy() for name, part in learner.backbone.state_dict().items()}
     if features is not None:
         weights["item_features"] = features
     if labels is not None and learner.adapter is not None:

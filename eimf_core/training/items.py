@@ -54,6 +54,17 @@ class ItemTable(nn.Module):
             vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
         return vectors
 
+    @torch.no_grad()
+    def split_off(self, projection: Floats) -> None:
+        """Explain the vectors in `weight` by `projection` (d, D) of their text as far as it goes, and keep the
+        rest in `weight`; the table's vectors stay the same. Nothing without a projection of its own."""
+        if self.projection is None:
+            return
+        self.projection.copy_(torch.from_numpy(np.array(projection)))
+        for start in range(0, len(self.weight), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(self.weight)))
+            self.weight[start : start + len(rows)] -= self._centred(rows) @ self.projection.T
+
     def text_map(self) -> tuple[Floats, Floats] | None:
         """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection."""
         if self.projection is None or self.mean is None:

@@ -19,7 +19,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import backbones
 from eimf_core.progress import Reporter
-from eimf_core.training import items, labels
+from eimf_core.training import initial, items, labels
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
@@ -31,13 +31,15 @@ LARGEST_DEFAULT = 8
 @dataclass(frozen=True)
 class Prepared:
     """A learner at its start, the labels, the text vectors of the items (N + 1, D) where item vectors
-    start from them, and the name of the text encoder that was used, if any."""
+    start from them, the name of the text encoder that was used, if any, and what was taken over from an
+    earlier model."""
 
     learner: Learner
     labels: Labels | None
     text: npt.NDArray[np.float16] | None
     encoder: str | None
     side: SideInputs
+    start: dict[str, Any] | None = None
 
 
 def check_output(output: str | Path) -> None:
@@ -80,24 +82,32 @@ def set_threads(wanted: int) -> int:
     return wanted
 
 
-def fingerprint(data: Dataset, settings: TrainConfig, labels_path: str | Path | None) -> str:
-    """What tells one run from another: settings, inputs and versions."""
+def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
+    """What tells one run from another: settings, the files it reads and versions."""
     described = {
         "settings": dataclasses.asdict(settings),
-        "inputs": [files.sha256(path) for path in inputs(data, labels_path)],
+        "inputs": [files.sha256(path) for path in read],
         "versions": manifest.versions(),
     }
     return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def inputs(data: Dataset, labels_path: str | Path | None) -> list[Path]:
-    """The files that a run reads."""
+def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | None) -> list[Path]:
+    """The files that a run reads; the manifest stands for a whole model."""
     read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
-    return [*read, *([Path(labels_path)] if labels_path is not None else [])]
+    read += [Path(labels_path)] if labels_path is not None else []
+    return read + ([initial.manifest(init)] if init is not None else [])
 
 
-def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter) -> Prepared:
-    """Labels, text vectors and a learner at its start; the text encoder is opened only if needed."""
+def prepare(
+    data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter, *,
+    init: str | Path | None = None,
+) -> Prepared:  # fmt: skip
+    """Labels, text vectors and a learner at its start; the text encoder is opened only if needed.
+
+    `init`: an earlier model that the learner starts from.
+    """
+    origin = None if init is None else initial.Origin(init, settings)
     text: npt.NDArray[np.float16] | None = None
     found: Labels | None = None
     name: str | None = None
@@ -131,17 +141,16 @@ def prepare(data: Dataset, settings: TrainConfig, labels_path: str | Path | None
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
-    return Prepared(learner, found, text, name, side)
+    start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)
+    return Prepared(learner, found, text, name, side, start)
 
 
-def provenance(
-    data: Dataset, settings: TrainConfig, labels_path: str | Path | None, facts: dict[str, Any]
-) -> dict[str, Any]:
+def provenance(data: Dataset, settings: TrainConfig, read: list[Path], facts: dict[str, Any]) -> dict[str, Any]:
     """What the model's manifest says about how it came about."""
     return manifest.describe(
         command="train",
         arguments=dataclasses.asdict(settings),
-        inputs=[*inputs(data, labels_path)],
+        inputs=[*read],
         seed=settings.seed,
         facts={**data.facts, **facts},
     )

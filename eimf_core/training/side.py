@@ -77,12 +77,8 @@ class SideInputs:
 
 
 def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
-    """Categories as numbers from 1 by falling frequency, int32 (N + 1, F), and how many there are.
-
-    A category of one item alone tells nothing that the item does not, and is left out.
-    """
-    counts = Counter(name for item in items for name in set(item.categories))
-    shared = sorted((name for name, count in counts.items() if count > 1), key=lambda name: (-counts[name], name))
+    """Categories as numbers from 1 in the order of `feature_names`, int32 (N + 1, F), and how many there are."""
+    shared = feature_names(items)
     number = {name: at for at, name in enumerate(shared, start=1)}
     rows = [[number[name] for name in dict.fromkeys(item.categories) if name in number] for item in items]
     width = min(MOST_FEATURES, max((len(row) for row in rows), default=0))
@@ -90,3 +86,12 @@ def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
     for at, row in enumerate(rows, start=1):
         features[at, : min(width, len(row))] = row[:width]
     return features, len(shared)
+
+
+def feature_names(items: list[Item]) -> list[str]:
+    """The categories that count, by falling frequency.
+
+    A category of one item alone tells nothing that the item does not, and is left out.
+    """
+    counts = Counter(name for item in items for name in set(item.categories))
+    return sorted((name for name, count in counts.items() if count > 1), key=lambda name: (-counts[name], name))

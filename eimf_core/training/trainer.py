@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,13 +58,15 @@ def train(
     *,
     labels: str | Path | None = None,
     epochs_from: str | Path | None = None,
+    init: str | Path | None = None,
     reporter: Reporter = SILENT,
 ) -> Summary:
     """Train a model on the training lines of a prepared directory and write it to `output`.
 
     Test lines are never read. An interrupted run of the same command goes on where it was; `output`
     is replaced as a whole at the end. `epochs_from`: a model whose best epoch says for how many this one
-    trains, for data without a validation split. Raises ConfigError, InputError and ModelError.
+    trains, for data without a validation split. `init`: a model that this one starts from. Raises ConfigError,
+    InputError and ModelError.
     """
     setup.check_output(output)
     if epochs_from is not None:
@@ -72,9 +75,9 @@ def train(
         data = dataset.load(directory, ("train", "valid"))
         setup.check_data(data)
         threads = setup.set_threads(settings.threads)
-        prepared = setup.prepare(data, settings, labels, reporter)
-        learner, progress = prepared.learner, Progress(settings)
-        checkpoint = Checkpoint(output, setup.fingerprint(data, settings, labels))
+        prepared = setup.prepare(data, settings, labels, reporter, init=init)
+        learner, progress, read = prepared.learner, Progress(settings), setup.inputs(data, labels, init)
+        checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
         resumed = checkpoint.load()
         if resumed is not None:
             learner.load_state(resumed[0])
@@ -90,6 +93,8 @@ def train(
         summary = trainer.summary(progress)
         if progress.collapsed:
             reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
+        facts: dict[str, Any] = {"summary": asdict(summary)}
+        facts |= {} if prepared.start is None else {"init": prepared.start}
         contents = export.contents(
             learner,
             data,
@@ -99,7 +104,7 @@ def train(
             features=prepared.side.features,
             encoder=prepared.encoder,
             epochs=progress.lines,
-            provenance=setup.provenance(data, settings, labels, {"summary": asdict(summary)}),
+            provenance=setup.provenance(data, settings, read, facts),
             training=asdict(settings),
         )
         artifact.write(output, contents)

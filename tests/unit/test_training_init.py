@@ -1,0 +1,254 @@
+"""`train --init`: a run that starts from an earlier model, with items that came and went since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+import torch
+
+from eimf_core import artifact, dataset, files, jsonl
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.progress import Reporter
+from eimf_core.records import Item, Sequence
+from eimf_core.training import items, trainer
+from eimf_core.training.config import TrainConfig
+from tests.small_data import write_small_data
+from tests.small_training import SMALL, small_run
+
+
+class Remarks(Reporter):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_small_data(tmp_path / "data")
+
+
+def settings(**changes: Any) -> TrainConfig:
+    return TrainConfig(**{**SMALL, **changes})
+
+
+def tomorrow(folder: Path) -> Path:
+    """The data a day later: the items in another order, fish-7 gone, two tea items, one yarn item and one
+    without any text new."""
+    later = folder.with_name("later")
+    later.mkdir()
+    lines = [
+        Sequence(
+            user=line.user, split=line.split, items=[item for item in line.items if item != "fish-7"],
+            targets=[item for item in line.targets if item != "fish-7"],
+        )
+        for line in jsonl.read(folder / "sequences.jsonl", Sequence)
+    ]  # fmt: skip
+    known = [item for item in jsonl.read(folder / "items.jsonl", Item) if item.item != "fish-7"]
+    new = [
+        Item(item="new-tea", title="Green Tea Pot", categories=["tea"]),
+        Item(item="new-yarn", title="Wool Yarn Bowl", categories=["yarn"]),
+        Item(item="new-again", title="Green Tea Pot", categories=["tea"]),
+        Item(item="new-blank", title=""),
+    ]
+    jsonl.write(later / "items.jsonl", [*new, *reversed(known)])
+    jsonl.write(later / "sequences.jsonl", lines)
+    (later / "sequences.jsonl.meta.json").write_bytes((folder / "sequences.jsonl.meta.json").read_bytes())
+    return later
+
+
+def nearest(vectors: np.ndarray[Any, Any], ids: list[str], item: str) -> list[str]:
+    """The taste of the five items nearest to an item."""
+    at = ids.index(item) + 1
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    order = np.argsort(-(unit @ unit[at]))
+    return [ids[row - 1].split("-")[0] for row in order if row not in (0, at)][:5]
+
+
+@pytest.mark.parametrize("kind", ["text", "both", "random"])
+def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, kind: str) -> None:
+    trainer.train(folder, folder.with_name("model"), settings(item_vectors=kind, epochs=4))
+    model = artifact.open_model(folder.with_name("model"))
+    run = small_run(tomorrow(folder), init=folder.with_name("model"), item_vectors=kind)
+    vectors, ids = run.learner.table.all().numpy(), run.data.vocab.ids
+    for index, item in enumerate(model.catalogue, start=1):
+        if item.item in run.data.vocab:
+            at = run.data.vocab.index(item.item)
+            np.testing.assert_allclose(vectors[at], model.vectors[index], atol=1e-5, err_msg=item.item)
+    assert not vectors[0].any()
+    for name, value in run.learner.backbone.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), model.backbone[name])
+    if kind == "random":
+        assert vectors[1:5].std() == pytest.approx(items.DEVIATION, rel=0.5)
+    else:
+        assert model.text_map is not None
+        # of two new items with one text: both where it says, and yet apart
+        pair = [vectors[ids.index(item) + 1] for item in ("new-tea", "new-again")]
+        assert 0.0 < np.abs(pair[0] - pair[1]).max() < 0.05
+        assert nearest(vectors, ids, "new-tea").count("tea") + nearest(vectors, ids, "new-tea").count("new") >= 4
+        assert nearest(vectors, ids, "new-yarn").count("yarn") >= 3
+        assert 0.02 < vectors[4].std() < 0.3  # drawn, since it has no text
+
+
+def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> None:
+    trainer.train(folder, folder.with_name("model"), settings(epochs=12, dimension=16))
+    assert artifact.open_model(folder.with_name("model")).text_map is None
+    run = small_run(tomorrow(folder), init=folder.with_name("model"), item_vectors="text", dimension=16)
+    vectors, ids = run.learner.table.all().numpy(), run.data.vocab.ids
+    near = nearest(vectors, ids, "new-yarn")
+    assert near.count("yarn") >= 3, near
+
+
+def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) -> None:
+    trainer.train(folder, tmp_path / "model", settings(item_vectors="text"))
+    sha256, remarks = files.sha256(tmp_path / "model" / "manifest.json"), Remarks()
+    # the earlier model may be replaced by the new one
+    trainer.train(
+        tomorrow(folder), tmp_path / "model", settings(item_vectors="text"), init=tmp_path / "model", reporter=remarks
+    )
+    assert any("23 items kept, 3 new ones placed by their text, 1 drawn, 1 gone" in note for note in remarks.notes)
+    manifest = orjson.loads((tmp_path / "model" / "manifest.json").read_bytes())
+    start = manifest["facts"]["init"]
+    assert (start["kept"], start["placed"], start["drawn"], start["gone"], start["afresh"]) == (23, 3, 1, 1, 0)
+    assert start["manifest_sha256"] == sha256 == manifest["inputs"][str(tmp_path / "model" / "manifest.json")]
+
+
+def test_a_run_goes_on_better_than_from_nothing(folder: Path, tmp_path: Path) -> None:
+    trainer.train(folder, tmp_path / "model", settings(epochs=12, dropout=0.0))
+    losses = {}
+    for name, init in (("cold", None), ("warm", tmp_path / "model")):
+        run = small_run(folder, init=init, epochs=1, dropout=0.0, seed=3)
+        run.go()
+        losses[name] = run.progress.lines[0]["loss"]["prediction"]
+    assert losses["warm"] < losses["cold"] - 0.1
+
+
+@pytest.mark.parametrize("backbone", ["mind", "mfn", "sasrec", "gru4rec"])
+def test_networks_of_every_kind_are_taken_over(folder: Path, tmp_path: Path, backbone: str) -> None:
+    trainer.train(folder, tmp_path / "model", settings(backbone=backbone, epochs=1))
+    model = artifact.open_model(tmp_path / "model")
+    run = small_run(folder, init=tmp_path / "model", backbone=backbone, seed=5)
+    for name, value in run.learner.backbone.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), model.backbone[name], err_msg=name)
+
+
+def test_categories_are_found_by_their_name(folder: Path, tmp_path: Path) -> None:
+    trainer.train(folder, tmp_path / "model", settings(backbone="mfn"))
+    before = artifact.open_model(tmp_path / "model").backbone["encoder.features"]
+    lines = list(jsonl.read(folder / "items.jsonl", Item))
+    # "more" is now the most frequent, and fish more frequent than tea and yarn
+    extra = [Item(item=f"fish-{at}", title="Fish", categories=["fish"]) for at in range(8, 20)]
+    jsonl.write(
+        folder / "items.jsonl",
+        [Item(item=item.item, title=item.title, categories=["more", *item.categories]) for item in [*lines, *extra]],
+    )
+    run = small_run(folder, init=tmp_path / "model", backbone="mfn")
+    now = run.learner.backbone.state_dict()["encoder.features"].numpy()
+    assert len(now) == len(before) + 1 and not now[1].any()
+    # by name among equals before: fish, tea, yarn; now more, fish, tea, yarn
+    np.testing.assert_array_equal(now[2:], before[1:])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dimension": 16}, "--dimension 8"),
+        ({"backbone": "sasrec"}, "--backbone comirec-sa"),
+        ({"interests": 2}, "--interests 3"),
+        ({"similarity": "dot"}, "--similarity cosine"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(folder: Path, tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+    with pytest.raises(ConfigError, match=words) as caught:
+        trainer.train(folder, tmp_path / "next", settings(**changes), init=tmp_path / "model")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "next").exists()
+
+
+def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_path: Path) -> None:
+    trainer.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
+    remarks = Remarks()
+    trainer.train(
+        folder, tmp_path / "next", settings(backbone="sasrec", layers=3, max_length=5, epochs=1),
+        init=tmp_path / "model", reporter=remarks,
+    )  # fmt: skip
+    assert any("encoder.positions" in warning for warning in remarks.warnings)
+    start = orjson.loads((tmp_path / "next" / "manifest.json").read_bytes())["facts"]["init"]
+    assert start["afresh"] == 13  # positions, and the twelve parameters of a block
+
+
+def test_no_model_and_a_broken_one(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "nowhere")
+    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+    (tmp_path / "model" / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="damaged"):
+        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "model")
+
+
+def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_path: Path) -> None:
+    earlier = trainer.train(folder, tmp_path / "model", settings(epochs=3))
+    summary = trainer.train(
+        folder, tmp_path / "next", settings(epochs=9), init=tmp_path / "model", epochs_from=tmp_path / "model"
+    )
+    assert summary.epochs == earlier.best_epoch
+
+
+def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of a run from one model is not gone on from by a run from another."""
+    from eimf_core.training import progress
+    from eimf_core.training.checkpoint import Checkpoint
+
+    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+    for seed in (0, 1):
+        trainer.train(folder, tmp_path / f"model-{seed}", settings(seed=seed, epochs=1))
+    trainer.train(folder, tmp_path / "whole", settings(), init=tmp_path / "model-0")
+    save, left = Checkpoint.save, 5
+
+    def cut(*arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        save(*arguments)
+
+    monkeypatch.setattr(Checkpoint, "save", cut)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "model-0")
+    monkeypatch.setattr(Checkpoint, "save", save)
+    copy = tmp_path / ".other.checkpoint"
+    copy.mkdir()
+    for path in (tmp_path / ".next.checkpoint").iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    remarks = {name: Remarks() for name in ("next", "other")}
+    for name, seed in (("next", 0), ("other", 1)):
+        trainer.train(folder, tmp_path / name, settings(), init=tmp_path / f"model-{seed}", reporter=remarks[name])
+    assert any("going on" in note for note in remarks["next"].notes)
+    assert not any("going on" in note for note in remarks["other"].notes)
+    part = "weights.safetensors"
+    assert (tmp_path / "next" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
+
+
+def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
+    from tests.unit.test_training_labels import key_of, label
+
+    data = dataset.load(folder, ("train",))
+    labels = folder / "labels.jsonl"
+    jsonl.write(labels, [label(key_of(data, user), f"user-{user}", "tea", "yarn") for user in range(8)])
+    changes = {"item_vectors": "text"}
+    trainer.train(folder, tmp_path / "model", settings(epochs=1, **changes), labels=labels)
+    model = artifact.open_model(tmp_path / "model")
+    run = small_run(folder, labels, init=tmp_path / "model", seed=4, **changes)
+    assert model.adapter is not None and run.learner.adapter is not None
+    assert torch.equal(run.learner.adapter.weight, torch.from_numpy(model.adapter[0].copy()))
