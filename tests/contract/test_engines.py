@@ -1,37 +1,66 @@
-"""What every engine has to keep: one answer a question, in the schema, the same for the same seed."""
+"""What every engine has to keep: one answer a question, in the schema, the same for the same seed.
+
+The same tests pass for each: a random GGUF model in two forms of prompt, the bundled labeler, a small HTTP
+server, llama-cpp-python's own server with the bundled labeler behind it, keywords, and recorded labels.
+"""
 
 from __future__ import annotations
 
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
+from eimf_core import jsonl, resources
 from eimf_core.progress import SILENT
-from eimf_core.records import HistoryItem, Sample
-from eimf_core.semantics import answers, prompts, text
+from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
+from eimf_core.semantics import answers, labeling, prompts, text
+from eimf_core.semantics.engines import server
 from eimf_core.semantics.engines.base import Answer, Ask, Engine
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import LabelConfig
 from eimf_core.semantics.similarity import TitleVectors
-from tests.small_data import TASTES
+from tests.conftest import ROOT
+from tests.openai_endpoint import Endpoint, reply
 from tests.tiny_gguf import write_tiny_gguf
 
-TITLES = [title for titles in TASTES.values() for title in titles]
+TITLES = [item.title for item in jsonl.read(ROOT / "examples" / "shop" / "items.jsonl", Item)][:400:9]
+UNWANTED = "\U0001f375" * 120  # 480 bytes: hundreds of tokens where no token stands for it
+
+
+def sample(number: int, titles: list[str]) -> Sample:
+    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    key = f"{number:016x}"
+    return Sample(key=key, user=f"secret-{number}", cluster=0, cluster_size=12, distance=0.1, history=history)
 
 
 def samples(count: int = 12) -> list[Sample]:
-    made = []
-    for number in range(count):
-        titles = [TITLES[(number * 5 + at) % len(TITLES)] for at in range(2 + number % 9)]
-        history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
-        made.append(
-            Sample(key=f"{number:016x}", user=f"u{number}", cluster=0, cluster_size=12, distance=0.1, history=history)
-        )
-    return made
+    return [sample(n, [TITLES[(n * 5 + at) % len(TITLES)] for at in range(2 + n % 9)]) for n in range(count)]
 
 
-Opener = Callable[[], tuple[Engine, prompts.Prompt, LabelConfig]]
+# -- the engines
+
+
+@dataclass(frozen=True)
+class Case:
+    """An engine by its settings, and a sample that it cannot answer."""
+
+    config: LabelConfig
+    hopeless: Sample
+
+    def open(self) -> tuple[Engine, prompts.Prompt]:
+        asked = [*samples(), self.hopeless]
+        return open_engine(self.config, asked, lambda: TitleVectors(asked, text.open_encoder()), SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -39,33 +68,111 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
 
 
-@pytest.fixture(params=["llama-cpp", "llama-cpp described", "keywords"])
-def opener(request: pytest.FixtureRequest) -> Iterator[Opener]:
-    """Opens the engine anew, with the same settings each time."""
-    name, _, prompt = request.param.partition(" ")
-    settings: dict[str, object] = {}
-    if name == "llama-cpp":
-        pytest.importorskip("llama_cpp")
-        model = str(request.getfixturevalue("tiny"))
-        settings = {"model": model, "prompt": prompt or "names", "parallel": 4, "temperature": 0.9, "max_tokens": 900}
-    if name == "keywords":
-        pytest.importorskip("eimf_core.semantics.engines.keywords")
-    opened: list[Engine] = []
-
-    def go() -> tuple[Engine, prompts.Prompt, LabelConfig]:
-        config = LabelConfig(engine=name, **settings)  # type: ignore[arg-type]
-        engine, form = open_engine(config, samples(), lambda: TitleVectors(samples(), text.open_encoder()), SILENT)
-        opened.append(engine)
-        return engine, form, config
-
-    yield go
-    for engine in opened:
-        engine.close()
+def llama_case(model: str, prompt: str, **settings: Any) -> Case:
+    pytest.importorskip("llama_cpp")
+    return Case(LabelConfig(model=model, prompt=prompt, **settings), sample(99, [UNWANTED]))
 
 
-def answer_all(engine: Engine, seed: int = 0) -> dict[int, Answer]:
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    """Answers that follow the titles and the seed; one history it refuses."""
+
+    def say(number: int, body: dict[str, Any]) -> Any:
+        listed = body["messages"][1]["content"].split("\n")
+        if UNWANTED in listed[0]:
+            return 422, {}, {"error": "cannot be read"}
+        chosen = random.Random(f"{listed} {body['seed']}").sample(range(len(listed)), k=min(len(listed), 3))
+        told = [
+            {"name": listed[at].split(". ", 1)[1][:40], "description": "Likes this.", "items": [at + 1]}
+            for at in chosen
+        ]
+        return reply(orjson.dumps({"interests": told}).decode())
+
+    made = Endpoint(say)
+    yield made
+    assert not any(b"secret" in orjson.dumps(body) for body in made.bodies)
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def llama_server() -> Iterator[str]:
+    """llama-cpp-python's own server, a process that serves the bundled labeler; its address."""
+    if any(find_spec(needed) is None for needed in ("llama_cpp", "fastapi", "uvicorn", "sse_starlette")):
+        pytest.skip("llama-cpp-python[server] is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "llama_cpp.server", "--host", "127.0.0.1", "--port", str(port), "--n_threads", "1"]
+    process = subprocess.Popen(
+        [*command, "--model", str(resources.labeler()), "--n_ctx", "1024"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}/v1"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/models", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recorded") / "labels.jsonl"
+    made = []
+    for entry in samples():
+        shown = entry.history[-1]
+        interest = SemanticInterest(name=shown.title[:40], description="Likes this.", items=[shown.item])
+        made.append(
+            Label(
+                key=entry.key, request="r" * 64, user=entry.user, cluster=0, interests=[interest], items_by="model",
+                engine="server", model="m", seed=0, attempts=1, seconds=0.1,
+            )
+        )  # fmt: skip
+    jsonl.write(path, made)
+    return path
+
+
+@pytest.fixture(
+    params=["llama-cpp", "llama-cpp described", "bundled", "server", "llama-cpp-python's server", "keywords", "replay"]
+)
+def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
+
+    def given(name: str) -> str:
+        found = request.getfixturevalue(name)
+        return found.url if isinstance(found, Endpoint) else str(found)
+
+    makers: dict[str, Callable[[], Case]] = {
+        "llama-cpp": lambda: llama_case(given("tiny"), "names", parallel=4, temperature=0.9, context=700),
+        "llama-cpp described": lambda: llama_case(
+            given("tiny"), "described", parallel=4, temperature=0.9, context=1400, max_tokens=900
+        ),
+        "bundled": lambda: llama_case("bundled", "names", context=700),
+        "server": lambda: Case(
+            LabelConfig(engine="server", server=given("endpoint"), parallel=4), sample(99, [UNWANTED])
+        ),
+        "llama-cpp-python's server": lambda: Case(
+            LabelConfig(engine="server", server=given("llama_server"), prompt="names", parallel=2),
+            sample(99, [UNWANTED] * 3),
+        ),
+        "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),
+        "replay": lambda: Case(LabelConfig(engine="replay", replay=given("recorded")), sample(99, TITLES[:3])),
+    }
+    return makers[request.param]()
+
+
+def answer_all(engine: Engine, seed: int = 0, asked: list[Sample] | None = None) -> dict[int, Answer]:
     given: dict[int, Answer] = {}
-    waiting = [Ask(number=number, sample=entry, seed=seed + number) for number, entry in enumerate(samples())]
+    waiting = [Ask(number=n, sample=entry, seed=seed + n) for n, entry in enumerate(asked or samples())]
     open_questions = 0
     while waiting or open_questions:
         while waiting and open_questions < engine.parallel:
@@ -78,47 +185,83 @@ def answer_all(engine: Engine, seed: int = 0) -> dict[int, Answer]:
     return given
 
 
-def test_every_question_gets_one_usable_answer(opener: Opener) -> None:
-    engine, prompt, config = opener()
+# -- what all of them keep
+
+
+def test_every_question_gets_one_usable_answer(case: Case) -> None:
+    engine, prompt = case.open()
     given = answer_all(engine)
+    engine.close()
     assert sorted(given) == list(range(12))
     for number, answer in given.items():
         shown = samples()[number].history[answer.trimmed :]
         assert answer.error is None and answer.seconds > 0
         found = answers.read(
-            answer.text, prompt.schema, count=len(shown), max_interests=config.max_interests, instructions=""
+            answer.text, prompt.schema, count=len(shown), max_interests=case.config.max_interests, instructions=""
         )
         assert found
         assert not engine.uses_prompt or answer.tokens["answer"] > 0 < answer.tokens["prompt"]
 
 
-def test_the_same_seed_gives_the_same_answers(opener: Opener) -> None:
+def test_the_same_seed_gives_the_same_answers(case: Case) -> None:
+    """Seeds other than the run's own are those of further tries, which are drawn where a model answers."""
     runs = []
-    for _ in range(2):
-        engine, _, _ = opener()
-        runs.append({number: answer.text for number, answer in answer_all(engine).items()})
+    for seed in (0, 0, 50):
+        engine, _ = case.open()
+        runs.append({number: answer.text for number, answer in answer_all(engine, seed).items()})
         engine.close()
     assert runs[0] == runs[1]
-    engine, _, _ = opener()
-    assert engine.name == "keywords" or {n: a.text for n, a in answer_all(engine, seed=50).items()} != runs[0]
+    assert (runs[0] != runs[2]) == engine.uses_prompt
 
 
-def test_settings_are_plain_and_the_same_each_time(opener: Opener) -> None:
-    import orjson
-
-    first, second = opener()[0], opener()[0]
+def test_settings_are_plain_and_the_same_each_time(case: Case) -> None:
+    first, second = case.open()[0], case.open()[0]
     assert orjson.dumps(first.settings) == orjson.dumps(second.settings)
     assert (first.name, first.model, first.model_sha256) == (second.name, second.model, second.model_sha256)
+    assert first.name == case.config.engine and first.model and first.parallel >= 1
+    first.close()
+    second.close()
 
 
-def test_closed_at_any_time(opener: Opener) -> None:
-    engine, _, _ = opener()
+def test_a_question_without_an_answer_costs_itself_alone(case: Case) -> None:
+    engine, _ = case.open()
+    given = answer_all(engine, asked=[*samples(3), case.hopeless, *samples(5)[3:]])
     engine.close()
-    engine, _, _ = opener()
+    assert [number for number, answer in sorted(given.items()) if answer.error is not None] == [3]
+    assert given[3].error and "\n" not in given[3].error
+
+
+def test_closed_at_any_time(case: Case) -> None:
+    engine, _ = case.open()
+    engine.close()
+    engine, _ = case.open()
     for number, entry in enumerate(samples()[: engine.parallel]):
         engine.submit(Ask(number=number, sample=entry, seed=0))
     engine.close()
     engine.close()
+
+
+def test_labels_from_samples_and_nothing_is_asked_twice(case: Case, tmp_path: Path) -> None:
+    config = replace(case.config, max_error_share="50%")
+    jsonl.write(tmp_path / "samples.jsonl", [*samples(4), case.hopeless])
+    first = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
+    made = {label.user: label for label in jsonl.read(tmp_path / "labels.jsonl", Label)}
+    assert (first.labels, first.errors, first.reused) == (5, 1, 0)
+    assert made.pop(case.hopeless.user).interests == []
+    for entry in samples(4):
+        label = made[entry.user]
+        assert label.key == entry.key and label.engine == config.engine and label.error is None
+        assert label.interests and all(interest.name and interest.items for interest in label.interests)
+        shown = {item.item for item in entry.history}
+        assert all(set(interest.items) <= shown for interest in label.interests)
+        by_model = config.prompt != "names" and config.engine != "keywords"
+        assert label.items_by == ("model" if by_model else "similarity")
+        assert (label.prompt_sha256 is not None) == (config.engine in ("llama-cpp", "server"))
+    again = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
+    assert again.reused == again.labels == 5
+
+
+# -- llama.cpp alone
 
 
 def test_a_batch_answers_as_one_at_a_time_does(tiny: Path) -> None:

@@ -123,6 +123,15 @@ def test_an_endpoint_that_wants_the_schema_otherwise(
         assert endpoint.bodies[-1]["response_format"]["schema"]["required"] == ["interests"]
 
 
+def test_a_question_refused_in_every_form_takes_none_from_the_others(serve: Serve, tmp_path: Path) -> None:
+    """Such as a prompt longer than the server's context, which is a 400 as well."""
+    endpoint = serve(lambda number, body: (400, {}, {"error": "too long"}) if number < 3 else reply())
+    labels = run(tmp_path, endpoint.url, parallel=1, attempts=1, max_error_share="1")
+    assert [entry.error for entry in labels][1:] == [None] * 3 and "HTTP 400" in (labels[0].error or "")
+    forms = [body.get("response_format", {}).get("type") for body in endpoint.bodies]
+    assert forms == ["json_schema", "json_object", None, *["json_schema"] * 3]
+
+
 def test_an_error_that_is_not_about_the_schema(serve: Serve, tmp_path: Path) -> None:
     endpoint = serve(lambda number, body: reply() if number else (500, {}, {"error": "out of memory"}))
     assert all(entry.error is None for entry in run(tmp_path, endpoint.url, parallel=1))

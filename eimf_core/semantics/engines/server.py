@@ -97,21 +97,20 @@ class Server:
         began = time.perf_counter()
         pause = random.Random(ask.seed * 1_000_003 + ask.number)
         problem = ""
-        attempt = 0
+        attempt, form = 0, self._form
         while attempt <= self._config.retries:
             if self._closed.is_set():
                 break
-            form = self._form
-            body = self._body(ask, FORMS[form])
             try:
-                reply = self._post(body)
+                reply = self._post(self._body(ask, FORMS[form]))
+                self._form = max(self._form, form)
                 return _answer_in(reply, ask.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
                 said = _said(error)
                 problem = f"HTTP {error.code} {said[:LONGEST_SHOWN]}"
                 if FORMS[form] and _is_about_form(error.code, said):
-                    # without any form the check of the answer has to do
-                    self._form = max(self._form, form + 1)
+                    # kept only if it helps: a 400 may have other reasons; without a form the check has to do
+                    form += 1
                     continue
                 if error.code in GIVEN_UP or 300 <= error.code < 400:
                     raise ModelError(f"{self._url}: {problem}") from None
