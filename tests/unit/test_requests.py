@@ -1,0 +1,154 @@
+"""The request hash of a label: a change of whatever shapes an answer is another label, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eimf_core import jsonl, resources
+from eimf_core.progress import SILENT
+from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.semantics.asking import Work
+from eimf_core.semantics.engines.opening import open_engine
+from eimf_core.semantics.labeling_config import LabelConfig
+from tests.tiny_gguf import CHATML, write_tiny_gguf
+
+TITLES = ("Green Tea", "Yarn", "Tea Pot")
+
+
+def sample(key: str = "a" * 16, titles: tuple[str, ...] = TITLES, user: str = "u") -> Sample:
+    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    return Sample(key=key, user=user, cluster=0, cluster_size=1, distance=0.0, history=history)
+
+
+class Encoder:
+    """Stands in for vectors and their encoder: a request needs no more than what they are called."""
+
+    def __init__(self, name: str) -> None:
+        self.encoder = self
+        self.name = self.identity = name
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    pytest.importorskip("llama_cpp")
+    return write_tiny_gguf(tmp_path / "tiny.gguf")
+
+
+@pytest.fixture
+def form(tmp_path: Path) -> Path:
+    """A prompt of one's own."""
+    path = tmp_path / "mine.md"
+    path.write_text("Name {{ max_interests }} interests in {{ language }}.\n---\n{{ titles }}")
+    path.with_suffix(".schema.json").write_bytes((resources.prompts() / "described.schema.json").read_bytes())
+    return path
+
+
+Ask = Callable[..., str]
+
+
+@pytest.fixture
+def request_of(model: Path, form: Path) -> Ask:
+    def ask(asked: Sample | None = None, encoder: str = "e", **settings: Any) -> str:
+        config = LabelConfig(**({"model": str(model), "prompt": str(form)} | settings))
+        vectors: Any = Encoder(encoder)
+        engine, prompt = open_engine(config, [], lambda: vectors, SILENT)
+        (found,) = Work(engine, prompt, config, lambda: vectors, [asked or sample()]).requests
+        engine.close()
+        return found
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"temperature": 0.5},
+        {"retry_temperature": 0.6},
+        {"max_tokens": 300},
+        {"context": 1024},
+        {"max_interests": 3},
+        {"max_titles": 2},
+        {"language": "Dutch"},
+        {"prompt": "described"},
+        {"engine": "server", "server": "http://127.0.0.1:1/v1"},
+        {"asked": sample(key="b" * 16)},
+        {"asked": sample(titles=("Green Tea", "Yarn", "Tea Pots"))},
+        {"asked": sample(titles=("Yarn", "Green Tea", "Tea Pot"))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_shapes_an_answer_makes_another_request(request_of: Ask, change: dict[str, Any]) -> None:
+    assert request_of() == request_of() != request_of(**change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"threads": 2}, {"parallel": 3}, {"attempts": 5}, {"max_error_share": "1"}, {"encoder": "other"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_does_not_leaves_it_as_it_is(request_of: Ask, change: dict[str, Any]) -> None:
+    assert request_of() == request_of(**change)
+    assert request_of() == request_of(sample(user="other"))  # the key tells users apart
+
+
+def test_the_text_of_the_prompt(request_of: Ask, form: Path) -> None:
+    before = request_of()
+    form.write_text(form.read_text().replace("interests", "tastes"))
+    assert request_of() != before
+
+
+def test_the_schema(request_of: Ask, form: Path) -> None:
+    before = request_of()
+    schema = form.with_suffix(".schema.json")
+    schema.write_text(schema.read_text().replace("48", "40"))
+    assert request_of() != before
+
+
+def test_the_chat_template(request_of: Ask, tmp_path: Path) -> None:
+    (tmp_path / "template.jinja").write_text(CHATML)
+    (tmp_path / "other.jinja").write_text(CHATML + " ")
+    given = {request_of(chat_template=str(tmp_path / name)) for name in ("template.jinja", "other.jinja")}
+    assert len(given | {request_of()}) == 3
+
+
+def test_the_bytes_of_the_model_and_not_its_name(request_of: Ask, model: Path) -> None:
+    before = request_of()
+    other = model.with_name("other.gguf")
+    other.write_bytes(model.read_bytes())
+    assert request_of(model=str(other)) == before
+    raw = bytearray(model.read_bytes())
+    raw[-1] ^= 1  # one bit of one weight
+    model.write_bytes(raw)
+    assert request_of() != before
+
+
+def test_the_encoder_where_similarity_assigns_the_items(request_of: Ask) -> None:
+    assert request_of(prompt="names", encoder="one") != request_of(prompt="names", encoder="other")
+
+
+def test_the_name_of_a_servers_model_and_its_address(request_of: Ask) -> None:
+    asked = {"engine": "server", "server": "http://127.0.0.1:1/v1", "model": "m"}
+    found = {
+        request_of(**asked),
+        request_of(**asked | {"model": "n"}),
+        request_of(**asked | {"server": "http://127.0.0.1:2/v1"}),
+    }
+    assert len(found) == 3
+
+
+def test_the_recorded_labels_of_a_replay(request_of: Ask, tmp_path: Path) -> None:
+    recorded = tmp_path / "labels.jsonl"
+    found = set()
+    for count in (1, 2):
+        label = Label(
+            key="a" * 16, request="r", user="u", cluster=0, interests=[], items_by="model", engine="server", model="m",
+            seed=0, attempts=1, seconds=0.0,
+        )  # fmt: skip
+        jsonl.write(recorded, [label] * count)
+        found.add(request_of(engine="replay", replay=str(recorded)))
+    assert len(found) == 2
