@@ -47,7 +47,7 @@ def _tokenizer(size: int, more: tuple[str, ...]) -> Any:
         max_token_length=16,
         show_progress=False,
     )
-    texts = [prompts.load(name).system for name in ("names", "described")]
+    texts = [prompts.load(name).system for name in ("names", "general")]
     tokenizer.train_from_iterator(texts * 2 + ['{"interests": ["tea", "yarn"]}'] * 3 + list(more), trainer)
     return tokenizer
 

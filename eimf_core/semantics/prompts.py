@@ -23,7 +23,7 @@ from eimf_core import resources
 from eimf_core.errors import ConfigError, ModelError
 
 TITLE_LENGTH = 120
-GENERAL = "described"  # the form for anything that has titles
+GENERAL = "general"  # the form for anything that has titles
 # private-use characters stand for the titles while templates are rendered; titles never hold them
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
@@ -62,7 +62,7 @@ def names() -> list[str]:
 def load(name: str) -> Prompt:
     """A bundled form by name, or a template file NAME.md.
 
-    NAME.schema.json beside it is its schema; without one it has that of `described`.
+    NAME.schema.json beside it is its schema; without one it has that of `general`.
     """
     path = Path(name) if name.endswith(".md") else resources.prompts() / f"{name}.md"
     schema_path = path.with_suffix(".schema.json")

@@ -76,7 +76,7 @@ def test_from_a_file_to_a_file(eimf: Eimf, samples: Path, tiny: Path, tmp_path: 
     assert len(made) == 5 and all(entry.interests and entry.error is None for entry in made.values())
     assert made["secret-1"].model == "tiny.gguf" and made["secret-1"].items_by == "model"
     facts = manifest.read_facts(output)
-    assert facts["model_sha256"] == made["secret-1"].model_sha256 and facts["prompt"] == "described"
+    assert facts["model_sha256"] == made["secret-1"].model_sha256 and facts["prompt"] == "general"
     assert {path.name for path in output.parent.iterdir()} == {"labels.jsonl", "labels.jsonl.meta.json"}
     again = eimf("label", samples, "--model", tiny, "-o", output)
     assert again.returncode == 0 and b"0 to go" in again.stderr and labels(output) == made
@@ -205,7 +205,7 @@ def test_a_model_made_for_another_prompt(eimf: Eimf, samples: Path, tmp_path: Pa
     model = write_tiny_gguf(tmp_path / "other.gguf", extra={"eimf.prompt": "names", "eimf.prompt_sha256": "0" * 64})
     line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl"), 4)
     assert "eimf.prompt_sha256" in line
-    done = eimf("label", samples, "--model", model, "--prompt", "described", "-o", tmp_path / "labels.jsonl")
+    done = eimf("label", samples, "--model", model, "--prompt", "general", "-o", tmp_path / "labels.jsonl")
     assert done.returncode == 0 and b"warning" in done.stderr
 
 

@@ -142,7 +142,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(
-    params=["llama-cpp", "llama-cpp described", "bundled", "server", "llama-cpp-python's server", "keywords", "replay"]
+    params=["llama-cpp", "llama-cpp general", "bundled", "server", "llama-cpp-python's server", "keywords", "replay"]
 )
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
@@ -153,8 +153,8 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
 
     makers: dict[str, Callable[[], Case]] = {
         "llama-cpp": lambda: llama_case(given("tiny"), "names", parallel=4, temperature=0.9, context=700),
-        "llama-cpp described": lambda: llama_case(
-            given("tiny"), "described", parallel=4, temperature=0.9, context=1400, max_tokens=900
+        "llama-cpp general": lambda: llama_case(
+            given("tiny"), "general", parallel=4, temperature=0.9, context=1400, max_tokens=900
         ),
         "bundled": lambda: llama_case("bundled", "names", context=700),
         "server": lambda: Case(

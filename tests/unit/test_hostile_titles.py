@@ -45,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
 
     path = write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf", user_defined=USER_DEFINED)
     model = llama_model.Model(Path(path), 0, vocabulary_only=True)
-    writer = llama_prompt.Writer(model, prompts.load("described"), max_interests=4, language="", chat_template=None)
+    writer = llama_prompt.Writer(model, prompts.load("general"), max_interests=4, language="", chat_template=None)
     yield model, writer
 
 

@@ -74,7 +74,7 @@ def test_titles_without_words_have_a_name_all_the_same() -> None:
         if not prompts.clean_title(title):
             assert answer.error and answer.final
             continue
-        schema = prompts.load("described").schema
+        schema = prompts.load("general").schema
         assert answers.read(answer.text, schema, count=1, max_interests=4, instructions=""), interests
     answer, _ = answered(["", " \n"])
     assert answer.error == "the history has no titles" and answer.final
@@ -90,7 +90,7 @@ def test_long_histories_keep_to_the_form() -> None:
     rng = np.random.default_rng(0)
     titles = [f"word{a} word{b} thing" for a, b in rng.integers(0, 30, (400, 2))]
     answer, interests = answered(titles)
-    assert answers.read(answer.text, prompts.load("described").schema, count=400, max_interests=4, instructions="")
+    assert answers.read(answer.text, prompts.load("general").schema, count=400, max_interests=4, instructions="")
     assert all(len(interest["items"]) <= keywords.MOST_ITEMS for interest in interests)  # type: ignore[arg-type]
 
 

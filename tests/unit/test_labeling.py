@@ -17,7 +17,7 @@ from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
 from eimf_core.semantics.labeling_config import LabelConfig
 
 TITLES = ["Green Tea", "Wool Yarn", "Tea Pot", "Knitting Needles"]
-DESCRIBED = prompts.load("described")
+GENERAL = prompts.load("general")
 GOOD = orjson.dumps(
     {"interests": [{"name": "tea", "description": "Drinks tea every day.", "items": [1, 3, 3]}]}
 ).decode()
@@ -60,7 +60,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         **settings: Any,
     ) -> tuple[Scripted, labeling.Summary]:
         engine = Scripted(say)
-        monkeypatch.setattr(labeling, "open_engine", lambda *_: (engine, DESCRIBED))
+        monkeypatch.setattr(labeling, "open_engine", lambda *_: (engine, GENERAL))
         jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
         summary = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", LabelConfig(**settings))
         return engine, summary
@@ -77,7 +77,7 @@ def labels(folder: Path) -> dict[str, Label]:
 # -- answers
 
 
-def read(text: str, name: str = "described", count: int = 4) -> list[answers.Interest]:
+def read(text: str, name: str = "general", count: int = 4) -> list[answers.Interest]:
     prompt = prompts.load(name)
     return answers.read(text, prompt.schema, count=count, max_interests=4, instructions=prompt.system)
 
@@ -156,7 +156,7 @@ def test_a_label_says_where_it_comes_from(run: Run, tmp_path: Path) -> None:
     assert made.key == sample(3).key and made.cluster == 1 and made.error is None
     assert [(entry.name, entry.items) for entry in made.interests] == [("tea", ["i0", "i2"])]
     assert (made.items_by, made.engine, made.attempts, made.seed) == ("model", "scripted", 1, 0)
-    assert made.prompt_sha256 == DESCRIBED.sha256
+    assert made.prompt_sha256 == GENERAL.sha256
     assert (summary.labels, summary.errors, summary.first_try) == (6, 0, 6)
     assert manifest.read_facts(tmp_path / "labels.jsonl")["first_try"] == 6
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*lock"))

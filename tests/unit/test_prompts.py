@@ -67,10 +67,10 @@ def test_broken_forms(tmp_path: Path, template: str | None, schema: str | None, 
 def test_a_template_alone_has_the_schema_of_the_general_form(tmp_path: Path) -> None:
     (tmp_path / "mine.md").write_text("Name at most {{ max_interests }}.\n---\n{{ titles }}")
     mine = prompts.load(str(tmp_path / "mine.md"))
-    assert mine.schema == prompts.load("described").schema and mine.sha256 != prompts.load("described").sha256
+    assert mine.schema == prompts.load("general").schema and mine.sha256 != prompts.load("general").sha256
 
 
-@pytest.mark.parametrize("name", ["described", "movies", "books", "products"])
+@pytest.mark.parametrize("name", ["general", "movies", "books", "products"])
 def test_the_worked_example_is_an_answer(name: str) -> None:
     """What the prompt shows as an answer is one, down to the bounds; only that it is the example speaks against it."""
     prompt = prompts.load(name)
@@ -81,7 +81,7 @@ def test_the_worked_example_is_an_answer(name: str) -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="described, "):
+    with pytest.raises(ConfigError, match="books, general, movies"):
         prompts.load("nonsense")
 
 

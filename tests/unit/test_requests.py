@@ -43,7 +43,7 @@ def form(tmp_path: Path) -> Path:
     """A prompt of one's own."""
     path = tmp_path / "mine.md"
     path.write_text("Name {{ max_interests }} interests in {{ language }}.\n---\n{{ titles }}")
-    path.with_suffix(".schema.json").write_bytes((resources.prompts() / "described.schema.json").read_bytes())
+    path.with_suffix(".schema.json").write_bytes((resources.prompts() / "general.schema.json").read_bytes())
     return path
 
 
@@ -74,7 +74,7 @@ def request_of(model: Path, form: Path) -> Ask:
         {"max_interests": 3},
         {"max_titles": 2},
         {"language": "Dutch"},
-        {"prompt": "described"},
+        {"prompt": "general"},
         {"engine": "server", "server": "http://127.0.0.1:1/v1"},
         {"asked": sample(key="b" * 16)},
         {"asked": sample(titles=("Green Tea", "Yarn", "Tea Pots"))},

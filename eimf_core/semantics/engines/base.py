@@ -32,7 +32,7 @@ class Answer:
     """The answer to the Ask with this number, or the reason why there is none (`error`).
 
     `text` is a JSON object as the prompt's schema wants it; engines that use no prompt give the form
-    of `described`: {"interests": [{"name": …, "description": …, "items": [1, 3]}]} with numbers from
+    of `general`: {"interests": [{"name": …, "description": …, "items": [1, 3]}]} with numbers from
     1 into the history that was shown, which is the sample's without its `trimmed` oldest items.
     `final` errors are not worth asking again. `crashes` counts how often the engine had to be started
     again over this question. `items_by` is set when neither the schema nor the
