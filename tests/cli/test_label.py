@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from eimf_core import jsonl, manifest
-from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.records import HistoryItem, Item, Label, Sample
 from eimf_core.semantics import prompts
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import TASTES
@@ -217,6 +217,28 @@ def test_a_model_says_which_prompt_it_wants(eimf: Eimf, samples: Path, tmp_path:
     assert b"You name the interests" in done.stdout
     done = eimf("label", samples, "--model", model, "--prompt", "movies", "--dry-run")
     assert b"that a person has watched" in done.stdout and b"warning" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("titles", "strange"),
+    [
+        ([item.title for item in jsonl.read(ROOT / "examples" / "shop" / "items.jsonl", Item)][:30], False),
+        ([f"The Maltese Falcon, part {number} (1941)" for number in range(30)], True),
+        (["\u8336\u58f6\u4e0e\u7eff\u8336"] * 30, True),
+    ],
+    ids=["shop", "films", "Chinese"],
+)
+def test_titles_that_a_model_cannot_know(eimf: Eimf, tmp_path: Path, titles: list[str], strange: bool) -> None:
+    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    many = [
+        Sample(key=f"{n:016x}", user=str(n), cluster=0, cluster_size=3, distance=0.0, history=history) for n in range(3)
+    ]
+    jsonl.write(tmp_path / "samples.jsonl", many)
+    done = eimf("label", tmp_path / "samples.jsonl", "--model", "bundled", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.decode().splitlines() if "warning" in line]
+    assert len(said) == strange
+    assert not strange or ("can hardly know their words" in said[0] and "toy of the example shop" in said[0])
 
 
 def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ from eimf_core.semantics.schema_size import longest_answer
 MOST_CONTEXT = 2048
 SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
 DEATHS_IN_A_ROW = 5
+# titles cut into shorter pieces than this, in bytes on average, are made of words the model never learnt:
+# words cost 3 to 5 bytes a token, numbers and names 2, text of a script or subject it does not know less
+KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
 INSTALL = 'the engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or choose --engine keywords)'
 
 
@@ -99,6 +102,7 @@ class LlamaCpp:
         self._suspects: list[int] = []  # questions that were in a worker when it died; the first is asked now
         self._crashes: dict[int, int] = {}
         self._deaths = 0  # in a row, without an answer between
+        self._title_bytes = self._title_tokens = 0  # seen, until there are enough to judge by
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -122,7 +126,22 @@ class LlamaCpp:
                 raise ModelError(f"{self._setup.path}: {message['failed']}")
             if "number" in message:
                 self._deaths = 0
+                self._notice(message)
                 return self._conclude(msgspec.convert(message, Answer))
+
+    def _notice(self, message: dict[str, Any]) -> None:
+        """Warn once of a model that cuts the titles to pieces: their words are strange to it."""
+        if self._title_bytes > ENOUGH_TITLES or "title_tokens" not in message:
+            return
+        shown = self._open[message["number"]].sample.history[message["trimmed"] :]
+        self._title_bytes += sum(len(prompts.clean_title(entry.title).encode()) for entry in shown)
+        self._title_tokens += message["title_tokens"]
+        if ENOUGH_TITLES < self._title_bytes < KNOWN_PIECE * self._title_tokens:
+            toy = " (it is the toy of the example shop; take an instruct model)" if self.model == BUNDLED else ""
+            self._reporter.warn(
+                f"{self.model}: cuts these titles into pieces of {self._title_bytes / self._title_tokens:.1f} letters "
+                f"and can hardly know their words; do not trust its labels{toy}"
+            )
 
     def close(self) -> None:
         process, self._process = self._process, None

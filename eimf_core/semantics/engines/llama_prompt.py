@@ -19,10 +19,12 @@ PLAIN_TEMPLATE = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """A prompt's tokens, and how many of the oldest titles were left out to make it fit."""
+    """A prompt's tokens, how many of the oldest titles were left out to make it fit, and how many of the
+    tokens are titles'."""
 
     tokens: list[int]
     trimmed: int
+    of_titles: int
 
 
 class Writer:
@@ -45,10 +47,10 @@ class Writer:
         while dropped < len(titles):
             tokens = self._write(titles[dropped:])
             if len(tokens) <= room:
-                return Fitted(tokens, dropped)
+                return Fitted(tokens, dropped, sum(len(self._of_title(title)) for title in titles[dropped:]))
             # each title costs its tokens and a few around it: a safe number at once, then one by one
             excess = len(tokens) - room
-            longest = max(len(self._title_tokens(prompts.clean_title(title))) for title in titles) + 8
+            longest = max(len(self._of_title(title)) for title in titles) + 8
             dropped += max(1, excess // longest)
         raise ModelError(f"the prompt does not fit into {room} tokens even with one title; use a larger --context")
 
@@ -66,8 +68,11 @@ class Writer:
     def _write(self, titles: Sequence[str]) -> list[int]:
         tokens: list[int] = []
         for part in self._frame(len(titles)):
-            tokens += self._title_tokens(prompts.clean_title(titles[part])) if isinstance(part, int) else part
+            tokens += self._of_title(titles[part]) if isinstance(part, int) else part
         return tokens
+
+    def _of_title(self, title: str) -> tuple[int, ...]:
+        return self._title_tokens(prompts.clean_title(title))
 
     def _make_frame(self, count: int) -> list[list[int] | int]:
         """The prompt for `count` titles: tokens of fixed stretches, and the places of titles between them."""

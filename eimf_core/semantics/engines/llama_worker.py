@@ -2,7 +2,8 @@
 
 A process of its own, because llama.cpp ends the process it runs in when something goes badly wrong.
 The first line on stdin is the Setup; each further line {"number", "titles", "seed", "temperature"}.
-Lines on stdout: {"ready": …} once, then one per answer, or {"failed": "why"} before the process ends.
+Lines on stdout: {"ready": …} once, then an Answer each, with the tokens of its titles as "title_tokens",
+or {"failed": "why"} before the process ends.
 It ends when stdin does.
 """
 
@@ -95,7 +96,7 @@ class Worker:
                 gpu_layers=setup.gpu_layers,
             )
         self._grammars = llama_sampling.Grammars(model)
-        self._trimmed: dict[int, int] = {}
+        self._fitted: dict[int, Any] = {}
         self._ready = False
         self._waiting: deque[dict[str, Any]] = deque()
 
@@ -119,7 +120,8 @@ class Worker:
                 if fitted is not None:
                     parts = self._writer.segments(ask["titles"][fitted.trimmed :])
                     answer = {"text": "".join(part.text for part in parts), "tokens": {"prompt": len(fitted.tokens)}}
-                    self._send({"number": ask["number"], "trimmed": fitted.trimmed, **answer})
+                    answer |= {"trimmed": fitted.trimmed, "title_tokens": fitted.of_titles}
+                    self._send({"number": ask["number"], **answer})
 
     def _fit(self, ask: dict[str, Any]) -> Any:
         """The prompt as tokens; None when it does not fit, which is then the answer."""
@@ -139,13 +141,15 @@ class Worker:
         shown = len(ask["titles"]) - fitted.trimmed
         rules = grammar.of_schema(self._setup.prompt.schema, shown, self._setup.max_interests)
         sampler = self._grammars.sampler(rules, seed=ask["seed"], temperature=ask["temperature"])
-        self._trimmed[ask["number"]] = fitted.trimmed
+        self._fitted[ask["number"]] = fitted
         batch.add(self._job(ask["number"], fitted.tokens, sampler, self._setup.max_tokens))
 
     def _finish(self, job: Any) -> None:
+        fitted = self._fitted.pop(job.number)
         answer: dict[str, Any] = {
             "number": job.number,
-            "trimmed": self._trimmed.pop(job.number),
+            "trimmed": fitted.trimmed,
+            "title_tokens": fitted.of_titles,
             "tokens": {"prompt": len(job.tokens), "answer": job.count},
             "seconds": time.perf_counter() - job.began,
         }
