@@ -102,6 +102,7 @@ class LlamaCpp:
         self._suspects: list[int] = []  # questions that were in a worker when it died; the first is asked now
         self._crashes: dict[int, int] = {}
         self._deaths = 0  # in a row, without an answer between
+        self._warned = False  # of a GPU that is not there
         self._title_bytes = self._title_tokens = 0  # seen, until there are enough to judge by
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
@@ -124,6 +125,9 @@ class LlamaCpp:
             message = orjson.loads(line)
             if "failed" in message:
                 raise ModelError(f"{self._setup.path}: {message['failed']}")
+            if message.get("offloads") is False and self._config.gpu_layers and not self._warned:
+                self._warned = True
+                self._reporter.warn("--gpu-layers does nothing: this llama.cpp has no GPU that it can use")
             if "number" in message:
                 self._deaths = 0
                 self._notice(message)

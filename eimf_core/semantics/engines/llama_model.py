@@ -34,6 +34,11 @@ def last_problem() -> str:
     return " ".join((_log[-1] if _log else "no reason given").split())[:200]
 
 
+def offloads() -> bool:
+    """Whether this build of llama.cpp can put layers on a GPU, and there is one."""
+    return bool(c.llama_supports_gpu_offload())
+
+
 class Model:
     """An open model. `bos`, `eos` are the texts of these tokens, "" where there are none.
 

@@ -2,7 +2,7 @@
 
 A process of its own, because llama.cpp ends the process it runs in when something goes badly wrong.
 The first line on stdin is the Setup; each further line {"number", "titles", "seed", "temperature"}.
-Lines on stdout: {"ready": …} once, then an Answer each, with the tokens of its titles as "title_tokens",
+Lines on stdout: {"ready", "offloads"} once, then an Answer each, with the tokens of its titles as "title_tokens",
 or {"failed": "why"} before the process ends.
 It ends when stdin does.
 """
@@ -85,6 +85,7 @@ class Worker:
             language=setup.language,
             chat_template=setup.chat_template,
         )
+        self.offloads = llama_model.offloads()
         self._context = setup.context
         self._batch = None
         if not setup.dry:
@@ -182,7 +183,7 @@ def main() -> None:
     try:
         setup = msgspec.json.decode(next(lines.now(wait=True)), type=Setup)
         worker = Worker(setup, send)
-        send({"ready": True})
+        send({"ready": True, "offloads": worker.offloads})
         worker.run(lines)
     except EimfError as error:
         send({"failed": str(error)})

@@ -1,0 +1,126 @@
+"""Options of the engine llama-cpp reach llama.cpp's own parameters, also those whose effect is not seen here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from eimf_core.errors import ConfigError
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import HistoryItem, Sample
+from eimf_core.semantics.engines import llama
+from eimf_core.semantics.engines.base import Ask
+from eimf_core.semantics.engines.llama_worker import Setup, Worker
+from eimf_core.semantics.engines.opening import open_engine
+from eimf_core.semantics.labeling_config import LabelConfig
+from tests.tiny_gguf import Sizes, write_tiny_gguf
+
+c = pytest.importorskip("llama_cpp")
+SAMPLE = Sample(
+    key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=[HistoryItem(item="i", title="Green Tea")]
+)
+
+
+class Listening(Reporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+def setup_of(model: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Setup:
+    """What the worker is sent first."""
+    sent: list[bytes] = []
+    monkeypatch.setattr(llama.LlamaCpp, "_write", lambda self, line: sent.append(line))
+    engine, _ = open_engine(LabelConfig(model=str(model), **settings), [SAMPLE], lambda: pytest.fail(""), SILENT)
+    engine.submit(Ask(number=0, sample=SAMPLE, seed=0))
+    engine.close()
+    return msgspec.json.decode(sent[0], type=Setup)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The parameters that llama.cpp gets for a model and a context."""
+    seen: dict[str, Any] = {}
+    load, init = c.llama_model_load_from_file, c.llama_init_from_model
+
+    def loading(path: bytes, parameters: Any) -> Any:
+        seen["gpu_layers"] = parameters.n_gpu_layers
+        return load(path, parameters)
+
+    def opening(model: Any, parameters: Any) -> Any:
+        for name in ("n_ctx", "n_seq_max", "n_threads", "n_threads_batch", "flash_attn_type"):
+            seen[name] = getattr(parameters, name)
+        return init(model, parameters)
+
+    monkeypatch.setattr(c, "llama_model_load_from_file", loading)
+    monkeypatch.setattr(c, "llama_init_from_model", opening)
+    yield seen
+
+
+def test_every_option_arrives(tiny: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    setup = setup_of(tiny, monkeypatch, threads=3, gpu_layers=7, context=1280, parallel=5, prompt="names")
+    worker = Worker(setup, lambda message: None)
+    assert worker._batch is not None
+    worker._batch.close()
+    assert given == {
+        "gpu_layers": 7,
+        "n_ctx": 5 * 1280,
+        "n_seq_max": 5,
+        "n_threads": 3,
+        "n_threads_batch": 3,
+        "flash_attn_type": c.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    }
+
+
+def test_all_layers(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert setup_of(tiny, monkeypatch, gpu_layers=-1).gpu_layers == -1
+
+
+def test_what_is_not_told_is_chosen(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    setup = setup_of(tiny, monkeypatch, parallel=2)
+    # one thread for a small model, no layer on a GPU, the context that the model was trained for up to a limit
+    assert (setup.threads, setup.gpu_layers, setup.context) == (1, 0, 2048)
+    worker = Worker(setup, lambda message: None)
+    assert worker._batch is not None
+    worker._batch.close()
+    assert given["gpu_layers"] == 0 and given["flash_attn_type"] == c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    short = write_tiny_gguf(tmp_path / "short.gguf", sizes=Sizes(context=1200))
+    assert setup_of(short, monkeypatch).context == 1200
+    monkeypatch.setattr(llama, "SMALL_MODEL", 0)
+    assert setup_of(tiny, monkeypatch).threads == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert setup_of(tiny, monkeypatch).threads == 1
+
+
+def test_a_gpu_that_is_not_there_is_told_of(tiny: Path) -> None:
+    if c.llama_supports_gpu_offload():
+        pytest.skip("this llama.cpp has a GPU")
+    listening = Listening()
+    config = LabelConfig(model=str(tiny), prompt="names", gpu_layers=-1)
+    engine, _ = open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening)
+    for number in range(2):
+        engine.submit(Ask(number=number, sample=SAMPLE, seed=0))
+        assert engine.take().error is None
+    engine.close()
+    assert len(listening.warnings) == 1 and "--gpu-layers" in listening.warnings[0]
+
+
+def test_an_answer_that_leaves_no_room_for_a_prompt(tiny: Path) -> None:
+    config = LabelConfig(model=str(tiny), context=500, max_tokens=500)
+    with pytest.raises(ConfigError, match="--context 500 leaves no room"):
+        open_engine(config, [SAMPLE], lambda: pytest.fail(""), SILENT)
