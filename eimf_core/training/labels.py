@@ -20,7 +20,7 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Label, SemanticInterest
 
 Ints = npt.NDArray[np.int64]
-NAMED_AT_MOST = 3
+NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,13 @@ def load(
     interests: list[SemanticInterest] = []
     users: dict[int, list[int]] = {}
     strangers: list[str] = []
+    failed: list[str] = []
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
     for label in jsonl.read(path, Label):
         user = keys.get(label.key)
         if label.error is not None:
             left_out["error"] += 1
+            failed.append(f"{label.user}: {label.error[:LONGEST_SHOWN]}")
         elif user is None:
             left_out["no match"] += 1
             strangers.append(label.user)
@@ -88,7 +90,7 @@ def load(
                     users[user].append(row)
     if not users:
         raise InputError(_no_label(left_out), file=path)
-    _report(left_out, strangers, reporter)
+    _report(left_out, strangers, failed, reporter)
     order = sorted(users)
     return Labels(
         users=np.array(order, dtype=np.int64),
@@ -119,10 +121,16 @@ def _no_label(left_out: dict[str, int]) -> str:
     return "no label can be used (all have an error or no interests); run label again"
 
 
-def _report(left_out: dict[str, int], strangers: list[str], reporter: Reporter) -> None:
+def _report(left_out: dict[str, int], strangers: list[str], failed: list[str], reporter: Reporter) -> None:
     if strangers:
-        named = ", ".join(strangers[:NAMED_AT_MOST]) + (" …" if len(strangers) > NAMED_AT_MOST else "")
+        named = _some(strangers, ", ")
         reporter.warn(f"{len(strangers)} labels left out: not the training history of this data (users {named})")
+    if failed:
+        reporter.warn(f"{len(failed)} labels left out: they hold an error instead (user {_some(failed, '; user ')})")
     for reason, count in left_out.items():
-        if count and reason != "no match":
+        if count and reason not in ("no match", "error"):
             reporter.warn(f"{count} labels left out: {reason}")
+
+
+def _some(named: list[str], between: str) -> str:
+    return between.join(named[:NAMED_AT_MOST]) + (" …" if len(named) > NAMED_AT_MOST else "")

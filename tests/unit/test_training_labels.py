@@ -82,7 +82,17 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
     assert found.offsets.tolist() == [0, 2, 4] and found.texts.tolist() == [1, 2, 0, 1]
     assert found.left_out == {"error": 1, "no match": 1, "empty": 1, "repeated": 1}
     assert any("stranger" in line for line in listening.warnings) and len(listening.warnings) == 4
+    assert any("user user-5: no answer" in line for line in listening.warnings)
     np.testing.assert_array_equal(found.padded(np.array([1, 0])), [[0, 1], [1, 2]])
+
+
+def test_errors_are_told_for_some_users_and_in_short(data: Dataset, tmp_path: Path) -> None:
+    path, listening = tmp_path / "labels.jsonl", Listening()
+    wrong = [label(key_of(data, user), f"user-{user}", error="crash " + "!" * 500) for user in range(5)]
+    jsonl.write(path, [label(key_of(data, 7), "user-7", "tea"), *wrong])
+    labels.load(path, data, encode, listening)
+    (said,) = listening.warnings
+    assert said.startswith("5 labels left out") and said.count("crash") == 3 and said.endswith("…)") and len(said) < 450
 
 
 def test_padded_texts(data: Dataset, tmp_path: Path) -> None:
