@@ -57,10 +57,9 @@ def recommend(
     A history is given as ids, as titles, or as a user of a sequences file; without any of these
     Query lines are read and answered as they come.
     """
-    from eimf_core.recommend.run import Request
-    from eimf_core.recommend.run import recommend as run
+    from eimf_core.recommend import run
 
-    request = Request(
+    request = run.Request(
         items=_ids(items),
         titles=like or [],
         user=user,
@@ -79,16 +78,17 @@ def recommend(
     if request.is_stream and queries is None and sys.stdin.isatty():
         terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     as_table = terminal.stdout_is_terminal() if table is None else table
-    for answers in run(model, settings, request, reporter=terminal.TerminalReporter()):
-        if as_table:
-            from eimf_cli.answer_tables import answer_table
+    reporter = terminal.TerminalReporter()
+    if as_table:
+        from eimf_cli.answer_tables import answer_table
 
+        for answers in run.recommend(model, settings, request, reporter=reporter):
             for answer in answers:
                 answer_table(answer)
-        else:
-            import msgspec
-
-            sys.stdout.buffer.write(b"".join(msgspec.json.encode(answer) + b"\n" for answer in answers))
+            sys.stdout.flush()
+        return
+    for lines in run.recommend_lines(model, settings, request, reporter=reporter):
+        sys.stdout.buffer.write(lines)
         sys.stdout.flush()
 
 

@@ -21,11 +21,12 @@ from eimf_core.records import Query
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+NOTHING: Indices = np.zeros(0, dtype=np.int64)
 SHOWN = 10
 """Equally good titles that are listed."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Asked:
     """A query as the model takes it.
 
@@ -98,7 +99,7 @@ class Reader:
             times=self._times(query, file=file, line=line),
             words=words,
             unknown=unknown,
-            excluded=np.array(self._known(query.exclude, []), dtype=np.int64),
+            excluded=np.array(self._known(query.exclude, []), dtype=np.int64) if query.exclude else NOTHING,
             only=None if query.only is None else np.array(self._known(query.only, []), dtype=np.int64),
             keep_seen=self._keep_seen if query.seen is None else query.seen == "keep",
             diversity=settings.diversity if diversity is None else diversity,
@@ -131,13 +132,10 @@ class Reader:
 
     def _known(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
         """Indices of the known ids; the others join `unknown`."""
-        index = self._items.index
-        found = []
-        for item in ids:
-            if at := index(item):
-                found.append(at)
-            else:
-                unknown.append(item)
+        found = self._items.indices(ids)
+        if 0 in found:
+            unknown += [item for item, at in zip(ids, found, strict=True) if not at]
+            found = [at for at in found if at]
         return found
 
     def _titled(self, typed: str) -> int:

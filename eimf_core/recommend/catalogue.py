@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from eimf_core.artifact import Catalogue
 from eimf_core.recommend.titles import Match, Titles
@@ -41,6 +41,13 @@ class Items:
             self._all_known = True
             return self._index.get(item, 0)
         return self._index.setdefault(item, self._catalogue.index(item))
+
+    def indices(self, items: Sequence[str]) -> list[int]:
+        """Indices of ids, 0 for each that is unknown."""
+        try:
+            return [self._index[item] for item in items]
+        except KeyError:
+            return [self.index(item) for item in items]
 
     def item(self, index: int) -> Item:
         """The item at an index."""

@@ -24,6 +24,9 @@ class RecommendConfig:
     name_threshold: float = setting(0.4, "Least similarity of an interest's name; below it none is given.")
     first: bool = setting(False, "Take the first of several equally good titles.")
     strict: bool = setting(False, "Unknown ids and titles are an error.")
+    threads: int | None = setting(
+        None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says."
+    )
     encoder: str | None = setting(
         None, "Text encoder for words and new items, a name or path; the packaged one if not given."
     )
@@ -35,5 +38,7 @@ class RecommendConfig:
             raise ConfigError(f"--diversity is {self.diversity}, expected 0 or more")
         if self.anchors < 0:
             raise ConfigError(f"--anchors is {self.anchors}, expected 0 or more")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"--threads is {self.threads}, expected at least 1")
         if not -1 <= self.name_threshold <= 1:
             raise ConfigError(f"--name-threshold is {self.name_threshold}, expected a cosine from -1 to 1")

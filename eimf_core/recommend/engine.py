@@ -6,7 +6,8 @@ words alone, by their place in the item space; with nothing that is known, by po
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,17 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import lists, variety
+from eimf_core.recommend import anchors, answers, lists, variety
+from eimf_core.recommend.answers import Block
 from eimf_core.recommend.asking import Asked, Floats
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.lines import Lines
 from eimf_core.recommend.lists import Ranked
 from eimf_core.recommend.naming import Named, Names, names_of, units
-from eimf_core.records import Anchor, RankedItem, Recommendation, UserInterest
+from eimf_core.records import Recommendation
+
+T = TypeVar("T")
 
 LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
@@ -43,6 +48,7 @@ class Recommender:
         self.model, self.items, self.settings, self.allowed = model, items, settings, allowed
         self._reporter = reporter
         self._names: Names | None = None
+        self._lines = Lines(items)
         self._told = False
 
     @property
@@ -52,30 +58,38 @@ class Recommender:
 
     def answer(self, asked: Sequence[Asked]) -> list[Recommendation]:
         """The answers in the order of the queries."""
-        answers: dict[int, Recommendation] = {}
+        return self._in_order(asked, lambda block: list(answers.records(block, self.items)))
+
+    def lines(self, asked: Sequence[Asked]) -> list[bytes]:
+        """The answers as lines, in the order of the queries."""
+        return self._in_order(asked, self._lines.of)
+
+    def _in_order(self, asked: Sequence[Asked], write: Callable[[Block], list[T]]) -> list[T]:
+        """What `write` makes of the answers to queries of one kind, a bounded number together."""
+        made: dict[int, T] = {}
         kinds: dict[str, list[int]] = {}
         for at, query in enumerate(asked):
-            kind = "words" if query.words is not None else "popularity"
-            if len(query.history):
-                kind = "history" if query.times is None else "timed"
-            kinds.setdefault(kind, []).append(at)
+            kinds.setdefault(_kind(query), []).append(at)
         for kind, rows in kinds.items():
             for start in range(0, len(rows), self.batch_size):
                 chunk = rows[start : start + self.batch_size]
-                answers |= zip(chunk, self._answer(kind, [asked[at] for at in chunk]), strict=True)
-        return [answers[at] for at in range(len(asked))]
+                made |= zip(chunk, write(self._answer(kind, [asked[at] for at in chunk])), strict=True)
+        return [made[at] for at in range(len(asked))]
 
-    def _answer(self, kind: str, asked: Sequence[Asked]) -> Iterator[Recommendation]:
+    def _answer(self, kind: str, asked: Sequence[Asked]) -> Block:
         if kind == "popularity":
-            for query, ranked in zip(asked, self._popular(asked), strict=True):
-                yield self._recommendation(query, ranked, [], fallback="popularity")
-            return
-        own, attention = (_stacked(asked), None) if kind == "words" else self.interests(asked)
-        ranked_lists = self._ranked(own if kind == "words" else pulled(own, asked), asked)
-        names = self.names(own)
-        for at, (query, ranked) in enumerate(zip(asked, ranked_lists, strict=True)):
-            anchors = attention[at] if attention is not None and self.settings.anchors else None
-            yield self._recommendation(query, ranked, self._described(query, names[at], ranked, anchors))
+            return Block(asked, self._popular(asked), fallback="popularity")
+        if kind == "words":
+            own = _stacked(asked)
+            return Block(asked, self._ranked(own, asked), self.names(own))
+        own, attention = self.interests(asked)
+        most = self.settings.anchors
+        return Block(
+            asked,
+            self._ranked(pulled(own, asked), asked),
+            self.names(own),
+            self.shares(asked, attention, most) if most else None,
+        )
 
     def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
@@ -115,6 +129,7 @@ class Recommender:
                 [item for found in each for item in found[row][0]],
                 [score for found in each for score in found[row][1]],
                 [at for at, found in enumerate(each) for _ in found[row][0]],
+                [len(found[row][0]) for found in each],
             )
             for row in range(len(asked))
         ]
@@ -142,50 +157,16 @@ class Recommender:
             kept = variety.greedy(np.array(values[:number]), categories, query.k, query.diversity).tolist()
             yield [items[at] for at in kept], [values[at] for at in kept]
 
-    def _recommendation(
-        self, query: Asked, ranked: Ranked, interests: list[UserInterest], fallback: str | None = None
-    ) -> Recommendation:
-        sources: Sequence[int | None] = ranked.interests or [None] * len(ranked.items)
-        ranks: Sequence[int] = range(1, len(ranked.items) + 1)
-        if self.settings.per_interest and ranked.interests:
-            # the list of another interest starts at 1 again
-            starts = {source: ranked.interests.index(source) for source in ranked.interests}
-            ranks = [rank - starts[source] for rank, source in zip(ranks, ranked.interests, strict=True)]
-        made = []
-        for rank, index, score, source in zip(ranks, ranked.items, ranked.scores, sources, strict=True):
-            item = self.items.item(index)
-            made.append(RankedItem(rank=rank, item=item.item, title=item.title, score=score, interest=source))
-        return Recommendation(id=query.id, items=made, interests=interests, unknown=query.unknown, fallback=fallback)
+    def shares(self, asked: Sequence[Asked], attention: Floats, most: int | None = None) -> anchors.Shares:
+        """What made the interests of each query: see `anchors.shares`."""
+        read = [anchors.latest(query.history, self.model.config.max_length) for query in asked]
+        return anchors.shares(read, attention, most)
 
-    def _described(
-        self, query: Asked, names: list[Named], ranked: Ranked, attention: Floats | None
-    ) -> list[UserInterest]:
-        listed = max(1, len(ranked.interests))
-        return [
-            UserInterest(
-                index=number,
-                name=name,
-                similarity=similarity,
-                weight=round(ranked.interests.count(number) / listed, 4),
-                anchors=[] if attention is None else self.anchors(query, attention[number]),
-            )
-            for number, (name, similarity) in enumerate(names)
-        ]
 
-    def anchors(self, query: Asked, attention: Floats) -> list[Anchor]:
-        """The history items with most of an interest's attention (L,)."""
-        found = []
-        for index, weight in self.shares(query, attention)[: self.settings.anchors]:
-            item = self.items.item(index)
-            found.append(Anchor(item=item.item, title=item.title, weight=round(weight, 4)))
-        return found
-
-    def shares(self, query: Asked, attention: Floats) -> list[tuple[int, float]]:
-        """Items of the history and their shares of an interest's attention (L,), repeats summed, largest first."""
-        kept = query.history[-self.model.config.max_length :]
-        distinct, places = np.unique(kept, return_inverse=True)
-        shares = np.bincount(places, weights=attention[: len(kept)])
-        return [(int(distinct[at]), float(shares[at])) for at in np.argsort(-shares, kind="stable")]
+def _kind(query: Asked) -> str:
+    if len(query.history):
+        return "history" if query.times is None else "timed"
+    return "popularity" if query.words is None else "words"
 
 
 def pulled(interests: Floats, asked: Sequence[Asked]) -> Floats:

@@ -58,7 +58,7 @@ def explain(recommender: Recommender, asked: Asked, index: int) -> dict[str, Any
     name, similarity = recommender.names(own)[0][source]
     item = recommender.items.item(index)
     left_out = None if np.isfinite(scores[index]) else _reason(asked, index)
-    through = [] if attention is None else _through(recommender, asked, attention[0, source], index)
+    shares = [] if attention is None else recommender.shares([asked], attention)[0][source]
     described = {
         "item": item.item,
         "title": item.title,
@@ -70,7 +70,7 @@ def explain(recommender: Recommender, asked: Asked, index: int) -> dict[str, Any
         "similarity": similarity,
         "interest_rank": _rank(alone, index, float(products[source])),
         "scores": [round(float(value), 6) for value in products],
-        "through": through,
+        "through": _through(recommender, shares, index),
         "left_out": left_out,
     }
     return {key: value for key, value in described.items() if value is not None}
@@ -88,10 +88,10 @@ def _reason(asked: Asked, index: int) -> str:
     return "excluded" if index in asked.excluded else "not allowed"
 
 
-def _through(recommender: Recommender, asked: Asked, attention: Floats, index: int) -> list[dict[str, Any]]:
+def _through(recommender: Recommender, shares: list[tuple[int, float]], index: int) -> list[dict[str, Any]]:
     wanted = np.asarray(recommender.model.vectors[index : index + 1], np.float32)
     made = []
-    for place, weight in recommender.shares(asked, attention):
+    for place, weight in shares:
         item = recommender.items.item(place)
         own = np.asarray(recommender.model.vectors[place : place + 1], np.float32)
         cosine = float((units(own) @ units(wanted).T)[0, 0])

@@ -20,11 +20,22 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Ranked:
-    """One list, best first: item indices, their scores, and the interest each comes from (none by popularity)."""
+    """One list, best first: item indices, their scores, and the interest each comes from (none by popularity).
+
+    `lengths`: of the lists that stand one behind the other, each with ranks from 1; None for one.
+    """
 
     items: list[int]
     scores: list[float]
     interests: list[int]
+    lengths: list[int] | None = None
+
+    @property
+    def ranks(self) -> Sequence[int]:
+        """The rank of each item in its list."""
+        if self.lengths is None:
+            return range(1, len(self.items) + 1)
+        return [rank for length in self.lengths for rank in range(1, length + 1)]
 
 
 def restrict(scores: Floats, asked: Sequence[Asked], allowed: npt.NDArray[np.bool_] | None) -> None:

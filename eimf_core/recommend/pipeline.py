@@ -22,8 +22,10 @@ MOST_WORKERS = 8
 PAUSE = 0.2
 
 
-def workers() -> int:
-    """As many as there are processors at hand, or what OMP_NUM_THREADS says."""
+def workers(wanted: int | None = None) -> int:
+    """As many as `wanted`; without that as many as there are processors at hand, or what OMP_NUM_THREADS says."""
+    if wanted is not None:
+        return wanted
     told = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(MOST_WORKERS, int(told) if told.isdigit() and int(told) > 0 else cores)

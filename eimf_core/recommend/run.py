@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ from eimf_core.recommend.engine import Recommender
 from eimf_core.recommend.history import history_of
 from eimf_core.recommend.words import Words
 from eimf_core.records import Query, Recommendation
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +93,21 @@ def recommend(
     Raises ConfigError, ModelError, and InputError for a line that is no query or what `strict` forbids.
     """
     session = Session(path, settings, request, reporter=reporter)
-    if request.similar is not None:
-        yield [session.similar(request.similar)]
-    elif request.is_query:
-        yield [session.ask(request.query(), explain=request.explain)]
-    elif request.is_stream:
+    if request.is_stream:
         yield from session.stream(request.queries or "-")
+    else:
+        yield session.answers(request)
+
+
+def recommend_lines(
+    path: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
+) -> Iterator[bytes]:
+    """As `recommend`, but the answers are JSON lines, one or more at once."""
+    session = Session(path, settings, request, reporter=reporter)
+    if request.is_stream:
+        yield from session.stream_lines(request.queries or "-")
+    else:
+        yield from (msgspec.json.encode(answer) + b"\n" for answer in session.answers(request))
 
 
 class Session:
@@ -136,6 +148,12 @@ class Session:
             single=request.is_query,
         )
 
+    def answers(self, request: Request) -> list[Recommendation]:
+        """What a command line asks that is no stream; nothing when it only verifies."""
+        if request.similar is not None:
+            return [self.similar(request.similar)]
+        return [self.ask(request.query(), explain=request.explain)] if request.is_query else []
+
     def ask(self, query: Query, *, explain: str | None = None) -> Recommendation:
         """The answer to one query; `explain` is an item, by id or title, whose place is explained beside it."""
         asked = self._reader.read(query)
@@ -158,8 +176,15 @@ class Session:
 
         What stands before a bad line is answered before its InputError is raised.
         """
+        return self._worked_on(path, self.recommender.answer)
+
+    def stream_lines(self, path: str | Path) -> Iterator[bytes]:
+        """The answers of `stream` as JSON lines."""
+        return self._worked_on(path, lambda asked: b"".join(self.recommender.lines(asked)))
+
+    def _worked_on(self, path: str | Path, work: Callable[[list[Asked]], R]) -> Iterator[R]:
         self.recommender.prepare()
-        return pipeline.ordered(self._asked(path), self.recommender.answer, pipeline.workers())
+        return pipeline.ordered(self._asked(path), work, pipeline.workers(self.recommender.settings.threads))
 
     def _asked(self, path: str | Path) -> Iterator[list[Asked]]:
         for lines in stream.ready(path, self.recommender.batch_size):

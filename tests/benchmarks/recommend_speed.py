@@ -1,6 +1,6 @@
 """How long `eimf recommend` takes, whole processes from start to exit, beside what they must import.
 
-    python -m tests.benchmarks.recommend_speed [--items 12000] [--dimension 128] [--large] [--runs 20]
+    python -m tests.benchmarks.recommend_speed [--items 12000] [--dimension 128] [--large] [--runs 20] [--threads 2]
 
 Makes a model of so many items (untrained: the time does not depend on what was learned), K = 4, and
 prints the median time of the import alone, of --items, of --text, and users per second of a batch of
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--lines", type=int, default=50_000)
+    parser.add_argument("--threads", type=int, help="of the batch; what recommend chooses if not given")
     parser.add_argument("--large", action="store_true", help="a million items too")
     parser.add_argument("--write", type=Path, help="only write a model there")
     arguments = parser.parse_args()
@@ -136,9 +137,10 @@ def main() -> None:
         show("--text", *timed(eimf(model, "--text", "dark Scandinavian crime"), arguments.runs))
         queries = write_queries(Path(folder) / "queries.jsonl", arguments.items, arguments.lines)
         for more in (["--anchors", "0"], []):
+            more += ["--threads", arguments.threads] if arguments.threads else []
             batch = timed(eimf(model, *more), max(1, min(3, arguments.runs)), stdin=queries)
             rate = arguments.lines / batch[0]
-            show(f"{arguments.lines:,} lines {' '.join(more)}", *batch, f"{rate:,.0f} users/s")
+            show(f"{arguments.lines:,} lines {' '.join(map(str, more))}", *batch, f"{rate:,.0f} users/s")
         if arguments.large:
             large = made(Path(folder) / "large", 1_000_000, arguments.dimension)
             show("--items, 1,000,000 items", *timed(eimf(large, "--items", "B000000001,B000000002"), arguments.runs))

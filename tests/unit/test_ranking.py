@@ -83,3 +83,14 @@ def test_best_scores_and_sources_agree_with_score() -> None:
 def test_no_rows_give_no_lists() -> None:
     assert ranking.top_k(np.zeros((0, 9), dtype=np.float32), 3).shape == (0, 3)
     assert ranking.top_k(np.zeros((0, 9_000), dtype=np.float32), 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_score_does_not_depend_on_who_is_asked_beside(number: int) -> None:
+    rng = np.random.default_rng(4)
+    interests = rng.normal(size=(40, number, 64)).astype(np.float32)
+    vectors = rng.normal(size=(1_201, 64)).astype(np.float32)
+    together = ranking.best_scores(interests, vectors)
+    for rows in (1, 3):
+        alone = [ranking.best_scores(interests[at : at + rows], vectors) for at in range(0, 40, rows)]
+        np.testing.assert_array_equal(np.concatenate(alone), together)

@@ -1,0 +1,125 @@
+"""Recommendation lines straight from columns, for streams: the bytes that the records would give.
+
+A record for each item of each list costs more time than ranking it. What does not change from answer to
+answer (an item's id and title, a rank, a name) is written once and kept; numbers are written many at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+
+from msgspec.json import encode as _encoded
+
+from eimf_core.recommend.anchors import rounded
+from eimf_core.recommend.answers import Block, weight
+from eimf_core.recommend.catalogue import Items
+from eimf_core.recommend.lists import Ranked
+
+KEPT = 1 << 14
+"""Parts of a line that are kept once written: ranks, interests, shares, names."""
+
+
+class Lines:
+    """Writes blocks; one for all threads of a stream."""
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+        self._named: dict[int, bytes] = {}
+
+    def of(self, block: Block) -> list[bytes]:
+        """The line of each query of a block, with its end."""
+        scores = iter(numbers([score for ranked in block.ranked for score in ranked.scores]))
+        similarities = iter(numbers([value for names in block.names or () for _, value in names]))
+        fallback = b"" if block.fallback is None else b',"fallback":%b' % _encoded(block.fallback)
+        return [
+            b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b}\n'
+            % (
+                _encoded(query.id),
+                self._listed(ranked, scores),
+                b"" if block.names is None else self._interests(block, at, similarities),
+                _encoded(query.unknown) if query.unknown else b"[]",
+                fallback,
+            )
+            for at, (query, ranked) in enumerate(zip(block.asked, block.ranked, strict=True))
+        ]
+
+    def _listed(self, ranked: Ranked, scores: Iterator[bytes]) -> bytes:
+        number = len(ranked.items)
+        if not number:
+            return b""
+        parts = [b'"}'] * (5 * number)
+        parts[0::5] = [_rank(rank) for rank in ranked.ranks]
+        parts[1::5] = self._items_named(ranked.items)
+        parts[2::5] = [b',"score":'] * number
+        parts[3::5] = islice(scores, number)
+        parts[4::5] = [_source(source) for source in ranked.interests] or [b"}"] * number
+        return b"".join(parts)[1:]
+
+    def _interests(self, block: Block, at: int, similarities: Iterator[bytes]) -> bytes:
+        assert block.names is not None
+        brought = block.ranked[at].interests
+        parts = []
+        for number, (name, similarity) in enumerate(block.names[at]):
+            written = next(similarities)
+            parts += [
+                _interest(number, name, similarity is not None),
+                b"" if similarity is None else written,
+                _weight(brought.count(number), len(brought)),
+                b"" if block.anchors is None else self._anchors(block.anchors[at][number]),
+                b"]}",
+            ]
+        return b"".join(parts)[1:]
+
+    def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
+        parts = [b",{"] * (3 * len(shares))
+        parts[1::3] = self._items_named([index for index, _ in shares])
+        parts[2::3] = [_share(rounded(share)) for _, share in shares]
+        return b"".join(parts)[1:]
+
+    def _items_named(self, indices: Iterable[int]) -> list[bytes]:
+        """`"item":…,"title":…` of each index."""
+        known = self._named
+        try:
+            return [known[index] for index in indices]
+        except KeyError:
+            return [self._item_named(index) for index in indices]
+
+    def _item_named(self, index: int) -> bytes:
+        found = self._named.get(index)
+        if found is None:
+            item = self._items.item(index)
+            found = self._named[index] = b'"item":%b,"title":%b' % (_encoded(item.item), _encoded(item.title))
+        return found
+
+
+def numbers(values: Sequence[float | None]) -> list[bytes]:
+    """Each number as JSON."""
+    return _encoded(values)[1:-1].split(b",") if values else []
+
+
+@lru_cache(KEPT)
+def _rank(rank: int) -> bytes:
+    return b',{"rank":%d,' % rank
+
+
+@lru_cache(KEPT)
+def _source(interest: int) -> bytes:
+    return b',"interest":%d}' % interest
+
+
+@lru_cache(KEPT)
+def _interest(number: int, name: str | None, similar: bool) -> bytes:
+    named = b"" if name is None else b',"name":%b' % _encoded(name)
+    return b',{"index":%d%b%b' % (number, named, b',"similarity":' if similar else b"")
+
+
+@lru_cache(KEPT)
+def _weight(brought: int, listed: int) -> bytes:
+    return b',"weight":%b,"anchors":[' % _encoded(weight(brought, listed))
+
+
+@lru_cache(KEPT)
+def _share(share: float) -> bytes:
+    return b',"weight":%b}' % _encoded(share)

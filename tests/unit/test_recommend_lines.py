@@ -1,0 +1,104 @@
+"""Lines written by the block are, byte for byte, the records of each query answered alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+
+from eimf_core import artifact
+from eimf_core.models import backbones
+from eimf_core.recommend import anchors
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.run import Request, Session
+from eimf_core.records import Item, Query, SemanticInterest
+from eimf_core.training import export
+from tests.recommend_models import write_named_model
+
+ITEMS, WIDTH = 3_000, 32
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough items and dimensions that products of one query and of many take other ways through BLAS."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(ITEMS + 1, WIDTH)).astype(np.float32)
+    vectors[0] = 0
+    weights = {
+        "item_vectors": vectors,
+        "item_scale": rng.uniform(0.5, 2, size=ITEMS + 1).astype(np.float32),
+        "item_counts": rng.integers(0, 9, size=ITEMS + 1),
+        "named_vectors": rng.normal(size=(40, WIDTH)).astype(np.float32),
+    }
+    items = [Item(item=f"{at}", title=f'Thing "{at}" \\ é\x1b[31m', categories=[f"c{at % 7}"]) for at in range(ITEMS)]
+    named = [SemanticInterest(name=f"interest ☕ {at}") for at in range(40)]
+    shape = backbones.Shape(dimension=WIDTH, interests=4, max_length=20)
+    network = export.network(backbones.build("comirec-sa", shape, torch.Generator().manual_seed(0)))
+    config = artifact.ModelConfig(backbone="comirec-sa", items=ITEMS, dimension=WIDTH, interests=4, max_length=20)
+    path = tmp_path_factory.mktemp("lines") / "model"
+    artifact.write(path, artifact.Contents(config=config, items=items, weights=weights, network=network, named=named))
+    return path
+
+
+def queries(ids: list[str], number: int) -> Iterator[Query]:
+    """All that a query may hold, mixed."""
+    rng = np.random.default_rng(1)
+    for at in range(number):
+        history = [ids[place] for place in rng.integers(len(ids) if at % 2 else 12, size=rng.integers(0, 30))]
+        more: dict[str, Any] = {}
+        if at % 5 == 0:
+            history.append("nöpe")
+        if at % 7 == 0:
+            more["exclude"] = ids[:5]
+        if at % 11 == 0:
+            more["only"] = ids[3:9]
+        if at % 13 == 0:
+            more["k"] = int(rng.integers(1, 30))
+        if at % 17 == 0:
+            more["seen"] = "keep"
+        if at % 19 == 0:
+            more["diversity"] = 0.5
+        if at % 23 == 0:
+            more["times"] = [float(when) for when in range(len(history))]
+        yield Query(id=None if at % 3 == 0 else f'u"{at}', history=history, **more)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"anchors": 0}, {"per_interest": True}, {"min_score": 1.0, "diversity": 0.2}, {"name_threshold": 1.0}],
+)
+def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: dict[str, Any]) -> None:
+    session = Session(wide, RecommendConfig(**settings), Request(queries="-"))
+    ids = [item.item for item in session.model.catalogue]
+    asked = [session._reader.read(query, line=at) for at, query in enumerate(queries(ids, 400))]
+    together = session.recommender.lines(asked)
+    alone = [msgspec.json.encode(session.recommender.answer([one])[0]) + b"\n" for one in asked]
+    assert together == alone
+    assert len({len(line) for line in alone}) > 50
+
+
+def test_words_and_interests_without_a_name(tmp_path: Path) -> None:
+    path = write_named_model(tmp_path / "model", named=False, words=True)
+    session = Session(path, RecommendConfig(), Request(queries="-"))
+    asked = [
+        session._reader.read(query, line=1)
+        for query in (Query(text="green tea"), Query(text="a loom", history=["fish-1"]), Query(history=["yarn-1"]))
+    ]
+    records = session.recommender.answer(asked)
+    assert session.recommender.lines(asked) == [msgspec.json.encode(record) + b"\n" for record in records]
+    assert any(interest.name is None for record in records for interest in record.interests)
+
+
+def test_shares_of_a_history_with_repeats() -> None:
+    attention = np.array([[[0.125, 0.5, 0.25, 0.125], [0.0, 0.0, 1.0, 0.0]], [[1, 0, 0, 0], [1, 0, 0, 0]]], np.float32)
+    histories = [np.array([7, 3, 7, 9]), np.array([4])]
+    assert anchors.shares(histories, attention) == [
+        [[(3, 0.5), (7, 0.375), (9, 0.125)], [(7, 1.0), (3, 0.0), (9, 0.0)]],
+        [[(4, 1.0)], [(4, 1.0)]],
+    ]
+    assert anchors.shares(histories, attention, 1)[0] == [[(3, 0.5)], [(7, 1.0)]]
