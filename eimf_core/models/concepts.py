@@ -23,7 +23,7 @@ class SparseConcepts(nn.Module):
     the interests and each is named.
     """
 
-    one_pass = False
+    one_pass = picks = False
 
     def __init__(self, shape: Shape, generator: torch.Generator) -> None:
         super().__init__()

@@ -22,8 +22,21 @@ class Dropout(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if not self.training or self.share == 0.0:
             return values
-        kept = torch.empty_like(values).bernoulli_(1.0 - self.share, generator=self.generator)
-        return values * kept.div_(1.0 - self.share)
+        return values * kept(values, self.share, self.generator)
+
+
+def kept(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """What dropout multiplies `values` with: 0 for about `share` of them, 1 / (1 - share) for the rest.
+
+    16 random bits decide each value, four to a draw, since a draw for each value costs more than the
+    layers around it: the share is met to 1 / 65536.
+    """
+    count = values.numel()
+    # drawn where the generator lives, like all other draws
+    bits = torch.empty(-(-count // 4), dtype=torch.int64, device=generator.device)
+    bits = bits.random_(-(1 << 63), None, generator=generator).view(torch.int16)[:count]
+    staying = (bits >= round(share * 65536) - 32768).to(values.dtype)
+    return staying.mul_(1.0 / (1.0 - share)).view(values.shape).to(values.device)
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
@@ -44,8 +57,16 @@ def table(rows: int, width: int, generator: torch.Generator, *, deviation: float
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis where `mask` is true; a row without any true entry gives zeros."""
-    weights = torch.softmax(logits.masked_fill(~mask, NEVER), dim=-1)
-    return weights * mask
+    # sums and products of numbers: filling by a mask costs several times as much
+    there = mask.to(logits.dtype)
+    return torch.softmax(logits + (there - 1.0) * -NEVER, dim=-1) * there
+
+
+def running_softmax(logits: Tensor) -> Tensor:
+    """The softmax of each prefix: logits (…, 1, L), or (…, L, L) with a row for each, to (…, L, L)."""
+    length = logits.shape[-1]
+    later = torch.full((length, length), NEVER, dtype=logits.dtype, device=logits.device).triu_(1)
+    return torch.softmax(logits + later, dim=-1)
 
 
 def causal(length: int, device: torch.device) -> Tensor:

@@ -25,6 +25,11 @@ class Backbone(nn.Module):
     {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
     `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
     (B, L, K, L)}; entries at padding mean nothing. Only extractors with `one_pass` have it.
+
+    `nearest` gives of the interests of every prefix only the one with the largest score (inner
+    product, or cosine where interests have length 1) with a vector of `wanted` (B, L, d), which is
+    all that a hard read-out needs: (B, L, d), and {"logits": (B, K, L)} where interests are running
+    means: the attention of prefix t is the softmax of the first t logits. Only with `picks`.
     """
 
     def __init__(
@@ -44,6 +49,11 @@ class Backbone(nn.Module):
         """Whether all prefixes of a sequence can be read in one pass."""
         return bool(self.encoder.causal) and bool(self.extractor.one_pass)
 
+    @property
+    def picks(self) -> bool:
+        """Whether there is a `nearest`."""
+        return self.one_pass and bool(self.extractor.picks)
+
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         interests, auxiliary = self.extractor(self.encoder(self.dropout(vectors), mask, side or {}), mask)
         return self._finished(interests) * mask.any(dim=1)[:, None, None], auxiliary
@@ -52,6 +62,12 @@ class Backbone(nn.Module):
         """The interests of every prefix, in one pass."""
         states = self.encoder(self.dropout(vectors), mask, side or {})
         interests, auxiliary = self.extractor.prefixes(states, mask)  # type: ignore[operator]
+        return self._finished(interests), auxiliary
+
+    def nearest(self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None) -> Output:
+        """Of every prefix the interest that is nearest to what is wanted there."""
+        states = self.encoder(self.dropout(vectors), mask, side or {})
+        interests, auxiliary = self.extractor.nearest(states, wanted.detach())  # type: ignore[operator]
         return self._finished(interests), auxiliary
 
     def _finished(self, interests: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class DynamicRouting(nn.Module):
     As published, gradients flow through the last round alone.
     """
 
-    one_pass = False
+    one_pass = picks = False
     start: Tensor | None
 
     def __init__(self, shape: Shape, generator: torch.Generator, *, shared: bool = False) -> None:

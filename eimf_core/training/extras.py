@@ -31,6 +31,11 @@ class Extras:
     independent: bool = False
     power: float | None = None
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether a loss looks at all interests of a user, not only at the one that answers for a target."""
+        return self.independent or bool(self.disagreement) or self.power is not None
+
     def scaled(self, factor: float) -> Extras:
         """The same with the weights of further losses times `factor`."""
         names = ("routing", "disagreement", "contrast", "attend", "rebuild")
@@ -51,9 +56,9 @@ def extras_of(backbone: str) -> Extras:
     return EXTRAS.get(backbone, Extras())
 
 
-def pair_weights(extras: Extras, interests: Tensor, generator: torch.Generator) -> Tensor | None:
+def pair_weights(extras: Extras, interests: Tensor | None, generator: torch.Generator) -> Tensor | None:
     """Weights (P,) of the pairs, their mean 1 / P; None for equal ones. interests (P, K, d)."""
-    if not extras.independent or interests.shape[1] == 1 or len(interests) < 2:
+    if not extras.independent or interests is None or interests.shape[1] == 1 or len(interests) < 2:
         return None
     frequencies = torch.empty(interests.shape[-1], RANDOM_FEATURES).normal_(generator=generator)
     phases = torch.empty(RANDOM_FEATURES).uniform_(0.0, 2.0 * torch.pi, generator=generator)
@@ -61,18 +66,19 @@ def pair_weights(extras: Extras, interests: Tensor, generator: torch.Generator) 
 
 
 def further_losses(
-    extras: Extras, backbone: Backbone, interests: Tensor, attention: Tensor, lengths: Tensor,
+    extras: Extras, backbone: Backbone, interests: Tensor | None, logits: Tensor | None, wanted: Tensor,
     vectors: Tensor, mask: Tensor,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The weighted further losses by name.
 
-    interests (P, K, d), attention (P, K, L) and lengths (P,) of the P histories that have a target;
-    vectors (B, L, d) and mask (B, L), the rows of the batch.
+    interests (P, K, d) of the histories that have a target; logits (B, K, L) of the attention of the
+    rows of the batch and wanted bool (B, L), which of its prefixes have a target; vectors (B, L, d)
+    and mask (B, L) of the rows.
     """
     losses = {}
-    if extras.routing:
-        losses["routing"] = extras.routing * routing_regularisation(attention, lengths)
-    if extras.disagreement:
+    if extras.routing and logits is not None:
+        losses["routing"] = extras.routing * routing_regularisation(logits, wanted)
+    if extras.disagreement and interests is not None:
         losses["disagreement"] = extras.disagreement * disagreement(interests)
     if extras.contrast or extras.attend or extras.rebuild:
         whole, auxiliary = backbone(vectors, mask)

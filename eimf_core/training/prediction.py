@@ -41,7 +41,7 @@ class Prediction:
 
         `weights` (P,) weigh the pairs, their sum 1; `hardness` is that of interest-aware negatives.
         """
-        settings, wanted = self.settings, self.scored[at]
+        settings, wanted = self.settings, self.scored.index_select(0, at)
         queries = queries / settings.temperature if settings.similarity == "cosine" else queries
         if self.full:
             numbers = torch.from_numpy(targets - 1)

@@ -122,6 +122,36 @@ def test_all_prefixes_in_one_pass_equal_one_prefix_at_a_time(name: str) -> None:
 
 
 @each
+@both_similarities
+def test_the_nearest_interest_and_its_gradient_are_those_of_all(name: str, normalise: bool) -> None:
+    backbone = made(name, normalise=normalise)
+    if not backbone.picks:
+        pytest.skip("its interests depend on each other, or it reads one prefix at a time")
+    vectors, mask = histories([LONGEST, 2, 5])
+    wanted = torch.empty(3, LONGEST, 8).normal_(generator=torch.Generator().manual_seed(7))
+    pull = torch.empty(3, LONGEST, 8).normal_(generator=torch.Generator().manual_seed(8)) * mask[:, :, None]
+    one, other = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+    nearest, auxiliary = backbone.nearest(one, mask, wanted)
+    interests, both = backbone.prefixes(other, mask)
+    best = (interests @ wanted[..., None])[..., 0].argmax(dim=-1)
+    expected = interests.gather(2, best[:, :, None, None].expand(-1, -1, 1, 8))[:, :, 0]
+    close(nearest[mask], expected[mask])
+    (nearest * pull).sum().backward()
+    grads = [parameter.grad for parameter in backbone.parameters()]
+    backbone.zero_grad()
+    (expected * pull).sum().backward()
+    close(one.grad, other.grad)
+    for found, parameter in zip(grads, backbone.parameters(), strict=True):
+        assert (found is None) == (parameter.grad is None)
+        if found is not None:
+            close(found, parameter.grad)
+    if "logits" in auxiliary:
+        close(torch.softmax(auxiliary["logits"][0], dim=-1), both["attention"][0, -1])
+    if interests.shape[2] > 1:
+        assert len(best[mask].unique()) > 1
+
+
+@each
 @torch.no_grad()
 def test_no_position_sees_the_future(name: str) -> None:
     backbone = made(name)

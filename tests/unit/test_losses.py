@@ -314,20 +314,19 @@ def test_label_aware_attention_lies_between_the_mean_and_the_best() -> None:
     torch.testing.assert_close(label_aware(interests, targets, 1e4), hard_readout(interests, targets))
 
 
-def test_routing_regularisation_is_a_mean_over_histories() -> None:
-    lengths = torch.tensor([1.0, 3.0, 5.0]).double()
-    attention = torch.softmax(normal(3, 2, 5), dim=-1)
-    attention = attention * (torch.arange(5) < lengths[:, None])[:, None]
-    attention = attention / attention.sum(dim=-1, keepdim=True)
+def test_routing_regularisation_is_a_mean_over_prefixes() -> None:
+    logits = 3.0 * normal(3, 2, 5)
+    wanted = torch.arange(5) < torch.tensor([1, 3, 5])[:, None]
     total = 0.0
-    for row, length in enumerate(lengths.int().tolist()):
-        for head in attention[row, :, :length]:
+    for row, place in wanted.nonzero().tolist():
+        for head in torch.softmax(logits[row, :, : place + 1], dim=-1):
             total += float(((head - head.mean()) ** 2).sum() ** 2)
-    assert routing_regularisation(attention, lengths).item() == pytest.approx(total / 3)
-    doubled = routing_regularisation(attention.repeat(2, 1, 1), lengths.repeat(2))
-    torch.testing.assert_close(doubled, routing_regularisation(attention, lengths))
-    even = (torch.arange(5) < lengths[:, None])[:, None].expand(-1, 2, -1) / lengths[:, None, None]
-    assert routing_regularisation(even, lengths).item() == pytest.approx(0.0, abs=1e-12)
+    found = routing_regularisation(logits, wanted)
+    assert found.item() == pytest.approx(total / 9)
+    torch.testing.assert_close(routing_regularisation(logits.repeat(2, 1, 1), wanted.repeat(2, 1)), found)
+    # what logits share does not matter, however large, and even attention costs nothing
+    torch.testing.assert_close(routing_regularisation(logits + 1e4, wanted), found)
+    assert routing_regularisation(torch.ones_like(logits), wanted).item() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_disagreement_is_the_mean_cosine_of_pairs() -> None:
