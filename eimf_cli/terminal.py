@@ -11,6 +11,7 @@ from typing import Any
 
 from eimf_core.progress import Reporter
 
+OFF_TERMINAL = 160
 _level = 0
 
 
@@ -47,6 +48,16 @@ def stdout_is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def width(*, to_stderr: bool = False) -> int:
+    """Columns that a table may take: those of the terminal, or 160 off one."""
+    file = sys.stderr if to_stderr else sys.stdout
+    if not file.isatty():
+        return OFF_TERMINAL
+    from rich.console import Console
+
+    return Console(file=file).width
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to_stderr: bool = False) -> None:
     """Print a table; numbers are right-aligned. On stderr it obeys quiet."""
     if to_stderr and _level < 0:
@@ -65,9 +76,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
         grid.add_row(*(Text(printable(cell)) for cell in row))
     file = sys.stderr if to_stderr else sys.stdout
     # off a terminal there is no width to keep to, and a folded table is hard to grep
-    console = Console(file=file, width=None if file.isatty() else 160, highlight=False)
+    console = Console(file=file, width=width(to_stderr=to_stderr), highlight=False)
     # a title of the table itself would be folded to the table's width
-    console.print(Text(printable(title), style="bold"))
+    if title:
+        console.print(Text(printable(title), style="bold"))
     console.print(grid)
 
 

@@ -202,8 +202,8 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
         remarks.append(f"{count} targets are in the user's history and not asked for (--seen keep asks for them)")
     if facts["ties"]["order"] == "seeded":
         remarks.append(
-            f"the catalogue's order favours what is asked for ({facts['ties']['deviation']:+.1f} standard deviations):"
-            " equal scores follow a seeded order instead"
+            f"the order of the items says what is asked for ({facts['ties']['deviation']:+.1f} standard deviations"
+            " towards the first): equal scores follow a seeded order instead"
         )
     for name, model in facts["models"].items():
         if model["items_unknown_to_model"] or model["items_unknown_to_data"]:

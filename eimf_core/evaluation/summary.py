@@ -96,7 +96,8 @@ def of_interests(evaluation: Evaluation) -> Table:
             )
     most = max((len(values) for values in shares.values()), default=0)
     rows = [[*key, *values, *[""] * (most - len(values))] for key, values in shares.items()]
-    return Table("share of each interest", ["model", "metric", *(f"interest {at}" for at in range(most))], rows)
+    title = "share of the list places, and of the hits, that each interest brought"
+    return Table(title, ["model", "metric", *(f"interest {at}" for at in range(most))], rows)
 
 
 def short_names(evaluation: Evaluation) -> dict[str, str]:
@@ -142,7 +143,8 @@ def _cell(record: Metric | None, *, plain: bool) -> str:
         return ""
     if record.ci_low is None or record.ci_high is None or plain:
         return number_text(record.value)
-    spread = "" if record.spread is None else f" ± {number_text(record.spread)}"
+    digits = None if abs(record.value) < 100 else f"{record.spread or 0:,.0f}"
+    spread = "" if record.spread is None else f" ± {digits or number_text(record.spread)}"
     return f"{interval_text(record.value, record.ci_low, record.ci_high)}{spread}"
 
 
@@ -151,6 +153,23 @@ def interval_text(value: float | None, low: float | None, high: float | None, *,
         return ""
     sign = "+" if signed and value > 0 else ""
     return f"{sign}{number_text(value)} [{number_text(low)}, {number_text(high)}]"
+
+
+def verdict(evaluation: Evaluation, name: str) -> str:
+    """How a model's main figure stands to each baseline: better, ahead, behind (both may be chance), or worse."""
+    metric, k = main_row(evaluation)
+    sorts: dict[str, list[str]] = {}
+    for record in evaluation.records:
+        if record.compared_to not in evaluation.baselines or record.model != name:
+            continue
+        if (record.slice, record.metric, record.k) == ("all", metric, k):
+            unsure = record.p_holm is None or record.p_holm >= UNSURE
+            ahead = (record.difference or 0) >= 0
+            sort = ("ahead of" if ahead else "behind") if unsure else ("better than" if ahead else "worse than")
+            sorts.setdefault(sort, []).append(str(record.compared_to))
+    words = [f"{sort} {', '.join(sorts[sort])}" for sort in ("worse than", "better than") if sort in sorts]
+    maybe = " and ".join(f"{sort} {', '.join(sorts[sort])}" for sort in ("behind", "ahead of") if sort in sorts)
+    return "; ".join([*words, *([f"{maybe} by what may be chance"] if maybe else [])])
 
 
 def number_text(value: float) -> str:

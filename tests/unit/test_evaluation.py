@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from msgspec.structs import replace as replace_record
 
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import cases as of_cases
 from eimf_core.evaluation import lists as of_lists
-from eimf_core.evaluation import ties
+from eimf_core.evaluation import summary, ties
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.measure import Measured, Plan, measure
 from eimf_core.evaluation.run import Evaluation, evaluate
@@ -384,3 +385,24 @@ def test_losing_to_a_baseline_is_said(skewed: Dataset, tmp_path: Path) -> None:
         if record.value < figures(evaluation, "popularity")[metric, k].value
     }
     assert losing == by_hand and by_hand
+
+
+def test_how_a_model_stands_to_the_baselines_in_words() -> None:
+    def against(name: str, difference: float, p: float) -> Metric:
+        return Metric(
+            metric="ndcg", k=10, value=0.1, users=9, split="test", protocol="x", seen="drop", model="m",
+            compared_to=name, difference=difference, p=p, p_holm=p,
+        )  # fmt: skip
+
+    class Told:
+        def __init__(self, *records: Metric) -> None:
+            figure = replace_record(records[0], compared_to=None)
+            self.records, self.baselines = [figure, *records], ["a", "b", "c", "d"]
+
+    def said(*records: Metric) -> str:
+        return summary.verdict(Told(*records), "m")  # type: ignore[arg-type]
+
+    assert said(against("a", 0.1, 0.01)) == "better than a"
+    mixed = said(against("a", -0.1, 0.01), against("b", 0.1, 0.02), against("c", -0.01, 0.6), against("d", 0.01, 1.0))
+    assert mixed == "worse than a; better than b; behind c and ahead of d by what may be chance"
+    assert said(against("e", 0.1, 0.01)) == ""

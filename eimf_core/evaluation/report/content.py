@@ -101,19 +101,16 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _verdicts(evaluation: Evaluation, row: summary.Row) -> list[str]:
-    """A sentence for each model: what it loses to, or that it loses to none."""
+def _verdicts(evaluation: Evaluation, row: summary.Row) -> list[tuple[str, bool]]:
+    """A sentence for each model that says how it stands to the baselines, and whether one is ahead of it."""
     if not evaluation.baselines:
         return []
     lost, called = evaluation.lost(), summary.short_names(evaluation)
-    sentences = []
-    for name in evaluation.contenders:
-        records = lost.get(("all", *row, name), [])
-        if records:
-            sentences.append(f"{called[name]} loses to {summary.others(records)}.")
-        else:
-            sentences.append(f"{called[name]} is ahead of every baseline.")
-    return sentences
+    return [
+        (f"{called[name]} is {said}.", ("all", *row, name) in lost)
+        for name in evaluation.contenders
+        if (said := summary.verdict(evaluation, name))
+    ]
 
 
 def _drawn(evaluation: Evaluation, system: ModelSystem) -> Drawn:

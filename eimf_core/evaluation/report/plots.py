@@ -258,13 +258,14 @@ def item_map(
             for place in places[own]:
                 axes.text(*place, str(user + 1), ha="center", va="center", fontsize=12, fontweight="bold")
         axes.set_axis_off()
-        handles, words = axes.get_legend_handles_labels()
-        figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=10, markerscale=2.5)
+        if legend:
+            handles, words = axes.get_legend_handles_labels()
+            figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=10, markerscale=2.5)
         numbers = ", ".join(f"{name} {int((chosen == at).sum())}" for at, name in enumerate(legend))
+        coloured = f"coloured by category ({numbers})" if numbers else "all grey since they have no categories"
         text = (
             f"Map of {items:,} of {catalogue:,} items, near each other where the model takes them for alike, "
-            f"coloured by category ({numbers or 'no categories'}), "
-            f"with the interests of {len(np.unique(users))} users as numbers"
+            f"{coloured}, with the interests of {len(np.unique(users))} users as numbers"
         )
         return _finish(figure, "map", text)
 
