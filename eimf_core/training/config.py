@@ -14,6 +14,7 @@ CHOICES = {
     "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
     "positions": ("decay", "absolute", "none"),
+    "alignment": ("vectors", "distributions", "prototypes"),
 }
 
 
@@ -63,6 +64,15 @@ class TrainConfig:
     alignment_weight: float = setting(0.1, "Weight of modality alignment, with labels.")
     alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
     labelled_share: float = setting(0.1, "Labelled users drawn a step, as a share of the batch size.")
+    alignment: str = setting(
+        "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
+    )
+    item_weight: float = setting(0.0, "Weight of tying items to the words of the interests that they show.")
+    item_share: float = setting(0.25, "Pairs of item and words drawn a step, as a share of the batch size.")
+    inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
+    inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
+    label_warm_up: float = setting(0.0, "Epochs over which the weights of the labels rise to their full height.")
+    label_half_life: float = setting(0.0, "Epochs after which the labels count half; 0: always the same.")
     threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.")
 
     def __post_init__(self) -> None:
@@ -81,7 +91,8 @@ class TrainConfig:
                 raise _wrong(name, f"is {getattr(self, name)}, expected a number above 0")
         for name in (
             "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "semantic_weight", "alignment_weight",
-            "labelled_share", "threads", "seed",
+            "labelled_share", "threads", "seed", "item_weight", "item_share", "inherited_weight", "label_warm_up",
+            "label_half_life",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
@@ -91,12 +102,19 @@ class TrainConfig:
             raise _wrong("calibration", f"is {self.calibration}, expected a number from 0 to 1")
         if self.loss == "gbce" and self.negative_sampling != "uniform":
             raise _wrong("negative-sampling", f"is '{self.negative_sampling}', gbce needs uniform")
+        if not -1 <= self.inherited_cosine <= 1:
+            raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:
             raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise _wrong("max_minutes", f"is {self.max_minutes}, expected a number above 0")
         if self.dimension % self.heads and backbones.recipe(self.backbone).encoder == "transformer":
             raise _wrong("heads", f"is {self.heads}, which does not divide the dimension {self.dimension}")
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether any part of the loss asks for labels."""
+        return bool(self.semantic_weight or self.alignment_weight or self.item_weight)
 
     def uses_full_softmax(self, items: int) -> bool:
         """Whether the loss is taken over the whole catalogue of so many items."""

@@ -27,12 +27,16 @@ NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
 class Labels:
     """Labelled user i is the training user `users[i]` and has `texts[offsets[i]:offsets[i + 1]]`.
 
-    `texts` int64 are positions in `interests` (all distinct) and rows of `vectors` (n, D).
+    `texts` int64 are positions in `interests` (all distinct) and rows of `vectors` (n, D). `shown`
+    int64 (2, P) are the pairs of a text and an item of its user's training history that shows it, as
+    item indices. `clusters` int64, the cluster of each labelled user.
     """
 
     users: Ints
     offsets: Ints
     texts: Ints
+    shown: Ints
+    clusters: Ints
     interests: list[SemanticInterest]
     vectors: npt.NDArray[np.float32]
     left_out: dict[str, int]
@@ -47,6 +51,15 @@ class Labels:
         exists = places < counts[:, None]
         at = np.where(exists, self.offsets[chosen][:, None] + places, 0)
         return np.where(exists, self.texts[at], -1)
+
+    def prototypes(self) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The clusters (R,), rising, and the mean text vector (R, D) of the interests of each."""
+        owners = np.repeat(self.clusters, np.diff(self.offsets))
+        clusters, rows = np.unique(owners, return_inverse=True)
+        sums = np.zeros((len(clusters), self.vectors.shape[1]), dtype=np.float32)
+        np.add.at(sums, rows, self.vectors[self.texts])
+        means: npt.NDArray[np.float32] = (sums / np.bincount(rows)[:, None]).astype(np.float32)
+        return clusters.astype(np.int64), means
 
 
 def text_of(interest: SemanticInterest) -> str:
@@ -65,6 +78,8 @@ def load(
     texts: dict[str, int] = {}
     interests: list[SemanticInterest] = []
     users: dict[int, list[int]] = {}
+    clusters: dict[int, int] = {}
+    shown: list[tuple[int, int]] = []
     strangers: list[str] = []
     failed: list[str] = []
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
@@ -81,13 +96,16 @@ def load(
         elif user in users:
             left_out["repeated"] += 1
         else:
-            users[user] = []
+            users[user], clusters[user] = [], label.cluster
+            history = set(data.splits["train"].history(user).tolist())
             for interest in label.interests:
                 row = texts.setdefault(text_of(interest), len(texts))
                 if row == len(interests):
                     interests.append(SemanticInterest(name=interest.name, description=interest.description))
                 if row not in users[user]:
                     users[user].append(row)
+                # what is not in the training history says nothing here, whoever wrote it
+                shown += [(row, item) for item in data.vocab.indices(interest.items).tolist() if item in history]
     if not users:
         raise InputError(_no_label(left_out), file=path)
     _report(left_out, strangers, failed, reporter)
@@ -96,6 +114,8 @@ def load(
         users=np.array(order, dtype=np.int64),
         offsets=np.concatenate([[0], np.cumsum([len(users[user]) for user in order])]).astype(np.int64),
         texts=np.array([row for user in order for row in users[user]], dtype=np.int64),
+        shown=np.array(sorted(set(shown)), dtype=np.int64).reshape(-1, 2).T,
+        clusters=np.array([clusters[user] for user in order], dtype=np.int64),
         interests=interests,
         vectors=encode([text_of(interest) for interest in interests]),
         left_out={reason: count for reason, count in left_out.items() if count},

@@ -12,6 +12,7 @@ from eimf_core.training.validation import Figures
 
 CHECKPOINT_SECONDS = 30.0
 COLLAPSED = 0.9
+OF_LABELS = ("semantic", "alignment", "items")  # parts of the loss
 
 
 class Progress:
@@ -30,6 +31,9 @@ class Progress:
         self._sums: dict[str, float] = {}
         self._pairs = 0
         self._norm = 0.0
+        self._pulls: dict[str, float] = {}
+        self._looks = 0
+        self._steps = self._labelled = 0
         self._mark = self._saved = time.monotonic()
         self._stopped = False
 
@@ -69,9 +73,22 @@ class Progress:
     def rate(self) -> str:
         return f"{self._pairs / max(1e-9, self._epoch_seconds):,.0f}/s"
 
+    @property
+    def labelled_steps(self) -> float:
+        """The share of all steps so far that saw a labelled user."""
+        return self._labelled / max(1, self._steps)
+
+    def pulled(self, norms: dict[str, float]) -> None:
+        """How hard the parts of the loss of one step pulled at the item vectors."""
+        self._looks += 1
+        for name, norm in norms.items():
+            self._pulls[name] = self._pulls.get(name, 0.0) + norm
+
     def count(self, losses: dict[str, Tensor], pairs: int, norm: float) -> None:
         """A step is done."""
         self.step += 1
+        self._steps += 1
+        self._labelled += any(name in losses for name in OF_LABELS)
         self._pairs += pairs
         self._norm += norm
         for name, value in losses.items():
@@ -93,6 +110,8 @@ class Progress:
             "padding": padding,
             "seconds": self._seconds,
         }
+        if self._looks:
+            line["gradients"] = {name: norm / self._looks for name, norm in self._pulls.items()}
         better = False
         if figures is not None:
             line |= {"valid": {"ndcg@10": figures.ndcg}, "collapse": figures.collapse}
@@ -105,6 +124,7 @@ class Progress:
             self.best_epoch = self.epoch
         self.lines.append(line)
         self.step, self._pairs, self._norm, self._sums, self._epoch_seconds = 0, 0, 0.0, {}, 0.0
+        self._pulls, self._looks = {}, 0
         return better
 
     @property
@@ -131,7 +151,8 @@ class Progress:
             "epoch": self.epoch, "step": self.step, "lines": self.lines, "best": self.best,
             "best_epoch": self.best_epoch, "seconds": self._seconds, "epoch_seconds": self._epoch_seconds,
             "sums": self._sums, "pairs": self._pairs, "norm": self._norm, "stopped": self._stopped,
-            "threads": self.threads,
+            "threads": self.threads, "pulls": self._pulls, "looks": self._looks, "steps": self._steps,
+            "labelled": self._labelled,
         }  # fmt: skip
 
     def resume(self, facts: dict[str, Any]) -> None:
@@ -141,3 +162,5 @@ class Progress:
         self._seconds, self._epoch_seconds = facts["seconds"], facts["epoch_seconds"]
         self._sums, self._pairs, self._norm = facts["sums"], facts["pairs"], facts["norm"]
         self._stopped = facts["stopped"]
+        self._pulls, self._looks = facts["pulls"], facts["looks"]
+        self._steps, self._labelled = facts["steps"], facts["labelled"]

@@ -19,15 +19,15 @@ from torch.nn import functional
 from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import export, negatives, setup
-from eimf_core.training.answers import answers
+from eimf_core.training import export, gradients, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.explicit import explicit_losses
+from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import extras_of, further_losses, pair_weights
-from eimf_core.training.labelled import LabelledBatch, draw
+from eimf_core.training.labelled import LabelledBatch
 from eimf_core.training.learner import unit
+from eimf_core.training.losses.readout import hard_readout, label_aware
 from eimf_core.training.prediction import Prediction
 from eimf_core.training.progress import Progress
 from eimf_core.training.setup import Prepared
@@ -35,6 +35,7 @@ from eimf_core.training.validation import Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2
+GRADIENTS_EVERY = 100  # steps; looking costs about a step
 Ints = npt.NDArray[np.int64]
 
 
@@ -49,6 +50,7 @@ class Summary:
     users: int
     labelled: int
     left_out: dict[str, int]
+    labelled_steps: float
 
 
 def train(
@@ -93,6 +95,8 @@ def train(
         summary = trainer.summary(progress)
         if progress.collapsed:
             reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
+        for part in gradients.drowning(progress.lines[-1]) if progress.lines else []:
+            reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
         facts: dict[str, Any] = {"summary": asdict(summary)}
         facts |= {} if prepared.start is None else {"init": prepared.start}
         contents = export.contents(
@@ -130,7 +134,8 @@ class Trainer:
         self.cosine = settings.similarity == "cosine"
         self.full = settings.uses_full_softmax(len(data.items))
         self.sampler = negatives.sampler(settings.negative_sampling, data.counts(), settings.negatives)
-        self.label_vectors = None if self.labels is None else torch.from_numpy(self.labels.vectors)
+        self.explicit = Explicit(settings, self.labels, data, reporter)
+        self.epochs_done = 0.0
         valid = data.splits.get("valid")
         self.validation: Validation | None = None
         if valid is not None and len(valid):
@@ -157,7 +162,9 @@ class Trainer:
             self.reporter.advance(progress.step)
             while progress.step < len(plan) and not progress.out_of_time:
                 batch = plan.batch(progress.step)
-                losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step))
+                self.epochs_done = progress.epoch + progress.step / len(plan)
+                watched = progress if progress.step % GRADIENTS_EVERY == 0 else None
+                losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), watched)
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
                 self.reporter.advance(1, loss=progress.mean_loss, rate=progress.rate)
                 if progress.checkpoint_due:
@@ -172,11 +179,17 @@ class Trainer:
             if not progress.over:
                 checkpoint.save(self.learner.state(), progress.facts())
 
-    def step(self, batch: Batch, rng: np.random.Generator) -> tuple[dict[str, Tensor], float]:
-        """Learn from a batch; returns the parts of the loss and the gradient's norm before clipping."""
+    def step(
+        self, batch: Batch, rng: np.random.Generator, watched: Progress | None = None
+    ) -> tuple[dict[str, Tensor], float]:
+        """Learn from a batch; returns the parts of the loss and the gradient's norm before clipping.
+
+        `watched` is told how hard each part of a joint loss pulls.
+        """
         self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
-        labelled = draw(self.labels, self.data.splits["train"], self.settings, rng)
-        rows, leaf, losses = self.losses(batch, labelled, rng)
+        rows, leaf, losses = self.losses(batch, self.explicit.draw(rng), rng)
+        if watched is not None and len(losses) > 1:
+            watched.pulled(gradients.norms(losses, leaf))
         return losses, self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
 
     def summary(self, progress: Progress) -> Summary:
@@ -189,6 +202,7 @@ class Trainer:
             users=len(self.data.splits["train"]),
             labelled=0 if self.labels is None else len(self.labels),
             left_out={} if self.labels is None else self.labels.left_out,
+            labelled_steps=progress.labelled_steps,
         )
 
     def losses(
@@ -205,26 +219,47 @@ class Trainer:
             drawn = self.sampler.draw(rng, wanted)
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
-            indices += [labelled.histories, labelled.targets]
+            indices += labelled.items
         rows, places = _distinct(indices)
         leaf, vectors = self.learner.table.rows(rows)
         scored = unit(vectors, cosine=self.cosine)
-        prediction = Prediction(
-            settings, scored, scored.index_select(0, places[2]), drawn, len(self.data.items), self.full
-        )
+        prediction = Prediction(settings, scored, scored[places[2]], drawn, len(self.data.items), self.full)
         histories, mask = functional.embedding(places[0], vectors), torch.from_numpy(batch.inputs > 0)
-        backbone = self.learner.backbone.train()
-        side = self.side.of_batch(batch.inputs, batch.places, rng)
-        found = answers(backbone, self.extras, batch, histories, mask, side, scored, places[1])
-        weights = pair_weights(self.extras, found.interests, self.learner.generator)
-        losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, self.extras.hardness)}
-        asked = torch.from_numpy(batch.targets > 0)
-        losses |= further_losses(self.extras, backbone, found.interests, found.logits, asked, histories, mask)
-        if labelled is not None and self.label_vectors is not None:
-            losses |= explicit_losses(
-                settings, self.learner, self.side, labelled, self.label_vectors, prediction, vectors, *places[3:]
+        interests, attention = self._interests(batch, histories, mask, rng)
+        weights = pair_weights(self.extras, interests, self.learner.generator)
+        queries = self._read_out(interests, scored[places[1]])
+        losses = {"prediction": prediction.loss(queries, wanted, places[1], weights, self.extras.hardness)}
+        lengths = torch.from_numpy(self._lengths(batch))
+        losses |= further_losses(self.extras, self.learner.backbone, interests, attention, lengths, histories, mask)
+        if labelled is not None:
+            losses |= self.explicit.losses(
+                self.learner, self.side, labelled, prediction, vectors, places[3:], self.epochs_done
             )
         return rows, leaf, losses
+
+    def _interests(
+        self, batch: Batch, vectors: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The interests (P, K, d) that answer for the P targets of a batch, and their attention (P, K, L)."""
+        backbone = self.learner.backbone.train()
+        side = self.side.of_batch(batch.inputs, batch.places, rng)
+        if backbone.one_pass:
+            wanted = torch.from_numpy(batch.targets > 0)
+            interests, auxiliary = backbone.prefixes(vectors, mask, side)
+            # only routing regularisation looks at the maps of all prefixes, which are large
+            attention = auxiliary["attention"]
+            return interests[wanted], attention[wanted] if self.extras.routing else attention
+        interests, auxiliary = backbone(vectors, mask, side)
+        return interests, auxiliary["attention"]
+
+    def _read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
+        if self.extras.power is None:
+            return hard_readout(interests, targets)
+        return unit(label_aware(interests, targets, self.extras.power), cosine=self.cosine)
+
+    def _lengths(self, batch: Batch) -> Ints:
+        """How long the history of each target is, as far as the backbone sees it, (P,)."""
+        return (np.nonzero(batch.targets)[1] + 1).astype(np.int64)
 
 
 def _distinct(indices: list[Ints]) -> tuple[Tensor, list[Tensor]]:
