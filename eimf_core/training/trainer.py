@@ -20,6 +20,7 @@ from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import export, gradients, negatives, setup
+from eimf_core.training.answers import answers
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
@@ -27,7 +28,6 @@ from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import extras_of, further_losses, pair_weights
 from eimf_core.training.labelled import LabelledBatch
 from eimf_core.training.learner import unit
-from eimf_core.training.losses.readout import hard_readout, label_aware
 from eimf_core.training.prediction import Prediction
 from eimf_core.training.progress import Progress
 from eimf_core.training.setup import Prepared
@@ -223,43 +223,22 @@ class Trainer:
         rows, places = _distinct(indices)
         leaf, vectors = self.learner.table.rows(rows)
         scored = unit(vectors, cosine=self.cosine)
-        prediction = Prediction(settings, scored, scored[places[2]], drawn, len(self.data.items), self.full)
+        prediction = Prediction(
+            settings, scored, scored.index_select(0, places[2]), drawn, len(self.data.items), self.full
+        )
         histories, mask = functional.embedding(places[0], vectors), torch.from_numpy(batch.inputs > 0)
-        interests, attention = self._interests(batch, histories, mask, rng)
-        weights = pair_weights(self.extras, interests, self.learner.generator)
-        queries = self._read_out(interests, scored[places[1]])
-        losses = {"prediction": prediction.loss(queries, wanted, places[1], weights, self.extras.hardness)}
-        lengths = torch.from_numpy(self._lengths(batch))
-        losses |= further_losses(self.extras, self.learner.backbone, interests, attention, lengths, histories, mask)
+        backbone = self.learner.backbone.train()
+        side = self.side.of_batch(batch.inputs, batch.places, rng)
+        found = answers(backbone, self.extras, batch, histories, mask, side, scored, places[1])
+        weights = pair_weights(self.extras, found.interests, self.learner.generator)
+        losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, self.extras.hardness)}
+        asked = torch.from_numpy(batch.targets > 0)
+        losses |= further_losses(self.extras, backbone, found.interests, found.logits, asked, histories, mask)
         if labelled is not None:
             losses |= self.explicit.losses(
                 self.learner, self.side, labelled, prediction, vectors, places[3:], self.epochs_done
             )
         return rows, leaf, losses
-
-    def _interests(
-        self, batch: Batch, vectors: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """The interests (P, K, d) that answer for the P targets of a batch, and their attention (P, K, L)."""
-        backbone = self.learner.backbone.train()
-        side = self.side.of_batch(batch.inputs, batch.places, rng)
-        if backbone.one_pass:
-            wanted = torch.from_numpy(batch.targets > 0)
-            interests, auxiliary = backbone.prefixes(vectors, mask, side)
-            # only routing regularisation looks at the maps of all prefixes, which are large
-            attention = auxiliary["attention"]
-            return interests[wanted], attention[wanted] if self.extras.routing else attention
-        interests, auxiliary = backbone(vectors, mask, side)
-        return interests, auxiliary["attention"]
-
-    def _read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
-        if self.extras.power is None:
-            return hard_readout(interests, targets)
-        return unit(label_aware(interests, targets, self.extras.power), cosine=self.cosine)
-
-    def _lengths(self, batch: Batch) -> Ints:
-        """How long the history of each target is, as far as the backbone sees it, (P,)."""
-        return (np.nonzero(batch.targets)[1] + 1).astype(np.int64)
 
 
 def _distinct(indices: list[Ints]) -> tuple[Tensor, list[Tensor]]:
