@@ -138,7 +138,7 @@ class Work:
     def _interests(self, shown: Sample, found: Sequence[answers.Interest]) -> list[SemanticInterest]:
         numbers = [[number - 1 for number in interest.numbers] for interest in found]
         if self._by_similarity:
-            names = self._vectors().encoder.encode([interest.name for interest in found])
+            names = self._vectors().of_names([interest.name for interest in found])
             numbers = assign(names, self._vectors().of([entry.title for entry in shown.history]))
         return [
             SemanticInterest(

@@ -32,6 +32,7 @@ class TitleVectors:
         self._reporter = reporter
         self._rows: dict[str, int] = {}
         self._vectors: npt.NDArray[np.floating] | None = None
+        self._names: dict[str, npt.NDArray[np.floating]] = {}
 
     def of(self, titles: Sequence[str]) -> Vectors:
         """float32 (n, D) of titles of the samples, as they stand there or cleaned."""
@@ -43,6 +44,14 @@ class TitleVectors:
             self._rows = {title: row for row, title in enumerate(self.titles)}
         rows = [self._rows[clean_title(title)] for title in titles]
         return np.asarray(self._vectors[rows], dtype=np.float32)
+
+    def of_names(self, names: Sequence[str]) -> Vectors:
+        """float32 (n, D) of names of interests. Each is encoded once and alone, so that it is the same
+        whichever label it comes up in first."""
+        for name in names:
+            if name not in self._names:
+                self._names[name] = self.encoder.encode([name])[0]
+        return np.asarray([self._names[name] for name in names], dtype=np.float32)
 
 
 def assign(names: Vectors, titles: Vectors, *, least: float = LEAST_COSINE) -> list[list[int]]:

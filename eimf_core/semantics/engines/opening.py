@@ -32,6 +32,10 @@ def open_engine(
         "keywords": _open_keywords,
         "replay": _open_replay,
     }[config.engine]
+    if config.engine in ("keywords", "replay"):
+        idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
+        if idle:
+            reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
     return opener(config, samples, vectors, reporter)
 
 

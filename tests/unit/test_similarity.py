@@ -1,0 +1,74 @@
+"""Items of an interest by similarity: the nearest name takes a title, and every text is encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eimf_core.progress import Reporter
+from eimf_core.records import HistoryItem, Sample
+from eimf_core.semantics.engines.opening import open_engine
+from eimf_core.semantics.labeling_config import LabelConfig
+from eimf_core.semantics.similarity import TitleVectors, assign
+
+
+class Letters:
+    """A vector of the shares of a, b and c; remembers what it was asked to encode."""
+
+    name = identity = "letters"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def encode(self, texts: Sequence[str], *_: Any) -> Any:
+        self.calls.append(list(texts))
+        counts = np.array([[text.count(letter) + 1e-3 for letter in "abc"] for text in texts], dtype=np.float32)
+        return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+
+
+def sample(*titles: str) -> Sample:
+    history = [HistoryItem(item=str(at), title=title) for at, title in enumerate(titles)]
+    return Sample(key="k" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
+
+
+def test_a_title_goes_to_the_nearest_name_or_to_none() -> None:
+    names = np.eye(3, dtype=np.float32)[:2]
+    titles = np.array([[1, 0, 0], [0.6, 0.8, 0], [0, 0, 1], [0.9, 0.1, 0.1]], dtype=np.float32)
+    assert assign(names, titles) == [[0, 3], [1]]
+    # a name that is nearest to no title keeps the one nearest to it
+    assert assign(np.eye(3, dtype=np.float32), titles[[0, 1]]) == [[0], [1], [0]]
+    assert assign(names, titles[:0]) == [[], []]
+
+
+def test_everything_is_encoded_once() -> None:
+    encoder: Any = Letters()
+    vectors = TitleVectors([sample("aab", " b  c"), sample("aab")], encoder)
+    assert encoder.calls == []
+    np.testing.assert_array_equal(vectors.of(["b c", "aab"]), vectors.of([" b  c", "aab"]))
+    assert encoder.calls == [["aab", "b c"]]
+    first = vectors.of_names(["a", "cc"])
+    np.testing.assert_array_equal(vectors.of_names(["cc", "b", "a"])[[2, 0]], first)
+    # each alone: the sums of a batch depend on what else is in it
+    assert encoder.calls[1:] == [["a"], ["cc"], ["b"]]
+
+
+class Listening(Reporter):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"), [({}, ""), ({"prompt": "movies", "language": "Dutch"}, "--prompt, --language")]
+)
+def test_settings_that_do_nothing_without_a_model_are_told(settings: dict[str, str], words: str) -> None:
+    listening = Listening()
+    encoder: Any = Letters()
+    vectors = TitleVectors([sample("aab")], encoder)
+    open_engine(LabelConfig(engine="keywords", **settings), [sample("aab")], lambda: vectors, listening)  # type: ignore[arg-type]
+    assert [words in line for line in listening.warnings] == [True] * bool(words)
