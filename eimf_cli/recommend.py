@@ -46,6 +46,9 @@ def recommend(
     similar: Annotated[
         str | None, typer.Option(metavar="ITEM", help="The items nearest to this one, by id or title.")
     ] = None,
+    build_index: Annotated[
+        bool, typer.Option("--build-index", help="Put an index into the model, for --index, and print its recall.")
+    ] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare all hashes of the model first.")] = False,
     table: Annotated[
         bool | None,
@@ -75,10 +78,21 @@ def recommend(
         similar=similar,
         verify=verify,
     )
+    reporter = terminal.TerminalReporter()
+    if build_index:
+        from eimf_core.recommend.build_index import K
+        from eimf_core.recommend.build_index import build_index as build
+
+        built = build(model, reporter=reporter)
+        terminal.note(
+            f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "
+            f"recall@{K} against exact search {built.recall:.3f}"
+        )
+        if not request.is_query and queries is None:
+            return
     if request.is_stream and queries is None and sys.stdin.isatty():
         terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     as_table = terminal.stdout_is_terminal() if table is None else table
-    reporter = terminal.TerminalReporter()
     if as_table:
         from eimf_cli.answer_tables import answer_table
 

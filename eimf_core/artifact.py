@@ -10,6 +10,7 @@
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
+    index.safetensors         lists of near items, if an index was built (see recommend.approximate)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
 Opening checks sizes, headers and shapes; `verify` checks all hashes. Nothing in the directory
@@ -21,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +48,8 @@ PARTS = (
     "named.jsonl",
     "train.jsonl",
 )
+OPTIONAL = ("index.safetensors",)
+"""Parts that need not be there; they count when the manifest names them."""
 Floats = npt.NDArray[np.float32]
 OUTSIDE = b"\x0a\x08location"
 """How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
@@ -114,6 +118,24 @@ def write(path: str | Path, contents: Contents) -> None:
             (folder / name).write_bytes(content)
             described[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         manifest = {**contents.provenance, "format": FORMAT, "files": described}
+        (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
+
+
+def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, Any]) -> None:
+    """Write a model directory anew with one of the OPTIONAL parts, in the place of the old one.
+
+    `provenance` joins what the manifest says. Raises ModelError for a directory that is not whole.
+    """
+    with files.locked(path), _handles(path) as handles, files.replaced_directory(path) as folder:
+        manifest = _manifest(str(path), handles)
+        for part in manifest["files"]:
+            if part != name:
+                with os.fdopen(os.dup(handles[part]), "rb") as source, open(folder / part, "wb") as target:
+                    source.seek(0)
+                    shutil.copyfileobj(source, target)
+        (folder / name).write_bytes(content)
+        described = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        manifest = {**manifest, **provenance, "files": {**manifest["files"], name: described}}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
@@ -218,6 +240,9 @@ class Model:
         self.backbone = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
+        self.index: dict[str, npt.NDArray[Any]] | None = None
+        if "index.safetensors" in handles:
+            self.index = tensors.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
         self._network = _content(handles["interests.onnx"])
         self._epochs = _content(handles["train.jsonl"])
         self._session: Any = None
@@ -339,6 +364,8 @@ def _handles(path: str | Path) -> Iterator[dict[str, int]]:
     try:
         for name in ("manifest.json", *PARTS):
             opened[name] = _opened(path, name, directory)
+        for name in set(_manifest(str(path), opened)["files"]) & set(OPTIONAL):
+            opened[name] = _opened(path, name, directory)
         yield opened
     finally:
         for handle in (*opened.values(), directory):
@@ -356,7 +383,7 @@ def _manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = orjson.loads(_content(handles["manifest.json"]))
         described = manifest["files"]
-        complete = set(described) == set(PARTS) and all(
+        complete = set(described) - set(OPTIONAL) == set(PARTS) and all(
             isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in described.values()
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):

@@ -24,6 +24,7 @@ class RecommendConfig:
     name_threshold: float = setting(0.4, "Least similarity of an interest's name; below it none is given.")
     first: bool = setting(False, "Take the first of several equally good titles.")
     strict: bool = setting(False, "Unknown ids and titles are an error.")
+    index: bool = setting(False, "Search the model's index, which is faster with millions of items and not exact.")
     threads: int | None = setting(
         None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says."
     )

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import anchors, answers, lists, variety
+from eimf_core.recommend import anchors, answers, approximate, lists, variety
 from eimf_core.recommend.answers import Block
 from eimf_core.recommend.asking import Asked, Floats
 from eimf_core.recommend.catalogue import Items
@@ -49,6 +49,7 @@ class Recommender:
         self._reporter = reporter
         self._names: Names | None = None
         self._lines = Lines(items)
+        self._index = approximate.index_of(model) if settings.index else None
         self._told = False
 
     @property
@@ -115,15 +116,26 @@ class Recommender:
         lists.restrict(scores, asked, self.allowed)
         return scores
 
+    def _scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
+        """As `scores`; through the index, where one is used and enough of what it finds may be listed."""
+        if self._index is None:
+            return self.scores(interests, asked)
+        scores = self._index.scores(interests, self.model)
+        lists.restrict(scores, asked, self.allowed)
+        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_wanted(query) for query in asked])
+        if len(few):
+            scores[few] = self.scores(interests[few], [asked[row] for row in few.tolist()])
+        return scores
+
     def _ranked(self, interests: Floats, asked: Sequence[Asked]) -> list[Ranked]:
         if not self.settings.per_interest:
-            found = list(self._chosen(self.scores(interests, asked), asked))
+            found = list(self._chosen(self._scores(interests, asked), asked))
             width = max(len(items) for items, _ in found)
             padded = np.array([items + [0] * (width - len(items)) for items, _ in found], dtype=np.int64)
             sources = ranking.sources(interests, self.model.vectors, padded).tolist()
             return [Ranked(items, scores, of[: len(items)]) for (items, scores), of in zip(found, sources, strict=True)]
         number = interests.shape[1]
-        each = [list(self._chosen(self.scores(interests[:, [at]], asked), asked)) for at in range(number)]
+        each = [list(self._chosen(self._scores(interests[:, [at]], asked), asked)) for at in range(number)]
         return [
             Ranked(
                 [item for found in each for item in found[row][0]],
@@ -143,7 +155,7 @@ class Recommender:
 
     def _chosen(self, scores: Floats, asked: Sequence[Asked], *, varied: bool = True) -> Iterator[lists.Best]:
         """The items of each query's list and their scores, in order."""
-        wanted = [variety.candidates(query.k) if varied and query.diversity else query.k for query in asked]
+        wanted = [_wanted(query) if varied else query.k for query in asked]
         for query, number, (items, values) in zip(
             asked, wanted, lists.best(scores, max(wanted), self.settings.min_score), strict=True
         ):
@@ -161,6 +173,11 @@ class Recommender:
         """What made the interests of each query: see `anchors.shares`."""
         read = [anchors.latest(query.history, self.model.config.max_length) for query in asked]
         return anchors.shares(read, attention, most)
+
+
+def _wanted(query: Asked) -> int:
+    """How many of the best items a list is made from."""
+    return variety.candidates(query.k) if query.diversity else query.k
 
 
 def _kind(query: Asked) -> str:
