@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from eimf_core import ranking
 from eimf_core.artifact import Model
+from eimf_core.recommend.stopwords import STOP_WORDS
 from eimf_core.records import Item
 
 Floats = npt.NDArray[np.float32]
@@ -106,7 +107,7 @@ class TellingWords:
         )
         if not words:
             return None, None
-        chosen = words[:WORDS]
+        chosen = _distinct(words)[:WORDS]
         similarity = round(float(self._mean(chosen) @ interest), 4)
         return (", ".join(chosen) if similarity >= self._threshold else None), similarity
 
@@ -122,9 +123,22 @@ class TellingWords:
         return self._terms[index]
 
 
+def _distinct(words: list[str]) -> list[str]:
+    """Words without those that begin as an earlier one, or that an earlier one begins as: plate, plates."""
+    kept: list[str] = []
+    for word in words:
+        folded = word.casefold()
+        if not any(folded.startswith(other.casefold()) or other.casefold().startswith(folded) for other in kept):
+            kept.append(word)
+    return kept
+
+
 def terms(item: Item) -> list[str]:
-    """The distinct terms of an item: its categories as they are, and the words of its title in lower case."""
-    words: Iterable[str] = WORD.findall(item.title.lower())
+    """The distinct terms of an item: its categories as they are, and the words of its title in lower case.
+
+    Words that only join others are left out.
+    """
+    words: Iterable[str] = (word for word in WORD.findall(item.title.lower()) if word not in STOP_WORDS)
     return list(dict.fromkeys([*item.categories, *words]))
 
 
