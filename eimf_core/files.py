@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from eimf_core import jsonl
 from eimf_core.errors import ConfigError
 
 
@@ -28,6 +29,10 @@ def locked(output: str | Path) -> Iterator[None]:
     file is removed by the process that made it last.
     """
     target = Path(output)
+    if jsonl.special(output):
+        # several may write to a device or a pipe
+        yield
+        return
     path = target.with_name(f".{target.name}.lock")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

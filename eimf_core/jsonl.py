@@ -122,9 +122,17 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary stream whose content replaces `path` when the block ends without an exception.
 
     The temporary file lies in the same folder; on any exception it is removed and the old content
-    stays as it was.
+    stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
     """
     target = Path(path)
+    if special(path):
+        try:
+            handle = os.open(target, os.O_WRONLY)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        return
     if target.is_dir():
         raise ConfigError(f"{path}: is a directory, expected a file to write")
     try:
@@ -143,6 +151,12 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def special(path: str | Path) -> bool:
+    """Whether a path is a device, a pipe or the like: nothing that another file may take the place of."""
+    target = Path(path)
+    return target.exists() and not target.is_dir() and (not target.is_file() or str(path).startswith("/dev/"))
 
 
 def _umask() -> int:

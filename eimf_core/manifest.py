@@ -55,8 +55,8 @@ def sidecar(output: str | Path) -> Path:
 
 
 def write(output: str | Path, description: dict[str, Any]) -> None:
-    """Write the sidecar of an output; stdout ("-") has none."""
-    if str(output) == "-":
+    """Write the sidecar of an output; stdout ("-") and devices have none."""
+    if str(output) == "-" or jsonl.special(output):
         return
     with jsonl.atomic(sidecar(output)) as stream:
         stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))

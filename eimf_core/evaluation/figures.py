@@ -121,13 +121,14 @@ def records(
     compared: list[Metric] = []
     for number, part in enumerate(parts):
         drawn = _Region(entries, part, sampling, number)
+        for at, entry in enumerate(entries):
+            if drawn.users:
+                figures += _of_entry(entry, at, drawn, columns, common)
+            if part.name == ALL:
+                figures += _totals(entry, totals, len(part.users), common)
+                figures += _shares(entry, totals, len(part.users), common, sampling)
         if not drawn.users:
             continue
-        for at, entry in enumerate(entries):
-            figures += _of_entry(entry, at, drawn, columns, common)
-            if part.name == ALL:
-                figures += _totals(entry, totals, drawn.users, common)
-                figures += _shares(entry, totals, drawn.users, common, sampling)
         compared += _comparisons(entries, drawn, columns, common, sampling, number)
     return figures + _with_holm(compared)
 

@@ -178,7 +178,8 @@ def _block(system: System, cases: Cases, plan: Plan, rows: npt.NDArray[np.int64]
             for column in plan.columns
             if column.slice == part.name and column.k is not None
         ]
-    result.values[rows] = np.stack(values, axis=1)
+    if values:
+        result.values[rows] = np.stack(values, axis=1)
     if len(result.kept):
         places = np.searchsorted(result.kept, rows)
         within = np.take(result.kept, places, mode="clip") == rows

@@ -122,15 +122,17 @@ def evaluate(
             reporter.warn("--group: no two models differ in their seed alone; each stands for itself")
     for baseline in baselines.fit(dataset, settings.baselines, reporter):
         entries.append(Entry.of(measure(baseline, cases, plan, reporter=reporter), "baseline"))
+    records = figures.records(
+        entries,
+        plan.columns,
+        settings.metrics,
+        figures.regions(plan.columns, parts.users, len(cases)),
+        figures.Common(settings.split, dataset.protocol, settings.seen, tied.name, cases.left_out, settings.seed),
+        figures.Sampling(settings.resamples, settings.seed, plan.threads),
+    )
+    _tell_missing(records, settings.metrics, reporter)
     return Evaluation(
-        records=figures.records(
-            entries,
-            plan.columns,
-            settings.metrics,
-            figures.regions(plan.columns, parts.users, len(cases)),
-            figures.Common(settings.split, dataset.protocol, settings.seen, tied.name, cases.left_out, settings.seed),
-            figures.Sampling(settings.resamples, settings.seed, plan.threads),
-        ),
+        records=records,
         entries=entries,
         systems=opened,
         dataset=dataset,
@@ -156,6 +158,18 @@ def _check(cases: of_cases.Cases, dataset: data.Dataset, settings: EvalConfig) -
     if not len(cases):
         reasons = ", ".join(f"{reason} {count}" for reason, count in cases.left_out.items())
         raise InputError(f"no {settings.split} line is left to evaluate ({reasons})", file=path)
+
+
+def _tell_missing(records: Sequence[Metric], wanted: Sequence[str], reporter: Reporter) -> None:
+    """Say which metrics have no figure and why; ConfigError when none has one."""
+    found = {record.metric for record in records}
+    why = {"diversity_category": "the items have no categories (or the lists no two items that do)"}
+    single = "no model has several interests"
+    missing = [f"{name}: {why.get(name, single)}" for name in wanted if name not in found]
+    if not records:
+        raise ConfigError(f"--metrics: nothing can be measured here ({'; '.join(missing)})")
+    if missing:
+        reporter.note(f"no figure of {'; '.join(missing)}")
 
 
 def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> Any:

@@ -122,7 +122,7 @@ def metric_name(metric: str, k: int | None) -> str:
 
 def main_row(evaluation: Evaluation) -> Row:
     """The metric that stands for all where there is room for one: NDCG at the shortest list, else the first."""
-    rows = list(by_row(evaluation, "all"))
+    rows = list(by_row(evaluation, "all")) or [(evaluation.records[0].metric, evaluation.records[0].k)]
     return next((row for row in rows if row[0] == "ndcg"), rows[0])
 
 

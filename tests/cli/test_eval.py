@@ -208,6 +208,34 @@ def test_wrong_arguments(eimf: Eimf, folder: Path, arguments: list[str], words: 
     assert done.stdout == b""
 
 
+@pytest.mark.parametrize("metric", ["coverage", "interest_places", "interest_cosine", "novelty"])
+def test_a_metric_alone(eimf: Eimf, folder: Path, metric: str) -> None:
+    asked = ["-m", metric, "-k", "5", "--slice", "history", "-o", "-", "--table", "--report", "page.html"]
+    done = eimf("eval", "model", "data", *asked, cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    records = lines(done.stdout)
+    assert {record["metric"] for record in records} == {metric} and metric in done.stderr.decode()
+    assert all("ci_low" in record for record in records) and metric in (folder / "page.html").read_text()
+
+
+def test_what_cannot_be_measured_is_said(eimf: Eimf, folder: Path) -> None:
+    path = folder / "data" / "items.jsonl"
+    path.write_bytes(re.sub(rb'"categories":\[[^]]*\]', b'"categories":[]', path.read_bytes()))
+    done = eimf("eval", "model", "data", "-m", "recall,diversity_category", cwd=folder)
+    assert done.returncode == 0 and b"no figure of diversity_category: the items have no categories" in done.stderr
+    assert {record["metric"] for record in lines(done.stdout)} == {"recall"}
+    alone = eimf("eval", "model", "data", "-m", "diversity_category", "-o", "metrics.jsonl", cwd=folder)
+    assert "nothing can be measured here (diversity_category: " in one_error_line(alone, 2)
+    assert not list(folder.glob("*metrics*"))
+
+
+def test_a_full_disk_and_devices(eimf: Eimf, folder: Path) -> None:
+    asked = ["eval", "model", "data", "-k", "5", "--baselines", "none"]
+    assert "disk is full" in one_error_line(eimf(*asked, "-o", "/dev/full", cwd=folder), 1)
+    done = eimf(*asked, "-o", "/dev/null", "--report", "/dev/null", cwd=folder)
+    assert done.returncode == 0 and done.stdout == b"" and Path("/dev/null").is_char_device()
+
+
 def test_an_output_that_someone_writes(eimf: Eimf, folder: Path) -> None:
     from eimf_core import files
 

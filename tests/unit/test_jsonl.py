@@ -1,11 +1,13 @@
 """Reading and writing JSON lines: errors name the place, files appear whole, journals resume."""
 
 import gzip
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from eimf_core import jsonl
+from eimf_core import files, jsonl, manifest
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item, Sequence
 
@@ -85,3 +87,21 @@ def test_journal_cuts_a_torn_tail_and_goes_on(tmp_path: Path) -> None:
     second.finish()
     assert [item.item for item in jsonl.read(path, Item)] == ["a", "c"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with files.locked(pipe), jsonl.atomic(pipe) as stream:
+        stream.write(b"line\n")
+    assert os.read(reader, 100) == b"line\n" and stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reader)
+    manifest.write(pipe, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    with jsonl.atomic("/dev/null") as stream:
+        stream.write(b"line\n")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    with pytest.raises(OSError, match="No space"), jsonl.atomic("/dev/full") as stream:
+        stream.write(b"line\n")
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)

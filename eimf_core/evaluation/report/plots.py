@@ -102,9 +102,11 @@ def _colour(at: int) -> str:
     return COLOURS[at % len(COLOURS)]
 
 
-def figures(evaluation: Evaluation, row: summary.Row) -> Plot:
-    """The main metric of every model and baseline with its interval."""
-    records = summary.by_row(evaluation, "all")[row]
+def figures(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+    """The main metric of every model and baseline with its interval; None where only interests are counted."""
+    records = summary.by_row(evaluation, "all").get(row, {})
+    if not records:
+        return None
     names = [entry.name for entry in evaluation.entries if entry.name in records]
     title, called = summary.metric_name(*row), summary.short_names(evaluation)
     with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
