@@ -5,6 +5,7 @@ Data never goes through here. Progress bars appear only on a terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from eimf_core.progress import Reporter
 
 OFF_TERMINAL = 160
 _level = 0
+# of several processes that torchrun started, the first one speaks for all
+_speaks = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
@@ -28,18 +31,19 @@ def printable(text: str) -> str:
 
 def error(message: str) -> None:
     """One line on stderr."""
-    print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
+    if _speaks:
+        print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def note(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
-    if _level >= 0:
+    if _level >= 0 and _speaks:
         print(printable(message), file=sys.stderr, flush=True)
 
 
 def detail(message: str) -> None:
     """A remark for those who asked with -v."""
-    if _level >= 1:
+    if _level >= 1 and _speaks:
         print(printable(message), file=sys.stderr, flush=True)
 
 
@@ -101,7 +105,7 @@ class TerminalReporter(Reporter):
         self._task: Any = None
 
     def begin(self, what: str, total: int | None = None) -> None:
-        if _level < 0 or not sys.stderr.isatty():
+        if _level < 0 or not _speaks or not sys.stderr.isatty():
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -133,4 +137,5 @@ class TerminalReporter(Reporter):
         note(message)
 
     def warn(self, message: str) -> None:
-        print(f"eimf: warning: {printable(message)}", file=sys.stderr, flush=True)
+        if _speaks:
+            print(f"eimf: warning: {printable(message)}", file=sys.stderr, flush=True)

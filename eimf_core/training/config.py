@@ -14,6 +14,8 @@ CHOICES = {
     "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
     "positions": ("decay", "absolute", "none"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "precision": ("float32", "bf16"),
     "alignment": ("vectors", "distributions", "prototypes"),
 }
 
@@ -73,6 +75,9 @@ class TrainConfig:
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
     label_warm_up: float = setting(0.0, "Epochs over which the weights of the labels rise to their full height.")
     label_half_life: float = setting(0.0, "Epochs after which the labels count half; 0: always the same.")
+    device: str = setting("auto", "Where to train: cpu, cuda, mps, or auto, an accelerator where there is one.")
+    precision: str = setting("float32", "Of the network while training: float32, or bf16 where it can (autocast).")
+    compile: bool = setting(False, "Compile the network (torch.compile); pays on accelerators and long runs.")
     threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.")
 
     def __post_init__(self) -> None:

@@ -60,8 +60,10 @@ def pair_weights(extras: Extras, interests: Tensor | None, generator: torch.Gene
     """Weights (P,) of the pairs, their mean 1 / P; None for equal ones. interests (P, K, d)."""
     if not extras.independent or interests is None or interests.shape[1] == 1 or len(interests) < 2:
         return None
-    frequencies = torch.empty(interests.shape[-1], RANDOM_FEATURES).normal_(generator=generator)
-    phases = torch.empty(RANDOM_FEATURES).uniform_(0.0, 2.0 * torch.pi, generator=generator)
+    # drawn where the generator lives
+    at = generator.device
+    frequencies = torch.empty(interests.shape[-1], RANDOM_FEATURES, device=at).normal_(generator=generator)
+    phases = torch.empty(RANDOM_FEATURES, device=at).uniform_(0.0, 2.0 * torch.pi, generator=generator)
     return independent_weights(interests, frequencies.to(interests), phases.to(interests)) / len(interests)
 
 

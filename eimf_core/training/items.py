@@ -41,7 +41,7 @@ class ItemTable(nn.Module):
         leaf = self.weight[rows].requires_grad_()
         if self.projection is None:
             return leaf, leaf
-        return leaf, leaf + self._centred(rows.numpy()) @ self.projection.T
+        return leaf, leaf + self._centred(rows.cpu().numpy()) @ self.projection.T
 
     @torch.no_grad()
     def all(self) -> Tensor:
@@ -69,14 +69,14 @@ class ItemTable(nn.Module):
         """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection."""
         if self.projection is None or self.mean is None:
             return None
-        weight: Floats = self.projection.detach().numpy()
+        weight: Floats = self.projection.detach().cpu().numpy()
         return weight, -weight @ self.mean
 
     def _centred(self, rows: npt.NDArray[np.int64]) -> Tensor:
         assert self.text is not None and self.mean is not None
         centred = self.text[rows].astype(np.float32) - self.mean
         centred[rows == 0] = 0.0
-        return torch.from_numpy(centred)
+        return torch.from_numpy(centred).to(self.weight.device)
 
 
 def make(kind: str, items: int, dimension: int, text: Text | None, generator: torch.Generator) -> ItemTable:

@@ -12,6 +12,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 from eimf_core.models.layers import linear
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.items import ItemTable
 from eimf_core.training.optimiser import RowAdam
 
@@ -49,12 +50,28 @@ class Learner:
         self._dense_optimiser = torch.optim.Adam(self._dense, lr=settings.learning_rate) if self._dense else None
         self._row_optimiser = RowAdam(table.weight, rate=settings.learning_rate)
 
-    def apply(self, loss: Tensor, rows: Tensor, leaf: Tensor) -> float:
+    @property
+    def device(self) -> torch.device:
+        return self.table.weight.device
+
+    def move(self, device: torch.device) -> None:
+        """Go on there. The optimisers of item vectors go along, the generator of dropout starts afresh."""
+        if device == self.device:
+            return
+        self._modules.to(device)
+        self._row_optimiser.move(self.table.weight)
+        self.generator = torch.Generator(device)
+        for module in self._modules.modules():
+            if isinstance(getattr(module, "generator", None), torch.Generator):
+                module.generator = self.generator  # type: ignore[assignment]
+
+    def apply(self, loss: Tensor, rows: Tensor, leaf: Tensor, group: Group = ALONE) -> float:
         """Take the gradient of `loss`, clip it, move everything; returns the norm before clipping.
 
         Raises ConfigError when the gradient is not finite; nothing is moved then.
 
-        `rows` (R,) and `leaf` (R, d) are the rows of the table that the loss was computed from.
+        `rows` (R,) and `leaf` (R, d) are the rows of the table that the loss was computed from. The
+        gradient is the sum over the processes of `group`.
         """
         for parameter in self._dense:
             parameter.grad = None
@@ -62,6 +79,7 @@ class Learner:
         gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
         gradient[rows == 0] = 0.0
         gradients = [gradient, *(parameter.grad for parameter in self._dense if parameter.grad is not None)]
+        group.add_up(gradients)
         norm = torch.stack([part.norm() for part in gradients]).norm()
         if not torch.isfinite(norm):
             raise ConfigError("the loss is no longer a finite number; train again with a smaller --learning-rate")
@@ -75,6 +93,17 @@ class Learner:
     def weights(self) -> dict[str, Tensor]:
         """Everything that is learned, by name."""
         return dict(self._modules.state_dict())
+
+    def digest(self) -> int:
+        """A checksum of everything that is learned, from 0 to 2^64 - 1."""
+        total = 0
+        for value in self.weights().values():
+            bits = value.detach().reshape(max(1, len(value)) if value.dim() else 1, -1).contiguous().view(torch.int32)
+            rows = bits.sum(dim=1, dtype=torch.int64)
+            # by place, so that rows that changed places are noticed
+            rows *= torch.arange(1, len(rows) + 1, device=rows.device)
+            total = 31 * total + int(rows.sum())
+        return total % (1 << 64)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Take over what `weights` gave."""

@@ -19,8 +19,14 @@ class RowAdam:
     def __init__(self, table: Tensor, *, rate: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
         self.table, self.rate, self.betas = table, rate, betas
         self.momentum = torch.zeros_like(table)
-        self.second = torch.zeros(len(table), dtype=table.dtype)
-        self.steps = torch.zeros(len(table), dtype=torch.int32)
+        self.second = torch.zeros(len(table), dtype=table.dtype, device=table.device)
+        self.steps = torch.zeros(len(table), dtype=torch.int32, device=table.device)
+
+    def move(self, table: Tensor) -> None:
+        """Go on with the same table on another device."""
+        self.table, device = table, table.device
+        self.momentum, self.second = self.momentum.to(device), self.second.to(device)
+        self.steps = self.steps.to(device)
 
     def step(self, rows: Tensor, gradient: Tensor) -> None:
         """Move the rows (R,), distinct, along their gradient (R, d)."""

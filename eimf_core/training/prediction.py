@@ -41,17 +41,17 @@ class Prediction:
 
         `weights` (P,) weigh the pairs, their sum 1; `hardness` is that of interest-aware negatives.
         """
-        settings, wanted = self.settings, self.scored.index_select(0, at)
+        settings, wanted, device = self.settings, self.scored.index_select(0, at), queries.device
         queries = queries / settings.temperature if settings.similarity == "cosine" else queries
         if self.full:
-            numbers = torch.from_numpy(targets - 1)
+            numbers = torch.from_numpy(targets - 1).to(device)
             return full_softmax(queries, self.candidates, numbers, weights=weights, hardness=hardness)
         rows, columns = negatives.accidental(self.drawn.items, targets)
-        hits = (torch.from_numpy(rows), torch.from_numpy(columns))
+        hits = (torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device))
         if settings.loss == "gbce":
             return gbce(
                 queries, wanted, self.candidates, hits,
                 items=self.items, calibration=settings.calibration, weights=weights,
             )  # fmt: skip
-        correction = torch.from_numpy(self.drawn.correction) if settings.logq else None
+        correction = torch.from_numpy(self.drawn.correction).to(device) if settings.logq else None
         return sampled_softmax(queries, wanted, self.candidates, correction, hits, weights=weights, hardness=hardness)

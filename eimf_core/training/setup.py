@@ -21,6 +21,7 @@ from eimf_core.models import backbones
 from eimf_core.progress import Reporter
 from eimf_core.training import initial, items, labels
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 from eimf_core.training.side import SideInputs
@@ -85,7 +86,8 @@ def set_threads(wanted: int) -> int:
 def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
     """What tells one run from another: settings, the files it reads and versions."""
     described = {
-        "settings": dataclasses.asdict(settings),
+        # where it runs is told apart by what the checkpoint says, with a word to the user
+        "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"},
         "inputs": [files.sha256(path) for path in read],
         "versions": manifest.versions(),
     }
@@ -99,13 +101,21 @@ def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | Non
     return read + ([initial.manifest(init)] if init is not None else [])
 
 
+def same_place(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
+    """ConfigError when an interrupted run would go on elsewhere, where it would not end with the same bits."""
+    before = {name: resumed.get(name, here[name]) for name in here}
+    if before != here:
+        said = " and ".join(f"{name} {value}" for name, value in before.items())
+        raise ConfigError(f"the interrupted run goes on only with {said}, as it began; to start over, remove {folder}")
+
+
 def prepare(
     data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter, *,
-    init: str | Path | None = None,
+    init: str | Path | None = None, device: torch.device = CPU,
 ) -> Prepared:  # fmt: skip
     """Labels, text vectors and a learner at its start; the text encoder is opened only if needed.
 
-    `init`: an earlier model that the learner starts from.
+    `init`: an earlier model that the learner starts from. The start is the same on every device.
     """
     origin = None if init is None else initial.Origin(init, settings)
     text: npt.NDArray[np.float16] | None = None
@@ -142,6 +152,9 @@ def prepare(
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
     start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)
+    learner.move(device)
+    side.device = device
+    speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
     return Prepared(learner, found, text, name, side, start)
 
 

@@ -30,6 +30,7 @@ class SideInputs:
         self.features: npt.NDArray[np.int32] | None = None
         self.kinds = 0
         self._times = None
+        self.device = torch.device("cpu")  # where the tensors it gives lie
         if "features" in wanted:
             self.features, self.kinds = item_features(data.items)
             if not self.kinds:
@@ -53,14 +54,14 @@ class SideInputs:
             days = np.full(inputs.shape, -1.0, dtype=np.float32)
             for row, when in enumerate(times):
                 days[row, : len(when)] = (when.max() - when) / DAY
-            side["days"] = torch.from_numpy(days)
+            side["days"] = torch.from_numpy(days).to(self.device)
         return side
 
     def of_items(self, inputs: npt.NDArray[np.int64]) -> dict[str, Tensor]:
         """Side inputs of histories (B, L) of item indices, times unknown."""
         if self.features is None:
             return {}
-        return {"features": torch.from_numpy(self.features[inputs].astype(np.int64))}
+        return {"features": torch.from_numpy(self.features[inputs].astype(np.int64)).to(self.device)}
 
     def of_batch(
         self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], rng: np.random.Generator
@@ -72,7 +73,8 @@ class SideInputs:
             times = self._times[places]
             days = (times.max(axis=1, where=there, initial=-np.inf)[:, None] - times) / DAY
             unknown = ~there | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
-            side["days"] = torch.from_numpy(np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32))
+            known = np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32)
+            side["days"] = torch.from_numpy(known).to(self.device)
         return side
 
 

@@ -6,6 +6,7 @@ minimised; each loss is a file of its own in `losses/`.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from torch.nn import functional
 from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import export, gradients, negatives, setup
+from eimf_core.training import distributed, export, gradients, negatives, setup
 from eimf_core.training.answers import answers
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.device import CPU, choose
+from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import extras_of, further_losses, pair_weights
 from eimf_core.training.labelled import LabelledBatch
@@ -31,7 +34,7 @@ from eimf_core.training.learner import unit
 from eimf_core.training.prediction import Prediction
 from eimf_core.training.progress import Progress
 from eimf_core.training.setup import Prepared
-from eimf_core.training.validation import Validation
+from eimf_core.training.validation import Figures, Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2
@@ -73,53 +76,66 @@ def train(
     setup.check_output(output)
     if epochs_from is not None:
         settings = replace(settings, epochs=setup.best_epoch(epochs_from))
-    with files.locked(output):
-        data = dataset.load(directory, ("train", "valid"))
-        setup.check_data(data)
-        threads = setup.set_threads(settings.threads)
-        prepared = setup.prepare(data, settings, labels, reporter, init=init)
-        learner, progress, read = prepared.learner, Progress(settings), setup.inputs(data, labels, init)
-        checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
-        resumed = checkpoint.load()
-        if resumed is not None:
-            learner.load_state(resumed[0])
-            progress.resume(resumed[1])
-            threads = setup.set_threads(resumed[1]["threads"])
-            reporter.note(f"going on after epoch {progress.epoch}, step {progress.step}")
-        progress.threads = threads
-        trainer = Trainer(data, settings, prepared, reporter)
-        trainer.run(progress, checkpoint)
-        best = checkpoint.load_best()
-        if best is not None:
-            learner.load_weights(best)
-        summary = trainer.summary(progress)
-        if progress.collapsed:
-            reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
-        for part in gradients.drowning(progress.lines[-1]) if progress.lines else []:
-            reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
-        facts: dict[str, Any] = {"summary": asdict(summary)}
-        facts |= {} if prepared.start is None else {"init": prepared.start}
-        contents = export.contents(
-            learner,
-            data,
-            settings,
-            labels=prepared.labels,
-            text=prepared.text,
-            features=prepared.side.features,
-            encoder=prepared.encoder,
-            epochs=progress.lines,
-            provenance=setup.provenance(data, settings, read, facts),
-            training=asdict(settings),
-        )
-        artifact.write(output, contents)
-        checkpoint.remove()
+    device = choose(settings.device, reporter, local_rank=distributed.local_rank())
+    with distributed.joined(device) as group:
+        reporter = reporter if group.first else SILENT
+        with files.locked(output) if group.first else contextlib.nullcontext():
+            # nobody reads a checkpoint that another run still writes
+            group.wait()
+            data = dataset.load(directory, ("train", "valid"))
+            setup.check_data(data)
+            setup.set_threads(settings.threads)
+            prepared = group.in_turn(lambda: setup.prepare(data, settings, labels, reporter, init=init, device=device))
+            read = setup.inputs(data, labels, init)
+            checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
+            trainer = Trainer(data, settings, prepared, reporter, group)
+            progress = trainer.start(checkpoint)
+            trainer.run(progress, checkpoint)
+            summary = trainer.summary(progress)
+            if group.first:
+                _write(output, trainer, prepared, progress, checkpoint, read)
+                checkpoint.remove()
     return summary
+
+
+def _write(
+    output: str | Path, trainer: Trainer, prepared: Prepared, progress: Progress, checkpoint: Checkpoint,
+    read: list[Path],
+) -> None:  # fmt: skip
+    """Write the weights of the best epoch as a model directory."""
+    data, settings, learner, reporter = trainer.data, trainer.settings, prepared.learner, trainer.reporter
+    best = checkpoint.load_best()
+    if best is not None:
+        learner.load_weights(best)
+    learner.move(CPU)
+    if progress.collapsed:
+        reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
+    for part in gradients.drowning(progress.lines[-1]) if progress.lines else []:
+        reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
+    facts: dict[str, Any] = {"summary": asdict(trainer.summary(progress)), **trainer.place}
+    facts |= {} if prepared.start is None else {"init": prepared.start}
+    contents = export.contents(
+        learner,
+        data,
+        settings,
+        labels=prepared.labels,
+        text=prepared.text,
+        features=prepared.side.features,
+        encoder=prepared.encoder,
+        epochs=progress.lines,
+        provenance=setup.provenance(data, settings, read, facts),
+        training=asdict(settings),
+    )
+    artifact.write(output, contents)
 
 
 class Trainer:
     """One run: batches, learner, validation, and where the run stands."""
 
-    def __init__(self, data: Dataset, settings: TrainConfig, prepared: Prepared, reporter: Reporter) -> None:
+    def __init__(
+        self, data: Dataset, settings: TrainConfig, prepared: Prepared, reporter: Reporter, group: Group = ALONE
+    ) -> None:
+        self.group = group
         self.data, self.settings, self.reporter = data, settings, reporter
         self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
         extras = extras_of(settings.backbone).scaled(settings.auxiliary_weight)
@@ -149,6 +165,25 @@ class Trainer:
             )
             self.validation = measured if len(measured) else None
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where the run takes place: an interrupted one goes on only there."""
+        return {"device": self.learner.device.type, "processes": self.group.size}
+
+    def start(self, checkpoint: Checkpoint) -> Progress:
+        """Where the run stands: at its start, or where it was interrupted."""
+        progress = Progress(self.settings)
+        progress.threads = torch.get_num_threads()
+        resumed = checkpoint.load()
+        if resumed is not None:
+            tensors, facts = resumed
+            setup.same_place(facts, self.place, checkpoint.folder)
+            self.learner.load_state(tensors)
+            progress.resume(facts)
+            progress.threads = setup.set_threads(facts["threads"])
+            self.reporter.note(f"going on after epoch {progress.epoch}, step {progress.step}")
+        return progress
+
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator that depends on the seed and the purpose alone."""
         return np.random.default_rng((self.settings.seed, *purpose))
@@ -156,11 +191,12 @@ class Trainer:
     def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
         """Train until the epochs, the time or the patience are at an end."""
         progress.start_clock()
-        while not progress.over:
+        while not self._first_says(progress.over):
+            self.group.check_same(self.learner.digest() if self.group.size > 1 else 0)
             plan = self.batches.epoch(self.rng(ORDER, progress.epoch))
             self.reporter.begin(f"epoch {progress.epoch + 1}", len(plan))
             self.reporter.advance(progress.step)
-            while progress.step < len(plan) and not progress.out_of_time:
+            while progress.step < len(plan) and not self._first_says(progress.out_of_time):
                 batch = plan.batch(progress.step)
                 self.epochs_done = progress.epoch + progress.step / len(plan)
                 watched = progress if progress.step % GRADIENTS_EVERY == 0 else None
@@ -168,16 +204,34 @@ class Trainer:
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
                 self.reporter.advance(1, loss=progress.mean_loss, rate=progress.rate)
                 if progress.checkpoint_due:
-                    checkpoint.save(self.learner.state(), progress.facts())
+                    self._keep(progress, checkpoint)
             self.reporter.end()
-            figures = None
-            if self.validation is not None:
-                figures = self.validation.measure(self.learner.backbone, self.learner.table.all())
-            if progress.end_epoch(figures, padding=plan.padding):
+            if progress.end_epoch(self._measure(), padding=plan.padding) and self.group.first:
                 checkpoint.save_best(self.learner.weights(), progress.epoch)
             self.reporter.note(progress.last_line)
             if not progress.over:
-                checkpoint.save(self.learner.state(), progress.facts())
+                self._keep(progress, checkpoint)
+
+    def _first_says(self, answer: bool) -> bool:
+        """What the first process answers: each has a clock of its own, and looks at it only if told to."""
+        if self.settings.max_minutes is None:
+            return answer
+        return bool(self.group.from_first(answer)[0])
+
+    def _keep(self, progress: Progress, checkpoint: Checkpoint) -> None:
+        facts = progress.facts()
+        if self.group.first:
+            checkpoint.save(self.learner.state(), {**facts, **self.place})
+
+    def _measure(self) -> Figures | None:
+        """The validation figures, taken by the first process."""
+        if self.validation is None:
+            return None
+        if self.group.first:
+            found = self.validation.measure(self.learner.backbone, self.learner.table.all())
+        else:
+            found = Figures(0.0, 0.0)
+        return Figures(*self.group.from_first(found.ndcg, found.collapse))
 
     def step(
         self, batch: Batch, rng: np.random.Generator, watched: Progress | None = None
@@ -186,11 +240,15 @@ class Trainer:
 
         `watched` is told how hard each part of a joint loss pulls.
         """
-        self.learner.generator.manual_seed(int(rng.integers(1 << 62)))
+        # each process drops out other values
+        self.learner.generator.manual_seed((int(rng.integers(1 << 62)) + self.group.rank) % (1 << 62))
         rows, leaf, losses = self.losses(batch, self.explicit.draw(rng), rng)
         if watched is not None and len(losses) > 1:
             watched.pulled(gradients.norms(losses, leaf))
-        return losses, self.learner.apply(sum(losses.values(), start=torch.zeros(())), rows, leaf)
+        norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
+        losses = {name: value.detach() for name, value in losses.items()}
+        self.group.add_up(list(losses.values()))
+        return losses, norm
 
     def summary(self, progress: Progress) -> Summary:
         """How the run ended."""
@@ -220,33 +278,43 @@ class Trainer:
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
             indices += labelled.items
-        rows, places = _distinct(indices)
+        rows, places = _distinct(indices, self.learner.device)
+        share = 1.0
+        if self.group.size > 1:
+            # the rows and negatives of the whole batch, the losses of a share of it
+            batch, held, share = self.group.share(batch)
+            places[0], places[1] = places[0][self.group.rows(len(places[0]))], places[1][held]
+            wanted = wanted[held]
         leaf, vectors = self.learner.table.rows(rows)
         scored = unit(vectors, cosine=self.cosine)
         prediction = Prediction(
             settings, scored, scored.index_select(0, places[2]), drawn, len(self.data.items), self.full
         )
-        histories, mask = functional.embedding(places[0], vectors), torch.from_numpy(batch.inputs > 0)
+        histories = functional.embedding(places[0], vectors)
+        mask = torch.from_numpy(batch.inputs > 0).to(vectors.device)
         backbone = self.learner.backbone.train()
         side = self.side.of_batch(batch.inputs, batch.places, rng)
         found = answers(backbone, self.extras, batch, histories, mask, side, scored, places[1])
         weights = pair_weights(self.extras, found.interests, self.learner.generator)
         losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, self.extras.hardness)}
-        asked = torch.from_numpy(batch.targets > 0)
+        asked = torch.from_numpy(batch.targets > 0).to(vectors.device)
         losses |= further_losses(self.extras, backbone, found.interests, found.logits, asked, histories, mask)
+        losses = {name: share * value for name, value in losses.items()} if self.group.size > 1 else losses
         if labelled is not None:
-            losses |= self.explicit.losses(
+            # few, and contrasted with each other: every process looks at all of them
+            explicit = self.explicit.losses(
                 self.learner, self.side, labelled, prediction, vectors, places[3:], self.epochs_done
             )
+            losses |= {name: value / self.group.size for name, value in explicit.items()}
         return rows, leaf, losses
 
 
-def _distinct(indices: list[Ints]) -> tuple[Tensor, list[Tensor]]:
+def _distinct(indices: list[Ints], device: torch.device) -> tuple[Tensor, list[Tensor]]:
     """The distinct values of some index arrays, rising, and for each array the places of its values."""
     rows, inverse = np.unique(np.concatenate([part.ravel() for part in indices]), return_inverse=True)
     borders = np.cumsum([part.size for part in indices])[:-1]
     places = [
-        torch.from_numpy(place.reshape(part.shape))
+        torch.from_numpy(place.reshape(part.shape)).to(device)
         for place, part in zip(np.split(inverse, borders), indices, strict=True)
     ]
-    return torch.from_numpy(rows), places
+    return torch.from_numpy(rows).to(device), places

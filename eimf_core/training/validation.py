@@ -56,7 +56,7 @@ class Validation:
         """The figures for the interests of `backbone` and the item vectors (N + 1, d)."""
         was_training = backbone.training
         backbone.eval()
-        scored = functional.normalize(vectors, dim=1) if self._cosine else vectors
+        scored = (functional.normalize(vectors, dim=1) if self._cosine else vectors).cpu().numpy()
         ndcg, collapse = 0.0, 0.0
         size = max(1, min(USERS_AT_ONCE, MOST_SCORES // self._width))
         for start in range(0, len(self._asked), size):
@@ -64,7 +64,7 @@ class Validation:
             histories = [self._cases.history(int(user)) for user in users]
             times = self._cases.times(users.tolist())
             interests = _interests(backbone, vectors, histories, times, self._max_length, self._side)
-            scores = ranking.best_scores(interests.numpy(), scored.numpy())
+            scores = ranking.best_scores(interests.cpu().numpy(), scored)
             ranking.drop(scores, histories)
             ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
             collapse += float(mean_cosine(interests).sum())
@@ -98,7 +98,7 @@ def _interests(
     padded = np.zeros((len(kept), max(len(history) for history in kept)), dtype=np.int64)
     for row, history in enumerate(kept):
         padded[row, : len(history)] = history
-    inputs = torch.from_numpy(padded)
+    inputs = torch.from_numpy(padded).to(vectors.device)
     latest = None if times is None else [when[-max_length:] for when in times]
     interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, side.of_histories(padded, latest))
     made: torch.Tensor = interests

@@ -1,0 +1,178 @@
+"""A run of several processes, started by torchrun: who they are, what they add up, and how they end.
+
+Every process holds the whole model and makes the same plan: batches, negatives and labelled users are
+drawn from the same seeds, so that all know the rows of the item table that a step touches without
+being told. Each computes the losses of its share of the rows of a batch; their gradients, those of the
+touched table rows included, are summed in one exchange, and every process takes the same step. The
+sum is one process's gradient but for rounding and the places of dropout, and the table of a million
+items never travels.
+
+The first process alone validates, writes and speaks. Where one fails, the others learn why and end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from eimf_core import errors
+from eimf_core.errors import ConfigError, EimfError
+from eimf_core.training.batches import Batch
+
+R = TypeVar("R")
+# the first process may validate and write for long while the others wait
+PATIENCE = datetime.timedelta(days=1)
+FAILED = "eimf/failed"
+
+
+class Parted(EimfError):  # noqa: N818 (it is turned into what went wrong elsewhere)
+    """Another process of the run is gone."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a run; this one is number `rank` of `size`, and exchanges tensors on `device`."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (frozen)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process validates, writes and speaks."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            self._do(lambda: dist.all_reduce(torch.zeros(1, device=self.device)))
+
+    def add_up(self, tensors: list[Tensor]) -> None:
+        """Put the sum over all processes in the place of each tensor, the same bits everywhere."""
+        if self.size > 1 and tensors:
+            flat = torch.cat([part.detach().reshape(-1) for part in tensors])
+            self._do(lambda: dist.all_reduce(flat))
+            for part, total in zip(tensors, flat.split([part.numel() for part in tensors]), strict=True):
+                part.detach().copy_(total.view(part.shape))
+
+    def from_first(self, *values: float) -> list[float]:
+        """The numbers that the first process gave."""
+        if self.size == 1:
+            return list(values)
+        kind = torch.float32 if self.device.type == "mps" else torch.float64
+        told = torch.tensor(values, dtype=kind, device=self.device)
+        self._do(lambda: dist.broadcast(told, src=0))
+        return [float(value) for value in told]
+
+    def in_turn(self, work: Callable[[], R]) -> R:
+        """The result of `work`, done by the first process before the others: they find what it kept."""
+        if self.first:
+            made = work()
+            self.wait()
+            return made
+        self.wait()
+        return work()
+
+    def check_same(self, number: int) -> None:
+        """Raises EimfError where a number, such as a checksum of the weights, is not the same everywhere."""
+        if self.size == 1:
+            return
+        # in halves, which are exact as floats
+        told = self.from_first(float(number >> 32), float(number & 0xFFFFFFFF))
+        differs = torch.tensor([float(told != [float(number >> 32), float(number & 0xFFFFFFFF)])], device=self.device)
+        self._do(lambda: dist.all_reduce(differs))
+        if differs.item():
+            raise EimfError("the processes of this run have come apart; start it again from its checkpoint")
+
+    def rows(self, count: int) -> npt.NDArray[np.int64]:
+        """Which of so many rows are this process's; the first one where there are too few for all."""
+        return np.arange(self.rank, count, self.size) if self.rank < count else np.zeros(1, dtype=np.int64)
+
+    def share(self, batch: Batch) -> tuple[Batch, npt.NDArray[np.bool_], float]:
+        """This process's rows of a batch, which of its targets (P,) these hold, and their share of P, which
+        is 0 where there are too few rows for all."""
+        rows, idle = self.rows(len(batch.inputs)), self.rank >= len(batch.inputs)
+        mine = np.zeros(len(batch.inputs), dtype=bool)
+        mine[rows] = True
+        held = mine[np.nonzero(batch.targets)[0]]
+        part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], places=batch.places[rows])
+        return part, held, 0.0 if idle else float(held.mean())
+
+    def _do(self, exchange: Callable[[], Any]) -> None:
+        try:
+            exchange()
+        except RuntimeError as error:
+            raise Parted(str(error).splitlines()[0]) from error
+
+
+ALONE = Group()
+
+
+def local_rank() -> int:
+    """The number of this process among those of the run on this machine."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if dist.is_torchelastic_launched() else 0
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[Group]:
+    """The group of this process: itself alone, or with those that torchrun started beside it.
+
+    An error of one process ends all: the first one raises it.
+    """
+    if not (dist.is_available() and dist.is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1):
+        yield ALONE
+        return
+    if device.type == "mps":
+        raise ConfigError("several processes need --device cpu or cuda")
+    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+    dist.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+    )
+    group = Group(rank, size, device)
+    try:
+        yield group
+        group.wait()
+    except Parted as lost:
+        raise _what_went_wrong(store) or EimfError(
+            "another process of this run has ended; run the same command again to go on"
+        ) from lost
+    except Exception as error:
+        _tell(store, rank, error)
+        raise
+    except BaseException as stopped:
+        # torchrun ends the others when one has failed
+        told = _what_went_wrong(store)
+        if told is not None:
+            raise told from stopped
+        raise
+    else:
+        dist.destroy_process_group()
+
+
+def _tell(store: Any, rank: int, error: Exception) -> None:
+    with contextlib.suppress(RuntimeError):
+        store.set(FAILED, orjson.dumps({"kind": type(error).__name__, "message": str(error), "rank": rank}))
+
+
+def _what_went_wrong(store: Any) -> EimfError | None:
+    """What another process told of its end, as an error of the same kind."""
+    with contextlib.suppress(RuntimeError):
+        if store.check([FAILED]):
+            told = orjson.loads(store.get(FAILED))
+            kind = getattr(errors, told["kind"], None)
+            if isinstance(kind, type) and issubclass(kind, EimfError):
+                return kind(told["message"])
+            return EimfError(f"process {told['rank']}: {told['kind']}: {told['message']}")
+    return None

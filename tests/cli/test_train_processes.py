@@ -1,0 +1,169 @@
+"""`torchrun -m eimf_cli train`: two processes that end with one model, and how they end when one fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core import artifact
+from tests.conftest import ROOT, Eimf
+from tests.small_data import write_small_data
+
+Start = Callable[..., subprocess.Popen[bytes]]
+FAST = (
+    "--item-vectors", "random", "-d", "8", "--negatives", "8", "--loss", "sampled", "--batch-size", "64",
+    "--max-length", "6", "--lr", "0.01", "--patience", "0",
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return write_small_data(tmp_path / "data", users=200)
+
+
+@pytest.fixture
+def torchrun(environment: dict[str, str]) -> Iterator[Start]:
+    """Start `eimf train` as two processes, each keeping what it ended with; `patch` is run by both first."""
+    started = []
+
+    def start(*arguments: object, patch: str = "") -> subprocess.Popen[bytes]:
+        program = f"{patch}\nfrom eimf_cli.main import run; run()"
+        script = Path(str(arguments[0])).with_name("start.py")
+        script.write_text(program)
+        running = subprocess.Popen(
+            [
+                sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+                str(script), "train", *map(str, arguments),
+            ],
+            cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+# each process writes a checksum of its weights at the end of every epoch
+WATCH = """
+import os
+from eimf_core.training.trainer import Trainer
+measure = Trainer._measure
+def watched(self):
+    with open(os.environ["DIGESTS"] + os.environ["RANK"], "a") as stream:
+        print(self.learner.digest(), file=stream)
+    return measure(self)
+Trainer._measure = watched
+"""
+
+
+def said(stderr: bytes) -> list[str]:
+    """Our own error lines, among what torchrun says."""
+    return [line for line in stderr.decode().splitlines() if line.startswith("eimf: ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["comirec-sa", "mind"])
+def test_two_processes_end_with_one_model_that_is_as_good_as_that_of_one(
+    eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path, backbone: str
+) -> None:  # fmt: skip
+    arguments = (data, *FAST, "--epochs", "4", "--backbone", backbone, "--dropout", "0")
+    watch = WATCH.replace('os.environ["DIGESTS"]', repr(str(tmp_path / "digest-")))
+    running = torchrun(*arguments, "-o", tmp_path / "two", patch=watch)
+    stderr = running.communicate(timeout=120)[1].decode()
+    assert running.returncode == 0, stderr
+    digests = [(tmp_path / f"digest-{rank}").read_text().split() for rank in (0, 1)]
+    assert len(digests[0]) == 4 and len(set(digests[0])) == 4
+    assert digests[0] == digests[1], "the processes have come apart"
+    assert stderr.count("epoch 4:") == 1, "one process speaks"
+    done = eimf("train", *arguments, "-o", tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    one, two = (artifact.open_model(tmp_path / name) for name in ("one", "two"))
+    # the same plan, and sums that differ in their rounding alone
+    losses = [[line["loss"]["prediction"] for line in model.epochs] for model in (one, two)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    assert [line["pairs"] for line in one.epochs] == [line["pairs"] for line in two.epochs]
+    assert two.epochs[-1]["valid"]["ndcg@10"] == pytest.approx(one.epochs[-1]["valid"]["ndcg@10"], abs=0.02)
+    manifest = orjson.loads((tmp_path / "two" / "manifest.json").read_bytes())
+    assert manifest["facts"]["processes"] == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "a lock or checkpoint is left"
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_all_and_the_same_command_goes_on(
+    eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    often = "import eimf_core.training.progress as progress; progress.CHECKPOINT_SECONDS = 0.05"
+    pids = (
+        f"{often}\nimport os\nif 'RANK' in os.environ:\n"
+        f"    open({str(tmp_path / 'pid-')!r} + os.environ['RANK'], 'w').write(str(os.getpid()))"
+    )
+    arguments = (data, *FAST, "--epochs", "30", "-o", tmp_path / "model")
+    running = torchrun(*arguments, patch=pids)
+    state = tmp_path / ".model.checkpoint" / "state.json"
+    deadline = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline and running.poll() is None:
+        time.sleep(0.01)
+    assert state.exists() and running.poll() is None
+    os.kill(int((tmp_path / "pid-1").read_text()), signal.SIGKILL)
+    stderr = running.communicate(timeout=60)[1]
+    assert running.returncode != 0
+    assert len(said(stderr)) == 1 and "same command again" in said(stderr)[0], stderr.decode()
+    assert not (tmp_path / "model").exists() and state.exists()
+    # one process alone is not the run that was interrupted
+    done = eimf("train", *arguments)
+    assert done.returncode == 2 and b"processes 2" in done.stderr, done.stderr
+    again = torchrun(*arguments, patch=often)
+    stderr = again.communicate(timeout=120)[1]
+    assert again.returncode == 0 and b"going on after epoch" in stderr, stderr.decode()
+    whole = torchrun(*arguments[:-1], tmp_path / "whole")
+    assert whole.wait(120) == 0
+    for part in ("weights.safetensors", "interests.onnx"):
+        assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes(), part
+
+
+FAILS = """
+import os
+from eimf_core.errors import ConfigError
+from eimf_core.training.trainer import Trainer
+step = Trainer.step
+def failing(self, *arguments):
+    if self.group.rank == RANK:
+        raise ERROR
+    return step(self, *arguments)
+Trainer.step = failing
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("patch", "arguments", "words"),
+    [
+        (FAILS.replace("RANK", "1").replace("ERROR", "ConfigError('the second has had enough')"), (), "had enough"),
+        (FAILS.replace("RANK", "0").replace("ERROR", "OSError(28, 'No space left', 'x')"), (), "disk is full"),
+        ("", ("--lr", "0"), "--learning-rate"),
+        ("", ("--labels", "no-such.jsonl"), "no-such.jsonl"),
+    ],
+)
+def test_an_error_of_one_ends_all_with_one_line(
+    torchrun: Start, data: Path, tmp_path: Path, patch: str, arguments: tuple[str, ...], words: str
+) -> None:  # fmt: skip
+    running = torchrun(data, *FAST, *arguments, "-o", tmp_path / "model", patch=patch)
+    stderr = running.communicate(timeout=60)[1]
+    assert running.returncode != 0
+    assert len(said(stderr)) == 1 and words in said(stderr)[0], stderr.decode()
+    assert not (tmp_path / "model").exists()
