@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
-from eimf_core.training import device, setup, trainer
+from eimf_core.training import device, export, setup, trainer
 from eimf_core.training.config import TrainConfig
 from tests.small_data import write_small_data
 from tests.small_training import SMALL, small_run
@@ -232,20 +232,18 @@ def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["comirec-sa", "sasrec"])
-def test_a_compiled_network_trains_to_the_same_weights(folder: Path, tmp_path: Path, backbone: str) -> None:
+def test_a_compiled_network_trains_as_the_plain_one(folder: Path) -> None:
     try:
         assert torch.compile(lambda values: values.sin() + 1)(torch.ones(3)).shape == (3,)
     except Exception as error:
         pytest.skip(f"nothing can be compiled here: {str(error).splitlines()[0]}")
-    made = []
+    losses = []
     for compile in (False, True):
-        run = small_run(folder, epochs=2, backbone=backbone, compile=compile)
+        run = small_run(folder, epochs=2, compile=compile)
         torch._dynamo.utils.counters.clear()
-        made.append(run.go())
-        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        assert (graphs > 0) == compile
-    for name in made[0]:
-        torch.testing.assert_close(made[0][name], made[1][name], rtol=1e-3, atol=2e-3, msg=name)
-    trainer.train(folder, tmp_path / "model", settings(backbone=backbone, compile=True, epochs=1))
-    assert artifact.open_model(tmp_path / "model").config.backbone == backbone
+        run.go()
+        losses.append([line["loss"]["prediction"] for line in run.progress.lines])
+        assert (torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0) == compile
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    # what is written is the plain network
+    assert len(export.network(run.learner.backbone)) > 0
