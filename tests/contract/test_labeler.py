@@ -5,6 +5,8 @@ No customer of the shop and none of the titles marked `holdout` was in its train
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,21 @@ def test_labeler_was_trained_for_the_prompt_of_today() -> None:
 def test_held_out_titles_are_three_in_ten() -> None:
     held_out = [line["holdout"] for line in lines(SHOP / "truth.items.jsonl")]
     assert 0.25 < sum(held_out) / len(held_out) < 0.35
+
+
+@pytest.mark.slow
+def test_the_script_makes_such_a_labeler(tmp_path: Path) -> None:
+    """After two steps of training it knows nothing, but its file has the form and the tokens of the bundled one."""
+    made = tmp_path / "new" / "labeler.gguf"
+    command = [ROOT / "examples" / "make_labeler.py", "--steps", "2", "--check", "1", "--device", "cpu", "-o", made]
+    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True, timeout=300)
+    new, bundled = gguf.GGUFReader(made), gguf.GGUFReader(resources.labeler())
+    assert {name: field.contents() for name, field in new.fields.items()} == {
+        name: field.contents() for name, field in bundled.fields.items()
+    }
+    assert [(t.name, t.shape.tolist(), t.tensor_type) for t in new.tensors] == [
+        (t.name, t.shape.tolist(), t.tensor_type) for t in bundled.tensors
+    ]
 
 
 @pytest.mark.slow
