@@ -151,10 +151,14 @@ def test_the_help_has_a_line_for_each_format(eimf: Eimf) -> None:
 
 
 def test_same_bytes_whatever_the_threads_and_the_memory(eimf: Eimf, tmp_path: Path) -> None:
-    log = write_log(tmp_path / "log.csv", 200_000)
+    """Wide rows, so that the engine reads the file in several parts, and times that many rows of a user share."""
+    log, filler = tmp_path / "log.csv", "x" * 400
+    with open(log, "w") as stream:
+        stream.write("user,item,time,note\n")
+        stream.writelines(f"u{n % 97},i{n * 7919 % 1009},{n // 30_000},{filler}\n" for n in range(240_000))
     made = []
     for number, options in enumerate((["--threads", "1"], ["--threads", "4"], ["--memory-limit", "100MB"])):
-        done = eimf("prepare", log, "--min-item", "5", *options, "-o", tmp_path / str(number))
+        done = eimf("prepare", log, "--min-item", "5", "--duplicates", "keep", *options, "-o", tmp_path / str(number))
         assert done.returncode == 0, done.stderr.decode()
         made.append([(tmp_path / str(number) / name).read_bytes() for name in ("sequences.jsonl", "items.jsonl")])
     assert made[0] == made[1] == made[2]
@@ -216,7 +220,7 @@ def test_a_full_disk_leaves_the_old_output(tmp_path: Path, environment: dict[str
             check=False,
             preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         )
-        one_error_line(done, 1)
+        assert "the disk is full" in one_error_line(done, 1)
         assert files_of(out) == before
         assert sorted(path.name for path in out.iterdir()) == sorted(before)
 
