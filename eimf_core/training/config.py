@@ -14,6 +14,7 @@ CHOICES = {
     "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
     "positions": ("decay", "absolute", "none"),
+    "schedule": ("constant", "linear", "plateau"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
     "alignment": ("vectors", "distributions", "prototypes"),
@@ -59,6 +60,11 @@ class TrainConfig:
     temperature: float = setting(0.07, "Divides cosines before the softmax.")
     batch_size: int = setting(1024, "(History, target) pairs a step.")
     learning_rate: float = setting(0.001, "Step size of Adam.", "--lr")
+    schedule: str = setting(
+        "constant",
+        "Learning rate over time: constant, linear (falls to the planned end) or plateau (halved at each wait).",
+    )
+    warm_up: float = setting(0.0, "Epochs over which the learning rate rises to its full height.")
     clip: float = setting(5.0, "Longest gradient, in norm; 0 for no limit.")
     patience: int = setting(4, "Stop after so many epochs without a better validation figure.")
     valid_users: int = setting(5000, "Users of the validation split that are looked at, a fixed sample; 0 for all.")
@@ -97,7 +103,7 @@ class TrainConfig:
         for name in (
             "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "semantic_weight", "alignment_weight",
             "labelled_share", "threads", "seed", "item_weight", "item_share", "inherited_weight", "label_warm_up",
-            "label_half_life",
+            "label_half_life", "warm_up",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")

@@ -46,7 +46,7 @@ class Learner:
         parts = {"backbone": self.backbone, "table": table, "adapter": self.adapter}
         self._modules = nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
         self._dense = [parameter for parameter in self._modules.parameters() if parameter.requires_grad]
-        self._clip = settings.clip
+        self._clip, self._rate = settings.clip, settings.learning_rate
         self._dense_optimiser = torch.optim.Adam(self._dense, lr=settings.learning_rate) if self._dense else None
         self._row_optimiser = RowAdam(table.weight, rate=settings.learning_rate)
 
@@ -89,6 +89,14 @@ class Learner:
             self._dense_optimiser.step()
         self._row_optimiser.step(rows, gradient)
         return float(norm)
+
+    def set_pace(self, factor: float) -> None:
+        """Take steps of so many times the configured size from here on."""
+        rate = factor * self._rate
+        self._row_optimiser.rate = rate
+        if self._dense_optimiser is not None:
+            for group in self._dense_optimiser.param_groups:
+                group["lr"] = rate
 
     def weights(self) -> dict[str, Tensor]:
         """Everything that is learned, by name."""

@@ -61,6 +61,22 @@ class Progress:
     def over(self) -> bool:
         return self._stopped or self.out_of_time or self.epoch >= self._settings.epochs
 
+    def share(self, epochs: float) -> float:
+        """How much of the planned epochs or of the time limit is used up after so many epochs."""
+        limit = self._settings.max_minutes
+        return max(epochs / self._settings.epochs, 0.0 if limit is None else self._seconds / (60.0 * limit))
+
+    @property
+    def waits(self) -> int:
+        """Measured epochs that were not better than all before."""
+        best, waits = float("-inf"), 0
+        for line in self.lines:
+            if "valid" in line:
+                found = float(line["valid"]["ndcg@10"])
+                waits += found <= best
+                best = max(best, found)
+        return waits
+
     @property
     def checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved >= CHECKPOINT_SECONDS

@@ -31,6 +31,7 @@ from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import extras_of, further_losses, pair_weights
 from eimf_core.training.labelled import LabelledBatch
 from eimf_core.training.learner import unit
+from eimf_core.training.pace import pace
 from eimf_core.training.prediction import Prediction
 from eimf_core.training.progress import Progress
 from eimf_core.training.setup import Prepared
@@ -199,6 +200,7 @@ class Trainer:
             while progress.step < len(plan) and not self._first_says(progress.out_of_time):
                 batch = plan.batch(progress.step)
                 self.epochs_done = progress.epoch + progress.step / len(plan)
+                self.learner.set_pace(self.pace(progress))
                 watched = progress if progress.step % GRADIENTS_EVERY == 0 else None
                 losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), watched)
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
@@ -232,6 +234,12 @@ class Trainer:
         else:
             found = Figures(0.0, 0.0)
         return Figures(*self.group.from_first(found.ndcg, found.collapse))
+
+    def pace(self, progress: Progress) -> float:
+        """What the learning rate is multiplied with in the next step."""
+        done, settings = self.epochs_done, self.settings
+        share, waits = progress.share(done), progress.waits
+        return pace(settings.schedule, epochs=done, warm_up=settings.warm_up, share=share, waits=waits)
 
     def step(
         self, batch: Batch, rng: np.random.Generator, watched: Progress | None = None

@@ -308,7 +308,15 @@ def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None
 # -- checkpoints
 
 
-@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "both"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"backbone": "sasrec"},
+        {"item_vectors": "both", "schedule": "linear"},
+        {"schedule": "plateau", "warm_up": 1.5},
+    ],
+)
 def test_a_run_cut_anywhere_goes_on_bit_by_bit(
     folder: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
