@@ -14,28 +14,32 @@ from eimf_core import artifact
 from eimf_core.records import Item
 
 
-def halves_network() -> bytes:
-    """Two interests, both from the history's mean: itself, and with the first axis turned round."""
+def mean_network(*, interests: int = 1) -> bytes:
+    """The history's mean as the one interest; as two, itself and its opposite. Attention is uniform over the mask."""
+    mean, attention = ("mean", "weights") if interests == 2 else ("interests", "attention")
     nodes = [
         helper.make_node("Cast", ["mask"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["real", "one"], ["row"]),
         helper.make_node("ReduceSum", ["row", "two"], ["length"], keepdims=1),
-        helper.make_node("Div", ["row", "length"], ["weights"]),
-        helper.make_node("MatMul", ["weights", "vectors"], ["mean"]),
-        helper.make_node("Neg", ["mean"], ["other"]),
-        helper.make_node("Concat", ["mean", "other"], ["interests"], axis=1),
-        helper.make_node("Concat", ["weights", "weights"], ["attention"], axis=1),
+        helper.make_node("Div", ["row", "length"], [attention]),
+        helper.make_node("MatMul", [attention, "vectors"], [mean]),
     ]
+    if interests == 2:
+        nodes += [
+            helper.make_node("Neg", ["mean"], ["other"]),
+            helper.make_node("Concat", ["mean", "other"], ["interests"], axis=1),
+            helper.make_node("Concat", ["weights", "weights"], ["attention"], axis=1),
+        ]
     graph = helper.make_graph(
         nodes,
-        "halves",
+        "mean",
         [
             helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["B", "L", "d"]),
             helper.make_tensor_value_info("mask", TensorProto.BOOL, ["B", "L"]),
         ],
         [
-            helper.make_tensor_value_info("interests", TensorProto.FLOAT, ["B", 2, "d"]),
-            helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", 2, "L"]),
+            helper.make_tensor_value_info("interests", TensorProto.FLOAT, ["B", interests, "d"]),
+            helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", interests, "L"]),
         ],
         [
             helper.make_tensor("one", TensorProto.INT64, [1], [1]),
@@ -44,6 +48,11 @@ def halves_network() -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(model.SerializeToString())
+
+
+def halves_network() -> bytes:
+    """Two interests, both from the history's mean: itself, and its opposite."""
+    return mean_network(interests=2)
 
 
 def taste_vectors(items: Sequence[Item], *, noise: float = 0.3, seed: int = 0) -> npt.NDArray[np.float32]:

@@ -7,40 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
 
 from eimf_core import artifact
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.records import Item, SemanticInterest
-
-
-def mean_network() -> bytes:
-    """A network with one interest, the mean of the history; attention is uniform over the mask."""
-    nodes = [
-        helper.make_node("Cast", ["mask"], ["real"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["real", "one"], ["row"]),
-        helper.make_node("ReduceSum", ["row", "two"], ["length"], keepdims=1),
-        helper.make_node("Div", ["row", "length"], ["attention"]),
-        helper.make_node("MatMul", ["attention", "vectors"], ["interests"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [
-            helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["B", "L", "d"]),
-            helper.make_tensor_value_info("mask", TensorProto.BOOL, ["B", "L"]),
-        ],
-        [
-            helper.make_tensor_value_info("interests", TensorProto.FLOAT, ["B", 1, "d"]),
-            helper.make_tensor_value_info("attention", TensorProto.FLOAT, ["B", 1, "L"]),
-        ],
-        [
-            helper.make_tensor("one", TensorProto.INT64, [1], [1]),
-            helper.make_tensor("two", TensorProto.INT64, [1], [2]),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(model.SerializeToString())
+from tests.small_models import mean_network
 
 
 def contents() -> artifact.Contents:

@@ -11,27 +11,20 @@ import msgspec
 import pytest
 
 from eimf_core.errors import ConfigError
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.semantics.engines import llama
 from eimf_core.semantics.engines.base import Ask
 from eimf_core.semantics.engines.llama_worker import Setup, Worker
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import LabelConfig
+from tests.listening import Listening
 from tests.tiny_gguf import Sizes, write_tiny_gguf
 
 c = pytest.importorskip("llama_cpp")
 SAMPLE = Sample(
     key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=[HistoryItem(item="i", title="Green Tea")]
 )
-
-
-class Listening(Reporter):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture(scope="module")

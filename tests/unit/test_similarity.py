@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eimf_core.progress import Reporter
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import LabelConfig
 from eimf_core.semantics.similarity import TitleVectors, assign
+from tests.listening import Listening
 
 
 class Letters:
@@ -53,14 +53,6 @@ def test_everything_is_encoded_once() -> None:
     np.testing.assert_array_equal(vectors.of_names(["cc", "b", "a"])[[2, 0]], first)
     # each alone: the sums of a batch depend on what else is in it
     assert encoder.calls[1:] == [["a"], ["cc"], ["b"]]
-
-
-class Listening(Reporter):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,13 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import InputError
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.training import labels
 from eimf_core.training.labelled import draw
+from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run
-
-
-class Listening(Reporter):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def key_of(data: Dataset, user: int) -> str:
