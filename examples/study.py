@@ -1,0 +1,256 @@
+"""Do labels help? Train and test the configurations of study.toml; a line per run, a table, a figure.
+
+    python examples/study.py DATA --part A --data beauty
+    python examples/study.py DATA --quick
+    python examples/study.py DATA --part A --labels gguf=labels.jsonl --data beauty
+    python examples/study.py --table
+
+DATA is the folder with the published data sets, one folder each. A run whose line is in
+examples/study/runs.jsonl is not done again, so that the study may be done in parts; --table makes
+examples/study/table.md and figure.svg from what is there. Prepared data, labels and the values of each
+user, which the paired intervals need, are kept under --work and not with the lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import study_labels
+import study_table
+
+from eimf_core import jsonl
+from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.run import evaluate
+from eimf_core.records import Label
+from eimf_core.training import trainer
+from eimf_core.training.config import TrainConfig
+
+HERE = Path(__file__).resolve().parent
+SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
+METRICS = ("recall", "ndcg")
+GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
+
+
+@dataclass(frozen=True)
+class Run:
+    """One line of the study. `labels` names who made the words, or "none"."""
+
+    data: str
+    setting: str
+    configuration: str
+    backbone: str
+    labels: str
+    budget: str
+    seed: int
+    settings: dict[str, Any]
+    k: int
+
+    @property
+    def key(self) -> str:
+        """What tells this run from any other; also the name of its file of values."""
+        said = [self.data, self.labels, self.budget, self.seed, self.k, self.settings]
+        digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+        return f"{self.data}-{self.setting}-{self.configuration}-{self.seed}-{digest}"
+
+
+def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) -> Iterator[Run]:
+    """The runs of a part, cheap data first; with labels of further names only those that use labels, for these."""
+    wanted = study["parts"][part]
+    for data in [name for name in wanted["data"] if not only or name in only]:
+        for seed in range(wanted.get("more_seeds", {}).get(data, wanted["seeds"])):
+            for setting in wanted["settings"]:
+                for backbone in wanted.get("backbones", [TrainConfig().backbone]):
+                    for name in wanted["configurations"]:
+                        for budget in wanted["budgets"]:
+                            configuration = study["configurations"][name]
+                            settings = {
+                                **study["train"],
+                                **study["settings"][setting],
+                                **configuration.get("train", {}),
+                                "backbone": backbone,
+                                "seed": seed,
+                            }
+                            plain = Run(
+                                data, setting, name, backbone, configuration["labels"], budget, seed, settings,
+                                study["data"][data]["k"],
+                            )  # fmt: skip
+                            if plain.labels == "none":
+                                plain = replace(plain, budget="0%")
+                            yield plain
+                            if plain.labels == "keywords":
+                                yield from (replace(plain, labels=word) for word in named)
+
+
+class Workshop:
+    """Prepared data and labels, made when first asked for and kept."""
+
+    def __init__(self, root: Path | None, work: Path, study: dict[str, Any], given: dict[str, Path]) -> None:
+        self._root, self.work, self._study, self._given = root, work, study, given
+
+    def data(self, name: str) -> Path:
+        """The prepared directory of a data set."""
+        folder = self.work / name
+        if not (folder / "sequences.jsonl").exists():
+            if self._root is None:
+                raise SystemExit(f"{folder}: not there; give the folder with the published data sets")
+            facts = self._study["data"][name]
+            users = ["--users", str(self._root / facts["users"])] if "users" in facts else []
+            _eimf("prepare", str(self._root / facts["source"]), *facts["prepare"], *users, "-o", str(folder))
+        return folder
+
+    def labels(self, run: Run) -> Path | None:
+        """The labels of a run, or None."""
+        if run.labels == "none":
+            return None
+        if run.labels in self._given:
+            return self._given[run.labels]
+        keywords = self._keywords(run, "typical")
+        if run.labels in ("random", "active"):
+            return self._keywords(run, run.labels)
+        if run.labels == "shuffled":
+            target = keywords.with_name(f"{run.data}-{run.budget}-shuffled-{run.seed}.jsonl")
+            if not target.exists():
+                study_labels.write_shuffled(keywords, target, run.seed)
+            return target
+        return keywords
+
+    def _keywords(self, run: Run, kind: str) -> Path:
+        folder = self.data(run.data)
+        # which users are drawn at random differs between seeds; typical and active users are what they are
+        seed = run.seed if kind == "random" else 0
+        name = f"{run.data}-{run.budget}-{kind}-{seed}"
+        samples, labels = self.work / f"{name}.samples.jsonl", self.work / f"{name}.jsonl"
+        if not labels.exists():
+            if kind == "typical":
+                _eimf("cluster", str(folder), "--budget", run.budget, "-o", str(samples))
+            else:
+                count = sum(1 for _ in jsonl.read(self._keywords(run, "typical"), Label))
+                jsonl.write(samples, study_labels.other_users(folder, kind, count, run.seed))
+            _eimf("label", str(samples), "--engine", "keywords", "-o", str(labels))
+        return labels
+
+
+def _eimf(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "eimf_cli", *words], check=True)
+
+
+def measure(run: Run, shop: Workshop) -> dict[str, Any]:
+    """Train and test once; returns the line, and keeps the values of each user."""
+    folder, labels = shop.data(run.data), shop.labels(run)
+    model = shop.work / "models" / run.key
+    shutil.rmtree(model, ignore_errors=True)
+    wall, cpu = time.monotonic(), time.process_time()
+    summary = trainer.train(folder, model, TrainConfig(**run.settings), labels=labels)
+    trained = time.process_time()
+    asked = EvalConfig(
+        k=[run.k],
+        metrics=list(METRICS),
+        baselines="none",
+        slice=[f"history={SHORT}", f"popularity=1,{RARE}"],
+        resamples=1000,
+        threads=1,
+    )
+    found = evaluate([model], folder, asked)
+    columns = [(column.metric, study_table.named(column.slice)) for column in found.plan.columns]
+    short = found.cases.history_lengths() < SHORT
+    values = {f"{metric} {part}": found.entries[0].values[:, at] for at, (metric, part) in enumerate(columns)}
+    values |= {f"{metric} short": np.where(short, values[f"{metric} all"], np.nan) for metric in METRICS}
+    (shop.work / "values").mkdir(exist_ok=True)
+    np.savez_compressed(shop.work / "values" / f"{run.key}.npz", allow_pickle=False, **values)
+    shutil.rmtree(model)
+    return {
+        "key": run.key,
+        "data": run.data,
+        "setting": run.setting,
+        "configuration": run.configuration,
+        "backbone": run.backbone,
+        "labels": run.labels,
+        "budget": run.budget,
+        "seed": run.seed,
+        "k": run.k,
+        "valid_ndcg@10": summary.ndcg,
+        "epochs": summary.epochs,
+        "best_epoch": summary.best_epoch,
+        "users": len(found.cases),
+        "labelled": summary.labelled,
+        "figures": {name: float(np.nanmean(part)) for name, part in values.items() if not np.isnan(part).all()},
+        "train_cpu_seconds": round(trained - cpu, 1),
+        "eval_cpu_seconds": round(time.process_time() - trained, 1),
+        "wall_seconds": round(time.monotonic() - wall, 1),
+        "settings": run.settings,
+    }
+
+
+def estimate(runs: list[Run], lines: list[dict[str, Any]]) -> float:
+    """CPU seconds that these runs will take, from those of the same data."""
+    known: dict[str, list[float]] = {}
+    for line in lines:
+        known.setdefault(line["data"], []).append(line["train_cpu_seconds"] + line["eval_cpu_seconds"])
+    return sum(float(np.mean(known.get(run.data, [GUESSED_SECONDS]))) for run in runs)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The runs that are there."""
+    return [orjson.loads(line) for line in path.read_bytes().splitlines() if line] if path.exists() else []
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
+    parser.add_argument("--part", default="A", choices=["A", "B", "C", "D"], help="which part of the study")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
+    parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
+    parser.add_argument("--seeds", type=int, metavar="N", help="only the first so many seeds")
+    parser.add_argument("--labels", action="append", default=[], metavar="NAME=FILE", help="rows of further labels")
+    parser.add_argument("--quick", action="store_true", help="the smallest data set alone, two seeds")
+    parser.add_argument("--table", action="store_true", help="make table and figure from the lines, run nothing")
+    parser.add_argument("--config", type=Path, default=HERE / "study.toml", help="what is compared")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "study", help="folder of runs.jsonl, table.md, figure.svg"
+    )
+    parser.add_argument("--work", type=Path, default=HERE / ".work" / "study", help="prepared data, labels, values")
+    asked = parser.parse_args(arguments)
+    given = {}
+    for word in asked.labels:
+        name, equals, file = word.partition("=")
+        if not equals or not Path(file).is_file():
+            parser.error(f"--labels {word}: expected NAME=FILE, a file that is there")
+        given[name] = Path(file)
+    study = tomllib.loads(asked.config.read_text())
+    asked.output.mkdir(parents=True, exist_ok=True)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    path = asked.output / "runs.jsonl"
+    lines = read_lines(path)
+    if not asked.table:
+        done = {line["key"] for line in lines}
+        runs = list(plan(study, "quick" if asked.quick else asked.part, asked.data, list(given)))
+        runs = [run for run in runs if not asked.setting or run.setting in asked.setting]
+        runs = [run for run in runs if asked.seeds is None or run.seed < asked.seeds]
+        waiting = list({run.key: run for run in runs if run.key not in done}.values())
+        seconds = estimate(waiting, lines)
+        print(f"{len(waiting)} of {len(runs)} runs to do, about {seconds / 60:.0f} CPU minutes", file=sys.stderr)
+        shop = Workshop(asked.root, asked.work, study, given)
+        for number, run in enumerate(waiting, start=1):
+            line = measure(run, shop)
+            with path.open("ab") as stream:
+                stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            lines.append(line)
+            figure = line["figures"]["ndcg all"]
+            print(f"{number}/{len(waiting)} {run.key}: NDCG@{run.k} {figure:.4f}", file=sys.stderr, flush=True)
+    study_table.write(lines, asked.work / "values", asked.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""From the runs of the study to its table (markdown) and its figure (SVG)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.evaluation import statistics
+
+PARTS = {"all": "all users", "short": "short histories", "rare": "rare items", "cold": "cold items"}
+RESAMPLES = 2000
+Line = dict[str, Any]
+Values = npt.NDArray[np.float64]
+
+
+def named(part: str) -> str:
+    """The study's name of a slice of eval."""
+    if part == "popularity<1":
+        return "cold"
+    return "rare" if part.startswith("popularity=") else "frequent" if part.startswith("popularity>") else part
+
+
+def groups(lines: list[Line]) -> dict[tuple[str, ...], list[Line]]:
+    """Runs that differ in their seed alone, by data, setting, backbone, configuration, labels, budget and training."""
+    made: dict[tuple[str, ...], list[Line]] = {}
+    for line in lines:
+        same = {name: value for name, value in line["settings"].items() if name != "seed"}
+        names = ("data", "setting", "backbone", "configuration", "labels", "budget")
+        made.setdefault((*(line[name] for name in names), repr(sorted(same.items()))), []).append(line)
+    return {key: sorted(runs, key=lambda run: run["seed"]) for key, runs in made.items()}
+
+
+def pooled(runs: list[Line], seeds: set[int], folder: Path, column: str) -> Values | None:
+    """The mean over seeds of each user's values, (U,); None where the values are not at hand."""
+    values = []
+    for run in runs:
+        if run["seed"] in seeds:
+            path = folder / f"{run['key']}.npz"
+            if not path.exists():
+                return None
+            with np.load(path) as stored:
+                if column not in stored:
+                    return None
+                values.append(stored[column])
+    return np.mean(values, axis=0) if values else None
+
+
+def difference(
+    ours: list[Line], theirs: list[Line], folder: Path, column: str
+) -> tuple[float, float, float, float] | None:
+    """Mean difference over users, its 95 % interval, and the others' mean, on the seeds that both have."""
+    seeds = {run["seed"] for run in ours} & {run["seed"] for run in theirs}
+    one, other = (pooled(runs, seeds, folder, column) for runs in (ours, theirs))
+    if one is None or other is None:
+        return None
+    there = ~np.isnan(one)
+    if not there.any():
+        return None
+    gaps = (one - other)[there]
+    means = statistics.bootstrap_means(gaps[:, None].astype(np.float32), RESAMPLES, np.random.default_rng(0))
+    low, high = statistics.interval(means)
+    return float(gaps.mean()), float(low[0]), float(high[0]), float(other[there].mean())
+
+
+def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], configuration: str) -> list[Line] | None:
+    """The runs of another configuration on the same data, setting, backbone and budget."""
+    data, setting, backbone, _, _, budget, _ = key
+    for other, runs in found.items():
+        same = other[:3] == (data, setting, backbone) and other[3] == configuration
+        if same and (configuration == "alone" or other[5] == budget):
+            return runs
+    return None
+
+
+def _said(compared: tuple[float, float, float, float] | None) -> str:
+    if compared is None:
+        return ""
+    gap, low, high, base = compared
+    share = f"{100 * gap / base:+.1f} %" if base else ""
+    clear = "**" if low > 0 or high < 0 else ""
+    return f"{clear}{share}{clear} [{low:+.4f}, {high:+.4f}]"
+
+
+def table(lines: list[Line], folder: Path) -> str:
+    """All runs, a row for each configuration: means, spread over seeds, paired differences."""
+    found = groups(lines)
+    rows = [
+        "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
+        "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
+        "difference over users, seeds pooled; bold where it excludes zero. CPU is that of training,",
+        "in seconds, mean of the runs.",
+        "",
+        "| data | items | backbone | configuration | labels | seeds | NDCG | recall | all users | short histories "
+        "| rare items | cold items | against shuffled | CPU s | CPU s an epoch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for key in sorted(found, key=lambda key: (key[0], key[1], key[2], _order(key[3]), key[4], key[5])):
+        runs = found[key]
+        data, setting, backbone, name, labels, budget, _ = key
+        figures = [run["figures"]["ndcg all"] for run in runs]
+        spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
+        alone = None if name == "alone" else against(found, key, "alone")
+        compared = [_said(difference(runs, alone, folder, f"ndcg {part}")) if alone else "" for part in PARTS]
+        control = None if name in ("alone", "shuffled") else against(found, key, "shuffled")
+        told = _said(difference(runs, control, folder, "ndcg all")) if control and name == "both" else ""
+        recall = np.mean([run["figures"]["recall all"] for run in runs])
+        cpu = [run["train_cpu_seconds"] for run in runs]
+        by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
+        who = labels if labels == "none" else f"{labels}, {budget}"
+        rows.append(
+            f"| {data} | {setting} | {backbone} | {name} | {who} | {len(runs)} | {np.mean(figures):.4f}{spread} "
+            f"| {recall:.4f} | {' | '.join(compared)} | {told} | {np.mean(cpu):.0f} | {np.mean(by_epoch):.1f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _order(name: str) -> int:
+    known = ("alone", "semantic", "alignment", "both", "shuffled", "plain")
+    return known.index(name) if name in known else len(known)
+
+
+def figure(lines: list[Line], folder: Path, path: Path) -> None:
+    """The relative differences to the backbone alone with their intervals, one panel for data and setting."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "study"
+    from matplotlib import pyplot
+
+    found = groups(lines)
+    panels: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
+    for key in sorted(found, key=lambda key: _order(key[3])):
+        alone = None if key[3] == "alone" else against(found, key, "alone")
+        compared = difference(found[key], alone, folder, "ndcg all") if alone else None
+        if compared is not None and compared[3]:
+            gap, low, high, base = compared
+            name, scale = f"{key[3]}, {key[2]}, {key[4]} {key[5]}", 100 / base
+            panels.setdefault((key[0], key[1]), []).append((name, scale * gap, scale * low, scale * high))
+    if not panels:
+        return
+    height = sum(len(bars) + 1.5 for bars in panels.values())
+    sizes = {"height_ratios": [len(bars) + 1 for bars in panels.values()]}
+    drawn, axes = pyplot.subplots(len(panels), 1, figsize=(8, 0.35 * height + 1), squeeze=False, gridspec_kw=sizes)
+    for axis, ((data, setting), bars) in zip(axes[:, 0], panels.items(), strict=True):
+        for at, (_, gap, low, high) in enumerate(bars):
+            colour = "tab:green" if low > 0 else "tab:red" if high < 0 else "tab:gray"
+            axis.plot([low, high], [at, at], color=colour)
+            axis.plot([gap], [at], "o", color=colour)
+        axis.set_yticks(range(len(bars)), [bar[0] for bar in bars])
+        axis.set_ylim(len(bars) - 0.5, -0.5)
+        axis.axvline(0.0, color="black", linewidth=0.5)
+        axis.set_title(f"{data}, {setting}", fontsize=9, loc="left")
+    axes[-1, 0].set_xlabel("NDCG against the backbone alone, per cent, paired 95 % interval")
+    drawn.tight_layout()
+    drawn.savefig(path, metadata={"Date": None})
+    pyplot.close(drawn)
+
+
+def write(lines: list[Line], folder: Path, output: Path) -> None:
+    """table.md and figure.svg of the runs; `folder` holds the values of each user."""
+    if lines:
+        (output / "table.md").write_text(table(lines, folder))
+        figure(lines, folder, output / "figure.svg")

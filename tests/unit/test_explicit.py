@@ -1,0 +1,206 @@
+"""The explicit half around its losses: what labels say of items, heirs, the draw, the schedule, what is exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eimf_core import dataset, jsonl
+from eimf_core.dataset import Dataset, sample_key
+from eimf_core.errors import ConfigError
+from eimf_core.progress import SILENT
+from eimf_core.records import Label, SemanticInterest
+from eimf_core.training import explicit, export, inherited, labels
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.labelled import draw
+from tests.small_data import write_small_data
+from tests.small_training import Run, small_run
+
+LABELLED = 8
+
+
+def labels_of(data: Dataset) -> list[Label]:
+    """The first users' interests: their tastes, with the items that show them, one of them a stranger's."""
+    train = data.splits["train"]
+    made = []
+    for user in range(LABELLED):
+        history = [data.vocab.id(int(index)) for index in train.history(user)]
+        tastes = sorted({item.partition("-")[0] for item in history})
+        interests = [
+            SemanticInterest(
+                name=taste, description="", items=[*(item for item in history if item.startswith(taste)), "nowhere"]
+            )
+            for taste in tastes
+        ]
+        key = sample_key(train.users[user], history)
+        made.append(
+            Label(
+                key=key, request=key, user=train.users[user], cluster=user % 2, interests=interests, items_by="model",
+                engine="replay", model="m", seed=0, attempts=1, seconds=0.0,
+            )
+        )  # fmt: skip
+    return made
+
+
+def encode(texts: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.array([[text.startswith(taste) for taste in ("tea", "yarn", "fish")] for text in texts], np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("explicit")
+    data = dataset.load(write_small_data(made), ("train",))
+    jsonl.write(made / "labels.jsonl", labels_of(data))
+    return made
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Dataset:
+    return dataset.load(folder, ("train",))
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path, data: Dataset) -> labels.Labels:
+    return labels.load(folder / "labels.jsonl", data, encode, SILENT)
+
+
+def joint(folder: Path, **changes: object) -> Run:
+    return small_run(folder, labels=folder / "labels.jsonl", **changes)
+
+
+def test_shown_items_are_those_of_the_training_history_alone(folder: Path, data: Dataset) -> None:
+    """A label that names an item its user has not had while training, the test item say, is not believed."""
+    train = data.splits["train"]
+    told = labels_of(data)[0]
+    had = {int(index) for index in train.history(0)}
+    later = next(item.item for index, item in enumerate(data.items, start=1) if index not in had)
+    told.interests[0].items.append(later)
+    jsonl.write(folder / "leaking.jsonl", [told])
+    loaded = labels.load(folder / "leaking.jsonl", data, encode, SILENT)
+    assert set(loaded.shown[1].tolist()) == had
+    for text, item in loaded.shown.T.tolist():
+        assert data.vocab.id(item).startswith(loaded.interests[text].name)
+
+
+def test_prototypes_are_means_of_a_cluster(found: labels.Labels) -> None:
+    clusters, centres = found.prototypes()
+    assert clusters.tolist() == [0, 1]
+    for number in range(2):
+        mine = [
+            found.vectors[found.texts[found.offsets[user] : found.offsets[user + 1]]]
+            for user in range(len(found))
+            if found.clusters[user] == number
+        ]
+        np.testing.assert_allclose(centres[number], np.concatenate(mine).mean(axis=0), rtol=1e-6)
+
+
+def text_of_items(data: Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.concatenate([np.zeros((1, 3), np.float32), encode([item.item for item in data.items])])
+
+
+def test_heirs_are_the_nearest_of_the_nearest_cluster(data: Dataset, found: labels.Labels) -> None:
+    train, text = data.splits["train"], text_of_items(data)
+    heirs = inherited.find(found, train, text, 0.9)
+    means = np.stack([text[train.history(user)].mean(axis=0) for user in range(len(train))])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    centres = np.stack([means[found.users[found.clusters == number]].mean(axis=0) for number in (0, 1)])
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    wanted = {}
+    for user in range(LABELLED, len(train)):
+        members = np.flatnonzero(found.clusters == np.argmax(centres @ means[user]))
+        cosines = means[found.users[members]] @ means[user]
+        if cosines.max() >= 0.9:
+            wanted[user] = (members, cosines)
+    assert heirs.users.tolist() == sorted(wanted) and 0 < len(heirs) < len(train) - LABELLED
+    for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
+        members, cosines = wanted[user]
+        assert cosines[members.tolist().index(donor)] == pytest.approx(cosines.max(), abs=1e-6)
+    assert len(inherited.find(found, train, text, 1.0)) < len(inherited.find(found, train, text, -1.0))
+    assert len(inherited.find(found, train, np.zeros_like(text), -1.0)) == 0
+
+
+def test_a_draw_with_heirs_and_shown_items(data: Dataset, found: labels.Labels) -> None:
+    train = data.splits["train"]
+    heirs = inherited.find(found, train, text_of_items(data), -1.0)
+    settings = TrainConfig(
+        batch_size=32, labelled_share=0.2, inherited_weight=0.5, item_weight=1.0, item_share=0.5, max_length=6
+    )
+    drawn = draw(found, train, settings, np.random.default_rng(0), heirs)
+    assert drawn is not None and len(drawn.histories) == 12 and drawn.shown.shape == (2, 16)
+    np.testing.assert_allclose(drawn.weights, [1 / 6] * 6 + [0.5 / 6] * 6)
+    for history, texts, cluster in zip(drawn.histories[6:], drawn.texts[6:], drawn.clusters[6:], strict=True):
+        kept = history[history > 0]
+        owner = next(at for at, user in enumerate(heirs.users) if np.array_equal(train.history(int(user))[-6:], kept))
+        donor = int(heirs.of[owner])
+        assert texts[texts >= 0].tolist() == found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist()
+        assert cluster == found.clusters[donor]
+    pairs = set(map(tuple, found.shown.T.tolist()))
+    assert all(tuple(pair) in pairs for pair in drawn.shown.T.tolist())
+
+
+@pytest.mark.parametrize("alignment", ["vectors", "distributions", "prototypes"])
+@pytest.mark.parametrize("loss", ["sampled", "full"])
+def test_every_part_trains_and_is_counted(folder: Path, alignment: str, loss: str) -> None:
+    run = joint(folder, alignment=alignment, item_weight=0.5, loss=loss, epochs=1, backbone="comirec-sa")
+    run.go()
+    line = run.progress.lines[-1]
+    assert set(line["loss"]) == {"prediction", "semantic", "alignment", "items"}
+    assert set(line["gradients"]) == set(line["loss"]) and line["gradients"]["items"] > 0
+    assert run.trainer.summary(run.progress).labelled_steps == 1.0
+
+
+def test_inherited_labels_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(explicit.Reporter, "note", lambda self, message: notes.append(message))
+    run = joint(folder, inherited_weight=0.5, epochs=1)
+    assert run.trainer.explicit.heirs is not None and "inherit the interests of 8" in notes[0]
+    run.go()
+    assert run.progress.lines[-1]["loss"]["semantic"] > 0
+
+
+def test_before_the_warm_up_labels_change_nothing(folder: Path) -> None:
+    """The first step of a warm-up has weight 0: only the backbone's own loss is there."""
+    run = joint(folder, label_warm_up=1.0, item_weight=1.0, epochs=2)
+    plan = run.trainer.batches.epoch(np.random.default_rng(0))
+    losses, _ = run.trainer.step(plan.batch(0), np.random.default_rng(0))
+    assert set(losses) == {"prediction"}
+    run.trainer.epochs_done = 0.5
+    half, _ = run.trainer.step(plan.batch(1), np.random.default_rng(0))
+    assert set(half) == {"prediction", "semantic", "alignment", "items"}
+
+
+def test_items_that_share_words_come_together(folder: Path) -> None:
+    """From ids alone, items of one taste are nearer to each other than to others only by the labels."""
+
+    def apart(run: Run) -> float:
+        run.go()
+        vectors = torch.nn.functional.normalize(run.learner.table.all()[1:], dim=1)
+        tastes = [item.categories[0] for item in run.data.items]
+        same = torch.tensor([[one == other for other in tastes] for one in tastes])
+        cosines = vectors @ vectors.T
+        return float(cosines[same].mean() - cosines[~same].mean())
+
+    only = {"semantic_weight": 0.0, "alignment_weight": 0.0, "epochs": 4}
+    assert apart(joint(folder, item_weight=2.0, **only)) > apart(joint(folder, item_weight=0.0, **only)) + 0.1
+
+
+def test_inference_is_that_of_the_backbone_alone(folder: Path) -> None:
+    """With the same weights a model trained with labels answers alike, from the same exported network."""
+    with_labels, alone = joint(folder, item_weight=0.5), small_run(folder)
+    with_labels.go()
+    shared = {name: value for name, value in with_labels.learner.weights().items() if not name.startswith("adapter")}
+    assert set(shared) == set(alone.learner.weights())
+    alone.learner.load_weights(shared)
+    assert export.network(alone.learner.backbone) == export.network(with_labels.learner.backbone)
+    vectors, mask = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0)), torch.ones(4, 5, dtype=torch.bool)
+    one, other = (run.learner.backbone.eval()(vectors, mask)[0] for run in (with_labels, alone))
+    assert torch.equal(one, other)
+
+
+def test_settings_that_make_no_sense() -> None:
+    for wrong in ({"alignment": "words"}, {"item_weight": -1.0}, {"inherited_cosine": 2.0}, {"label_warm_up": -0.5}):
+        with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "-")):
+            TrainConfig(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,141 @@
+"""The study of examples/: its plan, its shuffled labels, and two whole runs on tiny data."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core import dataset, jsonl
+from eimf_core.dataset import sample_key
+from eimf_core.records import Label, SemanticInterest
+from tests.conftest import ROOT
+from tests.small_data import write_small_data
+
+sys.path.insert(0, str(ROOT / "examples"))
+import study  # type: ignore[import-not-found]
+import study_labels  # type: ignore[import-not-found]
+import study_table  # type: ignore[import-not-found]
+
+CONFIG = """
+[data.tiny]
+source = "tiny"
+prepare = []
+k = 5
+[train]
+dimension = 8
+epochs = 2
+threads = 1
+batch_size = 32
+[settings.ids]
+item_vectors = "random"
+[configurations.alone]
+labels = "none"
+[configurations.both]
+labels = "given"
+train = { item_weight = 0.3 }
+[parts.A]
+data = ["tiny"]
+settings = ["ids"]
+configurations = ["alone", "both"]
+budgets = ["10%"]
+seeds = 2
+"""
+
+
+def label(key: str, user: str, *interests: SemanticInterest) -> Label:
+    return Label(
+        key=key, request=key, user=user, cluster=0, interests=list(interests), items_by="model", engine="replay",
+        model="m", seed=0, attempts=1, seconds=0.0,
+    )  # fmt: skip
+
+
+def interest(name: str, *items: str) -> SemanticInterest:
+    return SemanticInterest(name=name, description="", items=list(items))
+
+
+def test_shuffled_words_move_and_items_stay() -> None:
+    told = [label("a", "a", interest("tea", "1"), interest("yarn", "2")), label("b", "b", interest("fish", "3"))]
+    told.append(label("c", "c", interest("rice", "4")))
+    moved = study_labels.shuffled(told, 0)
+    assert [[one.items for one in made.interests] for made in moved] == [[["1"], ["2"]], [["3"]], [["4"]]]
+    for before, after in zip(told, moved, strict=True):
+        assert after.key == before.key
+        assert not {one.name for one in before.interests} & {one.name for one in after.interests}
+    assert study_labels.shuffled(told, 0) == moved
+
+
+def test_other_users(tmp_path: Path) -> None:
+    folder = write_small_data(tmp_path)
+    train = dataset.load(folder, ("train",)).splits["train"]
+    lengths = np.diff(train.offsets)
+    active = study_labels.other_users(folder, "active", 5, 0)
+    assert [len(sample.history) for sample in active] == sorted(lengths.tolist(), reverse=True)[:5]
+    drawn = study_labels.other_users(folder, "random", 5, 0)
+    assert len({sample.key for sample in drawn}) == 5 and drawn != study_labels.other_users(folder, "random", 5, 1)
+    assert drawn[0].key == sample_key(drawn[0].user, [entry.item for entry in drawn[0].history])
+
+
+def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None:
+    planned = tomllib.loads((ROOT / "examples" / "study.toml").read_text())
+    for part in planned["parts"]:
+        runs = list(study.plan(planned, part, [], []))
+        assert runs and len({run.key for run in runs}) == len({(run.data, run.key) for run in runs})
+        for run in runs:
+            study.TrainConfig(**run.settings)
+    a = list(study.plan(planned, "A", ["beauty"], ["gguf"]))
+    assert {run.configuration for run in a} == {"alone", "both", "shuffled", "semantic", "alignment", "plain"}
+    assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
+
+
+@pytest.mark.slow
+def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines, table and figure; what is there is not done again; a further name adds its rows alone."""
+    work, output = tmp_path / "work", tmp_path / "output"
+    (work / "tiny").mkdir(parents=True)
+    data = dataset.load(write_small_data(work / "tiny"), ("train",))
+    train = data.splits["train"]
+    lines = []
+    for user in range(12):
+        items = [data.vocab.id(int(index)) for index in train.history(user)]
+        taste = items[0].partition("-")[0]
+        shown = [item for item in items if item.startswith(taste)]
+        lines.append(label(sample_key(train.users[user], items), train.users[user], interest(taste, *shown)))
+    jsonl.write(tmp_path / "labels.jsonl", lines)
+    (tmp_path / "study.toml").write_text(CONFIG)
+    words = [
+        "--config", str(tmp_path / "study.toml"), "--work", str(work), "--output", str(output),
+        "--labels", f"given={tmp_path / 'labels.jsonl'}",
+    ]  # fmt: skip
+    study.main(words)
+    assert "4 of 4 runs to do" in capsys.readouterr().err
+    runs = [orjson.loads(line) for line in (output / "runs.jsonl").read_bytes().splitlines()]
+    assert sorted((run["configuration"], run["seed"]) for run in runs) == [
+        ("alone", 0), ("alone", 1), ("both", 0), ("both", 1),
+    ]  # fmt: skip
+    for run in runs:
+        with np.load(work / "values" / f"{run['key']}.npz") as values:
+            assert run["figures"]["ndcg all"] == pytest.approx(float(values["ndcg all"].mean()))
+            assert "ndcg short" in values
+    study.main(words)
+    assert "0 of 4 runs to do" in capsys.readouterr().err
+    rows = [line for line in (output / "table.md").read_text().splitlines() if line.startswith("| tiny")]
+    assert len(rows) == 2 and "given" in rows[1] and "%" in rows[1]
+    assert (output / "figure.svg").read_text().startswith("<?xml")
+
+
+def test_paired_differences_by_hand(tmp_path: Path) -> None:
+    """Pooled over the seeds that both have; users without a target in the part do not count."""
+    values = {"one-0": [1.0, 0.0, np.nan], "one-1": [1.0, 1.0, np.nan], "two-0": [0.0, 0.0, np.nan]}
+    for key, each in values.items():
+        np.savez(tmp_path / f"{key}.npz", **{"ndcg rare": np.array(each)})
+    ours = [{"key": "one-0", "seed": 0}, {"key": "one-1", "seed": 1}]
+    found = study_table.difference(ours, [{"key": "two-0", "seed": 0}], tmp_path, "ndcg rare")
+    assert found is not None
+    gap, low, high, base = found
+    assert (gap, base) == (0.5, 0.0) and 0.0 <= low <= 0.5 <= high <= 1.0
+    assert study_table.difference(ours, [{"key": "gone", "seed": 0}], tmp_path, "ndcg rare") is None
