@@ -6,24 +6,32 @@
 
 `state.json` is replaced in one step after the files it names are on disk; files that it does not
 name are left over from a kill and removed at the next save. RUN keeps a run from writing over the
-files of another that was interrupted before.
+files of another that was interrupted before. Tensors go to the disk in blocks and come back one at a
+time, so that a checkpoint of a large table takes no memory beside it.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import orjson
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from torch import Tensor
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.tensors import DTYPES
 
-Tensors = dict[str, torch.Tensor]
+Tensors = Mapping[str, Tensor]
+BLOCK = 1 << 24  # bytes written at a time
+NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64", torch.int32: "I32", torch.bool: "BOOL"}
 
 
 class Checkpoint:
@@ -43,10 +51,10 @@ class Checkpoint:
             described = orjson.loads((self.folder / "state.json").read_bytes())
             if described["fingerprint"] != self._fingerprint:
                 return None
-            tensors = load_file(self.folder / described["state"])
+            tensors = Stored(self.folder / described["state"])
             if described["best"] is not None and not (self.folder / described["best"]).is_file():
                 return None
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, SafetensorError):
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, struct.error):
             return None
         self._number, self._best = described["number"], described["best"]
         return tensors, described["facts"]
@@ -76,7 +84,7 @@ class Checkpoint:
 
     def load_best(self) -> Tensors | None:
         """The best weights, None when no epoch was measured."""
-        return None if self._best is None else load_file(self.folder / self._best)
+        return None if self._best is None else Stored(self.folder / self._best)
 
     def remove(self) -> None:
         """The run is over."""
@@ -86,4 +94,52 @@ class Checkpoint:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
         with jsonl.atomic(self.folder / name) as stream:
-            stream.write(save({key: tensor.detach().contiguous() for key, tensor in tensors.items()}))
+            _dump(tensors, stream)
+
+
+class Stored(Mapping[str, Tensor]):
+    """The tensors of a safetensors file, each read when it is asked for.
+
+    Raises OSError, ValueError, KeyError, TypeError or struct.error for a file that is no such file or is
+    cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > size - 8:
+                raise ValueError("cut short")
+            header = orjson.loads(stream.read(length))
+        self._start, self._entries = 8 + length, header
+        if max((entry["data_offsets"][1] for entry in header.values()), default=0) != size - self._start:
+            raise ValueError("cut short")
+
+    def __getitem__(self, name: str) -> Tensor:
+        entry = self._entries[name]
+        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), entry["shape"]
+        place = self._start + entry["data_offsets"][0]
+        return torch.from_numpy(np.fromfile(self._path, dtype, math.prod(shape), offset=place).reshape(shape))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _dump(tensors: Tensors, stream: IO[bytes]) -> None:
+    """Write a safetensors file: the length of the header, the header, and the tensors in blocks."""
+    header, end = {}, 0
+    for name, tensor in tensors.items():
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    described = orjson.dumps(header)
+    # the data begin at a multiple of eight
+    described += b" " * (-len(described) % 8)
+    stream.write(struct.pack("<Q", len(described)) + described)
+    for tensor in tensors.values():
+        content = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        for start in range(0, len(content), BLOCK):
+            stream.write(content[start : start + BLOCK])

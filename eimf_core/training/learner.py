@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -113,9 +114,9 @@ class Learner:
             total = 31 * total + int(rows.sum())
         return total % (1 << 64)
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take over what `weights` gave."""
-        self._modules.load_state_dict(weights)
+        self._modules.load_state_dict(dict(weights))
 
     def state(self) -> dict[str, Tensor]:
         """Weights and optimisers: all that a checkpoint needs to go on bit by bit."""
@@ -126,19 +127,19 @@ class Learner:
                 state |= {f"dense.{number}.{name}": value for name, value in moments.items()}
         return state
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
         prefix = "weights."
-        self.load_weights({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+        self.load_weights({name[len(prefix) :]: state[name] for name in state if name.startswith(prefix)})
         for name, value in self._row_optimiser.state().items():
             value.copy_(state[f"rows.{name}"])
         if self._dense_optimiser is not None:
             moments: dict[int, dict[str, Any]] = {}
-            for name, value in state.items():
+            for name in state:
                 kind, _, rest = name.partition(".")
                 if kind == "dense":
                     number, _, moment = rest.partition(".")
-                    moments.setdefault(int(number), {})[moment] = value
+                    moments.setdefault(int(number), {})[moment] = state[name]
             groups = self._dense_optimiser.state_dict()["param_groups"]
             self._dense_optimiser.load_state_dict({"state": moments, "param_groups": groups})
 

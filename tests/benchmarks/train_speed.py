@@ -16,6 +16,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from eimf_core.progress import SILENT
 from eimf_core.records import Item
 from eimf_core.training import items, setup
 from eimf_core.training.batches import Batches
+from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.setup import Prepared
@@ -122,7 +124,7 @@ def invented(count: int, users: int, length: int) -> Dataset:
     return data
 
 
-def catalogue(sizes: list[int], steps: int) -> None:
+def catalogue(sizes: list[int], steps: int, checkpoints: bool) -> None:
     for count in sizes:
         changes = {**COMMON, "max_length": 50, "batch_size": 1024}
         trainer = made(invented(count, 20_000, 51), TrainConfig(**changes))
@@ -131,8 +133,31 @@ def catalogue(sizes: list[int], steps: int) -> None:
         for _ in range(5):
             seconds, _, _ = run_steps(trainer, steps, 0)
             times.append(1000 * seconds / steps)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{count:,} items: {statistics.median(times):.2f} ms a step, peak {peak:,.0f} MB", flush=True)
+        told = f"{count:,} items: {statistics.median(times):.2f} ms a step, peak {peak():,.0f} MB"
+        if checkpoints:
+            with tempfile.TemporaryDirectory() as folder:
+                keep(trainer, Checkpoint(Path(folder) / "model", "benchmark"))
+            told += f", {peak():,.0f} MB with checkpoints written and read"
+        print(told, flush=True)
+
+
+def peak() -> float:
+    """The most memory that this process has had, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def keep(trainer: Trainer, checkpoint: Checkpoint) -> None:
+    """Write and read what a run writes and reads: twice, since the old file stays until the new one is there."""
+    for epoch in (1, 2):
+        checkpoint.save_best(trainer.learner.weights(), epoch)
+        checkpoint.save(trainer.learner.state(), {})
+        found = checkpoint.load()
+        assert found is not None
+        trainer.learner.load_state(found[0])
+        del found
+        best = checkpoint.load_best()
+        assert best is not None
+        trainer.learner.load_weights(best)
 
 
 def memory(folder: Path) -> None:
@@ -162,6 +187,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--checkpoints", action="store_true", help="catalogue: the peak with checkpoints as well")
     parser.add_argument("--items", default="10000,100000,1000000,5000000")
     given = parser.parse_args()
     if given.what == "throughput":
@@ -171,9 +197,9 @@ def main() -> None:
             if "," in given.items:
                 # a process each, so that peaks are their own
                 arguments = [sys.executable, __file__, "catalogue", "--items", size, "--steps", str(given.steps)]
-                subprocess.run(arguments, check=True)
+                subprocess.run([*arguments, *(["--checkpoints"] if given.checkpoints else [])], check=True)
             else:
-                catalogue([int(size)], given.steps)
+                catalogue([int(size)], given.steps, given.checkpoints)
     else:
         memory(given.folder)
 

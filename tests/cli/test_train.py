@@ -200,6 +200,38 @@ def test_an_interrupted_run_says_so_and_keeps_its_checkpoint(
 
 
 @pytest.mark.slow
+def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
+    eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    arguments = ("train", str(data), *FAST, "--epochs", "4", "--patience", "0")
+    full = (
+        "import errno, os\n"
+        "from eimf_core.training import checkpoint\n"
+        "dump, calls = checkpoint._dump, []\n"
+        "def filling(tensors, stream):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 6:\n"
+        "        stream.write(b'half')\n"
+        "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+        "    dump(tensors, stream)\n"
+        "checkpoint._dump = filling\n"
+        "from eimf_cli.main import run; run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", full, *arguments, "-o", str(tmp_path / "model")],
+        env=environment, cwd=ROOT, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "disk is full" in one_error_line(done, 1)
+    assert state_of(tmp_path / "model") > (0, 0) and not (tmp_path / "model").exists()
+    assert not list((tmp_path / ".model.checkpoint").glob(".*")), "a half-written file is left"
+    again = eimf(*arguments, "-o", tmp_path / "model")
+    assert again.returncode == 0 and b"going on after epoch" in again.stderr, again.stderr
+    assert eimf(*arguments, "-o", tmp_path / "whole").returncode == 0
+    part = "weights.safetensors"
+    assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
+
+
+@pytest.mark.slow
 def test_a_second_writer_is_told_to_wait(eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     running = start(data, tmp_path / "model", environment, "--epochs", "500", "--patience", "0")
     try:

@@ -370,6 +370,34 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(tmp_path: Path
     assert Checkpoint(tmp_path / "model", "one").load() is None
 
 
+def test_a_checkpoint_is_a_safetensors_file_that_takes_no_memory_beside_its_tensors(tmp_path: Path) -> None:
+    import tracemalloc
+
+    from safetensors.torch import load_file
+
+    generator = torch.Generator().manual_seed(0)
+    table, momentum = (torch.randn(1 << 16, 64, generator=generator) for _ in range(2))
+    tensors = {
+        "table": table, "momentum": momentum,
+        "steps": torch.arange(7, dtype=torch.int32), "step": torch.tensor(3.0), "some": torch.ones(4, 6)[:, ::2],
+    }  # fmt: skip
+    kept = Checkpoint(tmp_path / "model", "one")
+    tracemalloc.start()
+    kept.save(tensors, {})
+    written = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    loaded = Checkpoint(tmp_path / "model", "one").load()
+    assert loaded is not None
+    for name in tensors:
+        assert torch.equal(loaded[0][name], tensors[name]), name
+    read = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # a copy of all would be 33 MB; reading holds one tensor of 17 MB, for a moment two
+    assert written < 2 << 20 and read < 36 << 20
+    plain = load_file(next(kept.folder.glob("state-*")))
+    assert set(plain) == set(tensors) and all(torch.equal(plain[name], tensors[name]) for name in tensors)
+
+
 def test_a_run_never_writes_over_the_files_of_another(tmp_path: Path) -> None:
     first = Checkpoint(tmp_path / "model", "a" * 64)
     first.save_best({"a": torch.ones(3)}, 1)
