@@ -19,6 +19,7 @@ from eimf_core.semantics.grammar import HISTORY_ITEM, bounded
 
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
 _PLACEHOLDERS = {"name", "names", "interest", "interests", "description", "items", "item", "title", "titles"}
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)  # of models that servers let think aloud
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
 
@@ -42,6 +43,7 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
     gives its numbers to that one: a small model that says the same thing twice has said it. Nothing else
     is repaired.
     """
+    text = _THOUGHTS.sub("", text)
     fenced = _FENCE.match(text)
     try:
         value = orjson.loads(fenced.group(1) if fenced else text)

@@ -9,6 +9,7 @@ tokenise them without control tokens.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 import unicodedata
@@ -26,6 +27,9 @@ TITLE_LENGTH = 120
 GENERAL = "general"  # the form for anything that has titles
 # private-use characters stand for the titles while templates are rendered; titles never hold them
 _OPEN, _CLOSE = "\ue000", "\ue001"
+# chat templates may ask for the date, of which an answer must not depend, and mark what trainers look at
+_DAY = datetime.date(2024, 7, 26)
+_GENERATION = re.compile(r"({%-?\s*)(end)?generation(\s*-?%})")
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 
@@ -141,9 +145,17 @@ def _apply(chat_template: str, messages: list[dict[str, str]], bos: str, eos: st
     merged = [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
     problem: Exception | None = None
     for attempt in (messages, merged):
-        values = {"messages": attempt, "add_generation_prompt": True, "bos_token": bos, "eos_token": eos}
+        values = {
+            "messages": attempt,
+            "add_generation_prompt": True,
+            "enable_thinking": False,  # the grammar leaves no room for it
+            "bos_token": bos,
+            "eos_token": eos,
+        }
         try:
-            rendered = _render(chat_template, values, "chat template", raise_exception=_refuse)
+            rendered = _render(
+                chat_template, values, "chat template", raise_exception=_refuse, strftime_now=_DAY.strftime
+            )
         except ConfigError as error:
             problem = error
             continue
@@ -160,7 +172,10 @@ def _render(source: str, values: dict[str, Any], name: str, **functions: Any) ->
     from jinja2.exceptions import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, autoescape=False, extensions=["jinja2.ext.loopcontrols"]
+    )
+    source = _GENERATION.sub(lambda found: f"{found[1]}{'endif' if found[2] else 'if true'}{found[3]}", source)
     environment.globals.update(functions)
     try:
         return environment.from_string(source).render(**values)

@@ -90,6 +90,7 @@ def described(**changes: Any) -> str:
 def test_a_good_answer() -> None:
     assert read(described(items=[3, 1, 3])) == [answers.Interest("tea", "Drinks tea every day.", (3, 1))]
     assert read("```json\n" + described() + "\n```")[0].name == "tea"
+    assert read("<think>\nHm {}.\n</think>\n\n" + described())[0].name == "tea"
     assert [entry.name for entry in read('{"interests": ["tea", " knitting  wool"]}', "names")] == [
         "tea",
         "knitting wool",

@@ -118,6 +118,20 @@ def test_a_template_without_a_system_role_gets_one_message() -> None:
     assert "You name the interests" in text_of(["Tea"], SYSTEM_DROPPED)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("{% if enable_thinking is defined and enable_thinking is false %}no thoughts{% endif %}", "no thoughts"),
+        ("{% generation %}{{ 'marked' }}{%- endgeneration -%} here", "markedhere"),
+        ("{% for n in [1, 2, 3] %}{% if n == 2 %}{% continue %}{% endif %}{{ n }}{% endfor %}", "13"),
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+    ],
+)
+def test_what_chat_templates_expect(more: str, said: str) -> None:
+    """Of thinking models, trainers, loops, dates: the same on every day."""
+    assert text_of(["Tea"], CHATML + more).endswith(said)
+
+
 @pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% for %}", "always the same"])
 def test_a_template_that_cannot_be_used(template: str) -> None:
     with pytest.raises(ModelError, match="chat template cannot be used"):
