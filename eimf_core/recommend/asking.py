@@ -176,4 +176,5 @@ def _named(names: list[str]) -> str:
 def _listed(match: Match) -> str:
     items = match.found or match.nearest
     named = ", ".join(f"'{item.title}' ({item.item})" for item in items[:SHOWN])
-    return named + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
+    more = max(0, len(items) - SHOWN) + match.others
+    return named + (f" and {more:,} more" if more else "")

@@ -65,5 +65,6 @@ class Items:
     def titled(self, typed: str) -> Match:
         """The items that a typed title may mean."""
         if self._titles is None:
-            self._titles = Titles(list(self.all()))
+            new = (self._items[len(self._catalogue) + number].title for number in range(1, self.new + 1))
+            self._titles = Titles([*self._catalogue.titles(), *new], lambda at: self.item(at + 1))
         return self._titles.find(typed)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -27,17 +29,27 @@ MARGIN = 3.0
 ARTICLES = frozenset(("the", "a", "an", "le", "la", "les", "l", "il", "el", "der", "die", "das"))
 YEAR = re.compile(r"\s*\(?\b(1[89]\d\d|20\d\d)\b\)?\s*$")
 WORD = re.compile(r"[^\W_]+")
+MOST = 50
+"""Items of a match that are named."""
+NEAREST = 3
+MOST_WORDS = 32
+"""Typed words that are compared."""
+LOWERED = bytes(
+    code + 32 if 65 <= code <= 90 else code if chr(code).isalnum() or code == 10 else 32 for code in range(256)
+)
+"""ASCII in lower case, with a space for what is neither letter, digit nor the end of a line."""
 
 
 @dataclass(frozen=True)
 class Match:
     """What a typed title means: one item, several equally good ones, or none and the nearest.
 
-    `exactly` is false when spelling had to be bent for it.
+    Of very many `others` are counted only. `exactly` is false when spelling had to be bent for it.
     """
 
     found: list[Item]
     nearest: list[Item] = field(default_factory=list)
+    others: int = 0
     exactly: bool = True
 
 
@@ -48,11 +60,15 @@ def plain(text: str) -> str:
     """
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     words = WORD.findall("".join(char for char in decomposed if not unicodedata.combining(char)))
+    return " ".join(_without_article(words, text))
+
+
+def _without_article(words: list[str], text: str) -> list[str]:
     if len(words) > 1 and words[0] in ARTICLES:
         words = words[1:]
     elif len(words) > 1 and words[-1] in ARTICLES and "," in text:
         words = words[:-1]
-    return " ".join(words)
+    return words
 
 
 def without_year(title: str) -> str:
@@ -60,58 +76,108 @@ def without_year(title: str) -> str:
     return plain(YEAR.sub("", title)) or plain(title)
 
 
-class Titles:
-    """All titles of a catalogue, arranged for looking them up."""
+def all_plain(titles: Sequence[str]) -> list[str]:
+    """`plain` of each title; those in ASCII, which are most in many catalogues, all at once."""
+    made = [""] * len(titles)
+    simple = [at for at, title in enumerate(titles) if title.isascii() and "\n" not in title]
+    lowered = "\n".join([titles[at] for at in simple]).encode("ascii").translate(LOWERED).decode("ascii")
+    for at, words in zip(simple, lowered.split("\n"), strict=True) if simple else ():
+        made[at] = " ".join(_without_article(words.split(), titles[at]))
+    for at in set(range(len(titles))) - set(simple):
+        made[at] = plain(titles[at])
+    return made
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._items = items
-        self._whole: dict[str, list[int]] = {}
-        self._plain: dict[str, list[int]] = {}
-        self._bare: dict[str, list[int]] = {}
-        bare = [without_year(item.title) for item in items]
-        for at, item in enumerate(items):
-            self._whole.setdefault(item.title, []).append(at)
-            self._plain.setdefault(plain(item.title), []).append(at)
-            self._bare.setdefault(bare[at], []).append(at)
-        vocabulary: dict[str, int] = {}
-        words = [[vocabulary.setdefault(word, len(vocabulary)) for word in plain(item.title).split()] for item in items]
-        self._bare_titles = bare
-        self._vocabulary = list(vocabulary)
-        self._filled = np.array([at for at, row in enumerate(words) if row], dtype=np.int64)
-        self._words = np.array([word for row in words for word in row], dtype=np.int64)
-        lengths = np.array([len(row) for row in words if row], dtype=np.int64)
-        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
+
+class Titles:
+    """All titles of a catalogue, arranged step by step as far as looking up needs it.
+
+    `item` gives the item of a place, from 0.
+    """
+
+    def __init__(self, titles: Sequence[str], item: Callable[[int], Item]) -> None:
+        self._titles, self._item = titles, item
+        self._tables: dict[str, dict[str, list[int]]] = {}
 
     def find(self, typed: str) -> Match:
         """The items that `typed` may mean."""
-        for table, key in ((self._whole, typed), (self._plain, plain(typed)), (self._bare, without_year(typed))):
-            # a year that was typed must be there
-            if key and key in table and (table is not self._bare or not YEAR.search(typed)):
-                return Match([self._items[at] for at in table[key]])
+        kinds = [("whole", typed), ("plain", plain(typed))]
+        # a year that was typed must be there
+        kinds += [] if YEAR.search(typed) else [("bare", without_year(typed))]
+        for kind, key in kinds:
+            if key and (found := self._places(kind, key)):
+                return self._match(found)
         return self._near(plain(typed))
 
+    def _match(self, found: Sequence[int], *, exactly: bool = True) -> Match:
+        return Match([self._item(at) for at in found[:MOST]], others=max(0, len(found) - MOST), exactly=exactly)
+
+    def _places(self, kind: str, key: str) -> list[int]:
+        if kind not in self._tables:
+            keys = {"whole": lambda: self._titles, "plain": lambda: self._plain, "bare": lambda: self._bare}[kind]()
+            table: dict[str, list[int]] = {}
+            for at, of in enumerate(keys):
+                table.setdefault(of, []).append(at)
+            self._tables[kind] = table
+        return self._tables[kind].get(key, [])
+
+    @cached_property
+    def _plain(self) -> list[str]:
+        return all_plain(self._titles)
+
+    @cached_property
+    def _bare(self) -> list[str]:
+        return [
+            without_year(title) if YEAR.search(title) else words
+            for title, words in zip(self._titles, self._plain, strict=True)
+        ]
+
+    @cached_property
+    def _words(self) -> _Words:
+        return _Words(self._plain)
+
     def _near(self, typed: str) -> Match:
-        if not typed or not len(self._filled):
+        words = self._words
+        if not typed or not len(words.filled):
             return Match([])
-        from rapidfuzz import fuzz
-
-        by_words = self._by_words(typed.split())
-        order = np.argsort(-by_words, kind="stable")
-        held = self._filled[order[: max(3, int((by_words >= NEAR).sum()))]]
-        whole = np.array([fuzz.ratio(typed, self._bare_titles[at]) for at in held])
-        ranked = [int(held[at]) for at in np.lexsort((held, -whole))]
-        good = [at for at in ranked if by_words[np.searchsorted(self._filled, at)] >= NEAR]
-        if not good:
-            return Match([], [self._items[at] for at in ranked[:3]])
-        best, second = [*sorted(whole[by_words[np.searchsorted(self._filled, held)] >= NEAR])[::-1], 0.0][:2]
+        by_words = words.likeness(typed.split()[:MOST_WORDS])
+        near = by_words >= NEAR
+        if not near.any():
+            ranked, _ = self._by_title(typed, words.filled[np.argsort(-by_words, kind="stable")[:NEAREST]])
+            return Match([], [self._item(at) for at in ranked])
+        good, likeness = self._by_title(typed, words.filled[near])
+        best, second = [*likeness[:2], 0.0][:2]
         clear = len(good) == 1 or (best >= CLEAR and best - second >= MARGIN)
-        return Match([self._items[at] for at in (good[:1] if clear else good)], exactly=False)
+        return self._match(good[:1] if clear else good, exactly=False)
 
-    def _by_words(self, typed: list[str]) -> npt.NDArray[np.float64]:
+    def _by_title(self, typed: str, places: npt.NDArray[np.int64]) -> tuple[list[int], list[float]]:
+        """Places by falling likeness of the whole title, ties by rising place, and that likeness."""
+        from rapidfuzz import fuzz, process
+
+        likeness = process.cdist([typed], [self._bare[at] for at in places], scorer=fuzz.ratio, dtype=np.float64)[0]
+        order = np.lexsort((places, -likeness))
+        return places[order].tolist(), likeness[order].tolist()
+
+
+class _Words:
+    """The words of all titles. `filled` are the places of titles that have any."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        vocabulary: dict[str, int] = {}
+        number = vocabulary.setdefault
+        rows = [[number(word, len(vocabulary)) for word in title.split()] for title in titles]
+        self._vocabulary = list(vocabulary)
+        lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
+        self.filled = np.flatnonzero(lengths)
+        self._words = np.fromiter(chain.from_iterable(rows), dtype=np.int32, count=int(lengths.sum()))
+        self._starts = np.concatenate([[0], np.cumsum(lengths[self.filled])[:-1]]).astype(np.int64)
+
+    def likeness(self, typed: list[str]) -> npt.NDArray[np.float64]:
         """Mean over the typed words of their similarity to the nearest word of each title that has words."""
         from rapidfuzz import fuzz, process
 
-        similar = process.cdist(typed, self._vocabulary, scorer=fuzz.ratio)
-        nearest = np.maximum.reduceat(similar[:, self._words], self._starts, axis=1)
-        means: npt.NDArray[np.float64] = nearest.mean(axis=0, dtype=np.float64)
+        total = np.zeros(len(self.filled))
+        for word in typed:
+            similar = process.cdist([word], self._vocabulary, scorer=fuzz.ratio)[0]
+            total += np.maximum.reduceat(similar[self._words], self._starts)
+        means: npt.NDArray[np.float64] = total / len(typed)
         return means

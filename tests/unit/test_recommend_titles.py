@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eimf_core.recommend.titles import Titles, plain
+from eimf_core.recommend.titles import MOST, Titles, all_plain, plain
 from eimf_core.records import Item
 
 TITLES = [
@@ -27,7 +27,11 @@ TITLES = [
 
 @pytest.fixture(scope="module")
 def titles() -> Titles:
-    return Titles([Item(item=str(at), title=title) for at, title in enumerate(TITLES)])
+    return titles_of(TITLES)
+
+
+def titles_of(titles: list[str]) -> Titles:
+    return Titles(titles, lambda at: Item(item=str(at), title=titles[at]))
 
 
 def found(titles: Titles, typed: str) -> list[str]:
@@ -85,4 +89,28 @@ def test_plain() -> None:
 
 
 def test_a_catalogue_without_words() -> None:
-    assert Titles([Item(item="1", title="—")]).find("tea").found == []
+    assert titles_of(["—"]).find("tea").found == []
+
+
+def test_all_at_once_as_one_by_one() -> None:
+    odd = [
+        *TITLES,
+        "Usual Suspects, The",
+        "Straße",
+        "A  b_c-d",
+        "two\nlines",
+        "L'Été",
+        "\x00\x1f!",
+        "The",
+        "İstanbul",
+        "é",
+    ]
+    assert all_plain(odd) == [plain(title) for title in odd]
+    assert all_plain([]) == [] and all_plain(["É"]) == ["e"]
+
+
+def test_very_many_matches_are_counted() -> None:
+    match = titles_of([f"Green Tea {at}" for at in range(300)]).find("gren tea")
+    assert len(match.found) == MOST and match.others == 300 - MOST and not match.exactly
+    match = titles_of(["Green Tea"] * 120).find("green tea")
+    assert len(match.found) == MOST and match.others == 120 - MOST and match.exactly
