@@ -140,6 +140,6 @@ def _dump(tensors: Tensors, stream: IO[bytes]) -> None:
     described += b" " * (-len(described) % 8)
     stream.write(struct.pack("<Q", len(described)) + described)
     for tensor in tensors.values():
-        content = memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
         for start in range(0, len(content), BLOCK):
             stream.write(content[start : start + BLOCK])
