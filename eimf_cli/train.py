@@ -49,5 +49,8 @@ def train(
         reporter=terminal.TerminalReporter(),
     )
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
-    labelled = f", {summary.labelled:,} of {summary.users:,} users labelled" if labels else ""
+    labelled = ""
+    if labels:
+        labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
+        labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
     terminal.note(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")
