@@ -32,6 +32,8 @@ WORD = re.compile(r"[^\W_]+")
 MOST = 50
 """Items of a match that are named."""
 NEAREST = 3
+FEW = 12
+"""Look-ups that go through all titles; after these, tables are made."""
 MOST_WORDS = 32
 """Typed words that are compared."""
 LOWERED = bytes(
@@ -96,6 +98,7 @@ class Titles:
 
     def __init__(self, titles: Sequence[str], item: Callable[[int], Item]) -> None:
         self._titles, self._item = titles, item
+        self._looked_up = 0
         self._tables: dict[str, dict[str, list[int]]] = {}
 
     def find(self, typed: str) -> Match:
@@ -112,10 +115,18 @@ class Titles:
         return Match([self._item(at) for at in found[:MOST]], others=max(0, len(found) - MOST), exactly=exactly)
 
     def _places(self, kind: str, key: str) -> list[int]:
+        """Places of titles with this key, rising. A table pays off when many are looked up."""
+        keys = self._titles if kind == "whole" else self._plain
+        self._looked_up += 1
+        if self._looked_up <= FEW and kind != "bare":
+            return [at for at, of in enumerate(keys) if of == key]
+        if self._looked_up <= FEW:
+            # without its year a title begins as with it
+            begun = [at for at, of in enumerate(keys) if of.startswith(key)]
+            return [at for at in begun if without_year(self._titles[at]) == key]
         if kind not in self._tables:
-            keys = {"whole": lambda: self._titles, "plain": lambda: self._plain, "bare": lambda: self._bare}[kind]()
             table: dict[str, list[int]] = {}
-            for at, of in enumerate(keys):
+            for at, of in enumerate(map(without_year, self._titles) if kind == "bare" else keys):
                 table.setdefault(of, []).append(at)
             self._tables[kind] = table
         return self._tables[kind].get(key, [])
@@ -123,13 +134,6 @@ class Titles:
     @cached_property
     def _plain(self) -> list[str]:
         return all_plain(self._titles)
-
-    @cached_property
-    def _bare(self) -> list[str]:
-        return [
-            without_year(title) if YEAR.search(title) else words
-            for title, words in zip(self._titles, self._plain, strict=True)
-        ]
 
     @cached_property
     def _words(self) -> _Words:
@@ -153,7 +157,9 @@ class Titles:
         """Places by falling likeness of the whole title, ties by rising place, and that likeness."""
         from rapidfuzz import fuzz, process
 
-        likeness = process.cdist([typed], [self._bare[at] for at in places], scorer=fuzz.ratio, dtype=np.float64)[0]
+        likeness = process.cdist(
+            [typed], [without_year(self._titles[at]) for at in places], scorer=fuzz.ratio, dtype=np.float64
+        )[0]
         order = np.lexsort((places, -likeness))
         return places[order].tolist(), likeness[order].tolist()
 

@@ -4,7 +4,7 @@
 
 Makes a model of so many items (untrained: the time does not depend on what was learned), K = 4, and
 prints the median time of the import alone, of --items, of --text, and users per second of a batch of
-Query lines with 20 items each; with --large also time and memory with a million items.
+Query lines with 20 items each; with --large also time and memory with a million items, titles typed by hand among them.
 """
 
 from __future__ import annotations
@@ -115,6 +115,20 @@ def show(what: str, wall: float, cpu: float, memory: float, more: str = "") -> N
     print(f"{what:<44} {wall:7.3f} s  CPU {cpu:7.3f} s  {memory:7.0f} MB  {more}", flush=True)
 
 
+def show_imports(command: list[str], most: int = 12) -> None:
+    """The packages that take longest to import, each with what only it imports, in milliseconds."""
+    timed_imports = [command[0], "-X", "importtime", *command[1:]]
+    done = subprocess.run(timed_imports, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
+    taken: dict[str, int] = {}
+    for line in done.stderr.decode().splitlines():
+        own, _, name = line.removeprefix("import time:").split("|")
+        if own.strip().isdigit():
+            package = name.strip().split(".")[0]
+            taken[package] = taken.get(package, 0) + int(own)
+    for package in sorted(taken, key=lambda package: -taken[package])[:most]:
+        print(f"    {package:<24} {taken[package] / 1000:6.1f} ms", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=12_000)
@@ -123,6 +137,8 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=50_000)
     parser.add_argument("--threads", type=int, help="of the batch; what recommend chooses if not given")
     parser.add_argument("--large", action="store_true", help="a million items too")
+    parser.add_argument("--index", action="store_true", help="with --large: build an index and ask through it")
+    parser.add_argument("--imports", action="store_true", help="the largest parts of what --items imports")
     parser.add_argument("--write", type=Path, help="only write a model there")
     arguments = parser.parse_args()
     if arguments.write:
@@ -134,6 +150,8 @@ def main() -> None:
         show(f"{IMPORTS}", *base)
         one = timed(eimf(model, "--items", "B000000001,B000000002,B000000003"), arguments.runs)
         show(f"--items, {arguments.items:,} items", *one, f"{one[0] / base[0]:.2f} times the imports")
+        if arguments.imports:
+            show_imports(eimf(model, "--items", "B000000001"))
         show("--text", *timed(eimf(model, "--text", "dark Scandinavian crime"), arguments.runs))
         queries = write_queries(Path(folder) / "queries.jsonl", arguments.items, arguments.lines)
         for more in (["--anchors", "0"], []):
@@ -144,6 +162,12 @@ def main() -> None:
         if arguments.large:
             large = made(Path(folder) / "large", 1_000_000, arguments.dimension)
             show("--items, 1,000,000 items", *timed(eimf(large, "--items", "B000000001,B000000002"), arguments.runs))
+            few = max(1, min(3, arguments.runs))
+            for typed in ("Invented thing no. 36, 5021 g", "invented THING no 36, 5021 g", "inventd thing 5021 g"):
+                show(f"--like '{typed}'", *timed(eimf(large, "--first", "--like", typed), few))
+            if arguments.index:
+                subprocess.run(eimf(large, "--build-index"), check=True)
+                show("--index", *timed(eimf(large, "--index", "--items", "B000000001,B000000002"), arguments.runs))
 
 
 if __name__ == "__main__":

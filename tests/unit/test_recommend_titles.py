@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eimf_core.recommend.titles import MOST, Titles, all_plain, plain
+from eimf_core.recommend.titles import FEW, MOST, Titles, all_plain, plain
 from eimf_core.records import Item
 
 TITLES = [
@@ -114,3 +114,19 @@ def test_very_many_matches_are_counted() -> None:
     assert len(match.found) == MOST and match.others == 300 - MOST and not match.exactly
     match = titles_of(["Green Tea"] * 120).find("green tea")
     assert len(match.found) == MOST and match.others == 120 - MOST and match.exactly
+
+
+def test_tables_find_what_going_through_all_titles_finds() -> None:
+    for typed in [
+        "Heat (1995)",
+        "toy story 1995",
+        "the shawshank redemption",
+        "cinderella",
+        "1984",
+        "the the",
+        "Zebra",
+    ]:
+        first, later = titles_of(TITLES), titles_of(TITLES)
+        later._looked_up = FEW
+        assert first.find(typed) == later.find(typed)
+        assert not first._tables and later._tables
