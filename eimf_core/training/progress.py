@@ -81,6 +81,21 @@ class Progress:
     def checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved >= CHECKPOINT_SECONDS
 
+    def set_clock(self, seconds: float) -> None:
+        """Take over the time used of another process of the same run."""
+        self._seconds = seconds
+
+    def shown(self, epochs: float) -> dict[str, str]:
+        """What stands beside a progress bar after so many epochs (1.5: half of the second)."""
+        figures = {"loss": self.mean_loss, "rate": self.rate}
+        if self.lines and "valid" in self.lines[-1]:
+            figures["valid"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
+        used = self.share(epochs)
+        if used > 0:
+            left = max(0.0, self._seconds * (1.0 - used) / used)
+            figures["left"] = f"at most {left / 60:.0f} min" if left >= 90 else f"at most {left:.0f} s"
+        return figures
+
     @property
     def mean_loss(self) -> str:
         return f"{sum(self._sums.values()) / max(1, self.step):.3f}"

@@ -192,33 +192,34 @@ class Trainer:
     def run(self, progress: Progress, checkpoint: Checkpoint) -> None:
         """Train until the epochs, the time or the patience are at an end."""
         progress.start_clock()
-        while not self._first_says(progress.over):
+        while not self._clocked(progress).over:
             self.group.check_same(self.learner.digest() if self.group.size > 1 else 0)
             plan = self.batches.epoch(self.rng(ORDER, progress.epoch))
             self.reporter.begin(f"epoch {progress.epoch + 1}", len(plan))
             self.reporter.advance(progress.step)
-            while progress.step < len(plan) and not self._first_says(progress.out_of_time):
+            while progress.step < len(plan) and not progress.out_of_time:
                 batch = plan.batch(progress.step)
                 self.epochs_done = progress.epoch + progress.step / len(plan)
                 self.learner.set_pace(self.pace(progress))
                 watched = progress if progress.step % GRADIENTS_EVERY == 0 else None
                 losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), watched)
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
-                self.reporter.advance(1, loss=progress.mean_loss, rate=progress.rate)
+                self._clocked(progress)
+                self.reporter.advance(1, **progress.shown(progress.epoch + progress.step / len(plan)))
                 if progress.checkpoint_due:
                     self._keep(progress, checkpoint)
             self.reporter.end()
             if progress.end_epoch(self._measure(), padding=plan.padding) and self.group.first:
                 checkpoint.save_best(self.learner.weights(), progress.epoch)
             self.reporter.note(progress.last_line)
-            if not progress.over:
+            if not self._clocked(progress).over:
                 self._keep(progress, checkpoint)
 
-    def _first_says(self, answer: bool) -> bool:
-        """What the first process answers: each has a clock of its own, and looks at it only if told to."""
-        if self.settings.max_minutes is None:
-            return answer
-        return bool(self.group.from_first(answer)[0])
+    def _clocked(self, progress: Progress) -> Progress:
+        """The first process' clock counts for all, where time decides anything."""
+        if self.settings.max_minutes is not None:
+            progress.set_clock(self.group.from_first(progress.seconds)[0])
+        return progress
 
     def _keep(self, progress: Progress, checkpoint: Checkpoint) -> None:
         facts = progress.facts()

@@ -104,6 +104,20 @@ def test_two_processes_end_with_one_model_that_is_as_good_as_that_of_one(
 
 
 @pytest.mark.slow
+def test_the_clock_of_one_process_counts_for_both(torchrun: Start, data: Path, tmp_path: Path) -> None:
+    """The end of the time and the pace of learning, which follows it, are the same for both."""
+    arguments = (data, *FAST, "--epochs", "5000", "--max-minutes", "0.05", "--schedule", "linear")
+    watch = WATCH.replace('os.environ["DIGESTS"]', repr(str(tmp_path / "digest-")))
+    running = torchrun(*arguments, "-o", tmp_path / "model", patch=watch)
+    stderr = running.communicate(timeout=120)[1].decode()
+    assert running.returncode == 0, stderr
+    digests = [(tmp_path / f"digest-{rank}").read_text().split() for rank in (0, 1)]
+    assert digests[0] == digests[1] and digests[0]
+    epochs = artifact.open_model(tmp_path / "model").epochs
+    assert len(epochs) < 5000 and 3.0 <= epochs[-1]["seconds"] < 20.0
+
+
+@pytest.mark.slow
 def test_a_killed_process_ends_all_and_the_same_command_goes_on(
     eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path
 ) -> None:  # fmt: skip

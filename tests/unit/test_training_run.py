@@ -14,7 +14,7 @@ from eimf_core import artifact, dataset, jsonl
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.progress import SILENT
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sequence
 from eimf_core.training import items, learner, prediction, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
@@ -274,6 +274,29 @@ def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: 
     assert run.progress.epoch < 50 and run.progress.out_of_time
     # it was measured all the same
     assert run.progress.best is not None
+
+
+def test_what_stands_beside_the_bar(folder: Path) -> None:
+    shown: list[dict[str, str]] = []
+
+    class Bar(Reporter):
+        def advance(self, amount: int = 1, **figures: str) -> None:
+            shown.append(figures)
+
+    run = small_run(folder, epochs=3)
+    run.trainer.reporter = Bar()
+    run.go()
+    shown = [figures for figures in shown if figures]
+    steps = len(shown) // 3
+    assert all({"loss", "rate", "left"} <= set(figures) for figures in shown)
+    assert "valid" not in shown[0] and f"{run.progress.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
+    assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
+    clock = progress.Progress(settings(epochs=4))
+    clock.set_clock(600.0)
+    assert clock.shown(1.0)["left"] == "at most 30 min"
+    clock = progress.Progress(settings(epochs=4, max_minutes=12.5))
+    clock.set_clock(600.0)
+    assert clock.shown(1.0)["left"] == "at most 2 min"
 
 
 def test_test_lines_are_never_looked_at(folder: Path, tmp_path: Path) -> None:
