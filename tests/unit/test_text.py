@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.semantics import text
+from eimf_core.semantics import hub, text
 from eimf_core.semantics.text import Vectors, encode_cached, encode_items, item_text, open_encoder
 
 
@@ -182,3 +183,20 @@ print("torch" in sys.modules)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=120)
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == [expected] and done.stderr == ""
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The library's remarks on each of its tries are kept back, and only meanwhile."""
+    asked: list[bool] = []
+
+    def get(local: bool) -> str:
+        asked.append(local)
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying")
+        raise OSError("no\nnetwork")
+
+    with pytest.raises(ModelError, match=r"m\.gguf: not here \(no network\)"):
+        hub.fetched(get, "m.gguf: not here")
+    assert asked == [True, False] and not caplog.records
+    logging.getLogger("huggingface_hub.utils._http").warning("heard again")
+    assert len(caplog.records) == 1
+    assert hub.fetched(lambda local: "here", "") == Path("here")

@@ -10,7 +10,7 @@ from eimf_core import resources
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
-from eimf_core.semantics import prompts
+from eimf_core.semantics import hub, prompts
 from eimf_core.semantics.engines.base import Engine
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
 from eimf_core.semantics.similarity import TitleVectors
@@ -66,13 +66,10 @@ def _fetched(repository: str, name: str) -> Path:
     """A file on the hub, downloaded by huggingface_hub unless it is at hand already."""
     import huggingface_hub
 
-    for local in (True, False):
-        try:
-            return Path(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
-        except Exception as error:
-            # many kinds, of several libraries: no network, no such name, no permission
-            problem = " ".join(str(error).split())[:200]
-    raise ModelError(f"{repository}/{name}: could not be had from the hub ({problem})")
+    def get(local: bool) -> str:
+        return str(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
+
+    return hub.fetched(get, f"{repository}/{name}: could not be had from the hub")
 
 
 def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:

@@ -1,0 +1,29 @@
+"""Files on the model hub: from this machine if they are here, else downloaded by huggingface_hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from eimf_core.errors import ModelError
+
+
+def fetched(get: Callable[[bool], str], refusal: str) -> Path:
+    """What `get(local)` gives: with True it looks on this machine alone, with False on the hub too.
+
+    Raises ModelError(`refusal` and the reason). The library's own remarks on each try are kept back.
+    """
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        for local in (True, False):
+            try:
+                return Path(get(local))
+            except Exception as error:
+                # many kinds, of several libraries: no network, no such name, no permission
+                problem = " ".join(str(error).split())[:200]
+    finally:
+        logging.set_verbosity(level)
+    raise ModelError(f"{refusal} ({problem})")
