@@ -36,7 +36,12 @@ def prepare(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to write.")],
     items: Annotated[
-        list[Path], typer.Option("--items", metavar="FILE", help="Item text; by default what lies beside the log.")
+        list[Path],
+        typer.Option(
+            "--items",
+            metavar="FILE",
+            help="Item text (a published form, CSV, JSON lines or Parquet); by default what lies beside the log.",
+        ),
     ] = [],  # noqa: B006 (typer wants the default itself)
     users: Annotated[
         Path | None, typer.Option(metavar="FILE", help="by-user: a split made elsewhere, user and split a line.")

@@ -128,3 +128,36 @@ def test_nothing_is_lost_and_nothing_leaks(log: list[Row], chosen: dict[str, obj
                 assert len(here) + sum(report.splits[split].left_out.values()) == len(truth)
         else:
             assert not here
+
+
+logs_in_time = st.lists(
+    st.tuples(st.sampled_from(USERS[:3]), st.sampled_from(THINGS), st.integers(1, 9), st.just("view")),
+    min_size=12,
+    max_size=40,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(logs_in_time, st.sampled_from(("last", "first", "all")), st.integers(2, 5), st.integers(6, 9))
+def test_a_temporal_split_is_exactly_what_its_time_points_say(
+    log: list[Row], target: str, valid_from: int, test_from: int
+) -> None:
+    log = [("b", "x", 1, "view"), *log]  # something lies before the first point
+    config = PrepareConfig(target=target, valid_from=str(valid_from), test_from=str(test_from), threads=1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare([write_log(folder, log)], folder / "out", config)
+        lines = list(jsonl.read(folder / "out" / "sequences.jsonl", Sequence))
+    found = {(line.split, line.user): (line.items, line.targets or []) for line in lines}
+    wanted = {}
+    for user, mine in expected(log, config).items():
+        ordered = [row[1] for row in mine]
+        opens, closes = (sum(row[2] < point for row in mine) for point in (valid_from, test_from))
+        if opens:
+            wanted["train", user] = (ordered[:opens], [])
+        for split, first, end in (("valid", opens, closes), ("test", closes, len(mine))):
+            cut = end - 1 if target == "last" else max(first, 1)
+            stop = min(cut + 1, end) if target != "all" else end
+            if end > first and 0 < cut < stop:
+                wanted[split, user] = (ordered[:cut], ordered[cut:stop])
+    assert found == wanted

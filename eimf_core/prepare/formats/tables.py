@@ -211,7 +211,7 @@ LOGS = (
     ),
     LogFormat(
         "csv",
-        "CSV or TSV (, tab ; or |) with a header, columns likewise; without a header --user-column 1 and so on",
+        "CSV or TSV (comma, tab, semicolon or bar), columns likewise; without a header --user-column 1 and so on",
         is_table,
         scan_table,
     ),
