@@ -266,3 +266,32 @@ def test_a_second_writer_is_told_to_wait(eimf: Eimf, tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.csv", 200)
     with files.locked(tmp_path / "out" / "sequences.jsonl"):
         assert "another process" in one_error_line(eimf("prepare", log, "-o", tmp_path / "out"), 2)
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_killed_between_two_files_there_is_no_mixture(
+    tmp_path: Path, environment: dict[str, str], eimf: Eimf, call: int
+) -> None:
+    out, log = tmp_path / "out", write_log(tmp_path / "log.csv", 900)
+    eimf("prepare", write_log(tmp_path / "old.csv", 500), "-o", out)
+    program = (
+        "import os, signal, sys\n"
+        "move, calls = os.replace, []\n"
+        "def killed(*names):\n"
+        f"    if len(calls) == {call}:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    calls.append(move(*names))\n"
+        "os.replace = killed\n"
+        "from eimf_cli.main import run\n"
+        "run()\n"
+    )
+    command = [sys.executable, "-c", program, "prepare", str(log), "-o", str(out)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    # items of one log beside sequences of another would be taken for a data set
+    assert not (out / "sequences.jsonl").exists()
+    assert eimf("prepare", log, "-o", out).returncode == 0
+    kept = files_of(out)
+    assert eimf("prepare", log, "-o", tmp_path / "fresh").returncode == 0
+    assert kept["sequences.jsonl"] == files_of(tmp_path / "fresh")["sequences.jsonl"]
+    assert ".prepare.tmp" not in {path.name for path in out.iterdir()}
