@@ -16,14 +16,14 @@ import msgspec
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import filters, new_items, pipeline, stream
+from eimf_core.recommend import filters, stream
 from eimf_core.recommend.asking import Asked, Reader
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.engine import Recommender
 from eimf_core.recommend.history import history_of
 from eimf_core.recommend.words import Words
-from eimf_core.records import Query, Recommendation
+from eimf_core.records import Item, Query, Recommendation
 
 R = TypeVar("R")
 
@@ -128,8 +128,13 @@ class Session:
             reporter.note(f"{path}: every file is as training wrote it")
         self.model = artifact.open_model(path)
         words = Words(self.model, settings.encoder)
-        new = new_items.read(request.new_items, self.model, reporter) if request.new_items else []
-        new_items.add(self.model, new, words)
+        new: list[Item] = []
+        if request.new_items is not None:
+            # what only some queries need is imported when it is needed: a short command should feel instant
+            from eimf_core.recommend import new_items
+
+            new = new_items.read(request.new_items, self.model, reporter)
+            new_items.add(self.model, new, words)
         self.items = Items(self.model.catalogue, new)
         allowed = filters.allowed(
             self.items,
@@ -183,6 +188,8 @@ class Session:
         return self._worked_on(path, lambda asked: b"".join(self.recommender.lines(asked)))
 
     def _worked_on(self, path: str | Path, work: Callable[[list[Asked]], R]) -> Iterator[R]:
+        from eimf_core.recommend import pipeline
+
         self.recommender.prepare()
         return pipeline.ordered(self._asked(path), work, pipeline.workers(self.recommender.settings.threads))
 

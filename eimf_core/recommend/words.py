@@ -8,6 +8,7 @@ between. Items that came after training go through the second alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from eimf_core.errors import ConfigError
 from eimf_core.recommend.asking import Floats
 from eimf_core.recommend.naming import units
 from eimf_core.records import Item
-from eimf_core.semantics.text import PACKAGED, Encoder, item_text
+
+if TYPE_CHECKING:
+    from eimf_core.semantics.text import Encoder
 
 
 class Words:
@@ -53,6 +56,8 @@ class Words:
                 "train it with item vectors that start from text"
             )
         weight, bias = self._model.text_map
+        from eimf_core.semantics.text import item_text
+
         places: Floats = self._encode([item_text(item) for item in items]) @ weight.T + bias
         return places
 
@@ -63,14 +68,14 @@ class Words:
         return vectors
 
     def _opened(self) -> Encoder:
+        from eimf_core.semantics.text import PACKAGED, open_encoder
+
         encoder: Encoder
         if self._name is None or self._name == PACKAGED:
             from eimf_core.semantics import text_numpy
 
             encoder = text_numpy.packaged()
         else:
-            from eimf_core.semantics.text import open_encoder
-
             encoder = open_encoder(self._name)
         wanted = self._model.config.text_encoder
         if encoder.identity != wanted:
