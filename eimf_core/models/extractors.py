@@ -133,7 +133,7 @@ class AttentionHeads(nn.Module):
 
     def _prefixes(self, attention: Tensor, states: Tensor) -> Tensor:
         """Interests (B, K, L, d) from the maps of all prefixes (B, K, L, L)."""
-        interests = (attention.flatten(1, 2) @ states).unflatten(1, attention.shape[1:3])
+        interests: Tensor = (attention.flatten(1, 2) @ states).unflatten(1, attention.shape[1:3])
         return interests + states[:, None] if self.residual else interests
 
 
