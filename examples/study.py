@@ -77,6 +77,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                             configuration = study["configurations"][name]
                             settings = {
                                 **study["train"],
+                                **study["data"][data].get("train", {}),
                                 **study["settings"][setting],
                                 **configuration.get("train", {}),
                                 "backbone": backbone,
