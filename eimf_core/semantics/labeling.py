@@ -123,8 +123,10 @@ def _journal(output: Path, work: Work, config: LabelConfig, reporter: Reporter) 
     for entry in found:
         if entry.request in work.requests and not (config.retry_errors and entry.error is not None):
             wanted.setdefault(entry.request, entry)
-    if journal.finished and len(wanted) < len(found):
-        reporter.warn(f"{journal.partial}: {len(found) - len(wanted)} labels of other settings or samples are left out")
+    strangers = sum(entry.request not in work.requests for entry in found)
+    if strangers:
+        source = journal.partial if journal.finished else output
+        reporter.warn(f"{source}: {strangers} labels of other settings or samples are left out and will be gone")
     if list(wanted.values()) != journal.finished:
         journal.close()
         jsonl.write(journal.partial, wanted.values())

@@ -11,10 +11,12 @@ import pytest
 
 from eimf_core import files, jsonl, manifest
 from eimf_core.errors import ConfigError, LabelError
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import HistoryItem, Label, Sample
 from eimf_core.semantics import answers, labeling, prompts
 from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
 from eimf_core.semantics.labeling_config import LabelConfig
+from tests.listening import Listening
 
 TITLES = ["Green Tea", "Wool Yarn", "Tea Pot", "Knitting Needles"]
 GENERAL = prompts.load("general")
@@ -57,12 +59,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def go(
         say: Callable[[int, int], str | Answer] = lambda user, seed: GOOD,
         samples: list[Sample] | None = None,
+        reporter: Reporter = SILENT,
         **settings: Any,
     ) -> tuple[Scripted, labeling.Summary]:
         engine = Scripted(say)
         monkeypatch.setattr(labeling, "open_engine", lambda *_: (engine, GENERAL))
         jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
-        summary = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", LabelConfig(**settings))
+        config = LabelConfig(**settings)
+        summary = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config, reporter=reporter)
         return engine, summary
 
     return go
@@ -262,6 +266,19 @@ def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict
         return
     assert len(engine.asks) == 6 and summary.reused == 0
     assert not before & {entry.request for entry in labels(tmp_path).values()}
+
+
+def test_labels_that_will_be_gone_are_told(run: Run, tmp_path: Path) -> None:
+    listening = Listening()
+    run(reporter=listening)
+    run(samples=[sample(number) for number in range(8)], reporter=listening)
+    assert listening.warnings == []
+    run(samples=[sample(number) for number in range(3)], reporter=listening)
+    assert len(listening.warnings) == 1 and "labels.jsonl: 5 labels of other settings" in listening.warnings[0]
+    with pytest.raises(StopError):
+        run(stop_at(2), seed=1, reporter=listening)
+    run(seed=2, reporter=listening)
+    assert "labels.jsonl.partial: 2 labels of other settings" in listening.warnings[-1]
 
 
 def test_errors_stay_until_they_are_asked_again(run: Run, tmp_path: Path) -> None:
