@@ -49,6 +49,9 @@ def cluster(
     with contextlib.ExitStack() as locks:
         for path in (output, summary):
             if path not in ("-", None):
+                files.refuse_input_as_output(
+                    str(path), (directory / name for name in ("sequences.jsonl", "items.jsonl"))
+                )
                 locks.enter_context(files.locked(str(path)))
         found = typical.find(directory, settings, terminal.TerminalReporter())
         _table(found.summaries)

@@ -18,8 +18,7 @@ def show(
     """A table, and LabelQuality lines to `output` unless that is the terminal."""
     if items is None:
         raise ConfigError("--score needs --truth FILE: items with an interest or categories, such as items.jsonl")
-    if str(output) != "-" and output.resolve() in {path.resolve() for path in (samples, items, *labels)}:
-        raise ConfigError(f"--output: {output} is an input; choose another file")
+    files.refuse_input_as_output(output, (samples, items, users, *labels))
     from eimf_core.semantics import quality
     from eimf_core.semantics.text import open_encoder
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from eimf_core import jsonl
@@ -19,6 +19,14 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file's content."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_input_as_output(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
+    """ConfigError when an output is one of the files that are read, which would be gone."""
+    if str(output) == "-" or jsonl.special(output):
+        return
+    if Path(output).resolve() in {Path(path).resolve() for path in inputs if path is not None and str(path) != "-"}:
+        raise ConfigError(f"{output}: is an input, which would be gone; choose another file as output")
 
 
 @contextlib.contextmanager

@@ -76,6 +76,10 @@ def test_bad_options_are_one_line_and_leave_nothing(eimf: Eimf, made: Path, tmp_
     ):
         assert words in one_error_line(eimf("cluster", made, "-o", out, *arguments), 2)
     assert "is a directory" in one_error_line(eimf("cluster", made, "-o", tmp_path), 2)
+    sequences = (made / "sequences.jsonl").read_bytes()
+    assert "is an input" in one_error_line(eimf("cluster", made, "-o", made / "sequences.jsonl"), 2)
+    assert "is an input" in one_error_line(eimf("cluster", made, "-o", out, "--summary", made / "items.jsonl"), 2)
+    assert (made / "sequences.jsonl").read_bytes() == sequences
     (tmp_path / "encoder").mkdir()
     one_error_line(eimf("cluster", made, "-o", out, "--encoder", tmp_path / "encoder"), 4)
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]

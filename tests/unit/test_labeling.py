@@ -289,6 +289,17 @@ def test_errors_stay_until_they_are_asked_again(run: Run, tmp_path: Path) -> Non
     assert len(engine.asks) == 1 and summary.errors == 0
 
 
+def test_an_input_is_no_output(run: Run, tmp_path: Path) -> None:
+    run()
+    (tmp_path / "same.jsonl").symlink_to("samples.jsonl")
+    before = (tmp_path / "samples.jsonl").read_bytes()
+    for name, recorded in (("samples.jsonl", None), ("same.jsonl", None), ("labels.jsonl", "labels.jsonl")):
+        config = LabelConfig(engine="replay", replay=recorded and str(tmp_path / recorded))
+        with pytest.raises(ConfigError, match="is an input"):
+            labeling.label(tmp_path / "samples.jsonl", tmp_path / name, config)
+    assert (tmp_path / "samples.jsonl").read_bytes() == before
+
+
 def test_a_second_writer_is_told(run: Run, tmp_path: Path) -> None:
     with files.locked(tmp_path / "labels.jsonl"), pytest.raises(ConfigError, match="being written"):
         run()
