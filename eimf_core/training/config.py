@@ -18,6 +18,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
     "alignment": ("vectors", "distributions", "prototypes"),
+    "item_contrast": ("catalogue", "shown"),
 }
 
 
@@ -76,6 +77,9 @@ class TrainConfig:
         "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
     )
     item_weight: float = setting(0.0, "Weight of tying items to the words of the interests that they show.")
+    item_contrast: str = setting(
+        "catalogue", "What words tell their items from: the catalogue's, or only those that labels show too."
+    )
     item_share: float = setting(0.25, "Pairs of item and words drawn a step, as a share of the batch size.")
     inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")

@@ -22,7 +22,7 @@ from eimf_core.training.labelled import LabelledBatch, draw
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner, unit
 from eimf_core.training.losses.distribution_alignment import distribution_alignment
-from eimf_core.training.losses.item_naming import words_of_items
+from eimf_core.training.losses.item_naming import words_and_items
 from eimf_core.training.losses.modality_alignment import modality_alignment
 from eimf_core.training.losses.prototype_alignment import prototype_alignment
 from eimf_core.training.losses.semantic_prediction import semantic_queries
@@ -108,7 +108,10 @@ class Explicit:
         assert learner.adapter is not None
         texts = torch.from_numpy(labelled.shown[0]).to(vectors.device)
         semantic = learner.adapter(self.vectors.to(vectors.device)[texts])
-        queries = unit(semantic, cosine=self._settings.similarity == "cosine")
-        forth = prediction.loss(queries, labelled.shown[1], shown)
-        back = words_of_items(vectors[shown], semantic, shown, texts, temperature=self._settings.alignment_temperature)
+        forth, back = words_and_items(
+            vectors[shown], semantic, shown, texts, temperature=self._settings.alignment_temperature
+        )
+        if self._settings.item_contrast == "catalogue":
+            queries = unit(semantic, cosine=self._settings.similarity == "cosine")
+            forth = prediction.loss(queries, labelled.shown[1], shown)
         return 0.5 * (forth + back)

@@ -144,7 +144,8 @@ def test_a_draw_with_heirs_and_shown_items(data: Dataset, found: labels.Labels) 
 @pytest.mark.parametrize("alignment", ["vectors", "distributions", "prototypes"])
 @pytest.mark.parametrize("loss", ["sampled", "full"])
 def test_every_part_trains_and_is_counted(folder: Path, alignment: str, loss: str) -> None:
-    run = joint(folder, alignment=alignment, item_weight=0.5, loss=loss, epochs=1, backbone="comirec-sa")
+    contrast = "shown" if alignment == "vectors" else "catalogue"
+    run = joint(folder, alignment=alignment, item_weight=0.5, item_contrast=contrast, loss=loss, epochs=1)
     run.go()
     line = run.progress.lines[-1]
     assert set(line["loss"]) == {"prediction", "semantic", "alignment", "items"}

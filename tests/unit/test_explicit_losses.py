@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from eimf_core.training import gradients, schedule
 from eimf_core.training.losses.distribution_alignment import distribution_alignment
-from eimf_core.training.losses.item_naming import words_of_items
+from eimf_core.training.losses.item_naming import words_and_items
 from eimf_core.training.losses.modality_alignment import match, modality_alignment
 from eimf_core.training.losses.prototype_alignment import prototype_alignment
 
@@ -84,25 +84,28 @@ def test_one_prototype_has_nothing_to_be_told_from() -> None:
     assert loss.item() == 0.0
 
 
-def test_words_of_items_against_a_naive_reference() -> None:
+def test_words_and_items_against_a_naive_reference() -> None:
     items, semantic = normal(5, 4), normal(5, 4, seed=1)
     numbers, texts = torch.tensor([7, 7, 8, 9, 9]), torch.tensor([0, 1, 0, 2, 1])
     shown = set(zip(numbers.tolist(), texts.tolist(), strict=True))
-    total = 0.0
+    words, back = 0.0, 0.0
     for at in range(5):
         scores = [functional.cosine_similarity(items[at], semantic[j], dim=0).item() / 0.3 for j in range(5)]
         others = [scores[j] for j in range(5) if (int(numbers[at]), int(texts[j])) not in shown]
-        total -= math.log(math.exp(scores[at]) / (math.exp(scores[at]) + sum(map(math.exp, others))))
-    loss = words_of_items(items, semantic, numbers, texts, temperature=0.3)
-    assert loss.item() == pytest.approx(total / 5)
-    torch.autograd.gradcheck(lambda e, s: words_of_items(e, s, numbers, texts, temperature=0.3), (items, semantic))
+        back -= math.log(math.exp(scores[at]) / (math.exp(scores[at]) + sum(map(math.exp, others))))
+        scores = [functional.cosine_similarity(items[j], semantic[at], dim=0).item() / 0.3 for j in range(5)]
+        others = [scores[j] for j in range(5) if (int(numbers[j]), int(texts[at])) not in shown]
+        words -= math.log(math.exp(scores[at]) / (math.exp(scores[at]) + sum(map(math.exp, others))))
+    found = words_and_items(items, semantic, numbers, texts, temperature=0.3)
+    assert [loss.item() for loss in found] == [pytest.approx(words / 5), pytest.approx(back / 5)]
+    torch.autograd.gradcheck(lambda e, s: words_and_items(e, s, numbers, texts, temperature=0.3), (items, semantic))
 
 
-def test_words_of_items_with_one_text_is_zero() -> None:
-    loss = words_of_items(
-        normal(3, 4), normal(3, 4, seed=1), torch.arange(3), torch.zeros(3, dtype=torch.int64), temperature=0.1
-    )
-    assert loss.item() == 0.0
+def test_words_and_items_with_one_text() -> None:
+    """An item has nobody else's words to be told from; every item shows this text."""
+    same = torch.zeros(3, dtype=torch.int64)
+    losses = words_and_items(normal(3, 4), normal(3, 4, seed=1), torch.arange(3), same, temperature=0.1)
+    assert [loss.item() for loss in losses] == [0.0, 0.0]
 
 
 def test_weights_of_users_spread_over_their_pairs() -> None:

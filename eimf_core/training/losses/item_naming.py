@@ -2,15 +2,16 @@
 
     L_SI = 1/2 ( L_words + L_items )
 
-L_words: the semantic interest g(t) predicts an item that shows it, the softmax of `semantic_prediction`
-with the item told by the label instead of read out. L_items, computed here, is the way back: an item
-picks its interest's words among those of the batch,
+L_words: the semantic interest g(t) finds an item that shows it; L_items: an item finds the words that it
+shows among those of the batch,
 
     L_items = -mean_i log ( e^(c(e_i, s_i)/tau) / (e^(c(e_i, s_i)/tau) + sum_j e^(c(e_i, s_j)/tau)) )
 
-over the texts j of the batch that are not among the texts shown by item i there. Items that share words
-are tied together, whoever had them. After Oord et al., arXiv 1807.03748 (InfoNCE); the use is this
-project's own.
+over the texts j of the batch that item i does not show there. L_words is either the same with items and
+texts exchanged, which contrasts items that labels speak of with each other alone, or the softmax of
+`semantic_prediction` over the candidates of the step, with the item told by the label instead of read
+out. Items that share words are tied together, whoever had them. After Oord et al., arXiv 1807.03748
+(InfoNCE); the use is this project's own.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def words_of_items(
+def words_and_items(
     items: Tensor, semantic: Tensor, item_numbers: Tensor, texts: Tensor, *, temperature: float
-) -> Tensor:
-    """L_items of P pairs; 0 where no pair has another's words to be told from.
+) -> tuple[Tensor, Tensor]:
+    """L_words within the batch and L_items of P pairs; 0 where no pair has another's to be told from.
 
     items (P, d), vectors of items; semantic (P, d), semantic interests; item_numbers and texts int64 (P,),
     equal where item or text are equal.
@@ -35,4 +36,6 @@ def words_of_items(
     shown = (same_item @ same_text) > 0
     itself = torch.eye(len(items), dtype=torch.bool, device=items.device)
     logits = logits.masked_fill(shown & ~itself, -torch.inf)
-    return functional.cross_entropy(logits, torch.arange(len(items), device=items.device))
+    wanted = torch.arange(len(items), device=items.device)
+    # of a pair (text, item) another pair's item is left out where it shows this text, and the same way back
+    return functional.cross_entropy(logits.T, wanted), functional.cross_entropy(logits, wanted)
