@@ -63,7 +63,7 @@ def recommend(
     from eimf_core.recommend import run
 
     request = run.Request(
-        items=_ids(items),
+        items=None if items is None else _ids(items),
         titles=like or [],
         user=user,
         sequences=sequences,

@@ -37,6 +37,8 @@ class RecommendConfig:
             raise ConfigError(f"-k is {self.k}, expected at least 1")
         if not 0 <= self.diversity < float("inf"):
             raise ConfigError(f"--diversity is {self.diversity}, expected 0 or more")
+        if self.min_score is not None and self.min_score != self.min_score:
+            raise ConfigError("--min-score is no number")
         if self.anchors < 0:
             raise ConfigError(f"--anchors is {self.anchors}, expected 0 or more")
         if self.threads is not None and self.threads < 1:

@@ -32,12 +32,13 @@ R = TypeVar("R")
 class Request:
     """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`.
 
-    `queries` is a file of Query lines, "-" for stdin; it is used when nothing else is asked. `explain`
-    and `similar` name an item by id or title. The files say what may be listed (see `filters.allowed`)
-    and which items came after training.
+    `items` without any are an empty history, which popularity answers; None is no history. `queries` is a
+    file of Query lines, "-" for stdin; it is used when nothing else is asked. `explain` and `similar` name
+    an item by id or title. The files say what may be listed (see `filters.allowed`) and which items came
+    after training.
     """
 
-    items: Sequence[str] = ()
+    items: Sequence[str] | None = None
     titles: Sequence[str] = ()
     user: str | None = None
     sequences: Path | None = None
@@ -65,7 +66,7 @@ class Request:
     @property
     def is_query(self) -> bool:
         """Whether the command line holds a query itself."""
-        return bool(self.items or self.titles or self.user is not None or self.text is not None)
+        return bool(self.titles) or any(part is not None for part in (self.items, self.user, self.text))
 
     @property
     def is_stream(self) -> bool:
@@ -74,15 +75,25 @@ class Request:
 
     def query(self) -> Query:
         """The query of the command line."""
-        history, titles, times = list(self.items), list(self.titles), None
+        history, titles, times = list(map(_utf8, self.items or ())), list(map(_utf8, self.titles)), None
         if self.user is not None and self.sequences is not None:
             line = history_of(self.user, self.sequences)
             # what is added on the command line has no time
             times = None if history or titles else line.times
             history = [*line.items, *history]
         return Query(
-            id=self.user, history=history, titles=titles, text=self.text, times=times, exclude=list(self.exclude)
+            id=self.user,
+            history=history,
+            titles=titles,
+            text=None if self.text is None else _utf8(self.text),
+            times=times,
+            exclude=list(self.exclude),
         )
+
+
+def _utf8(argument: str) -> str:
+    """An argument of the command line with a question mark for each byte that is no UTF-8: it may be told again."""
+    return argument.encode("utf-8", "replace").decode()
 
 
 def recommend(

@@ -36,6 +36,34 @@ def ids(made: dict[str, Any]) -> list[str]:
     return [item["item"] for item in made["items"]]
 
 
+def test_an_empty_history_is_answered_by_popularity(eimf: Eimf, folder: Path) -> None:
+    made = answer(eimf, folder, "model", "--items", "", "-k", "2")
+    assert made["fallback"] == "popularity" and len(made["items"]) == 2 and made["unknown"] == []
+
+
+def test_arguments_that_are_no_utf8(eimf: Eimf, folder: Path) -> None:
+    bent = b"tea\xff".decode("utf-8", "surrogateescape")
+    assert answer(eimf, folder, "model", "--items", f"tea-1,{bent}")["unknown"] == ["tea?"]
+    assert answer(eimf, folder, "worded", "--text", bent, "--items", "tea-1")["items"]
+    for option in ("--similar", "--explain"):
+        history = () if option == "--similar" else ("--items", "tea-1")
+        one_error_line(eimf("recommend", "model", *history, option, bent + "zzz", cwd=folder), 3)
+    assert answer(eimf, folder, "model", "--like", bent + "zzz")["fallback"] == "popularity"
+
+
+def test_settings_that_make_no_sense(eimf: Eimf, folder: Path) -> None:
+    for option, value in (("--threads", 0), ("--min-score", "nan"), ("--anchors", -1), ("--diversity", "nan")):
+        assert option in one_error_line(eimf("recommend", "model", "--items", "tea-1", option, value, cwd=folder), 2)
+
+
+def test_threads_do_not_change_the_answers(eimf: Eimf, folder: Path) -> None:
+    names = [item.item for item in small_items()]
+    lines = [{"history": [names[at % 24], names[at * 7 % 24]], "k": 1 + at % 9} for at in range(1_500)]
+    stdin = "\n".join(map(json.dumps, lines)).encode()
+    made = [eimf("recommend", "model", "--threads", number, stdin=stdin, cwd=folder) for number in (1, 3)]
+    assert made[0].stdout == made[1].stdout and made[0].stdout.count(b"\n") == 1_500
+
+
 def test_nearest_items(eimf: Eimf, folder: Path) -> None:
     made = answer(eimf, folder, "model", "--similar", "loom", "-k", "3")
     assert made["id"] == "yarn-6" and made["interests"] == [] and "yarn-6" not in ids(made)
