@@ -105,7 +105,7 @@ def table(lines: list[Line], folder: Path) -> str:
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(difference(runs, alone, folder, f"ndcg {part}")) if alone else "" for part in PARTS]
         control = None if name in ("alone", "shuffled") else against(found, key, "shuffled")
-        told = _said(difference(runs, control, folder, "ndcg all")) if control and name == "both" else ""
+        told = _said(difference(runs, control, folder, "ndcg all")) if control and name.startswith("both") else ""
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
@@ -118,7 +118,7 @@ def table(lines: list[Line], folder: Path) -> str:
 
 
 def _order(name: str) -> int:
-    known = ("alone", "semantic", "alignment", "both", "shuffled", "plain")
+    known = ("alone", "semantic", "alignment", "both", "both-shown", "shuffled", "plain")
     return known.index(name) if name in known else len(known)
 
 
