@@ -24,7 +24,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,22 +110,40 @@ def write(path: str | Path, contents: Contents) -> None:
     if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
         raise ConfigError(f"{path}: is not empty and not a model directory; choose another name")
     with files.replaced_directory(path) as folder:
-        lines = [jsonl.encode(item) for item in contents.items]
-        parts = {
-            "config.json": orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2),
-            "items.jsonl": b"".join(lines),
-            "items.index.safetensors": tensors.dump(_index(contents.items, lines)),
-            "weights.safetensors": tensors.dump(contents.weights),
-            "interests.onnx": contents.network,
-            "named.jsonl": b"".join(jsonl.encode(interest) for interest in contents.named),
-            "train.jsonl": b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs),
-        }
-        described = {}
-        for name, content in parts.items():
-            (folder / name).write_bytes(content)
-            described[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        described: dict[str, dict[str, Any]] = {}
+
+        def put(name: str, content: Iterable[bytes | memoryview]) -> None:
+            described[name] = _put(folder / name, content)
+
+        lengths: list[int] = []
+        put("config.json", [orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2)])
+        put("items.jsonl", _lines_of(contents.items, lengths))
+        put("items.index.safetensors", tensors.blocks(_index(contents.items, lengths)))
+        put("weights.safetensors", tensors.blocks(contents.weights))
+        put("interests.onnx", [contents.network])
+        put("named.jsonl", map(jsonl.encode, contents.named))
+        put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
         manifest = {**contents.provenance, "format": FORMAT, "files": described}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
+
+
+def _put(path: Path, content: Iterable[bytes | memoryview]) -> dict[str, Any]:
+    """Write a file part by part; its size and sha256."""
+    digest, size = hashlib.sha256(), 0
+    with open(path, "wb") as stream:
+        for part in content:
+            stream.write(part)
+            digest.update(part)
+            size += len(part)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def _lines_of(items: Iterable[Item], lengths: list[int]) -> Iterator[bytes]:
+    """The lines of a catalogue; their lengths are put down on the way."""
+    for item in items:
+        line = jsonl.encode(item)
+        lengths.append(len(line))
+        yield line
 
 
 def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, Any]) -> None:
@@ -146,9 +164,9 @@ def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, 
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
-def _index(items: list[Item], lines: list[bytes]) -> dict[str, npt.NDArray[Any]]:
-    offsets = np.zeros(len(lines) + 1, dtype=np.int64)
-    np.cumsum([len(line) for line in lines], out=offsets[1:])
+def _index(items: list[Item], lengths: list[int]) -> dict[str, npt.NDArray[Any]]:
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
     hashes = np.fromiter((_hash(item.item) for item in items), dtype=np.uint64, count=len(items))
     order = np.argsort(hashes, kind="stable").astype(np.int32)
     return {"offsets": offsets, "hashes": hashes[order], "order": order + 1}

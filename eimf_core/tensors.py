@@ -1,7 +1,7 @@
 """Named arrays in one safetensors file, memory-mapped with numpy over the parsed header.
 
-The safetensors library writes the file; its numpy reader copies every tensor, so reading is done
-here. A file is data: the header is checked before anything is mapped.
+The safetensors library makes one string of a file and its numpy reader copies every tensor, so both are
+done here. A file is data: the header is checked before anything is mapped.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import struct
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,31 @@ import orjson
 from eimf_core.errors import ModelError
 
 DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U8": "|u1", "BOOL": "|b1"}
+NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
 LARGEST_HEADER = 1 << 20
+BLOCK = 1 << 24
 
 
-def dump(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+def dump(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """The bytes of a safetensors file holding these arrays."""
-    from safetensors.numpy import save
+    return b"".join(blocks(arrays))
 
-    return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+def blocks(arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[bytes | memoryview]:
+    """The same in blocks, so that a large array is never held twice: the length of the header, the header,
+    and the arrays one after the other."""
+    header, end = {}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
+    described = orjson.dumps(header)
+    # the data begin at a multiple of eight
+    described += b" " * (-len(described) % 8)
+    yield struct.pack("<Q", len(described)) + described
+    for array in arrays.values():
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        for start in range(0, len(content), BLOCK):
+            yield content[start : start + BLOCK]
 
 
 def map_file(handle: int, name: str) -> dict[str, npt.NDArray[Any]]:

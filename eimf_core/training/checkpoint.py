@@ -27,11 +27,9 @@ from torch import Tensor
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.tensors import DTYPES
+from eimf_core.tensors import DTYPES, blocks
 
 Tensors = Mapping[str, Tensor]
-BLOCK = 1 << 24  # bytes written at a time
-NAMES = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64", torch.int32: "I32", torch.bool: "BOOL"}
 
 
 class Checkpoint:
@@ -130,16 +128,5 @@ class Stored(Mapping[str, Tensor]):
 
 
 def _dump(tensors: Tensors, stream: IO[bytes]) -> None:
-    """Write a safetensors file: the length of the header, the header, and the tensors in blocks."""
-    header, end = {}, 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.numel() * tensor.element_size()
-        header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
-    described = orjson.dumps(header)
-    # the data begin at a multiple of eight
-    described += b" " * (-len(described) % 8)
-    stream.write(struct.pack("<Q", len(described)) + described)
-    for tensor in tensors.values():
-        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-        for start in range(0, len(content), BLOCK):
-            stream.write(content[start : start + BLOCK])
+    for block in blocks({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}):
+        stream.write(block)

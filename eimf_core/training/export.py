@@ -143,13 +143,14 @@ def contents(
 ) -> Contents:
     """Everything `artifact.write` needs. `text` (N + 1, D) are the items' text vectors and `encoder` names
     the text encoder, if one was used; `features` (N + 1, F) what the backbone reads of items beside vectors."""
-    vectors = learner.table.all().numpy()
+    learned = learner.table.all()
+    vectors = learned.numpy()
     weights: dict[str, npt.NDArray[Any]] = {
-        "item_vectors": vectors.astype(np.float32),
+        "item_vectors": vectors.astype(np.float32, copy=False),
         "item_counts": data.counts(),
     }
     if settings.similarity == "cosine":
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), 1e-12)
         weights["item_scale"] = (1.0 / lengths).astype(np.float32)
         weights["item_scale"][0] = 0.0
     weights |= {f"backbone.{name}": part.numpy() for name, part in learner.backbone.state_dict().items()}

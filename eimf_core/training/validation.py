@@ -56,7 +56,9 @@ class Validation:
         """The figures for the interests of `backbone` and the item vectors (N + 1, d)."""
         was_training = backbone.training
         backbone.eval()
-        scored = (functional.normalize(vectors, dim=1) if self._cosine else vectors).cpu().numpy()
+        scored = vectors.cpu().numpy()
+        # of each item, as in the model directory: a normalised copy of a large table would be as large
+        scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-12).cpu().numpy()
         ndcg, collapse = 0.0, 0.0
         size = max(1, min(USERS_AT_ONCE, MOST_SCORES // self._width))
         for start in range(0, len(self._asked), size):
@@ -65,6 +67,7 @@ class Validation:
             times = self._cases.times(users.tolist())
             interests = _interests(backbone, vectors, histories, times, self._max_length, self._side)
             scores = ranking.best_scores(interests.cpu().numpy(), scored)
+            scores = scores * scale if self._cosine else scores
             ranking.drop(scores, histories)
             ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
             collapse += float(mean_cosine(interests).sum())
