@@ -54,6 +54,9 @@ Floats = npt.NDArray[np.float32]
 OUTSIDE = b"\x0a\x08location"
 """How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
 
+BLOCK = 16_384
+"""Items whose lines are read at once."""
+
 
 class _Title(msgspec.Struct):
     title: str
@@ -208,14 +211,23 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[Item]:
         """All items in order of their index."""
-        content = os.pread(self._lines, int(self._offsets[-1]), 0)
-        for number, line in enumerate(content.splitlines(), start=1):
+        lines = (line for block in self._blocks() for line in block.splitlines())
+        for number, line in enumerate(lines, start=1):
             yield self._parse(line, number)
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The lines of some thousand items at a time: a single read ends at 2 GiB."""
+        last = len(self)
+        for first in range(0, last, BLOCK):
+            start, end = int(self._offsets[first]), int(self._offsets[min(first + BLOCK, last)])
+            if not 0 <= start < end <= self._offsets[-1]:
+                raise self._broken()
+            yield os.pread(self._lines, end - start, start)
 
     def titles(self) -> list[str]:
         """The title of every item, in order; without the rest of the items, which takes time to read."""
         try:
-            made = [line.title for line in TITLES.decode_lines(os.pread(self._lines, int(self._offsets[-1]), 0))]
+            made = [line.title for block in self._blocks() for line in TITLES.decode_lines(block)]
         except (msgspec.DecodeError, UnicodeDecodeError):
             made = []
         # what cannot be read is said line by line

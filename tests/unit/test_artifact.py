@@ -50,6 +50,13 @@ def test_round_trip(model: Path) -> None:
     artifact.verify(model)
 
 
+def test_items_are_read_in_blocks(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "BLOCK", 2)
+    catalogue = artifact.open_model(model).catalogue
+    assert [item.item for item in catalogue] == ["a", "b", "c"]
+    assert catalogue.titles() == [item.title for item in contents().items]
+
+
 def test_batch_padding_changes_nothing(model: Path) -> None:
     opened = artifact.open_model(model)
     alone, _ = opened.interests([np.array([2])])
