@@ -104,8 +104,9 @@ def table(lines: list[Line], folder: Path) -> str:
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(difference(runs, alone, folder, f"ndcg {part}")) if alone else "" for part in PARTS]
-        control = None if name in ("alone", "shuffled") else against(found, key, "shuffled")
-        told = _said(difference(runs, control, folder, "ndcg all")) if control and name.startswith("both") else ""
+        # the control of a configuration is the same with shuffled labels
+        control = against(found, key, name.replace("both", "shuffled")) if name.startswith("both") else None
+        told = _said(difference(runs, control, folder, "ndcg all")) if control else ""
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
@@ -118,7 +119,7 @@ def table(lines: list[Line], folder: Path) -> str:
 
 
 def _order(name: str) -> int:
-    known = ("alone", "semantic", "alignment", "both", "both-shown", "shuffled", "plain")
+    known = ("alone", "semantic", "alignment", "both", "both-shown", "shuffled", "shuffled-shown", "plain")
     return known.index(name) if name in known else len(known)
 
 
