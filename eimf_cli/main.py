@@ -133,6 +133,9 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stderr.flush()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # a thread of the process group was now and then seen to abort the interpreter on its way down
+        os._exit(code)
     sys.exit(code)
 
 
