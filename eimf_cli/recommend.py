@@ -80,14 +80,9 @@ def recommend(
     )
     reporter = terminal.TerminalReporter()
     if build_index:
-        from eimf_core.recommend.build_index import K
-        from eimf_core.recommend.build_index import build_index as build
+        from eimf_cli import index
 
-        built = build(model, reporter=reporter)
-        terminal.note(
-            f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "
-            f"recall@{K} against exact search {built.recall:.3f}"
-        )
+        index.build(model)
         if not request.is_query and queries is None:
             return
     if request.is_stream and queries is None and sys.stdin.isatty():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,9 @@ def train(
     init: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="Start from this earlier model, such as yesterday's.")
     ] = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="Put an index for recommend --index beside the weights; needs faiss.")
+    ] = False,
     settings: TrainConfig,
 ) -> None:
     """Train a small model that needs no language model any more.
@@ -39,6 +43,10 @@ def train(
     """
     from eimf_core.training import trainer
 
+    if index:
+        from eimf_core.recommend import build_index
+
+        build_index.check()
     summary = trainer.train(
         directory,
         output,
@@ -48,6 +56,11 @@ def train(
         init=init,
         reporter=terminal.TerminalReporter(),
     )
+    # of the processes of torchrun the first alone writes
+    if index and os.environ.get("RANK", "0") == "0":
+        from eimf_cli.index import build
+
+        build(output)
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
     labelled = ""
     if labels:
