@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ AHEAD = 4
 """Parts that are read before they are worked on."""
 MOST_WORKERS = 8
 PAUSE = 0.2
+SWITCH = 0.0005
 
 
 def workers(wanted: int | None = None) -> int:
@@ -57,6 +59,9 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
             problem = error
         put(None, problem)
 
+    # after each product a thread asks for the interpreter again; at the usual 5 ms it would wait longer than it worked
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
     # the thread may hang in a read when the caller ends early, and must not keep the process
     threading.Thread(target=reader, daemon=True).start()
     waiting: deque[Future[R]] = deque()
@@ -80,3 +85,4 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
         finally:
             over.set()
             pool.shutdown(cancel_futures=True)
+            sys.setswitchinterval(interval)
