@@ -19,8 +19,8 @@ from eimf_core.prepare.sources import NOT_UTF8, Source
 from eimf_core.progress import Reporter
 
 COLUMNS = {
-    "user": ("VARCHAR", "user"),
-    "item": ("VARCHAR", "item"),
+    "user": ("VARCHAR", "nullif(user, '')"),
+    "item": ("VARCHAR", "nullif(item, '')"),
     "time": ("DOUBLE", "coalesce(try_cast(time AS DOUBLE), epoch(try_cast(time AS TIMESTAMPTZ)))"),
     "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
     "event": ("VARCHAR", "coalesce(event, '')"),

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pytest
 
@@ -162,3 +163,19 @@ def test_the_head_of_a_file_ends_where_lines_end(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\u2028s\nu,a\x85b\n")
     found: Any = probe(tmp_path / "log.csv")
     assert found.head == ("user,item\u2028s", "u,a\x85b")
+
+
+@pytest.mark.parametrize("packed", ["jsonl", "parquet"])
+def test_an_empty_id_is_nobodys(tmp_path: Path, packed: str) -> None:
+    rows = [{"user": "u", "item": "a"}, {"user": "", "item": "b"}, {"user": "u", "item": ""}]
+    path = tmp_path / f"log.{packed}"
+    if packed == "jsonl":
+        path.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    else:
+        values = ", ".join(f"('{row['user']}', '{row['item']}')" for row in rows)
+        duckdb.sql(f"COPY (SELECT * FROM (VALUES {values}) AS t(user_id, item)) TO '{path}' (FORMAT parquet)")
+    with pytest.raises(InputError, match="user"):
+        run(tmp_path, path.name, split="none")
+    done = run(tmp_path, path.name, split="none", on_error="skip")
+    assert sum(done.report.rejected.values()) == 2
+    assert histories(tmp_path) == {"u": ["a"]}
