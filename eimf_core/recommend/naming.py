@@ -28,6 +28,8 @@ TOP_ITEMS = 30
 """Items of an interest whose words are weighed."""
 LEAST_ITEMS = 3
 """Items among them that must carry a word."""
+LARGEST_CACHE = 1 << 12
+"""Means that are kept of words chosen before."""
 LARGEST_SAMPLE = 20_000
 """Items of the catalogue that the words are compared with, evenly taken."""
 WORDS = 3
@@ -80,25 +82,34 @@ class TellingWords:
         self._terms: dict[int, list[str]] = {}
         size = len(model.catalogue)
         self._sample = np.unique(np.linspace(1, size, min(size, LARGEST_SAMPLE)).astype(np.int64))
-        self._counts: Counter[str] | None = None
+        self._carrying: dict[str, list[int]] | None = None
+        self._means: dict[tuple[str, ...], Floats] = {}
 
     def names(self, interests: Floats) -> list[Named]:
-        if self._counts is None:
+        if self._carrying is None:
             self._units = units(np.asarray(self._model.vectors[self._sample], np.float32))
+            carrying: dict[str, list[int]] = {}
+            for at, index in enumerate(self._sample.tolist()):
+                for term in self._terms_of(index):
+                    carrying.setdefault(term, []).append(at)
             # last: several threads may come by here
-            self._counts = Counter(term for index in self._sample for term in self._terms_of(int(index)))
+            self._carrying = carrying
         top = self._top(interests)
         return [self._name(interest, items) for interest, items in zip(units(interests), top, strict=True)]
 
     def _top(self, interests: Floats) -> npt.NDArray[np.int64]:
-        scores = ranking.best_scores(interests[:, None, :], self._model.vectors, self._model.scale)
+        # items that came after training stand behind, and have no terms in the model
+        known, scale = len(self._model.catalogue) + 1, self._model.scale
+        vectors = self._model.vectors[:known]
+        scores = ranking.best_scores(interests[:, None, :], vectors, None if scale is None else scale[:known])
         return ranking.top_k(scores, TOP_ITEMS)
 
     def _name(self, interest: Floats, items: npt.NDArray[np.int64]) -> Named:
-        assert self._counts is not None
+        assert self._carrying is not None
+        known = self._carrying
         held = Counter(term for index in items for term in self._terms_of(int(index)))
         weights = {
-            term: count * np.log(count * len(self._sample) / (len(items) * max(count, self._counts[term])))
+            term: count * np.log(count * len(self._sample) / (len(items) * max(count, len(known.get(term, ())))))
             for term, count in held.items()
             if count >= min(LEAST_ITEMS, len(items))
         }
@@ -113,8 +124,14 @@ class TellingWords:
 
     def _mean(self, terms: list[str]) -> Floats:
         """Unit vector of the items of the sample that carry any of the terms."""
-        carrying = [at for at, index in enumerate(self._sample) if not set(terms).isdisjoint(self._terms[int(index)])]
-        mean: Floats = units(self._units[carrying].sum(axis=0, keepdims=True))[0]
+        assert self._carrying is not None
+        key = tuple(terms)
+        mean = self._means.get(key)
+        if mean is None:
+            places = np.unique(np.concatenate([self._carrying.get(term, []) for term in terms])).astype(np.int64)
+            mean = units(self._units[places].sum(axis=0, keepdims=True))[0]
+            if len(self._means) < LARGEST_CACHE:
+                self._means[key] = mean
         return mean
 
     def _terms_of(self, index: int) -> list[str]:

@@ -191,3 +191,10 @@ def test_verify(eimf: Eimf, tmp_path: Path) -> None:
     assert eimf("recommend", tmp_path / "model", "--items", "tea-1").returncode == 0
     line = one_error_line(eimf("recommend", tmp_path / "model", "--items", "tea-1", "--verify"), 4)
     assert "weights.safetensors" in line and "sha256" in line
+
+
+def test_new_items_where_interests_are_named_by_words(eimf: Eimf, tmp_path: Path) -> None:
+    write_named_model(tmp_path / "model", words=True, named=False)
+    (tmp_path / "late.jsonl").write_text('{"item": "new-1", "title": "Jasmine Green Tea", "categories": ["tea"]}\n')
+    done = answer(eimf, tmp_path, "model", "--new-items", "late.jsonl", "-k", "26", "--items", "tea-1,tea-2")
+    assert "new-1" in ids(done) and done["interests"]
