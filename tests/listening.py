@@ -1,4 +1,4 @@
-"""A reporter that keeps what it is warned of."""
+"""A reporter that keeps what it is told."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from eimf_core.progress import Reporter
 
 
 class Listening(Reporter):
+    """`notes` and `warnings` in the order they came."""
+
     def __init__(self) -> None:
+        self.notes: list[str] = []
         self.warnings: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

@@ -34,6 +34,11 @@ SMALL: dict[str, Any] = {
 }
 
 
+def small_settings(**changes: Any) -> TrainConfig:
+    """The settings of a small run but for `changes`."""
+    return TrainConfig(**{**SMALL, **changes})
+
+
 @dataclass
 class Run:
     """A trainer with its data and learner; `go` trains to the end."""
@@ -55,7 +60,7 @@ def small_run(folder: Path, labels: Path | None = None, init: Path | None = None
     if not (folder / "items.jsonl").exists():
         folder.mkdir(exist_ok=True)
         write_small_data(folder)
-    settings = TrainConfig(**{**SMALL, **changes})
+    settings = small_settings(**changes)
     setup.set_threads(settings.threads)
     data = dataset.load(folder, ("train", "valid"))
     prepared = setup.prepare(data, settings, labels, SILENT, init=init)

@@ -12,11 +12,11 @@ from torch.overrides import TorchFunctionMode
 
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.progress import Reporter
 from eimf_core.training import device, export, setup, trainer
-from eimf_core.training.config import TrainConfig
+from tests.listening import Listening
 from tests.small_data import write_small_data
-from tests.small_training import SMALL, small_run
+from tests.small_training import small_run
+from tests.small_training import small_settings as settings
 
 
 @pytest.fixture
@@ -25,19 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return write_small_data(tmp_path / "data")
 
 
-def settings(**changes: Any) -> TrainConfig:
-    return TrainConfig(**{**SMALL, **changes})
-
-
 # -- the choice
-
-
-class Remarks(Reporter):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def at_hand(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False) -> None:
@@ -50,7 +38,7 @@ def at_hand(monkeypatch: pytest.MonkeyPatch, *, cuda: int = 0, mps: bool = False
 
 def test_auto_takes_an_accelerator_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     at_hand(monkeypatch)
-    remarks = Remarks()
+    remarks = Listening()
     assert device.choose("auto", remarks).type == "cpu" and not remarks.notes
     at_hand(monkeypatch, mps=True)
     assert device.choose("auto", remarks).type == "mps" and remarks.notes == ["trains on mps"]

@@ -12,34 +12,18 @@ import torch
 
 from eimf_core import artifact, dataset, files, jsonl
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.progress import Reporter
 from eimf_core.records import Item, Sequence
 from eimf_core.training import items, trainer
-from eimf_core.training.config import TrainConfig
+from tests.listening import Listening
 from tests.small_data import write_small_data
-from tests.small_training import SMALL, small_run
-
-
-class Remarks(Reporter):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+from tests.small_training import small_run
+from tests.small_training import small_settings as settings
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     return write_small_data(tmp_path / "data")
-
-
-def settings(**changes: Any) -> TrainConfig:
-    return TrainConfig(**{**SMALL, **changes})
 
 
 def tomorrow(folder: Path) -> Path:
@@ -111,7 +95,7 @@ def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> Non
 
 def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) -> None:
     trainer.train(folder, tmp_path / "model", settings(item_vectors="text"))
-    sha256, remarks = files.sha256(tmp_path / "model" / "manifest.json"), Remarks()
+    sha256, remarks = files.sha256(tmp_path / "model" / "manifest.json"), Listening()
     # the earlier model may be replaced by the new one
     trainer.train(
         tomorrow(folder), tmp_path / "model", settings(item_vectors="text"), init=tmp_path / "model", reporter=remarks
@@ -178,7 +162,7 @@ def test_settings_that_do_not_fit_are_told(folder: Path, tmp_path: Path, changes
 
 def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_path: Path) -> None:
     trainer.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
-    remarks = Remarks()
+    remarks = Listening()
     trainer.train(
         folder, tmp_path / "next", settings(backbone="sasrec", layers=3, max_length=5, epochs=1),
         init=tmp_path / "model", reporter=remarks,
@@ -231,7 +215,7 @@ def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch:
     copy.mkdir()
     for path in (tmp_path / ".next.checkpoint").iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    remarks = {name: Remarks() for name in ("next", "other")}
+    remarks = {name: Listening() for name in ("next", "other")}
     for name, seed in (("next", 0), ("other", 1)):
         trainer.train(folder, tmp_path / name, settings(), init=tmp_path / f"model-{seed}", reporter=remarks[name])
     assert any("going on" in note for note in remarks["next"].notes)

@@ -18,22 +18,18 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sequence
 from eimf_core.training import items, learner, prediction, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
-from eimf_core.training.config import TrainConfig
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side import SideInputs
 from eimf_core.training.validation import Figures
 from tests.small_data import write_small_data
-from tests.small_training import SMALL, small_run
+from tests.small_training import small_run
+from tests.small_training import small_settings as settings
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     return write_small_data(tmp_path / "data")
-
-
-def settings(**changes: Any) -> TrainConfig:
-    return TrainConfig(**{**SMALL, **changes})
 
 
 # -- optimiser and item table
