@@ -62,7 +62,8 @@ def everything(folder: Path) -> set[Path]:
         ("missing.csv", None, 2, "missing.csv"),
         ("empty.csv", b"", 3, "empty"),
         ("header.csv", b"user,item,time\n", 3, "header.csv"),
-        ("cut.csv.gz", gzip.compress(LOG.encode())[:60], 3, "cut.csv.gz"),
+        # without the time in its header, which would be another test in each process
+        ("cut.csv.gz", gzip.compress(LOG.encode(), mtime=0)[:60], 3, "cut.csv.gz"),
         ("row.csv", LOG.replace("u3,i3,1000003\n", "u3,i3\n").encode(), 3, "row.csv:5"),
         ("time.csv", LOG.replace("u3,i3,1000003\n", "u3,i3,soon\n").encode(), 3, "time.csv:5"),
         ("blank.csv", LOG.replace("u3,i3,1000003\n", ",i3,1000003\n").encode(), 3, "blank.csv:5"),
