@@ -132,6 +132,9 @@ def run() -> NoReturn:
     # all is done and said: a signal that comes while the interpreter goes down must not change the exit code
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Python remembers an interrupt inside exec("…"), which dataclasses call on import, until the next exec,
+    # and would end itself by the signal in place of the exit code
+    exec("")
     sys.stderr.flush()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         # a thread of the process group was now and then seen to abort the interpreter on its way down

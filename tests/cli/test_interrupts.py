@@ -86,3 +86,17 @@ def test_before_the_command_is_imported(environment: dict[str, str], tmp_path: P
         cwd=ROOT, env=environment | {"PYTHONPATH": path}, capture_output=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"eimf: interrupted\n")
+
+
+def test_within_text_given_to_exec(environment: dict[str, str], tmp_path: Path) -> None:
+    # as dataclasses and named tuples do while they are imported; Python remembers such an interrupt
+    (tmp_path / "duckdb.py").write_text("exec('raise KeyboardInterrupt')\n")
+    log = tmp_path / "log.csv"
+    log.write_text("user,item,time\n1,2,3\n")
+    path = os.pathsep.join((str(tmp_path), environment.get("PYTHONPATH", "")))
+    done = subprocess.run(
+        [sys.executable, "-m", "eimf_cli", "prepare", str(log), "-o", str(tmp_path / "out")],
+        cwd=ROOT, env=environment | {"PYTHONPATH": path}, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, b"")
+    assert done.stderr.splitlines()[-1].startswith(b"eimf: interrupted")
