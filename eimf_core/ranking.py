@@ -49,7 +49,7 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
     stacked = interests.reshape(users * number, width)
     if len(stacked) == 1:
         # a product with a single row is summed in another order: alone or among others, a score is the same
-        stacked = np.repeat(stacked, 2, axis=0)
+        return best_scores(np.repeat(interests, 2, axis=0), vectors, scale)[:1]
     best = np.empty((users, len(vectors)), dtype=np.float32)
     # one product for all interests, so that the item table is read once; tiles bound the memory
     tile = max(512, LARGEST_PRODUCT // max(1, users * number))
@@ -57,7 +57,10 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
         part = vectors[start : start + tile]
         # NaN and infinity are found, and said, when the list is made
         with np.errstate(invalid="ignore", over="ignore"):
-            products = (stacked @ part.T)[: users * number].reshape(users, number, len(part))
+            if number == 1:
+                np.matmul(stacked, part.T, out=best[:, start : start + tile])
+                continue
+            products = (stacked @ part.T).reshape(users, number, len(part))
         products.max(axis=1, out=best[:, start : start + tile])
     if scale is not None:
         best *= scale
