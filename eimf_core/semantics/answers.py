@@ -124,8 +124,13 @@ def _shown(value: Any) -> str:
 
 def _check_names(names: Sequence[str]) -> None:
     for name in names:
-        if name.casefold().strip(" .:<>[]{}()") in _PLACEHOLDERS:
+        if is_placeholder(name):
             raise UnusableError(f"'{name}' is a placeholder, no interest")
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name only says what should stand there."""
+    return name.casefold().strip(" .:<>[]{}()") in _PLACEHOLDERS
 
 
 def _check_echo(found: Sequence[Interest], instructions: str) -> None:

@@ -47,7 +47,9 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     all the same, with the reason in each line's `error`.
     """
     began = time.perf_counter()
-    files.refuse_input_as_output(output, (samples_path, config.model, config.replay, config.chat_template))
+    files.refuse_input_as_output(
+        output, (samples_path, config.model, config.items, config.replay, config.chat_template)
+    )
     samples = _distinct(jsonl.read(samples_path, Sample), reporter)
     cache = _cache(samples_path, output)
     # an encoder is opened only where similarity is needed

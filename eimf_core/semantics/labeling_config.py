@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from eimf_core.config import setting
 from eimf_core.errors import ConfigError
 
-ENGINES = ("llama-cpp", "server", "keywords", "replay")
+ENGINES = ("llama-cpp", "server", "keywords", "categories", "replay")
 BUNDLED = "bundled"
 
 
@@ -15,7 +15,7 @@ BUNDLED = "bundled"
 class LabelConfig:
     """Settings of a labelling run; raises ConfigError for a value that makes no sense."""
 
-    engine: str = setting("llama-cpp", "Who answers: llama-cpp, server, keywords or replay.")
+    engine: str = setting("llama-cpp", "Who answers: llama-cpp, server, keywords, categories or replay.")
     model: str | None = setting(
         None,
         "GGUF file, or 'bundled' (the example shop's toy); the name of the model for a server.",
@@ -49,6 +49,7 @@ class LabelConfig:
     allow_remote: bool = setting(False, "Let the server be another machine: titles leave this one, user ids never do.")
     timeout: float = setting(300.0, "Seconds to wait for one answer of the server.")
     retries: int = setting(4, "Further tries when the server is busy or away, with growing pauses.")
+    items: str | None = setting(None, "The catalogue, for --engine categories.", metavar="items.jsonl")
     replay: str | None = setting(None, "Labels made before, for --engine replay.", metavar="labels.jsonl")
     dry_run: bool = setting(False, "Ask nothing: write each prompt with its tokens, and guess the time.")
     encoder: str | None = setting(

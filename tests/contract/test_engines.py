@@ -1,7 +1,7 @@
 """What every engine has to keep: one answer a question, in the schema, the same for the same seed.
 
 The same tests pass for each: a random GGUF model in two forms of prompt, the bundled labeler, a small HTTP
-server, llama-cpp-python's own server with the bundled labeler behind it, keywords, and recorded labels.
+server, llama-cpp-python's own server with the bundled labeler behind it, keywords, categories, and recorded labels.
 """
 
 from __future__ import annotations
@@ -141,8 +141,26 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place in a history is an item here; one item in three has no category."""
+    path = tmp_path_factory.mktemp("catalogue") / "items.jsonl"
+    kinds = ([], ["Home", "Kitchen"], ["Home", "Garden"])
+    jsonl.write(path, [Item(item=f"i{at}", title="t", categories=kinds[at % 3]) for at in range(12)])
+    return path
+
+
 @pytest.fixture(
-    params=["llama-cpp", "llama-cpp general", "bundled", "server", "llama-cpp-python's server", "keywords", "replay"]
+    params=[
+        "llama-cpp",
+        "llama-cpp general",
+        "bundled",
+        "server",
+        "llama-cpp-python's server",
+        "keywords",
+        "categories",
+        "replay",
+    ]
 )
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
@@ -165,6 +183,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
             sample(99, [UNWANTED] * 3),
         ),
         "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),
+        "categories": lambda: Case(LabelConfig(engine="categories", items=given("catalogue")), sample(99, TITLES[:1])),
         "replay": lambda: Case(LabelConfig(engine="replay", replay=given("recorded")), sample(99, TITLES[:3])),
     }
     return makers[request.param]()

@@ -30,9 +30,10 @@ def open_engine(
         "llama-cpp": _open_llama,
         "server": _open_server,
         "keywords": _open_keywords,
+        "categories": _open_categories,
         "replay": _open_replay,
     }[config.engine]
-    if config.engine in ("keywords", "replay"):
+    if config.engine in ("keywords", "categories", "replay"):
         idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
         if idle:
             reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
@@ -97,6 +98,17 @@ def _open_keywords(
     engine = keywords.Keywords(
         samples, vectors().encoder, max_interests=config.max_interests, cache=vectors().cache, reporter=reporter
     )
+    return engine, prompts.load(DEFAULT_PROMPT)
+
+
+def _open_categories(
+    config: LabelConfig, samples: Sequence[Sample], vectors: Any, reporter: Reporter
+) -> tuple[Engine, prompts.Prompt]:
+    from eimf_core.semantics.engines import categories
+
+    if config.items is None:
+        raise ConfigError("the engine categories needs --items items.jsonl, the catalogue that prepare wrote")
+    engine = categories.Categories(samples, config.items, max_interests=config.max_interests)
     return engine, prompts.load(DEFAULT_PROMPT)
 
 
