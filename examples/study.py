@@ -75,6 +75,8 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                     for name in wanted["configurations"]:
                         for budget in wanted["budgets"]:
                             configuration = study["configurations"][name]
+                            if configuration["labels"] == "categories" and not study["data"][data].get("categories"):
+                                continue
                             settings = {
                                 **study["train"],
                                 **study["data"][data].get("train", {}),
@@ -120,12 +122,25 @@ class Workshop:
         keywords = self._keywords(run, "typical")
         if run.labels in ("random", "active"):
             return self._keywords(run, run.labels)
+        if run.labels == "categories":
+            return self._categories(run, keywords)
         if run.labels == "shuffled":
             target = keywords.with_name(f"{run.data}-{run.budget}-shuffled-{run.seed}.jsonl")
             if not target.exists():
                 study_labels.write_shuffled(keywords, target, run.seed)
             return target
         return keywords
+
+    def _categories(self, run: Run, keywords: Path) -> Path:
+        """Category labels of the users whom keyword labels are of."""
+        target = self.work / f"{run.data}-{run.budget}-categories.jsonl"
+        if not target.exists():
+            catalogue = self.data(run.data) / "items.jsonl"
+            # items without categories leave users without labels, however many
+            allowed = ("--items", str(catalogue), "--max-error-share", "100%")
+            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", "categories", *allowed,
+                  "-o", str(target))  # fmt: skip
+        return target
 
     def _keywords(self, run: Run, kind: str) -> Path:
         folder = self.data(run.data)

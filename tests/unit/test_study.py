@@ -90,6 +90,22 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
     a = list(study.plan(planned, "A", ["beauty"], ["gguf"]))
     assert {"alone", "semantic", "alignment", "both", "shuffled"} <= {run.configuration for run in a}
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
+    # a data set without categories has no such row
+    assert "category" in {run.configuration for run in study.plan(planned, "A", ["yelp"], [])}
+
+
+def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: Path) -> None:
+    planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\ncategories = true").replace('"given"', '"categories"'))
+    (tmp_path / "tiny").mkdir()
+    write_small_data(tmp_path / "tiny")
+    (run,) = (run for run in study.plan(planned, "A", [], []) if run.labels == "categories" and not run.seed)
+    samples = study_labels.other_users(tmp_path / "tiny", "random", 6, 0)
+    jsonl.write(tmp_path / "tiny-10%-typical-0.samples.jsonl", samples)
+    jsonl.write(tmp_path / "tiny-10%-typical-0.jsonl", [label(one.key, one.user, interest("word")) for one in samples])
+    shop = study.Workshop(None, tmp_path, planned, {})
+    found = {entry.key: entry for entry in jsonl.read(shop.labels(run), Label)}
+    assert found.keys() == {one.key for one in samples}
+    assert {one.name for entry in found.values() for one in entry.interests} <= {"tea", "yarn", "fish"}
 
 
 @pytest.mark.slow
