@@ -43,12 +43,16 @@ class TrainConfig:
     item_vectors: str = setting(
         "text", "Item vectors start from text (PCA of the text vectors) or random; both: id plus projected text."
     )
+    item_categories: bool = setting(False, "Item vectors hold a learned vector of each of their categories as well.")
     encoder: str | None = setting(None, "Text encoder, a name or path; the packaged one if not given.")
     concepts: int = setting(128, "Concepts to choose from, for sparse concepts.")
     prefixes: int = setting(
         8, "Prefixes learned an epoch of each max-length items, where not all are read in one pass; 0 for all."
     )
     auxiliary_weight: float = setting(1.0, "Scales what a backbone adds to the loss (remi, re4, mfn).")
+    independent: bool = setting(
+        False, "Weigh pairs so that interests are independent of each other, as desmil does, with any backbone."
+    )
     hardness: float | None = setting(None, "How much near negatives count more; the backbone's own if not given.")
     loss: str = setting("auto", "Softmax over sampled negatives, over the full catalogue, auto by its size, or gbce.")
     calibration: float = setting(0.75, "Calibration t of gbce, from 0 to 1.")
@@ -121,6 +125,8 @@ class TrainConfig:
             raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:
             raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
+        if self.independent and backbones.interests_of(self.backbone, self.interests) == 1:
+            raise _wrong("independent", f"has no effect: {self.backbone} has one interest a user")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise _wrong("max_minutes", f"is {self.max_minutes}, expected a number above 0")
         if self.dimension % self.heads and backbones.recipe(self.backbone).encoder == "transformer":

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eimf_core.models.network import Backbone
+from eimf_core.training.config import TrainConfig
 from eimf_core.training.losses.backward_flow import backward_flow
 from eimf_core.training.losses.disagreement import disagreement
 from eimf_core.training.losses.independence import independent_weights
@@ -54,6 +55,14 @@ EXTRAS = {
 def extras_of(backbone: str) -> Extras:
     """What a backbone adds."""
     return EXTRAS.get(backbone, Extras())
+
+
+def chosen(settings: TrainConfig) -> Extras:
+    """What is added with these settings."""
+    extras = extras_of(settings.backbone).scaled(settings.auxiliary_weight)
+    if settings.hardness is not None:
+        extras = replace(extras, hardness=settings.hardness)
+    return replace(extras, independent=True) if settings.independent else extras
 
 
 def pair_weights(extras: Extras, interests: Tensor | None, generator: torch.Generator) -> Tensor | None:

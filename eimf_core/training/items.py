@@ -1,4 +1,4 @@
-"""Item vectors while training: a table of which each step touches a few rows, with or without text."""
+"""Item vectors while training: a table of which each step touches a few rows, with or without text and categories."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
@@ -22,10 +23,11 @@ class ItemTable(nn.Module):
     `weight` is trained row by row outside autograd. With `text` (N + 1, D), which may be half
     precision and mapped from a file, an item's vector is its row plus a learned projection of its
     centred text vector, so that an item nobody touched has a place. Only rows that are asked for
-    are read and projected.
+    are read and projected. With categories (see `share`), it holds the mean of their vectors as well.
     """
 
     weight: Tensor
+    features: Tensor
 
     def __init__(
         self, weight: Tensor, text: Text | None = None, mean: Floats | None = None, projection: Floats | None = None
@@ -35,23 +37,42 @@ class ItemTable(nn.Module):
         self.register_buffer("weight", weight)
         self.text, self.mean = text, mean
         self.projection = None if projection is None else nn.Parameter(torch.from_numpy(projection))
+        self.categories: nn.Parameter | None = None
+
+    def share(self, features: npt.NDArray[np.int32], kinds: int) -> None:
+        """Let items share what their categories have in common: e_i = row_i + mean_(c of i) of q_c, q_c learned.
+
+        features (N + 1, F), categories of each item from 1 to `kinds`, 0 for none. After the item representation
+        of Xie et al., arXiv 2112.02591 (MFN), and the knowledge of Meng et al., 2022 (CKML), as this project
+        reads them; here targets and negatives hold it like histories, whatever the backbone. The vectors start
+        as zeros, so that the table's stay what they are.
+        """
+        self.categories = nn.Parameter(torch.zeros(kinds + 1, self.weight.shape[1]))
+        # known from the data, and so no part of a checkpoint
+        self.register_buffer("features", torch.from_numpy(features), persistent=False)
 
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf (R, d) that takes the gradient of `weight[rows]`, and the items' vectors (R, d)."""
         leaf = self.weight[rows].requires_grad_()
-        if self.projection is None:
-            return leaf, leaf
-        return leaf, leaf + self._centred(rows.cpu().numpy()) @ self.projection.T
+        vectors = leaf
+        if self.projection is not None:
+            vectors = vectors + self._centred(rows.cpu().numpy()) @ self.projection.T
+        if self.categories is not None:
+            vectors = vectors + self._shared(rows)
+        return leaf, vectors
 
     @torch.no_grad()
     def all(self) -> Tensor:
         """The vectors of all items (N + 1, d)."""
-        if self.projection is None:
+        if self.projection is None and self.categories is None:
             return self.weight
         vectors = self.weight.clone()
         for start in range(0, len(vectors), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(vectors)))
-            vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
+            if self.projection is not None:
+                vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
+            if self.categories is not None:
+                vectors[start : start + len(rows)] += self._shared(torch.from_numpy(rows).to(vectors.device))
         return vectors
 
     @torch.no_grad()
@@ -66,11 +87,19 @@ class ItemTable(nn.Module):
             self.weight[start : start + len(rows)] -= self._centred(rows) @ self.projection.T
 
     def text_map(self) -> tuple[Floats, Floats] | None:
-        """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection."""
-        if self.projection is None or self.mean is None:
+        """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection, or where
+        it is only a part of what places an item."""
+        if self.projection is None or self.mean is None or self.categories is not None:
             return None
         weight: Floats = self.projection.detach().cpu().numpy()
         return weight, -weight @ self.mean
+
+    def _shared(self, rows: Tensor) -> Tensor:
+        """The mean vectors (R, d) of the categories of items, zero for an item without any."""
+        assert self.categories is not None
+        features = self.features[rows]
+        total = functional.embedding(features, self.categories, padding_idx=0).sum(dim=1)
+        return total / (features > 0).sum(dim=1, keepdim=True).clamp(min=1)
 
     def _centred(self, rows: npt.NDArray[np.int64]) -> Tensor:
         assert self.text is not None and self.mean is not None

@@ -24,7 +24,7 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side import SideInputs, item_features
 
 LARGEST_DEFAULT = 8
 
@@ -145,6 +145,12 @@ def prepare(
         text = encode_items(data.directory, data.items, opened(), reporter)
     generator = torch.Generator().manual_seed(settings.seed)
     table = items.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
+    if settings.item_categories:
+        features, kinds = item_features(data.items)
+        if kinds:
+            table.share(features, kinds)
+        else:
+            reporter.warn("no two items share a category: item vectors hold none")
     side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter)
     text_width = None if found is None else found.vectors.shape[1]
     learner = Learner(settings, table, text_width, generator, features=side.kinds)

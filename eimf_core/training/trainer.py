@@ -20,7 +20,7 @@ from torch.nn import functional
 from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, export, gradients, negatives, setup
+from eimf_core.training import distributed, export, extras, gradients, negatives, setup
 from eimf_core.training.answers import answers
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
@@ -28,7 +28,7 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.explicit import Explicit
-from eimf_core.training.extras import extras_of, further_losses, pair_weights
+from eimf_core.training.extras import further_losses, pair_weights
 from eimf_core.training.labelled import LabelledBatch
 from eimf_core.training.learner import unit
 from eimf_core.training.pace import pace
@@ -139,8 +139,7 @@ class Trainer:
         self.group = group
         self.data, self.settings, self.reporter = data, settings, reporter
         self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
-        extras = extras_of(settings.backbone).scaled(settings.auxiliary_weight)
-        self.extras = extras if settings.hardness is None else replace(extras, hardness=settings.hardness)
+        self.extras = extras.chosen(settings)
         self.batches = Batches(
             data.splits["train"],
             max_length=settings.max_length,
