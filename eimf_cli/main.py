@@ -1,9 +1,7 @@
-"""The `eimf` command: finds the subcommand, and turns every error into one line and an exit code."""
+"""The `eimf` command: finds the subcommand and runs it; how it ends is told in `ending`."""
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
 import sys
 from importlib import import_module
@@ -11,15 +9,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eimf_cli import terminal
-from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
+from eimf_cli import ending
 
 STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
-EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
-INTERRUPTED = "interrupted; run the same command again to go on or start over"
-# typer carries its own click, under a private name; its public errors lead to the base classes
-UsageError = typer.BadParameter.__bases__[0]
-ClickError: type[Exception] = UsageError.__bases__[0]
 
 
 class Steps(typer.core.TyperGroup):
@@ -43,13 +35,8 @@ class Steps(typer.core.TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             # caught below typer, which would make an exit code of 1 of it
-            _nobody_reads()
+            ending.nobody_reads()
             return 0
-
-
-def _nobody_reads() -> None:
-    """The reader of the pipe has gone; the interpreter must not flush into it again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 app = typer.Typer(
@@ -90,75 +77,15 @@ def main(
     """
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived; raised so that files are left whole on the way out."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
-
-
 def run() -> NoReturn:
     """Runs the command and exits with the documented code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    code = 1
+    signal.signal(signal.SIGTERM, ending.terminate)
     try:
         result = app(standalone_mode=False)
         sys.stdout.flush()
-        code = result if isinstance(result, int) else 0
-        if code == 130:  # what typer makes of Ctrl-C
-            _say(INTERRUPTED, code)
-    except BrokenPipeError:
-        _nobody_reads()
-        code = 0
-    except KeyboardInterrupt:
-        code = _say(INTERRUPTED, 130)
-    except Terminated:
-        code = _say("terminated; run the same command again to go on or start over", 143)
-    except typer.Exit as stop:
-        code = stop.exit_code
-    except typer.Abort:
-        code = _say("interrupted", 130)
-    except ClickError as error:
-        code = _say(_usage(error), 2)
-    except EimfError as error:
-        code = _say(str(error), next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1), error)
-    except OSError as error:
-        code = _say(_system(error), 1, error)
-    except MemoryError as error:
-        code = _say("out of memory; use less data or a machine with more", 1, error)
-    except Exception as error:
-        code = _say(f"unexpected {type(error).__name__}: {error}; EIMF_DEBUG=1 shows where", 1, error)
-    # all is done and said: a signal that comes while the interpreter goes down must not change the exit code
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Python remembers an interrupt inside exec("…"), which dataclasses call on import, until the next exec,
-    # and would end itself by the signal in place of the exit code
-    exec("")
-    sys.stderr.flush()
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        # a thread of the process group was now and then seen to abort the interpreter on its way down
-        os._exit(code)
-    sys.exit(code)
-
-
-def _say(message: str, code: int, error: BaseException | None = None) -> int:
-    if error is not None and os.environ.get("EIMF_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exception(error)
-    terminal.error(message)
-    return code
-
-
-def _usage(error: Any) -> str:
-    context = getattr(error, "ctx", None)
-    where = context.command_path if context is not None else "eimf"
-    return f"{error.format_message()} (see '{where} --help')"
-
-
-def _system(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{place}the disk is full; what was finished is kept, make room and run the same command again"
-    return f"{place}{error.strerror or error}"
+        end = ending.returned(result)
+    except (Exception, KeyboardInterrupt, ending.Terminated) as stopped:
+        ending.be_deaf()
+        end = ending.of(stopped)
+    ending.be_deaf()
+    ending.leave(end)

@@ -29,9 +29,14 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def error(message: str) -> None:
-    """One line on stderr."""
-    if _speaks:
+def speaks() -> bool:
+    """Whether this process is the one that speaks."""
+    return _speaks
+
+
+def error(message: str, *, always: bool = False) -> None:
+    """One line on stderr; `always`: even from a process that does not speak."""
+    if _speaks or always:
         print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 

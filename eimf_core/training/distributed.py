@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ R = TypeVar("R")
 # the first process may validate and write for long while the others wait
 PATIENCE = datetime.timedelta(days=1)
 FAILED = "eimf/failed"
+HERE = "eimf/here/"
 
 
 class Parted(EimfError):  # noqa: N818 (it is turned into what went wrong elsewhere)
@@ -126,22 +128,25 @@ def local_rank() -> int:
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[Group]:
+def joined(choose: Callable[[], torch.device]) -> Iterator[Group]:
     """The group of this process: itself alone, or with those that torchrun started beside it.
 
-    An error of one process ends all: the first one raises it.
+    `choose` says on which device this process works. An error of one process ends all, one of `choose`
+    included: the first one raises it.
     """
     if not (dist.is_available() and dist.is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1):
-        yield ALONE
+        yield replace(ALONE, device=choose())
         return
-    if device.type == "mps":
-        raise ConfigError("several processes need --device cpu or cuda")
     store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
-    )
-    group = Group(rank, size, device)
     try:
+        device = choose()
+        if device.type == "mps":
+            raise ConfigError("several processes need --device cpu or cuda")
+        _meet(store, rank, size)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+        )
+        group = Group(rank, size, device)
         yield group
         group.wait()
     except Parted as lost:
@@ -159,6 +164,16 @@ def joined(device: torch.device) -> Iterator[Group]:
         raise
     else:
         dist.destroy_process_group()
+
+
+def _meet(store: Any, rank: int, size: int) -> None:
+    """Until all processes have come this far; raises Parted where one has failed before."""
+    store.set(f"{HERE}{rank}", "")
+    # in small steps: a wait inside the store hears neither signals nor what went wrong elsewhere
+    while not store.check([f"{HERE}{number}" for number in range(size)]):
+        if store.check([FAILED]):
+            raise Parted("another process failed at its start")
+        time.sleep(0.05)
 
 
 def _tell(store: Any, rank: int, error: Exception) -> None:

@@ -7,6 +7,7 @@ minimised; each loss is a file of its own in `losses/`.
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
+from eimf_core.training.distillation import Distillation
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import further_losses, pair_weights
@@ -77,8 +79,8 @@ def train(
     setup.check_output(output)
     if epochs_from is not None:
         settings = replace(settings, epochs=setup.best_epoch(epochs_from))
-    device = choose(settings.device, reporter, local_rank=distributed.local_rank())
-    with distributed.joined(device) as group:
+    chosen = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
+    with distributed.joined(chosen) as group:
         reporter = reporter if group.first else SILENT
         with files.locked(output) if group.first else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes
@@ -86,7 +88,9 @@ def train(
             data = dataset.load(directory, ("train", "valid"))
             setup.check_data(data)
             setup.set_threads(settings.threads)
-            prepared = group.in_turn(lambda: setup.prepare(data, settings, labels, reporter, init=init, device=device))
+            prepared = group.in_turn(
+                lambda: setup.prepare(data, settings, labels, reporter, init=init, device=group.device)
+            )
             read = setup.inputs(data, labels, init)
             checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
             trainer = Trainer(data, settings, prepared, reporter, group)
@@ -151,6 +155,7 @@ class Trainer:
         self.full = settings.uses_full_softmax(len(data.items))
         self.sampler = negatives.sampler(settings.negative_sampling, data.counts(), settings.negatives)
         self.explicit = Explicit(settings, self.labels, data, reporter)
+        self.distillation = Distillation(settings, data, reporter) if settings.distil_weight else None
         self.epochs_done = 0.0
         valid = data.splits.get("valid")
         self.validation: Validation | None = None
@@ -286,6 +291,9 @@ class Trainer:
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
             indices += labelled.items
+        pupils = None if self.distillation is None else self.distillation.draw(rng)
+        if pupils is not None:
+            indices.append(pupils.histories)
         rows, places = _distinct(indices, self.learner.device)
         share = 1.0
         if self.group.size > 1:
@@ -311,9 +319,12 @@ class Trainer:
         if labelled is not None:
             # few, and contrasted with each other: every process looks at all of them
             explicit = self.explicit.losses(
-                self.learner, self.side, labelled, prediction, vectors, places[3:], self.epochs_done
+                self.learner, self.side, labelled, prediction, vectors, places[3:6], self.epochs_done
             )
             losses |= {name: value / self.group.size for name, value in explicit.items()}
+        if self.distillation is not None and pupils is not None:
+            taught = self.distillation.loss(self.learner, self.side, pupils, vectors, places[-1])
+            losses["distillation"] = taught / self.group.size
         return rows, leaf, losses
 
 

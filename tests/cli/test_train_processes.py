@@ -162,6 +162,35 @@ def failing(self, *arguments):
 Trainer.step = failing
 """
 
+# the second process is at its error long before the first one has been imported
+SLOW_FIRST = """
+import os, time
+if os.environ["RANK"] == "0":
+    time.sleep(3)
+"""
+CHOOSES = """
+import os
+from eimf_core.errors import ConfigError
+from eimf_core.training import trainer
+choose = trainer.choose
+def chosen(*arguments, local_rank):
+    if local_rank == 1:
+        raise ConfigError('too few devices for a process each')
+    return choose(*arguments, local_rank=local_rank)
+trainer.choose = chosen
+"""
+# an error that the first process neither has nor is told of
+LONE = """
+import os
+from eimf_cli import ending
+ending.SECONDS_FOR_THE_FIRST = 1.0
+from eimf_core.training import setup
+if os.environ["RANK"] == "1":
+    def check(output):
+        raise MemoryError
+    setup.check_output = check
+"""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -170,8 +199,12 @@ Trainer.step = failing
         (FAILS.replace("RANK", "1").replace("ERROR", "ConfigError('the second has had enough')"), (), "had enough"),
         (FAILS.replace("RANK", "0").replace("ERROR", "OSError(28, 'No space left', 'x')"), (), "disk is full"),
         ("", ("--lr", "0"), "--learning-rate"),
+        (SLOW_FIRST, ("--lr", "0"), "--learning-rate"),
+        (SLOW_FIRST, ("--no-such-option",), "--no-such-option"),
+        (CHOOSES, (), "too few devices"),
         ("", ("--labels", "no-such.jsonl"), "no-such.jsonl"),
     ],
+    ids=["second", "first", "option", "option-slow", "usage-slow", "device", "labels"],
 )
 def test_an_error_of_one_ends_all_with_one_line(
     torchrun: Start, data: Path, tmp_path: Path, patch: str, arguments: tuple[str, ...], words: str
@@ -180,4 +213,13 @@ def test_an_error_of_one_ends_all_with_one_line(
     stderr = running.communicate(timeout=60)[1]
     assert running.returncode != 0
     assert len(said(stderr)) == 1 and words in said(stderr)[0], stderr.decode()
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.slow
+def test_an_error_that_only_another_process_has_is_told_by_it(torchrun: Start, data: Path, tmp_path: Path) -> None:
+    running = torchrun(data, *FAST, "-o", tmp_path / "model", patch=LONE)
+    stderr = running.communicate(timeout=60)[1]
+    assert running.returncode != 0
+    assert "out of memory" in said(stderr)[0], stderr.decode()
     assert not (tmp_path / "model").exists()

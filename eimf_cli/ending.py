@@ -1,0 +1,144 @@
+"""How a command ends: one line for every error, the documented exit code, and signals that come in between."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import typer
+
+from eimf_cli import terminal
+from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
+
+EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
+SEVERAL = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
+STOPPED = (130, 143)
+INTERRUPTED = "interrupted; run the same command again to go on or start over"
+SECONDS_FOR_THE_FIRST = 30.0
+# typer carries its own click, under a private name; its public errors lead to the base classes
+UsageError = typer.BadParameter.__bases__[0]
+ClickError: type[Exception] = UsageError.__bases__[0]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; raised so that files are left whole on the way out."""
+
+
+def terminate(*_: object) -> NoReturn:
+    """What SIGTERM does while a command works."""
+    raise Terminated
+
+
+@dataclass(frozen=True)
+class End:
+    """An exit code, the line that goes with it, and the error that it is about."""
+
+    code: int
+    line: str = ""
+    error: Exception | None = None
+
+
+def returned(result: Any) -> End:
+    """The end of a command that came back; typer makes 130 of Ctrl-C."""
+    code = result if isinstance(result, int) else 0
+    return End(code, INTERRUPTED if code == 130 else "")
+
+
+def of(stopped: BaseException) -> End:
+    """The end of a command that was stopped by an exception."""
+    if isinstance(stopped, BrokenPipeError):
+        nobody_reads()
+        return End(0)
+    if isinstance(stopped, KeyboardInterrupt):
+        return End(130, INTERRUPTED)
+    if isinstance(stopped, Terminated):
+        failing = stopped.__context__
+        if SEVERAL in os.environ and isinstance(failing, EimfError):
+            # torchrun ended this process, on its way out already, for the same error of another one
+            return of(failing)
+        return End(143, "terminated; run the same command again to go on or start over")
+    if isinstance(stopped, typer.Exit):
+        return End(stopped.exit_code)
+    if isinstance(stopped, typer.Abort):
+        return End(130, "interrupted")
+    if isinstance(stopped, ClickError):
+        return End(2, _usage(stopped))
+    assert isinstance(stopped, Exception)
+    if isinstance(stopped, EimfError):
+        code = next((code for kind, code in EXIT_CODES.items() if isinstance(stopped, kind)), 1)
+        return End(code, str(stopped), stopped)
+    if isinstance(stopped, OSError):
+        return End(1, _system(stopped), stopped)
+    if isinstance(stopped, MemoryError):
+        return End(1, "out of memory; use less data or a machine with more", stopped)
+    return End(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
+
+
+def be_deaf() -> None:
+    """From here on no signal interrupts: the line is told whole and once, and the exit code stays what it is."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        while signal.getsignal(number) is not signal.SIG_IGN:
+            # one may come right now, such as torchrun's where another process has failed as well
+            with contextlib.suppress(Terminated, KeyboardInterrupt):
+                signal.signal(number, signal.SIG_IGN)
+
+
+def leave(end: End) -> NoReturn:
+    """Tell the line and exit with the code."""
+    if end.error is not None and os.environ.get("EIMF_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(end.error)
+    if end.line:
+        if not terminal.speaks() and end.code not in STOPPED:
+            _let_the_first_speak(end)
+        terminal.error(end.line)
+    # Python remembers an interrupt inside exec("…"), which dataclasses call on import, until the next exec,
+    # and would end itself by the signal in place of the exit code
+    exec("")
+    sys.stderr.flush()
+    if SEVERAL in os.environ:
+        # a thread of the process group was now and then seen to abort the interpreter on its way down
+        os._exit(end.code)
+    sys.exit(end.code)
+
+
+def _let_the_first_speak(end: End) -> None:
+    """Wait until torchrun ends this process, which it does when the first one has told the same error.
+
+    It ends all at the first exit code that is not 0: were that ours, the first process would be
+    terminated on its way to the error, and nobody would learn of it. Processes that have met tell each
+    other what went wrong, and need no waiting.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(end.code))
+    time.sleep(SECONDS_FOR_THE_FIRST)
+    be_deaf()
+    # the first one has another trouble, or none
+    terminal.error(end.line, always=True)
+
+
+def nobody_reads() -> None:
+    """The reader of the pipe has gone; the interpreter must not flush into it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _usage(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "eimf"
+    return f"{error.format_message()} (see '{where} --help')"
+
+
+def _system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{place}the disk is full; what was finished is kept, make room and run the same command again"
+    return f"{place}{error.strerror or error}"
