@@ -87,6 +87,12 @@ class TrainConfig:
     item_share: float = setting(0.25, "Pairs of item and words drawn a step, as a share of the batch size.")
     inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
+    distil_weight: float = setting(
+        0.0, "Weight of learning from users with similar texts, for users with short histories; 0: nobody."
+    )
+    distil_users: int = setting(10, "Similar users whose mean interests a user learns from.")
+    distil_length: int = setting(5, "Items of a training history, at most, of users who learn from similar ones.")
+    distil_share: float = setting(0.05, "Users drawn a step to learn so, as a share of the batch size.")
     label_warm_up: float = setting(0.0, "Epochs over which the weights of the labels rise to their full height.")
     label_half_life: float = setting(0.0, "Epochs after which the labels count half; 0: always the same.")
     device: str = setting("auto", "Where to train: cpu, cuda, mps, or auto, an accelerator where there is one.")
@@ -101,7 +107,7 @@ class TrainConfig:
                 raise _wrong(name, f"is '{getattr(self, name)}', expected {' or '.join(choices)}")
         for name in (
             "epochs", "dimension", "interests", "max_length", "layers", "heads", "negatives", "batch_size",
-            "concepts",
+            "concepts", "distil_users", "distil_length",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise _wrong(name, f"is {getattr(self, name)}, expected at least 1")
@@ -111,7 +117,7 @@ class TrainConfig:
         for name in (
             "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "semantic_weight", "alignment_weight",
             "labelled_share", "threads", "seed", "item_weight", "item_share", "inherited_weight", "label_warm_up",
-            "label_half_life", "warm_up",
+            "label_half_life", "warm_up", "distil_weight", "distil_share",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
@@ -125,6 +131,8 @@ class TrainConfig:
             raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:
             raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
+        if self.distil_weight and backbones.recipe(self.backbone).extractor == "concepts":
+            raise _wrong("distil-weight", f"needs interests that answer to each other; those of {self.backbone} do not")
         if self.independent and backbones.interests_of(self.backbone, self.interests) == 1:
             raise _wrong("independent", f"has no effect: {self.backbone} has one interest a user")
         if self.max_minutes is not None and not self.max_minutes > 0:

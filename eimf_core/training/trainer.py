@@ -27,6 +27,7 @@ from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
+from eimf_core.training.distillation import Distillation
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import further_losses, pair_weights
@@ -154,6 +155,7 @@ class Trainer:
         self.full = settings.uses_full_softmax(len(data.items))
         self.sampler = negatives.sampler(settings.negative_sampling, data.counts(), settings.negatives)
         self.explicit = Explicit(settings, self.labels, data, reporter)
+        self.distillation = Distillation(settings, data, reporter) if settings.distil_weight else None
         self.epochs_done = 0.0
         valid = data.splits.get("valid")
         self.validation: Validation | None = None
@@ -289,6 +291,9 @@ class Trainer:
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
             indices += labelled.items
+        pupils = None if self.distillation is None else self.distillation.draw(rng)
+        if pupils is not None:
+            indices.append(pupils.histories)
         rows, places = _distinct(indices, self.learner.device)
         share = 1.0
         if self.group.size > 1:
@@ -314,9 +319,12 @@ class Trainer:
         if labelled is not None:
             # few, and contrasted with each other: every process looks at all of them
             explicit = self.explicit.losses(
-                self.learner, self.side, labelled, prediction, vectors, places[3:], self.epochs_done
+                self.learner, self.side, labelled, prediction, vectors, places[3:6], self.epochs_done
             )
             losses |= {name: value / self.group.size for name, value in explicit.items()}
+        if self.distillation is not None and pupils is not None:
+            taught = self.distillation.loss(self.learner, self.side, pupils, vectors, places[-1])
+            losses["distillation"] = taught / self.group.size
         return rows, leaf, losses
 
 

@@ -1,0 +1,170 @@
+"""Users with short histories learn from similar users: who is similar, and who is drawn for a step.
+
+Similar are users whose training histories have the nearest mean text vectors; those who are learned from
+have longer histories than those who learn. After Liu et al., NeurIPS 2024, arXiv 2405.20646 (LLM-ESR;
+there anybody similar is learned from). Found once before training, in blocks, from the cached text
+vectors; what a step costs depends neither on how many users there are nor on the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from eimf_core.dataset import Dataset, SplitData
+from eimf_core.progress import Reporter
+from eimf_core.semantics.users import flat, unit
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.learner import Learner
+from eimf_core.training.losses.self_distillation import self_distillation
+from eimf_core.training.side import SideInputs
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
+BLOCK = 1024  # users compared with the teachers at a time, so that 64 MiB of cosines are held
+
+
+@dataclass(frozen=True)
+class Similar:
+    """Learner i is the training user `users[i]` (rising); `teachers` int64 (S, n) are the training users
+    who are similar, the nearest first."""
+
+    users: Ints
+    teachers: Ints
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True)
+class Pupils:
+    """The users of a step: `histories` int64 (B, L), item indices, 0 where padded at the end, and `similar`
+    int64 (B, n, L'), those of the users they learn from."""
+
+    histories: Ints
+    similar: Ints
+
+
+class Distillation:
+    """The similar users of a run, ready to be drawn from."""
+
+    def __init__(self, settings: TrainConfig, data: Dataset, reporter: Reporter) -> None:
+        from eimf_core.semantics.text import encode_items, open_encoder
+
+        self._settings, self._train = settings, data.splits["train"]
+        text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)
+        self.similar = find(
+            self._train, text, longest=settings.distil_length, count=settings.distil_users,
+            rng=np.random.default_rng(settings.seed),
+        )  # fmt: skip
+        if len(self.similar):
+            reporter.note(
+                f"{len(self.similar):,} users with at most {settings.distil_length} items learn from "
+                f"{self.similar.teachers.shape[1]} similar ones each"
+            )
+        else:
+            reporter.warn(f"nobody learns from similar users: --distil-length {settings.distil_length} parts nobody")
+
+    def draw(self, rng: np.random.Generator) -> Pupils | None:
+        """Users for a step, none twice, with those they learn from; None where nobody learns so."""
+        if not len(self.similar):
+            return None
+        settings = self._settings
+        wanted = max(1, round(settings.distil_share * settings.batch_size))
+        chosen = rng.choice(len(self.similar), size=min(len(self.similar), wanted), replace=False)
+        teachers = self.similar.teachers[chosen]
+        similar = histories(self._train, teachers.ravel(), settings.max_length)
+        return Pupils(
+            histories=histories(self._train, self.similar.users[chosen], settings.max_length),
+            similar=similar.reshape(*teachers.shape, -1),
+        )
+
+    def loss(self, learner: Learner, side: SideInputs, pupils: Pupils, vectors: Tensor, places: Tensor) -> Tensor:
+        """The weighted loss. vectors (R, d), the step's rows of the item table; places int64 (B, L),
+        `pupils.histories` as rows of it."""
+        backbone, device = learner.backbone, vectors.device
+        mask = torch.from_numpy(pupils.histories > 0).to(device)
+        interests, _ = backbone(functional.embedding(places, vectors), mask, side.of_items(pupils.histories))
+        count, width = pupils.similar.shape[1:]
+        flat_similar = pupils.similar.reshape(-1, width)
+        known, at = np.unique(flat_similar, return_inverse=True)
+        backbone.eval()
+        with torch.no_grad():
+            _, items = learner.table.rows(torch.from_numpy(known).to(device))
+            similar, _ = backbone(
+                functional.embedding(torch.from_numpy(at.reshape(flat_similar.shape)).to(device), items),
+                torch.from_numpy(flat_similar > 0).to(device),
+                side.of_items(flat_similar),
+            )
+        backbone.train()
+        exists = torch.from_numpy((pupils.similar > 0).any(axis=2)).to(device)
+        taught = self_distillation(interests, similar.unflatten(0, (-1, count)), exists)
+        return self._settings.distil_weight * taught
+
+
+def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, rng: np.random.Generator) -> Similar:
+    """For each user with 1 to `longest` training items the `count` most similar ones with more.
+
+    text (N + 1, D), zero where an item has none; users without text are nobody's. Cosines of mean text
+    vectors, less the mean over all interactions. Nobody where there are no two such groups.
+    """
+    lengths = np.diff(train.offsets)
+    teachers = np.flatnonzero(lengths > longest)
+    if len(teachers) > MOST_TEACHERS:
+        teachers = np.sort(rng.choice(teachers, size=MOST_TEACHERS, replace=False))
+    centre = _centre(train, text)
+    known = np.concatenate([np.zeros((0, text.shape[1]), np.float32), *_blocks(train, teachers, text, centre)])
+    teachers, known = teachers[known.any(axis=1)], known[known.any(axis=1)]
+    count = min(count, len(teachers))
+    users, found = [np.zeros(0, np.int64)], [np.zeros((0, count), np.int64)]
+    short = np.flatnonzero((lengths > 0) & (lengths <= longest)) if count else np.zeros(0, np.int64)
+    for start, rows in zip(range(0, len(short), BLOCK), _blocks(train, short, text, centre), strict=True):
+        there = rows.any(axis=1)
+        cosines = rows[there] @ known.T
+        nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        order = np.argsort(-np.take_along_axis(cosines, nearest, axis=1), axis=1, kind="stable")
+        users.append(short[start : start + BLOCK][there])
+        found.append(teachers[np.take_along_axis(nearest, order, axis=1)])
+    return Similar(np.concatenate(users), np.concatenate(found))
+
+
+def histories(train: SplitData, users: Ints, longest: int) -> Ints:
+    """The last `longest` items of some users' training histories, int64 (n, L), 0 where padded at the end."""
+    ends = train.offsets[users + 1]
+    kept = np.minimum(ends - train.offsets[users], longest)
+    valid = np.arange(int(kept.max())) < kept[:, None]
+    at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
+    return np.where(valid, train.items[at], 0).astype(np.int64)
+
+
+def _centre(train: SplitData, text: npt.NDArray[Any]) -> Floats:
+    """What all interactions have in common: the mean text vector (D,), items without a text left out."""
+    counts = np.bincount(train.items, minlength=len(text))
+    total, seen = np.zeros(text.shape[1]), 0
+    for start in range(0, len(text), BLOCK):
+        part = text[start : start + BLOCK].astype(np.float64)
+        weights = counts[start : start + BLOCK] * part.any(axis=1)
+        total += weights @ part
+        seen += int(weights.sum())
+    return (total / max(seen, 1)).astype(np.float32)
+
+
+def _blocks(train: SplitData, users: Ints, text: npt.NDArray[Any], centre: Floats) -> Iterator[Floats]:
+    """Unit vectors of some users, BLOCK at a time; only the text of their items is read. Zero without text."""
+    from scipy.sparse import csr_array
+
+    for start in range(0, len(users), BLOCK):
+        at, bounds = flat(train.offsets, users[start : start + BLOCK])
+        items, columns = np.unique(train.items[at], return_inverse=True)
+        words = text[items].astype(np.float32)
+        words[words.any(axis=1)] -= centre
+        chosen = csr_array((np.ones(len(at), np.float32), columns, bounds), shape=(len(bounds) - 1, len(items)))
+        yield unit(chosen @ words)

@@ -1,0 +1,27 @@
+"""Self-distillation: a user's interests move towards the mean interests of similar users.
+
+    L_SD = mean_u mean_k | V_(u,k) - mean_n V_(n,k) |^2,   n over the users who are similar to u
+
+No gradient goes to the similar users. After Liu et al., NeurIPS 2024, arXiv 2405.20646 (LLM-ESR), where
+a user is one vector; here interest k of one user answers to interest k of another, since heads and
+capsules are the same for all (this project's reading). Where similar users disagree their mean is
+short, and pulls little.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def self_distillation(interests: Tensor, similar: Tensor, exists: Tensor) -> Tensor:
+    """Mean over users and interests; a user without anybody similar does not count.
+
+    interests (B, K, d); similar (B, n, K, d), the interests of similar users; exists bool (B, n), which of
+    these there are.
+    """
+    weights = exists.to(interests.dtype)
+    counts = weights.sum(dim=1)
+    teacher = (similar.detach() * weights[:, :, None, None]).sum(dim=1) / counts.clamp(min=1.0)[:, None, None]
+    each = (interests - teacher).square().sum(dim=-1).mean(dim=-1)
+    taught = (counts > 0).to(interests.dtype)
+    return (each * taught).sum() / taught.sum().clamp(min=1.0)
