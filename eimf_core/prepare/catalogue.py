@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from eimf_core.prepare import text
-from eimf_core.prepare.scans import Scan
-from eimf_core.prepare.sources import Source
+from eimf_core.prepare.moments import BLANKS, trimmed
+from eimf_core.prepare.scans import TEXT, Scan
 from eimf_core.records import Item
 
 LONGEST_TITLE = 300
@@ -35,10 +36,11 @@ def join(ids: Sequence[str], described: Iterable[Item], budget: int) -> Catalogu
     found: dict[str, Item] = {}
     others = 0
     for item in described:
-        if item.item not in wanted:
+        name = item.item.strip(BLANKS)
+        if name not in wanted:
             others += 1
-        elif item.item not in found or not found[item.item].title:
-            found[item.item] = tidy(item, budget)
+        elif name not in found or not found[name].title:
+            found[name] = tidy(item, budget)
     items, without = [], []
     for name in ids:
         known = found.get(name) or Item(item=name, title="")
@@ -54,7 +56,7 @@ def tidy(item: Item, budget: int) -> Item:
     title = text.shortened(text.clean(item.title), LONGEST_TITLE)
     description = text.shortened(text.clean(item.text), budget) if item.text else ""
     return Item(
-        item=item.item,
+        item=item.item.strip(BLANKS),
         title=title,
         categories=text.flat(item.categories),
         text=description if description and description != title else None,
@@ -62,14 +64,14 @@ def tidy(item: Item, budget: int) -> Item:
     )
 
 
-def from_log(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> list[Item]:
+def from_log(connection: Any, files: Sequence[tuple[Path, Scan]]) -> list[Item]:
     """Titles and categories that stand in the log itself; of several, the first in the alphabet."""
     found: list[Item] = []
-    for source, scan in logs:
-        if scan.has & {"title", "category"}:
+    for path, scan in files:
+        if scan.has & TEXT:
             rows = connection.execute(
-                f"SELECT item, min(title), min(category) FROM ({scan.query(source.path)}) "
-                "WHERE item IS NOT NULL GROUP BY item ORDER BY item"
+                f"SELECT {trimmed('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
+                "WHERE name <> '' GROUP BY name ORDER BY name"
             ).fetchall()
             found += [
                 Item(item=item, title=title or "", categories=text.split_categories(category or ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.partition import read_partition
 from eimf_core.prepare.registry import Found
+from eimf_core.prepare.rejects import Rejects, collected
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import shortened
@@ -42,11 +42,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The filtered log, what the filters did, bad rows by reason, items that the log itself describes."""
+    """The filtered log, what the filters did, items that the log itself describes."""
 
     log: flat.Log
     steps: list[filters.Step]
-    rejected: Counter[str]
     items: list[Item]
 
 
@@ -73,11 +72,12 @@ def prepare(
             reporter.note(f"{log.source.name}: read as {log.format.name}")
         for source, kind in described:
             reporter.note(f"{source.name}: item text, read as {kind.name}")
-        if found[0].format.name == "sequences":
-            made, joined, facts = _pass_through(scratch, found, described, settings)
-        else:
-            partition = None if users is None else read_partition(users)
-            made, joined, facts = _from_log(scratch, found, described, settings, partition, reporter)
+        partition = None if users is None else read_partition(users)
+        with collected(scratch / REJECTS if settings.on_error == "skip" else None) as rejects:
+            if found[0].format.name == "sequences":
+                made, joined, facts = _pass_through(scratch, found, described, settings)
+            else:
+                made, joined, facts = _from_log(scratch, found, described, settings, partition, rejects, reporter)
         jsonl.write(scratch / ITEMS, joined.items)
         inputs = [log.source.path for log in found if log.source.name != "-"]
         inputs += [source.path for source, _ in described] + ([users] if users else [])
@@ -99,8 +99,8 @@ def prepare(
         publish(scratch, output)
     for warning in report.warnings(made, settings.split):
         reporter.warn(warning)
-    rejects = output / REJECTS
-    return Prepared(output, made, joined.without_text, rejects if rejects.exists() else None, facts)
+    bad_rows = output / REJECTS
+    return Prepared(output, made, joined.without_text, bad_rows if bad_rows.exists() else None, facts)
 
 
 def _from_log(
@@ -109,13 +109,14 @@ def _from_log(
     described: list[tuple[Source, ItemFormat]],
     settings: PrepareConfig,
     partition: dict[str, str] | None,
+    rejects: Rejects,
     reporter: Reporter,
 ) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
     """Read, filter, split and write the sequences."""
     scans = scans_of(found, settings, scratch)
     in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
     item_tables.check_told(settings, in_log, described)
-    loaded = load(scratch, scans, settings, reporter)
+    loaded = load(scratch, scans, settings, rejects, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
     texts = (item for source, kind in described for item in kind.read(source, settings))
@@ -127,7 +128,7 @@ def _from_log(
         log,
         plan,
         loaded.steps,
-        rejected=loaded.rejected,
+        rejected=rejects.reasons,
         without_text=len(joined.without_text),
         not_in_log=joined.not_in_log,
     )
@@ -155,7 +156,9 @@ def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list
     return made
 
 
-def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfig, reporter: Reporter) -> Loaded:
+def load(
+    scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfig, rejects: Rejects, reporter: Reporter
+) -> Loaded:
     """Read and filter; the steps say what each filter removed."""
     wanted = NEEDED | ({"rating"} if settings.min_rating is not None else set())
     for source, scan in scans:
@@ -165,7 +168,6 @@ def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfi
         if isinstance(scan, Delimited) and scan.first:
             is_what = "is a header, not data" if scan.header else "is data, not a header"
             reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {is_what}")
-    rejects = scratch / REJECTS if settings.on_error == "skip" else None
     with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
         read = reading.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)
         if read.unit:
@@ -175,14 +177,14 @@ def load(scratch: Path, scans: list[tuple[Source, Scan]], settings: PrepareConfi
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
         log = flat.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
-        items = catalogue.from_log(connection, scans)
+        items = catalogue.from_log(connection, read.files)
     if not steps:
         steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, settings)
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, steps, read.rejected, items)
+    return Loaded(log, steps, items)
 
 
 def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:

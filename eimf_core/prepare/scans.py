@@ -9,6 +9,7 @@ and line.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,14 @@ from typing import Any, Protocol
 
 import orjson
 
+from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.engine import file, literal, name
 
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
+TEXT = frozenset({"title", "category"})
+"""Fields that are there for the sake of the items."""
+WIDE_BLANKS = re.compile(r"[ \t]+")
 NOTHING = "NULL::VARCHAR"
 
 
@@ -111,7 +116,8 @@ def cells_of(
             kept.append((number, line))
             yield line + "\n"
 
-    rows = csv.reader(feed(), delimiter=delimiter, quotechar=quote, strict=True)
+    # the engine, too, passes over blanks around quotes
+    rows = csv.reader(feed(), delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True)
     while True:
         kept.clear()
         try:
@@ -119,8 +125,17 @@ def cells_of(
         except StopIteration:
             return
         except csv.Error:
-            cells = None
+            cells = _without_blanks(kept[0][1], delimiter, quote) if len(kept) == 1 else None
         yield kept[0][0], "\n".join(line for _, line in kept), cells
+
+
+def _without_blanks(line: str, delimiter: str, quote: str) -> list[str] | None:
+    """The cells of a line with blanks between closing quotes and delimiters; None when there is more amiss."""
+    line = re.sub(f"{re.escape(quote)}[ \t]+(?={re.escape(delimiter)}|$)", quote, line)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True))
+    except csv.Error:
+        return None
 
 
 @dataclass(frozen=True)
@@ -133,14 +148,12 @@ class UserLines:
         picked = _picked(
             {"user": "parts[1]", "item": "unnest(CASE WHEN len(parts) = 1 THEN [NULL] ELSE parts[2:] END)"}
         )
-        return (
-            f"SELECT {picked} FROM (SELECT string_split_regex(trim(line, E' \\t\\r'), '[ \\t]+') AS parts "
-            f"FROM {sources.text_lines(path)})"
-        )
+        words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
+        return f"SELECT {picked} FROM (SELECT {words} AS parts FROM {sources.text_lines(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
         for number, line in sources.lines(path, latin=False):
-            user, *items = line.split()
+            user, *items = WIDE_BLANKS.split(line.strip(" \t\r"))
             for item in items or [""]:
                 yield Record(number, line, {"user": user, "item": item})
 
@@ -206,13 +219,15 @@ class Parquet:
         """`line` is the number of the row."""
         import duckdb
 
-        with duckdb.connect() as connection:
-            connection.execute(self.query(path))
-            number = 0
-            while rows := connection.fetchmany(10_000):
-                for row in rows:
-                    number += 1
-                    values = {
-                        field: value or "" for field, value in zip(FIELDS, row, strict=True) if field in self.fields
-                    }
-                    yield Record(number, orjson.dumps(values).decode(), values)
+        number = 0
+        try:
+            with duckdb.connect() as connection:
+                connection.execute(self.query(path))
+                while rows := connection.fetchmany(10_000):
+                    for row in rows:
+                        number += 1
+                        cells = zip(FIELDS, row, strict=True)
+                        values = {field: value or "" for field, value in cells if field in self.fields}
+                        yield Record(number, orjson.dumps(values).decode(), values)
+        except duckdb.Error as error:
+            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None

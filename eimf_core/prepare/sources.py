@@ -17,6 +17,7 @@ from typing import IO, Any
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import engine
+from eimf_core.prepare.moments import BLANKS
 
 HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
@@ -121,7 +122,9 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
         return
     with reading(path) as stream:
         encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
-        for number, raw in enumerate(stream, start=1):
+        # a CR alone ends a line as well
+        each = (part for raw in stream for part in (raw.splitlines() if b"\r" in raw[:-2] else (raw,)))
+        for number, raw in enumerate(each, start=1):
             try:
                 line = raw.decode(encoding, errors)
             except UnicodeDecodeError:
@@ -129,7 +132,7 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
                 line = raw.decode(encoding)
             if number == 1:
                 line = line.removeprefix("\N{BYTE ORDER MARK}")
-            if line.strip():
+            if line.strip(BLANKS):
                 yield number, line.rstrip("\r\n")
 
 
@@ -208,6 +211,18 @@ def check_gzip(path: Path) -> Any:
     except (EOFError, OSError, zlib.error) as error:
         return error
     return None
+
+
+def with_plain_ends(path: Path, target: Path) -> Path | None:
+    """A copy whose lines all end in LF; None where there is no CR, or only the engine can unpack it."""
+    if packing(path) == "zstd":
+        return None
+    changed = False
+    with reading(path) as stream, open(target, "wb") as copy:
+        for line in stream:
+            changed = changed or line.endswith(b"\r\n")
+            copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+    return target if changed else None
 
 
 def packing(path: Path) -> str:

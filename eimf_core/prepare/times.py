@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from eimf_core.prepare.moments import is_date, value_of
 from eimf_core.prepare.scans import Scan
 from eimf_core.prepare.sources import Source
 
@@ -27,8 +25,6 @@ EARLIEST = -1e10
 FAR = 10
 """How many times smaller than all others a time has to be to stand for none, as 0 often does."""
 COMPACT = "strptime(time::BIGINT::VARCHAR, '%Y%m%d')"
-DATE = re.compile(r"(\d{1,4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)(.*)")
-NO_TIME = "expected a number of seconds or an ISO date"
 
 
 @dataclass(frozen=True)
@@ -118,31 +114,3 @@ def _are_dates(source: Source, scan: Scan) -> bool:
 
 def _name_of(size: float) -> str:
     return next(name for name, start, _ in reversed(UNITS) if size >= start)
-
-
-def is_number(text: str) -> bool:
-    """Whether a text is a finite number, as the engine reads it."""
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def is_date(text: str) -> bool:
-    """Whether a text is an ISO date, and no number."""
-    return not is_number(text) and value_of(text) is not None
-
-
-def value_of(text: str) -> float | None:
-    """A number as it is, a date in seconds (UTC unless it says otherwise); None for what is neither."""
-    if is_number(text):
-        return float(text)
-    parts = DATE.fullmatch(text.strip().removesuffix(" UTC"))
-    if not parts:
-        return None
-    year, month, day, rest = parts.groups()
-    try:
-        date = datetime.fromisoformat(f"{year:0>4}-{month:0>2}-{day:0>2}{rest}")
-    except ValueError:
-        return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

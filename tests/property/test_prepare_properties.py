@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import moments
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Sequence
@@ -161,3 +164,42 @@ def test_a_temporal_split_is_exactly_what_its_time_points_say(
             if end > first and 0 < cut < stop:
                 wanted[split, user] = (ordered[:cut], ordered[cut:stop])
     assert found == wanted
+
+
+odd_times = (
+    st.from_regex(moments.DATE, fullmatch=True)
+    | st.sampled_from(("1500000000", "epoch", "2024-01-01 (BC)", "2024-01-01 CET", "2024-01-01T10", "soon", "", "0"))
+    | st.sampled_from(("2024-01-02 ", " 2024-01-02", "2024-01-02 10:00:00 +0200", "10:00:00 +0200", "infinity", "NaN"))
+    | st.text("0123456789-+/.:TZ e_", max_size=12)
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(odd_times, min_size=1, max_size=30), st.sampled_from(("csv", "jsonl")))
+def test_a_row_with_an_odd_time_is_in_the_output_or_in_the_rejects(times: list[str], kind: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / f"log.{kind}"
+        rows = [{"user": "u", "item": f"i{number}", "time": time} for number, time in enumerate(times)]
+        if kind == "csv":
+            with open(log, "w", newline="") as stream:
+                writer = csv.DictWriter(stream, rows[0], lineterminator="\n", quoting=csv.QUOTE_ALL)
+                writer.writeheader()
+                writer.writerows(rows)
+        else:
+            log.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+        config = PrepareConfig(split="none", on_error="skip", threads=1)
+        try:
+            done = prepare([log], folder / "out", config)
+        except InputError as error:
+            assert "has no usable interactions" in str(error)
+            return
+        (line,) = jsonl.read(folder / "out" / "sequences.jsonl", Sequence)
+        path = folder / "out" / "rejects.jsonl"
+        bad = [orjson.loads(row) for row in path.read_bytes().splitlines()] if path.exists() else []
+    left_out = {re.search(r"i\d+", row["text"])[0] for row in bad}  # type: ignore[index]
+    assert sorted([*line.items, *left_out]) == sorted(row["item"] for row in rows)
+    assert (
+        len(bad) == len(left_out) == sum(done.report.rejected.values()) == len(rows) - done.report.steps[0].interactions
+    )
+    assert all(row["line"] and row["reason"].startswith("field 'time': ") for row in bad)

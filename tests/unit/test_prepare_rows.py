@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from eimf_core.errors import InputError
+from eimf_core.prepare import judging, times
 from eimf_core.prepare.sources import probe
-from tests.unit.test_prepare_formats import histories, lines, run
+from tests.unit.test_prepare_formats import histories, lines, run, titles
 
 
 def rejects(folder: Path) -> list[tuple[int, str, str]]:
@@ -179,3 +180,71 @@ def test_an_empty_id_is_nobodys(tmp_path: Path, packed: str) -> None:
     done = run(tmp_path, path.name, split="none", on_error="skip")
     assert sum(done.report.rejected.values()) == 2
     assert histories(tmp_path) == {"u": ["a"]}
+
+
+@pytest.mark.parametrize("bad", ["", "u,c\n"])
+def test_titles_of_a_log_whose_lines_end_in_two_ways(tmp_path: Path, bad: str) -> None:
+    """The engine reads a copy of such a file; the titles have to come from there too."""
+    content = f"user,item,name\r\nu,a,Tea\n{bad}u,b,Wool\r\nv,a,Tea\n"
+    (tmp_path / "log.csv").write_bytes(content.encode())
+    run(tmp_path, "log.csv", title_column="name", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "b"], "v": ["a"]}
+    assert titles(tmp_path) == {"a": "Tea", "b": "Wool"}
+
+
+def test_blanks_around_values_are_no_part_of_them(tmp_path: Path) -> None:
+    rows = "user, item ,time, kind,name\nu1, a ,1,view, Tea\nu1 ,b\t,2 , view,Wool\n u1,a, 3,buy ,Tea \n"
+    (tmp_path / "items.csv").write_text("item , title\n a,  Green Tea \nb ,Wool\n")
+    for bad in ("", "u1,b\n"):
+        (tmp_path / "log.csv").write_text(rows + bad)
+        done = run(tmp_path, "log.csv", event_column="kind", on_error="skip")
+        assert histories(tmp_path) == {"u1": ["a", "b", "a"]}, bad
+        assert lines(tmp_path)[0].events == ["view", "view", "buy"]
+        assert sum(done.report.rejected.values()) == bool(bad)
+        run(tmp_path, "log.csv", event_column="kind", title_column="name", on_error="skip")
+        assert titles(tmp_path) == {"a": "Tea", "b": "Wool"}
+        run(tmp_path, "log.csv", items=["items.csv"], on_error="skip")
+        assert titles(tmp_path) == {"a": "Green Tea", "b": "Wool"}
+    objects = '{"user":"u1 ","item":"a"}\n{"user":"u1","item":" b"}\n{"user":" ","item":"b"}\n'
+    (tmp_path / "log.jsonl").write_text(objects)
+        '{"user":"u1 ","item":"a"}\n{"user":"u1","item":" b"}\n{"user":" ","item":"b"}\n'
+    )
+    run(tmp_path, "log.jsonl", on_error="skip")
+    assert histories(tmp_path) == {"u1": ["a", "b"]}
+    assert [line for line, _, _ in rejects(tmp_path)] == [3]
+
+
+def test_a_bad_row_does_not_change_how_the_others_are_read(tmp_path: Path) -> None:
+    """Blanks around quotes, quotes and line ends inside, a line of blanks: once with a row that is judged bad."""
+    rows = 'user,item,name\nu, "a, 1",x\n"u" ,"b""" ,y\nu,"c\nd","z"\n  \n"u","e","p\rq"\n'
+    for bad in ("", "u,f\n"):
+        (tmp_path / "log.csv").write_bytes((rows + bad).encode())
+        done = run(tmp_path, "log.csv", title_column="name", on_error="skip")
+        assert histories(tmp_path) == {"u": ["a, 1", 'b"', "c\nd", "e"]}
+        assert titles(tmp_path) == {"a, 1": "x", 'b"': "y", "c\nd": "z", "e": "p q"}
+        assert done.report.rejected == ({"has 2 columns, expected 3": 1} if bad else {})
+    run(tmp_path, "log.csv", title_column="name", on_error="skip")
+    assert rejects(tmp_path) == [(9, "has 2 columns, expected 3", "u,f")]
+
+
+def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_bytes(b"user,item\ru,a\ru\ru,b\r")
+    with pytest.raises(InputError, match=r"log\.csv:3: has 1 columns"):
+        run(tmp_path, "log.csv")
+    run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "b"]}
+
+
+def test_when_engine_and_python_disagree_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls a row good that the engine cannot take even in its plain form."""
+    monkeypatch.setattr(judging, "reason_of", lambda record, has: "")
+    monkeypatch.setattr(judging, "_plain", lambda field, text: text)
+    write_times(tmp_path, 1500000000, "soon")
+    with pytest.raises(RuntimeError, match=r"not all of 2 good rows were taken; .* please report it"):
+        run(tmp_path, "log.csv", on_error="skip")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(times.Unit, "reason", lambda unit, text: "")
+    write_times(tmp_path, 1500000000, 1500000001000, 1500000002)
+    with pytest.raises(RuntimeError, match=r"1 times are not seconds, but 0 of them were found"):
+        run(tmp_path, "log.csv", on_error="skip")

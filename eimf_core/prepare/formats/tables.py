@@ -10,9 +10,9 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import file
 from eimf_core.prepare.formats.amazon import first_object, object_of
 from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.moments import is_number, value_of
 from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet
 from eimf_core.prepare.sources import Source
-from eimf_core.prepare.times import is_number, value_of
 
 KNOWN = {
     "user": ("user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid"),

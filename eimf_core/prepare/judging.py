@@ -1,0 +1,66 @@
+"""Rows judged one by one in Python: what is wrong with a bad one, and the good ones in a plain form.
+
+The engine reads a log fast and says only that something in it cannot be used. The file is then read
+again here, slowly, which has the last word: each row is either bad, with a reason, or goes on to the
+engine as plain CSV. So no row is lost between two opinions.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from eimf_core.prepare import moments, sources
+from eimf_core.prepare.moments import BLANKS
+from eimf_core.prepare.scans import FIELDS, TEXT, Delimited, Record, Scan
+from eimf_core.prepare.sources import NOT_UTF8, Source
+
+NO_NUMBER = "expected a number"
+
+
+def judged(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[Record, str]]:
+    """Each row of a file with why it cannot be used; empty when it can."""
+    for record in scan.records(source.path):
+        yield record, reason_of(record, has) if sources.is_utf8(record.text) else NOT_UTF8
+
+
+def reason_of(record: Record, has: frozenset[str]) -> str:
+    """Why a row cannot be used; empty when it can."""
+    if record.values is None:
+        return record.problem
+    for name in ("user", "item"):
+        if not record.values[name].strip(BLANKS):
+            return f"field '{name}': is empty"
+    if "time" in has and moments.value_of(record.values["time"]) is None:
+        return f"field 'time': {moments.no_time(record.values['time'])}"
+    if "rating" in has and not moments.is_number(record.values["rating"]):
+        return f"field 'rating': is '{record.values['rating']}', {NO_NUMBER}"
+    return ""
+
+
+def write_usable(
+    scan: Scan, source: Source, has: frozenset[str], target: Path, bad: Callable[[Record, str], None]
+) -> tuple[Scan, int]:
+    """Write the usable rows to `target`, and tell `bad` of each other with its reason.
+
+    Returns how the target is read, and how many rows it has.
+    """
+    fields = [field for field in FIELDS if field in scan.has & (has | TEXT)]
+    rows = 0
+    with open(target, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for record, reason in judged(scan, source, has):
+            if reason:
+                bad(record, reason)
+            else:
+                assert record.values is not None
+                writer.writerow([_plain(field, record.values[field]) for field in fields])
+                rows += 1
+    return Delimited(",", tuple(fields), {field: field for field in fields}, quote='"'), rows
+
+
+def _plain(field: str, text: str) -> str:
+    if field == "time":
+        return repr(moments.value_of(text))
+    return repr(moments.number_of(text)) if field == "rating" else text.strip(BLANKS)

@@ -1,0 +1,55 @@
+"""Bad rows: the first is an error, or each is counted by reason and written to a file of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from eimf_core.errors import InputError
+from eimf_core.prepare import sources
+
+QUOTED = re.compile(r" is '.*', ", re.DOTALL)
+SKIP = "--on-error skip leaves such rows out"
+
+
+class Rejects:
+    """Where bad rows go; without a path the first is raised. `reasons` counts them without the values they quote."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._stream: IO[bytes] | None = None
+        self.reasons: Counter[str] = Counter()
+
+    def add(self, file: str, line: int, reason: str, text: str, *, advice: str = SKIP) -> None:
+        """Write a bad row, or raise an InputError that ends with the advice."""
+        if self._path is None:
+            raise InputError(f"{reason}; {advice}" if advice else reason, file=file, line=line)
+        if self._stream is None:
+            self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` and `collected` see to it)
+        if not sources.is_utf8(text):
+            # bytes that are no UTF-8 are shown as ISO-8859-1
+            text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
+        row = {"file": file, "line": line, "reason": reason, "text": text}
+        self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        self.reasons[QUOTED.sub(" ", reason).split(" (")[0]] += 1
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+@contextlib.contextmanager
+def collected(path: Path | None) -> Iterator[Rejects]:
+    """Rejects whose file, if there are any, is complete at the end."""
+    rejects = Rejects(path)
+    try:
+        yield rejects
+    finally:
+        rejects.close()
