@@ -207,8 +207,6 @@ def test_blanks_around_values_are_no_part_of_them(tmp_path: Path) -> None:
         assert titles(tmp_path) == {"a": "Green Tea", "b": "Wool"}
     objects = '{"user":"u1 ","item":"a"}\n{"user":"u1","item":" b"}\n{"user":" ","item":"b"}\n'
     (tmp_path / "log.jsonl").write_text(objects)
-        '{"user":"u1 ","item":"a"}\n{"user":"u1","item":" b"}\n{"user":" ","item":"b"}\n'
-    )
     run(tmp_path, "log.jsonl", on_error="skip")
     assert histories(tmp_path) == {"u1": ["a", "b"]}
     assert [line for line, _, _ in rejects(tmp_path)] == [3]
