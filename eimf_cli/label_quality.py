@@ -23,7 +23,8 @@ def show(
     from eimf_core.semantics.text import open_encoder
 
     truth = quality.truth(samples, items, users)
-    opened = open_encoder(encoder)
+    # about four interests a label, and the true names
+    opened = open_encoder(encoder, 4 * len(truth.of_sample) * len(labels) + len(truth.names))
     scores = [quality.score(path, truth, opened) for path in labels]
     on_screen = str(output) == "-" and terminal.stdout_is_terminal()
     if str(output) != "-":

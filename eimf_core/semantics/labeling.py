@@ -53,7 +53,8 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     samples = _distinct(jsonl.read(samples_path, Sample), reporter)
     cache = _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
-    vectors = functools.cache(lambda: TitleVectors(samples, text.open_encoder(config.encoder), cache, reporter))
+    titles = len({entry.item for sample in samples for entry in sample.history})
+    vectors = functools.cache(lambda: TitleVectors(samples, text.open_encoder(config.encoder, titles), cache, reporter))
     engine, prompt = open_engine(config, samples, vectors, reporter)
     work = Work(engine, prompt, config, vectors, samples)
     with contextlib.closing(engine), _sink(output, work, config, reporter) as (kept, write):

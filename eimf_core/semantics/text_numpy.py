@@ -1,7 +1,8 @@
-"""The packaged text encoder without torch: its transformer worked out with numpy, for a few short texts.
+"""The packaged text encoder without torch: its transformer worked out with numpy.
 
 The weights are mapped, not copied, and only the rows of the words at hand are touched, so that a query
-in plain words is answered at once. Vectors agree with those of sentence-transformers to about six
+in plain words is answered at once. Thousands of titles take little longer than with torch, which
+needs seconds to start. Vectors agree with those of sentence-transformers to about six
 digits. Source of the network: Devlin et al., BERT, NAACL 2019.
 """
 
@@ -63,18 +64,21 @@ class BertEncoder:
         self._tokenizer.no_padding()
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors, float32 (n, D), texts of like length together."""
+        """Unit vectors, float32 (n, D): equal texts once, texts of like length together."""
         clean = [text.encode("utf-8", "replace").decode().strip() for text in texts]
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
-        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        distinct = list(dict.fromkeys(clean))
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct)]
+        vectors = np.zeros((len(distinct), self.dimension), dtype=np.float32)
         order = sorted(range(len(tokens)), key=lambda at: -len(tokens[at]))
-        reporter.begin(f"encoding text with {self.name}", len(texts))
+        reporter.begin(f"encoding text with {self.name}", len(distinct))
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             vectors[rows] = self._vectors([tokens[at] for at in rows])
             reporter.advance(len(rows))
         reporter.end()
-        return vectors
+        row = {text: at for at, text in enumerate(distinct)}
+        ordered: Vectors = vectors[[row[text] for text in clean]]
+        return ordered
 
     def _vectors(self, tokens: list[list[int]]) -> Floats:
         lengths = np.array([len(row) for row in tokens])
@@ -114,8 +118,10 @@ class BertEncoder:
         return self._normed(f"{prefix}output.LayerNorm", states + self._linear(f"{prefix}output.dense", inner))
 
     def _linear(self, name: str, states: Floats) -> Floats:
-        moved: Floats = states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
-        return moved
+        # all tokens as one matrix: numpy would multiply text by text, at half the speed
+        moved: Floats = states.reshape(-1, states.shape[-1]) @ self._weights[f"{name}.weight"].T
+        moved += self._weights[f"{name}.bias"]
+        return moved.reshape(*states.shape[:-1], -1)
 
     def _normed(self, name: str, states: Floats) -> Floats:
         centred = states - states.mean(axis=-1, keepdims=True)

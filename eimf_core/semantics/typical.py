@@ -87,7 +87,7 @@ def find(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SI
         raise InputError("has no line with the split 'train'", file=path, field="split")
     if settings.wanted is not None and settings.wanted > len(train):
         raise ConfigError(f"--clusters: is {settings.wanted}, but there are only {len(train)} training users")
-    encoder = open_encoder(settings.encoder)
+    encoder = open_encoder(settings.encoder, len(data.items))
     items = np.asarray(encode_items(directory, data.items, encoder, reporter), dtype=np.float32)
     distinct = distinct_items(train, _texted(items))
     if not distinct.any():

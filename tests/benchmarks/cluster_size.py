@@ -82,7 +82,7 @@ def child(folder: Path, settings: dict[str, Any]) -> None:
     class Named:
         identity = name = "generated"
 
-    typical.open_encoder = lambda name: Named()  # type: ignore[assignment, return-value]
+    typical.open_encoder = lambda name, texts: Named()  # type: ignore[assignment, return-value]
     typical.encode_items = lambda *_: np.load(folder / "vectors.npy", mmap_mode="r")  # type: ignore[assignment]
     marks = [("start", cpu())]
     load = dataset.load

@@ -92,6 +92,25 @@ def test_from_stdin_to_stdout_with_similarity(eimf: Eimf, samples: Path, tiny: P
     assert all(not interest.description for entry in lines for interest in entry.interests)
 
 
+@pytest.mark.parametrize("how", [("--prompt", "names"), ("--engine", "keywords")])
+def test_titles_are_encoded_without_torch(
+    samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path, how: tuple[str, str]
+) -> None:
+    output = tmp_path / "labels.jsonl"
+    program = (
+        "import sys\nfrom eimf_cli.main import run\n"
+        f"sys.argv[1:] = {['label', str(samples), '--model', str(tiny), *how, '-o', str(output)]!r}\n"
+        "try:\n    run()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "assert 'torch' not in sys.modules and 'sentence_transformers' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=False, env=environment, cwd=ROOT, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(interest.items for entry in labels(output).values() for interest in entry.interests)
+    assert len(list((tmp_path / ".cache").glob("text-*.npy"))) == 1
+
+
 def test_a_reader_that_goes_away(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path) -> None:
     write_samples(samples, 40)
     command = f"{sys.executable} -m eimf_cli label {samples} --model {tiny} -q | head -n 1"

@@ -21,7 +21,7 @@ from tests.unit.test_text import WordEncoder
 
 @pytest.fixture(autouse=True)
 def word_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typical, "open_encoder", lambda name: WordEncoder())
+    monkeypatch.setattr(typical, "open_encoder", lambda name, texts: WordEncoder())
 
 
 def split(*histories: list[int]) -> SplitData:

@@ -18,7 +18,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 from eimf_core.semantics import hub, text
-from eimf_core.semantics.text import Vectors, encode_cached, encode_items, item_text, open_encoder
+from eimf_core.semantics.text import FEW, Vectors, encode_cached, encode_items, item_text, open_encoder
 
 
 class WordEncoder:
@@ -162,6 +162,15 @@ def test_the_packaged_encoder_and_a_copy_of_it(tmp_path: Path) -> None:
     assert np.allclose(second.encode(["tea cup"])[0], vectors[2], atol=1e-5)
     (copy / "1_Pooling" / "config.json").write_text("{}")
     assert open_encoder(str(copy)).identity != second.identity
+
+
+def test_few_texts_need_no_torch_and_have_the_same_vectors() -> None:
+    few, many = open_encoder(None, FEW), open_encoder("packaged", FEW + 1)
+    assert type(few) is not type(many) and type(many) is type(open_encoder())
+    assert few.identity == many.identity
+    vectors = few.encode(["tea cup", "", "a \udcff stray byte", "tea cup"])
+    assert np.array_equal(vectors[0], vectors[3])
+    assert np.allclose(vectors, many.encode(["tea cup", "", "a \udcff stray byte", "tea cup"]), atol=2e-6)
 
 
 def test_a_hub_name_without_a_network_is_one_line_and_kept_vectors_need_no_torch(tmp_path: Path) -> None:
