@@ -188,6 +188,28 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
 
 
 @pytest.mark.slow
+def test_a_killed_run_from_an_earlier_model_goes_on_as_well(
+    eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    assert eimf("train", data, *FAST, "-q", "-o", tmp_path / "earlier").returncode == 0
+    long = ("--epochs", "60", "--patience", "0", "--batch-size", "16")
+    arguments = (*long, "--init", str(tmp_path / "earlier"))
+    whole = start(data, tmp_path / "whole", environment, *arguments)
+    assert whole.wait(300) == 0
+    running = start(data, tmp_path / "model", environment, *arguments)
+    assert kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, 0.05)
+    last = start(data, tmp_path / "model", environment, *arguments)
+    assert last.wait(300) == 0
+    assert last.stderr is not None and b"going on after epoch" in last.stderr.read()
+    part = "weights.safetensors"
+    assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
+    # and it is the earlier model that it began with
+    afresh = start(data, tmp_path / "afresh", environment, *long)
+    assert afresh.wait(300) == 0
+    assert (tmp_path / "afresh" / part).read_bytes() != (tmp_path / "whole" / part).read_bytes()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_so_and_keeps_its_checkpoint(
     data: Path, tmp_path: Path, environment: dict[str, str], how: signal.Signals, code: int
