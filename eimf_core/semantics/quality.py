@@ -62,12 +62,12 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
     return Truth(list(named), of_sample, about)
 
 
-def score(labels: str | Path, truth: Truth, encoder: Encoder, *, seed: int = 0) -> LabelQuality:
+def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
     """Precision and recall of a file of labels; those of no sample, or of one without truth, are left out.
 
     Precision is the share of labelled interests that stand for a true one, each true one counted once;
     recall the share of true interests that a labelled one stands for, all users together. `by_chance`
-    is the recall of the same labels given to other users.
+    is the recall of the same labels given to other users, on average over all other users.
     """
     found = list(jsonl.read(labels, Label))
     left_out = {"no sample": 0, "no true interest": 0}
@@ -84,7 +84,6 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder, *, seed: int = 0) 
     stands_for = _nearest(kept, truth.names, encoder)
     true = [truth.of_sample[label.key] for label in kept]
     hits = _hits(stands_for, true)
-    shuffled = _others(len(kept), np.random.default_rng(seed))
     claimed = sum(len(label.interests) for label in kept)
     expected = sum(map(len, true))
     precision, recall = hits / claimed if claimed else 0.0, hits / expected
@@ -100,7 +99,7 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder, *, seed: int = 0) 
         precision=round(precision, 4),
         recall=round(recall, 4),
         f1=round(2 * precision * recall / (precision + recall), 4) if hits else 0.0,
-        by_chance=round(_hits([stands_for[at] for at in shuffled], true) / expected, 4),
+        by_chance=round(_hits_of_others(stands_for, true, hits) / expected, 4),
         items_right=None if right is None else round(right, 4),
     )
 
@@ -121,12 +120,12 @@ def _hits(stands_for: Sequence[list[int]], true: Sequence[set[int]]) -> int:
     return sum(len(names.intersection(found)) for found, names in zip(stands_for, true, strict=True))
 
 
-def _others(count: int, rng: np.random.Generator) -> list[int]:
-    """For each of some users another one (himself, if he is alone)."""
-    circle = rng.permutation(count)
-    other = np.empty(count, dtype=np.int64)
-    other[circle] = np.roll(circle, 1)
-    return [int(at) for at in other]
+def _hits_of_others(stands_for: Sequence[list[int]], true: Sequence[set[int]], hits: int) -> float:
+    """True interests that the labels of one other user find, on average over all; `hits` are those of the own."""
+    found = Counter(name for names in stands_for for name in set(names))
+    wanted = Counter(name for names in true for name in names)
+    everyone = sum(count * wanted[name] for name, count in found.items())
+    return (everyone - hits) / max(len(true) - 1, 1)
 
 
 def _items_right(labels: Sequence[Label], stands_for: Sequence[list[int]], truth: Truth) -> float | None:

@@ -77,6 +77,19 @@ def test_figures_by_hand(truth: quality.Truth, tmp_path: Path) -> None:
     assert found.by_chance == 0.0
 
 
+def test_chance_is_what_the_labels_of_all_others_find_whatever_the_order(truth: quality.Truth, tmp_path: Path) -> None:
+    everyone = quality.Truth(truth.names, {**truth.of_sample, "c": {truth.names.index("tea")}}, truth.about)
+    labels = [
+        label("a", ("tea leaves", "t1"), ("yarn", "y1")),
+        label("b", ("tea", "t1"), ("fish tank", "f1")),
+        label("c", ("black tea", "t1"), ("yarn", "y1")),
+    ]
+    # of a's two b finds one and c both, of c's one a finds it and b does, b's fish finds nobody: 5 in 2 x 4
+    for order in (labels, labels[::-1], labels[1:] + labels[:1]):
+        assert quality.score(written(tmp_path, "labels", order), everyone, WideWords()).by_chance == 0.625
+    assert quality.score(written(tmp_path, "labels", labels[:1]), everyone, WideWords()).by_chance == 0.0
+
+
 def test_a_label_with_an_error_finds_nothing_and_is_counted(truth: quality.Truth, tmp_path: Path) -> None:
     labels = [label("a", error="no answer"), label("b", ("fish", "f1"))]
     found = quality.score(written(tmp_path, "labels", labels), truth, WideWords())
