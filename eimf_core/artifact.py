@@ -19,11 +19,9 @@ chooses code, paths outside itself, downloads or a text encoder.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,35 +32,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files, jsonl, tensors
+from eimf_core import files, jsonl, parts, tensors
+from eimf_core.catalogue import Catalogue, index_of, lines_of
 from eimf_core.errors import ConfigError, InputError, ModelError
+from eimf_core.parts import FORMAT
 from eimf_core.records import Item, SemanticInterest
 
-FORMAT = 1
-PARTS = (
-    "config.json",
-    "items.jsonl",
-    "items.index.safetensors",
-    "weights.safetensors",
-    "interests.onnx",
-    "named.jsonl",
-    "train.jsonl",
-)
-OPTIONAL = ("index.safetensors",)
-"""Parts that need not be there; they count when the manifest names them."""
 Floats = npt.NDArray[np.float32]
 OUTSIDE = b"\x0a\x08location"
 """How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
-
-BLOCK = 16_384
-"""Items whose lines are read at once."""
-
-
-class _Title(msgspec.Struct):
-    title: str
-
-
-TITLES = msgspec.json.Decoder(_Title)
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,8 +98,8 @@ def write(path: str | Path, contents: Contents) -> None:
 
         lengths: list[int] = []
         put("config.json", [orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2)])
-        put("items.jsonl", _lines_of(contents.items, lengths))
-        put("items.index.safetensors", tensors.blocks(_index(contents.items, lengths)))
+        put("items.jsonl", lines_of(contents.items, lengths))
+        put("items.index.safetensors", tensors.blocks(index_of(contents.items, lengths)))
         put("weights.safetensors", tensors.blocks(contents.weights))
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
@@ -141,21 +119,13 @@ def _put(path: Path, content: Iterable[bytes | memoryview]) -> dict[str, Any]:
     return {"size": size, "sha256": digest.hexdigest()}
 
 
-def _lines_of(items: Iterable[Item], lengths: list[int]) -> Iterator[bytes]:
-    """The lines of a catalogue; their lengths are put down on the way."""
-    for item in items:
-        line = jsonl.encode(item)
-        lengths.append(len(line))
-        yield line
-
-
 def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, Any]) -> None:
-    """Write a model directory anew with one of the OPTIONAL parts, in the place of the old one.
+    """Write a model directory anew with one of `parts.OPTIONAL`, in the place of the old one.
 
     `provenance` joins what the manifest says. Raises ModelError for a directory that is not whole.
     """
-    with files.locked(path), _handles(path) as handles, files.replaced_directory(path) as folder:
-        manifest = _manifest(str(path), handles)
+    with files.locked(path), parts.opened(path) as handles, files.replaced_directory(path) as folder:
+        manifest = parts.manifest_of(str(path), handles)
         for part in manifest["files"]:
             if part != name:
                 with os.fdopen(os.dup(handles[part]), "rb") as source, open(folder / part, "wb") as target:
@@ -165,92 +135,6 @@ def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, 
         described = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         manifest = {**manifest, **provenance, "files": {**manifest["files"], name: described}}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
-
-
-def _index(items: list[Item], lengths: list[int]) -> dict[str, npt.NDArray[Any]]:
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    hashes = np.fromiter((_hash(item.item) for item in items), dtype=np.uint64, count=len(items))
-    order = np.argsort(hashes, kind="stable").astype(np.int32)
-    return {"offsets": offsets, "hashes": hashes[order], "order": order + 1}
-
-
-def _hash(item: str) -> int:
-    return int.from_bytes(hashlib.blake2b(item.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-
-
-class Catalogue:
-    """The items of a model, read one at a time: a million titles are not parsed to print ten."""
-
-    def __init__(self, lines: int, index: dict[str, npt.NDArray[Any]], name: str) -> None:
-        self._lines = lines
-        self._name = name
-        try:
-            self._offsets, self._hashes, self._order = index["offsets"], index["hashes"], index["order"]
-        except KeyError as error:
-            raise ModelError(f"{name}: items.index.safetensors has no {error}") from None
-        count = len(self._offsets) - 1
-        size = os.fstat(lines).st_size
-        if len(self._hashes) != count or len(self._order) != count or count < 1 or self._offsets[-1] != size:
-            raise self._broken()
-
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
-
-    def item(self, index: int) -> Item:
-        """The item at an index from 1 on."""
-        if not 1 <= index <= len(self):
-            raise IndexError(f"item index {index} of {len(self)}")
-        start, end = int(self._offsets[index - 1]), int(self._offsets[index])
-        if not 0 <= start < end <= self._offsets[-1]:
-            raise self._broken()
-        return self._parse(os.pread(self._lines, end - start, start), index)
-
-    def _broken(self) -> ModelError:
-        return ModelError(f"{self._name}: items.jsonl and its index disagree; train the model again")
-
-    def __iter__(self) -> Iterator[Item]:
-        """All items in order of their index."""
-        lines = (line for block in self._blocks() for line in block.splitlines())
-        for number, line in enumerate(lines, start=1):
-            yield self._parse(line, number)
-
-    def _blocks(self) -> Iterator[bytes]:
-        """The lines of some thousand items at a time: a single read ends at 2 GiB."""
-        last = len(self)
-        for first in range(0, last, BLOCK):
-            start, end = int(self._offsets[first]), int(self._offsets[min(first + BLOCK, last)])
-            if not 0 <= start < end <= self._offsets[-1]:
-                raise self._broken()
-            yield os.pread(self._lines, end - start, start)
-
-    def titles(self) -> list[str]:
-        """The title of every item, in order; without the rest of the items, which takes time to read."""
-        try:
-            made = [line.title for block in self._blocks() for line in TITLES.decode_lines(block)]
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            made = []
-        # what cannot be read is said line by line
-        return made if len(made) == len(self) else [item.title for item in self]
-
-    def _parse(self, line: bytes, number: int) -> Item:
-        try:
-            return jsonl.decode(line, Item, file=f"{self._name}/items.jsonl", number=number)
-        except InputError as error:
-            raise ModelError(str(error)) from None
-
-    def index(self, item: str) -> int:
-        """Index of an item id, 0 when it is unknown."""
-        wanted = np.uint64(_hash(item))
-        at = int(np.searchsorted(self._hashes, wanted))
-        while at < len(self) and self._hashes[at] == wanted:
-            index = int(self._order[at])
-            if not 1 <= index <= len(self):
-                raise self._broken()
-            if self.item(index).item == item:
-                return index
-            at += 1
-        return 0
 
 
 class Model:
@@ -264,8 +148,8 @@ class Model:
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
         self.name = name
-        self.provenance = _manifest(name, handles)
-        self.config = _config(name, _content(handles["config.json"]))
+        self.provenance = parts.manifest_of(name, handles)
+        self.config = _config(name, parts.content(handles["config.json"]))
         weights = tensors.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
         index = tensors.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
         self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
@@ -276,7 +160,7 @@ class Model:
         self.features: npt.NDArray[np.int32] | None = None
         if "item_features" in weights:
             self.features = self._weight(weights, "item_features", (rows, weights["item_features"].shape[-1]))
-        self.named = list(_lines(name, _content(handles["named.jsonl"])))
+        self.named = list(_lines(name, parts.content(handles["named.jsonl"])))
         self.named_vectors = np.zeros((0, width), dtype=np.float32)
         if self.named:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
@@ -289,8 +173,8 @@ class Model:
         self.index: dict[str, npt.NDArray[Any]] | None = None
         if "index.safetensors" in handles:
             self.index = tensors.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
-        self._network = _content(handles["interests.onnx"])
-        self._epochs = _content(handles["train.jsonl"])
+        self._network = parts.content(handles["interests.onnx"])
+        self._epochs = parts.content(handles["train.jsonl"])
         self._session: Any = None
 
     def _linear(self, weights: dict[str, npt.NDArray[Any]], key: str) -> tuple[Floats, Floats] | None:
@@ -366,8 +250,8 @@ def open_model(path: str | Path) -> Model:
     """
     for last_try in (False, True):
         try:
-            with _handles(path) as handles:
-                _check_sizes(str(path), handles)
+            with parts.opened(path) as handles:
+                parts.check_sizes(str(path), handles)
                 return Model(str(path).rstrip("/"), handles)
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
@@ -378,71 +262,10 @@ def open_model(path: str | Path) -> Model:
 
 def verify(path: str | Path) -> None:
     """Compare the sha256 of every file with the manifest; ModelError names the first that differs."""
-    with _handles(path) as handles:
-        for name, described in _manifest(str(path), handles)["files"].items():
-            if hashlib.sha256(_content(handles[name])).hexdigest() != described["sha256"]:
+    with parts.opened(path) as handles:
+        for name, described in parts.manifest_of(str(path), handles)["files"].items():
+            if hashlib.sha256(parts.content(handles[name])).hexdigest() != described["sha256"]:
                 raise ModelError(f"{path}: {name} is not the file that training wrote (its sha256 differs)")
-
-
-def _opened(path: str | Path, name: str, directory: int) -> int:
-    """A handle of a part, which is a file of the directory itself: no link out of it, no pipe to wait for."""
-    try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ModelError(f"{path}: {name} cannot be read ({error.strerror})") from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ModelError(f"{path}: {name} is no file")
-    return handle
-
-
-@contextlib.contextmanager
-def _handles(path: str | Path) -> Iterator[dict[str, int]]:
-    try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such model directory") from None
-    except NotADirectoryError:
-        raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
-    opened: dict[str, int] = {}
-    try:
-        for name in ("manifest.json", *PARTS):
-            opened[name] = _opened(path, name, directory)
-        for name in set(_manifest(str(path), opened)["files"]) & set(OPTIONAL):
-            opened[name] = _opened(path, name, directory)
-        yield opened
-    finally:
-        for handle in (*opened.values(), directory):
-            os.close(handle)
-
-
-def _check_sizes(name: str, handles: dict[str, int]) -> None:
-    for part, described in _manifest(name, handles)["files"].items():
-        size = os.fstat(handles[part]).st_size
-        if size != described["size"]:
-            raise ModelError(f"{name}: {part} has {size} bytes, the manifest says {described['size']}; it is damaged")
-
-
-def _manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = orjson.loads(_content(handles["manifest.json"]))
-        described = manifest["files"]
-        complete = set(described) - set(OPTIONAL) == set(PARTS) and all(
-            isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in described.values()
-        )
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        complete = False
-    if not complete:
-        raise ModelError(f"{name}: manifest.json is damaged; train the model again")
-    if manifest["format"] != FORMAT:
-        raise ModelError(f"{name}: has format {manifest['format']}, this version of eimf reads {FORMAT}")
-    return manifest
-
-
-def _content(handle: int) -> bytes:
-    return os.pread(handle, os.fstat(handle).st_size, 0)
 
 
 def _config(name: str, content: bytes) -> ModelConfig:

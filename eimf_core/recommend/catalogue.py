@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from eimf_core.artifact import Catalogue
+from eimf_core.catalogue import Catalogue
 from eimf_core.recommend.titles import Match, Titles
 from eimf_core.records import Item
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from eimf_core import artifact
+from eimf_core import catalogue as of_items
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.parts import PARTS
 from eimf_core.records import Item, SemanticInterest
 from tests.small_models import mean_network
 
@@ -51,7 +53,7 @@ def test_round_trip(model: Path) -> None:
 
 
 def test_items_are_read_in_blocks(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifact, "BLOCK", 2)
+    monkeypatch.setattr(of_items, "BLOCK", 2)
     catalogue = artifact.open_model(model).catalogue
     assert [item.item for item in catalogue] == ["a", "b", "c"]
     assert catalogue.titles() == [item.title for item in contents().items]
@@ -64,7 +66,7 @@ def test_batch_padding_changes_nothing(model: Path) -> None:
     np.testing.assert_allclose(alone[0], together[0])
 
 
-@pytest.mark.parametrize("part", (*artifact.PARTS, "manifest.json"))
+@pytest.mark.parametrize("part", (*PARTS, "manifest.json"))
 def test_missing_truncated_and_garbage_parts(model: Path, part: str) -> None:
     original = (model / part).read_bytes()
     for broken in (None, original[: len(original) // 2], b"\x00garbage" * 20):

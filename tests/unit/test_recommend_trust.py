@@ -18,6 +18,7 @@ import pytest
 
 from eimf_core import artifact, tensors
 from eimf_core.errors import EimfError, ModelError
+from eimf_core.parts import PARTS
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.run import Request, Session
 from eimf_core.records import Item, Query
@@ -57,7 +58,7 @@ class Malicious:
         return os.mkdir, (str(self.path),)
 
 
-@pytest.mark.parametrize("part", artifact.PARTS)
+@pytest.mark.parametrize("part", PARTS)
 def test_a_pickle_is_not_loaded(model: Path, tmp_path: Path, part: str) -> None:
     trap = tmp_path / "trap"
     pickled = pickle.dumps(Malicious(trap))
@@ -89,7 +90,7 @@ def test_a_network_that_points_to_other_files(model: Path, tmp_path: Path) -> No
         use(model)
 
 
-@pytest.mark.parametrize("part", [*artifact.PARTS, "manifest.json"])
+@pytest.mark.parametrize("part", [*PARTS, "manifest.json"])
 def test_links_out_of_the_directory_are_not_followed(model: Path, tmp_path: Path, part: str) -> None:
     shutil.move(model / part, tmp_path / part)
     (model / part).symlink_to(tmp_path / part)

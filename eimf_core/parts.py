@@ -1,0 +1,96 @@
+"""The files of a model directory as handles: opened once, relative to the directory, against the manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eimf_core.errors import ConfigError, ModelError
+
+FORMAT = 1
+PARTS = (
+    "config.json",
+    "items.jsonl",
+    "items.index.safetensors",
+    "weights.safetensors",
+    "interests.onnx",
+    "named.jsonl",
+    "train.jsonl",
+)
+OPTIONAL = ("index.safetensors",)
+"""Parts that need not be there; they count when the manifest names them."""
+
+
+def _opened(path: str | Path, name: str, directory: int) -> int:
+    """A handle of a part, which is a file of the directory itself: no link out of it, no pipe to wait for."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path}: {name} cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ModelError(f"{path}: {name} is no file")
+    return handle
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[dict[str, int]]:
+    """Handles of the manifest and of all parts by name, closed at the end.
+
+    Raises ConfigError for a path that is no directory, ModelError for what is no model, and
+    FileNotFoundError for a part that is missing, perhaps since a writer replaced the directory just now.
+    """
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such model directory") from None
+    except NotADirectoryError:
+        raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
+    handles: dict[str, int] = {}
+    try:
+        for name in ("manifest.json", *PARTS):
+            handles[name] = _opened(path, name, directory)
+        for name in set(manifest_of(str(path), handles)["files"]) & set(OPTIONAL):
+            handles[name] = _opened(path, name, directory)
+        yield handles
+    finally:
+        for handle in (*handles.values(), directory):
+            os.close(handle)
+
+
+def check_sizes(name: str, handles: dict[str, int]) -> None:
+    """ModelError for the first part whose size is not that of the manifest."""
+    for part, described in manifest_of(name, handles)["files"].items():
+        size = os.fstat(handles[part]).st_size
+        if size != described["size"]:
+            raise ModelError(f"{name}: {part} has {size} bytes, the manifest says {described['size']}; it is damaged")
+
+
+def manifest_of(name: str, handles: dict[str, int]) -> dict[str, Any]:
+    """The manifest as plain data; ModelError when it does not name all parts, or is of another format."""
+    try:
+        manifest: dict[str, Any] = orjson.loads(content(handles["manifest.json"]))
+        described = manifest["files"]
+        complete = set(described) - set(OPTIONAL) == set(PARTS) and all(
+            isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in described.values()
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        complete = False
+    if not complete:
+        raise ModelError(f"{name}: manifest.json is damaged; train the model again")
+    if manifest["format"] != FORMAT:
+        raise ModelError(f"{name}: has format {manifest['format']}, this version of eimf reads {FORMAT}")
+    return manifest
+
+
+def content(handle: int) -> bytes:
+    """A part as a whole."""
+    return os.pread(handle, os.fstat(handle).st_size, 0)
