@@ -49,7 +49,7 @@ def recommend(
     build_index: Annotated[
         bool, typer.Option("--build-index", help="Put an index into the model, for --index, and print its recall.")
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare all hashes of the model first.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare all hashes of the model first, those of files over 32 MiB too.")] = False,
     table: Annotated[
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),

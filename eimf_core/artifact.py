@@ -13,7 +13,8 @@
     index.safetensors         lists of near items, if an index was built (see recommend.approximate)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
-Opening checks sizes, headers and shapes; `verify` checks all hashes. Nothing in the directory
+Opening checks sizes, headers, shapes and the hashes of all but very large files (see `parts.check`);
+`verify` checks all hashes. Nothing in the directory
 chooses code, paths outside itself, downloads or a text encoder.
 """
 
@@ -251,7 +252,7 @@ def open_model(path: str | Path) -> Model:
     for last_try in (False, True):
         try:
             with parts.opened(path) as handles:
-                parts.check_sizes(str(path), handles)
+                parts.check(str(path), handles)
                 return Model(str(path).rstrip("/"), handles)
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
@@ -261,11 +262,9 @@ def open_model(path: str | Path) -> Model:
 
 
 def verify(path: str | Path) -> None:
-    """Compare the sha256 of every file with the manifest; ModelError names the first that differs."""
+    """Compare the sha256 of every file, large ones too, with the manifest; ModelError names the first that differs."""
     with parts.opened(path) as handles:
-        for name, described in parts.manifest_of(str(path), handles)["files"].items():
-            if hashlib.sha256(parts.content(handles[name])).hexdigest() != described["sha256"]:
-                raise ModelError(f"{path}: {name} is not the file that training wrote (its sha256 differs)")
+        parts.check(str(path), handles, whole=True)
 
 
 def _config(name: str, content: bytes) -> ModelConfig:

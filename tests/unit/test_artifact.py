@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import artifact
+from eimf_core import artifact, parts
 from eimf_core import catalogue as of_items
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.parts import PARTS
@@ -81,12 +81,20 @@ def test_missing_truncated_and_garbage_parts(model: Path, part: str) -> None:
     artifact.open_model(model)
 
 
-def test_verify_finds_a_changed_byte(model: Path) -> None:
-    weights = bytearray((model / "weights.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (model / "weights.safetensors").write_bytes(weights)
-    artifact.open_model(model)
-    with pytest.raises(ModelError, match=r"weights\.safetensors"):
+@pytest.mark.parametrize("part", PARTS)
+def test_a_changed_byte_is_found_when_a_model_is_opened(
+    model: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray((model / part).read_bytes())
+    content[-1] ^= 1
+    (model / part).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{part} is not the file that training wrote"):
+        artifact.open_model(model)
+    # of larger files only on request
+    monkeypatch.setattr(parts, "LARGEST_HASHED", len(content) - 1)
+    if part == "weights.safetensors":
+        artifact.open_model(model)
+    with pytest.raises(ModelError, match="differs"):
         artifact.verify(model)
 
 
