@@ -192,12 +192,13 @@ def test_a_killed_run_from_an_earlier_model_goes_on_as_well(
     eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     assert eimf("train", data, *FAST, "-q", "-o", tmp_path / "earlier").returncode == 0
-    long = ("--epochs", "60", "--patience", "0", "--batch-size", "16")
+    long = ("--epochs", "30", "--patience", "0", "--batch-size", "16")
     arguments = (*long, "--init", str(tmp_path / "earlier"))
     whole = start(data, tmp_path / "whole", environment, *arguments)
     assert whole.wait(300) == 0
     running = start(data, tmp_path / "model", environment, *arguments)
-    assert kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, 0.05)
+    killed = kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, 0.05)
+    assert running.stderr is not None and killed, running.stderr.read().decode()
     last = start(data, tmp_path / "model", environment, *arguments)
     assert last.wait(300) == 0
     assert last.stderr is not None and b"going on after epoch" in last.stderr.read()
