@@ -167,7 +167,7 @@ class Progress:
         best = " *" if self.best_epoch == line["epoch"] and valid else ""
         return (
             f"epoch {line['epoch']}: {parts}{valid}{best}  {line['pairs_per_second']:,.0f} pairs/s, "
-            f"{line['seconds']:.0f} s"
+            f"{line['padding']:.0%} padding, {line['seconds']:.0f} s"
         )
 
     @property

@@ -49,7 +49,7 @@ def test_a_model_with_named_interests(eimf: Eimf, data: Path, tmp_path: Path) ->
     stderr = done.stderr.decode()
     assert done.returncode == 0 and done.stdout == b"", stderr
     assert "6 of 60 users labelled, seen in 100% of the steps" in stderr
-    assert "stranger" in stderr and "valid NDCG@10" in stderr
+    assert "stranger" in stderr and "valid NDCG@10" in stderr and "% padding" in stderr
     model = artifact.open_model(tmp_path / "model")
     assert [interest.name for interest in model.named] == ["interest 0", "tea", "interest 1", "interest 2"]
     assert model.adapter is not None and model.named_vectors.shape == (4, 8)
