@@ -2,18 +2,19 @@
 
 The engine reads a log fast and says only that something in it cannot be used. The file is then read
 again here, slowly, which has the last word: each row is either bad, with a reason, or goes on to the
-engine as plain CSV. So no row is lost between two opinions.
+engine as plain JSON lines. So no row is lost between two opinions.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import orjson
+
 from eimf_core.prepare import moments, sources
 from eimf_core.prepare.moments import BLANKS
-from eimf_core.prepare.scans import FIELDS, TEXT, Delimited, Record, Scan
+from eimf_core.prepare.scans import FIELDS, TEXT, JsonLines, Record, Scan
 from eimf_core.prepare.sources import NOT_UTF8, Source
 
 NO_NUMBER = "expected a number"
@@ -48,16 +49,16 @@ def write_usable(
     """
     fields = [field for field in FIELDS if field in scan.has & (has | TEXT)]
     rows = 0
-    with open(target, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    with open(target, "wb") as stream:
         for record, reason in judged(scan, source, has):
             if reason:
                 bad(record, reason)
             else:
                 assert record.values is not None
-                writer.writerow([_plain(field, record.values[field]) for field in fields])
+                plain = {field: _plain(field, record.values[field]) for field in fields}
+                stream.write(orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE))
                 rows += 1
-    return Delimited(",", tuple(fields), {field: field for field in fields}, quote='"'), rows
+    return JsonLines({field: field for field in fields}), rows
 
 
 def _plain(field: str, text: str) -> str:

@@ -18,7 +18,7 @@ from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, p
 from eimf_core.prepare.partition import read_partition
 from eimf_core.prepare.registry import Found
 from eimf_core.prepare.rejects import Rejects, collected
-from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
+from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import shortened
 from eimf_core.progress import SILENT, Reporter
@@ -165,7 +165,7 @@ def load(
         if isinstance(scan, Delimited | JsonLines | Parquet):
             said = ", ".join(f"{field} {column}" for field, column in scan.fields.items())
             reporter.note(f"{source.name}: columns: {said}")
-        if isinstance(scan, Delimited) and scan.first:
+        if isinstance(scan, Delimited | UserLines) and scan.first:
             is_what = "is a header, not data" if scan.header else "is data, not a header"
             reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {is_what}")
     with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:

@@ -11,7 +11,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import amazon, histories, item_tables, movielens, ready, recbole, sequences, tables
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing
+from eimf_core.prepare.formats.base import COLUMN_OPTIONS, ItemFormat, LogFormat, existing
 from eimf_core.prepare.sources import Source
 
 LOGS: tuple[LogFormat, ...] = (
@@ -20,7 +20,6 @@ LOGS: tuple[LogFormat, ...] = (
 ITEMS: tuple[ItemFormat, ...] = (
     *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *sequences.ITEMS,
 )  # fmt: skip
-COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
 TABLES = ("jsonl", "parquet", "csv")
 
 
@@ -43,6 +42,11 @@ def find_logs(arguments: Sequence[Path], settings: PrepareConfig, scratch: Path)
         for path in _in_folder(argument, wanted) if argument.is_dir() else sources.expand(argument, scratch):
             source = sources.probe(path, "-" if str(argument) == "-" else None)
             found.append(Found(source, known[wanted] if wanted != "auto" else _recognise(source, settings)))
+    for option in (*COLUMN_OPTIONS, "header"):
+        told = getattr(settings, option)
+        if told not in (None, "auto") and not any(option in log.format.options for log in found):
+            kinds = ", ".join(sorted({log.format.name for log in found}))
+            raise ConfigError(f"--{option.replace('_', '-')} does not go with a log of the kind {kinds}")
     twice = {log.source.path.resolve() for log in found}
     if len(twice) < len(found):
         raise ConfigError("a log file is named twice; its interactions would count twice")

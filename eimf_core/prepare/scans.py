@@ -140,8 +140,13 @@ def _without_blanks(line: str, delimiter: str, quote: str) -> list[str] | None:
 
 @dataclass(frozen=True)
 class UserLines:
-    """One line a user: the id, then the items in time order, separated by blanks or tabs."""
+    """One line a user: the id, then the items in time order, separated by blanks or tabs.
 
+    `first`: the first line where nothing tells that it is data.
+    """
+
+    first: str = ""
+    header = False
     has: frozenset[str] = frozenset({"user", "item"})
 
     def query(self, path: Path) -> str:

@@ -223,6 +223,9 @@ def test_a_bad_row_does_not_change_how_the_others_are_read(tmp_path: Path) -> No
         assert done.report.rejected == ({"has 2 columns, expected 3": 1} if bad else {})
     run(tmp_path, "log.csv", title_column="name", on_error="skip")
     assert rejects(tmp_path) == [(9, "has 2 columns, expected 3", "u,f")]
+    (tmp_path / "log.jsonl").write_bytes(b'{"user":"u","item":"a","name":"p\\rq"}\n{"user":"u"}\n')
+    run(tmp_path, "log.jsonl", title_column="name", on_error="skip")
+    assert titles(tmp_path) == {"a": "p q"}
 
 
 def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:

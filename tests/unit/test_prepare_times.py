@@ -44,7 +44,7 @@ def test_a_time_is_the_same_for_the_engine_and_for_python() -> None:
 
 
 dates = st.from_regex(moments.DATE, fullmatch=True).map(
-    # later years leave floats no room for microseconds
+    # far years leave floats no room for microseconds
     lambda text: re.sub("[0-9]{4}", lambda year: str(1700 + int(year[0]) % 500), text, count=1)
 )
 
@@ -58,7 +58,9 @@ dates = st.from_regex(moments.DATE, fullmatch=True).map(
     )
 )
 def test_the_same_for_whatever_fits_the_pattern(texts: list[str]) -> None:
-    assert by_engine(texts, moments.seconds_sql("text")) == [moments.value_of(text) for text in texts]
+    by_python = [moments.value_of(text) for text in texts]
+    near = [None if value is None else pytest.approx(value, abs=1e-5, rel=1e-15) for value in by_python]
+    assert by_engine(texts, moments.seconds_sql("text")) == near
     assert by_engine(texts, moments.trimmed("text")) == [text.strip(moments.BLANKS) for text in texts]
 
 

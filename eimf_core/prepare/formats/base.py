@@ -16,6 +16,8 @@ from eimf_core.prepare.scans import Scan
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
+COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
+
 
 @dataclass(frozen=True)
 class LogFormat:
@@ -25,7 +27,8 @@ class LogFormat:
     `scan`: how its rows are read. `logs`: names (glob patterns, several in one string belong
     together) of such files in a published folder; the first that is there counts. `items`: names of
     the item files beside a log. `convert`: for kinds whose rows overlap: all files to one that
-    `scan` reads, in the scratch folder given.
+    `scan` reads, in the scratch folder given. `options`: the settings on columns and header that
+    this kind obeys.
     """
 
     name: str
@@ -35,6 +38,7 @@ class LogFormat:
     logs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     convert: Callable[[Sequence[Source], Path], Path] | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 RATINGS = ("user", "item", "rating", "time")
+BEST = 10
+"""The highest rating that is one, whatever the scale."""
 CSV_HEADER = "userId,movieId,rating,timestamp"
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -22,10 +24,11 @@ GENRES = (
 NO_GENRE = {"(no genres listed)", "unknown"}
 
 
-def _numbers(lines: tuple[str, ...], delimiter: str, columns: int) -> bool:
-    """Whether the lines are rows of so many numbers."""
-    rows = [line.split(delimiter) for line in lines[:100]]
-    return bool(rows) and all(len(row) == columns and all(_is_number(cell) for cell in row) for row in rows)
+def _are_ratings(source: Source, delimiter: str) -> bool:
+    """Whether the lines are four numbers, of which the third can be a rating."""
+    rows = [line.split(delimiter) for line in source.head[:100]]
+    numbers = all(len(row) == len(RATINGS) and all(_is_number(cell) for cell in row) for row in rows)
+    return bool(rows) and numbers and all(float(row[2]) <= BEST for row in rows)
 
 
 def _is_number(cell: str) -> bool:
@@ -88,7 +91,7 @@ LOGS = (
     LogFormat(
         "ml-100k",
         "MovieLens 100K: u.data (tabs), titles and genres from u.item beside it",
-        lambda source: _numbers(source.head, "\t", 4),
+        lambda source: _are_ratings(source, "\t"),
         _tabs,
         logs=("u.data",),
         items=("u.item",),
@@ -96,7 +99,7 @@ LOGS = (
     LogFormat(
         "ml-1m",
         "MovieLens 1M and 10M: ratings.dat (::), titles and genres from movies.dat beside it",
-        lambda source: _numbers(source.head, "::", 4),
+        lambda source: _are_ratings(source, "::"),
         _dat,
         logs=("ratings.dat",),
         items=("movies.dat",),

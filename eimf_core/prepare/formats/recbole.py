@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat
+from eimf_core.prepare.formats.base import COLUMN_OPTIONS, ItemFormat, LogFormat
 from eimf_core.prepare.formats.tables import find, log_fields
 from eimf_core.prepare.scans import Delimited, cells_of
 from eimf_core.prepare.sources import Source
@@ -66,6 +66,7 @@ LOGS = (
         _is_inter,
         _scan,
         logs=("*.inter",),
+        options=COLUMN_OPTIONS,
         items=("*.item",),
     ),
 )

@@ -7,13 +7,13 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
-from eimf_core.errors import InputError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing, read_object
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
-from eimf_core.prepare.formats.tables import KNOWN, is_header, plain
+from eimf_core.prepare.formats.tables import is_header, log_fields, names_columns, unclear_header
 from eimf_core.prepare.scans import Delimited, UserLines
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import split_categories
@@ -37,17 +37,48 @@ def _is_pairs(source: Source) -> bool:
 
 def _is_user_lines(source: Source) -> bool:
     rows = _words(source)
-    if plain(rows[0][0]) in KNOWN["user"]:
+    if names_columns(rows[0]):
         return False
     bare = all(len(row) >= 2 and not set('{}[]",;|') & set("".join(row)) for row in rows)
-    return bare and len({row[0] for row in rows}) == len(rows)
+    # lines of one width may as well be the rows of a table without a header
+    table = len({len(row) for row in rows}) == 1
+    return bare and not table and len({row[0] for row in rows}) == len(rows)
+
+
+def _user_lines(source: Source, config: PrepareConfig) -> UserLines:
+    """A first line that looks like a header is an error: it would be a user."""
+    if config.header == "yes":
+        raise ConfigError("--header yes: a log of one line a user has none; take that line off")
+    starts = [row[:2] for row in _words(source)]
+    header = is_header(starts, {"user": 0, "item": 1}) if config.header == "auto" else False
+    if header is None and not _has_digit(source.first) and all(_has_digit(user) for user, *_ in starts[1:]):
+        header = True
+    if header and len(starts) > 1:
+        raise InputError(
+            f"looks like a header ({source.first}); take it off, say --header no if it is data, "
+            "or name the columns of a table with --user-column and --item-column",
+            file=source.name,
+            line=source.blank + 1,
+        )
+    return UserLines(source.first if header is None else "")
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
 
 
 def _pairs(source: Source, config: PrepareConfig) -> Delimited:
+    """User and item, unless a header names them in another order."""
     delimiter = "\t" if "\t" in source.head[0] else " "
-    header = is_header(_words(source), {"user": 0, "item": 1}) is True
-    first = source.first if header else ""
-    return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), header, "", source.blank, first)
+    words = _words(source)
+    if config.header != "no" and names_columns(words[0]):
+        fields = log_fields(words[0], config, source.name)
+        return Delimited(delimiter, tuple(words[0]), fields, True, "", source.blank, source.first)
+    header = {"yes": True, "no": False}.get(config.header)
+    if header is None and (is_header(words, {"user": 0, "item": 1}) is not False) and len(words) > 1:
+        # a header whose names are not known, or ids that look like one
+        raise unclear_header(source)
+    return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), bool(header), "", source.blank)
 
 
 def _read_mapped_movies(source: Source, config: PrepareConfig) -> Iterator[Item]:
@@ -150,8 +181,9 @@ LOGS = (
         "user-lines",
         "`user item item …`, one line a user in time order; no times",
         _is_user_lines,
-        lambda source, config: UserLines(),
+        _user_lines,
         logs=("sequences.tsv", "user_sequence.txt", "Yelp.txt"),
+        options=("header",),
         items=("movies.dat", "products_lookup.csv", "Yelp.item.json"),
     ),
     LogFormat(
@@ -160,6 +192,7 @@ LOGS = (
         _is_pairs,
         _pairs,
         logs=("ml-1m.txt",),
+        options=("header",),
         items=("sas_mapping/sas_to_original_items.txt",),
     ),
 )

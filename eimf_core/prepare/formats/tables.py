@@ -9,13 +9,16 @@ from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import file
 from eimf_core.prepare.formats.amazon import first_object, object_of
-from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.formats.base import COLUMN_OPTIONS, LogFormat
 from eimf_core.prepare.moments import is_number, value_of
 from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet
 from eimf_core.prepare.sources import Source
 
 KNOWN = {
-    "user": ("user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid"),
+    "user": (
+        "user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid",
+        "client", "clientid", "buyer", "buyerid", "account", "accountid",
+    ),
     "item": (
         "item", "itemid", "iid", "product", "productid", "parentasin", "asin", "movieid", "articleid", "businessid",
         "bookid", "trackid", "songid", "newsid", "videoid", "sku",
@@ -50,9 +53,17 @@ def plain(column: str) -> str:
     return "".join(char for char in column.partition(":")[0].lower() if char not in " _-")
 
 
-def delimiter_of(header: str) -> str:
-    """The delimiter that occurs most in the header line."""
-    return max(DELIMITERS, key=header.count)
+def names_columns(cells: Sequence[str]) -> bool:
+    """Whether a first row names the user or the item, wherever they stand."""
+    return any(plain(cell) in (*KNOWN["user"], *KNOWN["item"]) for cell in cells)
+
+
+def delimiter_of(source: Source) -> str:
+    """The delimiter that occurs most in the first line; a blank where all lines have as many as it."""
+    found = max(DELIMITERS, key=source.first.count)
+    if found not in source.first and len({line.strip().count(" ") for line in source.head}) == 1:
+        return " "
+    return found
 
 
 def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
@@ -61,8 +72,9 @@ def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ..
     Columns that are told by number are called 1, 2, …, whatever numbers the first row holds; only
     then there may be no header. A number that is no place (such as 0) can only be a name.
     """
-    delimiter = delimiter_of(source.first)
-    names = tuple(cell.strip() for cell in next(csv.reader([source.head[0]], delimiter=delimiter)))
+    delimiter = delimiter_of(source)
+    first = source.first if delimiter == " " else source.head[0]
+    names = tuple(cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True)))
     told = {field: getattr(config, f"{field}_column") for field in FIELDS if field not in IN_LOG_IF_TOLD}
     numbers = {column for column in told.values() if column}
     places = _places(len(names))
@@ -76,13 +88,18 @@ def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ..
             rows = [*csv.reader(source.head, delimiter=delimiter)]
             header = is_header(rows, {field: int(column) - 1 for field, column in told.items() if column})
         if header is None:
-            raise InputError(
-                f"cannot be told to be a header or data ({', '.join(names)}); say --header yes or --header no",
-                file=source.name,
-                line=source.blank + 1,
-            )
+            raise unclear_header(source)
         return delimiter, places, header
     return delimiter, names if config.header != "no" else places, config.header != "no"
+
+
+def unclear_header(source: Source) -> InputError:
+    """The error for a first line that may be the header or the first row."""
+    return InputError(
+        f"cannot be told to be a header or data ({source.first}); say --header yes or --header no",
+        file=source.name,
+        line=source.blank + 1,
+    )
 
 
 def _places(count: int) -> tuple[str, ...]:
@@ -118,8 +135,8 @@ def _shape(cell: str) -> str:
     return "".join("9" if char.isdigit() else "a" if char.isalpha() else char for char in cell)
 
 
-def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict[str, str]:
-    """Which column is which field; InputError when there is none for user or item."""
+def log_fields(columns: Sequence[str], config: PrepareConfig, file: str, more: str = "") -> dict[str, str]:
+    """Which column is which field; InputError when there is none for user or item. `more`: what else may help then."""
     fields = {}
     for field in FIELDS:
         told = getattr(config, f"{field}_column")
@@ -131,7 +148,7 @@ def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict
         elif field in ("user", "item"):
             raise InputError(
                 f"no column is recognised as the {field} among {', '.join(columns)}; name it with --{field}-column "
-                "(by number where there is no header)",
+                f"(by number where there is no header){more}",
                 file=file,
                 line=1,
             )
@@ -140,13 +157,15 @@ def log_fields(columns: Sequence[str], config: PrepareConfig, file: str) -> dict
 
 def is_table(source: Source) -> bool:
     """Whether the first line looks like the header of a table."""
-    return delimiter_of(source.first) in source.first and not source.first.startswith(("{", "["))
+    return delimiter_of(source) in source.first and not source.first.startswith(("{", "["))
 
 
 def scan_table(source: Source, config: PrepareConfig) -> Delimited:
     """The columns of a table with a header, or with columns told by number."""
     delimiter, columns, header = header_of(source, config)
-    fields = log_fields(columns, config, source.name)
+    # only blanks and tabs: it may be no table at all
+    more = ", or say --format user-lines if each line is what a user did" if delimiter in " \t" else ""
+    fields = log_fields(columns, config, source.name, more)
     for column in fields.values():
         if columns.count(column) > 1:
             raise InputError(f"has two columns '{column}'", file=source.name, line=source.blank + 1)
@@ -202,17 +221,20 @@ LOGS = (
         "JSON lines; the keys are found by name or told with --user-column and so on",
         lambda source: bool(first_object(source)),
         _scan_json,
+        options=COLUMN_OPTIONS,
     ),
     LogFormat(
         "parquet",
         "Parquet; columns likewise",
         lambda source: source.parquet,
         _scan_parquet,
+        options=COLUMN_OPTIONS,
     ),
     LogFormat(
         "csv",
         "CSV or TSV (comma, tab, semicolon or bar), columns likewise; without a header --user-column 1 and so on",
         is_table,
         scan_table,
+        options=(*COLUMN_OPTIONS, "header"),
     ),
 )
