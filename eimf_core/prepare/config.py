@@ -20,6 +20,11 @@ CHOICES = {
 DATES = ("since", "until", "valid_from", "test_from")
 FILTERS = ("min_rating", "event", "since", "until", "max_length")
 """Settings that, like the counts and choices beside them, change which interactions are used."""
+SPLITS_OF = {
+    "target": ("temporal",), "valid_from": ("temporal",), "test_from": ("temporal",),
+    "valid_share": ("temporal", "by-user"), "test_share": ("temporal", "by-user"),
+}  # fmt: skip
+"""Which splits obey a setting."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class PrepareConfig:
             raise _wrong("min_rating", f"is {self.min_rating}, expected a number")
         if (self.valid_from is None) != (self.test_from is None):
             raise ConfigError("--valid-from and --test-from go together")
+        for name, splits in SPLITS_OF.items():
+            if self.is_told(name) and self.split not in splits:
+                raise _wrong(name, f"goes with --split {' or '.join(splits)}, not with {self.split}")
+            if self.is_told(name) and name.endswith("_share") and self.valid_from is not None:
+                raise _wrong(name, "has no effect beside --valid-from and --test-from; leave it out")
         moments = {name: self.moment(name) for name in DATES}
         for first, second in (("since", "until"), ("valid_from", "test_from")):
             early, late = moments[first], moments[second]
@@ -98,6 +108,16 @@ class PrepareConfig:
         if not math.isfinite(value):
             raise _wrong(name, f"is '{text}', expected a date such as 2020-01-31 or unix seconds")
         return value
+
+    def is_told(self, name: str) -> bool:
+        """Whether a setting is not its default."""
+        default: object = self.__dataclass_fields__[name].default
+        return bool(getattr(self, name) != default)
+
+    def left_empty(self) -> list[str]:
+        """The splits of which the shares say that they are to be empty."""
+        shared = self.split in SPLITS_OF["valid_share"] and self.valid_from is None
+        return [name for name in ("valid", "test") if shared and not getattr(self, f"{name}_share")]
 
     def filters(self) -> list[str]:
         """The options that drop interactions, as they are written, for those that cannot obey them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from eimf_core.errors import ConfigError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import literal
 from eimf_core.prepare.flat import Keep, Log, select, sums
+
+NAMED = 10
+"""Kinds of behaviour that an error names."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ def conditions(settings: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
             needs("time", f"--{name}")
             found[f"{name} {getattr(settings, name)}"] = f"time {sign} {moment!r}"
     return found
+
+
+def check_events(connection: Any, wanted: Sequence[str]) -> None:
+    """ConfigError for a kind of behaviour that does not occur in `raw`; it names those that do."""
+    occurring = connection.execute("SELECT event, count(*) FROM raw GROUP BY event ORDER BY 2 DESC, 1").fetchall()
+    missing = sorted(set(wanted) - {name for name, _ in occurring})
+    if missing:
+        said = ", ".join(f"{name or '(none)'} ({count:,})" for name, count in occurring[:NAMED])
+        more = f" and {len(occurring) - NAMED:,} more" if len(occurring) > NAMED else ""
+        raise ConfigError(f"--event {missing[0]}: no row has this kind; there are {said}{more}")
 
 
 def count_conditions(connection: Any, wanted: dict[str, str]) -> list[Step]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from eimf_core import jsonl, manifest
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, splits, writing
+from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, sources, splits, writing
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import item_tables, ready
 from eimf_core.prepare.formats.base import ItemFormat
@@ -65,6 +65,9 @@ def prepare(
     """
     if users is not None and settings.split != "by-user":
         raise ConfigError(f"--users goes with --split by-user, not with {settings.split}")
+    for name in ("valid_share", "test_share"):
+        if users is not None and settings.is_told(name):
+            raise ConfigError(f"--{name.replace('_', '-')} has no effect beside --users; leave it out")
     with output_folder(output) as scratch:
         found = registry.find_logs(logs, settings, scratch)
         described = registry.find_items(items, found, settings)
@@ -97,7 +100,7 @@ def prepare(
             ),
         )
         publish(scratch, output)
-    for warning in report.warnings(made, settings.split):
+    for warning in report.warnings(made, settings.split, () if users else settings.left_empty()):
         reporter.warn(warning)
     bad_rows = output / REJECTS
     return Prepared(output, made, joined.without_text, bad_rows if bad_rows.exists() else None, facts)
@@ -148,10 +151,14 @@ def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list
         path = group[0].format.convert([log.source for log in group], scratch)
         source = dataclasses.replace(group[0].source, path=path)
         made.append((source, group[0].format.scan(source, settings)))
-    if settings.split == "temporal" and not all("time" in scan.has for _, scan in made):
+    timeless = [source for source, scan in made if "time" not in scan.has]
+    if settings.split == "temporal" and timeless:
+        # a file that is cut off is to be had again first
+        for source, _ in made:
+            sources.refuse_broken(source)
         raise ConfigError(
-            f"{made[0][0].name}: has no times, which --split temporal needs; "
-            "choose --split leave-one-out, by-user or none"
+            f"{timeless[0].name}: has no times, which --split temporal needs; "
+            "choose --split leave-one-out, by-user or none, or name their column with --time-column"
         )
     return made
 
@@ -173,6 +180,8 @@ def load(
         if read.unit:
             reporter.note(f"times are {read.unit}")
         conditions = filters.conditions(settings, read.has)
+        if settings.event:
+            filters.check_events(connection, settings.event)
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])

@@ -115,7 +115,7 @@ def _read_file(
         packed = pool.submit(sources.check_gzip, source.path) if sources.packing(source.path) == "gzip" else None
         path, odd = _insert(connection, source, scan, has, copy)
         if packed and packed.result():
-            raise InputError(f"broken gzip stream ({packed.result()})", file=source.name)
+            raise sources.broken_gzip(source.name, packed.result())
     bad = None if odd is None else odd + _rows(connection, unusable)
     if bad == 0:
         return path, scan

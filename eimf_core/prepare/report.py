@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,8 @@ class Report:
     """Everything that is said about a preparation.
 
     rejected: bad rows by reason. steps: what each filter removed. Then, of what is left: lengths (of
-    users, by quantile), density (share of user-item pairs), equal_times (share of interactions with
+    users, by quantile), density (share of user-item pairs
+    that occur, however often), equal_times (share of interactions with
     the time of the user's one before, whose order is that of the file), repeats (share that are an
     item the user had before), period (first and last time). unused: interactions in no line.
     """
@@ -81,7 +82,7 @@ def make(
             f"{quantile:.0%}": int(value)
             for quantile, value in zip(QUANTILES, np.quantile(lengths, QUANTILES, method="lower"), strict=True)
         },
-        density=len(log) / (len(log.user_ids) * len(log.item_ids)),
+        density=(len(log) - repeats) / (len(log.user_ids) * len(log.item_ids)),
         equal_times=None if log.times is None else equal / len(log),
         repeats=repeats / len(log),
         period=None if log.times is None else (float(log.times.min()), float(log.times.max())),
@@ -159,14 +160,14 @@ def _left_out(plan: Plan, name: str) -> dict[str, int]:
     return {reason: count for reason, count in plan.left_out.get(name, {}).items() if count}
 
 
-def warnings(made: Report, split: str) -> list[str]:
-    """What the user should know before going on, and what to change."""
+def warnings(made: Report, split: str, left_empty: Collection[str] = ()) -> list[str]:
+    """What the user should know before going on, and what to change; `left_empty` are splits meant to be so."""
     said = []
     if not made.splits["train"].users:
         said.append("no user has a training line; choose another split")
     for name in ("valid", "test"):
         size = made.splits.get(name)
-        if size is None:
+        if size is None or name in left_empty:
             continue
         if not size.users:
             advice = {

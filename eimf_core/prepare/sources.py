@@ -108,7 +108,7 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
         with jsonl.open_bytes(path) as stream:
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"broken gzip stream ({error})", file=path) from None
+        raise broken_gzip(path, error) from None
 
 
 def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
@@ -211,6 +211,16 @@ def check_gzip(path: Path) -> Any:
     except (EOFError, OSError, zlib.error) as error:
         return error
     return None
+
+
+def refuse_broken(source: Source) -> None:
+    """InputError when a file is a gzip stream that is damaged or cut off."""
+    if packing(source.path) == "gzip" and (error := check_gzip(source.path)):
+        raise broken_gzip(source.name, error)
+
+
+def broken_gzip(name: object, error: object) -> InputError:
+    return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
 
 
 def with_plain_ends(path: Path, target: Path) -> Path | None:

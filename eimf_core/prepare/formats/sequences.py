@@ -28,11 +28,8 @@ def _words(source: Source) -> list[list[str]]:
 
 
 def _is_pairs(source: Source) -> bool:
-    rows = _words(source)
-    if not all(len(row) == 2 and not set('{}[]",;:') & set("".join(row)) for row in rows):
-        return False
-    # a user's rows follow each other; with one line a user no user comes twice
-    return len({row[0] for row in rows}) < len(rows) or len(rows) == 1
+    """Two words a line; where no user comes twice, one line a user means the same."""
+    return all(len(row) == 2 and not set('{}[]",;:') & set("".join(row)) for row in _words(source))
 
 
 def _is_user_lines(source: Source) -> bool:
@@ -178,15 +175,6 @@ def _is_row(value: Any) -> bool:
 
 LOGS = (
     LogFormat(
-        "user-lines",
-        "`user item item …`, one line a user in time order; no times",
-        _is_user_lines,
-        _user_lines,
-        logs=("sequences.tsv", "user_sequence.txt", "Yelp.txt"),
-        options=("header",),
-        items=("movies.dat", "products_lookup.csv", "Yelp.item.json"),
-    ),
-    LogFormat(
         "pairs",
         "`user item` a line in time order, as SASRec reads; no times",
         _is_pairs,
@@ -194,6 +182,15 @@ LOGS = (
         logs=("ml-1m.txt",),
         options=("header",),
         items=("sas_mapping/sas_to_original_items.txt",),
+    ),
+    LogFormat(
+        "user-lines",
+        "`user item item …`, one line a user in time order; no times",
+        _is_user_lines,
+        _user_lines,
+        logs=("sequences.tsv", "user_sequence.txt", "Yelp.txt"),
+        options=("header",),
+        items=("movies.dat", "products_lookup.csv", "Yelp.item.json"),
     ),
 )
 ITEMS = (

@@ -1,0 +1,84 @@
+"""Options that would have no effect, and words that name the wrong thing: what is said, and of which file."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.prepare import prepare
+from tests.listening import Listening
+from tests.unit.test_prepare_formats import run
+
+
+def write_log(path: Path, rows: int = 100) -> Path:
+    path.write_text("user,item,time\n" + "".join(f"u{n % 10},i{n % 7},{n + 1}\n" for n in range(rows)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "leave-one-out", "target": "first"}, "--target goes with --split temporal, not with leave-one-out"),
+        ({"split": "none", "valid_from": "1", "test_from": "2"}, "--valid-from goes with --split temporal"),
+        ({"split": "leave-one-out", "valid_share": 0.2}, "--valid-share goes with --split temporal or by-user"),
+        ({"split": "none", "test_share": 0.0}, "--test-share goes with --split temporal or by-user, not with none"),
+        ({"valid_from": "1", "test_from": "2", "test_share": 0.2}, "--test-share has no effect beside --valid-from"),
+    ],
+)
+def test_options_of_another_split_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        PrepareConfig(**options)
+
+
+def test_shares_beside_a_given_partition_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "users.tsv").write_text("u1\ttrain\n")
+    settings = PrepareConfig(split="by-user", valid_share=0.2)
+    with pytest.raises(ConfigError, match="--valid-share has no effect beside --users"):
+        prepare([write_log(tmp_path / "log.csv")], tmp_path / "out", settings, users=tmp_path / "users.tsv")
+
+
+@pytest.mark.parametrize("split", ["temporal", "by-user"])
+def test_a_split_that_is_to_be_empty_is_no_cause_for_a_warning(tmp_path: Path, split: str) -> None:
+    said = Listening()
+    settings = PrepareConfig(split=split, valid_share=0.0, threads=1)
+    done = prepare([write_log(tmp_path / "log.csv")], tmp_path / "out", settings, reporter=said)
+    assert done.report.splits["valid"].users == 0 and done.report.splits["test"].users
+    assert said.warnings == []
+
+
+def test_the_file_without_times_is_named(tmp_path: Path) -> None:
+    write_log(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text("user,item\nu,a\n")
+    with pytest.raises(ConfigError, match=r"b\.csv: has no times"):
+        run(tmp_path, "a.csv", "b.csv", split="temporal")
+
+
+def test_a_cut_file_is_said_to_be_cut_before_its_lack_of_times(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 997} {n * 7919 % 10007}\n" for n in range(60_000))
+    (tmp_path / "log.txt.gz").write_bytes(gzip.compress(rows.encode())[:-2000])
+    with pytest.raises(InputError, match=r"log\.txt\.gz: broken gzip stream .*get it again"):
+        run(tmp_path, "log.txt.gz", split="temporal")
+    (tmp_path / "log.txt.gz").write_bytes(gzip.compress(rows.encode()))
+    with pytest.raises(ConfigError, match=r"log\.txt\.gz: has no times"):
+        run(tmp_path, "log.txt.gz", split="temporal")
+
+
+def test_a_kind_of_behaviour_that_does_not_occur_is_told_which_do(tmp_path: Path) -> None:
+    rows = ["u,a,view", "u,b,view", "u,c,buy", "u,d,"]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,event", *rows, ""]))
+    with pytest.raises(
+        ConfigError, match=r"--event by: no row has this kind; there are view \(2\), \(none\) \(1\), buy"
+    ):
+        run(tmp_path, "log.csv", event=["view", "by"])
+    assert run(tmp_path, "log.csv", event=["view", "buy"]).report.steps[-1].interactions == 3
+
+
+def test_density_counts_a_pair_once(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\n" + "u,a\n" * 5 + "u,b\nv,a\n")
+    made = run(tmp_path, "log.csv").report
+    assert (made.density, made.repeats) == (3 / 4, 4 / 7)
