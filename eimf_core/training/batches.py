@@ -124,6 +124,15 @@ class Batches:
         return self._split.offsets[owner] + begins, ends - begins
 
 
+def latest(split: SplitData, users: Ints, longest: int) -> Ints:
+    """The last `longest` items of some users' histories, int64 (n, L), 0 where padded at the end."""
+    ends = split.offsets[users + 1]
+    kept = np.minimum(ends - split.offsets[users], longest)
+    valid = np.arange(int(kept.max())) < kept[:, None]
+    at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
+    return np.where(valid, split.items[at], 0).astype(np.int64)
+
+
 def _ramps(counts: Ints) -> Ints:
     """0 … c - 1 for each c, one after the other."""
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)

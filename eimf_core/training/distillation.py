@@ -21,6 +21,7 @@ from torch.nn import functional
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
 from eimf_core.semantics.users import flat, unit
+from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
@@ -29,7 +30,7 @@ from eimf_core.training.side import SideInputs
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
-BLOCK = 1024  # users compared with the teachers at a time, so that 64 MiB of cosines are held
+BLOCK = 256  # users compared with the teachers at a time, so that cosines and their order take 64 MiB
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ class Distillation:
         wanted = max(1, round(settings.distil_share * settings.batch_size))
         chosen = rng.choice(len(self.similar), size=min(len(self.similar), wanted), replace=False)
         teachers = self.similar.teachers[chosen]
-        similar = histories(self._train, teachers.ravel(), settings.max_length)
+        similar = latest(self._train, teachers.ravel(), settings.max_length)
         return Pupils(
-            histories=histories(self._train, self.similar.users[chosen], settings.max_length),
+            histories=latest(self._train, self.similar.users[chosen], settings.max_length),
             similar=similar.reshape(*teachers.shape, -1),
         )
 
@@ -134,15 +135,6 @@ def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, 
         users.append(short[start : start + BLOCK][there])
         found.append(teachers[np.take_along_axis(nearest, order, axis=1)])
     return Similar(np.concatenate(users), np.concatenate(found))
-
-
-def histories(train: SplitData, users: Ints, longest: int) -> Ints:
-    """The last `longest` items of some users' training histories, int64 (n, L), 0 where padded at the end."""
-    ends = train.offsets[users + 1]
-    kept = np.minimum(ends - train.offsets[users], longest)
-    valid = np.arange(int(kept.max())) < kept[:, None]
-    at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
-    return np.where(valid, train.items[at], 0).astype(np.int64)
 
 
 def _centre(train: SplitData, text: npt.NDArray[Any]) -> Floats:

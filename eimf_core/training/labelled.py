@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
+from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.inherited import Heirs
 from eimf_core.training.labels import Labels
@@ -50,15 +51,12 @@ def draw(
         users, owners = np.concatenate([users, heirs.users[drawn]]), np.concatenate([owners, heirs.of[drawn]])
         weights = np.concatenate([weights, np.full(len(drawn), settings.inherited_weight / len(drawn))])
     ends, lengths = train.offsets[users + 1], np.diff(train.offsets)[users]
-    kept = np.minimum(lengths, settings.max_length)
-    valid = np.arange(int(kept.max())) < kept[:, None]
-    at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
     target = ends - 1 - (rng.random(len(users)) * np.maximum(lengths - 1, 1)).astype(np.int64)
     pairs = labels.shown[:, :0]
     if settings.item_weight and labels.shown.size:
         pairs = labels.shown[:, rng.integers(labels.shown.shape[1], size=_pairs(settings))]
     return LabelledBatch(
-        histories=np.where(valid, train.items[at], 0).astype(np.int64),
+        histories=latest(train, users, settings.max_length),
         targets=train.items[target].astype(np.int64),
         texts=labels.padded(owners),
         clusters=labels.clusters[owners],
