@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,7 +17,10 @@ def reply(text: str, finish: str = "stop") -> dict[str, Any]:
 
 
 class Endpoint:
-    """A server that says what `say` returns for the body of request number n: (status, headers, content)."""
+    """A server that says what `say` returns for the body of request number n: (status, headers, content).
+
+    Content is plain data, bytes, or an iterator of bytes that are sent one after the other.
+    """
 
     def __init__(self, say: Callable[[int, dict[str, Any]], Any]) -> None:
         self.bodies: list[dict[str, Any]] = []
@@ -38,13 +42,16 @@ class Endpoint:
                 status, headers, content = said if isinstance(said, tuple) else (200, {}, said)
                 with lock:
                     endpoint.open -= 1
-                data = content if isinstance(content, bytes) else orjson.dumps(content)
+                parts = content if isinstance(content, Iterator) else None
+                data = content if isinstance(content, bytes) else b"" if parts else orjson.dumps(content)
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
+                if parts is None:
+                    self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(OSError):  # whoever asked may have gone
+                    self.wfile.writelines(parts or (data,))
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -20,6 +20,8 @@ from eimf_core.semantics.engines.base import Answer, Ask, Engine
 from eimf_core.semantics.labeling_config import LabelConfig
 from eimf_core.semantics.similarity import TitleVectors, assign
 
+NO_TITLES = "the history has no titles"
+
 
 @dataclass
 class _Asked:
@@ -92,7 +94,7 @@ class Work:
                 shown = self._shown(sample)
                 state = _Asked(request, shown, len(sample.history) - len(shown.history))
                 if not shown.history:
-                    yield self._label(state, [], "the history has no titles")
+                    yield self._label(state, [], NO_TITLES)
                     continue
                 asked[number] = state
                 self.engine.submit(Ask(number=number, sample=shown, seed=self.config.seed))

@@ -14,7 +14,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
 from eimf_core.records import Record, Sample
 from eimf_core.semantics import prompts
-from eimf_core.semantics.asking import shown_part
+from eimf_core.semantics.asking import NO_TITLES, shown_part
 from eimf_core.semantics.engines.base import Ask
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
@@ -72,6 +72,9 @@ def previews(samples_path: str | Path, config: LabelConfig, reporter: Reporter) 
             shown = shown_part(sample, config.max_titles)
             titles = [entry.title for entry in shown.history]
             left_out = len(sample.history) - len(titles)
+            if not titles:
+                yield Preview(user=sample.user, titles=0, trimmed=left_out, tokens=0, prompt="", error=NO_TITLES)
+                continue
             if config.engine == "server":
                 messages = prompts.render(
                     prompt, len(titles), max_interests=config.max_interests, language=config.language

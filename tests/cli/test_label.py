@@ -320,6 +320,11 @@ def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     assert lines[0]["prompt"].startswith("<|im_start|>system\n") and "\n2. " in lines[0]["prompt"]
     assert all(line["tokens"] > 100 and line["trimmed"] == 0 for line in lines)
     assert not (tmp_path / "labels.jsonl").exists()
+    blank = jsonl.decode(samples.read_bytes().splitlines()[0], Sample, file="", number=1)
+    blank.history[:] = [HistoryItem(item="i1", title=" ")]
+    jsonl.write(tmp_path / "blank.jsonl", [blank])
+    done = eimf("label", tmp_path / "blank.jsonl", "--model", tiny, "--dry-run")
+    assert done.returncode == 0 and orjson.loads(done.stdout)["error"] == "the history has no titles"
     real = eimf("label", samples, "--model", tiny, "--language", "Dutch", "-q")
     asked = {entry["user"]: entry["tokens"]["prompt"] for entry in map(orjson.loads, real.stdout.splitlines())}
     assert asked == {line["user"]: line["tokens"] for line in lines}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +181,36 @@ def test_a_server_that_does_not_answer_in_time(serve: Serve, tmp_path: Path) -> 
     with pytest.raises(ModelError, match="timed out"):
         run(tmp_path, endpoint.url, 1, timeout=0.2, retries=1)
     stop.set()
+
+
+def dripping(raw: bytes, pause: float) -> Iterator[bytes]:
+    for at in range(len(raw)):
+        time.sleep(pause)
+        yield raw[at : at + 1]
+
+
+def test_a_reply_that_comes_in_pieces(serve: Serve, tmp_path: Path) -> None:
+    whole = orjson.dumps(reply())
+    endpoint = serve(lambda number, body: (200, {"Content-Length": str(len(whole))}, dripping(whole, 0.001)))
+    assert run(tmp_path, endpoint.url, 1)[0].interests[0].name == "tea"
+    # each piece comes in time, the whole does not
+    (tmp_path / "labels.jsonl").unlink()
+    slow = serve(lambda number, body: (200, {"Content-Length": str(len(whole))}, dripping(whole, 0.05)))
+    began = time.monotonic()
+    with pytest.raises(ModelError, match="timed out in the middle of a reply"):
+        run(tmp_path, slow.url, 1, timeout=0.3, retries=0)
+    assert time.monotonic() - began < 5
+
+
+def test_a_reply_without_end_or_cut_short(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LONGEST_REPLY", 1 << 20)
+    endless = serve(lambda number, body: (200, {}, itertools.repeat(b" " * 65536)))
+    with pytest.raises(ModelError, match="more than 1 MiB"):
+        run(tmp_path, endless.url, 1, retries=0)
+    whole = orjson.dumps(reply())
+    cut = serve(lambda number, body: (200, {"Content-Length": str(len(whole) + 9)}, iter([whole])))
+    with pytest.raises(ModelError, match="no answer after 1 tries"):
+        run(tmp_path, cut.url, 1, retries=0)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/v1", "http://10.0.0.1/v1", "http://localhost.example.org"])

@@ -94,6 +94,21 @@ def test_long_histories_keep_to_the_form() -> None:
     assert all(len(interest["items"]) <= keywords.MOST_ITEMS for interest in interests)  # type: ignore[arg-type]
 
 
+def test_of_very_long_histories_the_latest_titles_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = ["Blue Fish", "Red Fish", "Old Fish", *TEA_AND_YARN]
+    assert "fish" in [interest["name"] for interest in answered(titles)[1]]
+    monkeypatch.setattr(keywords, "MOST_GROUPED", len(TEA_AND_YARN) + 1)
+    sizes: list[int] = []
+    group = keywords.group
+    monkeypatch.setattr(keywords, "group", lambda vectors: sizes.append(len(vectors)) or group(vectors))
+    # bought again, the first fish is one of the latest
+    assert [interest["items"] for interest in answered([*titles, "Blue Fish"])[1]] == [
+        interest["items"] for interest in answered(["Blue Fish", "-", "--", *TEA_AND_YARN, "Blue Fish"])[1]
+    ]
+    assert sizes[0] == len(TEA_AND_YARN) + 1
+    assert "fish" not in str(answered(titles)[1]).casefold()
+
+
 def test_nothing_is_encoded_before_the_first_question() -> None:
     encoder = WideWords()
     engine = Keywords([sample(TEA_AND_YARN)], encoder, max_interests=4)

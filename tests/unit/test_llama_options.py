@@ -63,6 +63,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 
 def test_every_option_arrives(tiny: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5})
     setup = setup_of(tiny, monkeypatch, threads=3, gpu_layers=7, context=1280, parallel=5, prompt="names")
     worker = Worker(setup, lambda message: None)
     assert worker._batch is not None
@@ -98,6 +99,17 @@ def test_what_is_not_told_is_chosen(
     assert setup_of(tiny, monkeypatch).threads == len(os.sched_getaffinity(0))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert setup_of(tiny, monkeypatch).threads == 1
+
+
+def test_more_threads_than_cores_are_not_started(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 4})
+    assert setup_of(tiny, monkeypatch, threads=9999).threads == 2
+    listening = Listening()
+    config = LabelConfig(model=str(tiny), threads=3)
+    open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening)[0].close()
+    assert (
+        len(listening.warnings) == 1 and "--threads 3" in listening.warnings[0] and "2 cores" in listening.warnings[0]
+    )
 
 
 def test_a_gpu_that_is_not_there_is_told_of(tiny: Path) -> None:

@@ -27,9 +27,10 @@ from eimf_core.semantics.similarity import TitleVectors
 from eimf_core.semantics.users import unit
 from eimf_core.semantics.words import terms
 
-FORM = 2  # of naming and grouping: any change of what comes out is a new one
+FORM = 3  # of naming and grouping: any change of what comes out is a new one
 LEAST_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
+MOST_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
 NAME_TERMS, DESCRIPTION_TERMS = 2, 6
 LONGEST_NAME, LONGEST_TERM, MOST_ITEMS = 48, 32, 12  # as the form of the answer wants it
 
@@ -79,7 +80,8 @@ class Keywords(OneByOne):
                 places.setdefault(title, []).append(number)
         if not places:
             return Answer(ask.number, error="the history has no titles", final=True)
-        distinct = list(places)
+        distinct = sorted(places, key=lambda title: places[title][-1])[-MOST_GROUPED:]
+        distinct.sort(key=lambda title: places[title][0])
         groups = self._chosen(group(self._centred(distinct)), [places[title] for title in distinct])
         interests = []
         taken: set[str] = set()

@@ -81,7 +81,7 @@ class LlamaCpp:
             context=_context(config, metadata),
             max_tokens=config.max_tokens or longest_answer(prompt.schema, config.max_interests),
             parallel=config.parallel,
-            threads=config.threads or _threads(path),
+            threads=_threads(config, path, reporter),
             gpu_layers=config.gpu_layers,
             dry=dry,
         )
@@ -247,10 +247,15 @@ def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:
     return min(int(trained), MOST_CONTEXT) if trained else MOST_CONTEXT
 
 
-def _threads(path: Path) -> int:
+def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
+    cores = len(os.sched_getaffinity(0))
+    if config.threads > cores:
+        # they would wait for each other, spinning: an answer can take hours
+        reporter.warn(f"--threads {config.threads}: there are no more than {cores} cores, so many are used")
+    if config.threads:
+        return min(config.threads, cores)
     if path.stat().st_size < SMALL_MODEL:
         return 1
-    cores = len(os.sched_getaffinity(0))
     limit = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
 

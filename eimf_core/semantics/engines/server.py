@@ -31,6 +31,7 @@ from eimf_core.semantics.schema_size import longest_answer
 API_KEY = "EIMF_API_KEY"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries, doubled each time
 WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
+LONGEST_REPLY = 16 << 20  # bytes; an answer has a few thousand
 LONGEST_SHOWN = 300  # characters of what a server says about an error
 GIVEN_UP = (401, 403, 404, 405)  # no question will fare better
 # ways to ask for the schema, tried in turn: OpenAI's, that of llama-cpp-python's server, none at all
@@ -157,7 +158,21 @@ class Server:
             headers["Authorization"] = f"Bearer {os.environ[API_KEY]}"
         request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
         with self._opener.open(request, timeout=self._config.timeout) as response:
-            return response.read()
+            return _whole(response, time.monotonic() + self._config.timeout)
+
+
+def _whole(response: http.client.HTTPResponse, until: float) -> bytes:
+    """All of a reply; TimeoutError when it is still dripping at `until`, for the socket only times single reads."""
+    read = bytearray()
+    while part := response.read1(1 << 16):
+        read += part
+        if len(read) > LONGEST_REPLY:
+            raise http.client.HTTPException(f"a reply of more than {LONGEST_REPLY >> 20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError("timed out in the middle of a reply")
+    if response.length:
+        raise http.client.IncompleteRead(bytes(read[:0]), response.length)
+    return bytes(read)
 
 
 def json_schema(schema: dict[str, Any], count: int) -> dict[str, Any]:
