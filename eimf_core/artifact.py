@@ -10,6 +10,7 @@
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
+    words.safetensors         names made of words, where no interest is named (see telling)
     index.safetensors         lists of near items, if an index was built (see recommend.approximate)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
@@ -38,6 +39,7 @@ from eimf_core.catalogue import Catalogue, index_of, lines_of
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.parts import FORMAT
 from eimf_core.records import Item, SemanticInterest
+from eimf_core.telling import WordNames, word_names
 
 Floats = npt.NDArray[np.float32]
 OUTSIDE = b"\x0a\x08location"
@@ -102,6 +104,10 @@ def write(path: str | Path, contents: Contents) -> None:
         put("items.jsonl", lines_of(contents.items, lengths))
         put("items.index.safetensors", tensors.blocks(index_of(contents.items, lengths)))
         put("weights.safetensors", tensors.blocks(contents.weights))
+        if not contents.named:
+            vectors, scale = contents.weights["item_vectors"], contents.weights.get("item_scale")
+            made = word_names(len(contents.items), lambda index: contents.items[index - 1], vectors, scale)
+            put("words.safetensors", tensors.blocks(made.arrays()))
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
@@ -143,7 +149,8 @@ class Model:
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
-    gives an item without interactions a place from its text vector. `backbone` are the network's weights
+    gives an item without interactions a place from its text vector. `word_names` are names by words, None in
+    a model that was trained with labels or written before there were any. `backbone` are the network's weights
     by name, which only training reads. `provenance` is what the manifest says.
     """
 
@@ -174,9 +181,19 @@ class Model:
         self.index: dict[str, npt.NDArray[Any]] | None = None
         if "index.safetensors" in handles:
             self.index = tensors.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
+        self.word_names = self._words(handles)
         self._network = parts.content(handles["interests.onnx"])
         self._epochs = parts.content(handles["train.jsonl"])
         self._session: Any = None
+
+    def _words(self, handles: dict[str, int]) -> WordNames | None:
+        if "words.safetensors" not in handles:
+            return None
+        arrays = tensors.map_file(handles["words.safetensors"], f"{self.name}/words.safetensors")
+        try:
+            return WordNames.from_arrays(arrays, self.config.dimension)
+        except ValueError:
+            raise ModelError(f"{self.name}: words.safetensors holds no names for this model; train it again") from None
 
     def _linear(self, weights: dict[str, npt.NDArray[Any]], key: str) -> tuple[Floats, Floats] | None:
         """A map from text to item space: weight (d, D) and bias (d,), None where there is none."""

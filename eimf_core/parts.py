@@ -27,7 +27,7 @@ PARTS = (
 LARGEST_HASHED = 1 << 25
 """Bytes of a part up to which its hash is compared whenever a model is opened: about 20 ms of work."""
 BLOCK = 1 << 20
-OPTIONAL = ("index.safetensors",)
+OPTIONAL = ("index.safetensors", "words.safetensors")
 """Parts that need not be there; they count when the manifest names them."""
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from eimf_core import jsonl
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.naming import TellingWords
+from eimf_core.recommend.naming import by_words
 from eimf_core.recommend.run import Session
 from eimf_core.records import Query, Sequence
 from eimf_core.semantics import text_numpy
@@ -50,7 +50,7 @@ def measure(judge: Judge, model: Path, sequences: Path, threshold: float, *, wor
     session = Session(model, RecommendConfig(anchors=0, name_threshold=threshold))
     each = Session(model, RecommendConfig(anchors=0, per_interest=True, name_threshold=threshold))
     if words:
-        session.recommender._names = TellingWords(session.model, threshold)
+        session.recommender._names = by_words(session.model, threshold)
         each.recommender._names = session.recommender._names
     lines = [line for line in jsonl.read(sequences, Sequence) if line.split == "test"]
     queries = [Query(id=line.user, history=line.items) for line in lines]

@@ -63,31 +63,6 @@ def test_below_the_threshold_no_name_is_given(path: Path) -> None:
     assert withheld.name is None and withheld.similarity is not None and 0.6 < withheld.similarity < 0.9
 
 
-def test_without_labels_the_most_telling_words(tmp_path: Path) -> None:
-    path = write_named_model(tmp_path / "model", named=False)
-    from eimf_core.recommend import naming
-
-    model = artifact.open_model(path)
-    names = naming.TellingWords(model, 0.3)
-    naming_top = names._top
-    names._top = lambda interests: naming_top(interests)[:, :8]  # type: ignore[method-assign]
-    (name, similarity), *_ = names.names(model.vectors[[model.catalogue.index("yarn-1")]])
-    assert name is not None and name.split(", ")[0] == "yarn" and similarity is not None and similarity > 0.8
-
-
-def test_names_by_words_hold_no_joining_words_and_no_word_twice() -> None:
-    from eimf_core.recommend import naming
-    from eimf_core.records import Item
-
-    assert naming.terms(Item(item="1", title="The Lord of the Rings and the Two Towers", categories=["The Arts"])) == [
-        "The Arts",
-        "lord",
-        "rings",
-        "towers",
-    ]
-    assert naming._distinct(["Plates", "konad", "plate", "konads", "stamping"]) == ["Plates", "konad", "stamping"]
-
-
 def test_unknown_items_are_reported_and_nothing_known_means_popularity(path: Path) -> None:
     answer = ask(path, Query(history=["tea-1", "nope"]))
     assert answer.unknown == ["nope"] and answer.fallback is None and len(answer.items) == 10

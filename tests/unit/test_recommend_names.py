@@ -1,0 +1,127 @@
+"""Names for interests: by labels, and by words that the model directory brings or that are worked out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core import artifact, tensors
+from eimf_core.errors import ModelError
+from eimf_core.recommend import naming
+from eimf_core.records import Item
+from eimf_core.telling import DIRECTIONS, WordNames, distinct, terms, units, word_names
+from tests.recommend_models import write_named_model
+
+GROUPS = ("kettle", "hammock", "violin", "cactus", "anchor", "candle")
+TALK = ("blue", "large", "new", "classic")
+
+
+def grouped(each: int = 40) -> tuple[list[Item], np.ndarray]:  # type: ignore[type-arg]
+    """Items of six groups on six axes; each title holds the word of its group and words that all groups share."""
+    rng = np.random.default_rng(0)
+    items, vectors = [], [np.zeros(8)]
+    for axis, word in enumerate(GROUPS):
+        for at in range(each):
+            items.append(
+                Item(item=f"{word}-{at}", title=f"The {TALK[at % 4].title()} {word.title()} with {TALK[at % 3]}")
+            )
+            vectors.append(np.eye(8)[axis] + rng.normal(size=8) * 0.1)
+    return items, np.array(vectors, np.float32)
+
+
+def test_directions_take_the_words_that_tell_them_from_the_others() -> None:
+    items, vectors = grouped()
+    made = word_names(len(items), lambda index: items[index - 1], vectors, None)
+    names = naming.Names(made.names, made.directions, made.of, made.means, 0.5)
+    found = names.names(np.eye(8, dtype=np.float32)[:6] * 3)
+    assert [(name or "").split(", ")[0] for name, _ in found] == list(GROUPS)
+    assert all(similarity is not None and similarity > 0.5 for _, similarity in found)
+    # where nothing lies there is no name
+    assert [name for name, _ in names.names(-np.eye(8, dtype=np.float32))] == [None] * 8
+
+
+def test_no_two_names_hold_the_same_words() -> None:
+    rng = np.random.default_rng(2)
+    items = [
+        Item(item=f"{at}", title=" ".join(rng.permutation(["alpha", "beta", "gamma", "delta"]))) for at in range(300)
+    ]
+    vectors = rng.normal(size=(301, 6)).astype(np.float32)
+    items += [Item(item=f"x{at}", title="other words of all kinds") for at in range(300)]
+    vectors = np.concatenate([vectors, rng.normal(size=(300, 6)).astype(np.float32)])
+    made = word_names(600, lambda index: items[index - 1], vectors, np.ones(601, np.float32))
+    assert len({frozenset(name.split(", ")) for name in made.names}) == len(made.names) > 1
+    assert len(made.of) <= min(600, DIRECTIONS) and set(made.of.tolist()) == set(range(len(made.names)))
+    np.testing.assert_allclose(np.linalg.norm(made.means, axis=1), 1, rtol=1e-5)
+
+
+def test_means_are_those_of_all_items_that_carry_the_words() -> None:
+    items, vectors = grouped()
+    made = word_names(len(items), lambda index: items[index - 1], vectors, None)
+    for name, mean in zip(made.names, made.means, strict=True):
+        carrying = [at for at, item in enumerate(items, start=1) if set(terms(item)) & set(name.split(", "))]
+        np.testing.assert_allclose(mean, units(units(vectors)[carrying].sum(axis=0, keepdims=True))[0], atol=1e-5)
+
+
+def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same(tmp_path: Path) -> None:
+    path = write_named_model(tmp_path / "model", named=False)
+    brought = artifact.open_model(path)
+    assert brought.word_names is not None and brought.word_names.names
+    shutil.copytree(path, tmp_path / "older")
+    (tmp_path / "older" / "words.safetensors").unlink()
+    manifest = orjson.loads((path / "manifest.json").read_bytes())
+    del manifest["files"]["words.safetensors"]
+    (tmp_path / "older" / "manifest.json").write_bytes(orjson.dumps(manifest))
+    older = artifact.open_model(tmp_path / "older")
+    assert older.word_names is None
+    interests = brought.vectors[1:]
+    names = naming.names_of(brought, 0.3).names(interests)
+    assert names == naming.names_of(older, 0.3).names(interests)
+    assert names[brought.catalogue.index("yarn-1") - 1][0].split(", ")[0] == "yarn"  # type: ignore[union-attr]
+    assert artifact.open_model(write_named_model(tmp_path / "labelled")).word_names is None
+
+
+def test_a_model_that_brings_words_reads_no_titles_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = artifact.open_model(write_named_model(tmp_path / "model", named=False))
+    monkeypatch.setattr(type(model.catalogue), "item", lambda *_: pytest.fail("an item was read"))
+    assert naming.names_of(model, 0.3).names(model.vectors[1:3])
+
+
+@pytest.mark.parametrize("change", ["of", "directions", "means", "names"])
+def test_words_that_do_not_fit_are_told_in_one_line(tmp_path: Path, change: str) -> None:
+    path = write_named_model(tmp_path / "model", named=False)
+    made = artifact.open_model(path).word_names
+    assert made is not None
+    arrays = made.arrays()
+    arrays[change] = arrays[change][:-1] if change != "of" else arrays[change] + len(made.names)
+    artifact.add_part(path, "words.safetensors", tensors.dump(arrays), {})
+    with pytest.raises(ModelError, match=r"words\.safetensors holds no names for this model"):
+        artifact.open_model(path)
+
+
+def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
+    items, vectors = grouped(2)
+    vectors[3] = np.nan
+    made = word_names(len(items), lambda index: items[index - 1], vectors, None)
+    assert made.names == [] and naming.Names(made.names, made.directions, made.of, made.means, 0).names(
+        vectors[:2]
+    ) == [
+        (None, None),
+        (None, None),
+    ]
+    back = WordNames.from_arrays(made.arrays(), 8)
+    assert back.names == [] and back.directions.shape == (0, 8)
+
+
+def test_names_hold_no_joining_words_and_no_word_twice() -> None:
+    assert terms(Item(item="1", title="The Lord of the Rings and the Two Towers", categories=["The Arts"])) == [
+        "The Arts",
+        "lord",
+        "rings",
+        "towers",
+    ]
+    assert distinct(["Plates", "konad", "plate", "konads", "stamping", "x"], 3) == ["Plates", "konad", "stamping"]
+    assert distinct(["one"], 3) == ["one"]
