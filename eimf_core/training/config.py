@@ -87,6 +87,12 @@ class TrainConfig:
     item_share: float = setting(0.25, "Pairs of item and words drawn a step, as a share of the batch size.")
     inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
+    inherited_items: float = setting(
+        0.0, "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not."
+    )
+    label_start: bool = setting(
+        False, "Item vectors start from the words of the labels, and of items near to them in histories."
+    )
     distil_weight: float = setting(
         0.0, "Weight of learning from users with similar texts, for users with short histories; 0: nobody."
     )
@@ -127,6 +133,10 @@ class TrainConfig:
             raise _wrong("calibration", f"is {self.calibration}, expected a number from 0 to 1")
         if self.loss == "gbce" and self.negative_sampling != "uniform":
             raise _wrong("negative-sampling", f"is '{self.negative_sampling}', gbce needs uniform")
+        if not 0 <= self.inherited_items <= 1:
+            raise _wrong("inherited-items", f"is {self.inherited_items}, expected a number from 0 to 1")
+        if self.label_start and self.item_vectors != "random":
+            raise _wrong("label-start", "is for item vectors that know no titles; take --item-vectors random")
         if not -1 <= self.inherited_cosine <= 1:
             raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:

@@ -8,7 +8,7 @@ project's reading). The assignment is made again from the data, so that labels a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,3 +56,17 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
     found, donor = np.concatenate(users), np.concatenate(of)
     order = np.argsort(found)
     return Heirs(found[order].astype(np.int64), donor[order].astype(np.int64))
+
+
+def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray[Any], least: float) -> Labels:
+    """The labels with more items that show their words: of each item of an heir, the inherited interest whose
+    words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
+    words = unit(labels.vectors)
+    shown = [labels.shown]
+    for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
+        texts = labels.texts[labels.offsets[donor] : labels.offsets[donor + 1]]
+        items = np.unique(train.history(user)).astype(np.int64)
+        cosines = unit(np.asarray(text[items], dtype=np.float32)) @ words[texts].T
+        near = cosines.max(axis=1) >= least
+        shown.append(np.stack([texts[cosines[near].argmax(axis=1)], items[near]]))
+    return replace(labels, shown=np.unique(np.concatenate(shown, axis=1), axis=1))

@@ -19,7 +19,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import backbones
 from eimf_core.progress import Reporter
-from eimf_core.training import initial, items, labels
+from eimf_core.training import inherited, initial, items, label_start, labels
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.labels import Labels
@@ -139,6 +139,8 @@ def prepare(
 
     if labels_path is not None:
         found = labels.load(labels_path, data, encode, reporter)
+        if settings.inherited_items:
+            found = _with_inherited_items(found, data, settings, opened(), reporter)
     if settings.item_vectors != "random":
         from eimf_core.semantics.text import encode_items
 
@@ -157,11 +159,27 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
+    if found is not None and settings.label_start:
+        placed = label_start.place(learner, found, data.splits["train"])
+        reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
     start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)
     learner.move(device)
     side.device = device
     speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
     return Prepared(learner, found, text, name, side, start)
+
+
+def _with_inherited_items(
+    found: Labels, data: Dataset, settings: TrainConfig, encoder: Any, reporter: Reporter
+) -> Labels:
+    from eimf_core.semantics.text import encode_items
+
+    train, text = data.splits["train"], encode_items(data.directory, data.items, encoder, reporter)
+    heirs = inherited.find(found, train, text, settings.inherited_cosine)
+    more = inherited.with_items(found, heirs, train, text, settings.inherited_items)
+    counts = [f"{len(np.unique(part.shown[1])):,}" for part in (found, more)]
+    reporter.note(f"{counts[1]} items show words of the labels, {counts[0]} without those of {len(heirs):,} heirs")
+    return more
 
 
 def provenance(data: Dataset, settings: TrainConfig, read: list[Path], facts: dict[str, Any]) -> dict[str, Any]:

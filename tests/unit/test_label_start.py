@@ -1,0 +1,121 @@
+"""Item vectors that start from the words of labels: by hand, on the small data, and items that heirs add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch.nn import functional
+
+from eimf_core.dataset import Dataset
+from eimf_core.errors import ConfigError
+from eimf_core.training import inherited, label_start, labels
+from eimf_core.training.config import TrainConfig
+from tests.small_training import small_run
+
+# the labels of the small data and their three-dimensional text vectors
+from tests.unit.test_explicit import data, folder, found, joint, text_of_items
+
+__all__ = ["data", "folder", "found"]
+
+
+def test_spread_by_hand() -> None:
+    """A chain 1 - 2 - 3 of which only 1 is known, and 4 on its own: two rounds reach 3, 4 stays unknown."""
+    links = np.zeros((5, 5))
+    links[1, 2] = links[2, 1] = 1.0
+    links[2, 3] = links[3, 2] = 3.0
+    vectors = np.zeros((5, 2))
+    vectors[1] = [4.0, 0.0]
+    known = np.array([False, True, False, False, False])
+    spread, reached = label_start.spread(vectors, known, sparse.csr_matrix(links))
+    # first round: 1 has no known neighbour and stays, 2 takes 1's; second: 1 has 2's, 2 keeps half, 3 takes 2's
+    np.testing.assert_allclose(spread[1:], [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
+    assert reached.tolist() == [False, True, True, True, False]
+    vectors[3], known[3] = [0.0, 4.0], True
+    spread, _ = label_start.spread(vectors, known, sparse.csr_matrix(links))
+    # 2 is a quarter of 1 and three of 3 first, so that 1 and 3 come half of the way
+    np.testing.assert_allclose(spread[1:4], [[2.5, 1.5], [1.0, 3.0], [0.5, 3.5]])
+    assert vectors[1].tolist() == [4.0, 0.0] and known.sum() == 2
+
+
+def test_neighbours_against_a_naive_count(data: Dataset) -> None:
+    train, rows = data.splits["train"], len(data.items) + 1
+    wanted = np.zeros((rows, rows))
+    for user in range(len(train)):
+        history = train.history(user).tolist()
+        for at, item in enumerate(history):
+            for gap in range(1, label_start.REACH + 1):
+                if at + gap < len(history) and history[at + gap] != item:
+                    wanted[item, history[at + gap]] += 1 / gap
+                    wanted[history[at + gap], item] += 1 / gap
+    np.testing.assert_allclose(label_start.neighbours(train, rows).toarray(), wanted)
+
+
+def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> None:
+    vectors, known = label_start.from_words(found, len(data.items) + 1)
+    assert set(np.flatnonzero(known).tolist()) == set(found.shown[1].tolist())
+    item = int(found.shown[1][0])
+    texts = found.shown[0][found.shown[1] == item]
+    wanted = found.vectors[texts].mean(axis=0) - found.vectors.mean(axis=0)
+    np.testing.assert_allclose(vectors[item], wanted, rtol=1e-6)
+
+
+def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, data: Dataset) -> None:
+    """Before the first step: items of one taste, shown or not, are near each other and near their words."""
+    run, plain = joint(folder, label_start=True), joint(folder)
+    assert run.trainer.labels is not None and run.learner.adapter is not None
+    vectors = functional.normalize(run.learner.table.all()[1:], dim=1)
+    tastes = [item.item.partition("-")[0] for item in data.items]
+    same = torch.tensor([[one == other for other in tastes] for one in tastes])
+    cosines = vectors @ vectors.T
+    before = functional.normalize(plain.learner.table.all()[1:], dim=1)
+    random = before @ before.T
+    assert cosines[same].mean() - cosines[~same].mean() > random[same].mean() - random[~same].mean() + 0.5
+    words = torch.from_numpy(run.trainer.labels.vectors)
+    near = functional.normalize(run.learner.adapter(words), dim=1) @ vectors.T
+    for name, row in zip([interest.name for interest in run.trainer.labels.interests], near, strict=True):
+        own = torch.tensor([taste == name for taste in tastes])
+        assert row[own].mean() > row[~own].mean() + 0.5
+    # nothing was drawn for it, and the network is what it would have been
+    assert torch.equal(run.learner.generator.get_state(), plain.learner.generator.get_state())
+    for name, value in plain.learner.backbone.state_dict().items():
+        assert torch.equal(value, run.learner.backbone.state_dict()[name])
+    run.go()
+    assert run.progress.lines[-1]["loss"]["semantic"] > 0
+
+
+def test_without_labels_there_is_nothing_to_start_from(folder: Path) -> None:
+    one, other = (small_run(folder, label_start=start).learner.weights() for start in (True, False))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_heirs_add_items_whose_titles_fit_the_words(data: Dataset, found: labels.Labels) -> None:
+    train, text = data.splits["train"], text_of_items(data)
+    heirs = inherited.find(found, train, text, -1.0)
+    more = inherited.with_items(found, heirs, train, text, 0.9)
+    wanted = set(map(tuple, found.shown.T.tolist()))
+    for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
+        for row in found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist():
+            name = found.interests[row].name
+            wanted |= {(row, item) for item in train.history(user).tolist() if data.vocab.id(item).startswith(name)}
+    assert set(map(tuple, more.shown.T.tolist())) == wanted and more.shown.shape[1] > found.shown.shape[1]
+    # titles at right angles to all inherited words add nothing
+    assert np.array_equal(inherited.with_items(found, heirs, train, np.zeros_like(text), 0.1).shown, found.shown)
+
+
+def test_inherited_items_train(folder: Path) -> None:
+    run = joint(folder, inherited_items=0.01, inherited_cosine=-1.0, item_weight=1.0, epochs=1)
+    assert run.trainer.labels is not None
+    assert run.trainer.labels.shown.shape[1] > joint(folder).trainer.labels.shown.shape[1]  # type: ignore[union-attr]
+    run.go()
+    assert run.progress.lines[-1]["loss"]["items"] > 0
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(ConfigError, match="inherited-items"):
+        TrainConfig(inherited_items=1.5)
+    with pytest.raises(ConfigError, match="label-start"):
+        TrainConfig(label_start=True, item_vectors="text")
