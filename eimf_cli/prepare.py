@@ -58,6 +58,6 @@ def prepare(
 
     done = run(logs, output, settings, items=items, users=users, reporter=terminal.TerminalReporter())
     if json:
-        sys.stdout.buffer.write(orjson.dumps(done.report.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
+        sys.stdout.buffer.write(orjson.dumps(done.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
     else:
         show(done)

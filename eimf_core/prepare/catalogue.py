@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,12 @@ from typing import Any
 import msgspec
 
 from eimf_core.prepare import text
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.moments import BLANKS, trimmed
+from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import TEXT, Scan
+from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 LONGEST_TITLE = 300
@@ -30,12 +34,22 @@ class Catalogue:
     not_in_log: int
 
 
-def join(ids: Sequence[str], described: Iterable[Item], budget: int) -> Catalogue:
+def described(files: Sequence[tuple[Source, ItemFormat]], settings: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
+    """The items of all item files; bad rows of them go where those of the log go."""
+    for source, kind in files:
+        for item in kind.read(source, settings):
+            if isinstance(item, BadRow):
+                rejects.add_error(item.error, item.text)
+            else:
+                yield item
+
+
+def join(ids: Sequence[str], texts: Iterable[Item], budget: int) -> Catalogue:
     """Give each id of the log its text; the first description with a title wins."""
     wanted = set(ids)
     found: dict[str, Item] = {}
     others = 0
-    for item in described:
+    for item in texts:
         name = item.item.strip(BLANKS)
         if name not in wanted:
             others += 1

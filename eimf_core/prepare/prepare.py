@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,20 +32,32 @@ NEEDED = frozenset({"time", "event"})
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came out: the report, ids without text, where bad rows went, what the sidecar says of the split."""
+    """What came out: the report, ids without text, where bad rows went, what the sidecar says of split and times."""
 
     directory: Path
     report: report.Report
     without_text: list[str]
     rejects: Path | None
     facts: dict[str, Any]
+    formats: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, for machines."""
+        return {
+            "format": self.formats,
+            **self.facts,
+            **self.report.as_dict(),
+            "without_text": self.without_text,
+            "rejects": None if self.rejects is None else str(self.rejects),
+        }
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The filtered log, what the filters did, items that the log itself describes."""
+    """The filtered log, the unit of its times, what the filters did, items that the log itself describes."""
 
     log: flat.Log
+    unit: str | None
     steps: list[filters.Step]
     items: list[Item]
 
@@ -75,13 +88,16 @@ def prepare(
             reporter.note(f"{log.source.name}: read as {log.format.name}")
         for source, kind in described:
             reporter.note(f"{source.name}: item text, read as {kind.name}")
+            if kind.warning:
+                reporter.warn(f"{source.name}: {kind.warning}")
         partition = None if users is None else read_partition(users)
         with collected(scratch / REJECTS if settings.on_error == "skip" else None) as rejects:
             if found[0].format.name == "sequences":
-                made, joined, facts = _pass_through(scratch, found, described, settings)
+                made, joined, facts = _pass_through(scratch, found, described, settings, rejects)
             else:
                 made, joined, facts = _from_log(scratch, found, described, settings, partition, rejects, reporter)
         jsonl.write(scratch / ITEMS, joined.items)
+        formats = sorted({log.format.name for log in found})
         inputs = [log.source.path for log in found if log.source.name != "-"]
         inputs += [source.path for source, _ in described] + ([users] if users else [])
         manifest.write(
@@ -93,17 +109,17 @@ def prepare(
                 seed=settings.seed,
                 facts={
                     **facts,
-                    "format": sorted({log.format.name for log in found}),
+                    "format": formats,
                     "report": made.as_dict(),
                     "without_text": joined.without_text[:NAMED],
                 },
             ),
         )
         publish(scratch, output)
-    for warning in report.warnings(made, settings.split, () if users else settings.left_empty()):
+    for warning in report.warnings(made, facts["split"], () if users else settings.left_empty()):
         reporter.warn(warning)
     bad_rows = output / REJECTS
-    return Prepared(output, made, joined.without_text, bad_rows if bad_rows.exists() else None, facts)
+    return Prepared(output, made, joined.without_text, bad_rows if bad_rows.exists() else None, facts, formats)
 
 
 def _from_log(
@@ -122,10 +138,8 @@ def _from_log(
     loaded = load(scratch, scans, settings, rejects, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
-    texts = (item for source, kind in described for item in kind.read(source, settings))
-    joined = catalogue.join(
-        log.item_ids, (item for part in (texts, loaded.items) for item in part), settings.text_length
-    )
+    texts = itertools.chain(catalogue.described(described, settings, rejects), loaded.items)
+    joined = catalogue.join(log.item_ids, texts, settings.text_length)
     writing.write_sequences(scratch / SEQUENCES, log, plan, reporter)
     made = report.make(
         log,
@@ -135,7 +149,7 @@ def _from_log(
         without_text=len(joined.without_text),
         not_in_log=joined.not_in_log,
     )
-    return made, joined, plan.facts
+    return made, joined, {**plan.facts, "times": loaded.unit}
 
 
 def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list[tuple[Source, Scan]]:
@@ -193,7 +207,7 @@ def load(
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, steps, items)
+    return Loaded(log, read.unit, steps, items)
 
 
 def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:
@@ -202,15 +216,19 @@ def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:
 
 
 def _pass_through(
-    scratch: Path, found: list[Found], described: list[tuple[Source, ItemFormat]], settings: PrepareConfig
+    scratch: Path,
+    found: list[Found],
+    described: list[tuple[Source, ItemFormat]],
+    settings: PrepareConfig,
+    rejects: Rejects,
 ) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
     """Ready Sequence lines, checked and written again."""
     if len({log.format.name for log in found}) > 1:
         raise ConfigError("ready Sequence lines and raw logs cannot be mixed")
-    if settings.filters():
-        raise ConfigError(f"{', '.join(settings.filters())}: ready Sequence lines are passed through, not filtered")
-    checked = ready.Ready()
-    jsonl.write(scratch / SEQUENCES, ready.checked([log.source for log in found], checked))
-    texts = (item for source, kind in described for item in kind.read(source, settings))
-    joined = catalogue.join(sorted(checked.items), texts, settings.text_length)
-    return checked.report(len(joined.without_text), joined.not_in_log), joined, checked.facts()
+    ready.check_settings(settings)
+    item_tables.check_told(settings, frozenset(), described)
+    lines = ready.Ready()
+    jsonl.write(scratch / SEQUENCES, ready.checked([log.source for log in found], lines, rejects))
+    texts = catalogue.described(described, settings, rejects)
+    joined = catalogue.join(sorted(lines.codes), texts, settings.text_length)
+    return lines.report(rejects, len(joined.without_text), joined.not_in_log), joined, lines.facts()

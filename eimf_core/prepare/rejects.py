@@ -39,6 +39,11 @@ class Rejects:
         self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
         self.reasons[QUOTED.sub(" ", reason).split(" (")[0]] += 1
 
+    def add_error(self, error: InputError, text: str, *, advice: str = SKIP) -> None:
+        """The same for an error that names file, line and field."""
+        reason = f"field '{error.field}': {error.problem}" if error.field else error.problem
+        self.add(str(error.file), error.line or 0, reason, text, advice=advice)
+
     def close(self) -> None:
         if self._stream is not None:
             self._stream.close()

@@ -78,10 +78,7 @@ def make(
     return Report(
         rejected=dict(rejected),
         steps=steps,
-        lengths={
-            f"{quantile:.0%}": int(value)
-            for quantile, value in zip(QUANTILES, np.quantile(lengths, QUANTILES, method="lower"), strict=True)
-        },
+        lengths=quantiles(lengths),
         density=(len(log) - repeats) / (len(log.user_ids) * len(log.item_ids)),
         equal_times=None if log.times is None else equal / len(log),
         repeats=repeats / len(log),
@@ -91,6 +88,12 @@ def make(
         items_without_text=without_text,
         described_not_in_log=not_in_log,
     )
+
+
+def quantiles(lengths: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Interactions of a user, by quantile."""
+    values = np.quantile(lengths, QUANTILES, method="lower")
+    return {f"{quantile:.0%}": int(value) for quantile, value in zip(QUANTILES, values, strict=True)}
 
 
 def _equal_and_repeated(log: Log) -> tuple[int, int]:
@@ -172,6 +175,7 @@ def warnings(made: Report, split: str, left_empty: Collection[str] = ()) -> list
         if not size.users:
             advice = {
                 "temporal": "move --valid-from and --test-from, or raise --valid-share and --test-share",
+                "given": "add lines of it where they were made",
                 "by-user": "raise --valid-share and --test-share or give more users",
             }.get(split, "longer histories are needed, or --split none")
             said.append(f"the {name} split is empty; {advice}")

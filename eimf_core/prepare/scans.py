@@ -89,12 +89,17 @@ class Delimited:
         for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote, latin=False)):
             if number == 0 and self.header:
                 continue
-            if cells is None:
-                yield Record(line, text, None, "has a quote that is not closed, or text behind a closed one")
-            elif len(cells) != len(self.columns):
-                yield Record(line, text, None, f"has {len(cells)} columns, expected {len(self.columns)}")
+            if cells is None or len(cells) != len(self.columns):
+                yield Record(line, text, None, shape_of(cells, len(self.columns)))
             else:
                 yield Record(line, text, {field: cells[place] for field, place in places.items()})
+
+
+def shape_of(cells: list[str] | None, expected: int) -> str:
+    """What is wrong with the shape of a row."""
+    if cells is None:
+        return "has a quote that is not closed, or text behind a closed one"
+    return f"has {len(cells)} columns, expected {expected}"
 
 
 def cells_of(

@@ -6,6 +6,7 @@ history ends and where the targets end. What lies behind the last of them is in 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from eimf_core.prepare.flat import Log
 
 Ends = npt.NDArray[np.int64]
 HELD_OUT = ("valid", "test")
+ABSENT = "in --users, but not in the log or filtered out"
 LONG_ENOUGH = 3
 """Interactions from which on leave-one-out takes the last two away."""
 
@@ -58,9 +60,12 @@ def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = N
     if settings.split == "leave-one-out":
         return leave_one_out(log)
     if settings.split == "by-user":
-        groups = draw(log, settings) if partition is None else given(log, partition)
-        facts = {"seed": settings.seed} if partition is None else {"users": "given"}
-        return by_user(log, groups, facts)
+        if partition is None:
+            return by_user(log, draw(log, settings), {"seed": settings.seed})
+        plan = by_user(log, given(log, partition), {"users": "given"})
+        for name, count in _absent(log, partition).items():
+            plan.left_out.setdefault(name, {})[ABSENT] = count
+        return plan
     return Plan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
 
 
@@ -170,6 +175,12 @@ def given(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
     if not (groups == "train").any():
         raise ConfigError("--users: none of its training users is in the log; are these the same user ids?")
     return groups
+
+
+def _absent(log: Log, partition: dict[str, str]) -> Counter[str]:
+    """Users of a partition that the log does not have, by split."""
+    present = set(log.user_ids)
+    return Counter(split for user, split in partition.items() if user not in present)
 
 
 def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Plan:

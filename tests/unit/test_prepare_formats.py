@@ -249,7 +249,7 @@ def test_ready_lines_pass_through_and_are_checked(tmp_path: Path) -> None:
     assert done.facts == {"split": "given", "targets": "next"}
     assert (done.report.splits["test"].cold_targets, done.report.splits["test"].users) == (1, 1)
     with pytest.raises(ConfigError, match="--min-user"):
-        run(tmp_path, "ready.jsonl", min_user=2)
+        run(tmp_path, "ready.jsonl", split="temporal", min_user=2)
     good = (tmp_path / "ready.jsonl").read_text()
     for old, new, words in (
         ('"times":[1.5,2.5],"targets":["c"]', '"times":[2.5,1.5],"targets":["c"]', "field 'times': are not in order"),
@@ -260,7 +260,7 @@ def test_ready_lines_pass_through_and_are_checked(tmp_path: Path) -> None:
         assert old in good
         (tmp_path / "bad.jsonl").write_text(good.replace(old, new))
         with pytest.raises(InputError, match=r"bad\.jsonl:2") as caught:
-            run(tmp_path, "bad.jsonl")
+            run(tmp_path, "bad.jsonl", split="temporal")
         assert words in str(caught.value)
 
 

@@ -16,7 +16,7 @@ from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Item
 from tests.listening import Listening
 from tests.unit.test_prepare_formats import histories, run, titles
-from tests.unit.test_prepare_rows import packed_zstd
+from tests.unit.test_prepare_rows import packed_zstd, rejects
 
 HEADS = {
     "a known name": ("userId,what\na,x\na,y\n", True),
@@ -268,3 +268,49 @@ def test_options_that_a_kind_of_log_does_not_obey_are_refused(tmp_path: Path) ->
         run(tmp_path, "log.jsonl", header="yes")
     with pytest.raises(ConfigError, match="--user-column does not go with a log of the kind ml-100k"):
         run(tmp_path, "u.data", format="ml-100k", user_column="2")
+
+
+BAD_ITEMS: dict[str, tuple[str, str]] = {
+    "items.csv": ("item,title\n1,Tea\n2\n9,Elsewhere\n", "2"),
+    "items.jsonl": ('{"sku":"1","name":"Tea"}\n{"sku"\n', '{"sku"'),
+    "lines.jsonl": ('{"item":"1","title":"Tea"}\n{"item":"2"}\n', '{"item":"2"}'),
+    "movies.dat": ("1::Tea::Food\n" * 120 + "2::Wool\n", "2::Wool"),
+    "movies.csv": ("movieId,title,genres\n1,Tea,Food\n2,Wool\n", "2,Wool"),
+    "x.item": ("item_id:token\ttitle:token_seq\n1\tTea\n2\n", "2"),
+    "meta_x.json": ('{"asin":"1","title":"Tea"}\n{"title":"Wool"}\n', '{"title":"Wool"}'),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ITEMS)
+def test_a_bad_row_of_an_item_file_stops_or_is_put_aside(tmp_path: Path, name: str) -> None:
+    content, text = BAD_ITEMS[name]
+    (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
+    (tmp_path / name).write_text(content)
+    line = content.splitlines().index(text) + 1
+    with pytest.raises(InputError, match=rf"{name}:{line}: .*--on-error skip leaves such rows out"):
+        run(tmp_path, "log.csv", items=[name])
+    done = run(tmp_path, "log.csv", items=[name], on_error="skip")
+    assert titles(tmp_path) == {"1": "Tea", "2": "2"}
+    assert [(row[0], row[2]) for row in rejects(tmp_path)] == [(line, text)]
+    assert sum(done.report.rejected.values()) == 1
+
+
+def test_an_item_table_without_titles_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "items.csv").write_text("item,label\n1,Tea\n")
+    said = Listening()
+    settings = PrepareConfig(split="none")
+    prepare([tmp_path / "log.csv"], tmp_path / "out", settings, items=[tmp_path / "items.csv"], reporter=said)
+    assert len(said.warnings) == 1
+    assert "no column is recognised as the title among item, label; name it with --title-column" in said.warnings[0]
+
+
+def test_users_of_a_partition_that_the_log_lacks_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\n" + "u,a\nu,b\nv,a\nv,b\n")
+    (tmp_path / "users.tsv").write_text("u\ttrain\nv\ttest\nw\ttest\nx\ttest\ny\tvalid\n")
+    settings = PrepareConfig(split="by-user")
+    done = prepare([tmp_path / "log.csv"], tmp_path / "out", settings, users=tmp_path / "users.tsv")
+    reason = "in --users, but not in the log or filtered out"
+    assert done.report.splits["test"].left_out == {reason: 2}
+    assert done.report.splits["valid"].left_out == {reason: 1}
+    assert done.report.splits["train"].left_out == {}

@@ -11,7 +11,7 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.scans import JsonLines
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
@@ -51,15 +51,16 @@ def _is_metadata(source: Source) -> bool:
     return ("asin" in row or "parent_asin" in row) and not {"reviewerID", "user_id"} & set(row)
 
 
-def _read_metadata(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_metadata(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     for number, line in sources.lines(source.path):
         try:
             row = ast.literal_eval(line) if line.startswith("{'") else orjson.loads(line)
             yield _item(row)
+        except KeyError:
+            yield BadRow(InputError("not the metadata of a product (no asin)", file=source.name, line=number), line)
         except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError) as error:
-            raise InputError(
-                f"not the metadata of a product ({_short(error)})", file=source.name, line=number
-            ) from None
+            problem = f"not the metadata of a product ({_short(error)})"
+            yield BadRow(InputError(problem, file=source.name, line=number), line)
 
 
 def _short(error: Exception) -> str:

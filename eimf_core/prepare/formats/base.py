@@ -42,16 +42,26 @@ class LogFormat:
 
 
 @dataclass(frozen=True)
-class ItemFormat:
-    """A kind of item file; `read` gives raw items, text not yet cleaned.
+class BadRow:
+    """A row of an item file that cannot be used: the error that names it, and its text."""
 
-    `columns`: those of a file whose columns are found by name or told.
+    error: InputError
+    text: str
+
+
+@dataclass(frozen=True)
+class ItemFormat:
+    """A kind of item file; `read` gives raw items, text not yet cleaned, and rows that are none.
+
+    `columns`: those of a file whose columns are found by name or told. `warning`: what the user
+    should know of this file.
     """
 
     name: str
     matches: Callable[[Source], bool]
-    read: Callable[[Source, PrepareConfig], Iterator[Item]]
+    read: Callable[[Source, PrepareConfig], Iterator[Item | BadRow]]
     columns: Callable[[Source], tuple[str, ...]] | None = None
+    warning: str = ""
 
 
 def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:

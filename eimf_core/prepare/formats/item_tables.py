@@ -15,9 +15,9 @@ from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import file, name
 from eimf_core.prepare.formats.amazon import first_object
-from eimf_core.prepare.formats.base import ItemFormat
+from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
-from eimf_core.prepare.scans import cells_of, text_of
+from eimf_core.prepare.scans import cells_of, shape_of, text_of
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import flat, split_categories
 from eimf_core.records import Item
@@ -28,16 +28,25 @@ FIELDS = ("item", "title", "category", "text")
 def recognise(source: Source, config: PrepareConfig) -> ItemFormat:
     """How an item file of no published set is read; its name says the columns."""
     if not source.parquet and _is_item_lines(source):
-        return ItemFormat("Item lines", _is_item_lines, lambda source, config: jsonl.read(source.path, Item))
+        return ItemFormat("Item lines", _is_item_lines, _read_item_lines)
     for kind in TABLES:
         if kind.matches(source):
-            said = ", ".join(f"{field} {column}" for field, column in _fields(kind, source, config).items())
-            return replace(kind, name=f"{kind.name} (columns: {said})")
+            fields = _fields(kind, source, config)
+            said = ", ".join(f"{field} {column}" for field, column in fields.items())
+            return replace(kind, name=f"{kind.name} (columns: {said})", warning=_untitled(kind, source, fields))
     raise InputError(
         "is no item file that is recognised; expected Item lines, or a table, JSON lines or Parquet with an item and "
         "a title column",
         file=source.name,
     )
+
+
+def _untitled(kind: ItemFormat, source: Source, fields: dict[str, str]) -> str:
+    """What to say of a table whose titles are not found."""
+    if "title" in fields:
+        return ""
+    assert kind.columns is not None
+    return f"no column is recognised as the title among {', '.join(kind.columns(source))}; name it with --title-column"
 
 
 def check_told(config: PrepareConfig, in_log: frozenset[str], described: Sequence[tuple[Source, ItemFormat]]) -> None:
@@ -82,31 +91,41 @@ def _words(value: Any) -> str:
     return " ".join(flat(value)) if isinstance(value, list | dict) else text_of(value)
 
 
-def _read_table(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_table(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     delimiter, columns, _ = header_of(source, PrepareConfig())
     places = {field: columns.index(column) for field, column in _fields(TABLE, source, config).items()}
-    for number, (line, _, cells) in enumerate(cells_of(source.path, delimiter, '"')):
+    for number, (line, text, cells) in enumerate(cells_of(source.path, delimiter, '"')):
         if number == 0:
             continue
         if cells is None or len(cells) != len(columns):
-            found = "a quote that is not closed" if cells is None else f"{len(cells)} columns"
-            raise InputError(f"has {found}, expected {len(columns)} columns", file=source.name, line=line)
+            yield BadRow(InputError(shape_of(cells, len(columns)), file=source.name, line=line), text)
+            continue
         yield _item({field: cells[place] for field, place in places.items()})
 
 
-def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    for number, line in sources.lines(source.path):
+        try:
+            yield jsonl.decode(line.encode(), Item, file=source.name, number=number)
+        except InputError as error:
+            yield BadRow(error, line)
+
+
+def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     fields = _fields(OBJECTS, source, config)
     for number, line in sources.lines(source.path):
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise InputError(f"not a JSON object ({error})", file=source.name, line=number) from None
+            yield BadRow(InputError(f"not a JSON object ({error})", file=source.name, line=number), line)
+            continue
         if not isinstance(row, dict):
-            raise InputError("is not a JSON object", file=source.name, line=number)
+            yield BadRow(InputError("is not a JSON object", file=source.name, line=number), line)
+            continue
         yield _item({field: row.get(key) for field, key in fields.items()})
 
 
-def _read_parquet(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_parquet(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     import duckdb
 
     fields = _fields(PARQUET, source, config)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat
-from eimf_core.prepare.scans import Delimited
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
+from eimf_core.prepare.scans import Delimited, cells_of, shape_of
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
@@ -52,30 +51,34 @@ def _csv(source: Source, config: PrepareConfig) -> Delimited:
     return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"', source.blank)
 
 
-def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     for number, line in sources.lines(source.path):
         cells = line.split("|")
         if len(cells) != 5 + len(GENRES):
-            raise InputError(f"has {len(cells)} fields, expected {5 + len(GENRES)}", file=source.name, line=number)
+            problem = f"has {len(cells)} fields, expected {5 + len(GENRES)}"
+            yield BadRow(InputError(problem, file=source.name, line=number), line)
+            continue
         genres = [name for name, flag in zip(GENRES, cells[5:], strict=True) if flag == "1" and name not in NO_GENRE]
         yield Item(item=cells[0], title=_title(cells[1]), categories=genres)
 
 
-def _read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     for number, line in sources.lines(source.path):
         cells = line.split("::")
         if len(cells) != 3:
-            raise InputError(f"has {len(cells)} fields, expected 3", file=source.name, line=number)
-        yield _movie(*cells)
+            yield BadRow(InputError(f"has {len(cells)} fields, expected 3", file=source.name, line=number), line)
+        else:
+            yield _movie(*cells)
 
 
-def _read_movies_csv(source: Source, config: PrepareConfig) -> Iterator[Item]:
-    rows = csv.reader(line + "\n" for _, line in sources.lines(source.path))
-    next(rows)
-    for cells in rows:
-        if len(cells) != 3:
-            raise InputError(f"has {len(cells)} columns, expected 3", file=source.name, line=rows.line_num)
-        yield _movie(*cells)
+def _read_movies_csv(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    for number, (line, text, cells) in enumerate(cells_of(source.path, ",", '"')):
+        if number == 0:
+            continue
+        if cells is None or len(cells) != 3:
+            yield BadRow(InputError(shape_of(cells, 3), file=source.name, line=line), text)
+        else:
+            yield _movie(*cells)
 
 
 def _movie(item: str, title: str, genres: str) -> Item:

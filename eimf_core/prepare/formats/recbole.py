@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import COLUMN_OPTIONS, ItemFormat, LogFormat
+from eimf_core.prepare.formats.base import COLUMN_OPTIONS, BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.formats.tables import find, log_fields
-from eimf_core.prepare.scans import Delimited, cells_of
+from eimf_core.prepare.scans import Delimited, cells_of, shape_of
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import split_categories
 from eimf_core.records import Item
@@ -39,7 +39,7 @@ def _scan(source: Source, config: PrepareConfig) -> Delimited:
     return Delimited("\t", columns, log_fields(columns, config, source.name), True, blank=source.blank)
 
 
-def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     columns = _columns(source)
     places = {}
     for field in ("item", "title", "category", "text"):
@@ -47,11 +47,12 @@ def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item]:
         if column is not None:
             places[field] = columns.index(column)
     sequence = "category" in places and columns[places["category"]].endswith("_seq")
-    for number, (line, _, cells) in enumerate(cells_of(source.path, "\t", "")):
+    for number, (line, text, cells) in enumerate(cells_of(source.path, "\t", "")):
         if number == 0:
             continue
         if cells is None or len(cells) != len(columns):
-            raise InputError(f"has {len(cells or [])} columns, expected {len(columns)}", file=source.name, line=line)
+            yield BadRow(InputError(shape_of(cells, len(columns)), file=source.name, line=line), text)
+            continue
         values = {field: cells[place] for field, place in places.items()}
         category = values.get("category", "")
         # the members of a token_seq are separated by blanks; some sets use commas and keep the blanks

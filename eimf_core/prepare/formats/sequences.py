@@ -11,7 +11,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.amazon import first_object
-from eimf_core.prepare.formats.base import ItemFormat, LogFormat, existing, read_object
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, existing, read_object
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
 from eimf_core.prepare.formats.tables import is_header, log_fields, names_columns, unclear_header
 from eimf_core.prepare.scans import Delimited, UserLines
@@ -78,13 +78,14 @@ def _pairs(source: Source, config: PrepareConfig) -> Delimited:
     return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), bool(header), "", source.blank)
 
 
-def _read_mapped_movies(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_mapped_movies(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     """`sas_id original_id` a line; the titles are in movies.dat one folder up."""
     original = dict(_pair(source, number, line) for number, line in sources.lines(source.path))
     movies = existing(source.path.parent.parent, ("movies.dat",))
     if not movies:
         raise InputError("needs movies.dat in the folder above", file=source.name)
-    by_id = {item.item: item for item in _reader("movies.dat")(sources.probe(movies[0]), config)}
+    described = _reader("movies.dat")(sources.probe(movies[0]), config)
+    by_id = {item.item: item for item in described if isinstance(item, Item)}
     for item, movie in original.items():
         if movie in by_id:
             found = by_id[movie]
@@ -102,7 +103,7 @@ def _pair(source: Source, number: int, line: str) -> tuple[str, str]:
     return cells[0], cells[1]
 
 
-def _read_lookup(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_lookup(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     """`,global_product_id,name`; item_id_to_int.json beside it says which id is which product."""
     names: dict[str, str] = {}
     rows = csv.DictReader(line + "\n" for _, line in sources.lines(source.path))
@@ -115,7 +116,7 @@ def _read_lookup(source: Source, config: PrepareConfig) -> Iterator[Item]:
         yield Item(item=item, title=names.get(str(product), ""))
 
 
-def _read_object(source: Source, config: PrepareConfig) -> Iterator[Item]:
+def _read_object(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     """One JSON object: item id to an object with a title. The Yelp file of this kind counts from 0."""
     shift = int(source.stem == "yelp.item.json")
     for key, row in read_object(source.path).items():
