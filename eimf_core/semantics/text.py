@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -24,6 +24,7 @@ from eimf_core import jsonl
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
+from eimf_core.semantics import text_reuse
 
 Vectors = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.float16]
@@ -109,7 +110,8 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
     """Vectors of texts, float16 (n, D), read-only and memory-mapped from a file in `folder`.
 
     A file is named by the hash of the texts in order and the encoder's identity, so that the same
-    texts are encoded once. Equal texts are encoded once; blank texts have the zero vector. An
+    texts are encoded once; of other texts those that a file in the folder holds are taken from there.
+    Equal texts are encoded once; blank texts have the zero vector. An
     interrupted run goes on where it stopped, and a second process waits for the first. Where the
     folder cannot be written, a warning is given and nothing is kept.
     """
@@ -126,12 +128,15 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
         reporter.warn(f"{folder}: text vectors cannot be kept here ({error.strerror})")
         with tempfile.TemporaryFile() as stream:
             nothing = np.zeros((0, encoder.dimension), np.float16)
-            return np.concatenate([nothing, *_encoded(texts, encoder, stream, reporter)])
+            return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter)])
     with partial:
         # blocking: whoever comes second finds the finished file; the lock ends with the process
         fcntl.flock(partial, fcntl.LOCK_EX)
         if _load(path, len(texts)) is None:
-            _write(path, (len(texts), encoder.dimension), _encoded(texts, encoder, partial, reporter))
+            old = text_reuse.found(folder, {text for text in texts if text.strip()}, encoder.identity)
+            shape = len(texts), _dimension(old, encoder)
+            behind = text_reuse.digests(texts, encoder.identity)
+            _write(path, shape, _encoded(texts, encoder, partial, old, reporter), behind)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial.name)
     kept = _load(path, len(texts))
@@ -158,23 +163,32 @@ def _load(path: Path, count: int) -> Stored | None:
     return found if found.ndim == 2 and len(found) == count and found.dtype == np.float16 else None
 
 
-def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored]) -> None:
+def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
+    """D, without opening the encoder where it can be seen."""
+    return next((len(vector) for vector in old.values()), None) or encoder.dimension
+
+
+def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], behind: Iterator[bytes]) -> None:
     with jsonl.atomic(path) as stream:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for block in blocks:
             stream.write(block.tobytes())
+        stream.writelines(behind)
 
 
-def _encoded(texts: Sequence[str], encoder: Encoder, partial: IO[bytes], reporter: Reporter) -> Iterator[Stored]:
-    """Vectors in the order of the texts, in blocks; `partial` holds what is encoded so far.
+def _encoded(
+    texts: Sequence[str], encoder: Encoder, partial: IO[bytes], old: Mapping[str, Stored], reporter: Reporter
+) -> Iterator[Stored]:
+    """Vectors in the order of the texts, in blocks; `partial` holds what is done so far, `old` what need not be.
 
     Distinct texts are encoded longest first, so that texts of a batch are equally long and the
     time left is not guessed too low.
     """
     distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
     row = {text: at for at, text in enumerate(distinct)}
-    width = encoder.dimension * np.dtype(np.float16).itemsize
+    dimension = _dimension(old, encoder)
+    width = dimension * np.dtype(np.float16).itemsize
     done = min(partial.seek(0, os.SEEK_END) // width, len(distinct)) if width else 0
     partial.truncate(done * width)
     partial.seek(done * width)
@@ -182,11 +196,13 @@ def _encoded(texts: Sequence[str], encoder: Encoder, partial: IO[bytes], reporte
     reporter.advance(done)
     for start in range(done, len(distinct), CHUNK):
         chunk = distinct[start : start + CHUNK]
-        partial.write(_checked(encoder, chunk).astype(np.float16).tobytes())
+        new = [text for text in chunk if text not in old]
+        fresh = dict(zip(new, _checked(encoder, new).astype(np.float16), strict=True)) if new else {}
+        partial.writelines((old[text] if text in old else fresh[text]).tobytes() for text in chunk)
         partial.flush()
         reporter.advance(len(chunk))
     reporter.end()
-    yield from _ordered(texts, row, partial, encoder.dimension)
+    yield from _ordered(texts, row, partial, dimension)
 
 
 def _checked(encoder: Encoder, texts: Sequence[str]) -> Vectors:

@@ -17,7 +17,7 @@ import pytest
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.semantics import hub, text
+from eimf_core.semantics import hub, text, text_reuse
 from eimf_core.semantics.text import FEW, Vectors, encode_cached, encode_items, item_text, open_encoder
 
 
@@ -59,19 +59,65 @@ def test_items_have_the_row_of_their_index(tmp_path: Path) -> None:
     assert np.allclose(vectors[[1, 3]], expected, atol=1e-3)
 
 
-def test_a_second_run_encodes_nothing_and_other_texts_do(tmp_path: Path) -> None:
+def test_a_second_run_encodes_nothing_and_a_grown_one_what_is_new(tmp_path: Path) -> None:
     encoder = WordEncoder()
     first = encode_cached(["x", "y", "x"], encoder, tmp_path)
     assert sorted(encoder.encoded) == ["x", "y"]
     again = encode_cached(["x", "y", "x"], encoder, tmp_path)
     assert len(encoder.encoded) == 2 and isinstance(again, np.memmap)
     assert np.array_equal(first, again)
-    encode_cached(["xy", "x"], encoder, tmp_path)
-    assert len(encoder.encoded) == 4
+    grown = encode_cached(["xy", "", "y", "x"], encoder, tmp_path)
+    assert encoder.encoded[2:] == ["xy"]
+    assert np.array_equal(grown[[3, 2]], first[:2]) and not grown[1].any()
+    assert np.array_equal(grown[0], WordEncoder().encode(["xy"])[0].astype(np.float16))
     encoder.identity = "words@2"
     encode_cached(["x", "y", "x"], encoder, tmp_path)
-    assert len(encoder.encoded) == 6
+    assert len(encoder.encoded) == 5
     assert all(path.suffix == ".npy" for path in tmp_path.iterdir())
+
+
+def test_fewer_texts_than_before_do_not_even_open_the_encoder(tmp_path: Path) -> None:
+    whole = encode_cached(["x", "y", "z"], WordEncoder(), tmp_path)
+
+    class Closed(WordEncoder):
+        @property
+        def dimension(self) -> int:  # type: ignore[override]
+            pytest.fail("opened")
+
+    assert np.array_equal(encode_cached(["z", "x"], Closed(), tmp_path), whole[[2, 0]])
+
+
+@pytest.mark.parametrize("behind", [b"", b"torn", b"\0" * 48])
+def test_a_file_whose_digests_are_gone_gives_nothing_away(tmp_path: Path, behind: bytes) -> None:
+    first = np.array(encode_cached(["x", "y"], WordEncoder(), tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    path.write_bytes(path.read_bytes()[: -2 * text_reuse.SIZE] + behind)
+    encoder = WordEncoder()
+    assert np.array_equal(encode_cached(["x", "y"], encoder, tmp_path), first) and not encoder.encoded
+    assert np.array_equal(encode_cached(["y", "z", "x"], encoder, tmp_path)[[2, 0]], first)
+    assert sorted(encoder.encoded) == ["x", "y", "z"]
+
+
+def test_an_interrupted_run_goes_on_whatever_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "CHUNK", 2)
+    texts = [f"word{number}" for number in range(6)]
+    whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
+    encode_cached(texts[1:3], WordEncoder(), tmp_path / "cut")
+
+    class Stopped(WordEncoder):
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+            if self.encoded:
+                raise KeyboardInterrupt
+            return super().encode(texts, reporter)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_cached(texts, Stopped(), tmp_path / "cut")
+    # what was reused at first is gone when it goes on
+    for path in (tmp_path / "cut").glob("*.npy"):
+        path.unlink()
+    encoder = WordEncoder()
+    assert np.array_equal(encode_cached(texts, encoder, tmp_path / "cut"), whole)
+    assert 0 < len(encoder.encoded) < 6
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
