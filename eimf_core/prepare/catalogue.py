@@ -78,17 +78,15 @@ def tidy(item: Item, budget: int) -> Item:
     )
 
 
-def from_log(connection: Any, files: Sequence[tuple[Path, Scan]]) -> list[Item]:
-    """Titles and categories that stand in the log itself; of several, the first in the alphabet."""
-    found: list[Item] = []
-    for path, scan in files:
-        if scan.has & TEXT:
-            rows = connection.execute(
-                f"SELECT {trimmed('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
-                "WHERE name <> '' GROUP BY name ORDER BY name"
-            ).fetchall()
-            found += [
-                Item(item=item, title=title or "", categories=text.split_categories(category or ""))
-                for item, title, category in rows
-            ]
-    return found
+def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
+    """Titles and categories that stand in a file of the log itself; of several, the first in the alphabet."""
+    if not scan.has & TEXT:
+        return []
+    rows = connection.execute(
+        f"SELECT {trimmed('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
+        "WHERE name <> '' GROUP BY name ORDER BY name"
+    ).fetchall()
+    return [
+        Item(item=item, title=title or "", categories=text.split_categories(category or ""))
+        for item, title, category in rows
+    ]

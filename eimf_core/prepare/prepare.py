@@ -200,14 +200,13 @@ def load(
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
         log = flat.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
-        items = catalogue.from_log(connection, read.files)
     if not steps:
         steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, settings)
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, read.unit, steps, items)
+    return Loaded(log, read.unit, steps, read.items)
 
 
 def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:

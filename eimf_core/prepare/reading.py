@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import engine, judging, moments, sources, times
+from eimf_core.prepare import catalogue, engine, judging, moments, sources, times
 from eimf_core.prepare.rejects import SKIP, Rejects
-from eimf_core.prepare.scans import TEXT, Record, Scan
+from eimf_core.prepare.scans import Record, Scan
 from eimf_core.prepare.sources import NOT_UTF8, Source
 from eimf_core.progress import Reporter
+from eimf_core.records import Item
 
 COLUMNS = {
     "user": ("VARCHAR", f"nullif({moments.trimmed('user')}, '')"),
@@ -31,12 +32,12 @@ DISAGREE = "this is a mistake in eimf, please report it"
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: how many rows, the columns of `raw`, the unit of times, and each file as the engine read it."""
+    """What was read: how many rows, the columns of `raw`, the unit of times, the items that the log describes."""
 
     rows: int
     has: frozenset[str]
     unit: str | None
-    files: list[tuple[Path, Scan]]
+    items: list[Item]
 
 
 def read(
@@ -58,20 +59,19 @@ def read(
             reporter.warn(f"not every file has a {lost}; the {lost}s there are do not count")
     columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in COLUMNS if field in has)
     connection.execute(f"CREATE TABLE raw ({columns})")
-    files = []
+    items: list[Item] = []
     for place, (source, scan) in enumerate(logs):
         reporter.begin(f"reading {source.name}")
         copy = scratch / f"log-{place}"
-        files.append(_read_file(connection, source, scan, has, copy, rejects))
-        if not scan.has & TEXT:
-            copy.unlink(missing_ok=True)
+        items += _read_file(connection, source, scan, has, copy, rejects)
+        copy.unlink(missing_ok=True)
         reporter.end()
     unit = _settle_times(connection, logs, has, rejects) if "time" in has and _rows(connection) else None
     rows = _rows(connection)
     if not rows:
         said = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
         raise InputError(f"has no {'usable ' if said else ''}interactions{said and f' ({said})'}", file=logs[0][0].name)
-    return Read(rows=rows, has=has, unit=unit, files=files)
+    return Read(rows=rows, has=has, unit=unit, items=items)
 
 
 def _rows(connection: Any, condition: str = "true") -> int:
@@ -100,8 +100,8 @@ def _settle_times(connection: Any, logs: Sequence[tuple[Source, Scan]], has: fro
 
 def _read_file(
     connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path, rejects: Rejects
-) -> tuple[Path, Scan]:
-    """Append a file to `raw`; returns what the engine read in the end, which may be a copy.
+) -> list[Item]:
+    """Append a file to `raw`; returns the items that it describes.
 
     Where the engine cannot use every row as it is, each row is judged in Python, and the good ones
     come to the engine again.
@@ -113,12 +113,12 @@ def _read_file(
     unusable = f"{mine} AND ({' OR '.join(needed)})"
     with ThreadPoolExecutor(1) as pool:
         packed = pool.submit(sources.check_gzip, source.path) if sources.packing(source.path) == "gzip" else None
-        path, odd = _insert(connection, source, scan, has, copy)
+        items, odd = _insert(connection, source, scan, has, copy)
         if packed and packed.result():
             raise sources.broken_gzip(source.name, packed.result())
     bad = None if odd is None else odd + _rows(connection, unusable)
     if bad == 0:
-        return path, scan
+        return items
     most_are_bad = ""
     if bad is not None and 2 * bad > (rows := (odd or 0) + _rows(connection, mine)):
         most_are_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOST_BAD}"
@@ -131,14 +131,16 @@ def _read_file(
     connection.execute(f"DELETE FROM raw WHERE {mine}")
     plain, usable = judging.write_usable(scan, source, has, copy, reject)
     if usable:
-        _, odd = _insert(connection, Source(copy, source.name, ()), plain, has, copy)
+        items, odd = _insert(connection, Source(copy, source.name, ()), plain, has, copy)
         if odd or _rows(connection, unusable) or _rows(connection, mine) != usable:
             raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {DISAGREE}")
-    return copy, plain
+    return items
 
 
-def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path) -> tuple[Path, int | None]:
-    """Append the rows of a file to `raw`; returns the path it had to read and how many rows it passed over.
+def _insert(
+    connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path
+) -> tuple[list[Item], int | None]:
+    """Append the rows of a file to `raw`; returns the items it describes and how many rows were passed over.
 
     None of a file that the engine gives up on, which adds nothing.
     """
@@ -147,9 +149,13 @@ def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], co
     fields = [field for field in COLUMNS if field in has]
     values = ", ".join(COLUMNS[field][1] for field in fields)
 
-    def insert(path: Path) -> tuple[Path, int]:
+    def insert(path: Path) -> tuple[list[Item], int]:
         connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
-        return path, len({line for line, _, _ in engine.rejected(connection)})
+        odd = {line for line, _, _ in engine.rejected(connection)}
+        # the engine looks at no more of a row than is asked for: bytes that are no text may be in the title alone
+        items = catalogue.from_log(connection, path, scan)
+        odd |= {line for line, _, _ in engine.rejected(connection)}
+        return items, len(odd)
 
     try:
         # behind blank lines the engine does not see that lines end now in CR LF, now in LF
@@ -166,4 +172,4 @@ def _insert(connection: Any, source: Source, scan: Scan, has: frozenset[str], co
         if engine.is_full(error):
             raise
         engine.rejected(connection)
-        return source.path, None
+        return [], None

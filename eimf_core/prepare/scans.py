@@ -9,6 +9,7 @@ and line.
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from eimf_core.prepare.engine import file, literal, name
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 TEXT = frozenset({"title", "category"})
 """Fields that are there for the sake of the items."""
+LONG = 1 << 64
+"""Whole numbers from here on are more than the fast reader of JSON can hold."""
 WIDE_BLANKS = re.compile(r"[ \t]+")
 NOTHING = "NULL::VARCHAR"
 
@@ -147,23 +150,27 @@ def _without_blanks(line: str, delimiter: str, quote: str) -> list[str] | None:
 class UserLines:
     """One line a user: the id, then the items in time order, separated by blanks or tabs.
 
-    `first`: the first line where nothing tells that it is data.
+    `first`: the first line where nothing tells that it is data. `width`: how many words a line has
+    to have; 0 for two or more.
     """
 
     first: str = ""
+    width: int = 0
     header = False
     has: frozenset[str] = frozenset({"user", "item"})
 
     def query(self, path: Path) -> str:
-        picked = _picked(
-            {"user": "parts[1]", "item": "unnest(CASE WHEN len(parts) = 1 THEN [NULL] ELSE parts[2:] END)"}
-        )
+        odd = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
+        picked = _picked({"user": "parts[1]", "item": f"unnest(CASE WHEN {odd} THEN [NULL] ELSE parts[2:] END)"})
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
         return f"SELECT {picked} FROM (SELECT {words} AS parts FROM {sources.text_lines(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
         for number, line in sources.lines(path, latin=False):
             user, *items = WIDE_BLANKS.split(line.strip(" \t\r"))
+            if self.width and len(items) + 1 != self.width:
+                yield Record(number, line, None, f"has {len(items) + 1} words, expected {self.width}")
+                continue
             for item in items or [""]:
                 yield Record(number, line, {"user": user, "item": item})
 
@@ -190,8 +197,8 @@ class JsonLines:
     def records(self, path: Path) -> Iterator[Record]:
         for number, line in sources.lines(path, latin=False):
             try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
+                row = json_of(line)
+            except ValueError as error:
                 yield Record(number, line, None, f"not a JSON object ({error})")
                 continue
             if not isinstance(row, dict):
@@ -200,10 +207,25 @@ class JsonLines:
             yield Record(number, line, {field: text_of(row.get(key)) for field, key in self.fields.items()})
 
 
+def json_of(line: str) -> Any:
+    """What a line of JSON holds, as the engine has it: NaN is allowed, long numbers stay whole; ValueError for none."""
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(line)
+        except (ValueError, RecursionError):
+            raise error from None
+    values = found.values() if isinstance(found, dict) else ()
+    return json.loads(line) if any(isinstance(value, float) and abs(value) >= LONG for value in values) else found
+
+
 def text_of(value: Any) -> str:
     """A value of a JSON object as text, as the engine gives it; empty for null."""
     if value is None or isinstance(value, str):
         return value or ""
+    if (isinstance(value, int) and abs(value) >= LONG) or value != value:
+        return str(value)
     return orjson.dumps(value).decode()
 
 

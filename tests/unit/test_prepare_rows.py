@@ -249,3 +249,24 @@ def test_when_engine_and_python_disagree_nothing_is_written(tmp_path: Path, monk
     write_times(tmp_path, 1500000000, 1500000001000, 1500000002)
     with pytest.raises(RuntimeError, match=r"1 times are not seconds, but 0 of them were found"):
         run(tmp_path, "log.csv", on_error="skip")
+
+
+def test_a_title_in_another_encoding_is_not_lost(tmp_path: Path) -> None:
+    """The engine looks at no more of a row than is asked for, and the title is asked for apart from the rest."""
+    (tmp_path / "log.csv").write_bytes(b"user,item,title\nu,a,Caf\xe9\nu,b,Tea\n")
+    with pytest.raises(InputError, match=r"log\.csv:2: is not UTF-8"):
+        run(tmp_path, "log.csv", title_column="title")
+    run(tmp_path, "log.csv", title_column="title", on_error="skip")
+    assert titles(tmp_path) == {"b": "Tea"}
+    assert [(line, text) for line, _, text in rejects(tmp_path)] == [(2, "u,a,Caf\xe9")]
+
+
+@pytest.mark.parametrize("bad", ["", "no\n"])
+def test_long_numbers_and_nan_in_json_are_read_alike_beside_a_bad_row(tmp_path: Path, bad: str) -> None:
+    long = 12345678901234567890123
+    rows = f'{{"user":{long},"item":1.50,"price":NaN}}\n{{"user":{long},"item":{long + 1}}}\n{bad}'
+    (tmp_path / "log.jsonl").write_text(rows)
+    (tmp_path / "items.jsonl").write_text(f'{{"sku":{long + 1},"name":"Tea"}}\n')
+    run(tmp_path, "log.jsonl", items=["items.jsonl"], on_error="skip")
+    assert histories(tmp_path) == {str(long): ["1.5", str(long + 1)]}
+    assert titles(tmp_path)[str(long + 1)] == "Tea"

@@ -241,6 +241,7 @@ def test_pairs_in_the_order_that_their_header_names(tmp_path: Path, delimiter: s
         ("9\t196\t242\t3\n8\t22\t377\t1\n", "--user-column", {"format": "ml-100k"}, {"9": ["196"], "8": ["22"]}),
         ("who what\nu1 a\nu1 b\nu2 a\n", "--header yes", {"header": "yes"}, {"u1": ["a", "b"], "u2": ["a"]}),
         ("ann tea\nbob jam\nbob wool\n", "--header no", {"header": "no"}, {"ann": ["tea"], "bob": ["jam", "wool"]}),
+        ("ann tea\nbob jam wool\n", "--header no", {"header": "no"}, {"ann": ["tea"], "bob": ["jam", "wool"]}),
         ("who bag\nu1 a b\nu2 a\n", "--header no", {"header": "no"}, {"who": ["bag"], "u1": ["a", "b"], "u2": ["a"]}),
     ],
 )  # fmt: skip
@@ -255,10 +256,10 @@ def test_what_is_not_clear_stops_and_says_what_settles_it(
 
 
 def test_a_first_line_of_user_lines_that_tells_nothing_is_said_to_be_data(tmp_path: Path) -> None:
-    (tmp_path / "log.txt").write_text("ann tea\nbob jam wool\n")
+    (tmp_path / "log.txt").write_text("ann7 tea\nbob jam wool\n")
     said = Listening()
     prepare([tmp_path / "log.txt"], tmp_path / "out", PrepareConfig(split="none"), reporter=said)
-    assert any("the first line (ann tea) is data, not a header" in line for line in said.notes)
+    assert any("the first line (ann7 tea) is data, not a header" in line for line in said.notes)
 
 
 def test_options_that_a_kind_of_log_does_not_obey_are_refused(tmp_path: Path) -> None:
@@ -314,3 +315,16 @@ def test_users_of_a_partition_that_the_log_lacks_are_counted(tmp_path: Path) -> 
     assert done.report.splits["test"].left_out == {reason: 2}
     assert done.report.splits["valid"].left_out == {reason: 1}
     assert done.report.splits["train"].left_out == {}
+
+
+def test_pairs_that_are_lined_up_with_blanks(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("1   10\n1   20\n22  10\n" + "1  30 \n" * 200 + "2 3 4\n")
+    run(tmp_path, "log.txt", on_error="skip", repeats="first")
+    assert histories(tmp_path) == {"1": ["10", "20", "30"], "22": ["10"]}
+    assert rejects(tmp_path) == [(204, "has 3 words, expected 2", "2 3 4")]
+
+
+def test_what_is_neither_pairs_nor_lines_of_users(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("u1: a b c\nu2: a\n")
+    with pytest.raises(InputError, match="is no log that is recognised"):
+        run(tmp_path, "log.txt")

@@ -12,7 +12,7 @@ from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
-from eimf_core.prepare.scans import JsonLines
+from eimf_core.prepare.scans import JsonLines, json_of
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
@@ -28,8 +28,8 @@ def first_object(source: Source) -> dict[str, Any]:
 def object_of(line: str) -> dict[str, Any]:
     """The JSON object on a line; empty when it is none."""
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        found = json_of(line)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-import orjson
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
@@ -17,7 +16,7 @@ from eimf_core.prepare.engine import file, name
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
-from eimf_core.prepare.scans import cells_of, shape_of, text_of
+from eimf_core.prepare.scans import cells_of, json_of, shape_of, text_of
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import flat, split_categories
 from eimf_core.records import Item
@@ -115,8 +114,8 @@ def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadR
     fields = _fields(OBJECTS, source, config)
     for number, line in sources.lines(source.path):
         try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
+            row = json_of(line)
+        except ValueError as error:
             yield BadRow(InputError(f"not a JSON object ({error})", file=source.name, line=number), line)
             continue
         if not isinstance(row, dict):

@@ -16,7 +16,7 @@ from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
 from eimf_core.prepare.formats.tables import is_header, log_fields, names_columns, unclear_header
 from eimf_core.prepare.scans import Delimited, UserLines
 from eimf_core.prepare.sources import Source
-from eimf_core.prepare.text import split_categories
+from eimf_core.prepare.text import shortened, split_categories
 from eimf_core.records import Item
 
 MOST_CATEGORY_WORDS = 6
@@ -36,7 +36,7 @@ def _is_user_lines(source: Source) -> bool:
     rows = _words(source)
     if names_columns(rows[0]):
         return False
-    bare = all(len(row) >= 2 and not set('{}[]",;|') & set("".join(row)) for row in rows)
+    bare = all(len(row) >= 2 and row[0][-1] != ":" and not set('{}[]",;|') & set("".join(row)) for row in rows)
     # lines of one width may as well be the rows of a table without a header
     table = len({len(row) for row in rows}) == 1
     return bare and not table and len({row[0] for row in rows}) == len(rows)
@@ -48,23 +48,17 @@ def _user_lines(source: Source, config: PrepareConfig) -> UserLines:
         raise ConfigError("--header yes: a log of one line a user has none; take that line off")
     starts = [row[:2] for row in _words(source)]
     header = is_header(starts, {"user": 0, "item": 1}) if config.header == "auto" else False
-    if header is None and not _has_digit(source.first) and all(_has_digit(user) for user, *_ in starts[1:]):
-        header = True
-    if header and len(starts) > 1:
+    if header or (header is None and not any(map(str.isdigit, source.first))):
         raise InputError(
-            f"looks like a header ({source.first}); take it off, say --header no if it is data, "
-            "or name the columns of a table with --user-column and --item-column",
+            f"may be a header or prose ({shortened(source.first, 80)}); say --header no if it is what a user did, "
+            "else take it off, or name the columns of a table with --user-column and --item-column",
             file=source.name,
             line=source.blank + 1,
         )
     return UserLines(source.first if header is None else "")
 
 
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
-
-
-def _pairs(source: Source, config: PrepareConfig) -> Delimited:
+def _pairs(source: Source, config: PrepareConfig) -> Delimited | UserLines:
     """User and item, unless a header names them in another order."""
     delimiter = "\t" if "\t" in source.head[0] else " "
     words = _words(source)
@@ -75,6 +69,9 @@ def _pairs(source: Source, config: PrepareConfig) -> Delimited:
     if header is None and (is_header(words, {"user": 0, "item": 1}) is not False) and len(words) > 1:
         # a header whose names are not known, or ids that look like one
         raise unclear_header(source)
+    if not header and any(line.count(delimiter) != 1 for line in source.head):
+        # columns that are lined up with blanks
+        return UserLines(width=len(COLUMNS))
     return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), bool(header), "", source.blank)
 
 
