@@ -103,11 +103,14 @@ def _is_number(cell: str) -> bool:
 
 
 class TerminalReporter(Reporter):
-    """Progress bars with rate and time left, on a terminal only; remarks as plain lines."""
+    """Progress bars with rate and time left, on a terminal only; remarks as plain lines.
+
+    Work that begins within other work has its bar below, and the other's goes on when it has ended.
+    """
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._task: Any = None
+        self._tasks: list[Any] = []
 
     def begin(self, what: str, total: int | None = None) -> None:
         if _level < 0 or not _speaks or not sys.stderr.isatty():
@@ -115,28 +118,33 @@ class TerminalReporter(Reporter):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.end()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(what, total=total, figures="")
+        if self._bar is None:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[figures]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+        self._tasks.append(self._bar.add_task(what, total=total, figures=""))
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._bar is not None:
             shown = {"figures": "  ".join(f"{name} {value}" for name, value in figures.items())} if figures else {}
-            self._bar.update(self._task, advance=amount, **shown)
+            self._bar.update(self._tasks[-1], advance=amount, **shown)
 
     def end(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._bar is None:
+            return
+        if len(self._tasks) > 1:
+            self._bar.remove_task(self._tasks.pop())
+            return
+        self._bar.stop()
+        self._bar = None
+        self._tasks.clear()
 
     def note(self, message: str) -> None:
         note(message)

@@ -7,13 +7,13 @@ class Reporter:
     """Receives progress and remarks; this one drops them all."""
 
     def begin(self, what: str, total: int | None = None) -> None:
-        """A stretch of work starts; `total` units are ahead if that is known."""
+        """A stretch of work starts, maybe within another; `total` units are ahead if that is known."""
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         """`amount` units are done; `figures` are shown beside the bar (loss, rate …)."""
 
     def end(self) -> None:
-        """The stretch of work is over."""
+        """The stretch of work that began last is over."""
 
     def note(self, message: str) -> None:
         """A remark, one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -109,6 +110,27 @@ def test_titles_are_encoded_without_torch(
     assert done.returncode == 0, done.stderr
     assert all(interest.items for entry in labels(output).values() for interest in entry.interests)
     assert len(list((tmp_path / ".cache").glob("text-*.npy"))) == 1
+
+
+@pytest.mark.parametrize("how", [("--prompt", "names"), ("--engine", "keywords")])
+def test_progress_goes_on_after_titles_were_encoded_in_between(
+    tiny: Path, environment: dict[str, str], tmp_path: Path, how: tuple[str, str]
+) -> None:
+    write_samples(tmp_path / "samples.jsonl", 9)
+    screen, terminal = os.openpty()
+    command = [sys.executable, "-m", "eimf_cli", "label", str(tmp_path / "samples.jsonl"), *how]
+    with subprocess.Popen(
+        [*command, "--model", str(tiny), "-o", str(tmp_path / "labels.jsonl")], stdout=terminal, stderr=terminal,
+        env={**environment, "TERM": "xterm", "COLUMNS": "120"}, cwd=ROOT,
+    ) as running:  # fmt: skip
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError), os.fdopen(screen, "rb") as stream:  # the end of a terminal is an error
+            while part := stream.read1():
+                shown += part
+    assert running.returncode == 0, shown
+    assert b"encoding text" in shown and b"9 users labelled" in shown
+    assert b"9/9" in shown and b"users/min" in shown and b"tokens/s" in shown
 
 
 def test_a_reader_that_goes_away(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path) -> None:
