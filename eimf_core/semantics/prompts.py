@@ -10,6 +10,7 @@ tokenise them without control tokens.
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import re
 import unicodedata
@@ -104,15 +105,21 @@ def clean_title(title: str) -> str:
 
 def render(prompt: Prompt, count: int, *, max_interests: int, language: str = "") -> list[dict[str, str]]:
     """Chat messages for a history of `count` titles, with placeholders where the titles belong."""
+    said = {"system": prompt.system, "user": prompt.user}
+    return [
+        {"role": role, "content": _message(source, prompt.name, count, max_interests, language)}
+        for role, source in said.items()
+    ]
+
+
+@functools.lru_cache(maxsize=1024)  # many samples have as many titles, and a template takes a millisecond
+def _message(source: str, name: str, count: int, max_interests: int, language: str) -> str:
     values = {
         "titles": [f"{_OPEN}{number}{_CLOSE}" for number in range(count)],
         "max_interests": max_interests,
         "language": clean_title(language),
     }
-    return [
-        {"role": "system", "content": _render(prompt.system, values, prompt.name).strip()},
-        {"role": "user", "content": _render(prompt.user, values, prompt.name).strip()},
-    ]
+    return _render(source, values, name).strip()
 
 
 def segments(

@@ -92,6 +92,18 @@ def test_broken_template_code(tmp_path: Path) -> None:
         prompts.render(prompts.load(str(tmp_path / "p.md")), 1, max_interests=4)
 
 
+def test_a_form_is_rendered_once_for_all_histories_of_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[str] = []
+    render = prompts._render
+    monkeypatch.setattr(prompts, "_render", lambda source, *more: rendered.append(source) or render(source, *more))
+    form = prompts.Prompt("mine", "At most {{ max_interests }}", "{{ titles | length }}", {}, "")
+    first = prompts.render(form, 3, max_interests=2)
+    assert [message["content"] for message in first] == ["At most 2", "3"] and len(rendered) == 2
+    first[0]["content"] = "changed"
+    assert prompts.render(form, 3, max_interests=2)[0]["content"] == "At most 2" and len(rendered) == 2
+    assert prompts.render(form, 4, max_interests=3)[1]["content"] == "4" and len(rendered) == 4
+
+
 def test_template_code_cannot_leave_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "p.md").write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}\n---\nb")
     (tmp_path / "p.schema.json").write_bytes((prompts.resources.prompts() / "names.schema.json").read_bytes())
