@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from eimf_core.config import setting
 from eimf_core.errors import ConfigError
+from eimf_core.prepare.moments import value_of
 
 CHOICES = {
     "split": ("temporal", "leave-one-out", "by-user", "none"),
@@ -97,15 +97,8 @@ class PrepareConfig:
         text = getattr(self, name)
         if text is None:
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            try:
-                date = datetime.fromisoformat(text)
-            except ValueError:
-                raise _wrong(name, f"is '{text}', expected a date such as 2020-01-31 or unix seconds") from None
-            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-        if not math.isfinite(value):
+        value = value_of(text)
+        if value is None:
             raise _wrong(name, f"is '{text}', expected a date such as 2020-01-31 or unix seconds")
         return value
 

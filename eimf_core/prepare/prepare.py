@@ -92,7 +92,7 @@ def prepare(
                 reporter.warn(f"{source.name}: {kind.warning}")
         partition = None if users is None else read_partition(users)
         with collected(scratch / REJECTS if settings.on_error == "skip" else None) as rejects:
-            if found[0].format.name == "sequences":
+            if any(log.format.name == "sequences" for log in found):
                 made, joined, facts = _pass_through(scratch, found, described, settings, rejects)
             else:
                 made, joined, facts = _from_log(scratch, found, described, settings, partition, rejects, reporter)
@@ -116,6 +116,9 @@ def prepare(
             ),
         )
         publish(scratch, output)
+    untitled = any(kind.warning for _, kind in described)
+    if described and not untitled and len(joined.without_text) == len(joined.items):
+        reporter.warn("no item of the log has a title in the item files; are these the same ids?")
     for warning in report.warnings(made, facts["split"], () if users else settings.left_empty()):
         reporter.warn(warning)
     bad_rows = output / REJECTS
@@ -132,7 +135,7 @@ def _from_log(
     reporter: Reporter,
 ) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
     """Read, filter, split and write the sequences."""
-    scans = scans_of(found, settings, scratch)
+    scans = scans_of(found, settings, scratch, rejects)
     in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
     item_tables.check_told(settings, in_log, described)
     loaded = load(scratch, scans, settings, rejects, reporter)
@@ -152,7 +155,7 @@ def _from_log(
     return made, joined, {**plan.facts, "times": loaded.unit}
 
 
-def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list[tuple[Source, Scan]]:
+def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path, rejects: Rejects) -> list[tuple[Source, Scan]]:
     """How each log file is read; files of a kind whose rows overlap become one first."""
     whole = {kind.name for kind in (log.format for log in found) if kind.convert is not None}
     made = []
@@ -162,7 +165,7 @@ def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path) -> list
     for name in sorted(whole):
         group = [log for log in found if log.format.name == name]
         assert group[0].format.convert is not None
-        path = group[0].format.convert([log.source for log in group], scratch)
+        path = group[0].format.convert([log.source for log in group], scratch, rejects)
         source = dataclasses.replace(group[0].source, path=path)
         made.append((source, group[0].format.scan(source, settings)))
     timeless = [source for source, scan in made if "time" not in scan.has]

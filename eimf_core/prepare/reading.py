@@ -11,7 +11,7 @@ from typing import Any
 from eimf_core.errors import InputError
 from eimf_core.prepare import catalogue, engine, judging, moments, sources, times
 from eimf_core.prepare.rejects import SKIP, Rejects
-from eimf_core.prepare.scans import Record, Scan
+from eimf_core.prepare.scans import BAD_QUOTE, Record, Scan
 from eimf_core.prepare.sources import NOT_UTF8, Source
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
@@ -56,7 +56,8 @@ def read(
     has = frozenset.intersection(*(scan.has for _, scan in logs)) & (wanted | {"user", "item"}) & frozenset(COLUMNS)
     for lost in sorted(frozenset.union(*(scan.has for _, scan in logs)) & wanted & frozenset(COLUMNS) - has):
         if lost != "rating":
-            reporter.warn(f"not every file has a {lost}; the {lost}s there are do not count")
+            without = next(source.name for source, scan in logs if lost not in scan.has)
+            reporter.warn(f"{without}: has no {lost}; the {lost}s of the other files do not count")
     columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in COLUMNS if field in has)
     connection.execute(f"CREATE TABLE raw ({columns})")
     items: list[Item] = []
@@ -124,8 +125,8 @@ def _read_file(
         most_are_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOST_BAD}"
 
     def reject(record: Record, reason: str) -> None:
-        # to skip is no help where it leaves little, or would lose every accent
-        advice = "" if reason == NOT_UTF8 else most_are_bad or SKIP
+        # to skip is no help where it leaves little, or would lose every accent; an open quote hides the rows behind it
+        advice = "" if reason == NOT_UTF8 else SKIP if reason == BAD_QUOTE else most_are_bad or SKIP
         rejects.add(source.name, record.line, reason, record.text, advice=advice)
 
     connection.execute(f"DELETE FROM raw WHERE {mine}")

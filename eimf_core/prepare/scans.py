@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ TEXT = frozenset({"title", "category"})
 """Fields that are there for the sake of the items."""
 LONG = 1 << 64
 """Whole numbers from here on are more than the fast reader of JSON can hold."""
+BAD_QUOTE = "has a quote that is not closed, or text behind a closed one"
 WIDE_BLANKS = re.compile(r"[ \t]+")
 NOTHING = "NULL::VARCHAR"
 
@@ -100,9 +102,7 @@ class Delimited:
 
 def shape_of(cells: list[str] | None, expected: int) -> str:
     """What is wrong with the shape of a row."""
-    if cells is None:
-        return "has a quote that is not closed, or text behind a closed one"
-    return f"has {len(cells)} columns, expected {expected}"
+    return BAD_QUOTE if cells is None else f"has {len(cells)} columns, expected {expected}"
 
 
 def cells_of(
@@ -117,15 +117,18 @@ def cells_of(
             yield number, line, line.split(delimiter)
         return
     csv.field_size_limit(sources.LONGEST_LINE)
+    unread: deque[tuple[int, str]] = deque()
     kept: list[tuple[int, str]] = []
+    rest = sources.lines(path, latin=latin)
 
     def feed() -> Iterator[str]:
-        for number, line in sources.lines(path, latin=latin):
-            kept.append((number, line))
-            yield line + "\n"
+        while (found := unread.popleft() if unread else next(rest, None)) is not None:
+            kept.append(found)
+            yield found[1] + "\n"
 
     # the engine, too, passes over blanks around quotes
-    rows = csv.reader(feed(), delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True)
+    dialect = {"delimiter": delimiter, "quotechar": quote, "strict": True, "skipinitialspace": True}
+    rows = csv.reader(feed(), **dialect)  # type: ignore[arg-type]
     while True:
         kept.clear()
         try:
@@ -133,7 +136,11 @@ def cells_of(
         except StopIteration:
             return
         except csv.Error:
-            cells = _without_blanks(kept[0][1], delimiter, quote) if len(kept) == 1 else None
+            cells = _without_blanks(kept[0][1], delimiter, quote)
+            # a quote that is not closed spoils its own line only
+            unread.extendleft(reversed(kept[1:]))
+            del kept[1:]
+            rows = csv.reader(feed(), **dialect)  # type: ignore[arg-type]
         yield kept[0][0], "\n".join(line for _, line in kept), cells
 
 

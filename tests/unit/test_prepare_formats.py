@@ -234,8 +234,12 @@ def test_overlapping_rows_become_whole_sequences(tmp_path: Path) -> None:
     run(tmp_path, "a.test.inter", "a.train.inter")
     assert histories(tmp_path) == {"1": ["a", "b", "a", "c"], "2": ["c", "d"]}
     (tmp_path / "a.valid.inter").write_text(header + "1\tx y\tz\n")
-    with pytest.raises(InputError, match=r"a\.valid\.inter:2: the history of user '1'"):
+    with pytest.raises(InputError, match=r"a\.valid\.inter:2: field 'user': is '1', whose history"):
         run(tmp_path, "a.train.inter", "a.valid.inter")
+    (tmp_path / "a.valid.inter").write_text(header + "1\tx y\tz\n2\tc\n")
+    done = run(tmp_path, "a.train.inter", "a.valid.inter", on_error="skip")
+    assert histories(tmp_path) == {"1": ["a", "b", "a"], "2": ["c", "d"]}
+    assert sum(done.report.rejected.values()) == 2
 
 
 def test_ready_lines_pass_through_and_are_checked(tmp_path: Path) -> None:

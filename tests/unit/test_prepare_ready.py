@@ -92,3 +92,11 @@ def test_what_machines_are_told(tmp_path: Path) -> None:
     assert "valid_from" not in told
     write_times(tmp_path, 5)
     assert run(tmp_path, "log.csv").as_dict()["rejects"] is None
+
+
+@pytest.mark.parametrize("names", [("ready.jsonl", "log.csv"), ("log.csv", "ready.jsonl")])
+def test_ready_lines_and_a_raw_log_are_not_mixed(tmp_path: Path, names: tuple[str, str]) -> None:
+    jsonl.write(tmp_path / "ready.jsonl", READY)
+    write_times(tmp_path, 5)
+    with pytest.raises(ConfigError, match="cannot be mixed"):
+        run(tmp_path, *names, split="temporal")

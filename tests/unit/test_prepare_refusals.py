@@ -82,3 +82,23 @@ def test_density_counts_a_pair_once(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\n" + "u,a\n" * 5 + "u,b\nv,a\n")
     made = run(tmp_path, "log.csv").report
     assert (made.density, made.repeats) == (3 / 4, 4 / 7)
+
+
+def test_when_no_title_fits_and_when_a_file_lacks_a_column_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item,event\nu,007,view\n")
+    (tmp_path / "b.csv").write_text("user,item\nu,008\n")
+    (tmp_path / "items.jsonl").write_text('{"item_id":7,"title":"Bond"}\n')
+    said = Listening()
+    logs, items = [tmp_path / "a.csv", tmp_path / "b.csv"], [tmp_path / "items.jsonl"]
+    prepare(logs, tmp_path / "out", PrepareConfig(split="none"), items=items, reporter=said)
+    assert said.warnings == [
+        f"{tmp_path}/b.csv: has no event; the events of the other files do not count",
+        "no item of the log has a title in the item files; are these the same ids?",
+    ]
+
+
+@pytest.mark.parametrize("text", ["2024-01-01T10", "15/01/2024", "epoch", "nan"])
+def test_a_time_on_the_command_line_is_what_a_time_in_a_log_is(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--since is '.*', expected a date"):
+        PrepareConfig(since=text)
+    assert PrepareConfig(since="2024-01-15 10:00:00 +0200").moment("since") == 1705305600

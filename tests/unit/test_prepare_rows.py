@@ -270,3 +270,14 @@ def test_long_numbers_and_nan_in_json_are_read_alike_beside_a_bad_row(tmp_path: 
     run(tmp_path, "log.jsonl", items=["items.jsonl"], on_error="skip")
     assert histories(tmp_path) == {str(long): ["1.5", str(long + 1)]}
     assert titles(tmp_path)[str(long + 1)] == "Tea"
+
+
+def test_a_quote_that_is_not_closed_spoils_its_own_line_only(tmp_path: Path) -> None:
+    rows = ['u,"a', "u,b", 'u,"c', 'd"', 'u,e"f', '"u","g" x', 'u,"i']
+    (tmp_path / "log.csv").write_text("\n".join(["user,item", *rows, ""]))
+    with pytest.raises(InputError, match=r"log\.csv:2: has a quote .*--on-error skip leaves such rows out"):
+        run(tmp_path, "log.csv")
+    done = run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["b", "c\nd", 'e"f']}
+    assert [(line, text) for line, _, text in rejects(tmp_path)] == [(2, rows[0]), (7, rows[5]), (8, rows[6])]
+    assert sum(done.report.rejected.values()) == 3

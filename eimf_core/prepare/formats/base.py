@@ -12,6 +12,7 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Scan
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
@@ -37,7 +38,7 @@ class LogFormat:
     scan: Callable[[Source, PrepareConfig], Scan]
     logs: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
-    convert: Callable[[Sequence[Source], Path], Path] | None = None
+    convert: Callable[[Sequence[Source], Path, Rejects], Path] | None = None
     options: tuple[str, ...] = ()
 
 

@@ -8,76 +8,86 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from eimf_core.errors import InputError
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.formats.tables import plain
-from eimf_core.prepare.scans import UserLines, cells_of
+from eimf_core.prepare.moments import BLANKS
+from eimf_core.prepare.rejects import Rejects
+from eimf_core.prepare.scans import UserLines, cells_of, shape_of
 from eimf_core.prepare.sources import Source
 
-Row = tuple[int, str, list[str], str]
-"""Line, user, history and target."""
+
+@dataclass(frozen=True)
+class Row:
+    """A history and the item that came next; `text` is the row as it stands in the file."""
+
+    file: str
+    line: int
+    text: str
+    user: str
+    history: list[str]
+    target: str
 
 
-def chain(rows: Iterator[tuple[str, Row]]) -> dict[str, list[str]]:
-    """Whole sequences from overlapping rows (file name, row); InputError for one that fits nowhere."""
+def chain(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
+    """Whole sequences from overlapping rows; one that fits nowhere is a bad row."""
     whole: dict[str, list[str]] = {}
-    for file, (line, user, history, target) in rows:
-        full, known = [*history, target], whole.setdefault(user, [])
+    for row in rows:
+        full, known = [*row.history, row.target], whole.setdefault(row.user, [])
         if known[: len(full)] == full:
             continue
         if full[: len(known)] == known:
-            whole[user] = full
-        elif history and known[-len(history) :] == history:
-            known.append(target)
+            whole[row.user] = full
+        elif row.history and known[-len(row.history) :] == row.history:
+            known.append(row.target)
         else:
-            raise InputError(
-                f"the history of user '{user}' does not go on where the rows before it end", file=file, line=line
-            )
+            problem = f"field 'user': is '{row.user}', whose history does not go on where the rows before it end"
+            rejects.add(row.file, row.line, problem, row.text)
     return whole
 
 
-def convert(files: Sequence[Source], scratch: Path) -> Path:
+def convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
     """Write the sequences of all files as one line a user; returns the path."""
-    rows = ((source.name, row) for source in files for row in _rows(source))
     target = scratch / "histories"
     with open(target, "w", encoding="utf-8") as stream:
-        for user, items in chain(rows).items():
+        for user, items in chain((row for source in files for row in _rows(source, rejects)), rejects).items():
             stream.write(" ".join([user, *items]) + "\n")
     return target
 
 
-def _rows(source: Source) -> Iterator[Row]:
+def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
     recbole = _is_recbole(source)
     delimiter, quote = ("\t", "") if recbole else (",", '"')
     names = ("itemidlist", "itemid") if recbole else ("historyitemid", "itemid")
     places: list[int] = []
-    for line, _, cells in cells_of(source.path, delimiter, quote):
+    for line, text, cells in cells_of(source.path, delimiter, quote):
         if not places:
             columns = [plain(cell) for cell in cells or []]
             places = [columns.index(name) for name in ("userid", *names)]
-            width = len(columns)
             continue
-        if cells is None or len(cells) != width:
-            raise InputError(f"has {len(cells or [])} columns, expected {width}", file=source.name, line=line)
-        user, history, item = (cells[place] for place in places)
-        items = history.split() if recbole else _list(history, source, line)
-        ids = [user, item, *items]
-        if not all(ids) or any(set(" \t") & set(name) for name in ids):
-            raise InputError("an id is empty or has a blank in it", file=source.name, line=line)
-        yield line, user, items, item
+        problem = shape_of(cells, len(columns)) if cells is None or len(cells) != len(columns) else ""
+        if cells and not problem:
+            user, history, item = (cells[place].strip(BLANKS) for place in places)
+            items = history.split() if recbole else _list(history)
+            if items is None:
+                problem = "field 'history_item_id': is no list"
+            elif not all([user, item, *items]) or any(set(" \t") & set(name) for name in (user, item, *items)):
+                problem = "an id is empty or has a blank in it"
+            else:
+                yield Row(source.name, line, text, user, items, item)
+        if problem:
+            rejects.add(source.name, line, problem, text)
 
 
-def _list(text: str, source: Source, line: int) -> list[str]:
+def _list(text: str) -> list[str] | None:
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        found = None
-    if not isinstance(found, list):
-        raise InputError("is no list", file=source.name, line=line, field="history_item_id")
-    return [str(item) for item in found]
+        return None
+    return [str(item) for item in found] if isinstance(found, list) else None
 
 
 def _is_recbole(source: Source) -> bool:
