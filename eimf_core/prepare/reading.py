@@ -10,8 +10,9 @@ from typing import Any
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import catalogue, engine, judging, moments, sources, times
+from eimf_core.prepare.cells import BAD_QUOTE
 from eimf_core.prepare.rejects import SKIP, Rejects
-from eimf_core.prepare.scans import BAD_QUOTE, Record, Scan
+from eimf_core.prepare.scans import Record, Scan
 from eimf_core.prepare.sources import NOT_UTF8, Source
 from eimf_core.progress import Reporter
 from eimf_core.records import Item

@@ -102,3 +102,14 @@ def test_a_time_on_the_command_line_is_what_a_time_in_a_log_is(text: str) -> Non
     with pytest.raises(ConfigError, match=r"--since is '.*', expected a date"):
         PrepareConfig(since=text)
     assert PrepareConfig(since="2024-01-15 10:00:00 +0200").moment("since") == 1705305600
+
+
+def test_users_of_a_partition_that_the_log_lacks_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\n" + "u,a\nu,b\nv,a\nv,b\n")
+    (tmp_path / "users.tsv").write_text("u\ttrain\nv\ttest\nw\ttest\nx\ttest\ny\tvalid\n")
+    settings = PrepareConfig(split="by-user")
+    done = prepare([tmp_path / "log.csv"], tmp_path / "out", settings, users=tmp_path / "users.tsv")
+    reason = "in --users, but not in the log or filtered out"
+    assert done.report.splits["test"].left_out == {reason: 2}
+    assert done.report.splits["valid"].left_out == {reason: 1}
+    assert done.report.splits["train"].left_out == {}

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.formats.tables import plain
 from eimf_core.prepare.moments import BLANKS
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.scans import UserLines, cells_of, shape_of
+from eimf_core.prepare.scans import UserLines
 from eimf_core.prepare.sources import Source
 
 

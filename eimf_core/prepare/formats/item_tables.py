@@ -11,12 +11,13 @@ import msgspec
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
+from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.engine import file, name
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
-from eimf_core.prepare.scans import cells_of, json_of, shape_of, text_of
+from eimf_core.prepare.scans import json_of, text_of
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import flat, split_categories
 from eimf_core.records import Item

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
+from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
-from eimf_core.prepare.scans import Delimited, cells_of, shape_of
+from eimf_core.prepare.scans import Delimited
 from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 

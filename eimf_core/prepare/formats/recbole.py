@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eimf_core.errors import InputError
+from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import COLUMN_OPTIONS, BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.formats.tables import find, log_fields
-from eimf_core.prepare.scans import Delimited, cells_of, shape_of
+from eimf_core.prepare.scans import Delimited
 from eimf_core.prepare.sources import Source
 from eimf_core.prepare.text import split_categories
 from eimf_core.records import Item

@@ -1,0 +1,95 @@
+"""What kind of log a file is: told by what it holds, or asked for; never guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.prepare import prepare
+from tests.listening import Listening
+from tests.unit.test_prepare_formats import histories, run
+from tests.unit.test_prepare_rows import rejects
+
+ROWS = [("u1", "a", 5), ("u2", "b", 6), ("u3", "a", 7)]
+
+
+@pytest.mark.parametrize("delimiter", ["\t", " "])
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        ("timestamp user_id item_id", (2, 0, 1)),
+        ("item_id user_id timestamp", (1, 0, 2)),
+        ("client sku when", (0, 1, 2)),
+        ("sku client ts", (1, 0, 2)),
+    ],
+)
+def test_a_header_with_known_names_in_any_order_makes_a_table(
+    tmp_path: Path, names: str, order: tuple[int, ...], delimiter: str
+) -> None:
+    rows = [delimiter.join(str(row[place]) for place in order) for row in ROWS]
+    (tmp_path / "log.txt").write_text("\n".join([names.replace(" ", delimiter), *rows, ""]))
+    run(tmp_path, "log.txt")
+    assert histories(tmp_path) == {"u1": ["a"], "u2": ["b"], "u3": ["a"]}
+
+
+@pytest.mark.parametrize("delimiter", ["\t", " "])
+def test_pairs_in_the_order_that_their_header_names(tmp_path: Path, delimiter: str) -> None:
+    (tmp_path / "log.txt").write_text(f"item_id{delimiter}user_id\na{delimiter}u\nb{delimiter}u\na{delimiter}v\n")
+    run(tmp_path, "log.txt")
+    assert histories(tmp_path) == {"u": ["a", "b"], "v": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "options", "expected"),
+    [
+        ("who\twhat\twhen\nu1\ta\t5\nu2\tb\t6\n", "--user-column", {"user_column": "who", "item_column": "what"}, {}),
+        ("u1\ta\t5\nu2\tb\t6\n", "--format user-lines", {"user_column": "1", "item_column": "2"}, {}),
+        ("u1 a 5\nu2 b 6\n", "--format user-lines", {"user_column": "1", "item_column": "2"}, {}),
+        ("u1 a c\nu2 b c\n", "--user-column", {"format": "user-lines"}, {"u1": ["a", "c"], "u2": ["b", "c"]}),
+        ("9\t196\t242\t3\n8\t22\t377\t1\n", "--user-column", {"format": "ml-100k"}, {"9": ["196"], "8": ["22"]}),
+        ("who what\nu1 a\nu1 b\nu2 a\n", "--header yes", {"header": "yes"}, {"u1": ["a", "b"], "u2": ["a"]}),
+        ("ann tea\nbob jam\nbob wool\n", "--header no", {"header": "no"}, {"ann": ["tea"], "bob": ["jam", "wool"]}),
+        ("ann tea\nbob jam wool\n", "--header no", {"header": "no"}, {"ann": ["tea"], "bob": ["jam", "wool"]}),
+        ("who bag\nu1 a b\nu2 a\n", "--header no", {"header": "no"}, {"who": ["bag"], "u1": ["a", "b"], "u2": ["a"]}),
+    ],
+)  # fmt: skip
+def test_what_is_not_clear_stops_and_says_what_settles_it(
+    tmp_path: Path, content: str, words: str, options: dict[str, str], expected: dict[str, list[str]]
+) -> None:
+    (tmp_path / "log.txt").write_text(content)
+    with pytest.raises(InputError, match=rf"log\.txt:1: .*{words}"):
+        run(tmp_path, "log.txt")
+    run(tmp_path, "log.txt", **options)
+    assert histories(tmp_path) == (expected or {"u1": ["a"], "u2": ["b"]})
+
+
+def test_a_first_line_of_user_lines_that_tells_nothing_is_said_to_be_data(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("ann7 tea\nbob jam wool\n")
+    said = Listening()
+    prepare([tmp_path / "log.txt"], tmp_path / "out", PrepareConfig(split="none"), reporter=said)
+    assert any("the first line (ann7 tea) is data, not a header" in line for line in said.notes)
+
+
+def test_options_that_a_kind_of_log_does_not_obey_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"user":"u","item":"a"}\n')
+    (tmp_path / "u.data").write_text("1\t2\t3\t4\n")
+    with pytest.raises(ConfigError, match="--header does not go with a log of the kind jsonl"):
+        run(tmp_path, "log.jsonl", header="yes")
+    with pytest.raises(ConfigError, match="--user-column does not go with a log of the kind ml-100k"):
+        run(tmp_path, "u.data", format="ml-100k", user_column="2")
+
+
+def test_pairs_that_are_lined_up_with_blanks(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("1   10\n1   20\n22  10\n" + "1  30 \n" * 200 + "2 3 4\n")
+    run(tmp_path, "log.txt", on_error="skip", repeats="first")
+    assert histories(tmp_path) == {"1": ["10", "20", "30"], "22": ["10"]}
+    assert rejects(tmp_path) == [(204, "has 3 words, expected 2", "2 3 4")]
+
+
+def test_what_is_neither_pairs_nor_lines_of_users(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("u1: a b c\nu2: a\n")
+    with pytest.raises(InputError, match="is no log that is recognised"):
+        run(tmp_path, "log.txt")

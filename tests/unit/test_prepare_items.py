@@ -1,0 +1,123 @@
+"""Item text from tables, JSON lines, Parquet and published files, and rows of them that are bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.prepare import prepare
+from eimf_core.records import Item
+from tests.listening import Listening
+from tests.unit.test_prepare_formats import run, titles
+from tests.unit.test_prepare_rows import rejects
+
+ITEMS = [
+    {"sku": "1", "name": "Tea &amp; Co", "genres": ["Food", ["Tea"]], "description": "<b>Green</b>"},
+    {"sku": "2", "name": "Wool"},
+    {"sku": "9", "name": "Elsewhere"},
+]
+EXPECTED = [
+    Item(item="1", title="Tea & Co", categories=["Food", "Tea"], text="Green"),
+    Item(item="2", title="Wool"),
+]
+
+
+def write_items(folder: Path) -> None:
+    """The same items as JSON lines, CSV and Parquet, ids as numbers where there are types."""
+    import duckdb
+
+    typed = [{**row, "sku": int(row["sku"])} for row in ITEMS]  # type: ignore[call-overload]
+    (folder / "items.jsonl").write_bytes(b"\n".join(map(orjson.dumps, typed)))
+    (folder / "items.json").write_bytes(b"\n".join(map(orjson.dumps, typed)))
+    (folder / "items.csv").write_text(
+        'sku,name,genres,description\n1,Tea &amp; Co,"Food,Tea",<b>Green</b>\n2,Wool,,\n9,Elsewhere,,\n'
+    )
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE items (sku BIGINT, name VARCHAR, genres VARCHAR[], description VARCHAR)")
+        connection.executemany(
+            "INSERT INTO items VALUES (?, ?, ?, ?)",
+            [[1, "Tea &amp; Co", ["Food", "Tea"], "<b>Green</b>"], [2, "Wool", None, None], [9, "Elsewhere", [], ""]],
+        )
+        connection.execute(f"COPY items TO '{folder}/items.parquet'")
+        connection.execute(f"COPY (SELECT sku AS code, name AS label FROM items) TO '{folder}/told.parquet'")
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.csv", "items.parquet"])
+def test_item_text_from_any_table(tmp_path: Path, name: str) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
+    write_items(tmp_path)
+    done = run(tmp_path, "log.csv", items=[name])
+    assert list(jsonl.read(tmp_path / "out" / "items.jsonl", Item)) == EXPECTED
+    assert (done.without_text, done.report.described_not_in_log) == ([], 1)
+
+
+def test_item_text_with_columns_that_are_told(tmp_path: Path) -> None:
+    write_items(tmp_path)
+    (tmp_path / "log.csv").write_text("user,code\nu,1\nu,2\n")
+    (tmp_path / "told.jsonl").write_text('{"code":"1","label":"Tea"}\n{"code":"2","label":"Wool"}\n')
+    with pytest.raises(InputError, match="no column is recognised as the item among code, label"):
+        prepare([tmp_path / "log.csv"], tmp_path / "out", PrepareConfig(split="none"), items=[tmp_path / "told.jsonl"])
+    for name in ("told.jsonl", "told.parquet"):
+        run(tmp_path, "log.csv", items=[name], item_column="code", title_column="label")
+        assert titles(tmp_path) == {"1": "Tea" if name == "told.jsonl" else "Tea & Co", "2": "Wool"}
+        with pytest.raises(ConfigError, match="--title-column: neither the log nor an item table"):
+            run(tmp_path, "log.csv", items=[name], item_column="code", title_column="what")
+
+
+def test_item_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "array.json").write_text('[{"item":"1","title":"Tea"}]')
+    (tmp_path / "cut.jsonl").write_text('{"sku":"1","name":"Tea"}\n{"sku"\n')
+    (tmp_path / "list.jsonl").write_text('{"sku":"1","name":"Tea"}\n\n["1"]\n')
+    write_items(tmp_path)
+    whole = (tmp_path / "items.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(whole[:-20])
+    for name, words in (
+        ("array.json", "is no item file that is recognised"),
+        ("cut.jsonl", r"cut\.jsonl:2: not a JSON object"),
+        ("list.jsonl", r"list\.jsonl:3: is not a JSON object"),
+        ("cut.parquet", r"cut\.parquet: is not whole"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(tmp_path, "log.csv", items=[name])
+        assert not (tmp_path / "out").exists()
+
+
+BAD_ITEMS: dict[str, tuple[str, str]] = {
+    "items.csv": ("item,title\n1,Tea\n2\n9,Elsewhere\n", "2"),
+    "items.jsonl": ('{"sku":"1","name":"Tea"}\n{"sku"\n', '{"sku"'),
+    "lines.jsonl": ('{"item":"1","title":"Tea"}\n{"item":"2"}\n', '{"item":"2"}'),
+    "movies.dat": ("1::Tea::Food\n" * 120 + "2::Wool\n", "2::Wool"),
+    "movies.csv": ("movieId,title,genres\n1,Tea,Food\n2,Wool\n", "2,Wool"),
+    "x.item": ("item_id:token\ttitle:token_seq\n1\tTea\n2\n", "2"),
+    "meta_x.json": ('{"asin":"1","title":"Tea"}\n{"title":"Wool"}\n', '{"title":"Wool"}'),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ITEMS)
+def test_a_bad_row_of_an_item_file_stops_or_is_put_aside(tmp_path: Path, name: str) -> None:
+    content, text = BAD_ITEMS[name]
+    (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
+    (tmp_path / name).write_text(content)
+    line = content.splitlines().index(text) + 1
+    with pytest.raises(InputError, match=rf"{name}:{line}: .*--on-error skip leaves such rows out"):
+        run(tmp_path, "log.csv", items=[name])
+    done = run(tmp_path, "log.csv", items=[name], on_error="skip")
+    assert titles(tmp_path) == {"1": "Tea", "2": "2"}
+    assert [(row[0], row[2]) for row in rejects(tmp_path)] == [(line, text)]
+    assert sum(done.report.rejected.values()) == 1
+
+
+def test_an_item_table_without_titles_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "items.csv").write_text("item,label\n1,Tea\n")
+    said = Listening()
+    settings = PrepareConfig(split="none")
+    prepare([tmp_path / "log.csv"], tmp_path / "out", settings, items=[tmp_path / "items.csv"], reporter=said)
+    assert len(said.warnings) == 1
+    assert "no column is recognised as the title among item, label; name it with --title-column" in said.warnings[0]
