@@ -77,6 +77,7 @@ class TrainConfig:
     alignment_weight: float = setting(0.1, "Weight of modality alignment, with labels.")
     alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
     labelled_share: float = setting(0.1, "Labelled users drawn a step, as a share of the batch size.")
+    labelled_steps: float = setting(1.0, "Share of the steps that see labels; what they add counts the more there.")
     alignment: str = setting(
         "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
     )
@@ -133,6 +134,8 @@ class TrainConfig:
             raise _wrong("calibration", f"is {self.calibration}, expected a number from 0 to 1")
         if self.loss == "gbce" and self.negative_sampling != "uniform":
             raise _wrong("negative-sampling", f"is '{self.negative_sampling}', gbce needs uniform")
+        if not 0 < self.labelled_steps <= 1:
+            raise _wrong("labelled-steps", f"is {self.labelled_steps}, expected a share above 0")
         if not 0 <= self.inherited_items <= 1:
             raise _wrong("inherited-items", f"is {self.inherited_items}, expected a number from 0 to 1")
         if self.label_start and self.item_vectors != "random":

@@ -48,7 +48,9 @@ class Explicit:
             reporter.note(f"{len(self.heirs):,} users inherit the interests of {len(labels):,} labelled ones")
 
     def draw(self, rng: np.random.Generator) -> LabelledBatch | None:
-        """The labelled users of a step, if there are any."""
+        """The labelled users of a step, if there are any and it is one of those that see them."""
+        if self._settings.labelled_steps < 1 and rng.random() >= self._settings.labelled_steps:
+            return None
         return draw(self.labels, self._train, self._settings, rng, self.heirs)
 
     def losses(
@@ -84,7 +86,7 @@ class Explicit:
             losses["alignment"] = settings.alignment_weight * aligned
         if settings.item_weight and len(shown):
             losses["items"] = settings.item_weight * self._items(learner, labelled, prediction, vectors, shown)
-        return {name: factor * value for name, value in losses.items()}
+        return {name: factor / settings.labelled_steps * value for name, value in losses.items()}
 
     def _aligned(
         self, behavioural: Tensor, semantic: Tensor, exists: Tensor, texts: Tensor, labelled: LabelledBatch,

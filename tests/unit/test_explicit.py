@@ -173,6 +173,24 @@ def test_before_the_warm_up_labels_change_nothing(folder: Path) -> None:
     assert set(half) == {"prediction", "semantic", "alignment", "items"}
 
 
+def test_steps_that_see_labels_are_a_share_and_count_the_more(folder: Path) -> None:
+    always, seldom = joint(folder, item_weight=1.0), joint(folder, item_weight=1.0, labelled_steps=0.25)
+    plan = always.trainer.batches.epoch(np.random.default_rng(0))
+    labelled = always.trainer.explicit.draw(np.random.default_rng(1))
+    assert labelled is not None
+    found = []
+    for run in (always, seldom):
+        run.learner.generator.manual_seed(0)
+        found.append(run.trainer.losses(plan.batch(0), labelled, np.random.default_rng(0))[2])
+    for name, value in found[0].items():
+        assert float(found[1][name]) == pytest.approx(float(value) * (1 if name == "prediction" else 4), rel=1e-5)
+    rng = np.random.default_rng(0)
+    drawn = [seldom.trainer.explicit.draw(rng) is not None for _ in range(400)]
+    assert 0.2 < np.mean(drawn) < 0.3
+    seldom.go()
+    assert 0.0 < seldom.trainer.summary(seldom.progress).labelled_steps < 0.6
+
+
 def test_items_that_share_words_come_together(folder: Path) -> None:
     """From ids alone, items of one taste are nearer to each other than to others only by the labels."""
 
@@ -202,6 +220,12 @@ def test_inference_is_that_of_the_backbone_alone(folder: Path) -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    for wrong in ({"alignment": "words"}, {"item_weight": -1.0}, {"inherited_cosine": 2.0}, {"label_warm_up": -0.5}):
+    for wrong in (
+        {"alignment": "words"},
+        {"item_weight": -1.0},
+        {"inherited_cosine": 2.0},
+        {"label_warm_up": -0.5},
+        {"labelled_steps": 0.0},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "-")):
             TrainConfig(**wrong)  # type: ignore[arg-type]
