@@ -11,8 +11,11 @@ from eimf_core.records import Recommendation, UserInterest
 def answer_table(answer: Recommendation) -> None:
     """Rank, item, title, score, the interest that brought it and the history items behind that interest.
 
-    These stand where the interest comes first.
+    These stand where the interest comes first. A list without items is its title alone.
     """
+    if not answer.items and answer.explain is None:
+        print(terminal.printable(_title(answer)))
+        return
     interests = {interest.index: interest for interest in answer.interests}
     with_anchors = any(interest.anchors for interest in answer.interests)
     columns = ["rank", "item", "title", "score"]
@@ -35,16 +38,21 @@ def answer_table(answer: Recommendation) -> None:
 
 
 def _title(answer: Recommendation) -> str:
+    if answer.error is not None:
+        return f"{answer.id}: {answer.error}"
     what = f"{answer.id}: {len(answer.items)} items"
+    if answer.empty is not None:
+        return f"{what}: {answer.empty}"
     return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what
 
 
 def _name(interest: UserInterest | None) -> str:
     if interest is None:
         return ""
-    if interest.name is None or interest.similarity is None:
-        return f"interest {interest.index}"
-    return f"{interest.name} ({interest.similarity:.2f})"
+    named = None if interest.name is None else f"{interest.name} ({interest.similarity:.2f})"
+    if interest.words is not None:
+        return f'the words "{interest.words}"' + (f", {named}" if named else "")
+    return named or f"interest {interest.index}"
 
 
 def _anchors(interest: UserInterest | None) -> str:
@@ -54,6 +62,8 @@ def _anchors(interest: UserInterest | None) -> str:
 def _explanation(reasons: dict[str, Any]) -> None:
     """A sentence on the item that was asked about, and the history items it comes through."""
     named = f"interest {reasons['interest']}"
+    if "words" in reasons:
+        named = f'the words "{reasons["words"]}"'
     if "name" in reasons:
         named += f", {reasons['name']} ({reasons['similarity']:.2f})"
     sentence = (
@@ -66,4 +76,7 @@ def _explanation(reasons: dict[str, Any]) -> None:
         [through["item"], through["title"], f"{through['weight']:.4f}", f"{through['similarity']:.4f}"]
         for through in reasons["through"]
     ]
+    if not rows:
+        print(terminal.printable(sentence))
+        return
     terminal.table(sentence, ["item", "through", "share of the interest", "likeness"], rows)

@@ -7,10 +7,13 @@ from pathlib import Path
 from eimf_cli import terminal
 
 
-def build(model: Path) -> None:
-    """Put an index into a model directory and print its recall against exact search."""
+def build(model: Path, *, verify: bool = False) -> None:
+    """Put an index into a model directory and print its recall against exact search; `verify` it first."""
+    from eimf_core import artifact
     from eimf_core.recommend.build_index import K, build_index
 
+    if verify:
+        artifact.verify(model)
     built = build_index(model, reporter=terminal.TerminalReporter())
     terminal.note(
         f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "

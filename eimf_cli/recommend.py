@@ -47,9 +47,15 @@ def recommend(
         str | None, typer.Option(metavar="ITEM", help="The items nearest to this one, by id or title.")
     ] = None,
     build_index: Annotated[
-        bool, typer.Option("--build-index", help="Put an index into the model, for --index, and print its recall.")
+        bool,
+        typer.Option(
+            "--build-index",
+            help="Put an index into the model, for --index, and print its recall; a query beside it is answered after.",
+        ),
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Compare all hashes of the model first, those of files over 32 MiB too.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare all hashes of the model first, those of files over 32 MiB too.")
+    ] = False,
     table: Annotated[
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
@@ -58,7 +64,9 @@ def recommend(
     """Rank the catalogue for a history of items, for plain words, or for both.
 
     A history is given as ids, as titles, or as a user of a sequences file; without any of these
-    Query lines are read and answered as they come.
+    Query lines are read and answered as they come, in order: each with the fields id, history or titles,
+    text, times, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
+    The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
     from eimf_core.recommend import run
 
@@ -82,8 +90,9 @@ def recommend(
     if build_index:
         from eimf_cli import index
 
-        index.build(model)
-        if not request.is_query and queries is None:
+        index.build(model, verify=verify)
+        # Query lines on stdin are taken with --queries - alone: most who build an index ask nothing
+        if not request.is_query and queries is None and similar is None:
             return
     if request.is_stream and queries is None and sys.stdin.isatty():
         terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")

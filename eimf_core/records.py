@@ -251,10 +251,11 @@ class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One behavioural interest of a user: its name if one is near enough, and what made it.
 
     `similarity` is the cosine to the named interest, `weight` the share of the recommended items
-    that this interest brought.
+    that this interest brought. `words` are the query's, where they are the interest.
     """
 
     index: int
+    words: str | None = None
     name: str | None = None
     similarity: float | None = None
     weight: float
@@ -262,11 +263,15 @@ class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to a Query. `fallback` says what stood in when the history was of no use."""
+    """The answer to a Query. `fallback` says what stood in when the history was of no use, `empty` which
+    filter left nothing to list, `error` what is wrong with a line that got no answer.
+    """
 
     id: str
     items: list[RankedItem]
     interests: list[UserInterest]
     unknown: list[str] = msgspec.field(default_factory=lambda: [])
     fallback: str | None = None
+    empty: str | None = None
+    error: str | None = None
     explain: dict[str, Any] | None = None

@@ -15,8 +15,10 @@ Shares = list[list[list[tuple[int, float]]]]
 """For each query and each of its interests: item indices and their shares, the largest first."""
 
 
-def shares(histories: Sequence[Indices], attention: Floats, most: int | None = None) -> Shares:
+def shares(histories: Sequence[Indices], attention: Floats, most: int | None = None, least: float = 0.0) -> Shares:
     """Shares of the distinct items of each history, ties by rising index, `most` of them (all for None).
+
+    Behind the largest only those of at least `least` are given.
 
     `histories` are what the network read, oldest first, attention (B, K, L) with L at least the longest.
     """
@@ -38,11 +40,12 @@ def shares(histories: Sequence[Indices], attention: Floats, most: int | None = N
     counts = (first & (items > 0)).sum(axis=1)
     kept = int(counts.max(initial=0)) if most is None else min(most, width)
     best = np.argsort(-summed, axis=2, kind="stable")[:, :, :kept]
+    values = np.take_along_axis(summed, best, axis=2)
+    enough = np.minimum(counts[:, None], np.maximum(1, (values >= least).sum(axis=2))).tolist()
     found = np.take_along_axis(np.broadcast_to(items[:, None], summed.shape), best, axis=2).tolist()
-    values = np.take_along_axis(summed, best, axis=2).tolist()
     return [
-        [list(zip(row[:count], of, strict=False)) for row, of in zip(rows, ofs, strict=True)]
-        for rows, ofs, count in zip(found, values, counts.tolist(), strict=True)
+        [list(zip(row[:number], of, strict=False)) for row, of, number in zip(rows, ofs, numbers, strict=True)]
+        for rows, ofs, numbers in zip(found, values.tolist(), enough, strict=True)
     ]
 
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from eimf_core.recommend.anchors import Shares, rounded
 from eimf_core.recommend.asking import Asked
@@ -20,14 +20,22 @@ from eimf_core.records import Anchor, RankedItem, Recommendation, UserInterest
 class Block:
     """What some queries got, row for row: lists, the names of the interests and what made these.
 
-    `names` is None where a list comes from no interest, `anchors` where none are wanted or known.
+    `names` is None where a list comes from no interest, `anchors` where none are wanted or known. One of the
+    names is None where the interest is merged with an earlier one; the last is that of the words of a query
+    with words. `empty` says of some rows why nothing is listed.
     """
 
     asked: Sequence[Asked]
     ranked: list[Ranked]
-    names: list[list[Named]] | None = None
+    names: list[list[Named | None]] | None = None
     anchors: Shares | None = None
     fallback: str | None = None
+    empty: Mapping[int, str] = field(default_factory=dict)
+
+    def words(self, at: int, number: int) -> str | None:
+        """The words of a row that are its interest `number`."""
+        assert self.names is not None
+        return self.asked[at].text if number == len(self.names[at]) - 1 else None
 
 
 def weight(brought: int, listed: int) -> float:
@@ -44,6 +52,7 @@ def records(block: Block, items: Items) -> Iterator[Recommendation]:
             interests=list(_interests(block, at, items)),
             unknown=query.unknown,
             fallback=block.fallback,
+            empty=block.empty.get(at),
         )
 
 
@@ -58,10 +67,15 @@ def _interests(block: Block, at: int, items: Items) -> Iterator[UserInterest]:
     if block.names is None:
         return
     brought = block.ranked[at].interests
-    for number, (name, similarity) in enumerate(block.names[at]):
-        shares = [] if block.anchors is None else block.anchors[at][number]
+    for number, named in enumerate(block.names[at]):
+        if named is None:
+            continue
+        name, similarity = named
+        words = block.words(at, number)
+        shares = [] if block.anchors is None or words is not None else block.anchors[at][number]
         yield UserInterest(
             index=number,
+            words=words,
             name=name,
             similarity=similarity,
             weight=weight(brought.count(number), len(brought)),

@@ -31,13 +31,14 @@ class Asked:
     """A query as the model takes it.
 
     `history` (n,) are indices of known items, oldest first, `times` (n,) their times, if known; `words`
-    (d,) is the place of the text in the item space or None; `excluded` and `only` are indices.
+    (d,) is the place of the `text` in the item space or None; `excluded` and `only` are indices.
     """
 
     id: str
     history: Indices
     times: npt.NDArray[np.float64] | None
     words: Floats | None
+    text: str | None
     unknown: list[str]
     excluded: Indices
     only: Indices | None
@@ -83,6 +84,9 @@ class Reader:
                 history.append(index)
             else:
                 unknown.append(title)
+        excluded = self._known(query.exclude, unknown)
+        only = None if query.only is None else self._known(query.only, unknown)
+        unknown = list(dict.fromkeys(unknown))
         if unknown:
             self._report(unknown, query, name, file=file, line=line)
         words = None
@@ -98,9 +102,10 @@ class Reader:
             history=np.array(history, dtype=np.int64),
             times=self._times(query, file=file, line=line),
             words=words,
+            text=None if words is None else query.text,
             unknown=unknown,
-            excluded=np.array(self._known(query.exclude, []), dtype=np.int64) if query.exclude else NOTHING,
-            only=None if query.only is None else np.array(self._known(query.only, []), dtype=np.int64),
+            excluded=np.array(excluded, dtype=np.int64) if excluded else NOTHING,
+            only=None if only is None else np.array(only, dtype=np.int64),
             keep_seen=self._keep_seen if query.seen is None else query.seen == "keep",
             diversity=settings.diversity if diversity is None else diversity,
             k=settings.k if k is None else k,
@@ -159,17 +164,18 @@ class Reader:
     def _report(self, unknown: list[str], query: Query, name: str, *, file: object, line: int | None) -> None:
         known_ids = [item for item in unknown if item not in (query.titles or [])]
         if self._settings.strict:
-            raise InputError(f"unknown: {_named(unknown)}", file=file, line=line)
+            raise InputError(f"unknown: {named(unknown)}", file=file, line=line)
         if known_ids:
             whose = "" if self._single else f"{name}: "
-            self._reporter.warn(f"{whose}unknown items: {_named(known_ids)}")
+            self._reporter.warn(f"{whose}unknown items: {named(known_ids)}")
 
 
 def _ambiguous(typed: str, match: Match) -> str:
     return f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
 
 
-def _named(names: list[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """The first names of many."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 

@@ -1,12 +1,13 @@
 """The answers: queries in, recommendations out, through interests, ranking and naming.
 
-Three kinds of query are ranked: with a history, by its interests (words pull each of them); with
+Three kinds of query are ranked: with a history, by its interests (and words beside it, see `mixing`); with
 words alone, by their place in the item space; with nothing that is known, by popularity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -15,14 +16,15 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import anchors, answers, approximate, lists, variety
+from eimf_core.recommend import anchors, answers, approximate, lists, merging, mixing, variety
 from eimf_core.recommend.answers import Block
 from eimf_core.recommend.asking import Asked, Floats
 from eimf_core.recommend.catalogue import Items
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.emptied import why_empty
 from eimf_core.recommend.lines import Lines
 from eimf_core.recommend.lists import Ranked
-from eimf_core.recommend.naming import Named, Names, names_of, units
+from eimf_core.recommend.naming import Named, Names, names_of
 from eimf_core.records import Recommendation
 
 T = TypeVar("T")
@@ -33,8 +35,23 @@ LARGEST_BATCH = 256
 """Queries answered together: more gain nothing, and wait longer."""
 
 
+@dataclass(frozen=True)
+class Understood:
+    """What queries of one kind mean: `interests` (B, K, d) give the scores, `attention` (B, K, L) says what made them.
+
+    `mixtures` are those of words and history, None where a query has only one of these. `names` and `led` (see
+    `merging`) have an entry for each interest, and one for the words behind those of a mixture.
+    """
+
+    interests: Floats
+    attention: Floats | None
+    mixtures: Sequence[mixing.Mixture | None]
+    names: list[list[Named]]
+    led: list[merging.Leaders]
+
+
 class Recommender:
-    """Answers queries with a model. `allowed` (N + 1,) says what may be listed at all, None for everything."""
+    """Answers queries with a model. `filters` (N + 1,) say what may be listed at all, by option."""
 
     def __init__(
         self,
@@ -42,10 +59,11 @@ class Recommender:
         items: Items,
         settings: RecommendConfig,
         *,
-        allowed: npt.NDArray[np.bool_] | None = None,
+        filters: Mapping[str, npt.NDArray[np.bool_]] | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
-        self.model, self.items, self.settings, self.allowed = model, items, settings, allowed
+        self.model, self.items, self.settings, self.filters = model, items, settings, filters or {}
+        self.allowed = np.logical_and.reduce(list(self.filters.values())) if self.filters else None
         self._reporter = reporter
         self._names: Names | None = None
         self._lines = Lines(items)
@@ -79,18 +97,50 @@ class Recommender:
 
     def _answer(self, kind: str, asked: Sequence[Asked]) -> Block:
         if kind == "popularity":
-            return Block(asked, self._popular(asked), fallback="popularity")
-        if kind == "words":
-            own = _stacked(asked)
-            return Block(asked, self._ranked(own, asked), self.names(own))
-        own, attention = self.interests(asked)
-        most = self.settings.anchors
+            popular = self._popular(asked)
+            empty = {at: self.why_empty(asked[at]) for at, of in enumerate(popular) if not of.items}
+            return Block(asked, popular, fallback="popularity", empty=empty)
+        meant = self.understood(asked)
+        ranked = self._ranked(meant, asked)
         return Block(
             asked,
-            self._ranked(pulled(own, asked), asked),
-            self.names(own),
-            self.shares(asked, attention, most) if most else None,
+            ranked,
+            [merging.names(named, led) for named, led in zip(meant.names, meant.led, strict=True)],
+            self._anchors(asked, meant),
+            empty={at: self.why_empty(asked[at]) for at, of in enumerate(ranked) if not of.items},
         )
+
+    def why_empty(self, query: Asked | None) -> str:
+        """Which filter left nothing to list for a query."""
+        return why_empty(len(self.items), self.filters, query, self.settings.min_score)
+
+    def understood(self, asked: Sequence[Asked]) -> Understood:
+        """What queries with a history, or with words alone, mean."""
+        if not len(asked[0].history):
+            own = _stacked(asked)
+            return Understood(own, None, [None] * len(asked), self.names(own), [[0]] * len(asked))
+        own, attention = self.interests(asked)
+        names = self.names(own)
+        led = [merging.leaders(named) for named in names]
+        mixtures: list[mixing.Mixture | None] = [None] * len(asked)
+        interests = own
+        for at, query in enumerate(asked):
+            if query.words is None:
+                continue
+            mixed = mixing.mixture(self.model, own[at], query.words, query.history, self.settings.text_weight)
+            interests = own.copy() if interests is own else interests
+            interests[at] = mixed.interests
+            mixtures[at] = mixed
+            # the words are a reason of their own
+            led[at] = [*led[at], len(own[at])]
+            names[at] = [*names[at], *self.names(query.words[None, None])[0]]
+        return Understood(interests, attention, mixtures, names, led)
+
+    def _anchors(self, asked: Sequence[Asked], meant: Understood) -> anchors.Shares | None:
+        if not self.settings.anchors or meant.attention is None:
+            return None
+        attention = merging.attention(meant.attention, [led[: meant.interests.shape[1]] for led in meant.led])
+        return self.shares(asked, attention, self.settings.anchors, self.settings.anchor_share)
 
     def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
@@ -105,6 +155,8 @@ class Recommender:
     def names(self, interests: Floats) -> list[list[Named]]:
         """A name for each interest (B, K, d)."""
         if self._names is None:
+            if not self.model.named and self.model.word_names is None:
+                self._reporter.note(f"{self.model.name}: brings no names; they are made of its titles, each time anew")
             self._names = names_of(self.model, self.settings.name_threshold)
         users, number, width = interests.shape
         flat = self._names.names(interests.reshape(users * number, width))
@@ -116,7 +168,7 @@ class Recommender:
         lists.restrict(scores, asked, self.allowed)
         return scores
 
-    def _scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
+    def listed_scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
         """As `scores`; through the index, where one is used and enough of what it finds may be listed."""
         if self._index is None:
             return self.scores(interests, asked)
@@ -127,24 +179,47 @@ class Recommender:
             scores[few] = self.scores(interests[few], [asked[row] for row in few.tolist()])
         return scores
 
-    def _ranked(self, interests: Floats, asked: Sequence[Asked]) -> list[Ranked]:
-        if not self.settings.per_interest:
-            found = list(self._chosen(self._scores(interests, asked), asked))
-            width = max(len(items) for items, _ in found)
-            padded = np.array([items + [0] * (width - len(items)) for items, _ in found], dtype=np.int64)
-            sources = ranking.sources(interests, self.model.vectors, padded).tolist()
-            return [Ranked(items, scores, of[: len(items)]) for (items, scores), of in zip(found, sources, strict=True)]
-        number = interests.shape[1]
-        each = [list(self._chosen(self._scores(interests[:, [at]], asked), asked)) for at in range(number)]
+    def _ranked(self, meant: Understood, asked: Sequence[Asked]) -> list[Ranked]:
+        if self.settings.per_interest:
+            return self._each(meant, asked)
+        found = list(self._chosen(self.listed_scores(meant.interests, asked), asked))
+        width = max(len(items) for items, _ in found)
+        padded = np.array([items + [0] * (width - len(items)) for items, _ in found], dtype=np.int64)
+        sources = ranking.sources(meant.interests, self.model.vectors, padded).tolist()
+        made = []
+        for at, (items, scores) in enumerate(found):
+            led, mixed = meant.led[at], meant.mixtures[at]
+            of = [led[source] for source in sources[at][: len(items)]]
+            if mixed is not None and items:
+                by_words = mixing.brought_by_words(self.model, mixed, items).tolist()
+                of = [len(led) - 1 if words else source for source, words in zip(of, by_words, strict=True)]
+            made.append(Ranked(items, scores, of))
+        return made
+
+    def _each(self, meant: Understood, asked: Sequence[Asked]) -> list[Ranked]:
+        """A list for each interest that leads, and one for the words, whose other part the history is not."""
+        each: list[list[lists.Best]] = [[] for _ in asked]
+        for at in range(max(map(len, meant.led))):
+            scores = self.listed_scores(self.alone(meant, at), asked)
+            for row, best in enumerate(self._chosen(scores, asked)):
+                leads = at < len(meant.led[row]) and meant.led[row][at] == at
+                each[row].append(best if leads else ([], []))
         return [
             Ranked(
-                [item for found in each for item in found[row][0]],
-                [score for found in each for score in found[row][1]],
-                [at for at, found in enumerate(each) for _ in found[row][0]],
-                [len(found[row][0]) for found in each],
+                [item for items, _ in found for item in items],
+                [score for _, scores in found for score in scores],
+                [at for at, (items, _) in enumerate(found) for _ in items],
+                [len(items) for items, _ in found],
             )
-            for row in range(len(asked))
+            for found in each
         ]
+
+    def alone(self, meant: Understood, number: int) -> Floats:
+        """The interests (B, G, d) that give the scores of one list of `per_interest`."""
+        if number < meant.interests.shape[1]:
+            return merging.members(meant.interests, [led[: meant.interests.shape[1]] for led in meant.led], number)
+        nothing = np.zeros(meant.interests.shape[2], np.float32)
+        return np.stack([nothing if mixed is None else mixed.words for mixed in meant.mixtures])[:, None]
 
     def _popular(self, asked: Sequence[Asked]) -> list[Ranked]:
         counts = np.asarray(self.model.counts, np.float32).copy()
@@ -169,10 +244,12 @@ class Recommender:
             kept = variety.greedy(np.array(values[:number]), categories, query.k, query.diversity).tolist()
             yield [items[at] for at in kept], [values[at] for at in kept]
 
-    def shares(self, asked: Sequence[Asked], attention: Floats, most: int | None = None) -> anchors.Shares:
+    def shares(
+        self, asked: Sequence[Asked], attention: Floats, most: int | None = None, least: float = 0.0
+    ) -> anchors.Shares:
         """What made the interests of each query: see `anchors.shares`."""
         read = [anchors.latest(query.history, self.model.config.max_length) for query in asked]
-        return anchors.shares(read, attention, most)
+        return anchors.shares(read, attention, most, least)
 
 
 def _wanted(query: Asked) -> int:
@@ -184,22 +261,6 @@ def _kind(query: Asked) -> str:
     if len(query.history):
         return "history" if query.times is None else "timed"
     return "popularity" if query.words is None else "words"
-
-
-def pulled(interests: Floats, asked: Sequence[Asked]) -> Floats:
-    """Interests moved halfway to the place of a query's words, so that a score is the mean of both.
-
-    (B, K, d); the words count as much as an interest of mean length.
-    """
-    if all(query.words is None for query in asked):
-        return interests
-    moved = interests.copy()
-    for row, query in zip(moved, asked, strict=True):
-        if query.words is not None:
-            length = float(np.linalg.norm(row, axis=1).mean())
-            row += units(query.words[None]) * length
-            row /= 2
-    return moved
 
 
 def _stacked(asked: Sequence[Asked]) -> Floats:

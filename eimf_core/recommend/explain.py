@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from eimf_core.errors import InputError
-from eimf_core.recommend import lists
+from eimf_core.recommend import lists, merging, mixing, variety
 from eimf_core.recommend.asking import Asked, Floats
-from eimf_core.recommend.engine import Recommender, pulled
+from eimf_core.recommend.engine import Recommender, Understood
 from eimf_core.recommend.naming import units
 from eimf_core.records import RankedItem, Recommendation
 
@@ -31,61 +31,113 @@ def similar(recommender: Recommender, index: int, k: int) -> Recommendation:
         RankedItem(rank=rank, item=found.item, title=found.title, score=value)
         for rank, (found, value) in enumerate(zip(map(recommender.items.item, places), values, strict=True), start=1)
     ]
-    return Recommendation(id=item.item, items=made, interests=[])
+    empty = None if made else recommender.why_empty(None)
+    return Recommendation(id=item.item, items=made, interests=[], empty=empty)
 
 
 def explain(recommender: Recommender, asked: Asked, index: int) -> dict[str, Any]:
     """Which interest brings an item to a query, at which rank, and through which history items.
 
-    Holds item, title, score, rank, of (items ranked), interest, name, similarity, interest_rank (in the
-    list of that interest alone), scores (of each interest), through (history items with their share of
-    the interest's attention and their cosine to the item) and, where the item may not be listed, left_out.
+    Holds item, title, score, rank (the one in the list that the settings make, of that interest alone with
+    `per_interest`), of (items that may stand in it), interest, words (where these are the interest), name,
+    similarity, interest_rank (in the list of that interest alone), scores (of each interest, the words' last),
+    through (history items with their share of the interest's attention and their cosine to the item) and, where
+    the item cannot stand in the list, left_out; its rank is then the one its score would give.
     Raises InputError for a query without anything that makes interests.
     """
     if not len(asked.history) and asked.words is None:
         raise InputError("there is nothing to explain: nothing of the history is known")
-    attention: Floats | None = None
-    if len(asked.history):
-        own, attention = recommender.interests([asked])
-    else:
-        own = np.asarray(asked.words, np.float32)[None, None]
-    interests = pulled(own, [asked]) if len(asked.history) else own
-    scores = recommender.scores(interests, [asked])[0]
-    scale = 1.0 if recommender.model.scale is None else float(recommender.model.scale[index])
-    products = interests[0] @ recommender.model.vectors[index] * scale
-    source = int(products.argmax())
-    alone = recommender.scores(interests[:, [source]], [asked])[0]
-    name, similarity = recommender.names(own)[0][source]
+    meant = recommender.understood([asked])
+    products = _products(recommender, meant, index)
+    source = _source(recommender, meant, products, index)
+    words = source == meant.interests.shape[1] or not len(asked.history)
+    alone = _Place(recommender, asked, recommender.alone(meant, source), index)
+    merged = alone if recommender.settings.per_interest else _Place(recommender, asked, meant.interests, index)
+    name, similarity = meant.names[0][source]
     item = recommender.items.item(index)
-    left_out = None if np.isfinite(scores[index]) else _reason(asked, index)
-    shares = [] if attention is None else recommender.shares([asked], attention)[0][source]
     described = {
         "item": item.item,
         "title": item.title,
-        "score": round(float(products[source]), 6),
-        "rank": _rank(scores, index, float(products[source])),
-        "of": int(np.isfinite(scores).sum()) + (left_out is not None),
+        "score": merged.score,
+        "rank": merged.rank,
+        "of": merged.of,
         "interest": source,
+        "words": asked.text if words else None,
         "name": name,
         "similarity": similarity,
-        "interest_rank": _rank(alone, index, float(products[source])),
-        "scores": [round(float(value), 6) for value in products],
-        "through": _through(recommender, shares, index),
-        "left_out": left_out,
+        "interest_rank": alone.rank,
+        "scores": [round(value, 6) for value in products],
+        "through": [] if words else _through(recommender, _shares(recommender, asked, meant, source), index),
+        "left_out": merged.left_out,
     }
     return {key: value for key, value in described.items() if value is not None}
 
 
-def _rank(scores: Floats, index: int, score: float) -> int:
-    """Rank of an item among what may be listed, as if it might itself."""
-    value = scores[index] if np.isfinite(scores[index]) else np.float32(score)
-    return 1 + int((scores > value).sum()) + int((scores[:index] == value).sum())
+def _products(recommender: Recommender, meant: Understood, index: int) -> list[float]:
+    """The scores that each interest gives an item, and the words behind those of a mixture."""
+    model, mixed = recommender.model, meant.mixtures[0]
+    interests = meant.interests[0] if mixed is None else np.vstack([meant.interests[0], mixed.words])
+    scale = 1.0 if model.scale is None else float(model.scale[index])
+    return [float(value) for value in interests @ model.vectors[index] * scale]
 
 
-def _reason(asked: Asked, index: int) -> str:
+def _source(recommender: Recommender, meant: Understood, products: list[float], index: int) -> int:
+    """The interest that brings an item."""
+    number: int = meant.interests.shape[1]
+    mixed = meant.mixtures[0]
+    if mixed is not None and mixing.brought_by_words(recommender.model, mixed, [index])[0]:
+        return number
+    return meant.led[0][int(np.argmax(products[:number]))]
+
+
+def _shares(recommender: Recommender, asked: Asked, meant: Understood, source: int) -> list[tuple[int, float]]:
+    assert meant.attention is not None
+    attention = merging.attention(meant.attention, [meant.led[0][: meant.interests.shape[1]]])
+    return recommender.shares([asked], attention)[0][source]
+
+
+class _Place:
+    """Where an item stands in the list that some interests (1, G, d) make, as the command would show it."""
+
+    def __init__(self, recommender: Recommender, asked: Asked, interests: Floats, index: int) -> None:
+        scores = recommender.listed_scores(interests, [asked])[0]
+        model, least = recommender.model, recommender.settings.min_score
+        scale = 1.0 if model.scale is None else float(model.scale[index])
+        own = np.float32((interests[0] @ model.vectors[index]).max() * scale)
+        # what is listed and what is explained has one score to the last digit
+        own = np.float32(scores[index]) if np.isfinite(scores[index]) else own
+        self.score = round(float(own), lists.DIGITS)
+        self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, asked, index)
+        if least is not None:
+            scores[scores < least] = -np.inf
+            if self.left_out is None and own < least:
+                self.left_out = f"its score is below --min-score {least:g}"
+        self.of = int(np.isfinite(scores).sum()) + (self.left_out is not None)
+        self.rank = 1 + int((scores > own).sum()) + int((scores[:index] == own).sum())
+        if asked.diversity and self.left_out is None:
+            self._vary(recommender, asked, scores, index)
+
+    def _vary(self, recommender: Recommender, asked: Asked, scores: Floats, index: int) -> None:
+        """The rank among the items that a varied list is chosen from, all of them chosen one after the other."""
+        number = variety.candidates(asked.k)
+        ((items, values),) = lists.best(scores[None], number, None)
+        if index not in items:
+            self.left_out = f"it is not among the {number:,} best, which a varied list is chosen from"
+            return
+        categories = [recommender.items.item(at).categories for at in items]
+        order = variety.greedy(np.array(values), categories, len(items), asked.diversity)
+        self.rank = 1 + int(np.flatnonzero(order == items.index(index))[0])
+
+
+def _reason(recommender: Recommender, asked: Asked, index: int) -> str:
     if not asked.keep_seen and index in asked.history:
         return "seen"
-    return "excluded" if index in asked.excluded else "not allowed"
+    if index in asked.excluded:
+        return "excluded"
+    barred = [name for name, mask in recommender.filters.items() if not mask[index]]
+    if barred or (asked.only is not None and index not in asked.only):
+        return f"not allowed by {', '.join(barred or ['only'])}"
+    return "not found through the index"
 
 
 def _through(recommender: Recommender, shares: list[tuple[int, float]], index: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What may be listed at all: items of a file, items without those of a file, items of a category."""
+"""What may be listed at all: items of a file, items without those of a file or of the command, items of a category."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 import orjson
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.progress import Reporter
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import stream
+from eimf_core.recommend.asking import named
 from eimf_core.recommend.catalogue import Items
 
 Mask = npt.NDArray[np.bool_]
@@ -23,47 +24,67 @@ SHOWN = 8
 def allowed(
     items: Items,
     *,
-    only_items: str | Path | None,
-    exclude_items: str | Path | None,
-    only: Sequence[str],
-    reporter: Reporter,
-) -> Mask | None:
-    """What may be listed (N + 1,), None for everything.
+    only_items: str | Path | None = None,
+    exclude_items: str | Path | None = None,
+    exclude: Sequence[str] = (),
+    only: Sequence[str] = (),
+    strict: bool = False,
+    reporter: Reporter = SILENT,
+) -> dict[str, Mask]:
+    """What each filter lets through (N + 1,), by the option that asks for it.
 
-    Files hold one id a line, or JSON lines with the field `item`. `only` holds "category=NAME"; several
-    are alternatives. Raises ConfigError and InputError.
+    Files hold one id a line, or JSON lines with the field `item`; one of items to leave out may be empty.
+    `only` holds "category=NAME"; several are alternatives. Raises ConfigError and InputError, with `strict`
+    for ids that the model does not know too.
     """
-    if only_items is None and exclude_items is None and not only:
-        return None
-    mask = np.ones(len(items) + 1, dtype=np.bool_)
+    found: dict[str, Mask] = {}
     if only_items is not None:
-        mask &= _listed(items, only_items, reporter)
-        if not mask.any():
+        found["--only-items"] = _listed(items, only_items, strict, reporter)
+        if not found["--only-items"].any():
             raise InputError("holds no item that the model knows", file=only_items)
     if exclude_items is not None:
-        mask &= ~_listed(items, exclude_items, reporter)
+        found["--exclude-items"] = ~_listed(items, exclude_items, strict, reporter, may_be_empty=True)
+    if exclude:
+        found["--exclude"] = ~_told(items, exclude, strict, reporter)
     if only:
-        mask &= _of_category(items, [_category(condition) for condition in only])
-    mask[0] = False
-    return mask
+        found["--only"] = _of_category(items, [_category(condition) for condition in only])
+    for mask in found.values():
+        mask[0] = False
+    return found
 
 
-def _listed(items: Items, path: str | Path, reporter: Reporter) -> Mask:
+def _listed(items: Items, path: str | Path, strict: bool, reporter: Reporter, *, may_be_empty: bool = False) -> Mask:
     mask = np.zeros(len(items) + 1, dtype=np.bool_)
-    unknown = 0
-    for item in ids(path):
+    unknown: list[str] = []
+    for item in ids(path, may_be_empty=may_be_empty):
         index = items.index(item)
         mask[index] = True
-        unknown += index == 0
+        if not index:
+            unknown.append(item)
     mask[0] = False
     if unknown:
-        reporter.note(f"{path}: {unknown:,} items are unknown to the model")
+        problem = f"{len(unknown):,} items are unknown to the model: {named(unknown)}"
+        if strict:
+            raise InputError(problem, file=path)
+        reporter.note(f"{path}: {problem}")
     return mask
 
 
-def ids(path: str | Path) -> Iterable[str]:
+def _told(items: Items, listed: Sequence[str], strict: bool, reporter: Reporter) -> Mask:
+    """The items of ids on the command line."""
+    mask = np.zeros(len(items) + 1, dtype=np.bool_)
+    mask[items.indices(listed)] = True
+    unknown = [item for item in listed if not items.index(item)]
+    if unknown and strict:
+        raise InputError(f"unknown: {named(unknown)}")
+    if unknown:
+        reporter.warn(f"unknown items: {named(unknown)}")
+    return mask
+
+
+def ids(path: str | Path, *, may_be_empty: bool = False) -> Iterable[str]:
     """Item ids of a file, one a line, or the `item` of JSON lines."""
-    for lines in stream.ready(path, AT_ONCE, what="item id"):
+    for lines in stream.ready(path, AT_ONCE, what="item id", may_be_empty=may_be_empty):
         for number, line in lines:
             text = line.strip()
             if not text.startswith(b"{"):

@@ -31,16 +31,18 @@ class Lines:
     def of(self, block: Block) -> list[bytes]:
         """The line of each query of a block, with its end."""
         scores = iter(numbers([score for ranked in block.ranked for score in ranked.scores]))
-        similarities = iter(numbers([value for names in block.names or () for _, value in names]))
+        similarities = iter(numbers([value for names in block.names or () for _, value in filter(None, names)]))
         fallback = b"" if block.fallback is None else b',"fallback":%b' % _encoded(block.fallback)
+        empty = {at: b',"empty":%b' % _encoded(why) for at, why in block.empty.items()}
         return [
-            b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b}\n'
+            b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b%b}\n'
             % (
                 _encoded(query.id),
                 self._listed(ranked, scores),
                 b"" if block.names is None else self._interests(block, at, similarities),
                 _encoded(query.unknown) if query.unknown else b"[]",
                 fallback,
+                empty.get(at, b""),
             )
             for at, (query, ranked) in enumerate(zip(block.asked, block.ranked, strict=True))
         ]
@@ -61,13 +63,17 @@ class Lines:
         assert block.names is not None
         brought = block.ranked[at].interests
         parts = []
-        for number, (name, similarity) in enumerate(block.names[at]):
+        for number, named in enumerate(block.names[at]):
+            if named is None:
+                continue
+            name, similarity = named
             written = next(similarities)
+            words = block.words(at, number)
             parts += [
-                _interest(number, name, similarity is not None),
+                _interest(number, words, name, similarity is not None),
                 b"" if similarity is None else written,
                 _weight(brought.count(number), len(brought)),
-                b"" if block.anchors is None else self._anchors(block.anchors[at][number]),
+                b"" if block.anchors is None or words is not None else self._anchors(block.anchors[at][number]),
                 b"]}",
             ]
         return b"".join(parts)[1:]
@@ -110,9 +116,10 @@ def _source(interest: int) -> bytes:
 
 
 @lru_cache(KEPT)
-def _interest(number: int, name: str | None, similar: bool) -> bytes:
+def _interest(number: int, words: str | None, name: str | None, similar: bool) -> bytes:
+    told = b"" if words is None else b',"words":%b' % _encoded(words)
     named = b"" if name is None else b',"name":%b' % _encoded(name)
-    return b',{"index":%d%b%b' % (number, named, b',"similarity":' if similar else b"")
+    return b',{"index":%d%b%b%b' % (number, told, named, b',"similarity":' if similar else b"")
 
 
 @lru_cache(KEPT)

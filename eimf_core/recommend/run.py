@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import orjson
 
 from eimf_core import artifact, jsonl
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import filters, stream
 from eimf_core.recommend.asking import Asked, Reader
@@ -87,7 +88,7 @@ class Request:
             titles=titles,
             text=None if self.text is None else _utf8(self.text),
             times=times,
-            exclude=list(self.exclude),
+            exclude=list(map(_utf8, self.exclude)),
         )
 
 
@@ -151,10 +152,15 @@ class Session:
             self.items,
             only_items=request.only_items,
             exclude_items=request.exclude_items,
+            # a query of the command line reports what it does not know itself
+            exclude=() if request.is_query else list(map(_utf8, request.exclude)),
             only=request.only,
+            strict=settings.strict,
             reporter=reporter,
         )
-        self.recommender = Recommender(self.model, self.items, settings, allowed=allowed, reporter=reporter)
+        self.recommender = Recommender(self.model, self.items, settings, filters=allowed, reporter=reporter)
+        self._reporter = reporter
+        self._skip = settings.on_error == "skip"
         self._reader = Reader(
             self.items,
             settings,
@@ -174,6 +180,8 @@ class Session:
         """The answer to one query; `explain` is an item, by id or title, whose place is explained beside it."""
         asked = self._reader.read(query)
         (answer,) = self.recommender.answer([asked])
+        if answer.empty is not None:
+            self._reporter.warn(f"nothing can be recommended: {answer.empty}")
         if explain is None:
             return answer
         from eimf_core.recommend.explain import explain as explained
@@ -185,37 +193,84 @@ class Session:
         """The items nearest to one, which is given by id or title."""
         from eimf_core.recommend.explain import similar
 
-        return similar(self.recommender, self._reader.one(item), self.recommender.settings.k)
+        answer = similar(self.recommender, self._reader.one(item), self.recommender.settings.k)
+        if answer.empty is not None:
+            self._reporter.warn(f"nothing is near: {answer.empty}")
+        return answer
 
     def stream(self, path: str | Path) -> Iterator[list[Recommendation]]:
         """Answers to the Query lines of a file or of stdin ("-"), in order, as soon as lines are there.
 
-        What stands before a bad line is answered before its InputError is raised.
+        What stands before a bad line is answered before its InputError is raised. With `on_error` "skip" a bad
+        line's answer holds its error, and the InputError comes at the end.
         """
-        return self._worked_on(path, self.recommender.answer)
+
+        def answered(lines: list[Line]) -> list[Recommendation]:
+            return _in_place(lines, self.recommender.answer, lambda failed: failed)
+
+        return self._worked_on(path, answered)
 
     def stream_lines(self, path: str | Path) -> Iterator[bytes]:
         """The answers of `stream` as JSON lines."""
-        return self._worked_on(path, lambda asked: b"".join(self.recommender.lines(asked)))
 
-    def _worked_on(self, path: str | Path, work: Callable[[list[Asked]], R]) -> Iterator[R]:
+        def answered(lines: list[Line]) -> bytes:
+            made: list[bytes] = _in_place(lines, self.recommender.lines, lambda bad: msgspec.json.encode(bad) + b"\n")
+            return b"".join(made)
+
+        return self._worked_on(path, answered)
+
+    def _worked_on(self, path: str | Path, work: Callable[[list[Line]], R]) -> Iterator[R]:
         from eimf_core.recommend import pipeline
 
         self.recommender.prepare()
         return pipeline.ordered(self._asked(path), work, pipeline.workers(self.recommender.settings.threads))
 
-    def _asked(self, path: str | Path) -> Iterator[list[Asked]]:
+    def _asked(self, path: str | Path) -> Iterator[list[Line]]:
+        bad = total = 0
+        first = ""
         for lines in stream.ready(path, self.recommender.batch_size):
-            asked: list[Asked] = []
-            problem: InputError | None = None
+            asked: list[Line] = []
+            problem: EimfError | None = None
             for number, line in lines:
+                total += 1
                 try:
                     query = jsonl.decode(line, Query, file=path, number=number)
                     asked.append(self._reader.read(query, file=path, line=number))
-                except InputError as error:
-                    problem = error
-                    break
+                except (InputError, ConfigError) as error:
+                    # words that the model does not know are told by a ConfigError
+                    if not self._skip:
+                        problem = error
+                        break
+                    bad, first = bad + 1, first or str(error)
+                    asked.append(_failed(line, number, error))
             if asked:
                 yield asked
             if problem is not None:
                 raise problem
+        if bad:
+            raise InputError(f"{bad:,} of {total:,} lines got an error in place of an answer, the first: {first}")
+
+
+Line = Asked | Recommendation
+"""A Query line as it is worked on: what it asks, or an answer that says what is wrong with it."""
+
+
+def _failed(line: bytes, number: int, error: EimfError) -> Recommendation:
+    """What stands in the place of an answer; under the line's id where it can be read."""
+    try:
+        name = orjson.loads(line)["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        name = None
+    told = str(error) if isinstance(error, InputError) else f"line {number}: {error}"
+    return Recommendation(id=name if isinstance(name, str) else str(number), items=[], interests=[], error=told)
+
+
+def _in_place(
+    lines: list[Line], answer: Callable[[Sequence[Asked]], list[R]], failed: Callable[[Recommendation], R]
+) -> list[R]:
+    """The answers to what is asked, and what failed where it stands."""
+    asked = [line for line in lines if isinstance(line, Asked)]
+    if len(asked) == len(lines):
+        return answer(asked)
+    answers = iter(answer(asked))
+    return [next(answers) if isinstance(line, Asked) else failed(line) for line in lines]

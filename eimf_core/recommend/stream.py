@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ CHUNK = 1 << 18
 Lines = list[tuple[int, bytes]]
 
 
-def ready(path: str | Path, most: int, *, what: str = "Query") -> Iterator[Lines]:
+def ready(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
     """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
 
-    Empty lines are left out. Raises ConfigError for a path that cannot be opened and InputError for
-    a broken gzip stream or a file without any line.
+    Empty lines are left out, and the mark of UTF-8 that some programs put first. Raises ConfigError for
+    a path that cannot be opened and InputError for a broken gzip stream or, unless it `may_be_empty`, a
+    file without any line.
     """
     number, found = 0, False
     with jsonl.open_bytes(path) as stream:
@@ -28,12 +30,14 @@ def ready(path: str | Path, most: int, *, what: str = "Query") -> Iterator[Lines
             lines = []
             for line in chunk:
                 number += 1
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if line.strip():
                     lines.append((number, line))
             for start in range(0, len(lines), most):
                 found = True
                 yield lines[start : start + most]
-    if not found:
+    if not found and not may_be_empty:
         raise InputError(f"is empty; expected one {what} a line", file=path)
 
 
@@ -42,14 +46,16 @@ def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
     # stdin without its buffer: a thread that hangs in a buffered read cannot be ended with the process
     source: Any = stream.raw if str(path) == "-" and hasattr(stream, "raw") else stream
     take: Any = getattr(source, "read1", source.read)
-    rest = b""
+    # a long line comes in many pieces, joined once at its end
+    pieces: list[bytes] = []
     try:
         while taken := take(CHUNK):
-            # a long line that comes in pieces is joined once, at its end
-            *lines, rest = (rest + taken).split(b"\n")
+            first, *lines = taken.split(b"\n")
+            pieces.append(first)
             if lines:
-                yield lines
+                yield [b"".join(pieces), *lines[:-1]]
+                pieces = [lines[-1]]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"broken gzip stream ({error})", file=path) from None
-    if rest:
+    if rest := b"".join(pieces):
         yield [rest]

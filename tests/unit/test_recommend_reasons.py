@@ -1,0 +1,237 @@
+"""Reasons are true: words beside a history count, interests of one name are one, ranks are those shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from eimf_core.recommend import anchors, merging
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.run import Request, Session
+from eimf_core.records import Query, Recommendation
+from tests.recommend_models import write_named_model
+
+WOOL = "knitting with wool yarn"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_named_model(tmp_path_factory.mktemp("reasons") / "model", words=True)
+
+
+def session(path: Path, **settings: Any) -> Session:
+    return Session(path, RecommendConfig(**settings), Request(items=["-"]))
+
+
+def ask(path: Path, query: Query, explain: str | None = None, **settings: Any) -> Recommendation:
+    return session(path, **settings).ask(query, explain=explain)
+
+
+def tastes(answer: Recommendation) -> list[str]:
+    return [item.item.split("-")[0] for item in answer.items]
+
+
+# -- words beside a history
+
+
+def test_words_bring_items_of_their_own_and_are_named_as_their_reason(path: Path) -> None:
+    answer = ask(path, Query(history=["fish-1", "fish-2"], text=WOOL), k=6)
+    assert {"fish", "yarn"} <= set(tastes(answer)), "both parts of the query are among the first"
+    (words,) = [interest for interest in answer.interests if interest.words is not None]
+    assert words.words == WOOL and words.index == 2 and words.anchors == []
+    for item in answer.items:
+        assert (item.interest == words.index) == item.item.startswith("yarn"), item
+    assert words.weight == pytest.approx(tastes(answer).count("yarn") / 6, abs=1e-4)
+    assert sum(interest.weight for interest in answer.interests) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("weight", "taste"), [(0.0, "fish"), (1.0, "yarn")])
+def test_the_weight_goes_from_the_history_alone_to_the_words_alone(path: Path, weight: float, taste: str) -> None:
+    history = ["fish-1", "fish-2"]
+    mixed = ask(path, Query(history=history, text=WOOL), k=6, text_weight=weight)
+    alone = ask(path, Query(history=history) if weight == 0 else Query(text=WOOL), k=6)
+    assert [item.item for item in mixed.items] == [item.item for item in alone.items]
+    assert set(tastes(mixed)) == {taste}
+    assert {item.interest for item in mixed.items} == ({0} if weight == 0 else {2})
+
+
+def test_the_nearest_to_the_words_stand_as_high_as_the_best_for_the_history(path: Path) -> None:
+    made = session(path)
+    query = made._reader.read(Query(history=["fish-1", "fish-2"], text=WOOL))
+    mixed = made.recommender.understood([query]).mixtures[0]
+    assert mixed is not None
+    vectors = made.model.vectors[1:]
+    seen = [made.model.catalogue.index(item) - 1 for item in ("fish-1", "fish-2")]
+    own, words = (vectors @ mixed.own.T).max(axis=1), vectors @ mixed.words
+    best = np.sort(np.delete(own, seen))[-10:].mean() - np.delete(own, seen).mean()
+    assert np.sort(words)[-10:].mean() - words.mean() == pytest.approx(best, rel=1e-4)
+    np.testing.assert_allclose((vectors @ mixed.interests.T).max(axis=1), own + words, rtol=1e-4, atol=1e-5)
+
+
+def test_a_list_for_the_words_too_and_the_same_answers_in_a_batch(path: Path) -> None:
+    answer = ask(path, Query(history=["fish-1"], text=WOOL), k=3, per_interest=True)
+    assert [item.interest for item in answer.items] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert tastes(answer)[6:] == ["yarn"] * 3 and [item.rank for item in answer.items[6:]] == [1, 2, 3]
+    for settings in ({}, {"per_interest": True}, {"diversity": 0.5}):
+        made = session(path, **settings)
+        queries = [Query(history=["fish-1"], text=WOOL), Query(history=["tea-1"]), Query(text="tea"), Query(history=[])]
+        asked = [made._reader.read(query, line=1) for query in queries]
+        expected = [msgspec.json.encode(made.recommender.answer([one])[0]) + b"\n" for one in asked]
+        assert made.recommender.lines(asked) == expected
+
+
+def test_an_item_that_the_words_bring_is_explained_by_them(path: Path) -> None:
+    query = Query(history=["fish-1", "fish-2"], text=WOOL)
+    answer = ask(path, query, explain="yarn-3", k=24)
+    told = answer.explain
+    assert told is not None and told["words"] == WOOL and told["through"] == [] and len(told["scores"]) == 3
+    assert [item.interest for item in answer.items if item.item == "yarn-3"] == [told["interest"]] == [2]
+    other = ask(path, query, explain="fish-5").explain
+    assert (
+        other is not None and "words" not in other and [row["item"] for row in other["through"]] == ["fish-1", "fish-2"]
+    )
+
+
+# -- interests of the same name
+
+
+def test_interests_of_one_name_are_one(path: Path) -> None:
+    made = session(path, name_threshold=-1, k=24)
+    apart = made.ask(Query(history=["tea-1", "tea-2"]))
+    assert len(apart.interests) == 2
+    names = made.recommender._names
+    assert names is not None
+    names._names = ["the same"] * len(names._names)
+    answer = made.ask(Query(history=["tea-1", "tea-2"]))
+    (interest,) = answer.interests
+    assert (interest.index, interest.name, interest.weight) == (0, "the same", 1.0)
+    assert interest.similarity == max(of.similarity or -1 for of in apart.interests)
+    assert {item.interest for item in answer.items} == {0}
+    assert [item.item for item in answer.items] == [item.item for item in apart.items]
+    assert sum(anchor.weight for anchor in interest.anchors) == pytest.approx(1)
+    asked = made._reader.read(Query(history=["tea-1", "tea-2"]))
+    assert made.recommender.lines([asked]) == [msgspec.json.encode(made.recommender.answer([asked])[0]) + b"\n"]
+
+
+def test_interests_of_one_name_have_one_list(path: Path) -> None:
+    made = session(path, name_threshold=-1, k=5)
+    merged = made.ask(Query(history=["tea-1", "tea-2"]))
+    each = session(path, name_threshold=-1, k=5, per_interest=True)
+    each.recommender.prepare()
+    assert each.recommender._names is not None
+    each.recommender._names._names = ["the same"] * 3
+    answer = each.ask(Query(history=["tea-1", "tea-2"]))
+    assert [(item.item, item.score, item.interest) for item in answer.items] == [
+        (item.item, item.score, 0) for item in merged.items
+    ]
+
+
+def test_leaders_and_what_they_lead() -> None:
+    named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
+    led = merging.leaders(named)  # type: ignore[arg-type]
+    assert led == [0, 1, 2, 0, 4] and merging.merged(led)
+    assert merging.names(named, led) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
+    interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    assert merging.members(interests, [led], 0)[0].tolist() == [[0, 1], [6, 7]]
+    assert merging.members(interests, [led], 2)[0].tolist() == [[4, 5]]
+    weights = np.array([[[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0, 1]]], np.float32)
+    assert merging.attention(weights, [led])[0, 0].tolist() == [0.75, 0.25]
+
+
+# -- anchors
+
+
+def test_a_history_item_with_next_to_no_share_is_no_reason() -> None:
+    attention = np.array([[[0.9, 0.09, 0.01], [0.4, 0.35, 0.25]]], np.float32)
+    found = anchors.shares([np.array([5, 6, 7])], attention, 3, 0.1)
+    assert [[item for item, _ in of] for of in found[0]] == [[5], [5, 6, 7]]
+    # the largest is named however small
+    even = np.full((1, 1, 40), 1 / 40, np.float32)
+    assert [len(of) for of in anchors.shares([np.arange(1, 41)], even, 3, 0.1)[0]] == [1]
+    assert [len(of) for of in anchors.shares([np.arange(1, 41)], even, 3)[0]] == [3]
+
+
+def test_the_least_share_is_a_setting(path: Path) -> None:
+    query = Query(history=["tea-1", "tea-2", "tea-3", *["tea-4"] * 7])
+    assert [len(ask(path, query, anchor_share=share).interests[0].anchors) for share in (0.0, 0.1, 0.2)] == [3, 3, 1]
+
+
+# -- explanations agree with the list
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"diversity": 0.7},
+        {"diversity": 3.0},
+        {"min_score": 0.3},
+        {"min_score": 0.2, "diversity": 0.5},
+        {"per_interest": True},
+        {"per_interest": True, "diversity": 0.7},
+    ],
+)
+@pytest.mark.parametrize("text", [None, WOOL])
+def test_the_rank_explained_is_the_rank_shown(path: Path, settings: dict[str, Any], text: str | None) -> None:
+    query = Query(history=["tea-1", "yarn-1", "tea-2"], text=text)
+    made = session(path, k=12, **settings)
+    answer = made.ask(query)
+    shown = {(item.item, item.interest): (item.rank, item.score) for item in answer.items}
+    assert shown
+    for item in made.model.catalogue:
+        told = made.ask(query, explain=item.item).explain
+        assert told is not None
+        found = shown.get((item.item, told["interest"]))
+        if found is None:
+            assert "left_out" in told or told["rank"] > min(12, len(answer.items)), told
+        else:
+            assert (told["rank"], told["score"]) == found and "left_out" not in told
+
+
+def test_what_is_left_out_is_told_with_the_reason(path: Path) -> None:
+    query = Query(history=["tea-1"], exclude=["tea-2"])
+    assert ask(path, query, explain="tea-2").explain["left_out"] == "excluded"  # type: ignore[index]
+    low = ask(path, query, explain="yarn-1", min_score=0.5).explain
+    assert low is not None and low["left_out"] == "its score is below --min-score 0.5"
+    some = Session(path, RecommendConfig(), Request(items=["-"], only=["category=fish"]))
+    told = some.ask(Query(history=["tea-1"]), explain="tea-3").explain
+    assert told is not None and told["left_out"] == "not allowed by --only"
+
+
+# -- empty lists
+
+
+@pytest.mark.parametrize(
+    ("query", "settings", "why"),
+    [
+        (Query(history=["tea-1"], only=[]), {}, "only leaves none of the 24 items"),
+        (Query(history=["tea-1"], only=["tea-1"]), {}, "seen leaves none of the 1 items that only left"),
+        (
+            Query(history=["tea-1"], only=["tea-2"], exclude=["tea-2"]),
+            {},
+            "exclude leaves none of the 1 items that only left",
+        ),
+        (Query(history=["tea-1"]), {"min_score": 9.0}, "--min-score 9 leaves none of the 23 items that seen left"),
+        (Query(history=["nope"], only=[]), {}, "only leaves none of the 24 items"),
+        (Query(text="tea", only=[]), {"per_interest": True}, "only leaves none of the 24 items"),
+    ],
+)
+def test_an_empty_list_says_which_filter_emptied_it(
+    path: Path, query: Query, settings: dict[str, Any], why: str
+) -> None:
+    made = session(path, **settings)
+    answer = made.ask(query)
+    assert answer.items == [] and answer.empty == why
+    asked = made._reader.read(query, line=1)
+    assert made.recommender.lines([asked]) == [msgspec.json.encode(made.recommender.answer([asked])[0]) + b"\n"]
+    assert ask(path, Query(history=["tea-1"])).empty is None
+
+
+def test_filters_of_the_command_are_named_by_their_options(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "stock.txt").write_text("tea-2\ntea-3\n")
+    request = Request(items=["-"], only_items=tmp_path / "stock.txt", only=["category=fish"])
+    answer = Session(path, RecommendConfig(), request).ask(Query(history=["yarn-1"]))
+    assert answer.empty == "--only leaves none of the 2 items that --only-items left"
