@@ -68,20 +68,22 @@ class Run:
 def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) -> Iterator[Run]:
     """The runs of a part, cheap data first; with labels of further names only those that use labels, for these."""
     wanted = study["parts"][part]
+    kinds = study["configurations"]
     for data in [name for name in wanted["data"] if not only or name in only]:
         for seed in range(wanted.get("more_seeds", {}).get(data, wanted["seeds"])):
             for setting in wanted["settings"]:
+                able = [name for name in wanted["configurations"] if setting in kinds[name].get("settings", [setting])]
                 for backbone in wanted.get("backbones", [TrainConfig().backbone]):
-                    for name in wanted["configurations"]:
+                    for name in able:
                         for budget in wanted["budgets"]:
-                            configuration = study["configurations"][name]
+                            configuration = kinds[name]
                             if configuration["labels"] == "categories" and not study["data"][data].get("categories"):
                                 continue
                             settings = {
                                 **study["train"],
                                 **study["data"][data].get("train", {}),
                                 **study["settings"][setting],
-                                **configuration.get("train", {}),
+                                **kinds[configuration.get("like", name)].get("train", {}),
                                 "backbone": backbone,
                                 "seed": seed,
                             }
@@ -228,6 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--part", default="A", choices=["A", "B", "C", "D"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
+    parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first so many seeds")
     parser.add_argument("--labels", action="append", default=[], metavar="NAME=FILE", help="rows of further labels")
     parser.add_argument("--quick", action="store_true", help="the smallest data set alone, two seeds")
@@ -253,6 +256,7 @@ def main(arguments: list[str] | None = None) -> None:
         done = {line["key"] for line in lines}
         runs = list(plan(study, "quick" if asked.quick else asked.part, asked.data, list(given)))
         runs = [run for run in runs if not asked.setting or run.setting in asked.setting]
+        runs = [run for run in runs if not asked.configuration or run.configuration in asked.configuration]
         runs = [run for run in runs if asked.seeds is None or run.seed < asked.seeds]
         waiting = list({run.key: run for run in runs if run.key not in done}.values())
         seconds = estimate(waiting, lines)

@@ -119,7 +119,10 @@ def table(lines: list[Line], folder: Path) -> str:
 
 
 def _order(name: str) -> int:
-    known = ("alone", "semantic", "alignment", "both", "both-shown", "shuffled", "shuffled-shown", "plain")
+    known = (
+        "alone", "semantic", "alignment", "both", "both-shown", "both-start", "shuffled", "shuffled-shown",
+        "shuffled-start", "plain",
+    )  # fmt: skip
     return known.index(name) if name in known else len(known)
 
 
