@@ -95,6 +95,10 @@ def test_the_command_prints_the_recall(model: Path, eimf: Eimf) -> None:
     assert "recall@10 against exact search 0.9" in done.stderr.decode() or "search 1.000" in done.stderr.decode()
     done = eimf("recommend", model, "--index", "--items", "i1", "-k", "1")
     assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1
+    # a query beside it is answered after
+    for asked in (["--items", "i1"], ["--similar", "i1"]):
+        done = eimf("recommend", model, "--build-index", "--verify", *asked, "-k", "1")
+        assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1 and b"recall@10" in done.stderr
 
 
 def test_training_ends_with_an_index(tmp_path: Path, eimf: Eimf) -> None:
