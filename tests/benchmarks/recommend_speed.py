@@ -25,8 +25,8 @@ IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
 
 
-def write_model(path: Path, items: int, dimension: int, *, seed: int = 0) -> Path:
-    """A model directory of comirec-sa with random weights, named interests and an adapter."""
+def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, seed: int = 0) -> Path:
+    """A model directory of comirec-sa with random weights and an adapter, named interests with `labels`."""
     import torch
 
     from eimf_core import artifact
@@ -63,16 +63,17 @@ def write_model(path: Path, items: int, dimension: int, *, seed: int = 0) -> Pat
         Item(item=f"B{number:09}", title=f"Invented thing no. {number % 997}, {number} g", categories=["Things"])
         for number in range(1, items + 1)
     ]
-    named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED)]
+    named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED if labels else 0)]
     artifact.write(
         path, artifact.Contents(config=config, items=catalogue, weights=weights, network=network, named=named)
     )
     return path
 
 
-def made(path: Path, items: int, dimension: int) -> Path:
+def made(path: Path, items: int, dimension: int, *, labels: bool = True) -> Path:
     """`write_model` in a process of its own: a child's peak memory is at least that of its parent."""
     command = [sys.executable, "-m", "tests.benchmarks.recommend_speed", "--write", path, "--items", items]
+    command += [] if labels else ["--no-labels"]
     subprocess.run([*map(str, command), "--dimension", str(dimension)], check=True)
     return path
 
@@ -139,13 +140,14 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="a million items too")
     parser.add_argument("--index", action="store_true", help="with --large: build an index and ask through it")
     parser.add_argument("--imports", action="store_true", help="the largest parts of what --items imports")
+    parser.add_argument("--no-labels", action="store_true", help="a model whose names are made of words")
     parser.add_argument("--write", type=Path, help="only write a model there")
     arguments = parser.parse_args()
     if arguments.write:
-        write_model(arguments.write, arguments.items, arguments.dimension)
+        write_model(arguments.write, arguments.items, arguments.dimension, labels=not arguments.no_labels)
         return
     with tempfile.TemporaryDirectory() as folder:
-        model = made(Path(folder) / "model", arguments.items, arguments.dimension)
+        model = made(Path(folder) / "model", arguments.items, arguments.dimension, labels=not arguments.no_labels)
         base = timed([sys.executable, "-c", IMPORTS], arguments.runs)
         show(f"{IMPORTS}", *base)
         one = timed(eimf(model, "--items", "B000000001,B000000002,B000000003"), arguments.runs)
