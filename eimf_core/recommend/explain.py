@@ -53,7 +53,7 @@ def explain(recommender: Recommender, asked: Asked, index: int) -> dict[str, Any
     words = source == meant.interests.shape[1] or not len(asked.history)
     alone = _Place(recommender, asked, recommender.alone(meant, source), index)
     merged = alone if recommender.settings.per_interest else _Place(recommender, asked, meant.interests, index)
-    name, similarity = meant.names[0][source]
+    name, similarity = merging.names(meant.names[0], meant.led[0])[source] or (None, None)
     item = recommender.items.item(index)
     described = {
         "item": item.item,

@@ -113,6 +113,9 @@ def test_interests_of_one_name_are_one(path: Path) -> None:
     assert {item.interest for item in answer.items} == {0}
     assert [item.item for item in answer.items] == [item.item for item in apart.items]
     assert sum(anchor.weight for anchor in interest.anchors) == pytest.approx(1)
+    told = made.ask(Query(history=["tea-1", "tea-2"]), explain=apart.items[-1].item).explain
+    assert told is not None and (told["interest"], told["name"]) == (0, "the same")
+    assert told["similarity"] == interest.similarity and told["rank"] == len(apart.items)
     asked = made._reader.read(Query(history=["tea-1", "tea-2"]))
     assert made.recommender.lines([asked]) == [msgspec.json.encode(made.recommender.answer([asked])[0]) + b"\n"]
 
