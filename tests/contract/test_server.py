@@ -183,6 +183,13 @@ def test_a_server_that_does_not_answer_in_time(serve: Serve, tmp_path: Path) -> 
     stop.set()
 
 
+def test_a_server_that_is_there_and_fails_in_many_ways_costs_one_question(serve: Serve, tmp_path: Path) -> None:
+    broken: list[Any] = [(503, {}, {"error": "busy"}), (200, {"Content-Length": "9"}, iter([b"{"]))]
+    endpoint = serve(lambda number, body: broken[number] if number < 2 else reply())
+    made = run(tmp_path, endpoint.url, 3, retries=1, attempts=1, parallel=1, max_error_share="50%")
+    assert [entry.error is None for entry in made] == [False, True, True] and "IncompleteRead" in str(made[0].error)
+
+
 def dripping(raw: bytes, pause: float) -> Iterator[bytes]:
     for at in range(len(raw)):
         time.sleep(pause)

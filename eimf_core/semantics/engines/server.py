@@ -97,7 +97,7 @@ class Server:
     def _ask(self, ask: Ask) -> Answer:
         began = time.perf_counter()
         pause = random.Random(ask.seed * 1_000_003 + ask.number)
-        problem = ""
+        problem, there = "", False
         attempt, form = 0, self._form
         while attempt <= self._config.retries:
             if self._closed.is_set():
@@ -107,7 +107,7 @@ class Server:
                 self._form = max(self._form, form)
                 return _answer_in(reply, ask.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
-                said = _said(error)
+                said, there = _said(error), True
                 problem = f"HTTP {error.code} {said[:LONGEST_SHOWN]}"
                 if FORMS[form] and _is_about_form(error.code, said):
                     # kept only if it helps: a 400 may have other reasons; without a form the check has to do
@@ -125,7 +125,7 @@ class Server:
                 doubled = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * pause.uniform(0.5, 1.0)
                 self._closed.wait(min(wait, LONGEST_PAUSE) if wait is not None else doubled)
             attempt += 1
-        if problem.startswith("HTTP"):
+        if there:  # and so others may fare better
             return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
         raise ModelError(
             f"{self._url}: no answer after {self._config.retries + 1} tries ({problem}); what was finished is kept, "
