@@ -1,11 +1,13 @@
 """Tokens per CPU second and users per hour of the engine llama-cpp, by how many users share a batch.
 
     python tests/benchmarks/label_speed.py [--model bundled|bf16|q8_0|q4_k_m|FILE.gguf] [--parallel 1 4 8 16]
+        [--interests N]
 
 Users are drawn (seeded) from the example shop, 10 to 25 titles each. `f32`, `bf16`, `f16`, `q8_0` and `q4_k_m`
 are a model with random weights of about 100M parameters (8 layers of width 1,024, 16 heads over 4 of keys,
 16,000 tokens of which 4,000 are learnt from the shop), made for the purpose: its answers mean nothing,
-but each is held to the schema token by token as any other's. CPU time is the worker's, user and
+but each is held to the schema token by token as any other's. Left alone it ends most answers after one
+interest; `--interests N` has the schema want N of them in each answer. CPU time is the worker's, user and
 system, without loading; the prompts are part of it. Answers of a first pass are not counted.
 """
 
@@ -28,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from eimf_core import jsonl  # noqa: E402
 from eimf_core.progress import SILENT  # noqa: E402
 from eimf_core.records import HistoryItem, Item, Sample  # noqa: E402
+from eimf_core.semantics import prompts  # noqa: E402
 from eimf_core.semantics.engines import llama, opening  # noqa: E402
 from eimf_core.semantics.engines.base import Ask  # noqa: E402
 from eimf_core.semantics.labeling_config import LabelConfig  # noqa: E402
@@ -54,6 +57,15 @@ def random_model(kind: str, folder: Path) -> str:
     assert not code, code
     whole.unlink()
     return str(made)
+
+
+def wanting(interests: int, prompt: str, folder: Path) -> str:
+    """A copy of a bundled form of prompt whose answers have so many interests each."""
+    form = prompts.load(prompt)
+    form.schema["properties"]["interests"] |= {"minItems": interests, "maxItems": interests}
+    (folder / "wanting.schema.json").write_bytes(orjson.dumps(form.schema))
+    (folder / "wanting.md").write_text(f"{form.system}\n---\n{form.user}")
+    return str(folder / "wanting.md")
 
 
 def samples(count: int, seed: int = 0) -> list[Sample]:
@@ -127,6 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="q8_0")
     parser.add_argument("--prompt")
+    parser.add_argument("--interests", type=int, help="of each answer, for prompts that ask for items")
     parser.add_argument("--users", type=int, default=32)
     parser.add_argument("--parallel", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--repeats", type=int, default=3)
@@ -137,10 +150,19 @@ def main() -> None:
         if model in FILE_TYPES:
             model = random_model(model, Path(folder))
         users = samples(arguments.users)
+        prompt = arguments.prompt
+        if arguments.interests:
+            prompt = wanting(arguments.interests, prompt or prompts.GENERAL, Path(folder))
         for _ in range(arguments.repeats):
             # interleaved, so that a busy machine slows all alike
             for parallel in arguments.parallel:
-                config = LabelConfig(model=model, prompt=arguments.prompt, parallel=parallel, threads=arguments.threads)
+                config = LabelConfig(
+                    model=model,
+                    prompt=prompt,
+                    max_interests=arguments.interests or LabelConfig.max_interests,
+                    parallel=parallel,
+                    threads=arguments.threads,
+                )
                 sys.stdout.buffer.write(orjson.dumps(measure(config, users), option=orjson.OPT_APPEND_NEWLINE))
                 sys.stdout.buffer.flush()
 

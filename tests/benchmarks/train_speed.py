@@ -82,7 +82,7 @@ def run_steps(trainer: Trainer, steps: int, warm: int) -> tuple[float, int, floa
         epoch += 1
 
 
-def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int) -> None:
+def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int, most_warm: int) -> None:
     data = dataset.load(folder, ("train",))
     for name, changes, single in THROUGHPUT:
         if only not in name:
@@ -93,7 +93,7 @@ def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int)
                 data.splits["train"], max_length=changes["max_length"], pairs=batch_size, single=True
             )
             trainer.learner.backbone.extractor.one_pass = False
-        warm = min(len(trainer.batches.epoch(np.random.default_rng(0))), 1000)
+        warm = min(len(trainer.batches.epoch(np.random.default_rng(0))), most_warm)
         rates = []
         for repeat in range(times):
             seconds, pairs, padding = run_steps(trainer, steps, warm if repeat == 0 else 0)
@@ -187,11 +187,12 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--warm", type=int, default=1000, help="throughput: steps of warming up at most")
     parser.add_argument("--checkpoints", action="store_true", help="catalogue: the peak with checkpoints as well")
     parser.add_argument("--items", default="10000,100000,1000000,5000000")
     given = parser.parse_args()
     if given.what == "throughput":
-        throughput(given.folder, given.steps, given.only, given.batch_size, given.times)
+        throughput(given.folder, given.steps, given.only, given.batch_size, given.times, given.warm)
     elif given.what == "catalogue":
         for size in given.items.split(","):
             if "," in given.items:
