@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
-from eimf_core.semantics.users import UserVectors, unit
+from eimf_core.semantics.users import UserVectors, flat, unit
 from eimf_core.training.labels import Labels
 
 Ints = npt.NDArray[np.int64]
+BLOCK = 1024  # heirs whose items are looked at together
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,17 @@ def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray
     words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
     words = unit(labels.vectors)
     shown = [labels.shown]
-    for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
-        texts = labels.texts[labels.offsets[donor] : labels.offsets[donor + 1]]
-        items = np.unique(train.history(user)).astype(np.int64)
-        cosines = unit(np.asarray(text[items], dtype=np.float32)) @ words[texts].T
-        near = cosines.max(axis=1) >= least
-        shown.append(np.stack([texts[cosines[near].argmax(axis=1)], items[near]]))
+    for start in range(0, len(heirs), BLOCK):
+        block = slice(start, start + BLOCK)
+        at, bounds = flat(train.offsets, heirs.users[block])
+        texts = np.repeat(labels.padded(heirs.of[block]), np.diff(bounds), axis=0)
+        had = train.items[at].astype(np.int64)
+        rows, place = np.unique(had, return_inverse=True)
+        items = unit(np.asarray(text[rows], dtype=np.float32))[place]
+        # one inherited interest after the other: all at once, their vectors would fill the memory
+        cosines = np.stack([np.einsum("nd,nd->n", items, words[column]) for column in texts.T], axis=1)
+        cosines[texts < 0] = -np.inf
+        best = cosines.argmax(axis=1)[:, None]
+        near = np.take_along_axis(cosines, best, axis=1)[:, 0] >= least
+        shown.append(np.stack([np.take_along_axis(texts, best, axis=1)[near, 0], had[near]]))
     return replace(labels, shown=np.unique(np.concatenate(shown, axis=1), axis=1))
