@@ -4,6 +4,8 @@ Similar are users whose training histories have the nearest mean text vectors; t
 have longer histories than those who learn. After Liu et al., NeurIPS 2024, arXiv 2405.20646 (LLM-ESR;
 there anybody similar is learned from). Found once before training, in blocks, from the cached text
 vectors; what a step costs depends neither on how many users there are nor on the catalogue.
+A step asks DRAWN of the similar users of each: the gradient of a squared distance is the same for them
+as for the mean of all, in expectation, at a part of its cost.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from eimf_core.training.side import SideInputs
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
+DRAWN = 2  # similar users that a step asks
 BLOCK = 256  # users compared with the teachers at a time, so that cosines and their order take 64 MiB
 
 
@@ -48,7 +51,7 @@ class Similar:
 @dataclass(frozen=True)
 class Pupils:
     """The users of a step: `histories` int64 (B, L), item indices, 0 where padded at the end, and `similar`
-    int64 (B, n, L'), those of the users they learn from."""
+    int64 (B, DRAWN, L') or fewer, those of users they learn from."""
 
     histories: Ints
     similar: Ints
@@ -75,13 +78,14 @@ class Distillation:
             reporter.warn(f"nobody learns from similar users: --distil-length {settings.distil_length} parts nobody")
 
     def draw(self, rng: np.random.Generator) -> Pupils | None:
-        """Users for a step, none twice, with those they learn from; None where nobody learns so."""
+        """Users for a step, none twice, with some of those they learn from; None where nobody learns so."""
         if not len(self.similar):
             return None
         settings = self._settings
         wanted = max(1, round(settings.distil_share * settings.batch_size))
         chosen = rng.choice(len(self.similar), size=min(len(self.similar), wanted), replace=False)
-        teachers = self.similar.teachers[chosen]
+        asked = rng.random((len(chosen), self.similar.teachers.shape[1])).argsort(axis=1)[:, :DRAWN]
+        teachers = np.take_along_axis(self.similar.teachers[chosen], asked, axis=1)
         similar = latest(self._train, teachers.ravel(), settings.max_length)
         return Pupils(
             histories=latest(self._train, self.similar.users[chosen], settings.max_length),

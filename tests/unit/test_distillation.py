@@ -142,13 +142,27 @@ def test_drawn_are_short_histories_and_those_of_their_similar_users(folder: Path
     run, made = started(folder)
     train = run.data.splits["train"]
     pupils = made.draw(np.random.default_rng(1))
-    assert pupils is not None and pupils.histories.shape[0] == 6 and pupils.similar.shape[:2] == (6, 3)
+    assert pupils is not None and pupils.histories.shape[0] == 6 and pupils.similar.shape[:2] == (6, 2)
     of = {tuple(train.history(user)[-6:].tolist()): user for user in range(len(train))}
     drawn = [of[tuple(row[row > 0].tolist())] for row in pupils.histories]
     assert len(set(drawn)) == 6 and all(len(train.history(user)) <= 6 for user in drawn)
     for user, teachers in zip(drawn, pupils.similar, strict=True):
         learned_from = made.similar.teachers[made.similar.users.tolist().index(user)]
-        assert [of[tuple(row[row > 0].tolist())] for row in teachers] == learned_from.tolist()
+        asked = {of[tuple(row[row > 0].tolist())] for row in teachers}
+        assert len(asked) == 2 and asked <= set(learned_from.tolist())
+
+
+def test_each_similar_user_is_asked_as_often(folder: Path) -> None:
+    run, made = started(folder, distil_share=1.0)
+    rng, asked = np.random.default_rng(0), []
+    for _ in range(200):
+        pupils = made.draw(rng)
+        assert pupils is not None
+        asked += [tuple(row[row > 0].tolist()) for row in pupils.similar.reshape(-1, pupils.similar.shape[2])]
+    train = run.data.splits["train"]
+    expected = np.bincount(made.similar.teachers.ravel()) * 200 * 2 / 3
+    for user in np.unique(made.similar.teachers):
+        assert asked.count(tuple(train.history(int(user))[-6:].tolist())) == pytest.approx(expected[user], rel=0.25)
 
 
 @torch.no_grad()
