@@ -1,0 +1,88 @@
+"""Training with labels, whatever the backbone and the numbers of interests, and the guards against what goes wrong."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from eimf_core import dataset, jsonl
+from eimf_core.models import backbones
+from eimf_core.records import Label
+from eimf_core.training import trainer, validation
+from eimf_core.training.validation import Figures
+from tests.listening import Listening
+from tests.small_data import write_small_data
+from tests.small_training import small_run, small_settings
+from tests.unit.test_explicit import LABELLED, labels_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small data, and labels of one or two interests a user, one of which is an error instead."""
+    made = tmp_path_factory.mktemp("guards")
+    found = labels_of(dataset.load(write_small_data(made), ("train",)))
+    fields = {name: getattr(found[0], name) for name in Label.__struct_fields__}
+    found[0] = Label(**{**fields, "interests": [], "error": "the answer was cut off"})
+    jsonl.write(made / "labels.jsonl", found)
+    return made
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_labels_teach_every_backbone(name: str, folder: Path) -> None:
+    """Three interests a user, or one where the backbone has no more, and labels with one or two."""
+    run = small_run(folder, folder / "labels.jsonl", backbone=name, item_weight=0.3, epochs=1, concepts=7)
+    assert run.trainer.labels is not None and run.trainer.labels.padded(run.trainer.labels.users * 0).shape[1] < 3
+    run.go()
+    losses = run.progress.lines[-1]["loss"]
+    assert {"semantic", "alignment", "items"} <= set(losses)
+    assert all(math.isfinite(value) for value in losses.values())
+    assert losses["semantic"] > 0 and losses["alignment"] > 0
+
+
+@pytest.mark.parametrize("interests", [1, 6])
+@pytest.mark.parametrize("alignment", ["vectors", "distributions", "prototypes"])
+def test_fewer_and_more_interests_than_labels_name(interests: int, alignment: str, folder: Path) -> None:
+    run = small_run(folder, folder / "labels.jsonl", interests=interests, alignment=alignment, epochs=1)
+    run.go()
+    assert 0 < run.progress.lines[-1]["loss"]["alignment"] < math.inf
+
+
+def trained(folder: Path, target: Path, **changes: Any) -> tuple[trainer.Summary, list[dict[str, Any]], list[str]]:
+    """The summary, the line of each epoch, and what was warned of."""
+    said = Listening()
+    labels = folder / "labels.jsonl"
+    summary = trainer.train(folder, target, small_settings(**changes), labels=labels, reporter=said)
+    return summary, [orjson.loads(line) for line in (target / "train.jsonl").read_bytes().splitlines()], said.warnings
+
+
+def test_a_user_with_an_error_is_left_out_and_counted(folder: Path, tmp_path: Path) -> None:
+    summary, _, warnings = trained(folder, tmp_path / "model")
+    assert (summary.labelled, summary.left_out, summary.labelled_steps) == (LABELLED - 1, {"error": 1}, 1.0)
+    assert any("the answer was cut off" in words for words in warnings)
+
+
+def test_collapse_is_logged_each_epoch_and_warned_of(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, lines, warnings = trained(folder, tmp_path / "model")
+    assert all(0 < line["collapse"] < 1 for line in lines)
+    assert not any("nearly all the same" in words for words in warnings)
+    monkeypatch.setattr(validation.Validation, "measure", lambda *ignored: Figures(0.1, 0.97))
+    _, lines, warnings = trained(folder, tmp_path / "model")
+    assert [line["collapse"] for line in lines] == [0.97, 0.97]
+    assert any("nearly all the same" in words for words in warnings)
+
+
+def test_a_part_that_drowns_the_prediction_is_named(folder: Path, tmp_path: Path) -> None:
+    quiet = {"semantic_weight": 0.0}
+    _, lines, warnings = trained(folder, tmp_path / "model", alignment_weight=100.0, **quiet)
+    assert lines[-1]["gradients"]["alignment"] > lines[-1]["gradients"]["prediction"] > 0
+    (words,) = (words for words in warnings if "pulled harder" in words)
+    assert words.startswith("alignment ")
+    _, lines, warnings = trained(folder, tmp_path / "model", alignment_weight=0.01, **quiet)
+    assert 0 < lines[-1]["gradients"]["alignment"] < lines[-1]["gradients"]["prediction"]
+    assert not any("pulled harder" in words for words in warnings)
