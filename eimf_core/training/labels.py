@@ -74,8 +74,7 @@ def load(
 
     `encode` turns n texts into (n, D). Raises InputError for a bad line and when no label matches.
     """
-    told = list(jsonl.read(path, Label))
-    keys = _training_keys(data, {label.user for label in told})
+    keys = _training_keys(data)
     texts: dict[str, int] = {}
     interests: list[SemanticInterest] = []
     users: dict[int, list[int]] = {}
@@ -84,7 +83,7 @@ def load(
     strangers: list[str] = []
     failed: list[str] = []
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
-    for label in told:
+    for label in jsonl.read(path, Label):
         user = keys.get(label.key)
         if label.error is not None:
             left_out["error"] += 1
@@ -123,14 +122,13 @@ def load(
     )
 
 
-def _training_keys(data: Dataset, named: set[str] | None = None) -> dict[str, int]:
-    """The training user of each key; only of users that are `named`, if any are: a key costs a hash."""
+def _training_keys(data: Dataset) -> dict[str, int]:
     train = data.splits["train"]
     ids = data.vocab.ids
     return {
         sample_key(user, [ids[index - 1] for index in train.history(number)]): number
         for number, user in enumerate(train.users)
-        if (named is None or user in named) and len(train.history(number))
+        if len(train.history(number))
     }
 
 
