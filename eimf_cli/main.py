@@ -9,13 +9,17 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eimf_cli import ending
+from eimf_cli import ending, values
 
 STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
 
 
 class Steps(typer.core.TyperGroup):
     """The six subcommands, each imported only when it is asked for."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        values.hasten(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(STEPS)
@@ -28,7 +32,7 @@ class Steps(typer.core.TyperGroup):
         for parameter in command.params:
             # every option has one, EIMF_STEP_OPTION; naming it at each would bury the help texts
             parameter.show_envvar = False  # type: ignore[attr-defined]
-        return command
+        return values.hasten(command)
 
     def invoke(self, ctx: Any) -> Any:
         try:
