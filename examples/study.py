@@ -84,6 +84,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                                 **study["data"][data].get("train", {}),
                                 **study["settings"][setting],
                                 **kinds[configuration.get("like", name)].get("train", {}),
+                                **configuration.get("but", {}),
                                 "backbone": backbone,
                                 "seed": seed,
                             }
@@ -227,7 +228,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=["A", "B", "C", "D"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=["A", "B", "C", "D", "E", "F"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")

@@ -31,6 +31,16 @@ SMALL: dict[str, Any] = {
     "learning_rate": 0.01,
     "patience": 0,
     "threads": 1,
+    # every step sees labels, and many of them
+    "semantic_weight": 0.3,
+    "alignment_weight": 0.1,
+    "item_weight": 0.0,
+    "item_contrast": "catalogue",
+    "item_share": 0.25,
+    "labelled_share": 0.1,
+    "labelled_steps": 1.0,
+    "inherited_items": 0.0,
+    "label_start": False,
 }
 
 

@@ -73,26 +73,26 @@ class TrainConfig:
     clip: float = setting(5.0, "Longest gradient, in norm; 0 for no limit.")
     patience: int = setting(4, "Stop after so many epochs without a better validation figure.")
     valid_users: int = setting(5000, "Users of the validation split that are looked at, a fixed sample; 0 for all.")
-    semantic_weight: float = setting(0.3, "Weight of semantic prediction, with labels.")
+    semantic_weight: float = setting(0.1, "Weight of semantic prediction, with labels.")
     alignment_weight: float = setting(0.1, "Weight of modality alignment, with labels.")
     alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
-    labelled_share: float = setting(0.1, "Labelled users drawn a step, as a share of the batch size.")
-    labelled_steps: float = setting(1.0, "Share of the steps that see labels; what they add counts the more there.")
+    labelled_share: float = setting(0.02, "Labelled users drawn a step, as a share of the batch size.")
+    labelled_steps: float = setting(0.5, "Share of the steps that see labels; what they add counts the more there.")
     alignment: str = setting(
         "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
     )
-    item_weight: float = setting(0.0, "Weight of tying items to the words of the interests that they show.")
+    item_weight: float = setting(0.3, "Weight of tying items to the words of the interests that they show.")
     item_contrast: str = setting(
-        "catalogue", "What words tell their items from: the catalogue's, or only those that labels show too."
+        "shown", "What words tell their items from: the catalogue's, or only those that labels show too."
     )
-    item_share: float = setting(0.25, "Pairs of item and words drawn a step, as a share of the batch size.")
+    item_share: float = setting(0.125, "Pairs of item and words drawn a step, as a share of the batch size.")
     inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
     inherited_items: float = setting(
-        0.0, "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not."
+        0.4, "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not."
     )
     label_start: bool = setting(
-        False, "Item vectors start from the words of the labels, and of items near to them in histories."
+        True, "Random item vectors start from the words of the labels instead, and of items near in histories."
     )
     distil_weight: float = setting(
         0.0, "Weight of learning from users with similar texts, for users with short histories; 0: nobody."
@@ -138,8 +138,6 @@ class TrainConfig:
             raise _wrong("labelled-steps", f"is {self.labelled_steps}, expected a share above 0")
         if not 0 <= self.inherited_items <= 1:
             raise _wrong("inherited-items", f"is {self.inherited_items}, expected a number from 0 to 1")
-        if self.label_start and self.item_vectors != "random":
-            raise _wrong("label-start", "is for item vectors that know no titles; take --item-vectors random")
         if not -1 <= self.inherited_cosine <= 1:
             raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:

@@ -159,7 +159,7 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
-    if found is not None and settings.label_start:
+    if found is not None and settings.label_start and settings.item_vectors == "random":
         placed = label_start.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
     start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)

@@ -48,7 +48,7 @@ def test_a_model_with_named_interests(eimf: Eimf, data: Path, tmp_path: Path) ->
     done = eimf("train", data, "--labels", labels, *FAST, "-o", tmp_path / "model")
     stderr = done.stderr.decode()
     assert done.returncode == 0 and done.stdout == b"", stderr
-    assert "6 of 60 users labelled, seen in 100% of the steps" in stderr
+    assert "6 of 60 users labelled, seen in 50% of the steps" in stderr
     assert "stranger" in stderr and "valid NDCG@10" in stderr and "% padding" in stderr
     model = artifact.open_model(tmp_path / "model")
     assert [interest.name for interest in model.named] == ["interest 0", "tea", "interest 1", "interest 2"]

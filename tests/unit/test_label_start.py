@@ -117,5 +117,3 @@ def test_inherited_items_train(folder: Path) -> None:
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(ConfigError, match="inherited-items"):
         TrainConfig(inherited_items=1.5)
-    with pytest.raises(ConfigError, match="label-start"):
-        TrainConfig(label_start=True, item_vectors="text")
