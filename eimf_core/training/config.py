@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eimf_core.config import setting
 from eimf_core.errors import ConfigError
@@ -23,6 +24,14 @@ CHOICES = {
 
 
 SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
+
+
+class LabelWeights(NamedTuple):
+    """What semantic prediction, alignment and tying items to words weigh beside the loss of the backbone."""
+
+    semantic: float
+    alignment: float
+    items: float
 
 
 @dataclass(frozen=True)
@@ -73,15 +82,21 @@ class TrainConfig:
     clip: float = setting(5.0, "Longest gradient, in norm; 0 for no limit.")
     patience: int = setting(4, "Stop after so many epochs without a better validation figure.")
     valid_users: int = setting(5000, "Users of the validation split that are looked at, a fixed sample; 0 for all.")
-    semantic_weight: float = setting(0.1, "Weight of semantic prediction, with labels.")
-    alignment_weight: float = setting(0.1, "Weight of modality alignment, with labels.")
+    semantic_weight: float | None = setting(
+        None, "Weight of semantic prediction, with labels; if not given 0.1, 0 where item vectors know text."
+    )
+    alignment_weight: float = setting(0.03, "Weight of modality alignment, with labels.")
     alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
     labelled_share: float = setting(0.02, "Labelled users drawn a step, as a share of the batch size.")
     labelled_steps: float = setting(0.5, "Share of the steps that see labels; what they add counts the more there.")
     alignment: str = setting(
         "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
     )
-    item_weight: float = setting(0.3, "Weight of tying items to the words of the interests that they show.")
+    item_weight: float | None = setting(
+        None,
+        "Weight of tying items to the words of the interests that they show; if not given 0.3, 0 where item vectors "
+        "know text.",
+    )
     item_contrast: str = setting(
         "shown", "What words tell their items from: the catalogue's, or only those that labels show too."
     )
@@ -122,14 +137,15 @@ class TrainConfig:
             if not 0 < getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected a number above 0")
         for name in (
-            "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "semantic_weight", "alignment_weight",
-            "labelled_share", "threads", "seed", "item_weight", "item_share", "inherited_weight", "label_warm_up",
+            "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "alignment_weight",
+            "labelled_share", "threads", "seed", "item_share", "inherited_weight", "label_warm_up",
             "label_half_life", "warm_up", "distil_weight", "distil_share",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
-        if self.hardness is not None and not 0 <= self.hardness < float("inf"):
-            raise _wrong("hardness", f"is {self.hardness}, expected 0 or more")
+        for name in ("hardness", "semantic_weight", "item_weight"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < float("inf"):
+                raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
         if not 0 <= self.calibration <= 1:
             raise _wrong("calibration", f"is {self.calibration}, expected a number from 0 to 1")
         if self.loss == "gbce" and self.negative_sampling != "uniform":
@@ -154,7 +170,18 @@ class TrainConfig:
     @property
     def uses_labels(self) -> bool:
         """Whether any part of the loss asks for labels."""
-        return bool(self.semantic_weight or self.alignment_weight or self.item_weight)
+        return any(self.label_weights)
+
+    @property
+    def label_weights(self) -> LabelWeights:
+        """The weights of the parts that labels add. Item vectors that start from titles know the words already:
+        predicting by words and tying items to words cost accuracy there, and alignment alone gives interests names."""
+        semantic, items = (0.1, 0.3) if self.item_vectors == "random" else (0.0, 0.0)
+        return LabelWeights(
+            semantic if self.semantic_weight is None else self.semantic_weight,
+            self.alignment_weight,
+            items if self.item_weight is None else self.item_weight,
+        )
 
     def uses_full_softmax(self, items: int) -> bool:
         """Whether the loss is taken over the whole catalogue of so many items."""

@@ -62,7 +62,7 @@ class Explicit:
         vectors (R, d), the step's rows of the item table; places: int64, `labelled.items` as rows of
         `vectors`; epochs: how many are done, for the schedule.
         """
-        settings = self._settings
+        settings, weigh = self._settings, self._settings.label_weights
         factor = schedule.factor(epochs, warm_up=settings.label_warm_up, half_life=settings.label_half_life)
         if learner.adapter is None or not factor:
             return {}
@@ -72,20 +72,20 @@ class Explicit:
         exists = texts >= 0
         semantic = learner.adapter(self.vectors.to(device)[texts.clamp(min=0)])
         losses = {}
-        if settings.semantic_weight:
+        if weigh.semantic:
             cosine = settings.similarity == "cosine"
             queries = semantic_queries(semantic, exists, prediction.scored[targets], normalise=cosine)
-            losses["semantic"] = settings.semantic_weight * prediction.loss(queries, labelled.targets, targets, weights)
-        if settings.alignment_weight:
+            losses["semantic"] = weigh.semantic * prediction.loss(queries, labelled.targets, targets, weights)
+        if weigh.alignment:
             behavioural, _ = learner.backbone(
                 functional.embedding(histories, vectors),
                 torch.from_numpy(labelled.histories > 0).to(device),
                 side.of_items(labelled.histories),
             )
             aligned = self._aligned(behavioural, semantic, exists, texts, labelled, prediction, learner, weights)
-            losses["alignment"] = settings.alignment_weight * aligned
-        if settings.item_weight and len(shown):
-            losses["items"] = settings.item_weight * self._items(learner, labelled, prediction, vectors, shown)
+            losses["alignment"] = weigh.alignment * aligned
+        if weigh.items and len(shown):
+            losses["items"] = weigh.items * self._items(learner, labelled, prediction, vectors, shown)
         return {name: factor / settings.labelled_steps * value for name, value in losses.items()}
 
     def _aligned(

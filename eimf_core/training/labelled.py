@@ -53,7 +53,7 @@ def draw(
     ends, lengths = train.offsets[users + 1], np.diff(train.offsets)[users]
     target = ends - 1 - (rng.random(len(users)) * np.maximum(lengths - 1, 1)).astype(np.int64)
     pairs = labels.shown[:, :0]
-    if settings.item_weight and labels.shown.size:
+    if settings.label_weights.items and labels.shown.size:
         pairs = labels.shown[:, rng.integers(labels.shown.shape[1], size=_pairs(settings))]
     return LabelledBatch(
         histories=latest(train, users, settings.max_length),

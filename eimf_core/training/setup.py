@@ -137,9 +137,10 @@ def prepare(
 
         return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
 
+    starts_from_words = settings.label_start and settings.item_vectors == "random"
     if labels_path is not None:
         found = labels.load(labels_path, data, encode, reporter)
-        if settings.inherited_items:
+        if settings.inherited_items and (settings.label_weights.items or starts_from_words):
             found = _with_inherited_items(found, data, settings, opened(), reporter)
     if settings.item_vectors != "random":
         from eimf_core.semantics.text import encode_items
@@ -159,7 +160,7 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
-    if found is not None and settings.label_start and settings.item_vectors == "random":
+    if found is not None and starts_from_words:
         placed = label_start.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
     start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)

@@ -10,9 +10,11 @@ import orjson
 import pytest
 
 from eimf_core import dataset, jsonl
+from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 from eimf_core.records import Label
 from eimf_core.training import trainer, validation
+from eimf_core.training.config import TrainConfig
 from eimf_core.training.validation import Figures
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -63,6 +65,17 @@ def test_a_user_with_an_error_is_left_out_and_counted(folder: Path, tmp_path: Pa
     summary, _, warnings = trained(folder, tmp_path / "model")
     assert (summary.labelled, summary.left_out, summary.labelled_steps) == (LABELLED - 1, {"error": 1}, 1.0)
     assert any("the answer was cut off" in words for words in warnings)
+
+
+def test_words_teach_items_where_item_vectors_do_not_know_them() -> None:
+    assert TrainConfig(item_vectors="random").label_weights == (0.1, 0.03, 0.3)
+    assert TrainConfig(item_vectors="text").label_weights == TrainConfig(item_vectors="both").label_weights
+    assert TrainConfig(item_vectors="text").label_weights == (0, 0.03, 0)
+    asked = TrainConfig(semantic_weight=0.5, alignment_weight=0.0, item_weight=0.2)
+    assert asked.label_weights == (0.5, 0, 0.2) and asked.uses_labels
+    assert not TrainConfig(alignment_weight=0.0).uses_labels
+    with pytest.raises(ConfigError, match="--item-weight"):
+        TrainConfig(item_weight=-1.0)
 
 
 def test_collapse_is_logged_each_epoch_and_warned_of(

@@ -88,7 +88,7 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
         for run in runs:
             study.TrainConfig(**run.settings)
     a = list(study.plan(planned, "A", ["beauty"], ["gguf"]))
-    parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start"}
+    parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start", "aligned", "shuffled-aligned"}
     assert {run.configuration for run in a} == {"alone", *parts}
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
     # a data set without categories has no such row
