@@ -230,14 +230,16 @@ class Model:
         that reads them; without them they are unknown.
         """
         kept = [history[-self.config.max_length :] for history in histories]
-        longest = max(len(history) for history in kept)
-        padded = np.zeros((len(kept), longest), dtype=np.int64)
-        for row, history in enumerate(kept):
-            padded[row, : len(history)] = history
+        lengths = np.array([len(history) for history in kept], dtype=np.int64)
+        padded = np.zeros((len(kept), int(lengths.max())), dtype=np.int64)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(kept)
         mask = padded > 0
         if not mask.any(axis=1).all():
             raise ValueError("a history is empty")
-        inputs: dict[str, npt.NDArray[Any]] = {"vectors": self.vectors[padded].astype(np.float32), "mask": mask}
+        inputs: dict[str, npt.NDArray[Any]] = {
+            "vectors": self.vectors[padded].astype(np.float32, copy=False),
+            "mask": mask,
+        }
         if self.features is not None:
             # an item that was added to the opened model has none
             known = padded * (padded < len(self.features))

@@ -15,8 +15,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
-LARGEST_PRODUCT = 1 << 19
-"""Numbers that `best_scores` holds beside its result: 2 MiB, which stay in the cache of a core."""
+LARGEST_PRODUCT = 5 << 17
+"""Numbers that `best_scores` holds beside its result: 2.5 MiB, which stay in the cache of a core."""
+WHOLE = 64
+"""Items of a tile are a multiple of this, so that the rows of a product begin where those of the cache do."""
 GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
@@ -52,7 +54,8 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
         return best_scores(np.repeat(interests, 2, axis=0), vectors, scale)[:1]
     best = np.empty((users, len(vectors)), dtype=np.float32)
     # one product for all interests, so that the item table is read once; tiles bound the memory
-    tile = max(512, LARGEST_PRODUCT // max(1, users * number))
+    tile = max(512, LARGEST_PRODUCT // max(1, users * number) // WHOLE * WHOLE)
+    held = np.empty(0 if number == 1 else len(stacked) * min(tile, len(vectors)), dtype=np.float32)
     for start in range(0, len(vectors), tile):
         part = vectors[start : start + tile]
         # NaN and infinity are found, and said, when the list is made
@@ -60,7 +63,8 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
             if number == 1:
                 np.matmul(stacked, part.T, out=best[:, start : start + tile])
                 continue
-            products = (stacked @ part.T).reshape(users, number, len(part))
+            products = held[: len(stacked) * len(part)].reshape(len(stacked), len(part))
+            products = np.matmul(stacked, part.T, out=products).reshape(users, number, len(part))
         products.max(axis=1, out=best[:, start : start + tile])
     if scale is not None:
         best *= scale
@@ -104,23 +108,34 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
     tail = scores[:, body:]
     _check(maxima)
     _check(tail)
-    chosen = np.argpartition(maxima, groups - k, axis=1)[:, groups - k :]
-    border = np.take_along_axis(maxima, chosen[:, :1], axis=1)
+    chosen = _largest(maxima, k)
+    border = np.take_along_axis(maxima, chosen, axis=1).min(axis=1, keepdims=True)
     columns = (chosen[:, :, None] + np.arange(GROUP) * groups).reshape(len(scores), -1)
     columns = np.concatenate([columns, np.broadcast_to(np.arange(body, width), tail.shape)], axis=1)
     values = np.take_along_axis(scores, columns, axis=1)
-    within = np.argpartition(values, values.shape[1] - k, axis=1)[:, values.shape[1] - k :]
+    within = _largest(values, k)
     best = np.take_along_axis(columns, within, axis=1)
     best_values = np.take_along_axis(values, within, axis=1)
     order = np.lexsort((best if priority is None else priority[best], -best_values), axis=1)
     result = np.take_along_axis(best, order, axis=1).astype(np.int64)
     # a tie at the border, of groups or of items, is settled on the whole row
-    limit = best_values[:, :1]
+    limit = best_values.min(axis=1, keepdims=True)
     tied = ((maxima >= border).sum(axis=1) > k) & (limit[:, 0] <= border[:, 0])
     tied |= (values >= limit).sum(axis=1) > k
     for row in np.flatnonzero(tied):
         result[row] = _row_top_k(scores[row], k, priority)
     return result
+
+
+def _largest(values: Floats, k: int) -> Indices:
+    """Columns (B, k) of the largest values of each row, in any order; of equal ones at the border any."""
+    width = values.shape[1]
+    # numbers are partitioned several times faster than their places
+    limit = np.partition(values, width - k, axis=1)[:, width - k, None]
+    found = np.flatnonzero(values >= limit)
+    if len(found) == len(values) * k:
+        return found.reshape(-1, k) % width
+    return np.argpartition(values, width - k, axis=1)[:, width - k :]
 
 
 def _check(values: Floats) -> None:

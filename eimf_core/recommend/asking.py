@@ -84,10 +84,10 @@ class Reader:
                 history.append(index)
             else:
                 unknown.append(title)
-        excluded = self._known(query.exclude, unknown)
+        excluded = self._known(query.exclude, unknown) if query.exclude else []
         only = None if query.only is None else self._known(query.only, unknown)
-        unknown = list(dict.fromkeys(unknown))
         if unknown:
+            unknown = list(dict.fromkeys(unknown))
             self._report(unknown, query, name, file=file, line=line)
         words = None
         if query.text is not None and query.text.strip():

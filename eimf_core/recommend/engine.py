@@ -85,10 +85,13 @@ class Recommender:
 
     def _in_order(self, asked: Sequence[Asked], write: Callable[[Block], list[T]]) -> list[T]:
         """What `write` makes of the answers to queries of one kind, a bounded number together."""
+        told = [_kind(query) for query in asked]
+        if len(set(told)) == 1 and len(asked) <= self.batch_size:
+            return write(self._answer(told[0], asked))
         made: dict[int, T] = {}
         kinds: dict[str, list[int]] = {}
-        for at, query in enumerate(asked):
-            kinds.setdefault(_kind(query), []).append(at)
+        for at, kind in enumerate(told):
+            kinds.setdefault(kind, []).append(at)
         for kind, rows in kinds.items():
             for start in range(0, len(rows), self.batch_size):
                 chunk = rows[start : start + self.batch_size]
@@ -235,7 +238,7 @@ class Recommender:
             asked, wanted, lists.best(scores, max(wanted), self.settings.min_score), strict=True
         ):
             if number == query.k:
-                yield items[: query.k], values[: query.k]
+                yield (items, values) if len(items) <= number else (items[:number], values[:number])
                 continue
             categories = [self.items.item(index).categories for index in items[:number]]
             if not any(categories) and not self._told:

@@ -27,6 +27,7 @@ class Lines:
     def __init__(self, items: Items) -> None:
         self._items = items
         self._named: dict[int, bytes] = {}
+        self._scored: dict[int, bytes] = {}
 
     def of(self, block: Block) -> list[bytes]:
         """The line of each query of a block, with its end."""
@@ -51,31 +52,37 @@ class Lines:
         number = len(ranked.items)
         if not number:
             return b""
-        parts = [b'"}'] * (5 * number)
-        parts[0::5] = [_rank(rank) for rank in ranked.ranks]
-        parts[1::5] = self._items_named(ranked.items)
-        parts[2::5] = [b',"score":'] * number
-        parts[3::5] = islice(scores, number)
-        parts[4::5] = [_source(source) for source in ranked.interests] or [b"}"] * number
-        return b"".join(parts)[1:]
+        ranks = ranked.ranks
+        parts = [b"}"] * (3 * number + 1)
+        parts[0] = b'{"rank":%d,' % ranks[0]
+        parts[1::3] = self._items_scored(ranked.items)
+        parts[2::3] = islice(scores, number)
+        # what ends an item and begins the next is written once for both
+        if ranked.interests:
+            parts[3:-1:3] = map(_turn, ranked.interests, ranks[1:])
+            parts[-1] = b',"interest":%d}' % ranked.interests[-1]
+        else:
+            parts[3:-1:3] = [b'},{"rank":%d,' % rank for rank in ranks[1:]]
+        return b"".join(parts)
 
     def _interests(self, block: Block, at: int, similarities: Iterator[bytes]) -> bytes:
         assert block.names is not None
         brought = block.ranked[at].interests
+        listed = len(brought)
+        with_words = block.asked[at].text is not None
         parts = []
         for number, named in enumerate(block.names[at]):
             if named is None:
                 continue
             name, similarity = named
-            written = next(similarities)
-            words = block.words(at, number)
-            parts += [
-                _interest(number, words, name, similarity is not None),
-                b"" if similarity is None else written,
-                _weight(brought.count(number), len(brought)),
-                b"" if block.anchors is None or words is not None else self._anchors(block.anchors[at][number]),
-                b"]}",
-            ]
+            words = block.words(at, number) if with_words else None
+            parts.append(_interest(number, words, name, similarity is not None))
+            if similarity is not None:
+                parts.append(next(similarities))
+            parts.append(_weight(brought.count(number), listed))
+            if block.anchors is not None and words is None:
+                parts.append(self._anchors(block.anchors[at][number]))
+            parts.append(b"]}")
         return b"".join(parts)[1:]
 
     def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
@@ -83,6 +90,16 @@ class Lines:
         parts[1::3] = self._items_named([index for index, _ in shares])
         parts[2::3] = [_share(rounded(share)) for _, share in shares]
         return b"".join(parts)[1:]
+
+    def _items_scored(self, indices: Iterable[int]) -> list[bytes]:
+        """As `_items_named`, up to the score."""
+        known = self._scored
+        try:
+            return [known[index] for index in indices]
+        except KeyError:
+            for index in indices:
+                known[index] = self._item_named(index) + b',"score":'
+            return [known[index] for index in indices]
 
     def _items_named(self, indices: Iterable[int]) -> list[bytes]:
         """`"item":…,"title":…` of each index."""
@@ -106,13 +123,8 @@ def numbers(values: Sequence[float | None]) -> list[bytes]:
 
 
 @lru_cache(KEPT)
-def _rank(rank: int) -> bytes:
-    return b',{"rank":%d,' % rank
-
-
-@lru_cache(KEPT)
-def _source(interest: int) -> bytes:
-    return b',"interest":%d}' % interest
+def _turn(interest: int, rank: int) -> bytes:
+    return b',"interest":%d},{"rank":%d,' % (interest, rank)
 
 
 @lru_cache(KEPT)

@@ -68,4 +68,6 @@ def best(scores: Floats, number: int, least: float | None) -> list[Best]:
     # scores fall along a row, so that what is listed stands in front
     counts = listed.sum(axis=1).tolist()
     rounded = np.round(values.astype(np.float64), DIGITS).tolist()
+    if listed.all():
+        return list(zip(items.tolist(), rounded, strict=True))
     return [(row[:count], of[:count]) for row, of, count in zip(items.tolist(), rounded, counts, strict=True)]
