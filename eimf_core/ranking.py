@@ -63,9 +63,9 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
             if number == 1:
                 np.matmul(stacked, part.T, out=best[:, start : start + tile])
                 continue
-            products = held[: len(stacked) * len(part)].reshape(len(stacked), len(part))
-            products = np.matmul(stacked, part.T, out=products).reshape(users, number, len(part))
-        products.max(axis=1, out=best[:, start : start + tile])
+            flat = held[: len(stacked) * len(part)].reshape(len(stacked), len(part))
+            np.matmul(stacked, part.T, out=flat)
+        flat.reshape(users, number, len(part)).max(axis=1, out=best[:, start : start + tile])
     if scale is not None:
         best *= scale
     best[:, 0] = -np.inf
@@ -134,7 +134,8 @@ def _largest(values: Floats, k: int) -> Indices:
     limit = np.partition(values, width - k, axis=1)[:, width - k, None]
     found = np.flatnonzero(values >= limit)
     if len(found) == len(values) * k:
-        return found.reshape(-1, k) % width
+        columns: Indices = found.reshape(-1, k) % width
+        return columns
     return np.argpartition(values, width - k, axis=1)[:, width - k :]
 
 
