@@ -82,9 +82,9 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                             settings = {
                                 **study["train"],
                                 **study["data"][data].get("train", {}),
-                                **study["settings"][setting],
                                 **kinds[configuration.get("like", name)].get("train", {}),
                                 **configuration.get("but", {}),
+                                **study["settings"][setting],
                                 "backbone": backbone,
                                 "seed": seed,
                             }

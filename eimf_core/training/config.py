@@ -107,7 +107,9 @@ class TrainConfig:
         0.4, "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not."
     )
     label_start: bool = setting(
-        True, "Random item vectors start from the words of the labels instead, and of items near in histories."
+        True,
+        "Words start where items with such titles do; random item vectors start from the words of the labels, and of "
+        "items near in histories.",
     )
     distil_weight: float = setting(
         0.0, "Weight of learning from users with similar texts, for users with short histories; 0: nobody."

@@ -20,7 +20,7 @@ import torch
 from scipy import sparse
 
 from eimf_core.dataset import SplitData
-from eimf_core.training.items import DEVIATION, NOISE, principal_components
+from eimf_core.training.items import DEVIATION, NOISE, Text, principal_components
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 
@@ -53,6 +53,17 @@ def place(learner: Learner, labels: Labels, train: SplitData) -> int:
         learner.adapter.weight.copy_(torch.from_numpy(components))
         learner.adapter.bias.copy_(torch.from_numpy(-components @ labels.vectors.mean(axis=0)))
     return len(rows)
+
+
+@torch.no_grad()
+def meet(learner: Learner, text: Text) -> None:
+    """Start the adapter as the projection that places items by their text (N + 1, D), so that words and items
+    that start from titles meet before the first step. Draws nothing."""
+    if learner.adapter is None:
+        return
+    mean, components = principal_components(text, learner.table.weight.shape[1])
+    learner.adapter.weight.copy_(torch.from_numpy(components))
+    learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
 
 
 def from_words(labels: Labels, rows: int) -> tuple[Doubles, Flags]:

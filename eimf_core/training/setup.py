@@ -163,6 +163,8 @@ def prepare(
     if found is not None and starts_from_words:
         placed = label_start.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
+    if found is not None and text is not None and settings.label_start:
+        label_start.meet(learner, text)
     start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)
     learner.move(device)
     side.device = device

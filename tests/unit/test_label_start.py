@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError
+from eimf_core.progress import SILENT
+from eimf_core.semantics.text import encode_items, open_encoder
 from eimf_core.training import inherited, label_start, labels
 from eimf_core.training.config import TrainConfig
 from tests.small_training import small_run
@@ -117,3 +119,16 @@ def test_inherited_items_train(folder: Path) -> None:
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(ConfigError, match="inherited-items"):
         TrainConfig(inherited_items=1.5)
+
+
+def test_words_start_where_items_with_such_titles_do(folder: Path, data: Dataset) -> None:
+    learner = small_run(folder, folder / "labels.jsonl", item_vectors="text", label_start=True).learner
+    assert learner.adapter is not None
+    text = np.asarray(encode_items(data.directory, data.items, open_encoder(None), SILENT), dtype=np.float32)
+    with torch.no_grad():
+        placed = learner.adapter(torch.from_numpy(text[1:]))
+    near = functional.cosine_similarity(placed, learner.table.weight[1:])
+    assert float(near.min()) > 0.9
+    plain = small_run(folder, folder / "labels.jsonl", item_vectors="text").learner
+    assert plain.adapter is not None and not torch.equal(plain.adapter.weight, learner.adapter.weight)
+    assert torch.equal(plain.table.weight, learner.table.weight)
