@@ -232,7 +232,7 @@ LOGS = (
     ),
     LogFormat(
         "csv",
-        "CSV or TSV (comma, tab, semicolon, bar or blanks), columns likewise; without a header --user-column 1 and so on",
+        "CSV or TSV (comma, tab, semicolon, bar, blanks), columns likewise; without a header --user-column 1 and so on",
         is_table,
         scan_table,
         options=(*COLUMN_OPTIONS, "header"),
