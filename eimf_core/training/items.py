@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table
 NOISE = 0.01  # keeps items with the same text apart
+SAME = 1e-12  # variance below which vectors are all the same but for rounding
 CHUNK = 1 << 14  # rows of text that are in memory at a time
 
 
@@ -128,7 +129,8 @@ def make(kind: str, items: int, dimension: int, text: Text | None, generator: to
 def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     """The mean (D,) of text vectors (N + 1, D), row 0 left out, and the components (d, D) that project them.
 
-    The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0.
+    The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0. All are 0 where
+    the vectors are all the same, items without titles say: nothing parts them.
     """
     total, products = np.zeros(text.shape[1]), np.zeros((text.shape[1], text.shape[1]))
     for start in range(1, len(text), CHUNK):
@@ -145,5 +147,5 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     components *= np.where(largest < 0, -1.0, 1.0)
     kept = values[::-1][:width].sum() / dimension
-    components *= DEVIATION / np.sqrt(max(kept, 1e-12))
+    components *= DEVIATION / np.sqrt(kept) if kept > SAME else 0.0
     return mean.astype(np.float32), components.astype(np.float32)

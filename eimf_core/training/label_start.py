@@ -45,6 +45,8 @@ def place(learner: Learner, labels: Labels, train: SplitData) -> int:
     mean, components = principal_components(
         np.concatenate([np.zeros_like(directions[:1]), directions]), weight.shape[1]
     )
+    if not components.any():
+        return 0
     placed = torch.from_numpy((directions - mean) @ components.T)
     at = torch.from_numpy(rows)
     # the random start, as small as where vectors start from text, keeps items with the same words apart
@@ -62,6 +64,9 @@ def meet(learner: Learner, text: Text) -> None:
     if learner.adapter is None:
         return
     mean, components = principal_components(text, learner.table.weight.shape[1])
+    # an adapter of zeros would learn from a vector without a direction
+    if not components.any():
+        return
     learner.adapter.weight.copy_(torch.from_numpy(components))
     learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
 

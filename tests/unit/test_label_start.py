@@ -10,16 +10,19 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
+from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
+from eimf_core.records import Item
 from eimf_core.semantics.text import encode_items, open_encoder
 from eimf_core.training import inherited, label_start, labels
 from eimf_core.training.config import TrainConfig
+from tests.small_data import write_small_data
 from tests.small_training import small_run
 
 # the labels of the small data and their three-dimensional text vectors
-from tests.unit.test_explicit import data, folder, found, joint, text_of_items
+from tests.unit.test_explicit import data, folder, found, joint, labels_of, text_of_items
 
 __all__ = ["data", "folder", "found"]
 
@@ -132,3 +135,19 @@ def test_words_start_where_items_with_such_titles_do(folder: Path, data: Dataset
     plain = small_run(folder, folder / "labels.jsonl", item_vectors="text").learner
     assert plain.adapter is not None and not torch.equal(plain.adapter.weight, learner.adapter.weight)
     assert torch.equal(plain.table.weight, learner.table.weight)
+
+
+@pytest.mark.parametrize("kind", ["text", "both"])
+@pytest.mark.parametrize("title", ["", "A thing"])
+def test_titles_that_tell_nothing_leave_the_adapter_as_it_is_drawn(tmp_path: Path, kind: str, title: str) -> None:
+    """Nothing can be projected apart: scaled up to its usual size it would be a million times too large."""
+    write_small_data(tmp_path)
+    items = [Item(item=item.item, title=title) for item in jsonl.read(tmp_path / "items.jsonl", Item)]
+    jsonl.write(tmp_path / "items.jsonl", items)
+    jsonl.write(tmp_path / "labels.jsonl", labels_of(dataset.load(tmp_path, ("train",))))
+    run, plain = (
+        small_run(tmp_path, tmp_path / "labels.jsonl", item_vectors=kind, label_start=start, similarity="dot")
+        for start in (True, False)
+    )
+    assert all(torch.equal(value, plain.learner.weights()[name]) for name, value in run.learner.weights().items())
+    assert max(float(value.abs().max()) for value in run.learner.weights().values()) < 10.0
