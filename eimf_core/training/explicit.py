@@ -38,6 +38,10 @@ class Explicit:
         self.heirs = None
         if labels is None:
             return
+        if not settings.uses_labels:
+            reporter.warn(
+                "no step learns from the labels: the weights of semantic prediction, alignment and items are all 0"
+            )
         self.vectors = torch.from_numpy(labels.vectors)
         self.clusters, self.centres = labels.prototypes()
         if settings.inherited_weight and settings.uses_labels:
@@ -46,6 +50,11 @@ class Explicit:
             text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)
             self.heirs = inherited.find(labels, self._train, text, settings.inherited_cosine)
             reporter.note(f"{len(self.heirs):,} users inherit the interests of {len(labels):,} labelled ones")
+
+    @property
+    def in_use(self) -> bool:
+        """Whether steps learn from labels."""
+        return self.labels is not None and self._settings.uses_labels
 
     def draw(self, rng: np.random.Generator) -> LabelledBatch | None:
         """The labelled users of a step, if there are any and it is one of those that see them."""

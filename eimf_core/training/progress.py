@@ -109,6 +109,10 @@ class Progress:
         """The share of all steps so far that saw a labelled user."""
         return self._labelled / max(1, self._steps)
 
+    def look_due(self, every: int) -> bool:
+        """Whether the next step of this epoch is one to look at: one in so many, or the first that can be after it."""
+        return self.step >= every * self._looks
+
     def pulled(self, norms: dict[str, float]) -> None:
         """How hard the parts of the loss of one step pulled at the item vectors."""
         self._looks += 1

@@ -205,7 +205,7 @@ class Trainer:
                 batch = plan.batch(progress.step)
                 self.epochs_done = progress.epoch + progress.step / len(plan)
                 self.learner.set_pace(self.pace(progress))
-                watched = progress if progress.step % GRADIENTS_EVERY == 0 else None
+                watched = progress if progress.look_due(GRADIENTS_EVERY) else None
                 losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), watched)
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
                 self._clocked(progress)
@@ -255,8 +255,11 @@ class Trainer:
         """
         # each process drops out other values
         self.learner.generator.manual_seed((int(rng.integers(1 << 62)) + self.group.rank) % (1 << 62))
-        rows, leaf, losses = self.losses(batch, self.explicit.draw(rng), rng)
-        if watched is not None and len(losses) > 1:
+        labelled = self.explicit.draw(rng)
+        rows, leaf, losses = self.losses(batch, labelled, rng)
+        # where labels are in use, in a step that sees them
+        joint = labelled is not None or not self.explicit.in_use
+        if watched is not None and joint and len(losses) > 1:
             watched.pulled(gradients.norms(losses, leaf))
         norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
         losses = {name: value.detach() for name, value in losses.items()}

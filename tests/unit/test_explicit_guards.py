@@ -99,3 +99,20 @@ def test_a_part_that_drowns_the_prediction_is_named(folder: Path, tmp_path: Path
     _, lines, warnings = trained(folder, tmp_path / "model", alignment_weight=0.01, **quiet)
     assert 0 < lines[-1]["gradients"]["alignment"] < lines[-1]["gradients"]["prediction"]
     assert not any("pulled harder" in words for words in warnings)
+
+
+def test_every_epoch_looks_at_a_step_that_sees_labels(folder: Path, tmp_path: Path) -> None:
+    """However few steps see them: an epoch here has fewer steps than lie between two looks."""
+    for backbone in ("comirec-sa", "remi"):
+        changes = {"labelled_steps": 0.3, "epochs": 6, "backbone": backbone, "batch_size": 16}
+        _, lines, _ = trained(folder, tmp_path / "model", **changes)
+        assert all({"semantic", "alignment"} <= set(line["loss"]) for line in lines)
+        assert [set(line["gradients"]) for line in lines] == [set(line["loss"]) for line in lines]
+
+
+def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Path) -> None:
+    changes = {"semantic_weight": 0.0, "alignment_weight": 0.0, "item_weight": 0.0}
+    summary, _, warnings = trained(folder, tmp_path / "model", **changes)
+    assert summary.labelled_steps == 0.0 and any("no step learns from the labels" in words for words in warnings)
+    _, _, warnings = trained(folder, tmp_path / "model", **{**changes, "alignment_weight": 0.1})
+    assert not any("no step learns" in words for words in warnings)
