@@ -137,7 +137,8 @@ def prepare(
 
         return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
 
-    starts_from_words = settings.label_start and settings.item_vectors == "random"
+    # what an earlier model has learned of the items is not put aside for words
+    starts_from_words = settings.label_start and settings.item_vectors == "random" and origin is None
     if labels_path is not None:
         found = labels.load(labels_path, data, encode, reporter)
         if settings.inherited_items and (settings.label_weights.items or starts_from_words):

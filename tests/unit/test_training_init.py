@@ -236,3 +236,22 @@ def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
     run = small_run(folder, labels, init=tmp_path / "model", seed=4, **changes)
     assert model.adapter is not None and run.learner.adapter is not None
     assert torch.equal(run.learner.adapter.weight, torch.from_numpy(model.adapter[0].copy()))
+
+
+def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_path: Path) -> None:
+    """Nor does the adapter, whose words would start in another space than the items."""
+    from tests.unit.test_explicit import labels_of
+
+    labels = folder / "labels.jsonl"
+    jsonl.write(labels, labels_of(dataset.load(folder, ("train",))))
+    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+    said = Listening()
+    changes: dict[str, Any] = {"label_start": True, "epochs": 1, "seed": 4}
+    run, plain = (
+        small_run(folder, labels, init=tmp_path / "model", **{**changes, "label_start": start})
+        for start in (True, False)
+    )
+    for name, value in plain.learner.weights().items():
+        assert torch.equal(value, run.learner.weights()[name]), name
+    trainer.train(folder, tmp_path / "next", settings(**changes), labels=labels, init=tmp_path / "model", reporter=said)
+    assert not any("start from words" in note for note in said.notes)
