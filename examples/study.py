@@ -40,6 +40,8 @@ from eimf_core.training.config import TrainConfig
 HERE = Path(__file__).resolve().parent
 SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
 METRICS = ("recall", "ndcg")
+GIVEN = "given"  # the budget of labels from a file
+OWN_LABELS = ("none", "keywords", "shuffled", "random", "active", "categories")
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 
@@ -96,7 +98,8 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                                 plain = replace(plain, budget="0%")
                             yield plain
                             if plain.labels == "keywords":
-                                yield from (replace(plain, labels=word) for word in named)
+                                # a file holds the users that it holds, whatever the budget
+                                yield from (replace(plain, labels=word, budget=GIVEN) for word in named)
 
 
 class Workshop:
@@ -245,6 +248,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = {}
     for word in asked.labels:
         name, equals, file = word.partition("=")
+        if name in OWN_LABELS:
+            parser.error(f"--labels {word}: the study calls labels of its own {name}; choose another name")
         if not equals or not Path(file).is_file():
             parser.error(f"--labels {word}: expected NAME=FILE, a file that is there")
         given[name] = Path(file)

@@ -75,6 +75,13 @@ def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], conf
     return None
 
 
+def control_of(configuration: str) -> str | None:
+    """The configuration that is the same with shuffled keyword labels, if there is one."""
+    if configuration.startswith("both"):
+        return configuration.replace("both", "shuffled", 1)
+    return "shuffled-aligned" if configuration == "aligned" else None
+
+
 def _said(compared: tuple[float, float, float, float] | None) -> str:
     if compared is None:
         return ""
@@ -90,8 +97,8 @@ def table(lines: list[Line], folder: Path) -> str:
     rows = [
         "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
-        "difference over users, seeds pooled; bold where it excludes zero. CPU is that of training,",
-        "in seconds, mean of the runs.",
+        "difference over users, pooled over the seeds that both have; bold where it excludes zero. CPU is that of",
+        "training, in seconds, mean of the runs.",
         "",
         "| data | items | backbone | configuration | labels | seeds | NDCG | recall | all users | short histories "
         "| rare items | cold items | against shuffled | CPU s | CPU s an epoch |",
@@ -104,8 +111,8 @@ def table(lines: list[Line], folder: Path) -> str:
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(difference(runs, alone, folder, f"ndcg {part}")) if alone else "" for part in PARTS]
-        # the control of a configuration is the same with shuffled labels
-        control = against(found, key, name.replace("both", "shuffled")) if name.startswith("both") else None
+        shuffled = control_of(name) if labels == "keywords" else None
+        control = against(found, key, shuffled) if shuffled else None
         told = _said(difference(runs, control, folder, "ndcg all")) if control else ""
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]

@@ -91,6 +91,9 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
     parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start", "aligned", "shuffled-aligned"}
     assert {run.configuration for run in a} == {"alone", *parts}
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
+    # labels from a file are one run, not one for each budget
+    c = [run for run in study.plan(planned, "C", ["beauty"], ["gguf"]) if run.labels == "gguf"]
+    assert len({run.key for run in c}) == 3 and {run.budget for run in c} == {"given"}
     # a data set without categories has no such row
     assert "category-start" in {run.configuration for run in study.plan(planned, "A", ["yelp"], [])}
 
@@ -143,6 +146,38 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     rows = [line for line in (output / "table.md").read_text().splitlines() if line.startswith("| tiny")]
     assert len(rows) == 2 and "given" in rows[1] and "%" in rows[1]
     assert (output / "figure.svg").read_text().startswith("<?xml")
+
+
+def line(configuration: str, labels: str, seed: int, ndcg: float) -> dict[str, object]:
+    """A line of the study, in short."""
+    figures = {"ndcg all": ndcg, "recall all": ndcg}
+    return {
+        "key": f"{configuration}-{labels}-{seed}", "data": "tiny", "setting": "text", "backbone": "comirec-sa",
+        "configuration": configuration, "labels": labels, "budget": "10%", "seed": seed, "figures": figures,
+        "train_cpu_seconds": 1.0, "epochs": 1, "settings": {"seed": seed},
+    }  # fmt: skip
+
+
+def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None:
+    """Keyword labels with shuffled keyword labels, alone or with other parts; a file's labels with nothing."""
+    told = [("both", "keywords", 0.4), ("shuffled", "shuffled", 0.2), ("both", "gguf", 0.4)]
+    told += [("aligned", "keywords", 0.4), ("shuffled-aligned", "shuffled", 0.1), ("plain", "keywords", 0.4)]
+    lines = [line(name, labels, seed, ndcg) for name, labels, ndcg in told for seed in (0, 1)]
+    for made in lines:
+        each = np.full(20, made["figures"]["ndcg all"])  # type: ignore[index]
+        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": each})
+    rows = [row.split("|") for row in study_table.table(lines, tmp_path).splitlines() if row.startswith("| tiny")]
+    said = {(row[4].strip(), row[5].strip().partition(",")[0]): row[-4].strip() for row in rows}
+    assert said["both", "keywords"].startswith("**+100.0 %**")
+    assert said["aligned", "keywords"].startswith("**+300.0 %**")
+    assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
+
+
+def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labels.jsonl").touch()
+    with pytest.raises(SystemExit) as refused:
+        study.main(["--labels", f"keywords={tmp_path / 'labels.jsonl'}", "--output", str(tmp_path / "output")])
+    assert refused.value.code == 2 and "choose another name" in capsys.readouterr().err
 
 
 def test_paired_differences_by_hand(tmp_path: Path) -> None:
