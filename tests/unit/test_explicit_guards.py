@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
-from eimf_core.records import Label
+from eimf_core.records import Label, Sequence
 from eimf_core.training import trainer, validation
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.validation import Figures
@@ -116,3 +117,23 @@ def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Pa
     assert summary.labelled_steps == 0.0 and any("no step learns from the labels" in words for words in warnings)
     _, _, warnings = trained(folder, tmp_path / "model", **{**changes, "alignment_weight": 0.1})
     assert not any("no step learns" in words for words in warnings)
+
+
+def test_test_lines_change_no_bit_with_labels_either(folder: Path, tmp_path: Path) -> None:
+    """Not by heirs, nor by the start from words, nor by items that stand near each other."""
+    shutil.copytree(folder, tmp_path / "data", ignore=shutil.ignore_patterns("model*", ".*"))
+    changes = {"label_start": True, "inherited_items": 0.2, "item_weight": 0.3, "inherited_weight": 0.1, "epochs": 1}
+    lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
+    made = []
+    for number, history in enumerate((None, ["fish-1", "tea-1"])):
+        if history is not None:
+            others = [
+                Sequence(user=line.user, split="test", items=history, targets=["tea-2"])
+                if line.split == "test"
+                else line
+                for line in lines
+            ]
+            jsonl.write(tmp_path / "data" / "sequences.jsonl", others)
+        trained(tmp_path / "data", tmp_path / f"model-{number}", **changes)
+        made.append((tmp_path / f"model-{number}" / "weights.safetensors").read_bytes())
+    assert made[0] == made[1]
