@@ -130,7 +130,7 @@ class Progress:
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         self._tick()
 
-    def end_epoch(self, figures: Figures | None, *, padding: float) -> bool:
+    def end_epoch(self, figures: Figures, *, padding: float) -> bool:
         """An epoch is done; true when its weights are the best so far."""
         steps = max(1, self.step)
         training_seconds = self._epoch_seconds
@@ -147,9 +147,10 @@ class Progress:
         }
         if self._looks:
             line["gradients"] = {name: norm / self._looks for name, norm in self._pulls.items()}
+        line["collapse"] = figures.collapse
         better = False
-        if figures is not None:
-            line |= {"valid": {"ndcg@10": figures.ndcg}, "collapse": figures.collapse}
+        if figures.ndcg is not None:
+            line["valid"] = {"ndcg@10": figures.ndcg}
             better = self.best is None or figures.ndcg > self.best
             if better:
                 self.best, self.best_epoch = figures.ndcg, self.epoch
@@ -175,9 +176,14 @@ class Progress:
         )
 
     @property
+    def written(self) -> dict[str, Any]:
+        """What the epoch was like whose weights the model gets; empty before the first."""
+        return self.lines[self.best_epoch - 1] if self.lines else {}
+
+    @property
     def collapsed(self) -> bool:
-        """Whether the interests of the last measured epoch are nearly all the same."""
-        return bool(self.lines) and self.lines[-1].get("collapse", 0.0) > COLLAPSED
+        """Whether the interests of the model are nearly all the same."""
+        return float(self.written.get("collapse", 0.0)) > COLLAPSED
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -25,6 +25,7 @@ from eimf_core.training import distributed, export, extras, gradients, negatives
 from eimf_core.training.answers import answers
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.collapse import Watch
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
 from eimf_core.training.distillation import Distillation
@@ -115,7 +116,7 @@ def _write(
     learner.move(CPU)
     if progress.collapsed:
         reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
-    for part in gradients.drowning(progress.lines[-1]) if progress.lines else []:
+    for part in gradients.drowning(progress.written):
         reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
     facts: dict[str, Any] = {"summary": asdict(trainer.summary(progress)), **trainer.place}
     facts |= {} if prepared.start is None else {"init": prepared.start}
@@ -169,6 +170,12 @@ class Trainer:
                 rng=np.random.default_rng(settings.seed),
             )
             self.validation = measured if len(measured) else None
+        self.watch = Watch(
+            data.splits["train"],
+            max_length=settings.max_length,
+            side=self.side,
+            rng=np.random.default_rng(settings.seed),
+        )
 
     @property
     def place(self) -> dict[str, Any]:
@@ -230,15 +237,18 @@ class Trainer:
         if self.group.first:
             checkpoint.save(self.learner.state(), {**facts, **self.place})
 
-    def _measure(self) -> Figures | None:
-        """The validation figures, taken by the first process."""
-        if self.validation is None:
-            return None
+    def _measure(self) -> Figures:
+        """The figures of an epoch, taken by the first process."""
+        ndcg, collapse = 0.0, 0.0
         if self.group.first:
-            found = self.validation.measure(self.learner.backbone, self.learner.table.all())
-        else:
-            found = Figures(0.0, 0.0)
-        return Figures(*self.group.from_first(found.ndcg, found.collapse))
+            backbone, vectors = self.learner.backbone, self.learner.table.all()
+            if self.validation is None:
+                collapse = self.watch.measure(backbone, vectors)
+            else:
+                found = self.validation.measure(backbone, vectors)
+                ndcg, collapse = found.ndcg or 0.0, found.collapse
+        ndcg, collapse = self.group.from_first(ndcg, collapse)
+        return Figures(None if self.validation is None else ndcg, collapse)
 
     def pace(self, progress: Progress) -> float:
         """What the learning rate is multiplied with in the next step."""

@@ -16,6 +16,7 @@ from eimf_core import ranking
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation import cases, metrics
 from eimf_core.models.network import Backbone
+from eimf_core.training.collapse import mean_cosine
 from eimf_core.training.side import SideInputs
 
 K = 10
@@ -25,9 +26,10 @@ MOST_SCORES = 1 << 24  # scores held at a time: 64 MiB
 
 @dataclass(frozen=True)
 class Figures:
-    """`ndcg`: mean NDCG@10; `collapse`: mean cosine between two interests of a user, 1 when all are one."""
+    """`ndcg`: mean NDCG@10, None without a validation split; `collapse`: mean cosine between two interests of a
+    user, 1 when all are one."""
 
-    ndcg: float
+    ndcg: float | None
     collapse: float
 
 
@@ -82,15 +84,6 @@ class Validation:
 
     def _targets(self, user: int) -> npt.NDArray[np.int32]:
         return self._cases.targets[self._cases.target_offsets[user] : self._cases.target_offsets[user + 1]]
-
-
-def mean_cosine(interests: torch.Tensor) -> torch.Tensor:
-    """Mean cosine between two different interests of each user: (B, K, d) to (B,); 0 when K = 1."""
-    count = interests.shape[1]
-    if count == 1:
-        return interests.new_zeros(len(interests))
-    unit = functional.normalize(interests, dim=-1)
-    return (unit.sum(dim=1).square().sum(dim=-1) - count) / (count * (count - 1))
 
 
 def _interests(

@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
+import torch
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 from eimf_core.records import Label, Sequence
-from eimf_core.training import trainer, validation
+from eimf_core.training import collapse, trainer, validation
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.validation import Figures
 from tests.listening import Listening
@@ -89,6 +90,29 @@ def test_collapse_is_logged_each_epoch_and_warned_of(
     _, lines, warnings = trained(folder, tmp_path / "model")
     assert [line["collapse"] for line in lines] == [0.97, 0.97]
     assert any("nearly all the same" in words for words in warnings)
+
+
+def test_collapse_is_logged_without_a_validation_split(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "data"
+    shutil.copytree(folder, bare)
+    lines_of = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
+    jsonl.write(bare / "sequences.jsonl", lines_of)
+    _, lines, warnings = trained(bare, tmp_path / "model")
+    assert all("valid" not in line and 0 < line["collapse"] < 1 for line in lines)
+    assert not any("nearly all the same" in words for words in warnings)
+    asked: list[int] = []
+
+    def alike(interests: torch.Tensor) -> torch.Tensor:
+        asked.append(len(interests))
+        return torch.ones(len(interests))
+
+    monkeypatch.setattr(collapse, "mean_cosine", alike)
+    _, lines, warnings = trained(bare, tmp_path / "model")
+    assert [line["collapse"] for line in lines] == [1.0, 1.0]
+    assert any("nearly all the same" in words for words in warnings)
+    assert sum(asked) == 2 * sum(len(line.items) > 0 for line in lines_of)
 
 
 def test_a_part_that_drowns_the_prediction_is_named(folder: Path, tmp_path: Path) -> None:

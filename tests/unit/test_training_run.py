@@ -16,7 +16,7 @@ from eimf_core.evaluation import run as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sequence
-from eimf_core.training import items, learner, prediction, progress, text_map, trainer, validation
+from eimf_core.training import collapse, items, learner, prediction, progress, text_map, trainer, validation
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side import SideInputs
@@ -212,12 +212,16 @@ def test_validation_looks_at_a_fixed_sample(folder: Path) -> None:
 
 def test_interests_that_are_one_are_noticed() -> None:
     alike, apart = torch.ones(2, 3, 4), torch.eye(4)[:3].expand(2, 3, 4)
-    torch.testing.assert_close(validation.mean_cosine(alike), torch.ones(2))
-    torch.testing.assert_close(validation.mean_cosine(apart), torch.zeros(2))
-    assert not validation.mean_cosine(alike[:, :1]).any()
+    torch.testing.assert_close(collapse.mean_cosine(alike), torch.ones(2))
+    torch.testing.assert_close(collapse.mean_cosine(apart), torch.zeros(2))
+    assert not collapse.mean_cosine(alike[:, :1]).any()
     run = progress.Progress(settings())
     run.end_epoch(Figures(0.1, 0.95), padding=0.0)
     assert run.collapsed
+    # what counts is the epoch that is written
+    run.end_epoch(Figures(0.2, 0.5), padding=0.0)
+    run.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    assert run.written["epoch"] == 2 and not run.collapsed
 
 
 def test_patience_and_the_best_epoch() -> None:
