@@ -3,10 +3,13 @@
     python tests/benchmarks/train_speed.py throughput DIR [--steps 500] [--only comirec-sa]
     python tests/benchmarks/train_speed.py catalogue [--items 10000,100000,1000000,5000000]
     python tests/benchmarks/train_speed.py memory DIR
+    python tests/benchmarks/train_speed.py labels DIR --labels labels.jsonl [--epochs 8] [--times 3]
 
 `throughput` counts (history, target) pairs per CPU second after a first epoch, on a prepared
 directory, and the padding of its batches. `catalogue` makes up users over ever larger catalogues and
-times the same step. `memory` is the peak of a whole run of `eimf train`.
+times the same step. `memory` is the peak of a whole run of `eimf train`. `labels` is what whole runs of
+`eimf train` with labels cost beside runs without, as many epochs each, one after the other in turn; titles and
+words are encoded before, as `cluster` and `label` have done.
 """
 
 from __future__ import annotations
@@ -161,27 +164,37 @@ def keep(trainer: Trainer, checkpoint: Checkpoint) -> None:
 
 
 def memory(folder: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "eimf_cli",
-        "train",
-        str(folder),
-        "-d",
-        "64",
-        "--epochs",
-        "2",
-        "--negatives",
-        "1280",
-    ]
-    command += ["--item-vectors", "random", "--threads", "1", "-q", "-o", str(folder / "memory-model")]
-    subprocess.run(command, check=True)
+    run(folder, folder / "memory-model", "-d", "64", "--epochs", "2", "--negatives", "1280")
     print(f"peak {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:,.0f} MB")
+
+
+def run(folder: Path, output: Path, *options: str) -> float:
+    """Train with item vectors from ids alone on one thread; CPU seconds."""
+    command = [sys.executable, "-m", "eimf_cli", "train", str(folder), "-o", str(output), *options]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([*command, "--item-vectors", "random", "--threads", "1", "-q"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def with_labels(folder: Path, labels: Path, epochs: int, times: int) -> None:
+    seconds: dict[str, list[float]] = {"alone": [], "with labels": []}
+    # as many epochs, whatever the validation figures say
+    options = ["-d", "64", "--epochs", str(epochs), "--patience", str(epochs)]
+    with tempfile.TemporaryDirectory() as made:
+        run(folder, Path(made) / "first", *options[:2], "--epochs", "1", "--labels", str(labels))
+        for _ in range(times):
+            seconds["alone"].append(run(folder, Path(made) / "alone", *options))
+            seconds["with labels"].append(run(folder, Path(made) / "labels", *options, "--labels", str(labels)))
+    alone, labelled = (statistics.median(found) for found in seconds.values())
+    for name, found in seconds.items():
+        print(f"{name}: {statistics.median(found):.1f} CPU s (of {times} runs {min(found):.1f} to {max(found):.1f})")
+    print(f"with labels {labelled / alone:.2f} times alone")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("throughput", "catalogue", "memory"))
+    parser.add_argument("what", choices=("throughput", "catalogue", "memory", "labels"))
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--only", default="")
@@ -189,6 +202,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--warm", type=int, default=1000, help="throughput: steps of warming up at most")
     parser.add_argument("--checkpoints", action="store_true", help="catalogue: the peak with checkpoints as well")
+    parser.add_argument("--labels", type=Path, help="labels: the labels of the folder's users")
+    parser.add_argument("--epochs", type=int, default=8, help="labels: epochs of each run")
     parser.add_argument("--items", default="10000,100000,1000000,5000000")
     given = parser.parse_args()
     if given.what == "throughput":
@@ -201,6 +216,8 @@ def main() -> None:
                 subprocess.run([*arguments, *(["--checkpoints"] if given.checkpoints else [])], check=True)
             else:
                 catalogue([int(size)], given.steps, given.checkpoints)
+    elif given.what == "labels":
+        with_labels(given.folder, given.labels, given.epochs, given.times)
     else:
         memory(given.folder)
 
