@@ -30,7 +30,7 @@ import orjson
 import study_labels
 import study_table
 
-from eimf_core import jsonl
+from eimf_core import files, jsonl
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.run import evaluate
 from eimf_core.records import Label
@@ -47,7 +47,7 @@ GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 @dataclass(frozen=True)
 class Run:
-    """One line of the study. `labels` names who made the words, or "none"."""
+    """One line of the study. `labels` names who made the words, or "none"; `file`, the hash of labels from a file."""
 
     data: str
     setting: str
@@ -58,17 +58,27 @@ class Run:
     seed: int
     settings: dict[str, Any]
     k: int
+    file: str = ""
 
     @property
     def key(self) -> str:
         """What tells this run from any other; also the name of its file of values."""
-        said = [self.data, self.labels, self.budget, self.seed, self.k, self.settings]
+        said = [
+            self.data,
+            self.labels,
+            self.budget,
+            self.seed,
+            self.k,
+            self.settings,
+            *([self.file] if self.file else []),
+        ]
         digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
         return f"{self.data}-{self.setting}-{self.configuration}-{self.seed}-{digest}"
 
 
-def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) -> Iterator[Run]:
-    """The runs of a part, cheap data first; with labels of further names only those that use labels, for these."""
+def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str]) -> Iterator[Run]:
+    """The runs of a part, cheap data first; with labels of further names (and the hash of their file) only those that
+    use labels, for these."""
     wanted = study["parts"][part]
     kinds = study["configurations"]
     for data in [name for name in wanted["data"] if not only or name in only]:
@@ -87,6 +97,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                                 **kinds[configuration.get("like", name)].get("train", {}),
                                 **configuration.get("but", {}),
                                 **study["settings"][setting],
+                                **wanted.get("train", {}),
                                 "backbone": backbone,
                                 "seed": seed,
                             }
@@ -99,7 +110,9 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: list[str]) ->
                             yield plain
                             if plain.labels == "keywords":
                                 # a file holds the users that it holds, whatever the budget
-                                yield from (replace(plain, labels=word, budget=GIVEN) for word in named)
+                                yield from (
+                                    replace(plain, labels=word, budget=GIVEN, file=file) for word, file in named.items()
+                                )
 
 
 class Workshop:
@@ -200,6 +213,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
         "backbone": run.backbone,
         "labels": run.labels,
         "budget": run.budget,
+        **({"labels_sha256": run.file} if run.file else {}),
         "seed": run.seed,
         "k": run.k,
         "valid_ndcg@10": summary.ndcg,
@@ -231,7 +245,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=["A", "B", "C", "D", "E", "F"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFST"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
@@ -253,6 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not equals or not Path(file).is_file():
             parser.error(f"--labels {word}: expected NAME=FILE, a file that is there")
         given[name] = Path(file)
+    hashes = {name: files.sha256(path) for name, path in given.items()}
     study = tomllib.loads(asked.config.read_text())
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
@@ -260,7 +275,7 @@ def main(arguments: list[str] | None = None) -> None:
     lines = read_lines(path)
     if not asked.table:
         done = {line["key"] for line in lines}
-        runs = list(plan(study, "quick" if asked.quick else asked.part, asked.data, list(given)))
+        runs = list(plan(study, "quick" if asked.quick else asked.part, asked.data, hashes))
         runs = [run for run in runs if not asked.setting or run.setting in asked.setting]
         runs = [run for run in runs if not asked.configuration or run.configuration in asked.configuration]
         runs = [run for run in runs if asked.seeds is None or run.seed < asked.seeds]

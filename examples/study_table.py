@@ -12,6 +12,12 @@ from eimf_core.evaluation import statistics
 
 PARTS = {"all": "all users", "short": "short histories", "rare": "rare items", "cold": "cold items"}
 RESAMPLES = 2000
+# settings that say nothing of the backbone alone: runs that differ in these only are compared
+OF_LABELS = {
+    "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
+    "inherited_items", "inherited_weight", "labelled_steps", "labelled_share", "distil_weight", "independent",
+    "item_categories",
+}  # fmt: skip
 Line = dict[str, Any]
 Values = npt.NDArray[np.float64]
 
@@ -24,13 +30,20 @@ def named(part: str) -> str:
 
 
 def groups(lines: list[Line]) -> dict[tuple[str, ...], list[Line]]:
-    """Runs that differ in their seed alone, by data, setting, backbone, configuration, labels, budget and training."""
+    """Runs that differ in their seed alone, by data, setting, backbone, configuration, labels, budget, the file of the
+    labels and training."""
     made: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
         same = {name: value for name, value in line["settings"].items() if name != "seed"}
         names = ("data", "setting", "backbone", "configuration", "labels", "budget")
-        made.setdefault((*(line[name] for name in names), repr(sorted(same.items()))), []).append(line)
+        key = (*(line[name] for name in names), line.get("labels_sha256", ""), repr(sorted(same.items())))
+        made.setdefault(key, []).append(line)
     return {key: sorted(runs, key=lambda run: run["seed"]) for key, runs in made.items()}
+
+
+def training(runs: list[Line]) -> Line:
+    """How runs were trained, but for the seed and what labels do."""
+    return {name: value for name, value in runs[0]["settings"].items() if name not in {"seed", *OF_LABELS}}
 
 
 def pooled(runs: list[Line], seeds: set[int], folder: Path, column: str) -> Values | None:
@@ -66,11 +79,11 @@ def difference(
 
 
 def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], configuration: str) -> list[Line] | None:
-    """The runs of another configuration on the same data, setting, backbone and budget."""
-    data, setting, backbone, _, _, budget, _ = key
+    """The runs of another configuration on the same data, setting, backbone and budget, trained in the same way."""
+    data, setting, backbone, budget = *key[:3], key[5]
     for other, runs in found.items():
         same = other[:3] == (data, setting, backbone) and other[3] == configuration
-        if same and (configuration == "alone" or other[5] == budget):
+        if same and (configuration == "alone" or other[5] == budget) and training(runs) == training(found[key]):
             return runs
     return None
 
@@ -98,15 +111,16 @@ def table(lines: list[Line], folder: Path) -> str:
         "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
         "difference over users, pooled over the seeds that both have; bold where it excludes zero. CPU is that of",
-        "training, in seconds, mean of the runs.",
+        "training, in seconds, mean of the runs; epochs, how many were trained and how many were allowed: where these",
+        "are the same, a run may not have come to its best.",
         "",
-        "| data | items | backbone | configuration | labels | seeds | NDCG | recall | all users | short histories "
-        "| rare items | cold items | against shuffled | CPU s | CPU s an epoch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users "
+        "| short histories | rare items | cold items | against shuffled | CPU s | CPU s an epoch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for key in sorted(found, key=lambda key: (key[0], key[1], key[2], _order(key[3]), key[4], key[5])):
+    for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), _order(key[3]), key[4], key[5])):
         runs = found[key]
-        data, setting, backbone, name, labels, budget, _ = key
+        data, setting, backbone, name, labels, budget = key[:6]
         figures = [run["figures"]["ndcg all"] for run in runs]
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
@@ -117,12 +131,19 @@ def table(lines: list[Line], folder: Path) -> str:
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
+        epochs = f"{np.mean([run['epochs'] for run in runs]):.0f} of {_limit(runs)}"
         who = labels if labels == "none" else f"{labels}, {budget}"
-        rows.append(
-            f"| {data} | {setting} | {backbone} | {name} | {who} | {len(runs)} | {np.mean(figures):.4f}{spread} "
-            f"| {recall:.4f} | {' | '.join(compared)} | {told} | {np.mean(cpu):.0f} | {np.mean(by_epoch):.1f} |"
-        )
+        cells = [
+            data, setting, backbone, name, who, epochs, str(len(runs)), f"{np.mean(figures):.4f}{spread}",
+            f"{recall:.4f}", *compared, told, f"{np.mean(cpu):.0f}", f"{np.mean(by_epoch):.1f}",
+        ]  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
+
+
+def _limit(runs: list[Line]) -> int:
+    """The most epochs that runs were allowed."""
+    return int(runs[0]["settings"].get("epochs", 0))
 
 
 def _order(name: str) -> int:
@@ -142,20 +163,22 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
     from matplotlib import pyplot
 
     found = groups(lines)
-    panels: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
+    panels: dict[tuple[str, str, int], list[tuple[str, float, float, float]]] = {}
     for key in sorted(found, key=lambda key: _order(key[3])):
         alone = None if key[3] == "alone" else against(found, key, "alone")
         compared = difference(found[key], alone, folder, "ndcg all") if alone else None
         if compared is not None and compared[3]:
             gap, low, high, base = compared
             name, scale = f"{key[3]}, {key[2]}, {key[4]} {key[5]}", 100 / base
-            panels.setdefault((key[0], key[1]), []).append((name, scale * gap, scale * low, scale * high))
+            panels.setdefault((key[0], key[1], _limit(found[key])), []).append(
+                (name, scale * gap, scale * low, scale * high)
+            )
     if not panels:
         return
     height = sum(len(bars) + 1.5 for bars in panels.values())
     sizes = {"height_ratios": [len(bars) + 1 for bars in panels.values()]}
     drawn, axes = pyplot.subplots(len(panels), 1, figsize=(8, 0.35 * height + 1), squeeze=False, gridspec_kw=sizes)
-    for axis, ((data, setting), bars) in zip(axes[:, 0], panels.items(), strict=True):
+    for axis, ((data, setting, epochs), bars) in zip(axes[:, 0], panels.items(), strict=True):
         for at, (_, gap, low, high) in enumerate(bars):
             colour = "tab:green" if low > 0 else "tab:red" if high < 0 else "tab:gray"
             axis.plot([low, high], [at, at], color=colour)
@@ -163,7 +186,7 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
         axis.set_yticks(range(len(bars)), [bar[0] for bar in bars])
         axis.set_ylim(len(bars) - 0.5, -0.5)
         axis.axvline(0.0, color="black", linewidth=0.5)
-        axis.set_title(f"{data}, {setting}", fontsize=9, loc="left")
+        axis.set_title(f"{data}, {setting}, at most {epochs} epochs", fontsize=9, loc="left")
     axes[-1, 0].set_xlabel("NDCG against the backbone alone, per cent, paired 95 % interval")
     drawn.tight_layout()
     drawn.savefig(path, metadata={"Date": None})

@@ -83,26 +83,29 @@ def test_other_users(tmp_path: Path) -> None:
 def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None:
     planned = tomllib.loads((ROOT / "examples" / "study.toml").read_text())
     for part in planned["parts"]:
-        runs = list(study.plan(planned, part, [], []))
+        runs = list(study.plan(planned, part, [], {}))
         assert runs and len({run.key for run in runs}) == len({(run.data, run.key) for run in runs})
         for run in runs:
             study.TrainConfig(**run.settings)
-    a = list(study.plan(planned, "A", ["beauty"], ["gguf"]))
+    a = list(study.plan(planned, "A", ["beauty"], {"gguf": "1f"}))
     parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start", "aligned", "shuffled-aligned"}
     assert {run.configuration for run in a} == {"alone", *parts}
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
     # labels from a file are one run, not one for each budget
-    c = [run for run in study.plan(planned, "C", ["beauty"], ["gguf"]) if run.labels == "gguf"]
+    c = [run for run in study.plan(planned, "C", ["beauty"], {"gguf": "1f"}) if run.labels == "gguf"]
     assert len({run.key for run in c}) == 3 and {run.budget for run in c} == {"given"}
+    # and others in a file of the same name are another
+    other = study.plan(planned, "C", ["beauty"], {"gguf": "2e"})
+    assert not {run.key for run in c} & {run.key for run in other if run.labels == "gguf"}
     # a data set without categories has no such row
-    assert "category-start" in {run.configuration for run in study.plan(planned, "A", ["yelp"], [])}
+    assert "category-start" in {run.configuration for run in study.plan(planned, "A", ["yelp"], {})}
 
 
 def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: Path) -> None:
     planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\ncategories = true").replace('"given"', '"categories"'))
     (tmp_path / "tiny").mkdir()
     write_small_data(tmp_path / "tiny")
-    (run,) = (run for run in study.plan(planned, "A", [], []) if run.labels == "categories" and not run.seed)
+    (run,) = (run for run in study.plan(planned, "A", [], {}) if run.labels == "categories" and not run.seed)
     samples = study_labels.other_users(tmp_path / "tiny", "random", 6, 0)
     jsonl.write(tmp_path / "tiny-10%-typical-0.samples.jsonl", samples)
     jsonl.write(tmp_path / "tiny-10%-typical-0.jsonl", [label(one.key, one.user, interest("word")) for one in samples])
@@ -171,6 +174,22 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     assert said["both", "keywords"].startswith("**+100.0 %**")
     assert said["aligned", "keywords"].startswith("**+300.0 %**")
     assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
+
+
+def test_only_runs_that_were_trained_alike_are_compared(tmp_path: Path) -> None:
+    lines = []
+    for epochs, alone, both in ((12, 0.1, 0.4), (40, 0.2, 0.3)):
+        for name, labels, ndcg in (("alone", "none", alone), ("both", "keywords", both)):
+            made = line(name, labels, 0, ndcg)
+            made |= {"key": f"{name}-{epochs}", "settings": {"seed": 0, "epochs": epochs, "item_weight": ndcg}}
+            np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, ndcg)})
+            lines.append(made)
+    rows = [row.split("|") for row in study_table.table(lines, tmp_path).splitlines() if row.startswith("| tiny")]
+    said = [(row[4].strip(), row[6].strip(), row[10].strip().partition(" [")[0]) for row in rows]
+    assert said == [
+        ("alone", "1 of 40", ""), ("both", "1 of 40", "**+50.0 %**"),
+        ("alone", "1 of 12", ""), ("both", "1 of 12", "**+300.0 %**"),
+    ]  # fmt: skip
 
 
 def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
