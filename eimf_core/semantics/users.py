@@ -23,12 +23,13 @@ Ints = npt.NDArray[np.int64]
 class UserVectors:
     """Training users in the text space of their items.
 
-    `items` float32 (N + 1, D), zero where an item has no text. With a `half_life` h an item that
+    `items` float (N + 1, D), zero where an item has no text; of half precision, which may be mapped from a
+    file, no copy in full is made. With a `half_life` h an item that
     is followed by a others weighs 0.5 ** (a / h); 0 weighs all alike.
     """
 
     train: SplitData
-    items: Vectors
+    items: npt.NDArray[np.floating[Any]]
     half_life: float = 0.0
 
     def __len__(self) -> int:
@@ -51,8 +52,11 @@ class UserVectors:
             following = np.repeat(bounds[1:], lengths) - 1 - np.arange(len(at))
             weights = (0.5 ** (following / self.half_life)).astype(np.float32)
         indices = self.train.items[at]
-        sums = csr_array((weights, indices, bounds), shape=(len(users), len(self.items))) @ self.items
-        return unit(sums)
+        words = self.items
+        if words.dtype != np.float32:
+            used, places = np.unique(indices, return_inverse=True)
+            words, indices = words[used].astype(np.float32), places.astype(np.int32)
+        return unit(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
 
     def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
         """All users in order, BLOCK at a time: their positions and their vectors."""

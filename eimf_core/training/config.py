@@ -154,6 +154,9 @@ class TrainConfig:
             raise _wrong("negative-sampling", f"is '{self.negative_sampling}', gbce needs uniform")
         if not 0 < self.labelled_steps <= 1:
             raise _wrong("labelled-steps", f"is {self.labelled_steps}, expected a share above 0")
+        for name, off in (("labelled_share", "without --labels nobody is drawn"), ("item_share", "--item-weight 0")):
+            if not getattr(self, name):
+                raise _wrong(name, f"is 0, expected a share above 0 ({off})")
         if not 0 <= self.inherited_items <= 1:
             raise _wrong("inherited-items", f"is {self.inherited_items}, expected a number from 0 to 1")
         if not -1 <= self.inherited_cosine <= 1:

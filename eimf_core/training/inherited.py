@@ -38,7 +38,7 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
 
     Users with fewer than two items or without text inherit nothing.
     """
-    vectors = UserVectors(train, np.asarray(text, dtype=np.float32))
+    vectors = UserVectors(train, text)
     donors = vectors.rows(labels.users)
     clusters = np.unique(labels.clusters)
     members = [np.flatnonzero(labels.clusters == cluster) for cluster in clusters]

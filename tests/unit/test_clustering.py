@@ -49,6 +49,18 @@ def test_a_user_is_the_mean_of_the_items_in_unit_length() -> None:
     assert [len(block) for block, _ in users.blocks()] == [5]
 
 
+def test_users_are_the_same_whatever_the_precision_that_items_are_stored_in() -> None:
+    rng = np.random.default_rng(0)
+    stored = rng.normal(size=(7, 3)).astype(np.float16)
+    train = split([6, 1, 2], [3, 3], [], [5, 1])
+    for half_life in (0.0, 2.0):
+        rows = UserVectors(train, stored, half_life).rows(np.array([3, 0, 1, 2]))
+        assert np.array_equal(
+            rows, UserVectors(train, stored.astype(np.float32), half_life).rows(np.array([3, 0, 1, 2]))
+        )
+        assert rows.dtype == np.float32
+
+
 def test_with_a_half_life_recent_items_weigh_more() -> None:
     items = np.array([[0, 0], [1, 0], [0, 1]], dtype=np.float32)
     users = UserVectors(split([1, 1, 2], [1, 2]), items, half_life=1.0)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from eimf_core import dataset, jsonl
+from eimf_core import artifact, dataset, jsonl
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
-from eimf_core.training import explicit, export, inherited, labels
+from eimf_core.training import explicit, export, inherited, labels, trainer
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labelled import draw
 from tests.small_data import write_small_data
-from tests.small_training import Run, small_run
+from tests.small_training import Run, small_run, small_settings
 
 LABELLED = 8
 
@@ -219,6 +220,24 @@ def test_inference_is_that_of_the_backbone_alone(folder: Path) -> None:
     assert torch.equal(one, other)
 
 
+@pytest.mark.slow
+def test_inference_takes_the_time_of_the_backbone_alone(folder: Path, tmp_path: Path) -> None:
+    """The fastest of many answers to the same histories, in turn: what else the machine does is left out."""
+    models = []
+    for name, given in (("labels", folder / "labels.jsonl"), ("alone", None)):
+        trainer.train(folder, tmp_path / name, small_settings(epochs=1), labels=given)
+        models.append(artifact.open_model(tmp_path / name))
+    histories = [np.arange(1, 13)] * 2000
+    seconds: list[list[float]] = [[], []]
+    for _ in range(40):
+        for model, spent in zip(models, seconds, strict=True):
+            start = time.process_time()
+            model.interests(histories)
+            spent.append(time.process_time() - start)
+    with_labels, alone = (min(spent) for spent in seconds)
+    assert 0.75 < with_labels / alone < 1.33
+
+
 def test_settings_that_make_no_sense() -> None:
     for wrong in (
         {"alignment": "words"},
@@ -226,6 +245,8 @@ def test_settings_that_make_no_sense() -> None:
         {"inherited_cosine": 2.0},
         {"label_warm_up": -0.5},
         {"labelled_steps": 0.0},
+        {"labelled_share": 0.0},
+        {"item_share": 0.0},
     ):
         with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "-")):
             TrainConfig(**wrong)  # type: ignore[arg-type]
