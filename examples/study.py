@@ -98,6 +98,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                                 **configuration.get("but", {}),
                                 **study["settings"][setting],
                                 **wanted.get("train", {}),
+                                **wanted.get("change", {}).get(data, {}),
                                 "backbone": backbone,
                                 "seed": seed,
                             }
@@ -245,7 +246,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=[*"ABCDEFST"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFPST"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
