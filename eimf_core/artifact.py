@@ -50,7 +50,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Shapes and choices a reader needs. `training` is the full training configuration, for people.
 
     `text_encoder` names the encoder of the labels and item texts and its hash; it is compared,
-    never loaded from here. `seen` is the setting validation used.
+    never loaded from here. `seen` is the setting validation used. `events` are the kinds of behaviour that
+    the network knows, by number from 1.
     """
 
     format: int = FORMAT
@@ -61,6 +62,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int
     text_encoder: str | None = None
     text_dimension: int | None = None
+    events: list[str] = []
     seen: str = "drop"
     seed: int = 0
     training: dict[str, Any] = {}
@@ -73,7 +75,8 @@ class Contents:
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
     rows sum to 1 over the mask. It may also read `features` int64 (B, L, F), the rows of item_features,
-    and `days` float32 (B, L), days before the last item or -1 where unknown. An item's score is
+    `days` float32 (B, L), days before the last item or -1 where unknown, and `events` int64 (B, L), kinds
+    of behaviour by number, 0 where unknown. An item's score is
     max_k <interest_k, item_vector> * item_scale.
     """
 
@@ -176,6 +179,9 @@ class Model:
         self.text_map = self._linear(weights, "text")
         prefix = "backbone."
         self.backbone = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
+        self.event_numbers = {name: at for at, name in enumerate(self.config.events, start=1)}
+        if self.config.events:
+            self._weight(weights, "backbone.behaviours", (len(self.config.events) + 1, width))
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self.index: dict[str, npt.NDArray[Any]] | None = None
@@ -221,13 +227,15 @@ class Model:
             raise ModelError(f"{self.name}: train.jsonl is damaged") from None
 
     def interests(
-        self, histories: Sequence[npt.NDArray[np.integer[Any]]], times: Sequence[npt.NDArray[np.float64]] | None = None
-    ) -> tuple[Floats, Floats]:
+        self, histories: Sequence[npt.NDArray[np.integer[Any]]],
+        times: Sequence[npt.NDArray[np.float64]] | None = None,
+        events: Sequence[npt.NDArray[np.integer[Any]]] | None = None,
+    ) -> tuple[Floats, Floats]:  # fmt: skip
         """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.
 
         Only the last `max_length` items count; L is the longest history that is left. Every
-        history needs at least one item. `times` (unix seconds, one per item) are used by a network
-        that reads them; without them they are unknown.
+        history needs at least one item. `times` (unix seconds, one per item) and `events` (`event_numbers`,
+        one per item, 0 where unknown) are used by a network that reads them; without them they are unknown.
         """
         kept = [history[-self.config.max_length :] for history in histories]
         lengths = np.array([len(history) for history in kept], dtype=np.int64)
@@ -249,6 +257,11 @@ class Model:
             for row, when in enumerate(times or ()):
                 latest = when[-self.config.max_length :]
                 inputs["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
+        if "events" in self._inputs():
+            inputs["events"] = np.zeros(mask.shape, dtype=np.int64)
+            for row, kinds in enumerate(events or ()):
+                known_kinds = kinds[-self.config.max_length :]
+                inputs["events"][row, : len(known_kinds)] = known_kinds
         return self._run(inputs)
 
     def _inputs(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class SplitData:
     """The lines of one split. User i has `items[offsets[i]:offsets[i + 1]]`, targets likewise.
 
     `users`: ids in file order, U of them. `items`: int32, item indices from 1, all histories one
-    after the other. `times`: float64 per item or None unless every line has times.
+    after the other. `times`: float64 per item or None unless every line has times. `events`: int32 per
+    item, its kind of behaviour as a number of `Dataset.event_names` from 1, or None unless every line has events.
     """
 
     users: list[str]
@@ -39,6 +40,7 @@ class SplitData:
     target_offsets: Offsets
     targets: Ints
     times: npt.NDArray[np.float64] | None
+    events: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -54,13 +56,15 @@ class SplitData:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Catalogue and sequences. `facts` come from the sidecar of `sequences.jsonl`."""
+    """Catalogue and sequences. `facts` come from the sidecar of `sequences.jsonl`; `event_names` are the kinds of
+    behaviour in the splits that were asked for, sorted."""
 
     directory: Path
     items: list[Item]
     vocab: Vocab
     splits: dict[str, SplitData]
     facts: dict[str, Any]
+    event_names: list[str] = field(default_factory=list)
 
     @property
     def protocol(self) -> str:
@@ -98,16 +102,22 @@ def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) ->
     items = load_items(folder / "items.jsonl")
     vocab = Vocab([item.item for item in items])
     path = folder / "sequences.jsonl"
-    builders = {name: _SplitBuilder(path, vocab) for name in splits}
+    kinds: dict[str, int] = {}
+    builders = {name: _SplitBuilder(path, vocab, kinds) for name in splits}
     for number, line in jsonl.read_numbered(path, Sequence):
         if line.split in builders:
             builders[line.split].add(number, line)
+    names = sorted(kinds)
+    # numbered as they came while they were read
+    numbers = np.zeros(len(names) + 1, dtype=np.int32)
+    numbers[[kinds[name] for name in names]] = np.arange(1, len(names) + 1)
     return Dataset(
         directory=folder,
         items=items,
         vocab=vocab,
-        splits={name: builder.build() for name, builder in builders.items()},
+        splits={name: builder.build(numbers) for name, builder in builders.items()},
         facts=manifest.read_facts(path),
+        event_names=names,
     )
 
 
@@ -128,13 +138,16 @@ def load_items(path: str | Path) -> list[Item]:
 class _SplitBuilder:
     """Collects lines in flat buffers: a list of small arrays would take more room than what they hold."""
 
-    def __init__(self, path: Path, vocab: Vocab) -> None:
+    def __init__(self, path: Path, vocab: Vocab, kinds: dict[str, int]) -> None:
+        """`kinds`: the kinds of behaviour seen so far, in all splits, and their numbers; grows."""
         self._path = path
         self._vocab = vocab
+        self._kinds = kinds
         self._users: dict[str, int] = {}
         self._items, self._item_counts = array("i"), array("q", [0])
         self._targets, self._target_counts = array("i"), array("q", [0])
         self._times: array[float] | None = array("d")
+        self._events: array[int] | None = array("i")
 
     def add(self, number: int, line: Sequence) -> None:
         def wrong(field: str, problem: str) -> InputError:
@@ -143,14 +156,14 @@ class _SplitBuilder:
         if line.user in self._users:
             raise wrong("user", f"'{line.user}' has a {line.split} line already (line {self._users[line.user]})")
         self._users[line.user] = number
-        for field, values, flat, counts in (
+        for name, values, flat, counts in (
             ("items", line.items, self._items, self._item_counts),
             ("targets", line.targets, self._targets, self._target_counts),
         ):
             indices = self._vocab.indices(values)
             if not indices.all():
                 unknown = values[int(np.argmin(indices))]
-                raise wrong(field, f"item '{unknown}' is not in items.jsonl; run prepare again")
+                raise wrong(name, f"item '{unknown}' is not in items.jsonl; run prepare again")
             flat.frombytes(indices.tobytes())
             counts.append(len(indices))
         if line.split == "train" and line.targets:
@@ -161,8 +174,16 @@ class _SplitBuilder:
             raise wrong("times", f"has {len(line.times)} entries for {len(line.items)} items")
         elif self._times is not None:
             self._times.extend(line.times)
+        if line.events is None:
+            self._events = None
+        elif len(line.events) != len(line.items):
+            raise wrong("events", f"has {len(line.events)} entries for {len(line.items)} items")
+        elif self._events is not None:
+            kinds = self._kinds
+            self._events.extend([kinds.setdefault(kind, len(kinds) + 1) for kind in line.events])
 
-    def build(self) -> SplitData:
+    def build(self, numbers: Ints) -> SplitData:
+        """The split; `numbers`: what each number of a kind of behaviour becomes."""
         return SplitData(
             users=list(self._users),
             offsets=np.cumsum(np.frombuffer(self._item_counts, dtype=np.int64)),
@@ -170,4 +191,5 @@ class _SplitBuilder:
             target_offsets=np.cumsum(np.frombuffer(self._target_counts, dtype=np.int64)),
             targets=np.frombuffer(self._targets, dtype=np.int32),
             times=np.frombuffer(self._times, dtype=np.float64) if self._times else None,
+            events=numbers[np.frombuffer(self._events, dtype=np.int32)] if self._events else None,
         )

@@ -17,13 +17,16 @@ TASTES = {
 }
 
 
-def write_small_data(folder: Path, *, users: int = 60, seed: int = 0, times: bool = False) -> Path:
+def write_small_data(
+    folder: Path, *, users: int = 60, seed: int = 0, times: bool = False, events: bool = False
+) -> Path:
     """Write items.jsonl and sequences.jsonl (train, valid and test lines, next item); returns the folder.
 
-    With `times`, in unix seconds, up to some weeks lie between two items.
+    With `times`, in unix seconds, up to some weeks lie between two items. With `events` each is one of two kinds of
+    behaviour at random.
     """
     rng = np.random.default_rng(seed)
-    clock = np.random.default_rng(seed + 1)
+    clock, behaviour = np.random.default_rng(seed + 1), np.random.default_rng(seed + 2)
     names = list(TASTES)
     items = [
         Item(item=f"{taste}-{at}", title=title, categories=[taste])
@@ -36,9 +39,12 @@ def write_small_data(folder: Path, *, users: int = 60, seed: int = 0, times: boo
         history = [f"{names[rng.choice(tastes)]}-{rng.integers(8)}" for _ in range(int(rng.integers(6, 12)))]
         name = f"user-{user}"
         when = (1.6e9 + 86_400 * 30 * clock.random(len(history)).cumsum()).round().tolist()
+        kinds = behaviour.choice(["view", "buy"], size=len(history)).tolist()
         for split, end, asked in (("train", -2, []), ("valid", -2, history[-2:-1]), ("test", -1, history[-1:])):
             known = when[:end] if times else None
-            lines.append(Sequence(user=name, split=split, items=history[:end], times=known, targets=asked))
+            did = kinds[:end] if events else None
+            line = Sequence(user=name, split=split, items=history[:end], times=known, targets=asked, events=did)
+            lines.append(line)
     jsonl.write(folder / "items.jsonl", items)
     jsonl.write(folder / "sequences.jsonl", lines)
     facts = {"facts": {"split": "leave-one-out", "targets": "next"}}

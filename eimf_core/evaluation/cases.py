@@ -61,6 +61,14 @@ class Cases:
         lines = [int(self.lines[case]) for case in cases]
         return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
 
+    def events(self, cases: Sequence[int]) -> list[Ints] | None:
+        """The kinds of behaviour of these users' histories, as numbers of the data; None where it tells none."""
+        known = self.split.events
+        if known is None:
+            return None
+        lines = [int(self.lines[case]) for case in cases]
+        return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
+
     def history_lengths(self) -> npt.NDArray[np.int64]:
         """Number of interactions in each history, shape (U,)."""
         return np.diff(self.split.offsets)[self.lines]

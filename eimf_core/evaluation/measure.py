@@ -139,7 +139,7 @@ def rank(
 ) -> tuple[npt.NDArray[np.int64], Scored, list[Ints]]:
     """Lists (B, largest k) of item indices for these cases, 0 where there is no item, scores and histories."""
     histories = [cases.history(case) for case in rows]
-    scored = system.score(histories, cases.times(rows))
+    scored = system.score(histories, cases.times(rows), cases.events(rows))
     if plan.seen == "drop":
         ranking.drop(scored.values, histories)
     try:

@@ -21,6 +21,8 @@ from eimf_core.errors import InputError
 Floats = npt.NDArray[np.float32]
 Times = Sequence[npt.NDArray[np.float64]] | None
 """Unix seconds of the items of each history, or None where they are not known."""
+Events = Sequence[Ints] | None
+"""Kinds of behaviour of the items of each history, as numbers of the data set, or None where they are not known."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -43,7 +45,7 @@ class System(Protocol):
     def name(self) -> str:
         """What the figures are called by."""
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         """Scores of all items after each history (item indices of the data set, oldest first)."""
 
 
@@ -72,6 +74,9 @@ class ModelSystem:
         self.known: Mask = self._rows > 0
         self.unmatched = len(self.model.catalogue) - matched
         self._unknown = np.flatnonzero(~self.known)
+        # what the model calls each kind of behaviour of the data
+        kinds = [self.model.event_numbers.get(name, 0) for name in dataset.event_names]
+        self._kinds = np.array([0, *kinds], dtype=np.int64)
         same = self.unmatched == 0 and bool((self._rows == np.arange(len(self._rows))).all())
         # the mapped table itself where the two catalogues agree, else a copy in the right order
         self._vectors: Floats = np.asarray(self.model.vectors if same else self.model.vectors[self._rows], np.float32)
@@ -83,14 +88,17 @@ class ModelSystem:
         """The seed the model was trained with."""
         return self.model.config.seed
 
-    def interests(self, histories: Sequence[Ints], times: Times = None) -> tuple[Floats, Floats]:
+    def interests(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and what they attend to (B, K, L), over the last items that the model knows."""
         rows = [self._rows[history] for history in histories]
         known = None if times is None else [when[own > 0] for own, when in zip(rows, times, strict=True)]
-        return self.model.interests([own[own > 0] for own in rows], known)
+        kinds = None
+        if events is not None and self.model.event_numbers:
+            kinds = [self._kinds[numbers[own > 0]] for own, numbers in zip(rows, events, strict=True)]
+        return self.model.interests([own[own > 0] for own in rows], known, kinds)
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
-        interests, _ = self.interests(histories, times)
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+        interests, _ = self.interests(histories, times, events)
         values = ranking.best_scores(interests, self._vectors, self._scale)
         values[:, self._unknown] = -np.inf
         return Scored(values, interests, self._vectors)

@@ -108,8 +108,8 @@ class Shape:
 
     `positions`: what an attention head knows of the place of an item (see extractors.py).
     `layers` and `heads` belong to the transformer, `concepts` is the pool that sparse concepts are
-    chosen from, `features` how many item features (categories) there are. `normalise`: interests
-    have length 1.
+    chosen from, `features` how many item features (categories) there are, `events` how many kinds of
+    behaviour. `normalise`: interests have length 1.
     """
 
     dimension: int
@@ -121,6 +121,7 @@ class Shape:
     heads: int = 2
     concepts: int = 128
     features: int = 0
+    events: int = 0
     normalise: bool = True
 
 

@@ -18,8 +18,14 @@ class Backbone(nn.Module):
     Inputs of both forms: `vectors` float (B, L, d), the item vectors of histories, oldest first and
     padded at the end; `mask` bool (B, L), true where there is an item; `side`, what else is known
     where the backbone reads it (`side_inputs`): "days" float (B, L), days before the last item or -1
-    where unknown, and "features" int64 (B, L, F), the item's features from 1, 0 for none. What is
-    missing from `side` is unknown. A history without any item gives interests of zeros.
+    where unknown, "features" int64 (B, L, F), the item's features from 1, 0 for none, and "events"
+    int64 (B, L), its kind of behaviour from 1, 0 where unknown. What is missing from `side` is unknown.
+    A history without any item gives interests of zeros.
+
+    With kinds of behaviour (`shape.events`) an item of a history is its vector and that of its kind,
+    e_i + q_(kind of i), whatever the backbone; q starts as zeros, that of an unknown kind stays there.
+    After the multi-behaviour interests of Meng et al., 2022 (CKML), of which the abstract was at hand:
+    there each kind of behaviour has interests of its own; here they share theirs.
 
     `forward` reads each history as a whole and gives interests (B, K, d) and
     {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
@@ -43,6 +49,10 @@ class Backbone(nn.Module):
         self.shape = shape
         self.generator = generator
         self.dropout = Dropout(shape.dropout, generator)
+        self.behaviours: nn.Parameter | None = None
+        if shape.events:
+            self.side_inputs = (*side, "events")
+            self.behaviours = nn.Parameter(torch.zeros(shape.events + 1, shape.dimension))
 
     @property
     def one_pass(self) -> bool:
@@ -55,20 +65,26 @@ class Backbone(nn.Module):
         return self.one_pass and bool(self.extractor.picks)
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
-        interests, auxiliary = self.extractor(self.encoder(self.dropout(vectors), mask, side or {}), mask)
+        interests, auxiliary = self.extractor(self._states(vectors, mask, side or {}), mask)
         return self._finished(interests) * mask.any(dim=1)[:, None, None], auxiliary
 
     def prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """The interests of every prefix, in one pass."""
-        states = self.encoder(self.dropout(vectors), mask, side or {})
+        states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.prefixes(states, mask)  # type: ignore[operator]
         return self._finished(interests), auxiliary
 
     def nearest(self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """Of every prefix the interest that is nearest to what is wanted there."""
-        states = self.encoder(self.dropout(vectors), mask, side or {})
+        states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.nearest(states, wanted.detach())  # type: ignore[operator]
         return self._finished(interests), auxiliary
+
+    def _states(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        if self.behaviours is not None and "events" in side:
+            vectors = vectors + functional.embedding(side["events"], self.behaviours, padding_idx=0)
+        states: Tensor = self.encoder(self.dropout(vectors), mask, side)
+        return states
 
     def _finished(self, interests: Tensor) -> Tensor:
         return functional.normalize(interests, dim=-1) if self.shape.normalise else interests

@@ -6,8 +6,9 @@ is for the settings to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +31,15 @@ SHOWN = 10
 class Asked:
     """A query as the model takes it.
 
-    `history` (n,) are indices of known items, oldest first, `times` (n,) their times, if known; `words`
-    (d,) is the place of the `text` in the item space or None; `excluded` and `only` are indices.
+    `history` (n,) are indices of known items, oldest first, `times` (n,) their times and `events` (n,) their
+    kinds of behaviour, if known; `words` (d,) is the place of the `text` in the item space or None;
+    `excluded` and `only` are indices.
     """
 
     id: str
     history: Indices
     times: npt.NDArray[np.float64] | None
+    events: Indices | None
     words: Floats | None
     text: str | None
     unknown: list[str]
@@ -50,8 +53,8 @@ class Asked:
 class Reader:
     """Turns queries into `Asked`.
 
-    `place_of` gives the place of a text (d,); `single` tells a query from the command line, where
-    an ambiguous title is an error, from one of many.
+    `place_of` gives the place of a text (d,); `kinds` are the kinds of behaviour of the model; `single`
+    tells a query from the command line, where an ambiguous title is an error, from one of many.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Reader:
         *,
         seen: str,
         place_of: Callable[[str], Floats],
+        kinds: Mapping[str, int],
         reporter: Reporter,
         single: bool,
     ) -> None:
@@ -68,6 +72,8 @@ class Reader:
         self._settings = settings
         self._keep_seen = (settings.seen or seen) == "keep"
         self._place_of = place_of
+        self._kinds = kinds
+        self._strange: set[str] = set()
         self._reporter = reporter
         self._single = single
 
@@ -101,6 +107,7 @@ class Reader:
             id=name,
             history=np.array(history, dtype=np.int64),
             times=self._times(query, file=file, line=line),
+            events=self._events(query, file=file, line=line),
             words=words,
             text=None if words is None else query.text,
             unknown=unknown,
@@ -115,13 +122,26 @@ class Reader:
         """The times of the known items of a history; None where titles, which have none, stand beside it."""
         if query.times is None or query.titles:
             return None
+        return np.array(self._beside(query, "times", query.times, file=file, line=line), dtype=np.float64)
+
+    def _events(self, query: Query, *, file: object, line: int | None) -> Indices | None:
+        """The kinds of behaviour of the known items, 0 for one that the model has not learned; None as with times."""
+        if query.events is None or query.titles:
+            return None
+        known = self._beside(query, "events", query.events, file=file, line=line)
+        strange = set(known) - self._strange - set(self._kinds)
+        if self._kinds and strange:
+            self._strange |= strange
+            learned = named(list(self._kinds))
+            self._reporter.warn(f"unknown events: {named(sorted(strange))}; the model has learned {learned}")
+        return np.array([self._kinds.get(kind, 0) for kind in known], dtype=np.int64)
+
+    def _beside(self, query: Query, field: str, told: Sequence[Any], *, file: object, line: int | None) -> list[Any]:
+        """What is told of the known items of a history; InputError where it does not go with the history."""
         history = query.history or []
-        if len(query.times) != len(history):
-            raise InputError(
-                f"has {len(query.times)} entries for {len(history)} items", file=file, line=line, field="times"
-            )
-        known = [when for item, when in zip(history, query.times, strict=True) if self._items.index(item)]
-        return np.array(known, dtype=np.float64)
+        if len(told) != len(history):
+            raise InputError(f"has {len(told)} entries for {len(history)} items", file=file, line=line, field=field)
+        return [entry for item, entry in zip(history, told, strict=True) if self._items.index(item)]
 
     def one(self, item: str) -> int:
         """Index of an item given by id or title; InputError when it is neither, or the title of several."""

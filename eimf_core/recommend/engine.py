@@ -148,7 +148,10 @@ class Recommender:
     def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
         times = [query.times for query in asked if query.times is not None]
-        return self.model.interests([query.history for query in asked], times or None)
+        events = None
+        if any(query.events is not None for query in asked):
+            events = [np.zeros_like(query.history) if query.events is None else query.events for query in asked]
+        return self.model.interests([query.history for query in asked], times or None, events)
 
     def prepare(self) -> None:
         """Load what every answer needs, before several threads want it at once."""

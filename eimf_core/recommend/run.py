@@ -76,11 +76,12 @@ class Request:
 
     def query(self) -> Query:
         """The query of the command line."""
-        history, titles, times = list(map(_utf8, self.items or ())), list(map(_utf8, self.titles)), None
+        history, titles = list(map(_utf8, self.items or ())), list(map(_utf8, self.titles))
+        times = events = None
         if self.user is not None and self.sequences is not None:
             line = history_of(self.user, self.sequences)
-            # what is added on the command line has no time
-            times = None if history or titles else line.times
+            # what is added on the command line has no time, and is of no kind of behaviour
+            times, events = (None, None) if history or titles else (line.times, line.events)
             history = [*line.items, *history]
         return Query(
             id=self.user,
@@ -88,6 +89,7 @@ class Request:
             titles=titles,
             text=None if self.text is None else _utf8(self.text),
             times=times,
+            events=events,
             exclude=list(map(_utf8, self.exclude)),
         )
 
@@ -166,6 +168,7 @@ class Session:
             settings,
             seen=self.model.config.seen,
             place_of=words.place,
+            kinds=self.model.event_numbers,
             reporter=reporter,
             single=request.is_query,
         )

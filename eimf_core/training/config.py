@@ -53,6 +53,9 @@ class TrainConfig:
         "text", "Item vectors start from text (PCA of the text vectors) or random; both: id plus projected text."
     )
     item_categories: bool = setting(False, "Item vectors hold a learned vector of each of their categories as well.")
+    item_events: bool = setting(
+        False, "Items of a history hold a learned vector of their kind of behaviour (view, buy) as well."
+    )
     encoder: str | None = setting(None, "Text encoder, a name or path; the packaged one if not given.")
     concepts: int = setting(128, "Concepts to choose from, for sparse concepts.")
     prefixes: int = setting(

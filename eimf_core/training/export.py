@@ -103,6 +103,7 @@ def _histories(
         "features": torch.randint(
             backbone.shape.features + 1, (len(lengths), longest, max(1, width)), generator=generator
         ),
+        "events": torch.arange(len(lengths) * longest).view(len(lengths), longest) % (backbone.shape.events + 1),
     }
     return vectors * mask[:, :, None], mask, *(side[name].contiguous() for name in side_inputs(backbone))
 
@@ -136,13 +137,15 @@ def contents(
     labels: Labels | None,
     text: npt.NDArray[Any] | None,
     features: npt.NDArray[np.int32] | None,
+    events: list[str],
     encoder: str | None,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
     training: dict[str, Any],
 ) -> Contents:
     """Everything `artifact.write` needs. `text` (N + 1, D) are the items' text vectors and `encoder` names
-    the text encoder, if one was used; `features` (N + 1, F) what the backbone reads of items beside vectors."""
+    the text encoder, if one was used; `features` (N + 1, F) what the backbone reads of items beside vectors,
+    and `events` the kinds of behaviour that it knows."""
     learned = learner.table.all()
     vectors = learned.numpy()
     weights: dict[str, npt.NDArray[Any]] = {
@@ -174,6 +177,7 @@ def contents(
             max_length=settings.max_length,
             text_encoder=encoder,
             text_dimension=text_widths[0] if text_widths else None,
+            events=events,
             seed=settings.seed,
             training=training,
         ),

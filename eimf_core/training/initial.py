@@ -31,6 +31,7 @@ from eimf_core.training.side import feature_names
 Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
 FEATURES = "encoder.features"  # the rows of this parameter belong to categories, by `side.feature_names`
+BEHAVIOURS = "behaviours"  # those of this one to kinds of behaviour
 
 
 @dataclass(frozen=True)
@@ -89,20 +90,25 @@ class Origin:
         return {"model": str(self.path), "manifest_sha256": self._sha256, **asdict(moved)}
 
     def _network(self, data: Dataset) -> dict[str, Floats]:
-        """The weights of the network, those of categories in today's order."""
-        weights = dict(self._model.backbone)
+        """The weights of the network, those of categories and of kinds of behaviour in today's order."""
+        model, weights = self._model, dict(self._model.backbone)
         if FEATURES in weights:
-            before = {name: at for at, name in enumerate(feature_names(list(self._model.catalogue)), start=1)}
-            now = feature_names(data.items)
-            stored = weights[FEATURES]
-            # a category that is new has no say until it is learned: zeros
-            rows = np.zeros((len(now) + 1, stored.shape[1]), dtype=np.float32)
-            rows[0] = stored[0]
-            for at, name in enumerate(now, start=1):
-                if name in before:
-                    rows[at] = stored[before[name]]
-            weights[FEATURES] = rows
+            before = feature_names(list(model.catalogue))
+            weights[FEATURES] = _by_name(weights[FEATURES], before, feature_names(data.items))
+        unknown = np.zeros((1, model.config.dimension), dtype=np.float32)
+        weights[BEHAVIOURS] = _by_name(weights.get(BEHAVIOURS, unknown), model.config.events, data.event_names)
         return weights
+
+
+def _by_name(stored: Floats, before: list[str], now: list[str]) -> Floats:
+    """The rows (n + 1, d) of these names; what is new has no say until it is learned: zeros."""
+    rows = np.zeros((len(now) + 1, stored.shape[1]), dtype=np.float32)
+    rows[0] = stored[0]
+    places = {name: at for at, name in enumerate(before, start=1)}
+    for at, name in enumerate(now, start=1):
+        if name in places:
+            rows[at] = stored[places[name]]
+    return rows
 
 
 def manifest(path: str | Path) -> Path:

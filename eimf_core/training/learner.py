@@ -21,12 +21,13 @@ from eimf_core.training.optimiser import RowAdam
 class Learner:
     """Backbone, item table and, with labels, the adapter g from text space (D) to item space (d).
 
-    The same settings and generator give the same start. `features`: how many item features there are.
+    The same settings and generator give the same start. `features`: how many item features there are, `events`
+    how many kinds of behaviour.
     """
 
     def __init__(
         self, settings: TrainConfig, table: ItemTable, text_dimension: int | None, generator: torch.Generator,
-        *, features: int = 0,
+        *, features: int = 0, events: int = 0,
     ) -> None:  # fmt: skip
         shape = backbones.Shape(
             dimension=settings.dimension,
@@ -38,6 +39,7 @@ class Learner:
             heads=settings.heads,
             concepts=settings.concepts,
             features=features,
+            events=events,
             normalise=settings.similarity == "cosine",
         )
         self.backbone = backbones.build(settings.backbone, shape, generator)

@@ -155,9 +155,9 @@ def prepare(
             table.share(features, kinds)
         else:
             reporter.warn("no two items share a category: item vectors hold none")
-    side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter)
+    side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter, events=settings.item_events)
     text_width = None if found is None else found.vectors.shape[1]
-    learner = Learner(settings, table, text_width, generator, features=side.kinds)
+    learner = Learner(settings, table, text_width, generator, features=side.kinds, events=len(side.events))
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")

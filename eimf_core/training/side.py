@@ -1,4 +1,4 @@
-"""What some backbones read beside item vectors: when an item came, and its features (categories)."""
+"""What is read beside item vectors: when an item came, its features (categories), its kind of behaviour."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from eimf_core.records import Item
 
 MOST_FEATURES = 8  # of an item
 DAY = 86_400.0
-UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times were unknown
+UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times, or kinds of behaviour, were unknown
 
 
 class SideInputs:
     """`features` int32 (N + 1, F), from 1, 0 for none, or None; `kinds`, how many there are.
 
-    Times are known where the data has them, and half of the histories are learned without: one that is
-    typed in has none. `timed` says whether times were there to learn from.
+    Times and kinds of behaviour are known where the data has them, and half of the histories are learned
+    without: one that is typed in has none. `timed` says whether times were there to learn from, `events`
+    names the kinds of behaviour, if the backbone is to know them.
     """
 
-    def __init__(self, wanted: Collection[str], data: Dataset, reporter: Reporter) -> None:
+    def __init__(self, wanted: Collection[str], data: Dataset, reporter: Reporter, *, events: bool = False) -> None:
         self.features: npt.NDArray[np.int32] | None = None
         self.kinds = 0
-        self._times = None
+        self._times = self._events = None
+        self.events: list[str] = []
         self.device = torch.device("cpu")  # where the tensors it gives lie
         if "features" in wanted:
             self.features, self.kinds = item_features(data.items)
@@ -40,25 +42,36 @@ class SideInputs:
             self._times = data.splits["train"].times
             if self._times is None:
                 reporter.warn("the training lines have no times: the backbone runs on the order alone")
+        if events:
+            self._events = data.splits["train"].events
+            self.events = [] if self._events is None else data.event_names
+            if not self.events:
+                reporter.warn("the training lines have no events: the backbone runs on the items alone")
 
     @property
     def timed(self) -> bool:
         return self._times is not None
 
     def of_histories(
-        self, inputs: npt.NDArray[np.int64], times: Sequence[npt.NDArray[np.float64]] | None
-    ) -> dict[str, Tensor]:
-        """Side inputs of histories (B, L) of item indices, padded at the end, and their times (unix seconds)."""
+        self, inputs: npt.NDArray[np.int64], times: Sequence[npt.NDArray[np.float64]] | None,
+        events: Sequence[npt.NDArray[np.int32]] | None = None,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Side inputs of histories (B, L) of item indices, padded at the end, their times (unix seconds) and events."""
         side = self.of_items(inputs)
         if self._times is not None and times is not None:
             days = np.full(inputs.shape, -1.0, dtype=np.float32)
             for row, when in enumerate(times):
                 days[row, : len(when)] = (when.max() - when) / DAY
             side["days"] = torch.from_numpy(days).to(self.device)
+        if self.events and events is not None:
+            kinds = np.zeros(inputs.shape, dtype=np.int64)
+            for row, known in enumerate(events):
+                kinds[row, : len(known)] = known
+            side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 
     def of_items(self, inputs: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        """Side inputs of histories (B, L) of item indices, times unknown."""
+        """Side inputs of histories (B, L) of item indices, times and events unknown."""
         if self.features is None:
             return {}
         return {"features": torch.from_numpy(self.features[inputs].astype(np.int64)).to(self.device)}
@@ -75,6 +88,10 @@ class SideInputs:
             unknown = ~there | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
             known = np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32)
             side["days"] = torch.from_numpy(known).to(self.device)
+        if self._events is not None:
+            unknown = (inputs == 0) | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
+            kinds = np.where(unknown, 0, self._events[places]).astype(np.int64)
+            side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 
 

@@ -127,6 +127,7 @@ def _write(
         labels=prepared.labels,
         text=prepared.text,
         features=prepared.side.features,
+        events=prepared.side.events,
         encoder=prepared.encoder,
         epochs=progress.lines,
         provenance=setup.provenance(data, settings, read, facts),

@@ -66,8 +66,8 @@ class Validation:
         for start in range(0, len(self._asked), size):
             users = self._asked[start : start + size]
             histories = [self._cases.history(int(user)) for user in users]
-            times = self._cases.times(users.tolist())
-            interests = _interests(backbone, vectors, histories, times, self._max_length, self._side)
+            times, events = self._cases.times(users.tolist()), self._cases.events(users.tolist())
+            interests = _interests(backbone, vectors, histories, times, events, self._max_length, self._side)
             scores = ranking.best_scores(interests.cpu().numpy(), scored)
             scores = scores * scale if self._cosine else scores
             ranking.drop(scores, histories)
@@ -88,7 +88,8 @@ class Validation:
 
 def _interests(
     backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]],
-    times: list[npt.NDArray[np.float64]] | None, max_length: int, side: SideInputs,
+    times: list[npt.NDArray[np.float64]] | None, events: list[npt.NDArray[np.int32]] | None, max_length: int,
+    side: SideInputs,
 ) -> torch.Tensor:  # fmt: skip
     kept = [history[-max_length:] for history in histories]
     padded = np.zeros((len(kept), max(len(history) for history in kept)), dtype=np.int64)
@@ -96,6 +97,8 @@ def _interests(
         padded[row, : len(history)] = history
     inputs = torch.from_numpy(padded).to(vectors.device)
     latest = None if times is None else [when[-max_length:] for when in times]
-    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, side.of_histories(padded, latest))
+    kinds = None if events is None else [known[-max_length:] for known in events]
+    beside = side.of_histories(padded, latest, kinds)
+    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, beside)
     made: torch.Tensor = interests
     return made

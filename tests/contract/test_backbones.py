@@ -251,6 +251,7 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
         labels=None,
         text=None,
         features=run.trainer.side.features,
+        events=run.trainer.side.events,
         encoder=None,
         epochs=[],
         provenance={},

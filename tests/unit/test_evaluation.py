@@ -36,7 +36,7 @@ class Fixed:
         self.scores = scores.astype(np.float32)
         self.scores[0] = -np.inf
 
-    def score(self, histories: Sequence[Ints], times: object = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: object = None, events: object = None) -> Scored:
         return Scored(np.tile(self.scores, (len(histories), 1)))
 
 

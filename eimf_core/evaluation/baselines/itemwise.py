@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from eimf_core.dataset import Dataset, Ints, SplitData
 from eimf_core.evaluation.baselines.popularity import fallback, with_popularity_below
-from eimf_core.evaluation.systems import Floats, Scored, Times
+from eimf_core.evaluation.systems import Events, Floats, Scored, Times
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -95,7 +95,7 @@ class ItemKnn:
         self._weights = _csr(arrays, self._width)
         self._fallback = fallback(dataset.counts())
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         sums = (_histories(histories, self._width) @ self._weights).toarray()
         return _scored(with_popularity_below(sums, self._fallback))
 
@@ -134,7 +134,7 @@ class LastItem:
         self._follows = _csr(arrays, len(dataset.vocab) + 1)
         self._fallback = fallback(dataset.counts())
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         after = self._follows[[int(history[-1]) for history in histories]].toarray()
         return _scored(with_popularity_below(after, self._fallback))
 
@@ -175,7 +175,7 @@ class Ease:
         self._weights = arrays["weights"]
         self._fallback = fallback(dataset.counts())
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         scores = _histories(histories, len(self._weights)) @ self._weights
         # nothing of the history was in the training lines
         scores[~scores.any(axis=1)] = self._fallback

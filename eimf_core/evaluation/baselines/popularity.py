@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset, Ints, SplitData
-from eimf_core.evaluation.systems import Floats, Scored, Times
+from eimf_core.evaluation.systems import Events, Floats, Scored, Times
 
 RECENT = 0.1
 """Share of the training interactions that counts as recent."""
@@ -28,7 +28,7 @@ class Popularity:
     def fit(cls, dataset: Dataset) -> Popularity:
         return cls(dataset.counts().astype(np.float32))
 
-    def score(self, histories: Sequence[Ints], times: Times = None) -> Scored:
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         return Scored(np.tile(self._scores, (len(histories), 1)))
 
 

@@ -119,7 +119,8 @@ def _drawn(evaluation: Evaluation, system: ModelSystem) -> Drawn:
     rng = np.random.default_rng(evaluation.facts["users"])
     chosen = rng.permutation(len(cases))[:SAMPLED_USERS].tolist()
     lists, scored, histories = rank(system, cases, chosen, evaluation.plan)
-    _, attention = system.interests(histories[:EXAMPLES], cases.times(chosen[:EXAMPLES]))
+    shown = chosen[:EXAMPLES]
+    _, attention = system.interests(histories[:EXAMPLES], cases.times(shown), cases.events(shown))
     return Drawn(system, chosen, lists[:, :LISTED], scored, attention)
 
 
