@@ -129,8 +129,9 @@ class Workshop:
             if self._root is None:
                 raise SystemExit(f"{folder}: not there; give the folder with the published data sets")
             facts = self._study["data"][name]
-            users = ["--users", str(self._root / facts["users"])] if "users" in facts else []
-            _eimf("prepare", str(self._root / facts["source"]), *facts["prepare"], *users, "-o", str(folder))
+            beside = [("--users", facts.get("users")), ("--items", facts.get("items"))]
+            more = [word for option, file in beside if file for word in (option, str(self._root / file))]
+            _eimf("prepare", str(self._root / facts["source"]), *facts["prepare"], *more, "-o", str(folder))
         return folder
 
     def labels(self, run: Run) -> Path | None:
@@ -246,7 +247,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=[*"ABCDEFPST"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFPSTV"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")

@@ -16,7 +16,7 @@ RESAMPLES = 2000
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
     "inherited_items", "inherited_weight", "labelled_steps", "labelled_share", "distil_weight", "independent",
-    "item_categories",
+    "item_categories", "item_events",
 }  # fmt: skip
 Line = dict[str, Any]
 Values = npt.NDArray[np.float64]
