@@ -155,14 +155,18 @@ def _order(name: str) -> int:
 
 
 def figure(lines: list[Line], folder: Path, path: Path) -> None:
-    """The relative differences to the backbone alone with their intervals, one panel for data and setting."""
+    """The relative differences to the backbone alone with their intervals, one panel for data and setting.
+
+    Where there are runs that no patience has ended, only these.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "study"
     from matplotlib import pyplot
 
-    found = groups(lines)
+    whole = [line for line in lines if line["settings"].get("patience", 0) >= line["settings"].get("epochs", 1)]
+    found = groups(whole or lines)
     panels: dict[tuple[str, str, int], list[tuple[str, float, float, float]]] = {}
     for key in sorted(found, key=lambda key: _order(key[3])):
         alone = None if key[3] == "alone" else against(found, key, "alone")
