@@ -65,7 +65,7 @@ def recommend(
 
     A history is given as ids, as titles, or as a user of a sequences file; without any of these
     Query lines are read and answered as they come, in order: each with the fields id, history or titles,
-    text, times, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
+    text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
     The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
     from eimf_core.recommend import run
