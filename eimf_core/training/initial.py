@@ -57,12 +57,13 @@ class Origin:
         self._sha256 = files.sha256(manifest(path))
 
     def hand_over(
-        self, learner: Learner, data: Dataset, text: Text | None, encoder: str | None, reporter: Reporter
-    ) -> dict[str, Any]:
+        self, learner: Learner, data: Dataset, text: Text | None, encoder: str | None, events: list[str],
+        reporter: Reporter,
+    ) -> dict[str, Any]:  # fmt: skip
         """Let `learner` start from the model; what was done, for the manifest.
 
         `text` (N + 1, D) are the items' text vectors where item vectors come from text, `encoder` the
-        identity of the text encoder in use.
+        identity of the text encoder in use; `events` the kinds of behaviour that the learner knows.
         """
         model, table = self._model, learner.table
         places = data.vocab.indices(item.item for item in model.catalogue)
@@ -76,7 +77,7 @@ class Origin:
         placed = _fill(table, model.vectors, places, known, text, text_to_items, learner.generator)
         if same_encoder and learner.adapter is not None and model.adapter is not None:
             _copy(learner.adapter, {"weight": model.adapter[0], "bias": model.adapter[1]})
-        afresh = _copy(learner.backbone, self._network(data))
+        afresh = _copy(learner.backbone, self._network(data, events))
         kept, new = int((places > 0).sum()), int((~known).sum())
         moved = Moved(kept, placed, new - placed, len(places) - kept, len(afresh))
         if not kept:
@@ -89,14 +90,14 @@ class Origin:
         )
         return {"model": str(self.path), "manifest_sha256": self._sha256, **asdict(moved)}
 
-    def _network(self, data: Dataset) -> dict[str, Floats]:
+    def _network(self, data: Dataset, events: list[str]) -> dict[str, Floats]:
         """The weights of the network, those of categories and of kinds of behaviour in today's order."""
         model, weights = self._model, dict(self._model.backbone)
         if FEATURES in weights:
             before = feature_names(list(model.catalogue))
             weights[FEATURES] = _by_name(weights[FEATURES], before, feature_names(data.items))
         unknown = np.zeros((1, model.config.dimension), dtype=np.float32)
-        weights[BEHAVIOURS] = _by_name(weights.get(BEHAVIOURS, unknown), model.config.events, data.event_names)
+        weights[BEHAVIOURS] = _by_name(weights.get(BEHAVIOURS, unknown), model.config.events, events)
         return weights
 
 

@@ -166,7 +166,7 @@ def prepare(
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
     if found is not None and text is not None and settings.label_start:
         label_start.meet(learner, text)
-    start = None if origin is None else origin.hand_over(learner, data, text, name, reporter)
+    start = None if origin is None else origin.hand_over(learner, data, text, name, side.events, reporter)
     learner.move(device)
     side.device = device
     speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)

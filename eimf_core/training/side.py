@@ -24,7 +24,7 @@ class SideInputs:
 
     Times and kinds of behaviour are known where the data has them, and half of the histories are learned
     without: one that is typed in has none. `timed` says whether times were there to learn from, `events`
-    names the kinds of behaviour, if the backbone is to know them.
+    names the kinds of behaviour of the training lines, if the backbone is to know them.
     """
 
     def __init__(self, wanted: Collection[str], data: Dataset, reporter: Reporter, *, events: bool = False) -> None:
@@ -43,10 +43,16 @@ class SideInputs:
             if self._times is None:
                 reporter.warn("the training lines have no times: the backbone runs on the order alone")
         if events:
-            self._events = data.splits["train"].events
-            self.events = [] if self._events is None else data.event_names
-            if not self.events:
+            known = data.splits["train"].events
+            if known is None:
                 reporter.warn("the training lines have no events: the backbone runs on the items alone")
+            else:
+                learned = np.unique(known)
+                self.events = [data.event_names[number - 1] for number in learned]
+                # what stands in other lines alone is unknown
+                self._numbers = np.zeros(len(data.event_names) + 1, dtype=np.int64)
+                self._numbers[learned] = np.arange(1, len(learned) + 1)
+                self._events = known
 
     @property
     def timed(self) -> bool:
@@ -66,7 +72,7 @@ class SideInputs:
         if self.events and events is not None:
             kinds = np.zeros(inputs.shape, dtype=np.int64)
             for row, known in enumerate(events):
-                kinds[row, : len(known)] = known
+                kinds[row, : len(known)] = self._numbers[known]
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 
@@ -90,7 +96,7 @@ class SideInputs:
             side["days"] = torch.from_numpy(known).to(self.device)
         if self._events is not None:
             unknown = (inputs == 0) | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
-            kinds = np.where(unknown, 0, self._events[places]).astype(np.int64)
+            kinds = np.where(unknown, 0, self._numbers[self._events[places]])
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 

@@ -81,7 +81,7 @@ def test_an_item_of_a_history_is_its_vector_and_that_of_its_kind(name: str) -> N
         torch.testing.assert_close(picked, backbone.nearest(marked, MASK, wanted)[0])
 
 
-@pytest.mark.parametrize("name", ["comirec-sa", "comirec-dr", "pimi", "mfn", "sasrec"])
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_the_exported_form_computes_what_torch_does(name: str) -> None:
     backbone = made(name)
     side = {"events": EVENTS}
@@ -161,6 +161,20 @@ def test_half_of_the_histories_are_learned_with_kinds_unknown(folder: Path) -> N
     assert first is not None
     known = kinds.any(axis=1)
     assert 0.4 < known.mean() < 0.6 and (kinds[known] == [*first[:3], 0]).all()
+
+
+def test_a_kind_that_no_training_line_has_is_not_learned(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_bytes((folder / "items.jsonl").read_bytes())
+    lines = (folder / "sequences.jsonl").read_bytes().splitlines(keepends=True)
+    late = [line.replace(b'"buy"', b'"an order"') if b'"valid"' in line else line for line in lines]
+    (tmp_path / "sequences.jsonl").write_bytes(b"".join(late))
+    run = small_run(tmp_path, item_events=True)
+    assert run.data.event_names == ["an order", "buy", "view"] and run.trainer.side.events == ["buy", "view"]
+    asked = np.array([[1, 2, 3]])
+    kinds = run.trainer.side.of_histories(asked, None, [np.array([1, 2, 3], dtype=np.int32)])["events"]
+    assert kinds.tolist() == [[0, 1, 2]]
+    learned = run.trainer.side.of_batch(np.ones((200, 3), np.int64), np.tile([0, 1, 2], (200, 1)), run.trainer.rng(9))
+    assert set(learned["events"].unique().tolist()) <= {0, 1, 2}
 
 
 def test_without_the_switch_events_change_nothing(folder: Path, tmp_path: Path) -> None:
