@@ -168,7 +168,7 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
     whole = [line for line in lines if line["settings"].get("patience", 0) >= line["settings"].get("epochs", 1)]
     found = groups(whole or lines)
     panels: dict[tuple[str, str, int], list[tuple[str, float, float, float]]] = {}
-    for key in sorted(found, key=lambda key: _order(key[3])):
+    for key in sorted(found, key=lambda key: (key[1], key[0], _order(key[3]))):
         alone = None if key[3] == "alone" else against(found, key, "alone")
         compared = difference(found[key], alone, folder, "ndcg all") if alone else None
         if compared is not None and compared[3]:
@@ -191,7 +191,7 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
         axis.set_ylim(len(bars) - 0.5, -0.5)
         axis.axvline(0.0, color="black", linewidth=0.5)
         axis.set_title(f"{data}, {setting}, at most {epochs} epochs", fontsize=9, loc="left")
-    axes[-1, 0].set_xlabel("NDCG against the backbone alone, per cent, paired 95 % interval")
+    drawn.supxlabel("NDCG against the backbone alone, per cent, paired 95 % interval", fontsize=9)
     drawn.tight_layout()
     drawn.savefig(path, metadata={"Date": None})
     pyplot.close(drawn)
