@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,36 @@ from typing import Any
 from eimf_core.errors import ConfigError
 
 MOST_THREADS = 8
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def library() -> Any:
+    """DuckDB, imported when first asked for.
+
+    A signal that arrives in the import waits for its end: an exception out of it would abort the interpreter.
+    """
+    if "duckdb" not in sys.modules and threading.current_thread() is threading.main_thread():
+        with _signals_waiting():
+            return importlib.import_module("duckdb")
+    return importlib.import_module("duckdb")
+
+
+@contextlib.contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Signals take effect at the end of the block; the first of several, as it would without."""
+    arrived: list[signal.Signals] = []
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in handlers.items():
+        if callable(handler):
+            signal.signal(number, lambda number, _: arrived.append(signal.Signals(number)))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, handler)
+    for number in arrived[:1]:
+        signal.raise_signal(number)
 
 
 @contextlib.contextmanager
@@ -23,7 +55,7 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
 
     A full disk becomes an OSError and too little memory a ConfigError that says what to change.
     """
-    import duckdb
+    duckdb = library()
 
     connection = duckdb.connect(str(scratch / "log.duckdb"))
     try:
@@ -55,7 +87,7 @@ def _signals_kept() -> Iterator[None]:
         yield
         return
     arrived: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
@@ -79,7 +111,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:
-    import duckdb
+    duckdb = library()
 
     try:
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
@@ -98,7 +130,7 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
 
 def rejected(connection: Any) -> list[tuple[int, str, str]]:
     """Row number, problem and text of the rows that the engine could not take apart; forgets them."""
-    import duckdb
+    duckdb = library()
 
     try:
         found = connection.execute("SELECT line, error_message, csv_line FROM reject_errors ORDER BY line").fetchall()

@@ -146,7 +146,7 @@ def _insert(
 
     None of a file that the engine gives up on, which adds nothing.
     """
-    import duckdb
+    duckdb = engine.library()
 
     fields = [field for field in COLUMNS if field in has]
     values = ", ".join(COLUMNS[field][1] for field in fields)

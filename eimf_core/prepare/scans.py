@@ -20,7 +20,7 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.cells import cells_of, shape_of
-from eimf_core.prepare.engine import file, literal, name
+from eimf_core.prepare.engine import file, library, literal, name
 
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 TEXT = frozenset({"title", "category"})
@@ -201,7 +201,7 @@ class Parquet:
 
     def records(self, path: Path) -> Iterator[Record]:
         """`line` is the number of the row."""
-        import duckdb
+        duckdb = library()
 
         number = 0
         try:

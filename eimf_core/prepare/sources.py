@@ -179,7 +179,7 @@ def _zstd_head(path: Path) -> list[str]:
 @contextlib.contextmanager
 def _zstd(path: Path) -> Iterator[Any]:
     """An engine to unpack a file with; what it cannot unpack is an InputError."""
-    import duckdb
+    duckdb = engine.library()
 
     with contextlib.closing(duckdb.connect()) as connection:
         try:

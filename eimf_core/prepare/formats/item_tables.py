@@ -13,7 +13,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import sources
 from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import file, name
+from eimf_core.prepare.engine import file, library, name
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
@@ -126,7 +126,7 @@ def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadR
 
 
 def _read_parquet(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    import duckdb
+    duckdb = library()
 
     fields = _fields(PARQUET, source, config)
     # the id as the log has it, which is read as text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import file
+from eimf_core.prepare.engine import file, library
 from eimf_core.prepare.formats.amazon import first_object, object_of
 from eimf_core.prepare.formats.base import COLUMN_OPTIONS, LogFormat
 from eimf_core.prepare.moments import is_number, value_of
@@ -205,7 +205,7 @@ def _scan_parquet(source: Source, config: PrepareConfig) -> Parquet:
 
 def parquet_columns(source: Source) -> dict[str, str]:
     """Types of the columns of a Parquet file by name."""
-    import duckdb
+    duckdb = library()
 
     try:
         with duckdb.connect() as connection:
