@@ -8,7 +8,8 @@
 DATA is the folder with the published data sets, one folder each. A run whose line is in
 examples/study/runs.jsonl is not done again, so that the study may be done in parts; --table makes
 examples/study/table.md and figure.svg from what is there. Prepared data, labels and the values of each
-user, which the paired intervals need, are kept under --work and not with the lines.
+user are kept under --work and not with the lines; the paired differences that were computed from these
+values are (differences.jsonl), so that a part done on another machine loses none.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="make table and figure from the lines, run nothing")
     parser.add_argument("--config", type=Path, default=HERE / "study.toml", help="what is compared")
     parser.add_argument(
-        "--output", type=Path, default=HERE / "study", help="folder of runs.jsonl, table.md, figure.svg"
+        "--output", type=Path, default=HERE / "study", help="folder of the lines, the table and the figure"
     )
     parser.add_argument("--work", type=Path, default=HERE / ".work" / "study", help="prepared data, labels, values")
     asked = parser.parse_args(arguments)

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-
-from eimf_core.evaluation import statistics
+from study_differences import Difference, Differences, Line
 
 PARTS = {"all": "all users", "short": "short histories", "rare": "rare items", "cold": "cold items"}
-RESAMPLES = 2000
 # settings that say nothing of the backbone alone: runs that differ in these only are compared
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
     "inherited_items", "inherited_weight", "labelled_steps", "labelled_share", "distil_weight", "independent",
     "item_categories", "item_events",
 }  # fmt: skip
-Line = dict[str, Any]
-Values = npt.NDArray[np.float64]
 
 
 def named(part: str) -> str:
@@ -46,38 +40,6 @@ def training(runs: list[Line]) -> Line:
     return {name: value for name, value in runs[0]["settings"].items() if name not in {"seed", *OF_LABELS}}
 
 
-def pooled(runs: list[Line], seeds: set[int], folder: Path, column: str) -> Values | None:
-    """The mean over seeds of each user's values, (U,); None where the values are not at hand."""
-    values = []
-    for run in runs:
-        if run["seed"] in seeds:
-            path = folder / f"{run['key']}.npz"
-            if not path.exists():
-                return None
-            with np.load(path) as stored:
-                if column not in stored:
-                    return None
-                values.append(stored[column])
-    return np.mean(values, axis=0) if values else None
-
-
-def difference(
-    ours: list[Line], theirs: list[Line], folder: Path, column: str
-) -> tuple[float, float, float, float] | None:
-    """Mean difference over users, its 95 % interval, and the others' mean, on the seeds that both have."""
-    seeds = {run["seed"] for run in ours} & {run["seed"] for run in theirs}
-    one, other = (pooled(runs, seeds, folder, column) for runs in (ours, theirs))
-    if one is None or other is None:
-        return None
-    there = ~np.isnan(one)
-    if not there.any():
-        return None
-    gaps = (one - other)[there]
-    means = statistics.bootstrap_means(gaps[:, None].astype(np.float32), RESAMPLES, np.random.default_rng(0))
-    low, high = statistics.interval(means)
-    return float(gaps.mean()), float(low[0]), float(high[0]), float(other[there].mean())
-
-
 def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], configuration: str) -> list[Line] | None:
     """The runs of another configuration on the same data, setting, backbone and budget, trained in the same way."""
     data, setting, backbone, budget = *key[:3], key[5]
@@ -95,7 +57,7 @@ def control_of(configuration: str) -> str | None:
     return "shuffled-aligned" if configuration == "aligned" else None
 
 
-def _said(compared: tuple[float, float, float, float] | None) -> str:
+def _said(compared: Difference | None) -> str:
     if compared is None:
         return ""
     gap, low, high, base = compared
@@ -104,7 +66,7 @@ def _said(compared: tuple[float, float, float, float] | None) -> str:
     return f"{clear}{share}{clear} [{low:+.4f}, {high:+.4f}]"
 
 
-def table(lines: list[Line], folder: Path) -> str:
+def table(lines: list[Line], known: Differences) -> str:
     """All runs, a row for each configuration: means, spread over seeds, paired differences."""
     found = groups(lines)
     rows = [
@@ -124,10 +86,10 @@ def table(lines: list[Line], folder: Path) -> str:
         figures = [run["figures"]["ndcg all"] for run in runs]
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
-        compared = [_said(difference(runs, alone, folder, f"ndcg {part}")) if alone else "" for part in PARTS]
+        compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
         shuffled = control_of(name) if labels == "keywords" else None
         control = against(found, key, shuffled) if shuffled else None
-        told = _said(difference(runs, control, folder, "ndcg all")) if control else ""
+        told = _said(known.between(runs, control, "ndcg all")) if control else ""
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
@@ -154,7 +116,7 @@ def _order(name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def figure(lines: list[Line], folder: Path, path: Path) -> None:
+def figure(lines: list[Line], known: Differences, path: Path) -> None:
     """The relative differences to the backbone alone with their intervals, one panel for data and setting.
 
     Where there are runs that no patience has ended, only these.
@@ -170,7 +132,7 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
     panels: dict[tuple[str, str, int], list[tuple[str, float, float, float]]] = {}
     for key in sorted(found, key=lambda key: (key[1], key[0], _order(key[3]))):
         alone = None if key[3] == "alone" else against(found, key, "alone")
-        compared = difference(found[key], alone, folder, "ndcg all") if alone else None
+        compared = known.between(found[key], alone, "ndcg all") if alone else None
         if compared is not None and compared[3]:
             gap, low, high, base = compared
             name, scale = f"{key[3]}, {key[2]}, {key[4]} {key[5]}", 100 / base
@@ -198,7 +160,9 @@ def figure(lines: list[Line], folder: Path, path: Path) -> None:
 
 
 def write(lines: list[Line], folder: Path, output: Path) -> None:
-    """table.md and figure.svg of the runs; `folder` holds the values of each user."""
+    """table.md and figure.svg of the runs, and the differences in them; `folder` holds the values of each user."""
     if lines:
-        (output / "table.md").write_text(table(lines, folder))
-        figure(lines, folder, output / "figure.svg")
+        known = Differences(folder, output / "differences.jsonl")
+        (output / "table.md").write_text(table(lines, known))
+        figure(lines, known, output / "figure.svg")
+        known.write()

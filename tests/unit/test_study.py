@@ -18,6 +18,7 @@ from tests.small_data import write_small_data
 
 sys.path.insert(0, str(ROOT / "examples"))
 import study  # type: ignore[import-not-found]
+import study_differences  # type: ignore[import-not-found]
 import study_labels  # type: ignore[import-not-found]
 import study_table  # type: ignore[import-not-found]
 
@@ -169,7 +170,11 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     for made in lines:
         each = np.full(20, made["figures"]["ndcg all"])  # type: ignore[index]
         np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": each})
-    rows = [row.split("|") for row in study_table.table(lines, tmp_path).splitlines() if row.startswith("| tiny")]
+    rows = [
+        row.split("|")
+        for row in study_table.table(lines, differences(tmp_path)).splitlines()
+        if row.startswith("| tiny")
+    ]
     said = {(row[4].strip(), row[5].strip().partition(",")[0]): row[-4].strip() for row in rows}
     assert said["both", "keywords"].startswith("**+100.0 %**")
     assert said["aligned", "keywords"].startswith("**+300.0 %**")
@@ -184,7 +189,11 @@ def test_only_runs_that_were_trained_alike_are_compared(tmp_path: Path) -> None:
             made |= {"key": f"{name}-{epochs}", "settings": {"seed": 0, "epochs": epochs, "item_weight": ndcg}}
             np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, ndcg)})
             lines.append(made)
-    rows = [row.split("|") for row in study_table.table(lines, tmp_path).splitlines() if row.startswith("| tiny")]
+    rows = [
+        row.split("|")
+        for row in study_table.table(lines, differences(tmp_path)).splitlines()
+        if row.startswith("| tiny")
+    ]
     said = [(row[4].strip(), row[6].strip(), row[10].strip().partition(" [")[0]) for row in rows]
     assert said == [
         ("alone", "1 of 40", ""), ("both", "1 of 40", "**+50.0 %**"),
@@ -205,8 +214,41 @@ def test_paired_differences_by_hand(tmp_path: Path) -> None:
     for key, each in values.items():
         np.savez(tmp_path / f"{key}.npz", **{"ndcg rare": np.array(each)})
     ours = [{"key": "one-0", "seed": 0}, {"key": "one-1", "seed": 1}]
-    found = study_table.difference(ours, [{"key": "two-0", "seed": 0}], tmp_path, "ndcg rare")
+    found = differences(tmp_path).between(ours, [{"key": "two-0", "seed": 0}], "ndcg rare")
     assert found is not None
     gap, low, high, base = found
     assert (gap, base) == (0.5, 0.0) and 0.0 <= low <= 0.5 <= high <= 1.0
-    assert study_table.difference(ours, [{"key": "gone", "seed": 0}], tmp_path, "ndcg rare") is None
+    assert differences(tmp_path).between(ours, [{"key": "gone", "seed": 0}], "ndcg rare") is None
+
+
+def test_differences_are_remembered_and_taken_together_with_those_of_further_seeds(tmp_path: Path) -> None:
+    """The values of one machine are not on the other, and the table has the intervals of both."""
+    draw = np.random.default_rng(0)
+
+    def runs(name: str, seeds: tuple[int, ...]) -> list[dict[str, object]]:
+        return [{"key": f"{name}-{seed}", "seed": seed} for seed in seeds]
+
+    for seed in range(3):
+        for name, mean in (("one", 0.3), ("two", 0.2)):
+            np.savez(tmp_path / f"{name}-{seed}.npz", **{"ndcg all": draw.normal(mean + seed / 100, 0.1, 200)})
+    known = differences(tmp_path)
+    first = known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all")
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
+    known.write()
+    for seed in (0, 1):
+        (tmp_path / f"one-{seed}.npz").unlink()
+    known = differences(tmp_path)
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all") == first
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
+    assert known.between(runs("one", (0,)), runs("two", (0,)), "ndcg all") is None  # of one seed alone nothing is known
+    both = known.between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all")
+    known.write()
+    third = differences(tmp_path).between(runs("one", (2,)), runs("two", (2,)), "ndcg all")
+    assert first is not None and third is not None and both is not None
+    assert both == pytest.approx([(2 * one + other) / 3 for one, other in zip(first, third, strict=True)])
+    (tmp_path / "one-2.npz").unlink()
+    assert differences(tmp_path).between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all") == both
+
+
+def differences(folder: Path) -> study_differences.Differences:
+    return study_differences.Differences(folder, folder / "differences.jsonl")
