@@ -7,9 +7,12 @@ read, so that a record may carry more than `eimf` needs.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+# what the arrays of the toolkit hold
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,7 @@ class Sample(Record, frozen=True, kw_only=True):
 
     key: str
     user: str
-    cluster: int
+    cluster: Whole
     cluster_size: int
     distance: float
     history: list[HistoryItem]
@@ -72,7 +75,7 @@ class Cluster(Record, frozen=True, kw_only=True):
     the other clusters and `items` those nearest to its centre.
     """
 
-    cluster: int
+    cluster: Whole
     size: int
     samples: int
     distance: float
@@ -100,7 +103,7 @@ class Label(Record, frozen=True, kw_only=True):
     key: str
     request: str
     user: str
-    cluster: int
+    cluster: Whole
     interests: list[SemanticInterest]
     items_by: Literal["model", "similarity"]
     engine: str

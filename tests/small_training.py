@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT
-from eimf_core.training import setup
+from eimf_core.training import progress, setup
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
@@ -81,3 +82,36 @@ def small_run(folder: Path, labels: Path | None = None, init: Path | None = None
         progress=Progress(settings),
         checkpoint=Checkpoint(folder / "model", "test"),
     )
+
+
+def go_in_parts(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, labels: Path | None = None, **changes: Any
+) -> dict[str, torch.Tensor]:
+    """The weights of a run of two epochs that is cut again and again and goes on from its checkpoint each time."""
+    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+
+    class CutError(Exception):
+        pass
+
+    def cut(*arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CutError
+        save(*arguments)
+
+    save = Checkpoint.save
+    monkeypatch.setattr(Checkpoint, "save", cut)
+    cuts = 0
+    for left in (0, 1, 5, 3, 8, 10_000):  # noqa: B007 (read and counted down by cut)
+        run = small_run(folder, labels, **changes)
+        resumed = run.checkpoint.load()
+        if resumed is not None:
+            run.learner.load_state(resumed[0])
+            run.progress.resume(resumed[1])
+        try:
+            found = run.go()
+        except CutError:
+            cuts += 1
+    assert cuts > 2 and len(run.progress.lines) == 2
+    return found

@@ -90,7 +90,7 @@ class TrainConfig:
     )
     alignment_weight: float = setting(0.03, "Weight of modality alignment, with labels.")
     alignment_temperature: float = setting(0.1, "Divides cosines in the alignment.")
-    labelled_share: float = setting(0.02, "Labelled users drawn a step, as a share of the batch size.")
+    labelled_share: float = setting(0.02, "Labelled users drawn a step, as a share of the batch size; two at least.")
     labelled_steps: float = setting(0.5, "Share of the steps that see labels; what they add counts the more there.")
     alignment: str = setting(
         "vectors", "What is aligned: vectors, distributions over the items of a step, or prototypes of clusters."
@@ -107,7 +107,9 @@ class TrainConfig:
     inherited_weight: float = setting(0.0, "Weight of users who inherit the interests of a labelled one; 0: nobody.")
     inherited_cosine: float = setting(0.5, "Least cosine of two histories' text vectors to inherit.")
     inherited_items: float = setting(
-        0.4, "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not."
+        0.4,
+        "Items of heirs show the inherited words too, from this cosine of title and words on; 0: they do not. Counts "
+        "where words place items or --item-weight ties them.",
     )
     label_start: bool = setting(
         True,

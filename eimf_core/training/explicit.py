@@ -39,11 +39,17 @@ class Explicit:
         if labels is None:
             return
         if not settings.uses_labels:
+            names = "" if settings.label_start else "; what interests are called is left to chance"
             reporter.warn(
                 "no step learns from the labels: the weights of semantic prediction, alignment and items are all 0"
+                + names
             )
         self.vectors = torch.from_numpy(labels.vectors)
         self.clusters, self.centres = labels.prototypes()
+        if settings.alignment_weight:
+            kind, told_apart = ("cluster", self.clusters) if settings.alignment == "prototypes" else ("user", labels)
+            if len(told_apart) < 2 and settings.alignment != "distributions":
+                reporter.warn(f"alignment teaches nothing: the labels are of one {kind}, with none to tell it from")
         if settings.inherited_weight and settings.uses_labels:
             from eimf_core.semantics.text import encode_items, open_encoder
 

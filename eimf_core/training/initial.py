@@ -51,7 +51,7 @@ class Origin:
     ModelError when it is broken."""
 
     def __init__(self, path: str | Path, settings: TrainConfig) -> None:
-        self.path = path
+        self.path, self._meet = path, settings.label_start
         self._model = artifact.open_model(path)
         _check(path, self._model, settings)
         self._sha256 = files.sha256(manifest(path))
@@ -75,8 +75,12 @@ class Origin:
         if text is not None:
             text_to_items = model.text_map if same_encoder and model.text_map else _fitted(text, model.vectors, places)
         placed = _fill(table, model.vectors, places, known, text, text_to_items, learner.generator)
-        if same_encoder and learner.adapter is not None and model.adapter is not None:
-            _copy(learner.adapter, {"weight": model.adapter[0], "bias": model.adapter[1]})
+        adapter = model.adapter if same_encoder and model.adapter is not None else None
+        if adapter is None and text_to_items is not None and self._meet and text_to_items[0].any():
+            # words start where the model has items with such titles
+            adapter = text_to_items
+        if learner.adapter is not None and adapter is not None:
+            _copy(learner.adapter, {"weight": adapter[0], "bias": adapter[1]})
         afresh = _copy(learner.backbone, self._network(data, events))
         kept, new = int((places > 0).sum()), int((~known).sum())
         moved = Moved(kept, placed, new - placed, len(places) - kept, len(afresh))

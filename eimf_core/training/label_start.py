@@ -5,7 +5,8 @@
 
 where j runs over the items with a vector that stand at most REACH places from i in a training history, each
 as often as it does, 1 / places. Scaled to length 1, the x_i are projected on their first d principal
-components; the adapter starts as the same projection, so that words and items meet before the first step.
+components; the adapter starts as the same projection of the centred words, so that words and items meet
+before the first step, but for the lengths that are scaled away.
 An item that nothing is known of keeps its random start. The smoothing is label propagation (Zhu and
 Ghahramani, CMU-CALD-02-107, 2002) on the graph of neighbouring items; the use is this project's own.
 """

@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class LabelledBatch:
     """Labelled users of a step, and their heirs: `histories` int64 (B, L), `targets` int64 (B,), one item
-    of each history that is not its first, `texts` int64 (B, M), rows of the label vectors or -1,
+    of each history, its first only where there is no other, `texts` int64 (B, M), rows of the label vectors or -1,
     `clusters` int64 (B,), `weights` float32 (B,), of sum 1 for the labelled ones. `shown` int64 (2, P):
     texts, each with an item that shows it."""
 
@@ -43,7 +43,8 @@ def draw(
     heirs; None where no part of the loss asks for them."""
     if labels is None or not settings.uses_labels:
         return None
-    wanted = max(1, round(settings.labelled_share * settings.batch_size))
+    # a user alone has nobody to be told from
+    wanted = max(2, round(settings.labelled_share * settings.batch_size))
     chosen = rng.choice(len(labels), size=min(len(labels), wanted), replace=False)
     users, owners, weights = labels.users[chosen], chosen, np.full(len(chosen), 1.0 / len(chosen))
     if heirs is not None and len(heirs):

@@ -63,8 +63,8 @@ class Labels:
 
 
 def text_of(interest: SemanticInterest) -> str:
-    """What is encoded of an interest."""
-    return f"{interest.name}: {interest.description}" if interest.description else interest.name
+    """What is encoded of an interest; empty where it says nothing."""
+    return ": ".join(part for part in (interest.name.strip(), interest.description.strip()) if part)
 
 
 def load(
@@ -91,14 +91,14 @@ def load(
         elif user is None:
             left_out["no match"] += 1
             strangers.append(label.user)
-        elif not label.interests:
+        elif not any(text_of(interest) for interest in label.interests):
             left_out["empty"] += 1
         elif user in users:
             left_out["repeated"] += 1
         else:
             users[user], clusters[user] = [], label.cluster
             history = set(data.splits["train"].history(user).tolist())
-            for interest in label.interests:
+            for interest in filter(text_of, label.interests):
                 row = texts.setdefault(text_of(interest), len(texts))
                 if row == len(interests):
                     interests.append(SemanticInterest(name=interest.name, description=interest.description))

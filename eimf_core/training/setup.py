@@ -164,6 +164,8 @@ def prepare(
     if found is not None and starts_from_words:
         placed = label_start.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
+    if found is not None and settings.label_start and settings.item_vectors == "random" and origin is not None:
+        reporter.note("item vectors go on from the earlier model, not from the words of the labels")
     if found is not None and text is not None and settings.label_start:
         label_start.meet(learner, text)
     start = None if origin is None else origin.hand_over(learner, data, text, name, side.events, reporter)

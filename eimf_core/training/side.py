@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,17 @@ from eimf_core.records import Item
 MOST_FEATURES = 8  # of an item
 DAY = 86_400.0
 UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times, or kinds of behaviour, were unknown
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Whose `times` and kinds of behaviour (`events`) are hidden, each bool (B,)."""
+
+    times: npt.NDArray[np.bool_]
+    events: npt.NDArray[np.bool_]
+
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> Hidden:
+        return Hidden(self.times[rows], self.events[rows])
 
 
 class SideInputs:
@@ -82,8 +94,16 @@ class SideInputs:
             return {}
         return {"features": torch.from_numpy(self.features[inputs].astype(np.int64)).to(self.device)}
 
+    def hide(self, count: int, rng: np.random.Generator) -> Hidden:
+        """Which of so many histories are learned from as if their times, or kinds of behaviour, were unknown."""
+        draws = [rng.random(count) < UNKNOWN_SHARE for known in (self._times, self._events) if known is not None]
+        nothing = np.zeros(count, dtype=bool)
+        return Hidden(
+            times=nothing if self._times is None else draws[0], events=nothing if self._events is None else draws[-1]
+        )
+
     def of_batch(
-        self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], rng: np.random.Generator
+        self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], hidden: Hidden
     ) -> dict[str, Tensor]:
         """Side inputs of training histories (B, L) at these places of the training split."""
         side = self.of_items(inputs)
@@ -91,11 +111,11 @@ class SideInputs:
             there = inputs > 0
             times = self._times[places]
             days = (times.max(axis=1, where=there, initial=-np.inf)[:, None] - times) / DAY
-            unknown = ~there | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
+            unknown = ~there | hidden.times[:, None]
             known = np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32)
             side["days"] = torch.from_numpy(known).to(self.device)
         if self._events is not None:
-            unknown = (inputs == 0) | (rng.random(len(inputs)) < UNKNOWN_SHARE)[:, None]
+            unknown = (inputs == 0) | hidden.events[:, None]
             kinds = np.where(unknown, 0, self._numbers[self._events[places]])
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side

@@ -36,7 +36,7 @@ from eimf_core.training.labelled import LabelledBatch
 from eimf_core.training.learner import unit
 from eimf_core.training.pace import pace
 from eimf_core.training.prediction import Prediction
-from eimf_core.training.progress import Progress
+from eimf_core.training.progress import OF_LABELS, Progress
 from eimf_core.training.setup import Prepared
 from eimf_core.training.validation import Figures, Validation
 
@@ -271,7 +271,10 @@ class Trainer:
         # where labels are in use, in a step that sees them
         joint = labelled is not None or not self.explicit.in_use
         if watched is not None and joint and len(losses) > 1:
-            watched.pulled(gradients.norms(losses, leaf))
+            # steps that see labels count the more, so that over all steps a part pulls as its weight says
+            seen = dict.fromkeys(OF_LABELS, self.settings.labelled_steps)
+            pulls = gradients.norms(losses, leaf)
+            watched.pulled({name: seen.get(name, 1.0) * norm for name, norm in pulls.items()})
         norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
         losses = {name: value.detach() for name, value in losses.items()}
         self.group.add_up(list(losses.values()))
@@ -309,11 +312,12 @@ class Trainer:
         if pupils is not None:
             indices.append(pupils.histories)
         rows, places = _distinct(indices, self.learner.device)
-        share = 1.0
+        hidden, share = self.side.hide(len(batch.inputs), rng), 1.0
         if self.group.size > 1:
             # the rows and negatives of the whole batch, the losses of a share of it
+            mine = self.group.rows(len(batch.inputs))
             batch, held, share = self.group.share(batch)
-            places[0], places[1] = places[0][self.group.rows(len(places[0]))], places[1][held]
+            hidden, places[0], places[1] = hidden[mine], places[0][mine], places[1][held]
             wanted = wanted[held]
         leaf, vectors = self.learner.table.rows(rows)
         scored = unit(vectors, cosine=self.cosine)
@@ -323,7 +327,7 @@ class Trainer:
         histories = functional.embedding(places[0], vectors)
         mask = torch.from_numpy(batch.inputs > 0).to(vectors.device)
         backbone = self.learner.backbone.train()
-        side = self.side.of_batch(batch.inputs, batch.places, rng)
+        side = self.side.of_batch(batch.inputs, batch.places, hidden)
         found = answers(backbone, self.extras, batch, histories, mask, side, scored, places[1])
         weights = pair_weights(self.extras, found.interests, self.learner.generator)
         losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, self.extras.hardness)}

@@ -28,7 +28,7 @@ FAST = (
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
-    return write_small_data(tmp_path / "data", users=200)
+    return write_small_data(tmp_path / "data", users=200, events=True)
 
 
 @pytest.fixture
@@ -77,11 +77,11 @@ def said(stderr: bytes) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["comirec-sa", "mind"])
+@pytest.mark.parametrize("options", [("comirec-sa",), ("mind",), ("comirec-sa", "--item-events")], ids="-".join)
 def test_two_processes_end_with_one_model_that_is_as_good_as_that_of_one(
-    eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path, backbone: str
+    eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:  # fmt: skip
-    arguments = (data, *FAST, "--epochs", "4", "--backbone", backbone, "--dropout", "0")
+    arguments = (data, *FAST, "--epochs", "4", "--dropout", "0", "--backbone", *options)
     watch = WATCH.replace('os.environ["DIGESTS"]', repr(str(tmp_path / "digest-")))
     running = torchrun(*arguments, "-o", tmp_path / "two", patch=watch)
     stderr = running.communicate(timeout=120)[1].decode()
@@ -96,6 +96,7 @@ def test_two_processes_end_with_one_model_that_is_as_good_as_that_of_one(
     # the same plan, and sums that differ in their rounding alone
     losses = [[line["loss"]["prediction"] for line in model.epochs] for model in (one, two)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
+    assert two.config.events == (["buy", "view"] if "--item-events" in options else [])
     assert [line["pairs"] for line in one.epochs] == [line["pairs"] for line in two.epochs]
     assert two.epochs[-1]["valid"]["ndcg@10"] == pytest.approx(one.epochs[-1]["valid"]["ndcg@10"], abs=0.02)
     manifest = orjson.loads((tmp_path / "two" / "manifest.json").read_bytes())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from eimf_core.training import explicit, export, inherited, labels, trainer
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labelled import draw
 from tests.small_data import write_small_data
-from tests.small_training import Run, small_run, small_settings
+from tests.small_training import Run, go_in_parts, small_run, small_settings
 
 LABELLED = 8
 
@@ -161,6 +163,23 @@ def test_inherited_labels_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert run.trainer.explicit.heirs is not None and "inherit the interests of 8" in notes[0]
     run.go()
     assert run.progress.lines[-1]["loss"]["semantic"] > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"item_weight": 0.3, "labelled_steps": 0.5, "label_warm_up": 1.0},
+        {"inherited_weight": 0.5, "alignment": "prototypes"},
+        {"distil_weight": 0.3, "independent": True, "alignment": "distributions"},
+    ],
+)
+def test_a_run_with_labels_cut_anywhere_goes_on_bit_by_bit(
+    folder: Path, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shutil.copytree(folder, tmp_path / "data")
+    wanted = small_run(data, data / "labels.jsonl", **changes).go()
+    found = go_in_parts(monkeypatch, data, data / "labels.jsonl", **changes)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
 def test_before_the_warm_up_labels_change_nothing(folder: Path) -> None:

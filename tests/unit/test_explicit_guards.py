@@ -161,3 +161,33 @@ def test_test_lines_change_no_bit_with_labels_either(folder: Path, tmp_path: Pat
         trained(tmp_path / "data", tmp_path / f"model-{number}", **changes)
         made.append((tmp_path / f"model-{number}" / "weights.safetensors").read_bytes())
     assert made[0] == made[1]
+
+
+def test_a_user_is_never_aligned_alone(folder: Path, tmp_path: Path) -> None:
+    """However small the share of a batch: without another user there is nothing to tell the words from."""
+    _, lines, warnings = trained(folder, tmp_path / "model", labelled_share=0.01, semantic_weight=0.0)
+    assert all(line["loss"]["alignment"] > 0.0 for line in lines)
+    assert not any("teaches nothing" in words for words in warnings)
+
+
+@pytest.mark.parametrize(("alignment", "kept", "words"), [("vectors", 2, "one user"), ("prototypes", 8, "one cluster")])
+def test_labels_with_nothing_to_be_told_from_are_warned_of(
+    folder: Path, tmp_path: Path, alignment: str, kept: int, words: str
+) -> None:
+    data = shutil.copytree(folder, tmp_path / "data", ignore=shutil.ignore_patterns("model*"))
+    found = [label for label in jsonl.read(folder / "labels.jsonl", Label) if label.cluster == 1][:kept]
+    if alignment == "vectors":
+        found = found[:1]
+    jsonl.write(data / "labels.jsonl", found)
+    _, _, warnings = trained(data, tmp_path / "model", alignment=alignment, epochs=1)
+    assert any(warning.startswith("alignment teaches nothing") and words in warning for warning in warnings)
+
+
+def test_pulls_are_those_of_an_average_step(folder: Path, tmp_path: Path) -> None:
+    """Half of the steps see labels, which count twice there: no harder a pull than with all of them."""
+    quiet = {"semantic_weight": 0.0, "epochs": 1, "learning_rate": 1e-9}
+    every, half = (
+        trained(folder, tmp_path / "model", labelled_steps=share, **quiet)[1][0]["gradients"] for share in (1.0, 0.5)
+    )
+    shares = [pulls["alignment"] / pulls["prediction"] for pulls in (every, half)]
+    assert 0.5 < shares[1] / shares[0] < 2.0 and shares[1] / shares[0] != pytest.approx(2.0, abs=0.2)

@@ -12,7 +12,9 @@ import torch
 
 from eimf_core import artifact, dataset, files, jsonl
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
+from eimf_core.semantics.text import encode_items, open_encoder
 from eimf_core.training import items, trainer
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -236,6 +238,26 @@ def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
     run = small_run(folder, labels, init=tmp_path / "model", seed=4, **changes)
     assert model.adapter is not None and run.learner.adapter is not None
     assert torch.equal(run.learner.adapter.weight, torch.from_numpy(model.adapter[0].copy()))
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, tmp_path: Path, start: bool) -> None:
+    """They start where the model's items with such titles are, not where text alone would put them today."""
+    from tests.unit.test_explicit import labels_of
+
+    trainer.train(folder, tmp_path / "model", settings(item_vectors="text", epochs=4))
+    later = tomorrow(folder)
+    data = dataset.load(later, ("train",))
+    jsonl.write(later / "labels.jsonl", labels_of(data))
+    run = small_run(later, later / "labels.jsonl", init=tmp_path / "model", item_vectors="text", label_start=start)
+    adapter = run.learner.adapter
+    assert adapter is not None
+    text = encode_items(later, data.items, open_encoder(None), SILENT)
+    with torch.no_grad():
+        words = adapter(torch.from_numpy(np.asarray(text, dtype=np.float32)))
+    titled = np.flatnonzero(np.asarray(text).any(axis=1))
+    cosines = torch.cosine_similarity(words, run.learner.table.all())[titled]
+    assert (float(cosines.mean()) > 0.9) == start
 
 
 def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from msgspec.structs import replace
 
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset, sample_key
@@ -64,6 +65,7 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
             label("0" * 16, "stranger", "tea"),
             label(key_of(data, 5), "user-5", "tea", error="no answer"),
             label(key_of(data, 6), "user-6"),
+            replace(label(key_of(data, 8), "user-8"), interests=[SemanticInterest(name=" ", description="")]),
         ],
     )
     found = labels.load(path, data, encode, listening)
@@ -73,7 +75,7 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
     np.testing.assert_array_equal(found.vectors, encode(texts))
     # user 3 showed yarn twice: one interest
     assert found.offsets.tolist() == [0, 2, 4] and found.texts.tolist() == [1, 2, 0, 1]
-    assert found.left_out == {"error": 1, "no match": 1, "empty": 1, "repeated": 1}
+    assert found.left_out == {"error": 1, "no match": 1, "empty": 2, "repeated": 1}
     assert any("stranger" in line for line in listening.warnings) and len(listening.warnings) == 4
     assert any("user user-5: no answer" in line for line in listening.warnings)
     np.testing.assert_array_equal(found.padded(np.array([1, 0])), [[0, 1], [1, 2]])
@@ -170,3 +172,11 @@ def test_each_part_has_its_switch(labelled: Path, weights: dict[str, float], par
     run = small_run(labelled, labels=labelled / "labels.jsonl", epochs=1, **weights)
     run.go()
     assert set(run.progress.lines[-1]["loss"]) == parts
+
+
+def test_a_cluster_number_that_no_array_holds_is_bad_data(data: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    jsonl.write(path, [label(key_of(data, 1), "user-1", "tea")])
+    path.write_bytes(path.read_bytes().replace(b'"cluster":0', b'"cluster":9223372036854775808'))
+    with pytest.raises(InputError, match=r"labels\.jsonl:1: field 'cluster'"):
+        labels.load(path, data, encode, SILENT)

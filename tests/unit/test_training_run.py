@@ -22,14 +22,14 @@ from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side import SideInputs
 from eimf_core.training.validation import Figures
 from tests.small_data import write_small_data
-from tests.small_training import small_run
+from tests.small_training import go_in_parts, small_run
 from tests.small_training import small_settings as settings
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
-    return write_small_data(tmp_path / "data")
+    return write_small_data(tmp_path / "data", events=True)
 
 
 # -- optimiser and item table
@@ -338,38 +338,15 @@ def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None
         {"backbone": "sasrec"},
         {"item_vectors": "both", "schedule": "linear"},
         {"schedule": "plateau", "warm_up": 1.5},
+        {"item_events": True},
     ],
 )
 def test_a_run_cut_anywhere_goes_on_bit_by_bit(
     folder: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
     wanted = small_run(folder, **changes).go()
-
-    class CutError(Exception):
-        pass
-
-    def cut(*arguments: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise CutError
-        apply(*arguments)
-
-    apply = Checkpoint.save
-    monkeypatch.setattr(Checkpoint, "save", cut)
-    for left in (0, 1, 5, 3, 8, 10_000):  # noqa: B007 (read and counted down by cut)
-        run = small_run(folder, **changes)
-        resumed = run.checkpoint.load()
-        if resumed is not None:
-            run.learner.load_state(resumed[0])
-            run.progress.resume(resumed[1])
-        try:
-            found = run.go()
-        except CutError:
-            continue
+    found = go_in_parts(monkeypatch, folder, **changes)
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
-    assert len(run.progress.lines) == 2
 
 
 def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(tmp_path: Path) -> None:
