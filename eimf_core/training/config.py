@@ -10,7 +10,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.models import backbones
 
 CHOICES = {
-    "item_vectors": ("text", "random", "both"),
+    "item_vectors": ("text", "random", "neighbours", "both"),
     "loss": ("auto", "sampled", "full", "gbce"),
     "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
@@ -50,7 +50,9 @@ class TrainConfig:
     heads: int = setting(2, "Attention heads of a transformer.")
     dropout: float = setting(0.2, "Share of the values dropped out.")
     item_vectors: str = setting(
-        "text", "Item vectors start from text (PCA of the text vectors) or random; both: id plus projected text."
+        "text",
+        "Item vectors start from text (PCA of the text vectors), random, or from neighbours, where items that stand "
+        "near each other in histories are near; both: id plus projected text.",
     )
     item_categories: bool = setting(False, "Item vectors hold a learned vector of each of their categories as well.")
     item_events: bool = setting(
@@ -183,10 +185,15 @@ class TrainConfig:
         return any(self.label_weights)
 
     @property
+    def knows_text(self) -> bool:
+        """Whether item vectors come from titles."""
+        return self.item_vectors in ("text", "both")
+
+    @property
     def label_weights(self) -> LabelWeights:
         """The weights of the parts that labels add. Item vectors that start from titles know the words already:
         predicting by words and tying items to words cost accuracy there, and alignment alone gives interests names."""
-        semantic, items = (0.1, 0.3) if self.item_vectors == "random" else (0.0, 0.0)
+        semantic, items = (0.1, 0.3) if not self.knows_text else (0.0, 0.0)
         return LabelWeights(
             semantic if self.semantic_weight is None else self.semantic_weight,
             self.alignment_weight,

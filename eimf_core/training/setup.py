@@ -19,7 +19,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import backbones
 from eimf_core.progress import Reporter
-from eimf_core.training import inherited, initial, items, label_start, labels
+from eimf_core.training import inherited, initial, items, label_start, labels, neighbours
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.labels import Labels
@@ -143,7 +143,7 @@ def prepare(
         found = labels.load(labels_path, data, encode, reporter)
         if settings.inherited_items and (settings.label_weights.items or starts_from_words):
             found = _with_inherited_items(found, data, settings, opened(), reporter)
-    if settings.item_vectors != "random":
+    if settings.knows_text:
         from eimf_core.semantics.text import encode_items
 
         text = encode_items(data.directory, data.items, opened(), reporter)
@@ -161,6 +161,9 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
+    if settings.item_vectors == "neighbours" and origin is None:
+        placed = neighbours.place(table.weight, data.splits["train"], generator)
+        reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
     if found is not None and starts_from_words:
         placed = label_start.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
 from eimf_core.semantics.text import encode_items, open_encoder
-from eimf_core.training import inherited, label_start, labels
+from eimf_core.training import inherited, label_start, labels, neighbours
 from eimf_core.training.config import TrainConfig
 from tests.small_data import write_small_data
 from tests.small_training import small_run
@@ -35,12 +36,12 @@ def test_spread_by_hand() -> None:
     vectors = np.zeros((5, 2))
     vectors[1] = [4.0, 0.0]
     known = np.array([False, True, False, False, False])
-    spread, reached = label_start.spread(vectors, known, sparse.csr_matrix(links))
+    spread, reached = neighbours.spread(vectors, known, sparse.csr_matrix(links))
     # first round: 1 has no known neighbour and stays, 2 takes 1's; second: 1 has 2's, 2 keeps half, 3 takes 2's
     np.testing.assert_allclose(spread[1:], [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
     assert reached.tolist() == [False, True, True, True, False]
     vectors[3], known[3] = [0.0, 4.0], True
-    spread, _ = label_start.spread(vectors, known, sparse.csr_matrix(links))
+    spread, _ = neighbours.spread(vectors, known, sparse.csr_matrix(links))
     # 2 is a quarter of 1 and three of 3 first, so that 1 and 3 come half of the way
     np.testing.assert_allclose(spread[1:4], [[2.5, 1.5], [1.0, 3.0], [0.5, 3.5]])
     assert vectors[1].tolist() == [4.0, 0.0] and known.sum() == 2
@@ -52,11 +53,28 @@ def test_neighbours_against_a_naive_count(data: Dataset) -> None:
     for user in range(len(train)):
         history = train.history(user).tolist()
         for at, item in enumerate(history):
-            for gap in range(1, label_start.REACH + 1):
+            for gap in range(1, neighbours.REACH + 1):
                 if at + gap < len(history) and history[at + gap] != item:
                     wanted[item, history[at + gap]] += 1 / gap
                     wanted[history[at + gap], item] += 1 / gap
-    np.testing.assert_allclose(label_start.neighbours(train, rows).toarray(), wanted)
+    np.testing.assert_allclose(neighbours.neighbours(train, rows).toarray(), wanted)
+
+
+def test_items_start_near_those_beside_them_in_histories(folder: Path, tmp_path: Path) -> None:
+    """Before a step. An item of no history stays where it was."""
+    shutil.copytree(folder, tmp_path / "data", ignore=shutil.ignore_patterns("model*", ".*"))
+    items = [*jsonl.read(folder / "items.jsonl", Item), Item(item="unseen", title="Unseen")]
+    jsonl.write(tmp_path / "data" / "items.jsonl", items)
+    run, plain = (small_run(tmp_path / "data", item_vectors=kind, dimension=16) for kind in ("neighbours", "random"))
+    near = neighbours.neighbours(run.data.splits["train"], len(run.data.items) + 1).toarray()
+    found, before = (torch.nn.functional.normalize(one.learner.table.weight, dim=1).numpy() for one in (run, plain))
+    apart = ~np.eye(len(near), dtype=bool)
+    apart[0] = apart[:, 0] = False
+    told = [np.corrcoef((vectors @ vectors.T)[apart], near[apart])[0, 1] for vectors in (found, before)]
+    assert told[0] > 0.5 > abs(told[1]) + 0.3
+    assert torch.equal(run.learner.table.weight[-1], plain.learner.table.weight[-1])
+    again = small_run(tmp_path / "data", item_vectors="neighbours", dimension=16)
+    assert torch.equal(again.learner.table.weight, run.learner.table.weight)
 
 
 def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> None:
