@@ -34,6 +34,7 @@ import study_table
 from eimf_core import files, jsonl
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.run import evaluate
+from eimf_core.progress import Reporter
 from eimf_core.records import Label
 from eimf_core.training import trainer
 from eimf_core.training.config import TrainConfig
@@ -90,8 +91,6 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                     for name in able:
                         for budget in wanted["budgets"]:
                             configuration = kinds[name]
-                            if configuration["labels"] == "categories" and not study["data"][data].get("categories"):
-                                continue
                             settings = {
                                 **study["train"],
                                 **study["data"][data].get("train", {}),
@@ -103,6 +102,9 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                                 "backbone": backbone,
                                 "seed": seed,
                             }
+                            of_categories = configuration["labels"] == "categories" or settings.get("item_categories")
+                            if of_categories and not study["data"][data].get("categories"):
+                                continue
                             plain = Run(
                                 data, setting, name, backbone, configuration["labels"], budget, seed, settings,
                                 study["data"][data]["k"],
@@ -184,13 +186,20 @@ def _eimf(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "eimf_cli", *words], check=True)
 
 
+class Warnings(Reporter):
+    """Says what the user should know: a run that could not do what its settings ask for measures something else."""
+
+    def warn(self, message: str) -> None:
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
 def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     """Train and test once; returns the line, and keeps the values of each user."""
     folder, labels = shop.data(run.data), shop.labels(run)
     model = shop.work / "models" / run.key
     shutil.rmtree(model, ignore_errors=True)
     wall, cpu = time.monotonic(), time.process_time()
-    summary = trainer.train(folder, model, TrainConfig(**run.settings), labels=labels)
+    summary = trainer.train(folder, model, TrainConfig(**run.settings), labels=labels, reporter=Warnings())
     trained = time.process_time()
     asked = EvalConfig(
         k=[run.k],
@@ -248,7 +257,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=[*"ABCDEFPSTV"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFKLNPSTV"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
