@@ -8,6 +8,11 @@ import numpy as np
 from study_differences import Difference, Differences, Line
 
 PARTS = {"all": "all users", "short": "short histories", "rare": "rare items", "cold": "cold items"}
+# one thing other than in both-start
+OF_BOTH = {
+    "category-start", "start-only", "semantic-start", "alignment-start", "distil", "independent", "item-categories",
+    "distributions", "prototypes", "inherited", "random-users", "active-users",
+}  # fmt: skip
 # settings that say nothing of the backbone alone: runs that differ in these only are compared
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
@@ -51,10 +56,15 @@ def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], conf
 
 
 def control_of(configuration: str) -> str | None:
-    """The configuration that is the same with shuffled keyword labels, if there is one."""
+    """What a configuration is compared with besides the backbone alone: itself with shuffled words, or what it changes
+    one thing of."""
     if configuration.startswith("both"):
         return configuration.replace("both", "shuffled", 1)
-    return "shuffled-aligned" if configuration == "aligned" else None
+    if configuration == "aligned":
+        return "shuffled-aligned"
+    if configuration.startswith("aligned-") or configuration == "category-aligned":
+        return "aligned"
+    return "both-start" if configuration in OF_BOTH else None
 
 
 def _said(compared: Difference | None) -> str:
@@ -62,7 +72,7 @@ def _said(compared: Difference | None) -> str:
         return ""
     gap, low, high, base = compared
     share = f"{100 * gap / base:+.1f} %" if base else ""
-    clear = "**" if low > 0 or high < 0 else ""
+    clear = "**" if base and (low > 0 or high < 0) else ""
     return f"{clear}{share}{clear} [{low:+.4f}, {high:+.4f}]"
 
 
@@ -72,13 +82,15 @@ def table(lines: list[Line], known: Differences) -> str:
     rows = [
         "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
-        "difference over users, pooled over the seeds that both have; bold where it excludes zero. CPU is that of",
-        "training, in seconds, mean of the runs; epochs, how many were trained and how many were allowed: where these",
-        "are the same, a run may not have come to its best.",
+        "difference over users, pooled over the seeds that both have; bold where it excludes zero. The control of real",
+        "words is shuffled ones, that of a configuration which changes one thing of both-start (aligned) is both-start",
+        "(aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained and how many",
+        "were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its best.",
         "",
         "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users "
-        "| short histories | rare items | cold items | against shuffled | CPU s | CPU s an epoch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| short histories | rare items | cold items | against its control | the same, rare items | best epoch | CPU s "
+        "| CPU s an epoch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), _order(key[3]), key[4], key[5])):
         runs = found[key]
@@ -87,17 +99,19 @@ def table(lines: list[Line], known: Differences) -> str:
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
-        shuffled = control_of(name) if labels == "keywords" else None
-        control = against(found, key, shuffled) if shuffled else None
-        told = _said(known.between(runs, control, "ndcg all")) if control else ""
+        # labels from a file have no shuffled ones
+        other = control_of(name) if labels in ("keywords", "categories", "random", "active") else None
+        control = against(found, key, other) if other else None
+        told = [_said(known.between(runs, control, f"ndcg {part}")) if control else "" for part in ("all", "rare")]
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
         epochs = f"{np.mean([run['epochs'] for run in runs]):.0f} of {_limit(runs)}"
+        best = f"{np.mean([run['best_epoch'] for run in runs]):.0f}"
         who = labels if labels == "none" else f"{labels}, {budget}"
         cells = [
             data, setting, backbone, name, who, epochs, str(len(runs)), f"{np.mean(figures):.4f}{spread}",
-            f"{recall:.4f}", *compared, told, f"{np.mean(cpu):.0f}", f"{np.mean(by_epoch):.1f}",
+            f"{recall:.4f}", *compared, *told, best, f"{np.mean(cpu):.0f}", f"{np.mean(by_epoch):.1f}",
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

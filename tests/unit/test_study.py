@@ -158,14 +158,16 @@ def line(configuration: str, labels: str, seed: int, ndcg: float) -> dict[str, o
     return {
         "key": f"{configuration}-{labels}-{seed}", "data": "tiny", "setting": "text", "backbone": "comirec-sa",
         "configuration": configuration, "labels": labels, "budget": "10%", "seed": seed, "figures": figures,
-        "train_cpu_seconds": 1.0, "epochs": 1, "settings": {"seed": seed},
+        "train_cpu_seconds": 1.0, "epochs": 1, "best_epoch": 1, "settings": {"seed": seed},
     }  # fmt: skip
 
 
 def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None:
-    """Keyword labels with shuffled keyword labels, alone or with other parts; a file's labels with nothing."""
+    """Keyword labels with shuffled keyword labels, alone or with other parts; a file's labels with nothing; one thing
+    changed, with what it was changed in."""
     told = [("both", "keywords", 0.4), ("shuffled", "shuffled", 0.2), ("both", "gguf", 0.4)]
     told += [("aligned", "keywords", 0.4), ("shuffled-aligned", "shuffled", 0.1), ("plain", "keywords", 0.4)]
+    told += [("aligned-distil", "keywords", 0.6)]
     lines = [line(name, labels, seed, ndcg) for name, labels, ndcg in told for seed in (0, 1)]
     for made in lines:
         each = np.full(20, made["figures"]["ndcg all"])  # type: ignore[index]
@@ -175,9 +177,10 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
         for row in study_table.table(lines, differences(tmp_path)).splitlines()
         if row.startswith("| tiny")
     ]
-    said = {(row[4].strip(), row[5].strip().partition(",")[0]): row[-4].strip() for row in rows}
+    said = {(row[4].strip(), row[5].strip().partition(",")[0]): row[-6].strip() for row in rows}
     assert said["both", "keywords"].startswith("**+100.0 %**")
     assert said["aligned", "keywords"].startswith("**+300.0 %**")
+    assert said["aligned-distil", "keywords"].startswith("**+50.0 %**")
     assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
 
 
