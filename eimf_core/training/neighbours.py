@@ -24,36 +24,41 @@ Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 REACH, ROUNDS, OWN = 3, 2, 0.5
 WIDTH = 2  # random directions a dimension
+BLOCK = 16  # of them spread at a time
 
 
 @torch.no_grad()
 def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
     """Move a fresh table (N + 1, d) to where histories see its items; for how many they do."""
-    drawn = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator)
+    vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()
     known = np.zeros(len(weight), dtype=bool)
     known[np.unique(train.items)] = True
     links = neighbours(train, len(weight))
     known &= np.asarray(links.sum(axis=1)).ravel() > 0
-    vectors, _ = spread(drawn.double().numpy(), known, links)
+    # some directions at a time: a million items in all of them at once take gigabytes
+    for start in range(0, vectors.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        vectors[:, block] = spread(vectors[:, block].astype(np.float64), known, links)[0]
     return settle(weight, vectors, known)[0]
 
 
-def settle(weight: torch.Tensor, vectors: Doubles, known: Flags) -> tuple[int, npt.NDArray[np.float32] | None]:
+def settle(weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags) -> tuple[int, npt.NDArray[np.float32] | None]:
     """Put the rows of a table (N + 1, d) that are known where the directions of `vectors` (N + 1, D) project to on
     their first principal components; how many, and the components (d, D), None where nothing was moved."""
     lengths = np.linalg.norm(vectors, axis=1)
     rows = np.flatnonzero(known & (lengths > 1e-9))
     if not len(rows):
         return 0, None
-    directions = (vectors[rows] / lengths[rows, None]).astype(np.float32)
-    mean, components = principal_components(
-        np.concatenate([np.zeros_like(directions[:1]), directions]), weight.shape[1]
-    )
+    # the first row is left out of the components
+    directions = np.zeros((len(rows) + 1, vectors.shape[1]), dtype=np.float32)
+    np.divide(vectors[rows], lengths[rows, None], out=directions[1:], casting="same_kind")
+    mean, components = principal_components(directions, weight.shape[1])
     if not components.any():
         return 0, None
     at = torch.from_numpy(rows)
     # the random start, as small as where vectors start from text, keeps items in the same place apart
-    weight[at] = torch.from_numpy((directions - mean) @ components.T) + NOISE / DEVIATION * weight[at]
+    directions[1:] -= mean
+    weight[at] = torch.from_numpy(directions[1:] @ components.T) + NOISE / DEVIATION * weight[at]
     return len(rows), components
 
 
