@@ -50,7 +50,8 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
     users, number, width = interests.shape
     stacked = interests.reshape(users * number, width)
     if len(stacked) == 1:
-        # a product with a single row is summed in another order: alone or among others, a score is the same
+        # a product with a single row is summed in another order: alone or among others, a score is the same but,
+        # on processors without AVX-512, where OpenBLAS rounds by a row's place, for the last digit
         return best_scores(np.repeat(interests, 2, axis=0), vectors, scale)[:1]
     best = np.empty((users, len(vectors)), dtype=np.float32)
     # one product for all interests, so that the item table is read once; tiles bound the memory

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import orjson
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from eimf_core.recommend.run import Request, Session
 from eimf_core.records import Item, Query, SemanticInterest
 from eimf_core.training import export
 from tests.recommend_models import write_named_model
+from tests.rounding import numbers_and_rest, rounds_by_place
 
 ITEMS, WIDTH = 3_000, 32
 
@@ -78,7 +80,15 @@ def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: di
     asked = [session._reader.read(query, line=at) for at, query in enumerate(queries(ids, 400))]
     together = session.recommender.lines(asked)
     alone = [msgspec.json.encode(session.recommender.answer([one])[0]) + b"\n" for one in asked]
-    assert together == alone
+    if rounds_by_place():
+        pairs = [
+            (numbers_and_rest(orjson.loads(one)), numbers_and_rest(orjson.loads(other)))
+            for one, other in zip(together, alone, strict=True)
+        ]
+        assert all(ours == theirs for (_, ours), (_, theirs) in pairs)
+        assert all(ours == pytest.approx(theirs, abs=2e-4) for (ours, _), (theirs, _) in pairs)
+    else:
+        assert together == alone
     assert len({len(line) for line in alone}) > 50
 
 
