@@ -14,10 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from eimf_core import interrupts
 from eimf_core.errors import ConfigError
 
 MOST_THREADS = 8
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def library() -> Any:
@@ -25,28 +25,10 @@ def library() -> Any:
 
     A signal that arrives in the import waits for its end: an exception out of it would abort the interpreter.
     """
-    if "duckdb" not in sys.modules and threading.current_thread() is threading.main_thread():
-        with _signals_waiting():
-            return importlib.import_module("duckdb")
-    return importlib.import_module("duckdb")
-
-
-@contextlib.contextmanager
-def _signals_waiting() -> Iterator[None]:
-    """Signals take effect at the end of the block; the first of several, as it would without."""
-    arrived: list[signal.Signals] = []
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _: arrived.append(signal.Signals(number)))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
-    for number in arrived[:1]:
-        signal.raise_signal(number)
+    if "duckdb" in sys.modules:
+        return sys.modules["duckdb"]
+    with interrupts.waiting():
+        return importlib.import_module("duckdb")
 
 
 @contextlib.contextmanager
@@ -87,7 +69,7 @@ def _signals_kept() -> Iterator[None]:
         yield
         return
     arrived: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
 
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(number)

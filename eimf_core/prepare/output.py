@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from eimf_core import files, manifest
+from eimf_core import files, interrupts, manifest
 from eimf_core.errors import ConfigError
 
 SCRATCH = ".prepare.tmp"
@@ -30,7 +30,8 @@ def output_folder(output: Path) -> Iterator[Path]:
                 scratch.mkdir()
                 yield scratch
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                with interrupts.waiting():
+                    shutil.rmtree(scratch, ignore_errors=True)
     finally:
         for folder in missing:
             # only while empty

@@ -1,14 +1,18 @@
-"""The engine behind prepare: signals in the import of its library."""
+"""Signals that arrive in prepare where it must not stop half way: an import, the removal of its scratch files."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from eimf_core.prepare import output
 
 ROOT = Path(__file__).resolve().parents[2]
 # stands in for the library: a signal arrives half way
@@ -46,3 +50,16 @@ def test_a_signal_in_the_import_of_the_library_takes_effect_after_it(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["imported", stops]
+
+
+def test_a_signal_in_the_removal_of_scratch_files_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed(folder: Path, **how: Any) -> None:
+        if folder.exists():
+            signal.raise_signal(signal.SIGINT)
+        remove(folder, **how)
+
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    with pytest.raises(KeyboardInterrupt), output.output_folder(tmp_path) as scratch:
+        (scratch / "part").write_text("")
+    assert not scratch.exists()
