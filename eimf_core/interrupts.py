@@ -5,27 +5,41 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Handler = Callable[[int, FrameType | None], Any]
+
+
+def handlers() -> dict[signal.Signals, Handler]:
+    """What hears each of `SIGNALS` now: nothing where it is ignored, nor in other threads than the main one."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    return {number: handler for number, handler in found.items() if callable(handler)}
+
+
+@contextlib.contextmanager
+def heard_by(handler: Handler, before: dict[signal.Signals, Handler]) -> Iterator[None]:
+    """Let `handler` hear in the block what the handlers `before` hear otherwise."""
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 @contextlib.contextmanager
 def waiting() -> Iterator[None]:
-    """Signals take effect at the end of the block, the first of several. Other threads hear none anyway."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[signal.Signals] = []
-    handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, lambda number, _: arrived.append(signal.Signals(number)))
+    """Signals take effect at the end of the block, the first of several."""
+    arrived: list[int] = []
     try:
-        yield
+        with heard_by(lambda number, _: arrived.append(number), handlers()):
+            yield
     finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
         for number in arrived[:1]:
             signal.raise_signal(number)

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-# what the arrays of the toolkit hold
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ class Sample(Record, frozen=True, kw_only=True):
 
     key: str
     user: str
-    cluster: Whole
+    cluster: Int64
     cluster_size: int
     distance: float
     history: list[HistoryItem]
@@ -75,7 +74,7 @@ class Cluster(Record, frozen=True, kw_only=True):
     the other clusters and `items` those nearest to its centre.
     """
 
-    cluster: Whole
+    cluster: Int64
     size: int
     samples: int
     distance: float
@@ -103,7 +102,7 @@ class Label(Record, frozen=True, kw_only=True):
     key: str
     request: str
     user: str
-    cluster: Whole
+    cluster: Int64
     interests: list[SemanticInterest]
     items_by: Literal["model", "similarity"]
     engine: str

@@ -259,7 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
     parser.add_argument("--part", default="A", choices=[*"ABCDEFKLNPSTV"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
-    parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text); repeat")
+    parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text …); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first so many seeds")
     parser.add_argument("--labels", action="append", default=[], metavar="NAME=FILE", help="rows of further labels")

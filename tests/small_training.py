@@ -84,14 +84,13 @@ def small_run(folder: Path, labels: Path | None = None, init: Path | None = None
     )
 
 
-def go_in_parts(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, labels: Path | None = None, **changes: Any
-) -> dict[str, torch.Tensor]:
-    """The weights of a run of two epochs that is cut again and again and goes on from its checkpoint each time."""
-    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+class CutError(Exception):
+    """Stands for a run that is killed."""
 
-    class CutError(Exception):
-        pass
+
+def cut_after(patched: pytest.MonkeyPatch, saves: int) -> None:
+    """Cut the runs to come when they save a checkpoint after so many."""
+    save, left = Checkpoint.save, saves
 
     def cut(*arguments: Any) -> None:
         nonlocal left
@@ -100,18 +99,26 @@ def go_in_parts(
             raise CutError
         save(*arguments)
 
-    save = Checkpoint.save
-    monkeypatch.setattr(Checkpoint, "save", cut)
+    patched.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+    patched.setattr(Checkpoint, "save", cut)
+
+
+def go_in_parts(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, labels: Path | None = None, **changes: Any
+) -> dict[str, torch.Tensor]:
+    """The weights of a run of two epochs that is cut again and again and goes on from its checkpoint each time."""
     cuts = 0
-    for left in (0, 1, 5, 3, 8, 10_000):  # noqa: B007 (read and counted down by cut)
+    for saves in (0, 1, 5, 3, 8, 10_000):
         run = small_run(folder, labels, **changes)
         resumed = run.checkpoint.load()
         if resumed is not None:
             run.learner.load_state(resumed[0])
             run.progress.resume(resumed[1])
-        try:
-            found = run.go()
-        except CutError:
-            cuts += 1
+        with monkeypatch.context() as patched:
+            cut_after(patched, saves)
+            try:
+                found = run.go()
+            except CutError:
+                cuts += 1
     assert cuts > 2 and len(run.progress.lines) == 2
     return found

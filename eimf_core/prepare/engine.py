@@ -8,7 +8,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -65,31 +64,20 @@ def _signals_kept() -> Iterator[None]:
     The engine swallows what a signal handler raises and says "Query interrupted" instead; the
     handler is then called once more.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     arrived: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    before = interrupts.handlers()
 
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
-        handler = handlers[signal.Signals(number)]
-        if callable(handler):
-            handler(number, frame)
+        before[signal.Signals(number)](number, frame)
 
-    for number, handler in handlers.items():
-        if callable(handler):
-            signal.signal(number, remember)
-    try:
-        yield
-    except RuntimeError:
-        if arrived:
-            remember(arrived[-1], None)
-        raise
-    finally:
-        for number, handler in handlers.items():
-            if callable(handler):
-                signal.signal(number, handler)
+    with interrupts.heard_by(remember, before):
+        try:
+            yield
+        except RuntimeError:
+            if arrived:
+                remember(arrived[-1], None)
+            raise
 
 
 def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:

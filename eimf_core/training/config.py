@@ -193,7 +193,7 @@ class TrainConfig:
     def label_weights(self) -> LabelWeights:
         """The weights of the parts that labels add. Item vectors that start from titles know the words already:
         predicting by words and tying items to words cost accuracy there, and alignment alone gives interests names."""
-        semantic, items = (0.1, 0.3) if not self.knows_text else (0.0, 0.0)
+        semantic, items = (0.0, 0.0) if self.knows_text else (0.1, 0.3)
         return LabelWeights(
             semantic if self.semantic_weight is None else self.semantic_weight,
             self.alignment_weight,

@@ -39,7 +39,8 @@ class Explicit:
         if labels is None:
             return
         if not settings.uses_labels:
-            names = "" if settings.label_start else "; what interests are called is left to chance"
+            meant = settings.label_start and settings.item_vectors != "neighbours"
+            names = "" if meant else "; what interests are called is left to chance"
             reporter.warn(
                 "no step learns from the labels: the weights of semantic prediction, alignment and items are all 0"
                 + names

@@ -29,7 +29,8 @@ BLOCK = 16  # of them spread at a time
 
 @torch.no_grad()
 def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
-    """Move a fresh table (N + 1, d) to where histories see its items; for how many they do."""
+    """Move a fresh table (N + 1, d) to where histories see its items; for how many they do. `generator` draws the
+    random directions."""
     vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()
     known = np.zeros(len(weight), dtype=bool)
     known[np.unique(train.items)] = True

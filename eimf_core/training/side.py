@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,11 +97,11 @@ class SideInputs:
 
     def hide(self, count: int, rng: np.random.Generator) -> Hidden:
         """Which of so many histories are learned from as if their times, or kinds of behaviour, were unknown."""
-        draws = [rng.random(count) < UNKNOWN_SHARE for known in (self._times, self._events) if known is not None]
-        nothing = np.zeros(count, dtype=bool)
-        return Hidden(
-            times=nothing if self._times is None else draws[0], events=nothing if self._events is None else draws[-1]
-        )
+
+        def drawn(known: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_]:
+            return np.zeros(count, dtype=bool) if known is None else rng.random(count) < UNKNOWN_SHARE
+
+        return Hidden(times=drawn(self._times), events=drawn(self._events))
 
     def of_batch(
         self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], hidden: Hidden

@@ -28,6 +28,7 @@ source = "tiny"
 prepare = []
 k = 5
 [train]
+item_events = true
 dimension = 8
 epochs = 2
 threads = 1
@@ -136,7 +137,9 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "--labels", f"given={tmp_path / 'labels.jsonl'}",
     ]  # fmt: skip
     study.main(words)
-    assert "4 of 4 runs to do" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "4 of 4 runs to do" in said
+    assert "warning: the training lines have no events" in said, "a run says what it could not do"
     runs = [orjson.loads(line) for line in (output / "runs.jsonl").read_bytes().splitlines()]
     assert sorted((run["configuration"], run["seed"]) for run in runs) == [
         ("alone", 0), ("alone", 1), ("both", 0), ("both", 1),
@@ -202,6 +205,16 @@ def test_only_runs_that_were_trained_alike_are_compared(tmp_path: Path) -> None:
         ("alone", "1 of 40", ""), ("both", "1 of 40", "**+50.0 %**"),
         ("alone", "1 of 12", ""), ("both", "1 of 12", "**+300.0 %**"),
     ]  # fmt: skip
+
+
+def test_nothing_with_categories_is_planned_where_items_have_none() -> None:
+    """Such a run would be another one under its name."""
+    told = tomllib.loads((ROOT / "examples" / "study.toml").read_text())
+    with_them = {name for name, facts in told["data"].items() if facts.get("categories")}
+    names = {"category-start", "item-categories"}
+    part = {**told["parts"]["A"], "data": [*told["data"]], "settings": ["ids"], "configurations": sorted(names)}
+    runs = list(study.plan({**told, "parts": {"A": part}}, "A", [], {}))
+    assert {run.data for run in runs} == with_them and {run.configuration for run in runs} == names
 
 
 def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from eimf_core.semantics.text import encode_items, open_encoder
 from eimf_core.training import items, trainer
 from tests.listening import Listening
 from tests.small_data import write_small_data
-from tests.small_training import small_run
+from tests.small_training import CutError, cut_after, small_run
 from tests.small_training import small_settings as settings
 
 
@@ -194,25 +194,14 @@ def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_pa
 def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a run from one model is not gone on from by a run from another."""
     from eimf_core.training import progress
-    from eimf_core.training.checkpoint import Checkpoint
 
     monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
     for seed in (0, 1):
         trainer.train(folder, tmp_path / f"model-{seed}", settings(seed=seed, epochs=1))
     trainer.train(folder, tmp_path / "whole", settings(), init=tmp_path / "model-0")
-    save, left = Checkpoint.save, 5
-
-    def cut(*arguments: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        save(*arguments)
-
-    monkeypatch.setattr(Checkpoint, "save", cut)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched, pytest.raises(CutError):
+        cut_after(patched, 5)
         trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "model-0")
-    monkeypatch.setattr(Checkpoint, "save", save)
     copy = tmp_path / ".other.checkpoint"
     copy.mkdir()
     for path in (tmp_path / ".next.checkpoint").iterdir():
