@@ -174,6 +174,14 @@ def test_each_part_has_its_switch(labelled: Path, weights: dict[str, float], par
     assert set(run.progress.lines[-1]["loss"]) == parts
 
 
+def test_an_interest_without_words_is_left_out_and_the_others_count(data: Dataset, tmp_path: Path) -> None:
+    nameless = SemanticInterest(name=" ", description="")
+    told = label(key_of(data, 1), "user-1", "tea")
+    jsonl.write(tmp_path / "labels.jsonl", [replace(told, interests=[nameless, *told.interests])])
+    found = labels.load(tmp_path / "labels.jsonl", data, encode, SILENT)
+    assert [interest.name for interest in found.interests] == ["tea"] and found.left_out == {}
+
+
 def test_a_cluster_number_that_no_array_holds_is_bad_data(data: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "labels.jsonl"
     jsonl.write(path, [label(key_of(data, 1), "user-1", "tea")])
