@@ -43,7 +43,9 @@ HERE = Path(__file__).resolve().parent
 SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
 METRICS = ("recall", "ndcg")
 GIVEN = "given"  # the budget of labels from a file
-OWN_LABELS = ("none", "keywords", "shuffled", "random", "active", "categories")
+OWN_LABELS = (
+    "none", "keywords", "shuffled", "random", "active", "categories", "keywords-categories", "shuffled-categories",
+)  # fmt: skip
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 
@@ -102,7 +104,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                                 "backbone": backbone,
                                 "seed": seed,
                             }
-                            of_categories = configuration["labels"] == "categories" or settings.get("item_categories")
+                            of_categories = "categories" in configuration["labels"] or settings.get("item_categories")
                             if of_categories and not study["data"][data].get("categories"):
                                 continue
                             plain = Run(
@@ -148,12 +150,22 @@ class Workshop:
             return self._keywords(run, run.labels)
         if run.labels == "categories":
             return self._categories(run, keywords)
-        if run.labels == "shuffled":
-            target = keywords.with_name(f"{run.data}-{run.budget}-shuffled-{run.seed}.jsonl")
+        source = self._told_categories(run, keywords) if run.labels.endswith("-categories") else keywords
+        if run.labels.startswith("shuffled"):
+            target = self.work / f"{run.data}-{run.budget}-{run.labels}-{run.seed}.jsonl"
             if not target.exists():
-                study_labels.write_shuffled(keywords, target, run.seed)
+                study_labels.write_shuffled(source, target, run.seed)
             return target
-        return keywords
+        return source
+
+    def _told_categories(self, run: Run, keywords: Path) -> Path:
+        """Keyword labels of the same users, made of titles with their categories."""
+        target = self.work / f"{run.data}-{run.budget}-keywords-categories.jsonl"
+        if not target.exists():
+            catalogue = self.data(run.data) / "items.jsonl"
+            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", "keywords",
+                  "--items", str(catalogue), "-o", str(target))  # fmt: skip
+        return target
 
     def _categories(self, run: Run, keywords: Path) -> Path:
         """Category labels of the users whom keyword labels are of."""

@@ -13,6 +13,7 @@ OF_BOTH = {
     "category-start", "start-only", "semantic-start", "alignment-start", "distil", "independent", "item-categories",
     "distributions", "prototypes", "inherited", "random-users", "active-users",
 }  # fmt: skip
+OF_THE_STUDY = {"keywords", "keywords-categories", "categories", "random", "active"}
 # settings that say nothing of the backbone alone: runs that differ in these only are compared
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
@@ -46,11 +47,12 @@ def training(runs: list[Line]) -> Line:
 
 
 def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], configuration: str) -> list[Line] | None:
-    """The runs of another configuration on the same data, setting, backbone and budget, trained in the same way."""
+    """The runs of another configuration on the same data, setting and backbone, trained in the same way, with labels
+    of the same budget or with none."""
     data, setting, backbone, budget = *key[:3], key[5]
     for other, runs in found.items():
         same = other[:3] == (data, setting, backbone) and other[3] == configuration
-        if same and (configuration == "alone" or other[5] == budget) and training(runs) == training(found[key]):
+        if same and (other[4] == "none" or other[5] == budget) and training(runs) == training(found[key]):
             return runs
     return None
 
@@ -58,10 +60,12 @@ def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], conf
 def control_of(configuration: str) -> str | None:
     """What a configuration is compared with besides the backbone alone: itself with shuffled words, or what it changes
     one thing of."""
+    if configuration == "both-features":
+        return "features"
     if configuration.startswith("both"):
         return configuration.replace("both", "shuffled", 1)
-    if configuration == "aligned":
-        return "shuffled-aligned"
+    if configuration in ("aligned", "aligned-categories"):
+        return f"shuffled-{configuration}"
     if configuration.startswith("aligned-") or configuration == "category-aligned":
         return "aligned"
     return "both-start" if configuration in OF_BOTH else None
@@ -100,7 +104,7 @@ def table(lines: list[Line], known: Differences) -> str:
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
         # labels from a file have no shuffled ones
-        other = control_of(name) if labels in ("keywords", "categories", "random", "active") else None
+        other = control_of(name) if labels in OF_THE_STUDY else None
         control = against(found, key, other) if other else None
         told = [_said(known.between(runs, control, f"ndcg {part}")) if control else "" for part in ("all", "rare")]
         recall = np.mean([run["figures"]["recall all"] for run in runs])

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from eimf_core import files, jsonl, manifest
 from eimf_core.errors import EimfError, LabelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label, Sample
-from eimf_core.semantics import text
+from eimf_core.semantics import categorised, text
 from eimf_core.semantics.asking import Work
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import LabelConfig
@@ -50,7 +50,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     files.refuse_input_as_output(
         output, (samples_path, config.model, config.items, config.replay, config.chat_template)
     )
-    samples = _distinct(jsonl.read(samples_path, Sample), reporter)
+    samples = _distinct(categorised.read_samples(samples_path, config, reporter), reporter)
     cache = _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
     titles = len({entry.item for sample in samples for entry in sample.history})
@@ -76,7 +76,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     return summary
 
 
-def _distinct(samples: Iterator[Sample], reporter: Reporter) -> list[Sample]:
+def _distinct(samples: Iterable[Sample], reporter: Reporter) -> list[Sample]:
     found: dict[str, Sample] = {}
     repeated = 0
     for sample in samples:
@@ -184,7 +184,7 @@ def _provenance(samples_path: str | Path, work: Work, summary: Summary) -> dict[
     return manifest.describe(
         command="label",
         arguments=dataclasses.asdict(work.config),
-        inputs=[samples_path],
+        inputs=[samples_path, *([work.config.items] if work.config.items else [])],
         seed=work.config.seed,
         facts={
             "engine": work.engine.name,

@@ -49,7 +49,11 @@ class LabelConfig:
     allow_remote: bool = setting(False, "Let the server be another machine: titles leave this one, user ids never do.")
     timeout: float = setting(300.0, "Seconds to wait for one answer of the server.")
     retries: int = setting(4, "Further tries when the server is busy or away, with growing pauses.")
-    items: str | None = setting(None, "The catalogue, for --engine categories.", metavar="items.jsonl")
+    items: str | None = setting(
+        None,
+        "The catalogue: titles are shown with their categories; --engine categories reads these alone.",
+        metavar="items.jsonl",
+    )
     replay: str | None = setting(None, "Labels made before, for --engine replay.", metavar="labels.jsonl")
     dry_run: bool = setting(False, "Ask nothing: write each prompt with its tokens, and guess the time.")
     encoder: str | None = setting(

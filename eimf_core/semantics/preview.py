@@ -12,9 +12,10 @@ from typing import Any
 from eimf_core import jsonl, resources
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
-from eimf_core.records import Record, Sample
+from eimf_core.records import Record
 from eimf_core.semantics import prompts
 from eimf_core.semantics.asking import NO_TITLES, shown_part
+from eimf_core.semantics.categorised import read_samples
 from eimf_core.semantics.engines.base import Ask
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
@@ -65,7 +66,7 @@ def previews(samples_path: str | Path, config: LabelConfig, reporter: Reporter) 
     """The prompts of a run, in the order of the samples; ConfigError for an engine that sends none."""
     if config.engine not in ("llama-cpp", "server"):
         raise ConfigError(f"--dry-run: the engine {config.engine} sends no prompts")
-    samples = list(jsonl.read(samples_path, Sample))
+    samples = read_samples(samples_path, config, reporter)
     engine, prompt = open_engine(config, samples, _no_vectors, reporter)
     with contextlib.closing(engine):
         for number, sample in enumerate(samples):
