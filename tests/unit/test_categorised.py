@@ -85,3 +85,10 @@ def test_interests_are_named_by_categories_too(samples: Path, catalogue: Path, e
 def test_prompts_show_them(samples: Path, catalogue: Path, eimf: Eimf) -> None:
     done = eimf("label", samples, "--model", "bundled", "--items", catalogue, "--dry-run")
     assert "Athena. Greek, Food" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
+
+
+def test_answers_of_an_earlier_run_read_no_catalogue(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:
+    before = tmp_path / "labels.jsonl"
+    assert eimf("label", samples, "--engine", "keywords", "-o", before).returncode == 0
+    again = eimf("label", samples, "--engine", "replay", "--replay", before, "--items", catalogue)
+    assert b"asks no model: --items has no effect" in again.stderr and again.returncode == 0

@@ -34,7 +34,8 @@ def open_engine(
         "replay": _open_replay,
     }[config.engine]
     if config.engine in ("keywords", "categories", "replay"):
-        idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
+        unread = ("model", "prompt", "language", *(("items",) if config.engine == "replay" else ()))
+        idle = [f"--{name}" for name in unread if getattr(config, name)]
         if idle:
             reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
     return opener(config, samples, vectors, reporter)
