@@ -87,7 +87,7 @@ def test_prompts_show_them(samples: Path, catalogue: Path, eimf: Eimf) -> None:
     assert "Athena. Greek, Food" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
 
 
-def test_answers_of_an_earlier_run_read_no_catalogue(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:
+def test_a_replay_reads_no_catalogue(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:
     before = tmp_path / "labels.jsonl"
     assert eimf("label", samples, "--engine", "keywords", "-o", before).returncode == 0
     again = eimf("label", samples, "--engine", "replay", "--replay", before, "--items", catalogue)
