@@ -48,6 +48,8 @@ def label(
     if score:
         from eimf_cli import label_quality
 
+        if settings.items:
+            raise ConfigError("--items is read while labelling; --score takes a catalogue as --truth")
         return label_quality.show(samples, score, truth, truth_users, settings.encoder, output)
     if settings.dry_run:
         from eimf_core.semantics import preview

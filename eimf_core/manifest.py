@@ -38,15 +38,19 @@ def describe(
     seed: int | None = None,
     facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of a sidecar as plain data; "-" among the inputs has no hash."""
+    """The content of a sidecar as plain data; what can be read only once ("-", a pipe) has no hash."""
     return {
         "command": command,
         "versions": versions(),
         "arguments": arguments,
         "seed": seed,
-        "inputs": {str(path): None if str(path) == "-" else files.sha256(path) for path in inputs},
+        "inputs": {str(path): None if _once(path) else files.sha256(path) for path in inputs},
         "facts": facts or {},
     }
+
+
+def _once(path: str | Path) -> bool:
+    return str(path) == "-" or jsonl.special(path)
 
 
 def sidecar(output: str | Path) -> Path:
@@ -56,7 +60,7 @@ def sidecar(output: str | Path) -> Path:
 
 def write(output: str | Path, description: dict[str, Any]) -> None:
     """Write the sidecar of an output; stdout ("-") and devices have none."""
-    if str(output) == "-" or jsonl.special(output):
+    if _once(output):
         return
     with jsonl.atomic(sidecar(output)) as stream:
         stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))

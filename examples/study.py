@@ -43,9 +43,7 @@ HERE = Path(__file__).resolve().parent
 SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
 METRICS = ("recall", "ndcg")
 GIVEN = "given"  # the budget of labels from a file
-OWN_LABELS = (
-    "none", "keywords", "shuffled", "random", "active", "categories", "keywords-categories", "shuffled-categories",
-)  # fmt: skip
+OWN_LABELS = ("none", "shuffled", "shuffled-categories", *study_table.REAL_LABELS)
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 
@@ -149,8 +147,9 @@ class Workshop:
         if run.labels in ("random", "active"):
             return self._keywords(run, run.labels)
         if run.labels == "categories":
-            return self._categories(run, keywords)
-        source = self._told_categories(run, keywords) if run.labels.endswith("-categories") else keywords
+            # items without categories leave users without labels, however many
+            return self._of_catalogue(run, keywords, "categories", "--max-error-share", "100%")
+        source = self._of_catalogue(run, keywords, "keywords") if run.labels.endswith("-categories") else keywords
         if run.labels.startswith("shuffled"):
             target = self.work / f"{run.data}-{run.budget}-{run.labels}-{run.seed}.jsonl"
             if not target.exists():
@@ -158,24 +157,14 @@ class Workshop:
             return target
         return source
 
-    def _told_categories(self, run: Run, keywords: Path) -> Path:
-        """Keyword labels of the same users, made of titles with their categories."""
-        target = self.work / f"{run.data}-{run.budget}-keywords-categories.jsonl"
+    def _of_catalogue(self, run: Run, keywords: Path, engine: str, *more: str) -> Path:
+        """Labels that are made with categories, of the users whom keyword labels are of."""
+        kind = "categories" if engine == "categories" else f"{engine}-categories"
+        target = self.work / f"{run.data}-{run.budget}-{kind}.jsonl"
         if not target.exists():
             catalogue = self.data(run.data) / "items.jsonl"
-            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", "keywords",
-                  "--items", str(catalogue), "-o", str(target))  # fmt: skip
-        return target
-
-    def _categories(self, run: Run, keywords: Path) -> Path:
-        """Category labels of the users whom keyword labels are of."""
-        target = self.work / f"{run.data}-{run.budget}-categories.jsonl"
-        if not target.exists():
-            catalogue = self.data(run.data) / "items.jsonl"
-            # items without categories leave users without labels, however many
-            allowed = ("--items", str(catalogue), "--max-error-share", "100%")
-            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", "categories", *allowed,
-                  "-o", str(target))  # fmt: skip
+            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", engine, "--items", str(catalogue),
+                  *more, "-o", str(target))  # fmt: skip
         return target
 
     def _keywords(self, run: Run, kind: str) -> Path:

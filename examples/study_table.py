@@ -13,8 +13,16 @@ OF_BOTH = {
     "category-start", "start-only", "semantic-start", "alignment-start", "distil", "independent", "item-categories",
     "distributions", "prototypes", "inherited", "random-users", "active-users",
 }  # fmt: skip
-OF_THE_STUDY = {"keywords", "keywords-categories", "categories", "random", "active"}
-# settings that say nothing of the backbone alone: runs that differ in these only are compared
+# of these there are shuffled ones; labels from a file have none
+REAL_LABELS = ("keywords", "keywords-categories", "categories", "random", "active")
+# compared besides with these: what a catalogue's categories bring in words and in item vectors
+FURTHER = {
+    "both-categories": ("both-start", "features"),
+    "both-features": ("both-categories",),
+    "item-categories": ("features",),
+    "aligned-categories": ("aligned",),
+}
+# what labels do, and what is compared with the backbone without it: runs that differ in these only are compared
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
     "inherited_items", "inherited_weight", "labelled_steps", "labelled_share", "distil_weight", "independent",
@@ -88,8 +96,9 @@ def table(lines: list[Line], known: Differences) -> str:
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
         "difference over users, pooled over the seeds that both have; bold where it excludes zero. The control of real",
         "words is shuffled ones, that of a configuration which changes one thing of both-start (aligned) is both-start",
-        "(aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained and how many",
-        "were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its best.",
+        "(aligned), that of both-features is features. CPU is that of training, in seconds, mean of the runs; epochs,",
+        "how many were trained and how many were allowed. Where the best epoch, on validation, is near the last, a run",
+        "may not have come to its best.",
         "",
         "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users "
         "| short histories | rare items | cold items | against its control | the same, rare items | best epoch | CPU s "
@@ -103,8 +112,7 @@ def table(lines: list[Line], known: Differences) -> str:
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
-        # labels from a file have no shuffled ones
-        other = control_of(name) if labels in OF_THE_STUDY else None
+        other = control_of(name) if labels in REAL_LABELS else None
         control = against(found, key, other) if other else None
         told = [_said(known.between(runs, control, f"ndcg {part}")) if control else "" for part in ("all", "rare")]
         recall = np.mean([run["figures"]["recall all"] for run in runs])
@@ -118,7 +126,24 @@ def table(lines: list[Line], known: Differences) -> str:
             f"{recall:.4f}", *compared, *told, best, f"{np.mean(cpu):.0f}", f"{np.mean(by_epoch):.1f}",
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, *_further(found, known)]) + "\n"
+
+
+def _further(found: dict[tuple[str, ...], list[Line]], known: Differences) -> list[str]:
+    """Rows of the comparisons that have no column of their own."""
+    rows = []
+    for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), key[3])):
+        for other in FURTHER.get(key[3], ()) if key[4] in REAL_LABELS else ():
+            theirs = against(found, key, other)
+            told = [_said(known.between(found[key], theirs, f"ndcg {part}")) for part in PARTS] if theirs else []
+            if any(told):
+                rows.append(f"| {' | '.join([*key[:4], other, str(_limit(found[key])), *told])} |")
+    head = [
+        "", "Further comparisons:", "",
+        f"| data | items | backbone | configuration | against | epochs | {' | '.join(PARTS.values())} |",
+        f"|{'---|' * (6 + len(PARTS))}",
+    ]  # fmt: skip
+    return [*head, *rows] if rows else []
 
 
 def _limit(runs: list[Line]) -> int:

@@ -47,6 +47,7 @@ def eimf(environment: dict[str, str]) -> Eimf:
         cwd: Path | None = None,
         timeout: float = 120,
         env: dict[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
     ) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
             [sys.executable, "-m", "eimf_cli", *map(str, arguments)],
@@ -56,6 +57,7 @@ def eimf(environment: dict[str, str]) -> Eimf:
             timeout=timeout,
             env={**environment, **(env or {})},
             check=False,
+            pass_fds=pass_fds,
         )
 
     return run

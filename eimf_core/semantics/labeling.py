@@ -20,7 +20,7 @@ from eimf_core import files, jsonl, manifest
 from eimf_core.errors import EimfError, LabelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label, Sample
-from eimf_core.semantics import categorised, text
+from eimf_core.semantics import shown, text
 from eimf_core.semantics.asking import Work
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import LabelConfig
@@ -50,7 +50,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     files.refuse_input_as_output(
         output, (samples_path, config.model, config.items, config.replay, config.chat_template)
     )
-    samples = _distinct(categorised.read_samples(samples_path, config, reporter), reporter)
+    samples = _distinct(shown.read_samples(samples_path, config, reporter), reporter)
     cache = _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
     titles = len({entry.item for sample in samples for entry in sample.history})
@@ -184,7 +184,7 @@ def _provenance(samples_path: str | Path, work: Work, summary: Summary) -> dict[
     return manifest.describe(
         command="label",
         arguments=dataclasses.asdict(work.config),
-        inputs=[samples_path, *([work.config.items] if work.config.items else [])],
+        inputs=[samples_path, *work.config.catalogue],
         seed=work.config.seed,
         facts={
             "engine": work.engine.name,

@@ -46,7 +46,9 @@ class LabelConfig:
     server: str | None = setting(
         None, "OpenAI-compatible endpoint for --engine server, such as http://127.0.0.1:8080/v1.", metavar="URL"
     )
-    allow_remote: bool = setting(False, "Let the server be another machine: titles leave this one, user ids never do.")
+    allow_remote: bool = setting(
+        False, "Let the server be another machine: titles and categories leave this one, never user ids."
+    )
     timeout: float = setting(300.0, "Seconds to wait for one answer of the server.")
     retries: int = setting(4, "Further tries when the server is busy or away, with growing pauses.")
     items: str | None = setting(
@@ -80,7 +82,19 @@ class LabelConfig:
             raise ConfigError("--hf-repo and --hf-file belong together")
         if self.gpu_layers < -1:
             raise _wrong("gpu_layers", f"is {self.gpu_layers}, expected -1 or more")
+        if self.items == "-":
+            raise _wrong("items", "is '-', expected a file")
         _ = self.error_share
+
+    @property
+    def shows_categories(self) -> bool:
+        """Whether titles are shown with what the catalogue tells of them."""
+        return self.items is not None and self.engine in ("llama-cpp", "server", "keywords")
+
+    @property
+    def catalogue(self) -> list[str]:
+        """The catalogue, where one is read."""
+        return [self.items] if self.items is not None and self.engine != "replay" else []
 
     @property
     def error_share(self) -> float:

@@ -15,11 +15,11 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Record
 from eimf_core.semantics import prompts
 from eimf_core.semantics.asking import NO_TITLES, shown_part
-from eimf_core.semantics.categorised import read_samples
 from eimf_core.semantics.engines.base import Ask
 from eimf_core.semantics.engines.opening import open_engine
 from eimf_core.semantics.labeling_config import BUNDLED, LabelConfig
 from eimf_core.semantics.schema_size import longest_answer
+from eimf_core.semantics.shown import read_samples
 
 # bytes of weights that a core gets through in a second, per token read or written, as measured with a
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things

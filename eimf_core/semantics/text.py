@@ -81,17 +81,14 @@ def item_text(item: Item) -> str:
 
     White space is folded; an item without any text gives "".
     """
-    parts = [" ".join(item.title.split()), ", ".join(categories_beside(item.title, item.categories))]
+    title = " ".join(item.title.split())
+    known = title.casefold()
+    categories = [" ".join(name.split()) for name in item.categories]
+    new = [name for name in dict.fromkeys(categories) if name and name.casefold() != known]
+    parts = [title, ", ".join(new[:MOST_CATEGORIES])]
     if item.text:
         parts.append(_shortened(" ".join(item.text[: 2 * LONGEST_TEXT].split())))
     return ". ".join(part for part in parts if part)
-
-
-def categories_beside(title: str, categories: Sequence[str]) -> list[str]:
-    """The first MOST_CATEGORIES categories that say something beside the title, white space folded."""
-    known = " ".join(title.split()).casefold()
-    folded = [" ".join(name.split()) for name in categories]
-    return [name for name in dict.fromkeys(folded) if name and name.casefold() != known][:MOST_CATEGORIES]
 
 
 def _shortened(text: str) -> str:

@@ -34,6 +34,14 @@ def terms(title: str) -> list[str]:
     return [*words, *(f"{first} {second}" for first, second in itertools.pairwise(words) if first != second)]
 
 
+def cut(words: str, most: int) -> str:
+    """Words, no longer than so many characters; a last word that does not fit is left out."""
+    if len(words) <= most:
+        return words
+    whole = words[:most].rsplit(" ", 1)[0].rstrip(" ,&")
+    return whole if any(map(str.isalpha, whole)) else words[:most]
+
+
 def telling(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How much each word tells of each class, (classes, words), from how often it stands there.
 

@@ -13,7 +13,8 @@ from eimf_core.errors import InputError
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from eimf_core.semantics import answers, prompts
 from eimf_core.semantics.engines.base import Ask
-from eimf_core.semantics.engines.categories import Categories, cut
+from eimf_core.semantics.engines.categories import Categories
+from eimf_core.semantics.words import cut
 from tests.conftest import Eimf, one_error_line
 
 CATALOGUE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,25 @@ def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: P
     assert {one.name for entry in found.values() for one in entry.interests} <= {"tea", "yarn", "fish"}
 
 
+def test_words_of_titles_with_categories_and_these_shuffled(tmp_path: Path) -> None:
+    planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\ncategories = true"))
+    write_small_data(tmp_path / "tiny")
+    samples = study_labels.other_users(tmp_path / "tiny", "random", 6, 0)
+    jsonl.write(tmp_path / "tiny-10%-typical-0.samples.jsonl", samples)
+    jsonl.write(tmp_path / "tiny-10%-typical-0.jsonl", [label(one.key, one.user, interest("word")) for one in samples])
+    shop = study.Workshop(None, tmp_path, planned, {})
+    (run,) = (run for run in study.plan(planned, "A", [], {}) if run.configuration == "both" and not run.seed)
+    real, moved = (
+        list(jsonl.read(shop.labels(replace(run, labels=name)), Label))
+        for name in ("keywords-categories", "shuffled-categories")
+    )
+    assert [entry.key for entry in real] == [entry.key for entry in moved] == [one.key for one in samples]
+    assert all("with categories" in entry.model for entry in [*real, *moved])
+    assert [entry.interests for entry in real] != [entry.interests for entry in moved]
+    plain = jsonl.read(shop.labels(replace(run, labels="shuffled")), Label)
+    assert {one.name for entry in plain for one in entry.interests} == {"word"}
+
+
 @pytest.mark.slow
 def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines, table and figure; what is there is not done again; a further name adds its rows alone."""
@@ -187,6 +207,30 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
 
 
+def test_what_categories_bring_is_compared_with_labels_and_without(tmp_path: Path) -> None:
+    """Runs without labels stand beside those of any budget; further comparisons have rows of their own."""
+    lines = [
+        line("features", "none", 0, 0.1), line("both-start", "keywords", 0, 0.15),
+        line("both-categories", "keywords-categories", 0, 0.3),
+        line("shuffled-categories", "shuffled-categories", 0, 0.2),
+        line("both-features", "keywords-categories", 0, 0.4),
+    ]  # fmt: skip
+    for made in lines:
+        made["budget"] = "0%" if made["labels"] == "none" else "10%"
+        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, made["figures"]["ndcg all"])})  # type: ignore[index]
+    rows = [
+        [cell.strip() for cell in row.split("|")]
+        for row in study_table.table(lines, differences(tmp_path)).splitlines()
+    ]
+    control = {row[4]: row[-6].partition(" [")[0] for row in rows if len(row) == 20}
+    assert control["both-categories"] == "**+50.0 %**" and control["both-features"] == "**+300.0 %**"
+    further = {(row[4], row[5]): row[7].partition(" [")[0] for row in rows if len(row) == 12 and row[1] == "tiny"}
+    assert further == {
+        ("both-categories", "both-start"): "**+100.0 %**", ("both-categories", "features"): "**+200.0 %**",
+        ("both-features", "both-categories"): "**+33.3 %**",
+    }  # fmt: skip
+
+
 def test_only_runs_that_were_trained_alike_are_compared(tmp_path: Path) -> None:
     lines = []
     for epochs, alone, both in ((12, 0.1, 0.4), (40, 0.2, 0.3)):
@@ -211,7 +255,7 @@ def test_nothing_with_categories_is_planned_where_items_have_none() -> None:
     """Such a run would be another one under its name."""
     told = tomllib.loads((ROOT / "examples" / "study.toml").read_text())
     with_them = {name for name, facts in told["data"].items() if facts.get("categories")}
-    names = {"category-start", "item-categories"}
+    names = {"category-start", "item-categories", "features", "both-features", "both-categories", "shuffled-categories"}
     part = {**told["parts"]["A"], "data": [*told["data"]], "settings": ["ids"], "configurations": sorted(names)}
     runs = list(study.plan({**told, "parts": {"A": part}}, "A", [], {}))
     assert {run.data for run in runs} == with_them and {run.configuration for run in runs} == names

@@ -20,6 +20,7 @@ from eimf_core.records import Item, Sample
 from eimf_core.semantics import answers
 from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
 from eimf_core.semantics.prompts import clean_title
+from eimf_core.semantics.words import cut
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
 LEAST_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
@@ -106,11 +107,3 @@ def named(categories: Sequence[str]) -> list[str]:
         for name in dict.fromkeys(cleaned)
         if len(name) > 1 and any(map(str.isalpha, name)) and not answers.is_placeholder(name)
     ]
-
-
-def cut(words: str, most: int) -> str:
-    """Words, no longer than so many characters; a last word that does not fit is left out."""
-    if len(words) <= most:
-        return words
-    whole = words[:most].rsplit(" ", 1)[0].rstrip(" ,&")
-    return whole if any(map(str.isalpha, whole)) else words[:most]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from eimf_core.records import Sample
 from eimf_core.semantics import text
 from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
 from eimf_core.semantics.prompts import clean_title
+from eimf_core.semantics.shown import shown_terms
 from eimf_core.semantics.similarity import TitleVectors
 from eimf_core.semantics.users import unit
 from eimf_core.semantics.words import terms
@@ -47,18 +48,22 @@ class Keywords(OneByOne):
         encoder: text.Encoder,
         *,
         max_interests: int,
+        categories: bool = False,
         cache: Path | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
         super().__init__()
         self._vectors = TitleVectors(samples, encoder, cache, reporter)
         self._most = max_interests
+        # of titles that categories stand beside
+        self._categories = categories
         self._rarity: Rarity | None = None
         self._mean: npt.NDArray[np.float32] | None = None
 
     @property
     def model(self) -> str:
-        return f"class-based TF-IDF, {self._vectors.encoder.name}"
+        of = " of titles with categories" if self._categories else ""
+        return f"class-based TF-IDF{of}, {self._vectors.encoder.name}"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -114,7 +119,7 @@ class Keywords(OneByOne):
     def _named(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
         """Name and description of a group; a name that is taken gives way to the next terms."""
         if self._rarity is None:
-            self._rarity = Rarity(self._vectors.titles)
+            self._rarity = Rarity(self._vectors.titles, shown_terms if self._categories else terms)
         best = self._rarity.telling(titles)
         names = [_joined(best[start : start + NAME_TERMS]) for start in range(len(best))]
         names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
@@ -123,10 +128,11 @@ class Keywords(OneByOne):
 
 
 class Rarity:
-    """How rare each term is among the distinct titles of a corpus."""
+    """How rare each term is among the distinct titles of a corpus; `terms_of` cuts a title into terms."""
 
-    def __init__(self, corpus: Iterable[str]) -> None:
-        found = [set(terms(title)) for title in corpus]
+    def __init__(self, corpus: Iterable[str], terms_of: Callable[[str], list[str]] = terms) -> None:
+        self._terms_of = terms_of
+        found = [set(terms_of(title)) for title in corpus]
         self._holding = Counter(term for title in found for term in title)
         self._titles = len(found)
 
@@ -138,7 +144,8 @@ class Rarity:
         instead of the mean size of a class: groups are a few titles). Terms of a single title count
         only where no two titles share one.
         """
-        inside = Counter(term for title in titles for term in dict.fromkeys(terms(title)) if len(term) <= LONGEST_TERM)
+        told = (term for title in titles for term in dict.fromkeys(self._terms_of(title)))
+        inside = Counter(term for term in told if len(term) <= LONGEST_TERM)
         shared = {term: count for term, count in inside.items() if count > 1} or inside
         weight = {term: count * math.log1p(self._titles / self._holding[term]) for term, count in shared.items()}
         kept: list[str] = []

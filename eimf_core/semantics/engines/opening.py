@@ -34,10 +34,11 @@ def open_engine(
         "replay": _open_replay,
     }[config.engine]
     if config.engine in ("keywords", "categories", "replay"):
-        unread = ("model", "prompt", "language", *(("items",) if config.engine == "replay" else ()))
-        idle = [f"--{name}" for name in unread if getattr(config, name)]
+        idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
         if idle:
             reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
+    if config.items and not config.catalogue:
+        reporter.warn(f"the engine {config.engine} reads no catalogue: --items has no effect")
     return opener(config, samples, vectors, reporter)
 
 
@@ -53,6 +54,8 @@ def _open_llama(config: LabelConfig, samples: Any, vectors: Any, reporter: Repor
     path = _path(config)
     metadata = llama_file.read_metadata(path)
     prompt = prompt_for(config.prompt, metadata, config.model or path.name, reporter)
+    if config.shows_categories and metadata.get("eimf.prompt"):
+        reporter.warn(f"{config.model or path.name}: was made for titles alone; --items makes its labels worse")
     return llama.LlamaCpp(path, metadata, prompt, config, reporter, dry=config.dry_run), prompt
 
 
@@ -97,7 +100,12 @@ def _open_keywords(
     from eimf_core.semantics.engines import keywords
 
     engine = keywords.Keywords(
-        samples, vectors().encoder, max_interests=config.max_interests, cache=vectors().cache, reporter=reporter
+        samples,
+        vectors().encoder,
+        max_interests=config.max_interests,
+        categories=config.shows_categories,
+        cache=vectors().cache,
+        reporter=reporter,
     )
     return engine, prompts.load(DEFAULT_PROMPT)
 

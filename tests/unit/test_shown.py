@@ -1,0 +1,142 @@
+"""`label --items`: titles are shown with the categories that the catalogue knows of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import files, jsonl, manifest
+from eimf_core.records import HistoryItem, Item, Sample
+from eimf_core.semantics.engines.keywords import Rarity
+from eimf_core.semantics.labeling_config import LabelConfig
+from eimf_core.semantics.prompts import TITLE_LENGTH, clean_title
+from eimf_core.semantics.shown import LONGEST_CATEGORIES, read_samples, shown_terms, shown_title
+from tests.conftest import Eimf, one_error_line
+from tests.listening import Listening
+
+CATALOGUE = [
+    Item(item="a", title="The Great Greek", categories=["Greek", "Restaurants"]),
+    Item(item="b", title="Vivace", categories=["Italian", "Restaurants"]),
+    Item(item="c", title="Athena", categories=["Greek", "Food"]),
+    Item(item="d", title="Comet"),
+]
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    jsonl.write(tmp_path / "items.jsonl", CATALOGUE)
+    return tmp_path / "items.jsonl"
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    history = [HistoryItem(item=item.item, title=item.title) for item in CATALOGUE]
+    one = Sample(key="0" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
+    jsonl.write(tmp_path / "samples.jsonl", [one])
+    return tmp_path / "samples.jsonl"
+
+
+def warned(samples: Path, folder: Path, *items: Item) -> list[str]:
+    """What is said of another catalogue."""
+    jsonl.write(folder / "other.jsonl", items)
+    reporter = Listening()
+    read_samples(samples, LabelConfig(engine="keywords", items=str(folder / "other.jsonl")), reporter)
+    return [message.partition(": ")[2] for message in reporter.warnings]
+
+
+def test_categories_stand_beside_the_titles(samples: Path, catalogue: Path) -> None:
+    reporter = Listening()
+    (found,) = read_samples(samples, LabelConfig(engine="keywords", items=str(catalogue)), reporter)
+    assert [entry.title for entry in found.history] == [
+        "The Great Greek — Greek, Restaurants", "Vivace — Italian, Restaurants", "Athena — Greek, Food", "Comet",
+    ]  # fmt: skip
+    assert [entry.item for entry in found.history] == ["a", "b", "c", "d"] and found.key == "0" * 16
+    assert not reporter.warnings
+    for engine, items in (("keywords", None), ("categories", str(catalogue)), ("replay", str(catalogue))):
+        (plain,) = read_samples(samples, LabelConfig(engine=engine, items=items), reporter)
+        assert plain.history[0].title == "The Great Greek"
+
+
+def test_a_long_title_and_categories_leave_each_other_room() -> None:
+    long = shown_title("word " * 100, ["Tea", "Garden"])
+    assert long.startswith("word word") and long.endswith("… — Tea, Garden") and len(long) <= TITLE_LENGTH
+    assert clean_title(long) == long
+    path = shown_title("Pot", [" ".join(["Home"] * 50), "Tea"])
+    assert path.startswith("Pot — Home Home") and len(path) <= TITLE_LENGTH
+    four = ["x" * 20, "y" * 20, "z" * 20, "tea"]
+    assert shown_title("Pot", [*four, "fifth"]) == "Pot — " + ", ".join(four)
+    assert len(shown_title("w" * 200, four).partition(" — ")[2]) <= LONGEST_CATEGORIES
+
+
+def test_what_is_said_already_is_not_said_again() -> None:
+    assert shown_title("Pot", ["pot", " ", "Tea\nTime", "Tea Time", "TEA TIME", "Tea\u200b Time"]) == "Pot — Tea Time"
+    assert shown_title("", ["Tea"]) == "Tea" and shown_title("Pot", []) == "Pot"
+    assert shown_title(" Pot ", ["\u202e"]) == " Pot "
+    assert shown_title("Pot", ["\u200b"] * 9 + ["Tea"]) == "Pot — Tea"
+
+
+def test_words_on_two_sides_of_a_border_are_no_pair() -> None:
+    assert shown_terms("Throwing Bat — Arts & Crafts, Clay") == [
+        "throwing", "bat", "throwing bat", "arts", "crafts", "arts crafts", "clay",
+    ]  # fmt: skip
+    assert shown_terms("Green Tea") == ["green", "tea", "green tea"]
+    titles = ["Bat — Arts", "Old Bat — Arts", "Bat — Fish"]
+    assert "bat arts" in Rarity(titles).telling(titles[:2])
+    assert "bat arts" not in Rarity(titles, shown_terms).telling(titles[:2])
+
+
+def test_another_catalogue(samples: Path, tmp_path: Path, eimf: Eimf) -> None:
+    assert warned(samples, tmp_path, *CATALOGUE) == []
+    assert warned(samples, tmp_path, CATALOGUE[0]) == ["3 of 4 items of the samples are not there: their titles alone"]
+    strange = [Item(item=item.item, title=f"Hose {item.item}", categories=["Garden"]) for item in CATALOGUE]
+    assert "4 of 4 items have another title" in warned(samples, tmp_path, *strange)[0]
+    bare = [Item(item=item.item, title=item.title) for item in CATALOGUE]
+    assert warned(samples, tmp_path, *bare) == ["no item of the samples has categories: titles alone"]
+    jsonl.write(tmp_path / "other.jsonl", [Item(item="z", title="Z", categories=["Z"])])
+    wrong = eimf("label", samples, "--engine", "keywords", "--items", tmp_path / "other.jsonl")
+    assert "other.jsonl: no item of the samples is there" in one_error_line(wrong, 3)
+    one_error_line(eimf("label", samples, "--engine", "keywords", "--items", tmp_path / "missing.jsonl"), 2)
+    assert "--items is '-'" in one_error_line(eimf("label", samples, "--engine", "keywords", "--items", "-"), 2)
+    scored = eimf("label", samples, "--score", samples, "--truth", samples, "--items", samples)
+    assert "--truth" in one_error_line(scored, 2)
+
+
+def test_interests_are_named_by_categories_too(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:
+    (bare,) = map(orjson.loads, eimf("label", samples, "--engine", "keywords").stdout.splitlines())
+    output = tmp_path / "labels.jsonl"
+    assert eimf("label", samples, "--engine", "keywords", "--items", catalogue, "-o", output).returncode == 0
+    (line,) = map(orjson.loads, output.read_bytes().splitlines())
+    assert "restaurants" in " ".join(one["name"] for one in line["interests"])
+    assert "restaurants" not in str(bare) and line["key"] == bare["key"] and line["request"] != bare["request"]
+    assert "with categories" in line["model"]
+    told = orjson.loads(manifest.sidecar(output).read_bytes())
+    assert told["inputs"][str(catalogue)] == files.sha256(catalogue)
+
+
+def test_a_catalogue_from_a_pipe_is_read_once(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, catalogue.read_bytes())
+    os.close(writing)
+    output, pipe = tmp_path / "labels.jsonl", f"/dev/fd/{reading}"
+    done = eimf("label", samples, "--engine", "keywords", "--items", pipe, "-o", output, pass_fds=(reading,))
+    os.close(reading)
+    assert done.returncode == 0, done.stderr
+    told = orjson.loads(manifest.sidecar(output).read_bytes())
+    assert told["inputs"] == {str(samples): files.sha256(samples), pipe: None}
+
+
+def test_prompts_show_them(samples: Path, catalogue: Path, eimf: Eimf) -> None:
+    done = eimf("label", samples, "--model", "bundled", "--items", catalogue, "--dry-run")
+    assert "Athena — Greek, Food" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
+    assert b"was made for titles alone" in done.stderr
+
+
+def test_a_replay_reads_no_catalogue(samples: Path, eimf: Eimf, tmp_path: Path) -> None:
+    before, output, missing = (tmp_path / name for name in ("before.jsonl", "labels.jsonl", "missing.jsonl"))
+    assert eimf("label", samples, "--engine", "keywords", "-o", before).returncode == 0
+    again = eimf("label", samples, "--engine", "replay", "--replay", before, "--items", missing, "-o", output)
+    assert b"reads no catalogue: --items has no effect" in again.stderr and again.returncode == 0
+    assert str(missing) not in orjson.loads(manifest.sidecar(output).read_bytes())["inputs"]
