@@ -43,7 +43,7 @@ HERE = Path(__file__).resolve().parent
 SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
 METRICS = ("recall", "ndcg")
 GIVEN = "given"  # the budget of labels from a file
-OWN_LABELS = ("none", "shuffled", "shuffled-categories", *study_table.REAL_LABELS)
+OWN_LABELS = ("none", "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 
@@ -143,42 +143,44 @@ class Workshop:
             return None
         if run.labels in self._given:
             return self._given[run.labels]
-        keywords = self._keywords(run, "typical")
-        if run.labels in ("random", "active"):
-            return self._keywords(run, run.labels)
-        if run.labels == "categories":
-            # items without categories leave users without labels, however many
-            return self._of_catalogue(run, keywords, "categories", "--max-error-share", "100%")
-        source = self._of_catalogue(run, keywords, "keywords") if run.labels.endswith("-categories") else keywords
-        if run.labels.startswith("shuffled"):
-            target = self.work / f"{run.data}-{run.budget}-{run.labels}-{run.seed}.jsonl"
-            if not target.exists():
-                study_labels.write_shuffled(source, target, run.seed)
-            return target
-        return source
+        if not run.labels.startswith("shuffled"):
+            return self._real(run, run.labels)
+        target = self.work / f"{run.data}-{run.budget}-{run.labels}-{run.seed}.jsonl"
+        if not target.exists():
+            study_labels.write_shuffled(
+                self._real(run, run.labels.replace("shuffled", "keywords", 1)), target, run.seed
+            )
+        return target
 
-    def _of_catalogue(self, run: Run, keywords: Path, engine: str, *more: str) -> Path:
-        """Labels that are made with categories, of the users whom keyword labels are of."""
-        kind = "categories" if engine == "categories" else f"{engine}-categories"
+    def _real(self, run: Run, kind: str) -> Path:
+        """Labels by whose they are, typical users' if nothing else is said, and by what they are made of."""
+        who = kind if kind in ("random", "active") else "rich" if "-rich" in kind else "typical"
+        keywords = self._keywords(run, who)
+        if not kind.endswith("categories"):
+            return keywords
         target = self.work / f"{run.data}-{run.budget}-{kind}.jsonl"
         if not target.exists():
             catalogue = self.data(run.data) / "items.jsonl"
-            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--engine", engine, "--items", str(catalogue),
-                  *more, "-o", str(target))  # fmt: skip
+            # items without categories leave users without labels of that engine, however many
+            how = ("categories", "--max-error-share", "100%") if kind == "categories" else ("keywords",)
+            _eimf("label", str(keywords.with_suffix(".samples.jsonl")), "--items", str(catalogue),
+                  "-o", str(target), "--engine", *how)  # fmt: skip
         return target
 
-    def _keywords(self, run: Run, kind: str) -> Path:
+    def _keywords(self, run: Run, who: str) -> Path:
         folder = self.data(run.data)
         # which users are drawn at random differs between seeds; typical and active users are what they are
-        seed = run.seed if kind == "random" else 0
-        name = f"{run.data}-{run.budget}-{kind}-{seed}"
+        seed = run.seed if who == "random" else 0
+        name = f"{run.data}-{run.budget}-{who}-{seed}"
         samples, labels = self.work / f"{name}.samples.jsonl", self.work / f"{name}.jsonl"
         if not labels.exists():
-            if kind == "typical":
-                _eimf("cluster", str(folder), "--budget", run.budget, "-o", str(samples))
+            if who in ("typical", "rich"):
+                least = self._study["data"][run.data].get("median_items") if who == "typical" else None
+                fixed = [] if least is None else ["--min-items", str(least)]
+                _eimf("cluster", str(folder), "--budget", run.budget, *fixed, "-o", str(samples))
             else:
                 count = sum(1 for _ in jsonl.read(self._keywords(run, "typical"), Label))
-                jsonl.write(samples, study_labels.other_users(folder, kind, count, run.seed))
+                jsonl.write(samples, study_labels.other_users(folder, who, count, run.seed))
             _eimf("label", str(samples), "--engine", "keywords", "-o", str(labels))
         return labels
 

@@ -14,11 +14,12 @@ OF_BOTH = {
     "distributions", "prototypes", "inherited", "random-users", "active-users",
 }  # fmt: skip
 # of these there are shuffled ones; labels from a file have none
-REAL_LABELS = ("keywords", "keywords-categories", "categories", "random", "active")
+REAL_LABELS = ("keywords", "keywords-categories", "keywords-rich", "categories", "random", "active")
 # compared besides with these: what a catalogue's categories bring in words and in item vectors
 FURTHER = {
     "both-categories": ("both-start", "features"),
     "both-features": ("both-categories",),
+    "both-rich": ("both-start",),
     "item-categories": ("features",),
     "aligned-categories": ("aligned",),
 }

@@ -26,7 +26,7 @@ class ClusterConfig:
         0.0, "An item weighs half as much as one so many items later; 0: all items weigh the same.", metavar="ITEMS"
     )
     min_items: int = setting(
-        0, "Distinct items from which on a history counts as rich; 0: the median over users, at most 20.", metavar="N"
+        0, "Distinct items from which on a history is rich; 0: the upper quartile of users, at most 20.", metavar="N"
     )
     overlap: float = setting(
         0.5, "Pass over a user whose items overlap more than this with a chosen one's (Jaccard); 1: nobody."

@@ -27,7 +27,7 @@ from eimf_core.semantics.users import UserVectors, distinct_items
 
 MOST_TELLING = 8
 NEAREST_ITEMS = 5
-RICH_AT_MOST = 20
+RICH_SHARE, RICH_AT_MOST = 0.25, 20  # of the users; distinct items
 COUNTED_AT_ONCE = 200_000  # users
 
 
@@ -140,7 +140,7 @@ def _centred(items: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> n
 
 
 def _rich(distinct: npt.NDArray[np.int64]) -> int:
-    return int(np.clip(np.median(distinct[distinct > 0]), 1, RICH_AT_MOST))
+    return int(np.clip(np.quantile(distinct[distinct > 0], 1 - RICH_SHARE), 1, RICH_AT_MOST))
 
 
 def _remark(facts: dict[str, Any], reporter: Reporter) -> None:

@@ -313,6 +313,21 @@ def test_hardly_any_users(tmp_path: Path, users: int) -> None:
         found(tmp_path, clusters="3")
 
 
+def test_those_with_many_items_are_typical(tmp_path: Path) -> None:
+    """The quarter of users with the most distinct items comes first, where nothing else is asked for."""
+    jsonl.write(tmp_path / "items.jsonl", [Item(item=f"{at}", title=f"word{at}") for at in range(60)])
+    lengths = [2, 3, 4, 5, 6, 7, 8, 30]
+    lines = [
+        Sequence(user=f"{length}", split="train", items=[f"{at}" for at in range(length)] * 2) for length in lengths
+    ]
+    jsonl.write(tmp_path / "sequences.jsonl", lines)
+    result = found(tmp_path, clusters="1", budget="2", overlap=1.0)
+    assert result.facts["rich_from_items"] == 7  # of 7.25
+    assert {sample.user for sample in result.samples()} <= {"7", "8", "30"}
+    jsonl.write(tmp_path / "sequences.jsonl", [lines[-1]])
+    assert found(tmp_path, clusters="1", budget="1").facts["rich_from_items"] == typical.RICH_AT_MOST
+
+
 def test_training_finds_the_samples_of_cluster(tmp_path: Path) -> None:
     from eimf_core.training.labels import _training_keys
 

@@ -92,8 +92,8 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
             study.TrainConfig(**run.settings)
     a = list(study.plan(planned, "A", ["beauty"], {"gguf": "1f"}))
     parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start", "aligned", "shuffled-aligned"}
-    assert {run.configuration for run in a} == {"alone", *parts}
-    assert {run.labels for run in a} == {"none", "keywords", "shuffled", "gguf"}
+    assert {run.configuration for run in a} == {"alone", "both-rich", "shuffled-rich", *parts}
+    assert {run.labels for run in a} == {"none", "keywords", "shuffled", "keywords-rich", "shuffled-rich", "gguf"}
     # labels from a file are one run, not one for each budget
     c = [run for run in study.plan(planned, "C", ["beauty"], {"gguf": "1f"}) if run.labels == "gguf"]
     assert len({run.key for run in c}) == 3 and {run.budget for run in c} == {"given"}
@@ -135,6 +135,21 @@ def test_words_of_titles_with_categories_and_these_shuffled(tmp_path: Path) -> N
     assert [entry.interests for entry in real] != [entry.interests for entry in moved]
     plain = jsonl.read(shop.labels(replace(run, labels="shuffled")), Label)
     assert {one.name for entry in plain for one in entry.interests} == {"word"}
+
+
+def test_typical_users_with_many_items_are_others_than_those_with_the_median(tmp_path: Path) -> None:
+    planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\nmedian_items = 1"))
+    (tmp_path / "tiny").mkdir()
+    write_small_data(tmp_path / "tiny")
+    shop = study.Workshop(None, tmp_path, planned, {})
+    (run,) = (run for run in study.plan(planned, "A", [], {}) if run.configuration == "both" and not run.seed)
+    found = {}
+    for name in ("keywords", "keywords-rich", "shuffled-rich"):
+        labels = list(jsonl.read(shop.labels(replace(run, labels=name, budget="30%")), Label))
+        found[name] = {entry.key for entry in labels}
+    assert found["keywords-rich"] == found["shuffled-rich"] != found["keywords"]
+    told = [(tmp_path / f"tiny-30%-{who}-0.samples.jsonl.meta.json").read_bytes() for who in ("typical", "rich")]
+    assert [orjson.loads(one)["arguments"]["min_items"] for one in told] == [1, 0]
 
 
 @pytest.mark.slow
