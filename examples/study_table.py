@@ -13,7 +13,7 @@ OF_BOTH = {
     "category-start", "start-only", "semantic-start", "alignment-start", "distil", "independent", "item-categories",
     "distributions", "prototypes", "inherited", "random-users", "active-users",
 }  # fmt: skip
-# of these there are shuffled ones; labels from a file have none
+# what the study makes of real histories: only these have a control, labels from a file have none
 REAL_LABELS = ("keywords", "keywords-categories", "keywords-rich", "categories", "random", "active")
 # compared besides with these: what a catalogue's categories bring in words and in item vectors
 FURTHER = {

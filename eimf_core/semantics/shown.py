@@ -13,10 +13,10 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item, Sample
 from eimf_core.semantics.labeling_config import LabelConfig
 from eimf_core.semantics.prompts import TITLE_LENGTH, clean_title
+from eimf_core.semantics.text import MOST_CATEGORIES
 from eimf_core.semantics.words import cut, terms
 
 BORDER, BETWEEN = " — ", ", "
-MOST_CATEGORIES = 4
 LONGEST_CATEGORIES = 70  # characters that a long title leaves to them
 
 

@@ -26,9 +26,11 @@ def sample(titles: Sequence[str], number: int = 0) -> Sample:
     return Sample(key=f"{number:016x}", user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
 
 
-def answered(titles: Sequence[str], *others: Sequence[str], most: int = 4) -> tuple[Answer, list[dict[str, object]]]:
+def answered(
+    titles: Sequence[str], *others: Sequence[str], most: int = 4, categories: bool = False
+) -> tuple[Answer, list[dict[str, object]]]:
     samples = [sample(titles), *(sample(other, at) for at, other in enumerate(others, start=1))]
-    engine = Keywords(samples, WideWords(), max_interests=most)
+    engine = Keywords(samples, WideWords(), max_interests=most, categories=categories)
     engine.submit(Ask(number=7, sample=samples[0], seed=0))
     answer = engine.take()
     return answer, orjson.loads(answer.text)["interests"] if answer.text else []
@@ -59,6 +61,12 @@ def test_terms_are_counted_in_titles_and_rare_ones_tell_more() -> None:
     assert rarity.telling(["red pen", "red ink"]) == ["red"]
     # nothing shared: the words of both, the rarer first
     assert rarity.telling(["red ink", "blue pen nib"])[:2] == ["pen nib", "red ink"]
+
+
+def test_no_name_goes_over_the_border_of_title_and_category() -> None:
+    titles = ["Throwing Bat — Arts", "Old Bat — Arts", "Bat — Arts"]
+    assert [one["name"] for one in answered(titles)[1]] == ["bat arts"]
+    assert [one["name"] for one in answered(titles, categories=True)[1]] == ["arts, bat"]
 
 
 def test_the_same_title_twice_is_one_title_with_both_numbers() -> None:

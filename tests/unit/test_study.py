@@ -6,6 +6,7 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -190,7 +191,7 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (output / "figure.svg").read_text().startswith("<?xml")
 
 
-def line(configuration: str, labels: str, seed: int, ndcg: float) -> dict[str, object]:
+def line(configuration: str, labels: str, seed: int, ndcg: float) -> dict[str, Any]:
     """A line of the study, in short."""
     figures = {"ndcg all": ndcg, "recall all": ndcg}
     return {
@@ -205,10 +206,11 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     changed, with what it was changed in."""
     told = [("both", "keywords", 0.4), ("shuffled", "shuffled", 0.2), ("both", "gguf", 0.4)]
     told += [("aligned", "keywords", 0.4), ("shuffled-aligned", "shuffled", 0.1), ("plain", "keywords", 0.4)]
-    told += [("aligned-distil", "keywords", 0.6)]
+    told += [("aligned-distil", "keywords", 0.6), ("aligned-categories", "keywords-categories", 0.6)]
+    told += [("shuffled-aligned-categories", "shuffled-categories", 0.5)]
     lines = [line(name, labels, seed, ndcg) for name, labels, ndcg in told for seed in (0, 1)]
     for made in lines:
-        each = np.full(20, made["figures"]["ndcg all"])  # type: ignore[index]
+        each = np.full(20, made["figures"]["ndcg all"])
         np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": each})
     rows = [
         row.split("|")
@@ -219,6 +221,7 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     assert said["both", "keywords"].startswith("**+100.0 %**")
     assert said["aligned", "keywords"].startswith("**+300.0 %**")
     assert said["aligned-distil", "keywords"].startswith("**+50.0 %**")
+    assert said["aligned-categories", "keywords-categories"].startswith("**+20.0 %**")
     assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
 
 
@@ -232,7 +235,7 @@ def test_what_categories_bring_is_compared_with_labels_and_without(tmp_path: Pat
     ]  # fmt: skip
     for made in lines:
         made["budget"] = "0%" if made["labels"] == "none" else "10%"
-        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, made["figures"]["ndcg all"])})  # type: ignore[index]
+        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, made["figures"]["ndcg all"])})
     rows = [
         [cell.strip() for cell in row.split("|")]
         for row in study_table.table(lines, differences(tmp_path)).splitlines()
