@@ -18,7 +18,6 @@ REAL_LABELS = ("keywords", "keywords-categories", "keywords-rich", "categories",
 # compared besides with these: what a catalogue's categories bring in words and in item vectors
 FURTHER = {
     "both-categories": ("both-start", "features"),
-    "both-features": ("both-categories",),
     "both-rich": ("both-start",),
     "item-categories": ("features",),
     "aligned-categories": ("aligned",),
@@ -69,13 +68,11 @@ def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], conf
 def control_of(configuration: str) -> str | None:
     """What a configuration is compared with besides the backbone alone: itself with shuffled words, or what it changes
     one thing of."""
-    if configuration == "both-features":
-        return "features"
     if configuration.startswith("both"):
         return configuration.replace("both", "shuffled", 1)
     if configuration in ("aligned", "aligned-categories"):
         return f"shuffled-{configuration}"
-    if configuration.startswith("aligned-") or configuration == "category-aligned":
+    if configuration.startswith("aligned-"):
         return "aligned"
     return "both-start" if configuration in OF_BOTH else None
 
@@ -97,9 +94,8 @@ def table(lines: list[Line], known: Differences) -> str:
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
         "difference over users, pooled over the seeds that both have; bold where it excludes zero. The control of real",
         "words is shuffled ones, that of a configuration which changes one thing of both-start (aligned) is both-start",
-        "(aligned), that of both-features is features. CPU is that of training, in seconds, mean of the runs; epochs,",
-        "how many were trained and how many were allowed. Where the best epoch, on validation, is near the last, a run",
-        "may not have come to its best.",
+        "(aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained and how many",
+        "were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its best.",
         "",
         "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users "
         "| short histories | rare items | cold items | against its control | the same, rare items | best epoch | CPU s "

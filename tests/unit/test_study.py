@@ -92,8 +92,9 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
         for run in runs:
             study.TrainConfig(**run.settings)
     a = list(study.plan(planned, "A", ["beauty"], {"gguf": "1f"}))
-    parts = {"semantic-start", "alignment-start", "both-start", "shuffled-start", "aligned", "shuffled-aligned"}
-    assert {run.configuration for run in a} == {"alone", "both-rich", "shuffled-rich", *parts}
+    assert {(run.setting, run.configuration) for run in a if run.configuration != "alone"} == {
+        ("ids", "both-rich"), ("ids", "shuffled-rich"), ("text", "aligned"), ("text", "shuffled-aligned"),
+    }  # fmt: skip
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "keywords-rich", "shuffled-rich", "gguf"}
     # labels from a file are one run, not one for each budget
     c = [run for run in study.plan(planned, "C", ["beauty"], {"gguf": "1f"}) if run.labels == "gguf"]
@@ -102,7 +103,7 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
     other = study.plan(planned, "C", ["beauty"], {"gguf": "2e"})
     assert not {run.key for run in c} & {run.key for run in other if run.labels == "gguf"}
     # a data set without categories has no such row
-    assert "category-start" in {run.configuration for run in study.plan(planned, "A", ["yelp"], {})}
+    assert "category-start" in {run.configuration for run in study.plan(planned, "S", ["yelp"], {})}
 
 
 def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: Path) -> None:
@@ -231,7 +232,6 @@ def test_what_categories_bring_is_compared_with_labels_and_without(tmp_path: Pat
         line("features", "none", 0, 0.1), line("both-start", "keywords", 0, 0.15),
         line("both-categories", "keywords-categories", 0, 0.3),
         line("shuffled-categories", "shuffled-categories", 0, 0.2),
-        line("both-features", "keywords-categories", 0, 0.4),
     ]  # fmt: skip
     for made in lines:
         made["budget"] = "0%" if made["labels"] == "none" else "10%"
@@ -241,11 +241,10 @@ def test_what_categories_bring_is_compared_with_labels_and_without(tmp_path: Pat
         for row in study_table.table(lines, differences(tmp_path)).splitlines()
     ]
     control = {row[4]: row[-6].partition(" [")[0] for row in rows if len(row) == 20}
-    assert control["both-categories"] == "**+50.0 %**" and control["both-features"] == "**+300.0 %**"
+    assert control["both-categories"] == "**+50.0 %**"
     further = {(row[4], row[5]): row[7].partition(" [")[0] for row in rows if len(row) == 12 and row[1] == "tiny"}
     assert further == {
         ("both-categories", "both-start"): "**+100.0 %**", ("both-categories", "features"): "**+200.0 %**",
-        ("both-features", "both-categories"): "**+33.3 %**",
     }  # fmt: skip
 
 
@@ -273,7 +272,7 @@ def test_nothing_with_categories_is_planned_where_items_have_none() -> None:
     """Such a run would be another one under its name."""
     told = tomllib.loads((ROOT / "examples" / "study.toml").read_text())
     with_them = {name for name, facts in told["data"].items() if facts.get("categories")}
-    names = {"category-start", "item-categories", "features", "both-features", "both-categories", "shuffled-categories"}
+    names = {"category-start", "item-categories", "features", "both-categories", "shuffled-categories"}
     part = {**told["parts"]["A"], "data": [*told["data"]], "settings": ["ids"], "configurations": sorted(names)}
     runs = list(study.plan({**told, "parts": {"A": part}}, "A", [], {}))
     assert {run.data for run in runs} == with_them and {run.configuration for run in runs} == names
