@@ -305,7 +305,8 @@ def main(arguments: list[str] | None = None) -> None:
             lines.append(line)
             figure = line["figures"]["ndcg all"]
             print(f"{number}/{len(waiting)} {run.key}: NDCG@{run.k} {figure:.4f}", file=sys.stderr, flush=True)
-    study_table.write(lines, asked.work / "values", asked.output)
+    parts = {part: {run.key for run in plan(study, part, [], {})} for part in study["parts"]}
+    study_table.write(lines, parts, asked.work / "values", asked.output)
 
 
 if __name__ == "__main__":

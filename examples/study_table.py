@@ -199,10 +199,28 @@ def figure(lines: list[Line], known: Differences, path: Path) -> None:
     pyplot.close(drawn)
 
 
-def write(lines: list[Line], folder: Path, output: Path) -> None:
+def times(lines: list[Line], parts: dict[str, set[str]]) -> str:
+    """What each part took; `parts` holds the keys of the runs that a part asks for."""
+    rows = [
+        "",
+        "Time of each part, training and testing, one thread; a run that several parts ask for counts in each:",
+        "",
+        "| part | runs | of | CPU minutes | wall minutes | CPU s of the longest run |",
+        "|---|---|---|---|---|---|",
+    ]
+    for part, keys in sorted(parts.items()):
+        runs = [line for line in lines if line["key"] in keys]
+        cpu = [run["train_cpu_seconds"] + run["eval_cpu_seconds"] for run in runs]
+        wall = sum(run["wall_seconds"] for run in runs)
+        cells = [part, len(runs), len(keys), f"{sum(cpu) / 60:.0f}", f"{wall / 60:.0f}", f"{max(cpu, default=0):.0f}"]
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows) + "\n"
+
+
+def write(lines: list[Line], parts: dict[str, set[str]], folder: Path, output: Path) -> None:
     """table.md and figure.svg of the runs, and the differences in them; `folder` holds the values of each user."""
     if lines:
         known = Differences(folder, output / "differences.jsonl")
-        (output / "table.md").write_text(table(lines, known))
+        (output / "table.md").write_text(table(lines, known) + times(lines, parts))
         figure(lines, known, output / "figure.svg")
         known.write()

@@ -190,6 +190,7 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     rows = [line for line in (output / "table.md").read_text().splitlines() if line.startswith("| tiny")]
     assert len(rows) == 2 and "given" in rows[1] and "%" in rows[1]
     assert (output / "figure.svg").read_text().startswith("<?xml")
+    assert "| A | 4 | 4 |" in (output / "table.md").read_text(), "what the part took"
 
 
 def line(configuration: str, labels: str, seed: int, ndcg: float) -> dict[str, Any]:
