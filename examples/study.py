@@ -112,7 +112,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                             if plain.labels == "none":
                                 plain = replace(plain, budget="0%")
                             yield plain
-                            if plain.labels == "keywords":
+                            if plain.labels in ("keywords", "keywords-rich"):
                                 # a file holds the users that it holds, whatever the budget
                                 yield from (
                                     replace(plain, labels=word, budget=GIVEN, file=file) for word, file in named.items()

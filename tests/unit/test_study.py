@@ -96,6 +96,9 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
         ("ids", "both-rich"), ("ids", "shuffled-rich"), ("text", "aligned"), ("text", "shuffled-aligned"),
     }  # fmt: skip
     assert {run.labels for run in a} == {"none", "keywords", "shuffled", "keywords-rich", "shuffled-rich", "gguf"}
+    assert {(run.setting, run.configuration) for run in a if run.labels == "gguf"} == {
+        ("ids", "both-rich"), ("text", "aligned"),
+    }  # fmt: skip
     # labels from a file are one run, not one for each budget
     c = [run for run in study.plan(planned, "C", ["beauty"], {"gguf": "1f"}) if run.labels == "gguf"]
     assert len({run.key for run in c}) == 3 and {run.budget for run in c} == {"given"}
