@@ -4,8 +4,9 @@
 
 spread over the items that stand near each other in histories (`neighbours`). Scaled to length 1, the x_i are
 projected on their first d principal components; the adapter starts as the same projection of the centred words,
-so that words and items meet before the first step, but for the lengths that are scaled away. An item that nothing
-is known of keeps its random start. This use is the project's own.
+so that words and items nearly meet before the first step: lengths are scaled away, and the mean of the spread x_i,
+which their components are taken about, is left in the words (without it they meet less). An item that nothing is
+known of keeps its random start. This use is the project's own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eimf_core.dataset import SplitData
 from eimf_core.training.items import Text, principal_components
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.neighbours import Doubles, Flags, neighbours, settle, spread
+from eimf_core.training.neighbours import Doubles, Flags, fill, neighbours, settle
 
 
 @torch.no_grad()
@@ -26,12 +27,18 @@ def place(learner: Learner, labels: Labels, train: SplitData) -> int:
     """Move the item vectors and the adapter of a fresh learner to where labels see them; returns for how many
     items something is known. Draws nothing."""
     weight = learner.table.weight
-    words, known = from_words(labels, len(weight))
-    words, known = spread(words, known, neighbours(train, len(weight)))
+    shares, known = shown_shares(labels, len(weight))
+    mean = labels.vectors.mean(axis=0)
+    words = np.empty((len(weight), len(mean)), dtype=np.float32)
+
+    def columns(block: slice) -> Doubles:
+        return np.asarray(shares @ (labels.vectors[:, block].astype(np.float64) - mean[block]))
+
+    known = fill(words, columns, known, neighbours(train, len(weight)))
     placed, components = settle(weight, words, known)
     if components is not None and learner.adapter is not None:
         learner.adapter.weight.copy_(torch.from_numpy(components))
-        learner.adapter.bias.copy_(torch.from_numpy(-components @ labels.vectors.mean(axis=0)))
+        learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
     return placed
 
 
@@ -49,10 +56,9 @@ def meet(learner: Learner, text: Text) -> None:
     learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
 
 
-def from_words(labels: Labels, rows: int) -> tuple[Doubles, Flags]:
-    """The mean text vector (rows, D) of what each item shows, centred, and which items show something."""
+def shown_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:
+    """How much of the mean of what an item shows is each text, (rows, texts), and which items show something."""
     texts, items = labels.shown
     pairs = sparse.csr_matrix((np.ones(len(texts)), (items, texts)), shape=(rows, len(labels.vectors)))
     counts = np.asarray(pairs.sum(axis=1)).ravel()
-    centred = labels.vectors.astype(np.float64) - labels.vectors.mean(axis=0)
-    return (pairs @ centred) / np.maximum(counts, 1)[:, None], counts > 0
+    return sparse.diags(1.0 / np.maximum(counts, 1)) @ pairs, counts > 0

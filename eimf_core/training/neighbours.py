@@ -10,6 +10,7 @@ the smoothed graph, as random projections find them (Halko et al., SIAM Review 5
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from eimf_core.dataset import SplitData
 from eimf_core.training.items import DEVIATION, NOISE, principal_components
 
 Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 REACH, ROUNDS, OWN = 3, 2, 0.5
 WIDTH = 2  # random directions a dimension
-BLOCK = 16  # of them spread at a time
+BLOCK = 64  # columns spread at a time
 
 
 @torch.no_grad()
@@ -36,11 +38,18 @@ def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) ->
     known[np.unique(train.items)] = True
     links = neighbours(train, len(weight))
     known &= np.asarray(links.sum(axis=1)).ravel() > 0
-    # some directions at a time: a million items in all of them at once take gigabytes
-    for start in range(0, vectors.shape[1], BLOCK):
-        block = slice(start, start + BLOCK)
-        vectors[:, block] = spread(vectors[:, block].astype(np.float64), known, links)[0]
+    known = fill(vectors, lambda block: vectors[:, block].astype(np.float64), known, links)
     return settle(weight, vectors, known)[0]
+
+
+def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: sparse.csr_matrix) -> Flags:
+    """Spread vectors of which `columns` gives a block of columns (rows, BLOCK) into `out` (rows, D); which rows have
+    one now. All columns of a million items at once would take gigabytes, several times over."""
+    reached = known
+    for start in range(0, out.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        out[:, block], reached = spread(columns(block), known, links)
+    return reached
 
 
 def settle(weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags) -> tuple[int, npt.NDArray[np.float32] | None]:
@@ -77,10 +86,15 @@ def neighbours(train: SplitData, rows: int) -> sparse.csr_matrix:
 
 def spread(vectors: Doubles, known: Flags, links: sparse.csr_matrix) -> tuple[Doubles, Flags]:
     """Vectors (rows, D) drawn to those of their neighbours, and which rows have one now; neither input changes."""
+    vectors = np.where(known[:, None], vectors, 0.0)
     for _ in range(ROUNDS):
-        near = links[:, known]
-        weights = np.asarray(near.sum(axis=1)).ravel()
-        means = (near @ vectors[known]) / np.where(weights > 0, weights, 1.0)[:, None]
+        weights = links @ known.astype(np.float64)
+        # rows without a vector are zero and add nothing
+        means = links @ vectors
+        means /= np.where(weights > 0, weights, 1.0)[:, None]
         own = np.where(known, np.where(weights > 0, OWN, 1.0), 0.0)[:, None]
-        vectors, known = own * vectors + (1.0 - own) * means, known | (weights > 0)
+        vectors *= own
+        means *= 1.0 - own
+        vectors += means
+        known = known | (weights > 0)
     return vectors, known
