@@ -22,7 +22,8 @@ Values = npt.NDArray[np.float64]
 
 
 class Difference(NamedTuple):
-    """Mean over users of our value less theirs, its 95 % interval, and their mean."""
+    """Mean over users of our value less theirs, its 95 % interval (NaN where the values of users are gone), and their
+    mean."""
 
     gap: float
     low: float
@@ -45,14 +46,14 @@ class Differences:
         }
 
     def between(self, ours: list[Line], theirs: list[Line], column: str) -> Difference | None:
-        """The difference in a column, pooled over the seeds that both have; None where it is not known of all seeds.
+        """The difference in a column, pooled over the seeds that both have; None where there is none to tell.
 
         Seeds of which no values are here are taken together with the others as if the differences of users went wholly
-        together, whatever the seed: the interval is then at worst too wide.
+        together, whatever the seed: the interval is then at worst too wide. What is remembered of runs that were done
+        again since, with other figures, is forgotten. Where that leaves a seed unknown the interval is NaN.
         """
-        pairs = {
-            run["seed"]: (run["key"], other["key"]) for run in ours for other in theirs if run["seed"] == other["seed"]
-        }
+        both = {run["seed"]: (run, other) for run in ours for other in theirs if run["seed"] == other["seed"]}
+        pairs = {seed: (run["key"], other["key"]) for seed, (run, other) in both.items()}
         here = {seed for seed, pair in pairs.items() if all((self._folder / f"{key}.npz").exists() for key in pair)}
         parts: list[tuple[int, Difference | None]] = []
         left = set(pairs)
@@ -61,10 +62,14 @@ class Differences:
                 seeds = {seed for seed, (key, _) in pairs.items() if key in known[0]}
                 whole = known == _keys(pairs, seeds) and column in self._kept[known]
                 if seeds and seeds <= left and whole:
-                    parts.append((len(seeds), self._kept[known][column]))
+                    told = self._kept[known][column]
+                    if told is not None and not _close(told, _of_means([both[seed] for seed in seeds], column)):
+                        del self._kept[known][column]
+                        continue
+                    parts.append((len(seeds), told))
                     left -= seeds
         if not left <= here:
-            return None
+            return _of_means(list(both.values()), column)
         if left:
             found = self._computed(pairs, left, column)
             self._kept.setdefault(_keys(pairs, left), {})[column] = found
@@ -102,11 +107,24 @@ class Differences:
                 "columns": {column: told and [*told] for column, told in columns.items()},
             }
             for (ours, theirs), columns in self._kept.items()
-            if not any(ours < more and theirs < others for more, others in self._kept)
+            if columns and not any(ours < more and theirs < others for more, others in self._kept)
         ]
         lines.sort(key=lambda line: (line["ours"], line["theirs"]))
         with jsonl.atomic(self._path) as stream:
             stream.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def _of_means(pairs: list[tuple[Line, Line]], column: str) -> Difference | None:
+    """What the means of the runs say, without an interval; None where one has no such mean."""
+    if not all(column in run.get("figures", {}) for pair in pairs for run in pair):
+        return None
+    one, other = (float(np.mean([pair[at]["figures"][column] for pair in pairs])) for at in (0, 1))
+    return Difference(one - other, np.nan, np.nan, other)
+
+
+def _close(told: Difference, means: Difference | None) -> bool:
+    """Whether a remembered difference is that of these runs, as far as their means tell."""
+    return means is None or bool(np.allclose([told.gap, told.base], [means.gap, means.base], rtol=0, atol=1e-6))
 
 
 def _keys(pairs: dict[int, tuple[str, str]], seeds: set[int]) -> tuple[frozenset[str], frozenset[str]]:

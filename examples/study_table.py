@@ -82,8 +82,17 @@ def _said(compared: Difference | None) -> str:
         return ""
     gap, low, high, base = compared
     share = f"{100 * gap / base:+.1f} %" if base else ""
+    if np.isnan(low):
+        return share
     clear = "**" if base and (low > 0 or high < 0) else ""
     return f"{clear}{share}{clear} [{low:+.4f}, {high:+.4f}]"
+
+
+def _each_seed(runs: list[Line], alone: list[Line]) -> str:
+    """The relative differences of the seeds that both have, one by one."""
+    base = {run["seed"]: run["figures"]["ndcg all"] for run in alone}
+    shared = [run for run in runs if base.get(run["seed"])]
+    return ", ".join(f"{100 * (run['figures']['ndcg all'] / base[run['seed']] - 1):+.1f}" for run in shared)
 
 
 def table(lines: list[Line], known: Differences) -> str:
@@ -92,15 +101,17 @@ def table(lines: list[Line], known: Differences) -> str:
     rows = [
         "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
-        "difference over users, pooled over the seeds that both have; bold where it excludes zero. The control of real",
-        "words is shuffled ones, that of a configuration which changes one thing of both-start (aligned) is both-start",
-        "(aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained and how many",
-        "were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its best.",
+        "difference over users, pooled over the seeds that both have; bold where it excludes zero (chance between",
+        "seeds is not in it: see each seed). Without an interval: the values of users were lost with a machine. The",
+        "control of real words is shuffled ones, that of a configuration which changes one thing of both-start (aligned)",
+        "is both-start (aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained",
+        "and how many were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its",
+        "best.",
         "",
-        "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users "
-        "| short histories | rare items | cold items | against its control | the same, rare items | best epoch | CPU s "
-        "| CPU s an epoch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users | each seed, "
+        "per cent | short histories | rare items | cold items | against its control | the same, rare items "
+        "| best epoch | CPU s | CPU s an epoch |",
+        f"|{'---|' * 19}",
     ]
     for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), _order(key[3]), key[4], key[5])):
         runs = found[key]
@@ -109,6 +120,7 @@ def table(lines: list[Line], known: Differences) -> str:
         spread = f" ± {np.std(figures, ddof=1):.4f}" if len(figures) > 1 else ""
         alone = None if name == "alone" else against(found, key, "alone")
         compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
+        compared.insert(1, _each_seed(runs, alone) if alone else "")
         other = control_of(name) if labels in REAL_LABELS else None
         control = against(found, key, other) if other else None
         told = [_said(known.between(runs, control, f"ndcg {part}")) if control else "" for part in ("all", "rare")]
@@ -130,8 +142,11 @@ def _further(found: dict[tuple[str, ...], list[Line]], known: Differences) -> li
     """Rows of the comparisons that have no column of their own."""
     rows = []
     for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), key[3])):
-        for other in FURTHER.get(key[3], ()) if key[4] in REAL_LABELS else ():
-            theirs = against(found, key, other)
+        others = FURTHER.get(key[3], ()) if key[4] in REAL_LABELS else ()
+        compared = {other: against(found, key, other) for other in others}
+        if key[1] == "neighbours" and key[3] == "alone":
+            compared["alone, ids"] = _other_start(found, key)
+        for other, theirs in compared.items():
             told = [_said(known.between(found[key], theirs, f"ndcg {part}")) for part in PARTS] if theirs else []
             if any(told):
                 rows.append(f"| {' | '.join([*key[:4], other, str(_limit(found[key])), *told])} |")
@@ -141,6 +156,16 @@ def _further(found: dict[tuple[str, ...], list[Line]], known: Differences) -> li
         f"|{'---|' * (6 + len(PARTS))}",
     ]  # fmt: skip
     return [*head, *rows] if rows else []
+
+
+def _other_start(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...]) -> list[Line] | None:
+    """The same runs with item vectors that start at random."""
+    start = {"item_vectors": "random"}
+    for other, runs in found.items():
+        same = (other[0], other[2], other[3]) == (key[0], key[2], key[3])
+        if same and training(runs) == training(found[key]) | start:
+            return runs
+    return None
 
 
 def _limit(runs: list[Line]) -> int:
@@ -173,7 +198,7 @@ def figure(lines: list[Line], known: Differences, path: Path) -> None:
     for key in sorted(found, key=lambda key: (key[1], key[0], _order(key[3]))):
         alone = None if key[3] == "alone" else against(found, key, "alone")
         compared = known.between(found[key], alone, "ndcg all") if alone else None
-        if compared is not None and compared[3]:
+        if compared is not None and compared[3] and not np.isnan(compared[1]):
             gap, low, high, base = compared
             name, scale = f"{key[3]}, {key[2]}, {key[4]} {key[5]}", 100 / base
             panels.setdefault((key[0], key[1], _limit(found[key])), []).append(

@@ -244,7 +244,7 @@ def test_what_categories_bring_is_compared_with_labels_and_without(tmp_path: Pat
         [cell.strip() for cell in row.split("|")]
         for row in study_table.table(lines, differences(tmp_path)).splitlines()
     ]
-    control = {row[4]: row[-6].partition(" [")[0] for row in rows if len(row) == 20}
+    control = {row[4]: row[-6].partition(" [")[0] for row in rows if len(row) == 21}
     assert control["both-categories"] == "**+50.0 %**"
     further = {(row[4], row[5]): row[7].partition(" [")[0] for row in rows if len(row) == 12 and row[1] == "tiny"}
     assert further == {
@@ -300,36 +300,49 @@ def test_paired_differences_by_hand(tmp_path: Path) -> None:
     gap, low, high, base = found
     assert (gap, base) == (0.5, 0.0) and 0.0 <= low <= 0.5 <= high <= 1.0
     assert differences(tmp_path).between(ours, [{"key": "gone", "seed": 0}], "ndcg rare") is None
+    # what the means say where the values of users are gone
+    ours[0]["figures"], gone = {"ndcg rare": 0.5}, [{"key": "gone", "seed": 0, "figures": {"ndcg rare": 0.4}}]
+    told = differences(tmp_path).between(ours, gone, "ndcg rare")
+    assert told is not None and (round(told.gap, 9), told.base) == (0.1, 0.4) and np.isnan([told.low, told.high]).all()
 
 
-def test_differences_are_remembered_and_taken_together_with_those_of_further_seeds(tmp_path: Path) -> None:
-    """The values of one machine are not on the other, and the table has the intervals of both."""
+def test_differences_of_runs_that_were_done_again_are_forgotten(tmp_path: Path) -> None:
+    """A remembered interval is of the figures that stand in the lines, or it is of no use."""
     draw = np.random.default_rng(0)
-
-    def runs(name: str, seeds: tuple[int, ...]) -> list[dict[str, object]]:
-        return [{"key": f"{name}-{seed}", "seed": seed} for seed in seeds]
-
-    for seed in range(3):
-        for name, mean in (("one", 0.3), ("two", 0.2)):
-            np.savez(tmp_path / f"{name}-{seed}.npz", **{"ndcg all": draw.normal(mean + seed / 100, 0.1, 200)})
+    values = {name: draw.normal(mean, 0.1, 200) for name, mean in (("one", 0.3), ("two", 0.2))}
+    for name, each in values.items():
+        np.savez(tmp_path / f"{name}.npz", **{"ndcg all": each})
+    one, two = ({"key": name, "seed": 0, "figures": {"ndcg all": float(values[name].mean())}} for name in values)
     known = differences(tmp_path)
-    first = known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all")
-    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
+    first = known.between([one], [two], "ndcg all")
     known.write()
-    for seed in (0, 1):
-        (tmp_path / f"one-{seed}.npz").unlink()
+    (tmp_path / "two.npz").unlink()
+    assert differences(tmp_path).between([one], [two], "ndcg all") == first
+    two["figures"]["ndcg all"] += 0.01
     known = differences(tmp_path)
-    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all") == first
-    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
-    assert known.between(runs("one", (0,)), runs("two", (0,)), "ndcg all") is None  # of one seed alone nothing is known
-    both = known.between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all")
+    told = known.between([one], [two], "ndcg all")
+    assert first is not None and told is not None
+    assert told.gap == pytest.approx(first.gap - 0.01) and np.isnan(told.low)
     known.write()
-    third = differences(tmp_path).between(runs("one", (2,)), runs("two", (2,)), "ndcg all")
-    assert first is not None and third is not None and both is not None
-    assert both == pytest.approx([(2 * one + other) / 3 for one, other in zip(first, third, strict=True)])
-    (tmp_path / "one-2.npz").unlink()
-    assert differences(tmp_path).between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all") == both
+    two["figures"]["ndcg all"] -= 0.01
+    told = differences(tmp_path).between([one], [two], "ndcg all")
+    assert told is not None and np.isnan(told.low)
 
 
-def differences(folder: Path) -> study_differences.Differences:
-    return study_differences.Differences(folder, folder / "differences.jsonl")
+def test_a_start_from_neighbours_is_compared_with_a_random_one(tmp_path: Path) -> None:
+    lines = []
+    for setting, start, seed, ndcg in (("ids", "random", 0, 0.1), ("neighbours", "neighbours", 0, 0.2)):
+        made = line("alone", "none", seed, ndcg)
+        made |= {"key": setting, "setting": setting, "settings": {"seed": seed, "item_vectors": start}}
+        np.savez(tmp_path / f"{setting}.npz", **{"ndcg all": np.full(20, ndcg)})
+        lines.append(made)
+    told = study_table.table(lines, differences(tmp_path)).partition("Further comparisons")[2]
+    assert "| tiny | neighbours | comirec-sa | alone | alone, ids | 0 | **+100.0 %**" in told
+
+
+def test_the_table_tells_each_seed(tmp_path: Path) -> None:
+    figures = {("alone", "none"): (0.1, 0.2), ("both", "keywords"): (0.15, 0.1)}
+    lines = [line(*names, seed, ndcg) for names, each in figures.items() for seed, ndcg in enumerate(each)]
+    (row,) = (row for row in study_table.table(lines, differences(tmp_path)).splitlines() if "| both |" in row)
+    # the means alone: no interval, not bold
+    assert "| -16.7 % | +50.0, -50.0 |" in row
