@@ -103,10 +103,10 @@ def table(lines: list[Line], known: Differences) -> str:
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
         "difference over users, pooled over the seeds that both have; bold where it excludes zero (chance between",
         "seeds is not in it: see each seed). Without an interval: the values of users were lost with a machine. The",
-        "control of real words is shuffled ones, that of a configuration which changes one thing of both-start (aligned)",
-        "is both-start (aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many were trained",
-        "and how many were allowed. Where the best epoch, on validation, is near the last, a run may not have come to its",
-        "best.",
+        "control of real words is shuffled ones, that of a configuration which changes one thing of both-start",
+        "(aligned) is both-start (aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many",
+        "were trained and how many were allowed. Where the best epoch, on validation, is near the last, a run may not",
+        "have come to its best.",
         "",
         "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users | each seed, "
         "per cent | short histories | rare items | cold items | against its control | the same, rare items "

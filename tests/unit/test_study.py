@@ -346,3 +346,36 @@ def test_the_table_tells_each_seed(tmp_path: Path) -> None:
     (row,) = (row for row in study_table.table(lines, differences(tmp_path)).splitlines() if "| both |" in row)
     # the means alone: no interval, not bold
     assert "| -16.7 % | +50.0, -50.0 |" in row
+
+
+def test_differences_are_remembered_and_taken_together_with_those_of_further_seeds(tmp_path: Path) -> None:
+    """The values of one machine are not on the other, and the table has the intervals of both."""
+    draw = np.random.default_rng(0)
+
+    def runs(name: str, seeds: tuple[int, ...]) -> list[dict[str, object]]:
+        return [{"key": f"{name}-{seed}", "seed": seed} for seed in seeds]
+
+    for seed in range(3):
+        for name, mean in (("one", 0.3), ("two", 0.2)):
+            np.savez(tmp_path / f"{name}-{seed}.npz", **{"ndcg all": draw.normal(mean + seed / 100, 0.1, 200)})
+    known = differences(tmp_path)
+    first = known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all")
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
+    known.write()
+    for seed in (0, 1):
+        (tmp_path / f"one-{seed}.npz").unlink()
+    known = differences(tmp_path)
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg all") == first
+    assert known.between(runs("one", (0, 1)), runs("two", (0, 1)), "ndcg cold") is None
+    assert known.between(runs("one", (0,)), runs("two", (0,)), "ndcg all") is None  # of one seed alone nothing is known
+    both = known.between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all")
+    known.write()
+    third = differences(tmp_path).between(runs("one", (2,)), runs("two", (2,)), "ndcg all")
+    assert first is not None and third is not None and both is not None
+    assert both == pytest.approx([(2 * one + other) / 3 for one, other in zip(first, third, strict=True)])
+    (tmp_path / "one-2.npz").unlink()
+    assert differences(tmp_path).between(runs("one", (0, 1, 2)), runs("two", (0, 1, 2)), "ndcg all") == both
+
+
+def differences(folder: Path) -> study_differences.Differences:
+    return study_differences.Differences(folder, folder / "differences.jsonl")
