@@ -2,7 +2,7 @@
 
     python examples/study.py DATA --part A --data beauty
     python examples/study.py DATA --quick
-    python examples/study.py DATA --part A --labels gguf=labels.jsonl --data beauty
+    python examples/study.py DATA --part A --labels gguf=labels.jsonl --data beauty     labels of Beauty's users
     python examples/study.py --table
 
 DATA is the folder with the published data sets, one folder each. A run whose line is in
@@ -40,7 +40,7 @@ from eimf_core.training import trainer
 from eimf_core.training.config import TrainConfig
 
 HERE = Path(__file__).resolve().parent
-SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but once
+SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but at least once
 METRICS = ("recall", "ndcg")
 GIVEN = "given"  # the budget of labels from a file
 OWN_LABELS = ("none", "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
@@ -265,7 +265,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text …); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
     parser.add_argument("--seeds", type=int, metavar="N", help="only the first so many seeds")
-    parser.add_argument("--labels", action="append", default=[], metavar="NAME=FILE", help="rows of further labels")
+    parser.add_argument(
+        "--labels", action="append", default=[], metavar="NAME=FILE", help="rows of further labels, for one --data"
+    )
     parser.add_argument("--quick", action="store_true", help="the smallest data set alone, two seeds")
     parser.add_argument("--table", action="store_true", help="make table and figure from the lines, run nothing")
     parser.add_argument("--config", type=Path, default=HERE / "study.toml", help="what is compared")
@@ -282,6 +284,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not equals or not Path(file).is_file():
             parser.error(f"--labels {word}: expected NAME=FILE, a file that is there")
         given[name] = Path(file)
+    if asked.labels and len(asked.data) != 1 and not asked.table:
+        parser.error("--labels are those of the users of one data set: say which with one --data NAME")
     hashes = {name: files.sha256(path) for name, path in given.items()}
     study = tomllib.loads(asked.config.read_text())
     asked.output.mkdir(parents=True, exist_ok=True)

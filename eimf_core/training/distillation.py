@@ -110,8 +110,7 @@ class Distillation:
                 side.of_items(flat_similar),
             )
         backbone.train()
-        exists = torch.from_numpy((pupils.similar > 0).any(axis=2)).to(device)
-        taught = self_distillation(interests, similar.unflatten(0, (-1, count)), exists)
+        taught = self_distillation(interests, similar.unflatten(0, (-1, count)))
         return self._settings.distil_weight * taught
 
 

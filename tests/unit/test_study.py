@@ -174,7 +174,7 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "study.toml").write_text(CONFIG)
     words = [
         "--config", str(tmp_path / "study.toml"), "--work", str(work), "--output", str(output),
-        "--labels", f"given={tmp_path / 'labels.jsonl'}",
+        "--labels", f"given={tmp_path / 'labels.jsonl'}", "--data", "tiny",
     ]  # fmt: skip
     study.main(words)
     said = capsys.readouterr().err
@@ -287,6 +287,19 @@ def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pyte
     with pytest.raises(SystemExit) as refused:
         study.main(["--labels", f"keywords={tmp_path / 'labels.jsonl'}", "--output", str(tmp_path / "output")])
     assert refused.value.code == 2 and "choose another name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [[], ["--data", "beauty", "--data", "games"]])
+def test_labels_from_a_file_are_for_one_data_set(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The users of another one would have none of them, and a line would say that labels do nothing."""
+    (tmp_path / "labels.jsonl").touch()
+    words = ["--labels", f"gguf={tmp_path / 'labels.jsonl'}", "--output", str(tmp_path / "output"), *data]
+    with pytest.raises(SystemExit) as refused:
+        study.main(words)
+    assert refused.value.code == 2 and "one --data NAME" in capsys.readouterr().err
+    assert not (tmp_path / "output").exists()
 
 
 def test_paired_differences_by_hand(tmp_path: Path) -> None:

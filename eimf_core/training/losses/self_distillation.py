@@ -13,15 +13,6 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def self_distillation(interests: Tensor, similar: Tensor, exists: Tensor) -> Tensor:
-    """Mean over users and interests; a user without anybody similar does not count.
-
-    interests (B, K, d); similar (B, n, K, d), the interests of similar users; exists bool (B, n), which of
-    these there are.
-    """
-    weights = exists.to(interests.dtype)
-    counts = weights.sum(dim=1)
-    teacher = (similar.detach() * weights[:, :, None, None]).sum(dim=1) / counts.clamp(min=1.0)[:, None, None]
-    each = (interests - teacher).square().sum(dim=-1).mean(dim=-1)
-    taught = (counts > 0).to(interests.dtype)
-    return (each * taught).sum() / taught.sum().clamp(min=1.0)
+def self_distillation(interests: Tensor, similar: Tensor) -> Tensor:
+    """Mean over users and interests. interests (B, K, d); similar (B, n, K, d), the interests of similar users."""
+    return (interests - similar.detach().mean(dim=1)).square().sum(dim=-1).mean()
