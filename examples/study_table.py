@@ -208,7 +208,10 @@ def figure(lines: list[Line], known: Differences, path: Path) -> None:
         return
     height = sum(len(bars) + 1.5 for bars in panels.values())
     sizes = {"height_ratios": [len(bars) + 1 for bars in panels.values()]}
-    drawn, axes = pyplot.subplots(len(panels), 1, figsize=(8, 0.35 * height + 1), squeeze=False, gridspec_kw=sizes)
+    # one scale for all: otherwise a tenth of a per cent looks like ten
+    drawn, axes = pyplot.subplots(
+        len(panels), 1, figsize=(8, 0.35 * height + 1), squeeze=False, sharex=True, gridspec_kw=sizes
+    )
     for axis, ((data, setting, epochs), bars) in zip(axes[:, 0], panels.items(), strict=True):
         for at, (_, gap, low, high) in enumerate(bars):
             colour = "tab:green" if low > 0 else "tab:red" if high < 0 else "tab:gray"
@@ -217,6 +220,7 @@ def figure(lines: list[Line], known: Differences, path: Path) -> None:
         axis.set_yticks(range(len(bars)), [bar[0] for bar in bars])
         axis.set_ylim(len(bars) - 0.5, -0.5)
         axis.axvline(0.0, color="black", linewidth=0.5)
+        axis.tick_params(labelbottom=True)
         axis.set_title(f"{data}, {setting}, at most {epochs} epochs", fontsize=9, loc="left")
     drawn.supxlabel("NDCG against the backbone alone, per cent, paired 95 % interval", fontsize=9)
     drawn.tight_layout()
