@@ -37,6 +37,7 @@ from eimf_core.evaluation.run import evaluate
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
 from eimf_core.training import trainer
+from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 
 HERE = Path(__file__).resolve().parent
@@ -201,6 +202,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     folder, labels = shop.data(run.data), shop.labels(run)
     model = shop.work / "models" / run.key
     shutil.rmtree(model, ignore_errors=True)
+    Checkpoint(model, "").remove()  # a run that goes on where it was cut would tell a part of its time
     wall, cpu = time.monotonic(), time.process_time()
     summary = trainer.train(folder, model, TrainConfig(**run.settings), labels=labels, reporter=Warnings())
     trained = time.process_time()

@@ -282,6 +282,22 @@ def test_nothing_with_categories_is_planned_where_items_have_none() -> None:
     assert {run.data for run in runs} == with_them and {run.configuration for run in runs} == names
 
 
+def test_a_run_that_was_cut_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line tells the time of the whole run."""
+    run = next(study.plan(tomllib.loads(CONFIG), "A", [], {}))
+    (tmp_path / run.data).mkdir()
+    (tmp_path / run.data / "sequences.jsonl").touch()
+    left = tmp_path / "models" / f".{run.key}.checkpoint"
+    left.mkdir(parents=True)
+
+    def train(*_: object, **__: object) -> None:
+        raise RuntimeError("goes on" if left.exists() else "begins")
+
+    monkeypatch.setattr(study.trainer, "train", train)
+    with pytest.raises(RuntimeError, match="begins"):
+        study.measure(run, study.Workshop(None, tmp_path, {}, {}))
+
+
 def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "labels.jsonl").touch()
     with pytest.raises(SystemExit) as refused:
