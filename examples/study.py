@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -30,8 +31,10 @@ import numpy as np
 import orjson
 import study_labels
 import study_table
+from study_lines import Line, append_line, read_lines
 
 from eimf_core import files, jsonl
+from eimf_core.errors import ConfigError
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.run import evaluate
 from eimf_core.progress import Reporter
@@ -43,6 +46,7 @@ from eimf_core.training.config import TrainConfig
 HERE = Path(__file__).resolve().parent
 SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than this, but at least once
 METRICS = ("recall", "ndcg")
+NAME = re.compile(r"[\w.-]+")
 GIVEN = "given"  # the budget of labels from a file
 OWN_LABELS = ("none", "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
@@ -80,8 +84,8 @@ class Run:
 
 
 def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str]) -> Iterator[Run]:
-    """The runs of a part, cheap data first; with labels of further names (and the hash of their file) only those that
-    use labels, for these."""
+    """The runs of a part, cheap data first; those that use keyword labels of typical users also with labels of further
+    names (and the hash of their file)."""
     wanted = study["parts"][part]
     kinds = study["configurations"]
     for data in [name for name in wanted["data"] if not only or name in only]:
@@ -187,7 +191,8 @@ class Workshop:
 
 
 def _eimf(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "eimf_cli", *words], check=True)
+    if subprocess.run([sys.executable, "-m", "eimf_cli", *words], check=False).returncode:
+        raise SystemExit(f"eimf {words[0]} did not come to its end, for what is said above")
 
 
 class Warnings(Reporter):
@@ -254,9 +259,48 @@ def estimate(runs: list[Run], lines: list[dict[str, Any]]) -> float:
     return sum(float(np.mean(known.get(run.data, [GUESSED_SECONDS]))) for run in runs)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The runs that are there."""
-    return [orjson.loads(line) for line in path.read_bytes().splitlines() if line] if path.exists() else []
+def _labels(words: list[str]) -> dict[str, Path]:
+    """Names and files of further labels."""
+    given: dict[str, Path] = {}
+    for word in words:
+        name, equals, file = word.partition("=")
+        if not equals or not NAME.fullmatch(name) or not Path(file).is_file():
+            raise ConfigError(f"--labels {word}: expected NAME=FILE, letters and digits, and a file that is there")
+        if name in OWN_LABELS:
+            raise ConfigError(f"--labels {word}: the study calls labels of its own {name}; choose another name")
+        if name in given:
+            raise ConfigError(f"--labels {word}: {name} is {given[name]} already; choose another name")
+        given[name] = Path(file)
+    return given
+
+
+def _asked(study: dict[str, Any], asked: argparse.Namespace, named: dict[str, str]) -> list[Run]:
+    """The runs that the words of the command line ask for."""
+    for option, words, known in (
+        ("data", asked.data, study["data"]),
+        ("setting", asked.setting, study["settings"]),
+        ("configuration", asked.configuration, study["configurations"]),
+    ):
+        for word in words:
+            if word not in known:
+                raise ConfigError(f"--{option} {word}: expected one of {', '.join(known)}")
+    if asked.seeds is not None and asked.seeds < 1:
+        raise ConfigError(f"--seeds {asked.seeds}: expected 1 or more")
+    part = "quick" if asked.quick else asked.part
+    runs = [
+        run
+        for run in plan(study, part, asked.data, named)
+        if (not asked.setting or run.setting in asked.setting)
+        and (not asked.configuration or run.configuration in asked.configuration)
+        and (asked.seeds is None or run.seed < asked.seeds)
+    ]
+    if not runs:
+        raise ConfigError(f"part {part} has no such runs: see [parts.{part}] in {asked.config}")
+    if named and len({run.data for run in runs}) != 1:
+        raise ConfigError("--labels are those of the users of one data set: say which with one --data NAME")
+    if named and not any(run.file for run in runs):
+        raise ConfigError("--labels: none of these runs uses labels from a file")
+    return runs
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -278,41 +322,37 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--work", type=Path, default=HERE / ".work" / "study", help="prepared data, labels, values")
     asked = parser.parse_args(arguments)
-    given = {}
-    for word in asked.labels:
-        name, equals, file = word.partition("=")
-        if name in OWN_LABELS:
-            parser.error(f"--labels {word}: the study calls labels of its own {name}; choose another name")
-        if not equals or not Path(file).is_file():
-            parser.error(f"--labels {word}: expected NAME=FILE, a file that is there")
-        given[name] = Path(file)
-    if asked.labels and len(asked.data) != 1 and not asked.table:
-        parser.error("--labels are those of the users of one data set: say which with one --data NAME")
-    hashes = {name: files.sha256(path) for name, path in given.items()}
-    study = tomllib.loads(asked.config.read_text())
+    path = asked.output / "runs.jsonl"
+    try:
+        study = tomllib.loads(asked.config.read_text())
+        given = _labels(asked.labels)
+        runs = [] if asked.table else _asked(study, asked, {name: files.sha256(file) for name, file in given.items()})
+        lines = read_lines(path)
+        if asked.table and not lines:
+            raise ConfigError(f"{path} has no lines to make a table of: run a part first")
+    except (ConfigError, OSError, tomllib.TOMLDecodeError) as error:
+        parser.error(str(error))
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
-    path = asked.output / "runs.jsonl"
-    lines = read_lines(path)
-    if not asked.table:
-        done = {line["key"] for line in lines}
-        runs = list(plan(study, "quick" if asked.quick else asked.part, asked.data, hashes))
-        runs = [run for run in runs if not asked.setting or run.setting in asked.setting]
-        runs = [run for run in runs if not asked.configuration or run.configuration in asked.configuration]
-        runs = [run for run in runs if asked.seeds is None or run.seed < asked.seeds]
-        waiting = list({run.key: run for run in runs if run.key not in done}.values())
-        seconds = estimate(waiting, lines)
-        print(f"{len(waiting)} of {len(runs)} runs to do, about {seconds / 60:.0f} CPU minutes", file=sys.stderr)
-        shop = Workshop(asked.root, asked.work, study, given)
-        for number, run in enumerate(waiting, start=1):
-            line = measure(run, shop)
-            with path.open("ab") as stream:
-                stream.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-            lines.append(line)
-            figure = line["figures"]["ndcg all"]
-            print(f"{number}/{len(waiting)} {run.key}: NDCG@{run.k} {figure:.4f}", file=sys.stderr, flush=True)
+    _measure_all(runs, Workshop(asked.root, asked.work, study, given), lines, path)
     parts = {part: {run.key for run in plan(study, part, [], {})} for part in study["parts"]}
     study_table.write(lines, parts, asked.work / "values", asked.output)
+
+
+def _measure_all(runs: list[Run], shop: Workshop, lines: list[Line], path: Path) -> None:
+    """Make the runs that have no line yet; each line is written as it comes, and added to `lines`."""
+    if not runs:
+        return
+    done = {line["key"] for line in lines}
+    waiting = list({run.key: run for run in runs if run.key not in done}.values())
+    seconds = estimate(waiting, lines)
+    print(f"{len(waiting)} of {len(runs)} runs to do, about {seconds / 60:.0f} CPU minutes", file=sys.stderr)
+    for number, run in enumerate(waiting, start=1):
+        line = measure(run, shop)
+        append_line(path, line)
+        lines.append(line)
+        figure = line["figures"]["ndcg all"]
+        print(f"{number}/{len(waiting)} {run.key}: NDCG@{run.k} {figure:.4f}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

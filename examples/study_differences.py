@@ -7,17 +7,17 @@ lines, so that a study done in parts, on several machines, has all its intervals
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+from study_lines import Line, read_lines
 
 from eimf_core import jsonl
 from eimf_core.evaluation import statistics
 
 RESAMPLES = 2000
-Line = dict[str, Any]
 Values = npt.NDArray[np.float64]
 
 
@@ -36,21 +36,20 @@ class Differences:
 
     def __init__(self, folder: Path, path: Path) -> None:
         self._folder, self._path = folder, path
-        lines = [orjson.loads(line) for line in path.read_bytes().splitlines() if line] if path.exists() else []
         # by the keys of our runs and of theirs
         self._kept: dict[tuple[frozenset[str], frozenset[str]], dict[str, Difference | None]] = {
             (frozenset(line["ours"]), frozenset(line["theirs"])): {
                 column: None if told is None else Difference(*told) for column, told in line["columns"].items()
             }
-            for line in lines
+            for line in read_lines(path)
         }
 
     def between(self, ours: list[Line], theirs: list[Line], column: str) -> Difference | None:
         """The difference in a column, pooled over the seeds that both have; None where there is none to tell.
 
         Seeds of which no values are here are taken together with the others as if the differences of users went wholly
-        together, whatever the seed: the interval is then at worst too wide. What is remembered of runs that were done
-        again since, with other figures, is forgotten. Where that leaves a seed unknown the interval is NaN.
+        together, whatever the seed: the interval is then at worst too wide. Values and what is remembered of runs that
+        were done again since, with other figures, are of no use. Where that leaves a seed unknown the interval is NaN.
         """
         both = {run["seed"]: (run, other) for run in ours for other in theirs if run["seed"] == other["seed"]}
         pairs = {seed: (run["key"], other["key"]) for seed, (run, other) in both.items()}
@@ -63,7 +62,7 @@ class Differences:
                 whole = known == _keys(pairs, seeds) and column in self._kept[known]
                 if seeds and seeds <= left and whole:
                     told = self._kept[known][column]
-                    if told is not None and not _close(told, _of_means([both[seed] for seed in seeds], column)):
+                    if not _close(told, _of_means([both[seed] for seed in seeds], column)):
                         del self._kept[known][column]
                         continue
                     parts.append((len(seeds), told))
@@ -72,6 +71,8 @@ class Differences:
             return _of_means(list(both.values()), column)
         if left:
             found = self._computed(pairs, left, column)
+            if not _close(found, _of_means([both[seed] for seed in left], column)):
+                return _of_means(list(both.values()), column)
             self._kept.setdefault(_keys(pairs, left), {})[column] = found
             parts.append((len(left), found))
         return _together([(count, part) for count, part in parts if part is not None])
@@ -100,14 +101,15 @@ class Differences:
 
     def write(self) -> None:
         """Remember what was computed."""
+        kept = {keys: columns for keys, columns in self._kept.items() if columns}
         lines = [
             {
                 "ours": sorted(ours),
                 "theirs": sorted(theirs),
                 "columns": {column: told and [*told] for column, told in columns.items()},
             }
-            for (ours, theirs), columns in self._kept.items()
-            if columns and not any(ours < more and theirs < others for more, others in self._kept)
+            for (ours, theirs), columns in kept.items()
+            if not any(ours < more and theirs < others for more, others in kept)
         ]
         lines.sort(key=lambda line: (line["ours"], line["theirs"]))
         with jsonl.atomic(self._path) as stream:
@@ -116,15 +118,17 @@ class Differences:
 
 def _of_means(pairs: list[tuple[Line, Line]], column: str) -> Difference | None:
     """What the means of the runs say, without an interval; None where one has no such mean."""
-    if not all(column in run.get("figures", {}) for pair in pairs for run in pair):
+    if any(run.get("figures", {}).get(column) is None for pair in pairs for run in pair):
         return None
     one, other = (float(np.mean([pair[at]["figures"][column] for pair in pairs])) for at in (0, 1))
     return Difference(one - other, np.nan, np.nan, other)
 
 
-def _close(told: Difference, means: Difference | None) -> bool:
-    """Whether a remembered difference is that of these runs, as far as their means tell."""
-    return means is None or bool(np.allclose([told.gap, told.base], [means.gap, means.base], rtol=0, atol=1e-6))
+def _close(told: Difference | None, means: Difference | None) -> bool:
+    """Whether a difference is that of these runs, as far as their means tell."""
+    if told is None or means is None:
+        return means is None
+    return bool(np.allclose([told.gap, told.base], [means.gap, means.base], rtol=0, atol=1e-6))
 
 
 def _keys(pairs: dict[int, tuple[str, str]], seeds: set[int]) -> tuple[frozenset[str], frozenset[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from study_differences import Difference, Differences, Line
+from study_differences import Difference, Differences
+from study_lines import Line
 
 PARTS = {"all": "all users", "short": "short histories", "rare": "rare items", "cold": "cold items"}
 # one thing other than in both-start
@@ -15,6 +16,8 @@ OF_BOTH = {
 }  # fmt: skip
 # what the study makes of real histories: only these have a control, labels from a file have none
 REAL_LABELS = ("keywords", "keywords-categories", "keywords-rich", "categories", "random", "active")
+# histories are so long that typical users of the half are those of the quarter, and both-start is both-rich
+ONE_HALF = {"ml-1m"}
 # compared besides with these: what a catalogue's categories bring in words and in item vectors
 FURTHER = {
     "both-categories": ("both-start", "features"),
@@ -82,17 +85,21 @@ def _said(compared: Difference | None) -> str:
         return ""
     gap, low, high, base = compared
     share = f"{100 * gap / base:+.1f} %" if base else ""
-    if np.isnan(low):
+    if np.isnan(low) or low == high == 0.0:
         return share
-    clear = "**" if base and (low > 0 or high < 0) else ""
-    return f"{clear}{share}{clear} [{low:+.4f}, {high:+.4f}]"
+    clear = "**" if low > 0 or high < 0 else ""
+    interval = f"[{low:+.4f}, {high:+.4f}]"
+    return f"{clear}{share}{clear} {interval}" if share else f"{clear}{interval}{clear}"
 
 
 def _each_seed(runs: list[Line], alone: list[Line]) -> str:
-    """The relative differences of the seeds that both have, one by one."""
+    """The relative differences of the seeds that both have, one by one; of which, where not of all."""
     base = {run["seed"]: run["figures"]["ndcg all"] for run in alone}
     shared = [run for run in runs if base.get(run["seed"])]
-    return ", ".join(f"{100 * (run['figures']['ndcg all'] / base[run['seed']] - 1):+.1f}" for run in shared)
+    gaps = [f"{100 * (run['figures']['ndcg all'] / base[run['seed']] - 1):+.1f}" for run in shared]
+    if shared == runs:
+        return ", ".join(gaps)
+    return ", ".join(f"seed {run['seed']}: {gap}" for run, gap in zip(shared, gaps, strict=True))
 
 
 def table(lines: list[Line], known: Differences) -> str:
@@ -101,12 +108,13 @@ def table(lines: list[Line], known: Differences) -> str:
     rows = [
         "NDCG at 10 (20 for ml-1m), full ranking, items of the history dropped, test split. ± is the standard",
         "deviation over seeds. Differences are to the backbone alone, relative, with the paired 95 % interval of the",
-        "difference over users, pooled over the seeds that both have; bold where it excludes zero (chance between",
-        "seeds is not in it: see each seed). Without an interval: the values of users were lost with a machine. The",
-        "control of real words is shuffled ones, that of a configuration which changes one thing of both-start",
-        "(aligned) is both-start (aligned). CPU is that of training, in seconds, mean of the runs; epochs, how many",
-        "were trained and how many were allowed. Where the best epoch, on validation, is near the last, a run may not",
-        "have come to its best.",
+        "difference over users, pooled over the seeds that both have; bold where it excludes zero. Chance between",
+        "seeds is not in it: see each seed, against the same seed of the backbone alone. Nor are machines and",
+        "versions: a seed done again on another day moved by up to 6 per cent. Without an interval: the values of",
+        "users were lost with a machine. The control of real words is shuffled ones, that of a configuration which",
+        "changes one thing of both-start (aligned) is both-start (aligned). CPU is that of training, in seconds, mean",
+        "of the runs; epochs, how many were trained and how many were allowed, with patience where that may end a run.",
+        "Where the best epoch, on validation, is near the last, a run may not have come to its best.",
         "",
         "| data | items | backbone | configuration | labels | epochs | seeds | NDCG | recall | all users | each seed, "
         "per cent | short histories | rare items | cold items | against its control | the same, rare items "
@@ -127,7 +135,9 @@ def table(lines: list[Line], known: Differences) -> str:
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]
         by_epoch = [run["train_cpu_seconds"] / run["epochs"] for run in runs]
+        patience = runs[0]["settings"].get("patience", _limit(runs))
         epochs = f"{np.mean([run['epochs'] for run in runs]):.0f} of {_limit(runs)}"
+        epochs += f", patience {patience}" if patience < _limit(runs) else ""
         best = f"{np.mean([run['best_epoch'] for run in runs]):.0f}"
         who = labels if labels == "none" else f"{labels}, {budget}"
         cells = [
@@ -142,7 +152,8 @@ def _further(found: dict[tuple[str, ...], list[Line]], known: Differences) -> li
     """Rows of the comparisons that have no column of their own."""
     rows = []
     for key in sorted(found, key=lambda key: (*key[:3], -_limit(found[key]), key[3])):
-        others = FURTHER.get(key[3], ()) if key[4] in REAL_LABELS else ()
+        same = key[0] in ONE_HALF and key[3] == "both-rich"
+        others = FURTHER.get(key[3], ()) if key[4] in REAL_LABELS and not same else ()
         compared = {other: against(found, key, other) for other in others}
         if key[1] == "neighbours" and key[3] == "alone":
             compared["alone, ids"] = _other_start(found, key)
@@ -237,7 +248,9 @@ def times(lines: list[Line], parts: dict[str, set[str]]) -> str:
         "| part | runs | of | CPU minutes | wall minutes | CPU s of the longest run |",
         "|---|---|---|---|---|---|",
     ]
-    for part, keys in sorted(parts.items()):
+    asked = set().union(*parts.values())
+    every = {line["key"] for line in lines}
+    for part, keys in [*sorted(parts.items()), ("no part", every - asked), ("all", every)]:
         runs = [line for line in lines if line["key"] in keys]
         cpu = [run["train_cpu_seconds"] + run["eval_cpu_seconds"] for run in runs]
         wall = sum(run["wall_seconds"] for run in runs)

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch.nn import functional
 
 from eimf_core import dataset, jsonl
-from eimf_core.dataset import Dataset
+from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
@@ -33,7 +33,7 @@ def test_spread_by_hand() -> None:
     links = np.zeros((5, 5))
     links[1, 2] = links[2, 1] = 1.0
     links[2, 3] = links[3, 2] = 3.0
-    vectors = np.zeros((5, 2))
+    vectors = np.full((5, 2), 9.0)  # what stands in rows that are not known counts for nothing
     vectors[1] = [4.0, 0.0]
     known = np.array([False, True, False, False, False])
     spread, reached = neighbours.spread(vectors, known, sparse.csr_matrix(links))
@@ -120,6 +120,38 @@ def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, da
         assert torch.equal(value, run.learner.backbone.state_dict()[name])
     run.go()
     assert run.progress.lines[-1]["loss"]["semantic"] > 0
+
+
+def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block is centred by its own columns, and what the mean of all words says is nothing."""
+    run = joint(folder, label_start=True)
+    monkeypatch.setattr(neighbours, "BLOCK", 2)
+    other = joint(folder, label_start=True)
+    assert run.trainer.labels is not None and run.trainer.labels.vectors.shape[1] > neighbours.BLOCK
+    for name, value in run.learner.weights().items():
+        torch.testing.assert_close(value, other.learner.weights()[name], rtol=1e-4, atol=1e-5, msg=name)
+    assert run.learner.adapter is not None
+    mean = torch.from_numpy(run.trainer.labels.vectors.mean(axis=0))
+    torch.testing.assert_close(run.learner.adapter(mean), torch.zeros(run.learner.adapter.out_features))
+    words = run.learner.adapter(torch.from_numpy(run.trainer.labels.vectors))
+    assert float(words.detach().norm(dim=1).min()) > 0.1, "words themselves say something"
+
+
+def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path, data: Dataset) -> None:
+    run = joint(folder)
+    assert run.trainer.labels is not None
+    shown = len(set(run.trainer.labels.shown[1].tolist()))
+    assert label_start.place(run.learner, run.trainer.labels, data.splits["train"]) > shown
+
+
+def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
+    none = np.zeros(0, np.int32)
+    items, offsets = np.array([1, 2, 3, 2, 4], np.int32), np.array([0, 4, 5])
+    train = SplitData(["a", "b"], offsets, items, target_offsets=np.zeros(3, np.int64), targets=none, times=None)
+    weight = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    before = weight.clone()
+    assert neighbours.place(weight, train, torch.Generator().manual_seed(1)) == 3
+    assert torch.equal(weight[[0, 4]], before[[0, 4]]) and not torch.isclose(weight[1:4], before[1:4]).all(dim=1).any()
 
 
 def test_without_labels_there_is_nothing_to_start_from(folder: Path) -> None:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 import study  # type: ignore[import-not-found]
 import study_differences  # type: ignore[import-not-found]
 import study_labels  # type: ignore[import-not-found]
+import study_lines  # type: ignore[import-not-found]
 import study_table  # type: ignore[import-not-found]
 
 CONFIG = """
@@ -309,7 +310,7 @@ def test_names_of_the_studys_own_labels_are_refused(tmp_path: Path, capsys: pyte
 def test_labels_from_a_file_are_for_one_data_set(
     data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The users of another one would have none of them, and a line would say that labels do nothing."""
+    """The users of another one would have none of them."""
     (tmp_path / "labels.jsonl").touch()
     words = ["--labels", f"gguf={tmp_path / 'labels.jsonl'}", "--output", str(tmp_path / "output"), *data]
     with pytest.raises(SystemExit) as refused:
@@ -358,23 +359,152 @@ def test_differences_of_runs_that_were_done_again_are_forgotten(tmp_path: Path) 
     assert told is not None and np.isnan(told.low)
 
 
+@pytest.mark.parametrize("again", [("one",), ("two",), ("one", "two")])
+def test_a_difference_is_of_the_figures_of_both(again: tuple[str, ...], tmp_path: Path) -> None:
+    """Of either, remembered or from values that are here; moved together, the gap is the same and the base is not."""
+    draw = np.random.default_rng(0)
+    values = {name: draw.normal(mean, 0.1, 200) for name, mean in (("one", 0.3), ("two", 0.2))}
+    for name, each in values.items():
+        np.savez(tmp_path / f"{name}.npz", **{"ndcg all": each, "ndcg cold": np.full(200, np.nan)})
+    one, two = ({"key": name, "seed": 0, "figures": {"ndcg all": float(values[name].mean())}} for name in values)
+    known = differences(tmp_path)
+    first = known.between([one], [two], "ndcg all")
+    assert known.between([one], [two], "ndcg cold") is None
+    known.write()
+    assert first is not None and not np.isnan(first.low)
+    for made in (one, two):
+        if made["key"] in again:
+            made["figures"] = {"ndcg all": made["figures"]["ndcg all"] + 0.02}  # type: ignore[index]
+        made["figures"]["ndcg cold"] = 0.5  # type: ignore[index]
+    for here in (True, False):
+        if not here:
+            (tmp_path / "two.npz").unlink()
+        told = differences(tmp_path).between([one], [two], "ndcg all")
+        assert told is not None and np.isnan(told.low) and told.base == two["figures"]["ndcg all"]  # type: ignore[index]
+        cold = differences(tmp_path).between([one], [two], "ndcg cold")
+        assert cold is not None and (cold.gap, cold.base) == (0.0, 0.5), "nothing was remembered of other runs"
+
+
+def test_what_is_remembered_of_fewer_seeds_outlives_what_is_stale_of_more(tmp_path: Path) -> None:
+    lines = [
+        {"ours": ["a0", "a1"], "theirs": ["b0", "b1"], "columns": {"ndcg all": [0.3, 0.2, 0.4, 0.1]}},
+        {"ours": ["a0"], "theirs": ["b0"], "columns": {"ndcg all": [0.1, 0.05, 0.15, 0.1]}},
+    ]
+    (tmp_path / "differences.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    ours, theirs = (
+        [{"key": f"{name}{seed}", "seed": seed, "figures": {"ndcg all": ndcg}} for seed in (0, 1)]
+        for name, ndcg in (("a", 0.2), ("b", 0.1))
+    )
+    known = differences(tmp_path)
+    known.between(ours, theirs, "ndcg all")
+    known.write()
+    told = differences(tmp_path).between(ours[:1], theirs[:1], "ndcg all")
+    assert told is not None and told == pytest.approx((0.1, 0.05, 0.15, 0.1))
+
+
 def test_a_start_from_neighbours_is_compared_with_a_random_one(tmp_path: Path) -> None:
     lines = []
-    for setting, start, seed, ndcg in (("ids", "random", 0, 0.1), ("neighbours", "neighbours", 0, 0.2)):
-        made = line("alone", "none", seed, ndcg)
-        made |= {"key": setting, "setting": setting, "settings": {"seed": seed, "item_vectors": start}}
-        np.savez(tmp_path / f"{setting}.npz", **{"ndcg all": np.full(20, ndcg)})
+    for name, labels, setting, start, epochs, ndcg in (
+        ("both", "keywords", "ids", "random", 1, 0.7), ("alone", "none", "ids", "random", 2, 0.5),
+        ("alone", "none", "ids", "random", 1, 0.1), ("alone", "none", "neighbours", "neighbours", 1, 0.2),
+    ):  # fmt: skip
+        made = line(name, labels, 0, ndcg)
+        made |= {"key": f"{name}-{setting}-{epochs}", "setting": setting}
+        made |= {"settings": {"seed": 0, "item_vectors": start, "epochs": epochs}}
+        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg all": np.full(20, ndcg)})
         lines.append(made)
     told = study_table.table(lines, differences(tmp_path)).partition("Further comparisons")[2]
-    assert "| tiny | neighbours | comirec-sa | alone | alone, ids | 0 | **+100.0 %**" in told
+    assert "| tiny | neighbours | comirec-sa | alone | alone, ids | 1 | **+100.0 %**" in told
 
 
 def test_the_table_tells_each_seed(tmp_path: Path) -> None:
-    figures = {("alone", "none"): (0.1, 0.2), ("both", "keywords"): (0.15, 0.1)}
-    lines = [line(*names, seed, ndcg) for names, each in figures.items() for seed, ndcg in enumerate(each)]
-    (row,) = (row for row in study_table.table(lines, differences(tmp_path)).splitlines() if "| both |" in row)
+    figures: dict[tuple[str, str], dict[int, float]] = {
+        ("alone", "none"): {0: 0.1, 2: 0.2}, ("both", "keywords"): {0: 0.15, 2: 0.1},
+        ("semantic", "keywords"): {1: 0.3, 2: 0.3},
+    }  # fmt: skip
+    lines = [line(*names, seed, ndcg) for names, each in figures.items() for seed, ndcg in each.items()]
+    told = [row for row in study_table.table(lines, differences(tmp_path)).splitlines() if row.startswith("| tiny")]
+    rows = {row.split(" | ")[3]: row for row in told}
     # the means alone: no interval, not bold
-    assert "| -16.7 % | +50.0, -50.0 |" in row
+    assert "| -16.7 % | +50.0, -50.0 |" in rows["both"]
+    assert "| +50.0 % | seed 2: +50.0 |" in rows["semantic"], "of which seeds, where alone lacks some"
+    figure = tmp_path / "figure.svg"
+    study_table.figure(lines, differences(tmp_path), figure)
+    assert not figure.exists(), "nothing has an interval that could be drawn"
+
+
+def test_the_table_tells_what_may_have_ended_a_run(tmp_path: Path) -> None:
+    lines = [line("alone", "none", 0, 0.1) | {"settings": {"epochs": 40, "patience": patience}} for patience in (3, 40)]
+    table = study_table.table(lines, differences(tmp_path))
+    assert "| 1 of 40, patience 3 |" in table and "| 1 of 40 |" in table
+
+
+def test_a_difference_where_the_backbone_alone_finds_nothing_has_its_interval(tmp_path: Path) -> None:
+    lines = [line("alone", "none", 0, 0.1), line("both", "keywords", 0, 0.1), line("semantic", "keywords", 0, 0.1)]
+    for made, cold in zip(lines, (0.0, 0.2, 0.0), strict=True):
+        np.savez(tmp_path / f"{made['key']}.npz", **{"ndcg cold": np.full(20, cold), "ndcg all": np.full(20, 0.1)})
+    table = study_table.table(lines, differences(tmp_path))
+    assert "| **[+0.2000, +0.2000]** |" in table and "[+0.0000, +0.0000]" not in table
+
+
+def test_what_parts_took_by_hand() -> None:
+    lines = [
+        {"key": key, "train_cpu_seconds": train, "eval_cpu_seconds": test, "wall_seconds": wall}
+        for key, train, test, wall in (("a", 60.0, 60.0, 240.0), ("b", 300.0, 0.0, 300.0), ("c", 60.0, 0.0, 60.0))
+    ]
+    told = study_table.times(lines, {"A": {"a", "b", "never"}, "B": {"a"}})
+    rows = [row for row in told.splitlines() if row.startswith("| ")][1:]
+    assert rows == [
+        "| A | 2 | 3 | 7 | 9 | 300 |", "| B | 1 | 1 | 2 | 4 | 120 |", "| no part | 1 | 1 | 1 | 1 | 60 |",
+        "| all | 3 | 3 | 8 | 10 | 300 |",
+    ]  # fmt: skip
+
+
+def test_lines_are_added_whole_and_read_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    assert study_lines.read_lines(path) == []
+    path.write_text('{"key": "a"}')  # the end of the line is missing
+    study_lines.append_line(path, {"key": "b"})
+    study_lines.append_line(path, {"key": "c"})
+    assert [told["key"] for told in study_lines.read_lines(path)] == ["a", "b", "c"]
+    for bad in ('{"key": "d', "[1]"):
+        path.write_text(f'{{"key": "a"}}\n{bad}')
+        with pytest.raises(SystemExit, match=r"runs.jsonl:2: "):
+            study_lines.read_lines(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "nosuch"], "--data nosuch: expected one of beauty"),
+        (["--setting", "nosuch"], "--setting nosuch: expected one of ids"),
+        (["--configuration", "nosuch"], "--configuration nosuch: expected one of alone"),
+        (["--seeds", "0"], "expected 1 or more"),
+        (["--quick", "--data", "beauty"], "no such runs"),
+        (["--table"], "no lines"),
+        (["--config", "nosuch.toml"], "nosuch.toml"),
+        (["--labels", "={labels}", "--data", "beauty"], "expected NAME=FILE"),
+        (["--labels", "a|b={labels}", "--data", "beauty"], "expected NAME=FILE"),
+        (["--labels", "a=nosuch.jsonl", "--data", "beauty"], "expected NAME=FILE"),
+        (["--labels", "a={labels}", "--labels", "a={labels}", "--data", "beauty"], "already"),
+        (["--labels", "a={labels}", "--data", "beauty", "--configuration", "alone"], "none of these runs"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.jsonl").touch()
+    words = [word.format(labels=tmp_path / "labels.jsonl") for word in words]
+    with pytest.raises(SystemExit) as refused:
+        study.main([*words, "--output", str(tmp_path / "output")])
+    assert refused.value.code == 2 and said in capsys.readouterr().err
+    assert not (tmp_path / "output").exists()
+
+
+def test_data_that_cannot_be_prepared_end_the_study(tmp_path: Path) -> None:
+    facts = {"tiny": {"source": "nosuch", "prepare": []}}
+    with pytest.raises(SystemExit, match="eimf prepare did not"):
+        study.Workshop(tmp_path, tmp_path / "work", {"data": facts}, {}).data("tiny")
 
 
 def test_differences_are_remembered_and_taken_together_with_those_of_further_seeds(tmp_path: Path) -> None:
