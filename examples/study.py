@@ -306,7 +306,7 @@ def _asked(study: dict[str, Any], asked: argparse.Namespace, named: dict[str, st
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=[*"ABCDEFKLNPSTV"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFGKLNPSTV"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text …); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")
