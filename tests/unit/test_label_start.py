@@ -137,6 +137,20 @@ def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: p
     assert float(words.detach().norm(dim=1).min()) > 0.1, "words themselves say something"
 
 
+def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all words have in common would otherwise draw every item the same way."""
+    told = []
+    monkeypatch.setattr(label_start, "settle", lambda weight, words, known: told.append(words) or (0, None))
+    run = joint(folder, label_start=True)
+    labelled = run.trainer.labels
+    assert labelled is not None
+    rows = len(data.items) + 1
+    shares, known = label_start.shown_shares(labelled, rows)
+    centred = shares @ (labelled.vectors - labelled.vectors.mean(axis=0)).astype(np.float64)
+    wanted, _ = neighbours.spread(centred, known, neighbours.neighbours(data.splits["train"], rows))
+    np.testing.assert_allclose(told[0], wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path, data: Dataset) -> None:
     run = joint(folder)
     assert run.trainer.labels is not None

@@ -388,18 +388,26 @@ def test_a_difference_is_of_the_figures_of_both(again: tuple[str, ...], tmp_path
 def test_what_is_remembered_of_fewer_seeds_outlives_what_is_stale_of_more(tmp_path: Path) -> None:
     lines = [
         {"ours": ["a0", "a1"], "theirs": ["b0", "b1"], "columns": {"ndcg all": [0.3, 0.2, 0.4, 0.1]}},
+        {
+            "ours": ["a2"],
+            "theirs": ["b2"],
+            "columns": {"ndcg all": [0.3, 0.2, 0.4, 0.1], "ndcg rare": [0.1, 0, 0.2, 0.1]},
+        },
         {"ours": ["a0"], "theirs": ["b0"], "columns": {"ndcg all": [0.1, 0.05, 0.15, 0.1]}},
     ]
     (tmp_path / "differences.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
     ours, theirs = (
-        [{"key": f"{name}{seed}", "seed": seed, "figures": {"ndcg all": ndcg}} for seed in (0, 1)]
+        [{"key": f"{name}{seed}", "seed": seed, "figures": {"ndcg all": ndcg, "ndcg rare": ndcg}} for seed in (0, 1, 2)]
         for name, ndcg in (("a", 0.2), ("b", 0.1))
     )
     known = differences(tmp_path)
-    known.between(ours, theirs, "ndcg all")
+    known.between(ours[:2], theirs[:2], "ndcg all")
+    known.between(ours[2:], theirs[2:], "ndcg all")
     known.write()
     told = differences(tmp_path).between(ours[:1], theirs[:1], "ndcg all")
     assert told is not None and told == pytest.approx((0.1, 0.05, 0.15, 0.1))
+    told = differences(tmp_path).between(ours[2:], theirs[2:], "ndcg rare")
+    assert told is not None and told == pytest.approx((0.1, 0.0, 0.2, 0.1)), "another column is not stale"
 
 
 def test_a_start_from_neighbours_is_compared_with_a_random_one(tmp_path: Path) -> None:
