@@ -298,7 +298,7 @@ def _asked(study: dict[str, Any], asked: argparse.Namespace, named: dict[str, st
         raise ConfigError(f"part {part} has no such runs: see [parts.{part}] in {asked.config}")
     if named and len({run.data for run in runs}) != 1:
         raise ConfigError("--labels are those of the users of one data set: say which with one --data NAME")
-    if named and not any(run.file for run in runs):
+    if named and not any(run.file or run.labels in named for run in runs):
         raise ConfigError("--labels: none of these runs uses labels from a file")
     return runs
 
