@@ -34,7 +34,7 @@ import study_table
 from study_lines import Line, append_line, read_lines
 
 from eimf_core import files, jsonl
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, EimfError
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.run import evaluate
 from eimf_core.progress import Reporter
@@ -270,6 +270,8 @@ def _labels(words: list[str]) -> dict[str, Path]:
             raise ConfigError(f"--labels {word}: the study calls labels of its own {name}; choose another name")
         if name in given:
             raise ConfigError(f"--labels {word}: {name} is {given[name]} already; choose another name")
+        for _ in jsonl.read(file, Label):  # what is wrong with it is said before the first run
+            pass
         given[name] = Path(file)
     return given
 
@@ -330,11 +332,14 @@ def main(arguments: list[str] | None = None) -> None:
         lines = read_lines(path)
         if asked.table and not lines:
             raise ConfigError(f"{path} has no lines to make a table of: run a part first")
-    except (ConfigError, OSError, tomllib.TOMLDecodeError) as error:
+    except (EimfError, OSError, tomllib.TOMLDecodeError) as error:
         parser.error(str(error))
     asked.output.mkdir(parents=True, exist_ok=True)
     asked.work.mkdir(parents=True, exist_ok=True)
-    _measure_all(runs, Workshop(asked.root, asked.work, study, given), lines, path)
+    try:
+        _measure_all(runs, Workshop(asked.root, asked.work, study, given), lines, path)
+    except EimfError as error:
+        raise SystemExit(f"eimf: {error}") from None
     parts = {part: {run.key for run in plan(study, part, [], {})} for part in study["parts"]}
     study_table.write(lines, parts, asked.work / "values", asked.output)
 

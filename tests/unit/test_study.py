@@ -14,6 +14,7 @@ import pytest
 
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import sample_key
+from eimf_core.errors import InputError
 from eimf_core.records import Label, SemanticInterest
 from tests.conftest import ROOT
 from tests.small_data import write_small_data
@@ -311,7 +312,7 @@ def test_labels_from_a_file_are_for_one_data_set(
     data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The users of another one would have none of them."""
-    (tmp_path / "labels.jsonl").touch()
+    jsonl.write(tmp_path / "labels.jsonl", [label("key", "user", interest("name", "item"))])
     words = ["--labels", f"gguf={tmp_path / 'labels.jsonl'}", "--output", str(tmp_path / "output"), *data]
     with pytest.raises(SystemExit) as refused:
         study.main(words)
@@ -366,21 +367,23 @@ def test_a_difference_is_of_the_figures_of_both(again: tuple[str, ...], tmp_path
     values = {name: draw.normal(mean, 0.1, 200) for name, mean in (("one", 0.3), ("two", 0.2))}
     for name, each in values.items():
         np.savez(tmp_path / f"{name}.npz", **{"ndcg all": each, "ndcg cold": np.full(200, np.nan)})
-    one, two = ({"key": name, "seed": 0, "figures": {"ndcg all": float(values[name].mean())}} for name in values)
+    one, two = runs = [
+        study_lines.Line(key=name, seed=0, figures={"ndcg all": float(each.mean())}) for name, each in values.items()
+    ]
     known = differences(tmp_path)
     first = known.between([one], [two], "ndcg all")
     assert known.between([one], [two], "ndcg cold") is None
     known.write()
     assert first is not None and not np.isnan(first.low)
-    for made in (one, two):
+    for made in runs:
         if made["key"] in again:
-            made["figures"] = {"ndcg all": made["figures"]["ndcg all"] + 0.02}  # type: ignore[index]
-        made["figures"]["ndcg cold"] = 0.5  # type: ignore[index]
+            made["figures"] = {"ndcg all": made["figures"]["ndcg all"] + 0.02}
+        made["figures"]["ndcg cold"] = 0.5
     for here in (True, False):
         if not here:
             (tmp_path / "two.npz").unlink()
         told = differences(tmp_path).between([one], [two], "ndcg all")
-        assert told is not None and np.isnan(told.low) and told.base == two["figures"]["ndcg all"]  # type: ignore[index]
+        assert told is not None and np.isnan(told.low) and told.base == two["figures"]["ndcg all"]
         cold = differences(tmp_path).between([one], [two], "ndcg cold")
         assert cold is not None and (cold.gap, cold.base) == (0.0, 0.5), "nothing was remembered of other runs"
 
@@ -501,12 +504,35 @@ def test_lines_are_added_whole_and_read_with_their_place(tmp_path: Path) -> None
 def test_what_makes_no_sense_is_refused(
     words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "labels.jsonl").touch()
+    jsonl.write(tmp_path / "labels.jsonl", [label("key", "user", interest("name", "item"))])
     words = [word.format(labels=tmp_path / "labels.jsonl") for word in words]
     with pytest.raises(SystemExit) as refused:
         study.main([*words, "--output", str(tmp_path / "output")])
     assert refused.value.code == 2 and said in capsys.readouterr().err
     assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "is empty"), ('{"user": ', "not a JSON object"), ("{}", "is missing")])
+def test_labels_that_cannot_be_read_are_refused_before_the_first_run(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.jsonl").write_text(text)
+    with pytest.raises(SystemExit) as refused:
+        study.main(
+            ["--labels", f"a={tmp_path / 'labels.jsonl'}", "--data", "beauty", "--output", str(tmp_path / "output")]
+        )
+    assert refused.value.code == 2 and said in capsys.readouterr().err
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_run_that_cannot_be_made_ends_the_study_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(*_: object) -> None:
+        raise InputError("no label is of these users", file="labels.jsonl")
+
+    monkeypatch.setattr(study, "measure", measure)
+    words = ["--data", "beauty", "--output", str(tmp_path / "output"), "--work", str(tmp_path / "work")]
+    with pytest.raises(SystemExit, match=r"eimf: labels\.jsonl: no label is of these users"):
+        study.main(words)
 
 
 def test_data_that_cannot_be_prepared_end_the_study(tmp_path: Path) -> None:
