@@ -10,8 +10,8 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core.clustering.config import ClusterConfig
 from eimf_core.errors import ConfigError
-from eimf_core.semantics.cluster_config import ClusterConfig
 
 if TYPE_CHECKING:
     from eimf_core.records import Cluster, HistoryItem
@@ -43,8 +43,8 @@ def cluster(
     """
     if summary is not None and str(summary) == output:
         raise ConfigError(f"--summary: {summary} is the output already; choose another file")
-    from eimf_core import files, jsonl, manifest
-    from eimf_core.semantics import typical
+    from eimf_core import files, jsonl, provenance
+    from eimf_core.clustering import cluster as typical
 
     with contextlib.ExitStack() as locks:
         for path in (output, summary):
@@ -58,7 +58,7 @@ def cluster(
         if summary is not None:
             jsonl.write(summary, found.summaries)
         count = jsonl.write(output, found.samples())
-        manifest.write(output, found.sidecar(settings))
+        provenance.write(output, found.sidecar(settings))
     place = "" if output == "-" else f"{output}: "
     clusters = f"{len(found.summaries)} cluster{'' if len(found.summaries) == 1 else 's'}"
     terminal.note(f"{place}{count:,} typical users of {found.facts['users']:,} in {clusters}")

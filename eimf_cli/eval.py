@@ -19,9 +19,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 def _help_metrics(wanted: bool) -> None:
     if wanted:
-        from eimf_core.evaluation import glossary
+        from eimf_core.evaluation import metric_glossary
 
-        print(glossary.text())
+        print(metric_glossary.text())
         raise typer.Exit
 
 
@@ -62,8 +62,8 @@ def evaluate(
     each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
     if len(paths) < 2:
         raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
-    from eimf_core import files, jsonl, manifest
-    from eimf_core.evaluation.run import evaluate as run
+    from eimf_core import files, jsonl, provenance
+    from eimf_core.evaluation.evaluate import evaluate as run
 
     *models, directory = paths
     to_file = output if output != "-" else None
@@ -79,7 +79,7 @@ def evaluate(
         sidecar = evaluation.sidecar({**vars(settings), "paths": paths})
         if per_user is not None:
             jsonl.write(per_user, evaluation.per_user())
-            manifest.write(per_user, sidecar)
+            provenance.write(per_user, sidecar)
         if report is not None:
             from eimf_core.evaluation import report as page
 
@@ -87,12 +87,12 @@ def evaluate(
             terminal.note(f"{report}: open it in a browser")
         if to_file is not None:
             jsonl.write(to_file, evaluation.records)
-            manifest.write(to_file, sidecar)
+            provenance.write(to_file, sidecar)
     as_table = terminal.stdout_is_terminal() if table is None else table
     as_lines = output == "-" or table is False or (not as_table and output is None)
     if as_lines:
         jsonl.write("-", evaluation.records)
     if as_table:
-        from eimf_cli.tables import metrics_table
+        from eimf_cli.metric_tables import metrics_table
 
         metrics_table(evaluation, to_stderr=as_lines)

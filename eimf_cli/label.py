@@ -10,7 +10,7 @@ import typer
 from eimf_cli import terminal
 from eimf_cli.options import step
 from eimf_core.errors import ConfigError
-from eimf_core.semantics.labeling_config import LabelConfig
+from eimf_core.labeling.config import LabelConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -46,21 +46,21 @@ def label(
     categories stand in that have two items and a fifth of a user's history.
     """
     if score:
-        from eimf_cli import label_quality
+        from eimf_cli import label_scores
 
         if settings.items:
             raise ConfigError("--items is read while labelling; --score takes a catalogue as --truth")
-        return label_quality.show(samples, score, truth, truth_users, settings.encoder, output)
+        return label_scores.show(samples, score, truth, truth_users, settings.encoder, output)
     if settings.dry_run:
-        from eimf_core.semantics import preview
+        from eimf_core.labeling import dry_run
 
-        totals = preview.dry_run(samples, settings, terminal.TerminalReporter())
+        totals = dry_run.dry_run(samples, settings, terminal.TerminalReporter())
         guess = "" if totals.seconds is None else f"; about {totals.seconds / 60:.1f} minutes, very roughly"
         terminal.note(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
         return
     if truth or truth_users:
         raise ConfigError("--truth and --truth-users belong to --score LABELS")
-    from eimf_core.semantics import labeling
+    from eimf_core.labeling import label as labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
     made = summary.labels - summary.reused

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eimf_cli import ending, values
+from eimf_cli import exit_codes, values
 
 STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
 
@@ -39,7 +39,7 @@ class Steps(typer.core.TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             # caught below typer, which would make an exit code of 1 of it
-            ending.nobody_reads()
+            exit_codes.nobody_reads()
             return 0
 
 
@@ -83,13 +83,13 @@ def main(
 
 def run() -> NoReturn:
     """Runs the command and exits with the documented code."""
-    signal.signal(signal.SIGTERM, ending.terminate)
+    signal.signal(signal.SIGTERM, exit_codes.terminate)
     try:
         result = app(standalone_mode=False)
         sys.stdout.flush()
-        end = ending.returned(result)
-    except (Exception, KeyboardInterrupt, ending.Terminated) as stopped:
-        ending.be_deaf()
-        end = ending.of(stopped)
-    ending.be_deaf()
-    ending.leave(end)
+        end = exit_codes.returned(result)
+    except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:
+        exit_codes.be_deaf()
+        end = exit_codes.of(stopped)
+    exit_codes.be_deaf()
+    exit_codes.leave(end)

@@ -68,7 +68,7 @@ def recommend(
     text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
     The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
-    from eimf_core.recommend import run
+    from eimf_core.recommend import recommend as run
 
     request = run.Request(
         items=None if items is None else _ids(items),
@@ -98,7 +98,7 @@ def recommend(
         terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     as_table = terminal.stdout_is_terminal() if table is None else table
     if as_table:
-        from eimf_cli.answer_tables import answer_table
+        from eimf_cli.recommendation_tables import answer_table
 
         for answers in run.recommend(model, settings, request, reporter=reporter):
             for answer in answers:

@@ -34,12 +34,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files, jsonl, parts, tensors
-from eimf_core.catalogue import Catalogue, index_of, lines_of
+from eimf_core import files, jsonl, model_files, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
-from eimf_core.parts import FORMAT
+from eimf_core.model_files import FORMAT
+from eimf_core.model_items import Catalogue, index_of, lines_of
+from eimf_core.naming.directions import WordNames, word_names
 from eimf_core.records import Item, SemanticInterest
-from eimf_core.telling import WordNames, word_names
 
 Floats = npt.NDArray[np.float32]
 OUTSIDE = b"\x0a\x08location"
@@ -105,12 +105,12 @@ def write(path: str | Path, contents: Contents) -> None:
         lengths: list[int] = []
         put("config.json", [orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2)])
         put("items.jsonl", lines_of(contents.items, lengths))
-        put("items.index.safetensors", tensors.blocks(index_of(contents.items, lengths)))
-        put("weights.safetensors", tensors.blocks(contents.weights))
+        put("items.index.safetensors", weights_file.blocks(index_of(contents.items, lengths)))
+        put("weights.safetensors", weights_file.blocks(contents.weights))
         if not contents.named:
             vectors, scale = contents.weights["item_vectors"], contents.weights.get("item_scale")
             made = word_names(len(contents.items), lambda index: contents.items[index - 1], vectors, scale)
-            put("words.safetensors", tensors.blocks(made.arrays()))
+            put("words.safetensors", weights_file.blocks(made.arrays()))
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
@@ -134,8 +134,8 @@ def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, 
 
     `provenance` joins what the manifest says. Raises ModelError for a directory that is not whole.
     """
-    with files.locked(path), parts.opened(path) as handles, files.replaced_directory(path) as folder:
-        manifest = parts.manifest_of(str(path), handles)
+    with files.locked(path), model_files.opened(path) as handles, files.replaced_directory(path) as folder:
+        manifest = model_files.manifest_of(str(path), handles)
         for part in manifest["files"]:
             if part != name:
                 with os.fdopen(os.dup(handles[part]), "rb") as source, open(folder / part, "wb") as target:
@@ -159,10 +159,10 @@ class Model:
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
         self.name = name
-        self.provenance = parts.manifest_of(name, handles)
-        self.config = _config(name, parts.content(handles["config.json"]))
-        weights = tensors.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
-        index = tensors.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
+        self.provenance = model_files.manifest_of(name, handles)
+        self.config = _config(name, model_files.content(handles["config.json"]))
+        weights = weights_file.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
+        index = weights_file.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
         self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
         rows, width = self.config.items + 1, self.config.dimension
         self.vectors = self._weight(weights, "item_vectors", (rows, width))
@@ -171,7 +171,7 @@ class Model:
         self.features: npt.NDArray[np.int32] | None = None
         if "item_features" in weights:
             self.features = self._weight(weights, "item_features", (rows, weights["item_features"].shape[-1]))
-        self.named = list(_lines(name, parts.content(handles["named.jsonl"])))
+        self.named = list(_lines(name, model_files.content(handles["named.jsonl"])))
         self.named_vectors = np.zeros((0, width), dtype=np.float32)
         if self.named:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
@@ -186,16 +186,16 @@ class Model:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self.index: dict[str, npt.NDArray[Any]] | None = None
         if "index.safetensors" in handles:
-            self.index = tensors.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
+            self.index = weights_file.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
         self.word_names = self._words(handles)
-        self._network = parts.content(handles["interests.onnx"])
-        self._epochs = parts.content(handles["train.jsonl"])
+        self._network = model_files.content(handles["interests.onnx"])
+        self._epochs = model_files.content(handles["train.jsonl"])
         self._session: Any = None
 
     def _words(self, handles: dict[str, int]) -> WordNames | None:
         if "words.safetensors" not in handles:
             return None
-        arrays = tensors.map_file(handles["words.safetensors"], f"{self.name}/words.safetensors")
+        arrays = weights_file.map_file(handles["words.safetensors"], f"{self.name}/words.safetensors")
         try:
             return WordNames.from_arrays(arrays, self.config.dimension)
         except ValueError:
@@ -283,8 +283,8 @@ def open_model(path: str | Path) -> Model:
     """
     for last_try in (False, True):
         try:
-            with parts.opened(path) as handles:
-                parts.check(str(path), handles)
+            with model_files.opened(path) as handles:
+                model_files.check(str(path), handles)
                 return Model(str(path).rstrip("/"), handles)
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
@@ -295,8 +295,8 @@ def open_model(path: str | Path) -> Model:
 
 def verify(path: str | Path) -> None:
     """Compare the sha256 of every file, large ones too, with the manifest; ModelError names the first that differs."""
-    with parts.opened(path) as handles:
-        parts.check(str(path), handles, whole=True)
+    with model_files.opened(path) as handles:
+        model_files.check(str(path), handles, whole=True)
 
 
 def _config(name: str, content: bytes) -> ModelConfig:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl, manifest
+from eimf_core import jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item, Sequence
 from eimf_core.vocab import Vocab
@@ -116,7 +116,7 @@ def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) ->
         items=items,
         vocab=vocab,
         splits={name: builder.build(numbers) for name, builder in builders.items()},
-        facts=manifest.read_facts(path),
+        facts=provenance.read_facts(path),
         event_names=names,
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from labeler_network import CONTEXT, Llama
 from labeler_texts import CHAT_TEMPLATE, END, PAD, PROMPT, START
 
-from eimf_core.semantics import prompts
+from eimf_core.labeling import prompts
 
 
 def export(model: Llama, tokenizer: Any, path: Path) -> None:

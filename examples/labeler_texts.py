@@ -17,7 +17,7 @@ from make_shop import Shop, Thing, make_catalogue, make_title
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from eimf_core.semantics import prompts
+from eimf_core.labeling import prompts
 
 PROMPT = "names"
 SHOP_SEED, SEED = 7, 20_000

@@ -36,7 +36,7 @@ from study_lines import Line, append_line, read_lines
 from eimf_core import files, jsonl
 from eimf_core.errors import ConfigError, EimfError
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.evaluation.run import evaluate
+from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
 from eimf_core.training import trainer

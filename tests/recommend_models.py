@@ -9,8 +9,8 @@ import numpy as np
 
 from eimf_core import artifact
 from eimf_core.records import Item, SemanticInterest
-from eimf_core.semantics import text_numpy
-from eimf_core.semantics.text import item_text
+from eimf_core.text import numpy_encoder
+from eimf_core.text.encode import item_text
 from tests.small_data import TASTES
 from tests.small_models import halves_network, taste_vectors
 
@@ -47,7 +47,7 @@ def write_named_model(
         interests = [SemanticInterest(name=NAMES.get(taste, taste)) for taste in axes]
         weights["named_vectors"] = np.eye(4, dtype=np.float32)[list(axes.values())]
     if words:
-        encoder = text_numpy.packaged()
+        encoder = numpy_encoder.packaged()
         texts = encoder.encode([item_text(item) for item in items])
         solved = np.linalg.solve(texts.T @ texts + 0.1 * np.eye(encoder.dimension), texts.T @ vectors[1:])
         for kind in ("adapter", "text"):

@@ -14,11 +14,11 @@ from pathlib import Path
 import orjson
 
 from eimf_core import jsonl
+from eimf_core.naming.interest_names import by_words
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.naming import by_words
-from eimf_core.recommend.run import Session
+from eimf_core.recommend.recommend import Session
 from eimf_core.records import Query, Sequence
-from eimf_core.semantics import text_numpy
+from eimf_core.text import numpy_encoder
 
 SHOP = Path(__file__).resolve().parents[1] / "examples" / "shop"
 
@@ -34,7 +34,7 @@ class Judge:
             entry["user"]: {interest["name"] for interest in entry["interests"]} for entry in map(orjson.loads, lines)
         }
         self.themes = sorted(set(self.of_item.values()))
-        self._encoder = text_numpy.packaged()
+        self._encoder = numpy_encoder.packaged()
         self._vectors = self._encoder.encode(self.themes)
         self._meant: dict[str, str] = {}
 

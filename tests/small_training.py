@@ -12,11 +12,12 @@ import torch
 from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT
-from eimf_core.training import progress, setup
+from eimf_core.training import run_state as progress
+from eimf_core.training import setup
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
-from eimf_core.training.progress import Progress
+from eimf_core.training.run_state import Progress
 from eimf_core.training.trainer import Trainer
 from tests.small_data import write_small_data
 

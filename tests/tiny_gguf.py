@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core.semantics import prompts
+from eimf_core.labeling import prompts
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"

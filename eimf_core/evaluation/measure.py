@@ -18,13 +18,13 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.dataset import Ints
 from eimf_core.errors import ModelError
-from eimf_core.evaluation import lists as of_lists
+from eimf_core.evaluation import aggregate_metrics as of_totals
+from eimf_core.evaluation import list_metrics as of_lists
 from eimf_core.evaluation import metrics
-from eimf_core.evaluation import totals as of_totals
-from eimf_core.evaluation.cases import Cases
-from eimf_core.evaluation.interests import InterestUse, mean_pairwise_cosine
+from eimf_core.evaluation.eval_users import Cases
+from eimf_core.evaluation.interest_usage import InterestUse, mean_pairwise_cosine
+from eimf_core.evaluation.scorers import Scored, System
 from eimf_core.evaluation.slices import TargetSlice
-from eimf_core.evaluation.systems import Scored, System
 from eimf_core.progress import SILENT, Reporter
 
 MOST_SCORES = 1 << 24

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from eimf_core import jsonl
 from eimf_core.dataset import Dataset, Ints, sample_key
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation.cases import Cases
+from eimf_core.evaluation.eval_users import Cases
 from eimf_core.records import Label
 
 Mask = npt.NDArray[np.bool_]

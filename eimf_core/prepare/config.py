@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eimf_core.config import setting
 from eimf_core.errors import ConfigError
-from eimf_core.prepare.moments import value_of
+from eimf_core.prepare.value_parsing import value_of
 
 CHOICES = {
     "split": ("temporal", "leave-one-out", "by-user", "none"),

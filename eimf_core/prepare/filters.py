@@ -10,8 +10,8 @@ import numpy as np
 
 from eimf_core.errors import ConfigError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import literal
-from eimf_core.prepare.flat import Keep, Log, select, sums
+from eimf_core.prepare.duckdb_session import literal
+from eimf_core.prepare.log_arrays import Keep, Log, select, sums
 
 NAMED = 10
 """Kinds of behaviour that an error names."""

@@ -9,19 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl, manifest
+from eimf_core import jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import catalogue, engine, filters, flat, reading, registry, report, sources, splits, writing
+from eimf_core.prepare import (
+    duckdb_session,
+    filters,
+    item_text,
+    log_arrays,
+    log_files,
+    log_reader,
+    registry,
+    report,
+    sequence_writer,
+    splits,
+)
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import item_tables, ready
+from eimf_core.prepare.formats import item_tables, ready_sequences
 from eimf_core.prepare.formats.base import ItemFormat
-from eimf_core.prepare.output import ITEMS, REJECTS, SEQUENCES, output_folder, publish
-from eimf_core.prepare.partition import read_partition
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.registry import Found
 from eimf_core.prepare.rejects import Rejects, collected
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
-from eimf_core.prepare.sources import Source
-from eimf_core.prepare.text import shortened
+from eimf_core.prepare.text_cleaning import shortened
+from eimf_core.prepare.user_split import read_partition
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 
@@ -56,7 +67,7 @@ class Prepared:
 class Loaded:
     """The filtered log, the unit of its times, what the filters did, items that the log itself describes."""
 
-    log: flat.Log
+    log: log_arrays.Log
     unit: str | None
     steps: list[filters.Step]
     items: list[Item]
@@ -100,9 +111,9 @@ def prepare(
         formats = sorted({log.format.name for log in found})
         inputs = [log.source.path for log in found if log.source.name != "-"]
         inputs += [source.path for source, _ in described] + ([users] if users else [])
-        manifest.write(
+        provenance.write(
             scratch / SEQUENCES,
-            manifest.describe(
+            provenance.describe(
                 command="prepare",
                 arguments={"logs": [str(log) for log in logs], **dataclasses.asdict(settings)},
                 inputs=list(inputs),
@@ -133,7 +144,7 @@ def _from_log(
     partition: dict[str, str] | None,
     rejects: Rejects,
     reporter: Reporter,
-) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
+) -> tuple[report.Report, item_text.Catalogue, dict[str, Any]]:
     """Read, filter, split and write the sequences."""
     scans = scans_of(found, settings, scratch, rejects)
     in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
@@ -141,9 +152,9 @@ def _from_log(
     loaded = load(scratch, scans, settings, rejects, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
-    texts = itertools.chain(catalogue.described(described, settings, rejects), loaded.items)
-    joined = catalogue.join(log.item_ids, texts, settings.text_length)
-    writing.write_sequences(scratch / SEQUENCES, log, plan, reporter)
+    texts = itertools.chain(item_text.described(described, settings, rejects), loaded.items)
+    joined = item_text.join(log.item_ids, texts, settings.text_length)
+    sequence_writer.write_sequences(scratch / SEQUENCES, log, plan, reporter)
     made = report.make(
         log,
         plan,
@@ -172,7 +183,7 @@ def scans_of(found: list[Found], settings: PrepareConfig, scratch: Path, rejects
     if settings.split == "temporal" and timeless:
         # a file that is cut off is to be had again first
         for source, _ in made:
-            sources.refuse_broken(source)
+            log_files.refuse_broken(source)
         raise ConfigError(
             f"{timeless[0].name}: has no times, which --split temporal needs; "
             "choose --split leave-one-out, by-user or none, or name their column with --time-column"
@@ -192,8 +203,8 @@ def load(
         if isinstance(scan, Delimited | UserLines) and scan.first:
             is_what = "is a header, not data" if scan.header else "is data, not a header"
             reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {is_what}")
-    with engine.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
-        read = reading.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)
+    with duckdb_session.connected(scratch, memory_limit=settings.memory_limit, threads=settings.threads) as connection:
+        read = log_reader.read(connection, scans, reporter, scratch=scratch, wanted=wanted, rejects=rejects)
         if read.unit:
             reporter.note(f"times are {read.unit}")
         conditions = filters.conditions(settings, read.has)
@@ -202,7 +213,7 @@ def load(
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
-        log = flat.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
+        log = log_arrays.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
     if not steps:
         steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, settings)
@@ -223,14 +234,14 @@ def _pass_through(
     described: list[tuple[Source, ItemFormat]],
     settings: PrepareConfig,
     rejects: Rejects,
-) -> tuple[report.Report, catalogue.Catalogue, dict[str, Any]]:
+) -> tuple[report.Report, item_text.Catalogue, dict[str, Any]]:
     """Ready Sequence lines, checked and written again."""
     if len({log.format.name for log in found}) > 1:
         raise ConfigError("ready Sequence lines and raw logs cannot be mixed")
-    ready.check_settings(settings)
+    ready_sequences.check_settings(settings)
     item_tables.check_told(settings, frozenset(), described)
-    lines = ready.Ready()
-    jsonl.write(scratch / SEQUENCES, ready.checked([log.source for log in found], lines, rejects))
-    texts = catalogue.described(described, settings, rejects)
-    joined = catalogue.join(sorted(lines.codes), texts, settings.text_length)
+    lines = ready_sequences.Ready()
+    jsonl.write(scratch / SEQUENCES, ready_sequences.checked([log.source for log in found], lines, rejects))
+    texts = item_text.described(described, settings, rejects)
+    joined = item_text.join(sorted(lines.codes), texts, settings.text_length)
     return lines.report(rejects, len(joined.without_text), joined.not_in_log), joined, lines.facts()

@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import sources
+from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import amazon, histories, item_tables, movielens, ready, recbole, sequences, tables
+from eimf_core.prepare.formats import (
+    amazon,
+    histories,
+    item_tables,
+    movielens,
+    ordered_logs,
+    ready_sequences,
+    recbole,
+    tables,
+)
 from eimf_core.prepare.formats.base import COLUMN_OPTIONS, ItemFormat, LogFormat, existing
-from eimf_core.prepare.sources import Source
+from eimf_core.prepare.log_files import Source
 
 LOGS: tuple[LogFormat, ...] = (
-    *movielens.LOGS, *amazon.LOGS, *histories.LOGS, *recbole.LOGS, *sequences.LOGS, *ready.LOGS, *tables.LOGS,
+    *movielens.LOGS, *amazon.LOGS, *histories.LOGS, *recbole.LOGS, *ordered_logs.LOGS, *ready_sequences.LOGS,
+    *tables.LOGS,
 )  # fmt: skip
 ITEMS: tuple[ItemFormat, ...] = (
-    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *sequences.ITEMS,
+    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *ordered_logs.ITEMS,
 )  # fmt: skip
 TABLES = ("jsonl", "parquet", "csv")
 
@@ -39,8 +49,8 @@ def find_logs(arguments: Sequence[Path], settings: PrepareConfig, scratch: Path)
         raise ConfigError(f"--format is '{wanted}', expected auto, {', '.join(known)}")
     found: list[Found] = []
     for argument in arguments:
-        for path in _in_folder(argument, wanted) if argument.is_dir() else sources.expand(argument, scratch):
-            source = sources.probe(path, "-" if str(argument) == "-" else None)
+        for path in _in_folder(argument, wanted) if argument.is_dir() else log_files.expand(argument, scratch):
+            source = log_files.probe(path, "-" if str(argument) == "-" else None)
             found.append(Found(source, known[wanted] if wanted != "auto" else _recognise(source, settings)))
     for option in (*COLUMN_OPTIONS, "header"):
         told = getattr(settings, option)
@@ -87,7 +97,7 @@ def find_items(
     """Item files: those that are named, else those that lie beside the logs."""
     beside = (path for log in logs for path in existing(log.source.path.parent, log.format.items))
     paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
-    return [(source, _recognise_items(source, settings)) for source in map(sources.probe, paths)]
+    return [(source, _recognise_items(source, settings)) for source in map(log_files.probe, paths)]
 
 
 def _recognise_items(source: Source, settings: PrepareConfig) -> ItemFormat:

@@ -12,7 +12,7 @@ from typing import IO
 import orjson
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import sources
+from eimf_core.prepare import log_files
 
 QUOTED = re.compile(r" is '.*', ", re.DOTALL)
 SKIP = "--on-error skip leaves such rows out"
@@ -32,7 +32,7 @@ class Rejects:
             raise InputError(f"{reason}; {advice}" if advice else reason, file=file, line=line)
         if self._stream is None:
             self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` and `collected` see to it)
-        if not sources.is_utf8(text):
+        if not log_files.is_utf8(text):
             # bytes that are no UTF-8 are shown as ISO-8859-1
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
         row = {"file": file, "line": line, "reason": reason, "text": text}

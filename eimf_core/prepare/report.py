@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.prepare.filters import Step
-from eimf_core.prepare.flat import Log
+from eimf_core.prepare.log_arrays import Log
 from eimf_core.prepare.splits import Plan
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)

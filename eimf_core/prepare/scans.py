@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import orjson
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import sources
-from eimf_core.prepare.cells import cells_of, shape_of
-from eimf_core.prepare.engine import file, library, literal, name
+from eimf_core.prepare import log_files
+from eimf_core.prepare.duckdb_session import file, library, literal, name
+from eimf_core.prepare.row_cells import cells_of, shape_of
 
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 TEXT = frozenset({"title", "category"})
@@ -83,7 +83,7 @@ class Delimited:
             f"SELECT {_picked({field: f'c{self.columns.index(column)}' for field, column in self.fields.items()})} "
             f"FROM read_csv({file(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"compression = '{sources.packing(path)}', skip = {self.blank}, columns = {{{types}}}, "
+            f"compression = '{log_files.packing(path)}', skip = {self.blank}, columns = {{{types}}}, "
             "strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
@@ -115,10 +115,10 @@ class UserLines:
         odd = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
         picked = _picked({"user": "parts[1]", "item": f"unnest(CASE WHEN {odd} THEN [NULL] ELSE parts[2:] END)"})
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
-        return f"SELECT {picked} FROM (SELECT {words} AS parts FROM {sources.text_lines(path)})"
+        return f"SELECT {picked} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in sources.lines(path, latin=False):
+        for number, line in log_files.lines(path, latin=False):
             user, *items = WIDE_BLANKS.split(line.strip(" \t\r"))
             if self.width and len(items) + 1 != self.width:
                 yield Record(number, line, None, f"has {len(items) + 1} words, expected {self.width}")
@@ -143,11 +143,11 @@ class JsonLines:
         # a line that is no JSON gives nulls and is explained later
         return (
             f"SELECT {_picked(cells)} "
-            f"FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {sources.text_lines(path)})"
+            f"FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {log_files.text_lines(path)})"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in sources.lines(path, latin=False):
+        for number, line in log_files.lines(path, latin=False):
             try:
                 row = json_of(line)
             except ValueError as error:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from eimf_core.errors import ConfigError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.flat import Log
+from eimf_core.prepare.log_arrays import Log
 
 Ends = npt.NDArray[np.int64]
 HELD_OUT = ("valid", "test")

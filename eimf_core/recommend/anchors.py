@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.recommend.asking import Floats, Indices
+from eimf_core.recommend.query_resolution import Floats, Indices
 
 DIGITS = 4
 """Decimal places of a share."""

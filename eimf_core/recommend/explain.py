@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from eimf_core.errors import InputError
-from eimf_core.recommend import lists, merging, mixing, variety
-from eimf_core.recommend.asking import Asked, Floats
-from eimf_core.recommend.engine import Recommender, Understood
-from eimf_core.recommend.naming import units
+from eimf_core.naming.interest_names import units
+from eimf_core.recommend import candidate_lists, diversity, merge_interests, text_mixing
+from eimf_core.recommend.query_resolution import Asked, Floats
+from eimf_core.recommend.recommender import Recommender, Understood
 from eimf_core.records import RankedItem, Recommendation
 
 
@@ -26,7 +26,7 @@ def similar(recommender: Recommender, index: int, k: int) -> Recommendation:
     cosines[0, [0, index]] = -np.inf
     if recommender.allowed is not None:
         cosines[:, ~recommender.allowed] = -np.inf
-    ((places, values),) = lists.best(cosines, k, recommender.settings.min_score)
+    ((places, values),) = candidate_lists.best(cosines, k, recommender.settings.min_score)
     made = [
         RankedItem(rank=rank, item=found.item, title=found.title, score=value)
         for rank, (found, value) in enumerate(zip(map(recommender.items.item, places), values, strict=True), start=1)
@@ -53,7 +53,7 @@ def explain(recommender: Recommender, asked: Asked, index: int) -> dict[str, Any
     words = source == meant.interests.shape[1] or not len(asked.history)
     alone = _Place(recommender, asked, recommender.alone(meant, source), index)
     merged = alone if recommender.settings.per_interest else _Place(recommender, asked, meant.interests, index)
-    name, similarity = merging.names(meant.names[0], meant.led[0])[source] or (None, None)
+    name, similarity = merge_interests.names(meant.names[0], meant.led[0])[source] or (None, None)
     item = recommender.items.item(index)
     described = {
         "item": item.item,
@@ -85,14 +85,14 @@ def _source(recommender: Recommender, meant: Understood, products: list[float], 
     """The interest that brings an item."""
     number: int = meant.interests.shape[1]
     mixed = meant.mixtures[0]
-    if mixed is not None and mixing.brought_by_words(recommender.model, mixed, [index])[0]:
+    if mixed is not None and text_mixing.brought_by_words(recommender.model, mixed, [index])[0]:
         return number
     return meant.led[0][int(np.argmax(products[:number]))]
 
 
 def _shares(recommender: Recommender, asked: Asked, meant: Understood, source: int) -> list[tuple[int, float]]:
     assert meant.attention is not None
-    attention = merging.attention(meant.attention, [meant.led[0][: meant.interests.shape[1]]])
+    attention = merge_interests.attention(meant.attention, [meant.led[0][: meant.interests.shape[1]]])
     return recommender.shares([asked], attention)[0][source]
 
 
@@ -106,7 +106,7 @@ class _Place:
         own = np.float32((interests[0] @ model.vectors[index]).max() * scale)
         # what is listed and what is explained has one score to the last digit
         own = np.float32(scores[index]) if np.isfinite(scores[index]) else own
-        self.score = round(float(own), lists.DIGITS)
+        self.score = round(float(own), candidate_lists.DIGITS)
         self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, asked, index)
         if least is not None:
             scores[scores < least] = -np.inf
@@ -119,13 +119,13 @@ class _Place:
 
     def _vary(self, recommender: Recommender, asked: Asked, scores: Floats, index: int) -> None:
         """The rank among the items that a varied list is chosen from, all of them chosen one after the other."""
-        number = variety.candidates(asked.k)
-        ((items, values),) = lists.best(scores[None], number, None)
+        number = diversity.candidates(asked.k)
+        ((items, values),) = candidate_lists.best(scores[None], number, None)
         if index not in items:
             self.left_out = f"it is not among the {number:,} best, which a varied list is chosen from"
             return
         categories = [recommender.items.item(at).categories for at in items]
-        order = variety.greedy(np.array(values), categories, len(items), asked.diversity)
+        order = diversity.greedy(np.array(values), categories, len(items), asked.diversity)
         self.rank = 1 + int(np.flatnonzero(order == items.index(index))[0])
 
 

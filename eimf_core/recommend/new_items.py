@@ -11,9 +11,9 @@ from eimf_core import dataset
 from eimf_core.artifact import Model
 from eimf_core.errors import InputError
 from eimf_core.progress import Reporter
-from eimf_core.recommend.words import Words
+from eimf_core.recommend.text_queries import Words
 from eimf_core.records import Item
-from eimf_core.semantics.text import item_text
+from eimf_core.text.encode import item_text
 
 
 def read(path: str | Path, model: Model, reporter: Reporter) -> list[Item]:

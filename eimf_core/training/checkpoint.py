@@ -27,7 +27,7 @@ from torch import Tensor
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.tensors import DTYPES, blocks
+from eimf_core.weights_file import DTYPES, blocks
 
 Tensors = Mapping[str, Tensor]
 

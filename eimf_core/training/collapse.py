@@ -10,7 +10,7 @@ from torch.nn import functional
 from eimf_core.dataset import SplitData
 from eimf_core.models.network import Backbone
 from eimf_core.training.batches import latest
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side_information import SideInputs
 
 USERS, AT_ONCE = 1000, 250
 

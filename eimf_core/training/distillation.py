@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eimf_core.clustering.user_vectors import flat, unit
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
-from eimf_core.semantics.users import flat, unit
 from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side_information import SideInputs
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -61,7 +61,7 @@ class Distillation:
     """The similar users of a run, ready to be drawn from."""
 
     def __init__(self, settings: TrainConfig, data: Dataset, reporter: Reporter) -> None:
-        from eimf_core.semantics.text import encode_items, open_encoder
+        from eimf_core.text.encode import encode_items, open_encoder
 
         self._settings, self._train = settings, data.splits["train"]
         text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)

@@ -18,7 +18,7 @@ from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
 from eimf_core.models.network import Backbone
-from eimf_core.training import text_map
+from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
@@ -166,7 +166,7 @@ def contents(
         weights["adapter_bias"] = learner.adapter.bias.detach().numpy()
         weights["named_vectors"] = named.numpy()
     if text is not None:
-        weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_map.fit(text, vectors)
+        weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_projection.fit(text, vectors)
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(
         config=ModelConfig(

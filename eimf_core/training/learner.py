@@ -14,7 +14,7 @@ from eimf_core.models import backbones
 from eimf_core.models.layers import linear
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distributed import ALONE, Group
-from eimf_core.training.items import ItemTable
+from eimf_core.training.item_embeddings import ItemTable
 from eimf_core.training.optimiser import RowAdam
 
 

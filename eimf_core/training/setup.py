@@ -14,17 +14,25 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import artifact, files, manifest
+from eimf_core import artifact, files
+from eimf_core import provenance as manifest
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import backbones
 from eimf_core.progress import Reporter
-from eimf_core.training import inherited, initial, items, label_start, labels, neighbours
+from eimf_core.training import (
+    item_embeddings,
+    label_init,
+    label_propagation,
+    labels,
+    neighbour_init,
+    warm_start,
+)
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.side import SideInputs, item_features
+from eimf_core.training.side_information import SideInputs, item_features
 
 LARGEST_DEFAULT = 8
 
@@ -98,7 +106,7 @@ def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | Non
     """The files that a run reads; the manifest stands for a whole model."""
     read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
     read += [Path(labels_path)] if labels_path is not None else []
-    return read + ([initial.manifest(init)] if init is not None else [])
+    return read + ([warm_start.manifest(init)] if init is not None else [])
 
 
 def same_place(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
@@ -117,7 +125,7 @@ def prepare(
 
     `init`: an earlier model that the learner starts from. The start is the same on every device.
     """
-    origin = None if init is None else initial.Origin(init, settings)
+    origin = None if init is None else warm_start.Origin(init, settings)
     text: npt.NDArray[np.float16] | None = None
     found: Labels | None = None
     name: str | None = None
@@ -126,14 +134,14 @@ def prepare(
     def opened() -> Any:
         nonlocal encoder, name
         if encoder is None:
-            from eimf_core.semantics.text import open_encoder
+            from eimf_core.text.encode import open_encoder
 
             encoder = open_encoder(settings.encoder)
             name = encoder.identity
         return encoder
 
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        from eimf_core.semantics.text import CACHE, encode_cached
+        from eimf_core.text.encode import CACHE, encode_cached
 
         return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
 
@@ -144,11 +152,11 @@ def prepare(
         if settings.inherited_items and (settings.label_weights.items or starts_from_words):
             found = _with_inherited_items(found, data, settings, opened(), reporter)
     if settings.knows_text:
-        from eimf_core.semantics.text import encode_items
+        from eimf_core.text.encode import encode_items
 
         text = encode_items(data.directory, data.items, opened(), reporter)
     generator = torch.Generator().manual_seed(settings.seed)
-    table = items.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
+    table = item_embeddings.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
     if settings.item_categories:
         features, kinds = item_features(data.items)
         if kinds:
@@ -162,15 +170,15 @@ def prepare(
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
     if settings.item_vectors == "neighbours" and origin is None:
-        placed = neighbours.place(table.weight, data.splits["train"], generator)
+        placed = neighbour_init.place(table.weight, data.splits["train"], generator)
         reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
     if found is not None and starts_from_words:
-        placed = label_start.place(learner, found, data.splits["train"])
+        placed = label_init.place(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
     if found is not None and settings.label_start and settings.item_vectors == "random" and origin is not None:
         reporter.note("item vectors go on from the earlier model, not from the words of the labels")
     if found is not None and text is not None and settings.label_start:
-        label_start.meet(learner, text)
+        label_init.meet(learner, text)
     start = None if origin is None else origin.hand_over(learner, data, text, name, side.events, reporter)
     learner.move(device)
     side.device = device
@@ -181,11 +189,11 @@ def prepare(
 def _with_inherited_items(
     found: Labels, data: Dataset, settings: TrainConfig, encoder: Any, reporter: Reporter
 ) -> Labels:
-    from eimf_core.semantics.text import encode_items
+    from eimf_core.text.encode import encode_items
 
     train, text = data.splits["train"], encode_items(data.directory, data.items, encoder, reporter)
-    heirs = inherited.find(found, train, text, settings.inherited_cosine)
-    more = inherited.with_items(found, heirs, train, text, settings.inherited_items)
+    heirs = label_propagation.find(found, train, text, settings.inherited_cosine)
+    more = label_propagation.with_items(found, heirs, train, text, settings.inherited_items)
     counts = [f"{len(np.unique(part.shown[1])):,}" for part in (found, more)]
     reporter.note(f"{counts[1]} items show words of the labels, {counts[0]} without those of {len(heirs):,} heirs")
     return more

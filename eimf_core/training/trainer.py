@@ -21,8 +21,7 @@ from torch.nn import functional
 from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, export, extras, gradients, negatives, setup
-from eimf_core.training.answers import answers
+from eimf_core.training import distributed, export, extras, gradient_norms, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.collapse import Watch
@@ -30,14 +29,15 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
 from eimf_core.training.distillation import Distillation
 from eimf_core.training.distributed import ALONE, Group
-from eimf_core.training.explicit import Explicit
 from eimf_core.training.extras import further_losses, pair_weights
-from eimf_core.training.labelled import LabelledBatch
+from eimf_core.training.label_batches import LabelledBatch
+from eimf_core.training.label_losses import Explicit
 from eimf_core.training.learner import unit
-from eimf_core.training.pace import pace
-from eimf_core.training.prediction import Prediction
-from eimf_core.training.progress import OF_LABELS, Progress
+from eimf_core.training.learning_rate import pace
+from eimf_core.training.next_item_loss import Prediction
+from eimf_core.training.run_state import OF_LABELS, Progress
 from eimf_core.training.setup import Prepared
+from eimf_core.training.target_interests import answers
 from eimf_core.training.validation import Figures, Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
@@ -116,7 +116,7 @@ def _write(
     learner.move(CPU)
     if progress.collapsed:
         reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
-    for part in gradients.drowning(progress.written):
+    for part in gradient_norms.drowning(progress.written):
         reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
     facts: dict[str, Any] = {"summary": asdict(trainer.summary(progress)), **trainer.place}
     facts |= {} if prepared.start is None else {"init": prepared.start}
@@ -273,7 +273,7 @@ class Trainer:
         if watched is not None and joint and len(losses) > 1:
             # steps that see labels count the more, so that over all steps a part pulls as its weight says
             seen = dict.fromkeys(OF_LABELS, self.settings.labelled_steps)
-            pulls = gradients.norms(losses, leaf)
+            pulls = gradient_norms.norms(losses, leaf)
             watched.pulled({name: seen.get(name, 1.0) * norm for name, norm in pulls.items()})
         norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
         losses = {name: value.detach() for name, value in losses.items()}

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from eimf_core import ranking
 from eimf_core.dataset import Dataset
-from eimf_core.evaluation import cases, metrics
+from eimf_core.evaluation import eval_users, metrics
 from eimf_core.models.network import Backbone
 from eimf_core.training.collapse import mean_cosine
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side_information import SideInputs
 
 K = 10
 USERS_AT_ONCE = 256
@@ -41,7 +41,7 @@ class Validation:
         rng: np.random.Generator,
     ) -> None:  # fmt: skip
         """`users`: at most so many, 0 for all."""
-        self._cases = cases.select(data, "valid", "drop", [])
+        self._cases = eval_users.select(data, "valid", "drop", [])
         asked = np.arange(len(self._cases))
         if 0 < users < len(asked):
             asked = np.sort(rng.choice(len(asked), size=users, replace=False))

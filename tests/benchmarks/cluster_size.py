@@ -76,14 +76,14 @@ def write_users(folder: Path, users: int, items: int, length: int) -> None:
 def child(folder: Path, settings: dict[str, Any]) -> None:
     """Run the step on a folder and print what it took as JSON."""
     from eimf_core import dataset, jsonl
-    from eimf_core.semantics import typical
-    from eimf_core.semantics.cluster_config import ClusterConfig
+    from eimf_core.clustering import cluster
+    from eimf_core.clustering.config import ClusterConfig
 
     class Named:
         identity = name = "generated"
 
-    typical.open_encoder = lambda name, texts: Named()  # type: ignore[assignment, return-value]
-    typical.encode_items = lambda *_: np.load(folder / "vectors.npy", mmap_mode="r")  # type: ignore[assignment]
+    cluster.open_encoder = lambda name, texts: Named()  # type: ignore[assignment, return-value]
+    cluster.encode_items = lambda *_: np.load(folder / "vectors.npy", mmap_mode="r")  # type: ignore[assignment]
     marks = [("start", cpu())]
     load = dataset.load
 
@@ -94,7 +94,7 @@ def child(folder: Path, settings: dict[str, Any]) -> None:
         return found
 
     dataset.load = loaded
-    found = typical.find(folder, ClusterConfig(**settings))
+    found = cluster.find(folder, ClusterConfig(**settings))
     marks.append(("cluster", cpu()))
     count = jsonl.write(folder / "samples.jsonl", found.samples())
     marks.append(("write", cpu()))

@@ -91,20 +91,20 @@ def write_model(folder: Path, data: Path, name: str = "comirec-sa") -> None:
 def measure_ranking(model: Path, data: Path, users: int, threads: int, metrics: list[str]) -> dict[str, float]:
     """Users per second of wall and of CPU time, and the memory that came on top of what was loaded."""
     from eimf_core import dataset
-    from eimf_core.evaluation import cases, config, lists
+    from eimf_core.evaluation import config, eval_users, list_metrics
     from eimf_core.evaluation.measure import Plan, measure
-    from eimf_core.evaluation.systems import ModelSystem
+    from eimf_core.evaluation.scorers import ModelSystem
 
     loaded = dataset.load(data, ("train", "test"))
     system = ModelSystem(model, loaded)
-    asked = cases.select(loaded, "test", "drop", [system.known])
+    asked = eval_users.select(loaded, "test", "drop", [system.known])
     if users:
         asked = first(asked, users)
     plan = Plan(
         ks=[10, 20],
         metrics=config.EvalConfig(metrics=metrics).metrics,
         seen="drop",
-        facts=lists.catalogue_facts(loaded),
+        facts=list_metrics.catalogue_facts(loaded),
         priority=np.random.default_rng(0).permutation(len(loaded.vocab) + 1),
         threads=threads,
     )

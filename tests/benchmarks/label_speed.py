@@ -28,12 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from eimf_core import jsonl  # noqa: E402
+from eimf_core.labeling import prompts  # noqa: E402
+from eimf_core.labeling.config import LabelConfig  # noqa: E402
+from eimf_core.labeling.engines import factory, llama  # noqa: E402
+from eimf_core.labeling.engines.base import Ask  # noqa: E402
 from eimf_core.progress import SILENT  # noqa: E402
 from eimf_core.records import HistoryItem, Item, Sample  # noqa: E402
-from eimf_core.semantics import prompts  # noqa: E402
-from eimf_core.semantics.engines import llama, opening  # noqa: E402
-from eimf_core.semantics.engines.base import Ask  # noqa: E402
-from eimf_core.semantics.labeling_config import LabelConfig  # noqa: E402
 from tests.tiny_gguf import Sizes, write_tiny_gguf  # noqa: E402
 
 RANDOM = Sizes(
@@ -110,7 +110,7 @@ def measure(config: LabelConfig, users: list[Sample]) -> dict[str, object]:
 
 def one_pass(config: LabelConfig, users: list[Sample]) -> tuple[str, list[dict[str, int]], float, float]:
     """Model, tokens of each answer, CPU seconds of the worker and wall seconds, after some answers to warm up."""
-    engine, _ = opening.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
+    engine, _ = factory.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
     assert isinstance(engine, llama.LlamaCpp)
     answer_all(engine, users[: max(2, config.parallel)])
     process = engine._process

@@ -32,7 +32,7 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
     from eimf_core import artifact
     from eimf_core.models import backbones
     from eimf_core.records import Item, SemanticInterest
-    from eimf_core.semantics import text_numpy
+    from eimf_core.text import numpy_encoder
     from eimf_core.training import export
 
     rng = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
     vectors = rng.normal(size=(items + 1, dimension)).astype(np.float32)
     vectors[0] = 0
     scale = (1 / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)).astype(np.float32)
-    width = text_numpy.packaged().dimension
+    width = numpy_encoder.packaged().dimension
     weights = {
         "item_vectors": vectors,
         "item_scale": scale,
@@ -56,7 +56,7 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
         dimension=dimension,
         interests=INTERESTS,
         max_length=LONGEST,
-        text_encoder=text_numpy.packaged().identity,
+        text_encoder=numpy_encoder.packaged().identity,
         text_dimension=width,
     )
     catalogue = [

@@ -30,13 +30,13 @@ from eimf_core import dataset
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
-from eimf_core.training import items, setup
+from eimf_core.training import item_embeddings, setup
 from eimf_core.training.batches import Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.setup import Prepared
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side_information import SideInputs
 from eimf_core.training.trainer import Trainer
 from eimf_core.vocab import Vocab
 
@@ -63,7 +63,7 @@ COMMON = {
 def made(data: Dataset, settings: TrainConfig) -> Trainer:
     setup.set_threads(1)
     generator = torch.Generator().manual_seed(0)
-    table = items.make("random", len(data.items), settings.dimension, None, generator)
+    table = item_embeddings.make("random", len(data.items), settings.dimension, None, generator)
     side = SideInputs((), data, SILENT)
     return Trainer(data, settings, Prepared(Learner(settings, table, None, generator), None, None, None, side), SILENT)
 

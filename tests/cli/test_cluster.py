@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, manifest
+from eimf_core import files, jsonl, provenance
 from eimf_core.records import Cluster, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
@@ -35,7 +35,7 @@ def test_files_and_stdout_hold_the_same(eimf: Eimf, made: Path, tmp_path: Path) 
     assert all(word in told for line in clusters for word in line.words)
     piped = eimf("cluster", made, "--budget", "10", "--clusters", "3", "-q")
     assert piped.stdout == out.read_bytes() and piped.stderr == b""
-    described = orjson.loads(manifest.sidecar(out).read_bytes())
+    described = orjson.loads(provenance.sidecar(out).read_bytes())
     assert described["command"] == "cluster" and described["seed"] == 0
     assert described["inputs"][str(made / "sequences.jsonl")] == files.sha256(made / "sequences.jsonl")
     assert described["facts"]["samples"] == 10 and described["facts"]["encoder"].startswith("all-MiniLM-L6-v2@")

@@ -14,9 +14,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import jsonl, manifest
+from eimf_core import jsonl, provenance
+from eimf_core.labeling import prompts
 from eimf_core.records import HistoryItem, Item, Label, Sample
-from eimf_core.semantics import prompts
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import TASTES
 from tests.tiny_gguf import write_tiny_gguf
@@ -76,7 +76,7 @@ def test_from_a_file_to_a_file(eimf: Eimf, samples: Path, tiny: Path, tmp_path: 
     made = labels(output)
     assert len(made) == 5 and all(entry.interests and entry.error is None for entry in made.values())
     assert made["secret-1"].model == "tiny.gguf" and made["secret-1"].items_by == "model"
-    facts = manifest.read_facts(output)
+    facts = provenance.read_facts(output)
     assert facts["model_sha256"] == made["secret-1"].model_sha256 and facts["prompt"] == "general"
     assert {path.name for path in output.parent.iterdir()} == {"labels.jsonl", "labels.jsonl.meta.json"}
     again = eimf("label", samples, "--model", tiny, "-o", output)

@@ -120,7 +120,7 @@ def test_an_output_that_is_something_else_is_left_alone(eimf: Eimf, data: Path, 
 def start(data: Path, model: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
     """`eimf train` with a checkpoint every few steps instead of every half minute."""
     program = (
-        "import eimf_core.training.progress as progress; progress.CHECKPOINT_SECONDS = 0.05\n"
+        "import eimf_core.training.run_state as progress; progress.CHECKPOINT_SECONDS = 0.05\n"
         "from eimf_cli.main import run; run()"
     )
     return subprocess.Popen(

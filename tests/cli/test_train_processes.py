@@ -122,7 +122,7 @@ def test_the_clock_of_one_process_counts_for_both(torchrun: Start, data: Path, t
 def test_a_killed_process_ends_all_and_the_same_command_goes_on(
     eimf: Eimf, torchrun: Start, data: Path, tmp_path: Path
 ) -> None:  # fmt: skip
-    often = "import eimf_core.training.progress as progress; progress.CHECKPOINT_SECONDS = 0.05"
+    often = "import eimf_core.training.run_state as progress; progress.CHECKPOINT_SECONDS = 0.05"
     pids = (
         f"{often}\nimport os\nif 'RANK' in os.environ:\n"
         f"    open({str(tmp_path / 'pid-')!r} + os.environ['RANK'], 'w').write(str(os.getpid()))"

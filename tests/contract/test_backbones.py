@@ -20,7 +20,7 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item
 from eimf_core.training import export
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.side import SideInputs, item_features
+from eimf_core.training.side_information import SideInputs, item_features
 from tests.small_data import write_small_data
 from tests.small_training import SMALL, small_run
 

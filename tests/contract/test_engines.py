@@ -22,14 +22,16 @@ import orjson
 import pytest
 
 from eimf_core import jsonl, resources
+from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling import label as labeling
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import server
+from eimf_core.labeling.engines.base import Answer, Ask, Engine
+from eimf_core.labeling.engines.factory import open_engine
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
-from eimf_core.semantics import answers, labeling, prompts, text
-from eimf_core.semantics.engines import server
-from eimf_core.semantics.engines.base import Answer, Ask, Engine
-from eimf_core.semantics.engines.opening import open_engine
-from eimf_core.semantics.labeling_config import LabelConfig
-from eimf_core.semantics.similarity import TitleVectors
+from eimf_core.text import encode
+from eimf_core.text.similarity import TitleVectors
 from tests.conftest import ROOT
 from tests.openai_endpoint import Endpoint, reply
 from tests.tiny_gguf import write_tiny_gguf
@@ -60,7 +62,7 @@ class Case:
 
     def open(self) -> tuple[Engine, prompts.Prompt]:
         asked = [*samples(), self.hopeless]
-        return open_engine(self.config, asked, lambda: TitleVectors(asked, text.open_encoder()), SILENT)
+        return open_engine(self.config, asked, lambda: TitleVectors(asked, encode.open_encoder()), SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +217,7 @@ def test_every_question_gets_one_usable_answer(case: Case) -> None:
     for number, answer in given.items():
         shown = samples()[number].history[answer.trimmed :]
         assert answer.error is None and answer.seconds > 0
-        found = answers.read(
+        found = answer_parser.read(
             answer.text, prompt.schema, count=len(shown), max_interests=case.config.max_interests, instructions=""
         )
         assert found

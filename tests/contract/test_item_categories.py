@@ -13,7 +13,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.training import trainer
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.extras import chosen
-from eimf_core.training.items import ItemTable
+from eimf_core.training.item_embeddings import ItemTable
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run, small_settings

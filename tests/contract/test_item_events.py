@@ -13,17 +13,17 @@ import torch
 
 from eimf_core import artifact, dataset, jsonl
 from eimf_core.errors import InputError, ModelError
-from eimf_core.evaluation import cases as of_cases
-from eimf_core.evaluation import lists as of_lists
+from eimf_core.evaluation import eval_users as of_cases
+from eimf_core.evaluation import list_metrics as of_lists
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
-from eimf_core.evaluation.run import evaluate
-from eimf_core.evaluation.systems import ModelSystem
+from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.models import backbones
 from eimf_core.models.backbones import Shape
 from eimf_core.models.network import Backbone
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.run import Request, Session
+from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Item, Query, Sequence
 from eimf_core.training import export, trainer
 from tests.listening import Listening

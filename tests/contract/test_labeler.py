@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from eimf_core import resources
-from eimf_core.semantics import prompts
+from eimf_core.labeling import prompts
 from tests.conftest import ROOT, Eimf
 
 SHOP = ROOT / "examples" / "shop"

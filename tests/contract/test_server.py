@@ -14,10 +14,10 @@ import pytest
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.labeling import label
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import server
 from eimf_core.records import HistoryItem, Label, Sample
-from eimf_core.semantics import labeling
-from eimf_core.semantics.engines import server
-from eimf_core.semantics.labeling_config import LabelConfig
 from tests.openai_endpoint import Endpoint
 from tests.openai_endpoint import reply as said
 from tests.tiny_gguf import write_tiny_gguf
@@ -60,7 +60,7 @@ def write_samples(folder: Path, count: int = 4) -> Path:
 
 def run(folder: Path, url: str, count: int = 4, **settings: Any) -> list[Label]:
     config = LabelConfig(engine="server", server=url, **settings)
-    labeling.label(write_samples(folder, count), folder / "labels.jsonl", config)
+    label.label(write_samples(folder, count), folder / "labels.jsonl", config)
     return list(jsonl.read(folder / "labels.jsonl", Label))
 
 
@@ -262,7 +262,7 @@ def test_a_real_model_behind_http(serve: Serve, tmp_path: Path) -> None:
 def replay(folder: Path, recorded: list[Label], **settings: Any) -> dict[str, Label]:
     jsonl.write(folder / "recorded.jsonl", recorded)
     config = LabelConfig(engine="replay", replay=str(folder / "recorded.jsonl"), max_error_share="1", **settings)
-    labeling.label(write_samples(folder), folder / "labels.jsonl", config)
+    label.label(write_samples(folder), folder / "labels.jsonl", config)
     return {entry.key: entry for entry in jsonl.read(folder / "labels.jsonl", Label)}
 
 
@@ -288,4 +288,4 @@ def test_recorded_labels_that_do_not_fit(serve: Serve, tmp_path: Path) -> None:
 
 def test_replay_needs_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--replay"):
-        labeling.label(write_samples(tmp_path), tmp_path / "labels.jsonl", LabelConfig(engine="replay"))
+        label.label(write_samples(tmp_path), tmp_path / "labels.jsonl", LabelConfig(engine="replay"))

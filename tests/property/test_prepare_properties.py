@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import moments
+from eimf_core.prepare import value_parsing
 from eimf_core.prepare.config import SPLITS_OF, PrepareConfig
 from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Sequence
@@ -174,7 +174,7 @@ def test_a_temporal_split_is_exactly_what_its_time_points_say(
 
 
 odd_times = (
-    st.from_regex(moments.DATE, fullmatch=True)
+    st.from_regex(value_parsing.DATE, fullmatch=True)
     | st.sampled_from(("1500000000", "epoch", "2024-01-01 (BC)", "2024-01-01 CET", "2024-01-01T10", "soon", "", "0"))
     | st.sampled_from(("2024-01-02 ", " 2024-01-02", "2024-01-02 10:00:00 +0200", "10:00:00 +0200", "infinity", "NaN"))
     | st.text("0123456789-+/.:TZ e_", max_size=12)

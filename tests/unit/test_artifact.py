@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import artifact, parts
-from eimf_core import catalogue as of_items
+from eimf_core import artifact, model_files
+from eimf_core import model_items as of_items
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.parts import PARTS
+from eimf_core.model_files import PARTS
 from eimf_core.records import Item, SemanticInterest
 from tests.small_models import mean_network
 
@@ -91,7 +91,7 @@ def test_a_changed_byte_is_found_when_a_model_is_opened(
     with pytest.raises(ModelError, match=rf"{part} is not the file that training wrote"):
         artifact.open_model(model)
     # of larger files only on request
-    monkeypatch.setattr(parts, "LARGEST_HASHED", len(content) - 1)
+    monkeypatch.setattr(model_files, "LARGEST_HASHED", len(content) - 1)
     if part == "weights.safetensors":
         artifact.open_model(model)
     with pytest.raises(ModelError, match="differs"):

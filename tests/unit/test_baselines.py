@@ -12,7 +12,7 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation import baselines
-from eimf_core.evaluation.baselines import itemwise
+from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import RecentPopularity
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
@@ -45,7 +45,7 @@ def ranked(scores: np.ndarray, seen: set[int] = frozenset()) -> list[int]:  # ty
 def test_item_knn_is_the_sum_of_cosines(data: Dataset) -> None:
     owners = {item: {u for u, line in enumerate(lines_of(data)) if item in line} for item in range(1, WIDTH)}
     history = np.array([3, 7, 7, 1])
-    scores = itemwise.ItemKnn(data, itemwise.fit_item_knn(data)).score([history]).values[0]
+    scores = item_based.ItemKnn(data, item_based.fit_item_knn(data)).score([history]).values[0]
     assert scores[0] == -np.inf
     for item in range(1, WIDTH - 1):
         expected = sum(
@@ -57,12 +57,12 @@ def test_item_knn_is_the_sum_of_cosines(data: Dataset) -> None:
 
 
 def test_item_knn_keeps_the_nearest_and_blocks_change_nothing(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = itemwise.fit_item_knn(data)
-    monkeypatch.setattr(itemwise, "MOST_PAIRS", 1)
-    for name, array in itemwise.fit_item_knn(data).items():
+    whole = item_based.fit_item_knn(data)
+    monkeypatch.setattr(item_based, "MOST_PAIRS", 1)
+    for name, array in item_based.fit_item_knn(data).items():
         np.testing.assert_array_equal(array, whole[name])
-    monkeypatch.setattr(itemwise, "NEIGHBOURS", 2)
-    cut = itemwise.fit_item_knn(data)
+    monkeypatch.setattr(item_based, "NEIGHBOURS", 2)
+    cut = item_based.fit_item_knn(data)
     assert np.diff(cut["indptr"]).max() == 2
     best = np.sort(whole["data"][whole["indptr"][3] : whole["indptr"][4]])[-2:]
     np.testing.assert_array_equal(np.sort(cut["data"][cut["indptr"][3] : cut["indptr"][4]]), best)
@@ -72,10 +72,10 @@ def test_last_item_counts_what_follows(data: Dataset) -> None:
     follows: Counter[int] = Counter()
     for line in lines_of(data):
         for at, item in enumerate(line):
-            for distance, after in enumerate(line[at + 1 : at + 1 + itemwise.WINDOW], start=1):
+            for distance, after in enumerate(line[at + 1 : at + 1 + item_based.WINDOW], start=1):
                 if item == 4 and after != item:
                     follows[after] += 1 / distance  # type: ignore[assignment]
-    scores = itemwise.LastItem(data, itemwise.fit_last_item(data)).score([np.array([9, 2, 4])]).values[0]
+    scores = item_based.LastItem(data, item_based.fit_last_item(data)).score([np.array([9, 2, 4])]).values[0]
     assert follows
     for item, expected in follows.items():
         assert scores[item] == pytest.approx(expected, rel=1e-5)
@@ -85,11 +85,11 @@ def test_last_item_counts_what_follows(data: Dataset) -> None:
 
 
 def test_ease_is_the_closed_form(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(itemwise, "EASE_PENALTY", 7.0)
+    monkeypatch.setattr(item_based, "EASE_PENALTY", 7.0)
     bought = np.zeros((40, WIDTH))
     for user, line in enumerate(lines_of(data)):
         bought[user, line] = 1
-    weights = itemwise.fit_ease(data)["weights"]
+    weights = item_based.fit_ease(data)["weights"]
     # each column is a ridge regression of one item on the others
     for item in range(1, WIDTH - 1):
         others = [at for at in range(WIDTH) if at != item]
@@ -97,7 +97,7 @@ def test_ease_is_the_closed_form(data: Dataset, monkeypatch: pytest.MonkeyPatch)
         solved = np.linalg.solve(left.T @ left + 7 * np.eye(WIDTH - 1), left.T @ bought[:, item])
         np.testing.assert_allclose(weights[others, item], solved, atol=1e-5)
         assert weights[item, item] == 0
-    system = itemwise.Ease(data, {"weights": weights})
+    system = item_based.Ease(data, {"weights": weights})
     scores = system.score([np.array([2, 5, 5])]).values[0]
     np.testing.assert_allclose(scores[1:], (weights[2] + weights[5])[1:], rtol=1e-5)
     unknown = system.score([np.array([12])]).values[0]
@@ -112,11 +112,11 @@ def test_ease_mirrors_large_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     ]
     jsonl.write(tmp_path / "sequences.jsonl", lines)
     small = dataset.load(tmp_path, ("train",))
-    users = itemwise.interactions(small.splits["train"], 1101).toarray().astype(np.float64)
-    inverse = np.linalg.inv(users.T @ users + itemwise.EASE_PENALTY * np.eye(1101))
+    users = item_based.interactions(small.splits["train"], 1101).toarray().astype(np.float64)
+    inverse = np.linalg.inv(users.T @ users + item_based.EASE_PENALTY * np.eye(1101))
     expected = inverse / -np.diag(inverse)
     np.fill_diagonal(expected, 0)
-    np.testing.assert_allclose(itemwise.fit_ease(small)["weights"], expected, atol=1e-6)
+    np.testing.assert_allclose(item_based.fit_ease(small)["weights"], expected, atol=1e-6)
 
 
 def test_recent_popularity_with_and_without_times(tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_kept_beside_the_data_until_the_training_lines_change(data: Dataset, mon
     kept = sorted(path.name.split("-2")[0] for path in (data.directory / ".cache").iterdir())
     assert len(kept) == 3
 
-    def refuse(_: Dataset) -> itemwise.Arrays:
+    def refuse(_: Dataset) -> item_based.Arrays:
         raise AssertionError("was fitted again")
 
     for name in ("fit_item_knn", "fit_last_item", "fit_ease"):
-        monkeypatch.setattr(itemwise, name, refuse)
+        monkeypatch.setattr(item_based, name, refuse)
     for before, system in zip(first, baselines.fit(data, "fast"), strict=True):
         np.testing.assert_array_equal(system.score([np.array([1, 2])]).values, before)
     more = Line(user="new", split="train", items=["i1", "i2"])

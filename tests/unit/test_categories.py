@@ -10,11 +10,11 @@ import pytest
 
 from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling.engines.base import Ask
+from eimf_core.labeling.engines.categories import Categories
+from eimf_core.naming.terms import cut
 from eimf_core.records import HistoryItem, Item, Label, Sample
-from eimf_core.semantics import answers, prompts
-from eimf_core.semantics.engines.base import Ask
-from eimf_core.semantics.engines.categories import Categories
-from eimf_core.semantics.words import cut
 from tests.conftest import Eimf, one_error_line
 
 CATALOGUE = {
@@ -43,7 +43,7 @@ def interests(path: Path, *items: str, most: int = 4) -> list[dict[str, Any]]:
     engine = Categories([sample(*items)], str(path), max_interests=most)
     engine.submit(Ask(number=0, sample=sample(*items), seed=0))
     text = engine.take().text
-    answers.read(text, prompts.load("general").schema, count=len(items), max_interests=most, instructions="")
+    answer_parser.read(text, prompts.load("general").schema, count=len(items), max_interests=most, instructions="")
     found: list[dict[str, Any]] = orjson.loads(text)["interests"]
     return found
 

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset, jsonl
+from eimf_core.clustering import cluster, kmeans, representatives
+from eimf_core.clustering.config import ClusterConfig
+from eimf_core.clustering.user_vectors import UserVectors, distinct_items
 from eimf_core.dataset import SplitData, sample_key
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.naming import terms
 from eimf_core.records import Item, Sequence
-from eimf_core.semantics import clustering, sampling, typical, words
-from eimf_core.semantics.cluster_config import ClusterConfig
-from eimf_core.semantics.users import UserVectors, distinct_items
 from tests.small_data import TASTES, write_small_data
 from tests.unit.test_text import WordEncoder
 
 
 @pytest.fixture(autouse=True)
 def word_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typical, "open_encoder", lambda name, texts: WordEncoder())
+    monkeypatch.setattr(cluster, "open_encoder", lambda name, texts: WordEncoder())
 
 
 def split(*histories: list[int]) -> SplitData:
@@ -72,7 +73,7 @@ def test_distinct_items_counts_each_once_and_only_those_with_text(monkeypatch: p
     counted = np.array([False, True, True, False])
     train = split([1, 2, 1], [3, 3], [], [2, 3], [1])
     assert distinct_items(train, counted).tolist() == [2, 0, 0, 1, 1]
-    monkeypatch.setattr("eimf_core.semantics.users.BLOCK", 2)
+    monkeypatch.setattr("eimf_core.clustering.user_vectors.BLOCK", 2)
     assert distinct_items(train, counted).tolist() == [2, 0, 0, 1, 1]
     blocks = list(UserVectors(train, np.zeros((4, 2), np.float32)).blocks())
     assert [block.tolist() for block, _ in blocks] == [[0, 1], [2, 3], [4]]
@@ -92,28 +93,28 @@ def groups_of_vectors(groups: int, each: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("groups", [3, 6])
 def test_auto_finds_the_number_of_groups_there_are(groups: int) -> None:
     vectors, _ = groups_of_vectors(groups, 60)
-    scores = clustering.nearness(vectors, most=50, rng=np.random.default_rng(0))
-    assert max(scores) <= len(vectors) * 4 // 5 // clustering.USERS_EACH
-    assert clustering.enough(scores) == groups
+    scores = kmeans.nearness(vectors, most=50, rng=np.random.default_rng(0))
+    assert max(scores) <= len(vectors) * 4 // 5 // kmeans.USERS_EACH
+    assert kmeans.enough(scores) == groups
 
 
 def test_the_fewest_clusters_that_are_near_the_best() -> None:
-    assert clustering.enough({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
-    assert clustering.enough({2: -0.1, 3: 0.0}) == clustering.enough({}) == 1
-    assert clustering.candidates(1000, 10) == [2, 3, 4, 6, 8]
-    assert clustering.candidates(10**6, 10**6)[-1] == clustering.MOST_CLUSTERS
+    assert kmeans.enough({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
+    assert kmeans.enough({2: -0.1, 3: 0.0}) == kmeans.enough({}) == 1
+    assert kmeans.candidates(1000, 10) == [2, 3, 4, 6, 8]
+    assert kmeans.candidates(10**6, 10**6)[-1] == kmeans.MOST_CLUSTERS
 
 
 @pytest.mark.parametrize("large", [10, 10**6])
 def test_clusters_are_found_numbered_by_size_and_the_same_again(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering, "LARGE", large)
-    monkeypatch.setattr(clustering, "FITTED_AT_MOST", 150)
+    monkeypatch.setattr(kmeans, "LARGE", large)
+    monkeypatch.setattr(kmeans, "FITTED_AT_MOST", 150)
     vectors, truth = groups_of_vectors(4, 50)
     vectors, truth = vectors[20:], truth[20:]
     items = np.concatenate([np.zeros((1, 8), np.float32), vectors])
     users = UserVectors(split(*([at] for at in range(len(items)))), items)
     texted = items.any(axis=1)
-    found = [clustering.cluster(users, texted, 4, most=9, seed=5) for _ in range(2)]
+    found = [kmeans.cluster(users, texted, 4, most=9, seed=5) for _ in range(2)]
     first = found[0]
     assert first.sizes.tolist() == [50, 50, 50, 30] and first.labels[0] == -1
     assert len({(label, group) for label, group in zip(first.labels[1:], truth, strict=True)}) == 4
@@ -127,7 +128,7 @@ def test_clusters_are_found_numbered_by_size_and_the_same_again(large: int, monk
 
 def test_shares_follow_sizes_and_what_is_there() -> None:
     def shared(sizes: list[int], available: list[int], budget: int) -> list[int]:
-        return sampling.shares(np.array(sizes), np.array(available), budget).tolist()
+        return representatives.shares(np.array(sizes), np.array(available), budget).tolist()
 
     assert shared([60, 30, 10], [60, 30, 10], 10) == [6, 3, 1]
     assert shared([5, 4, 1], [5, 4, 1], 2) == [1, 1, 0]
@@ -136,9 +137,11 @@ def test_shares_follow_sizes_and_what_is_there() -> None:
     assert shared([3, 3], [0, 0], 5) == shared([3, 3], [3, 3], 0) == [0, 0]
 
 
-def chosen(histories: list[list[int]], distances: list[float], labels: list[int], **more: float) -> sampling.Choice:
+def chosen(
+    histories: list[list[int]], distances: list[float], labels: list[int], **more: float
+) -> representatives.Choice:
     train = split(*histories)
-    return sampling.choose(
+    return representatives.choose(
         np.array(labels, dtype=np.int32),
         np.array(distances, dtype=np.float32),
         distinct_items(train, np.ones(100, dtype=bool)),
@@ -186,17 +189,17 @@ def test_doubles_are_those_that_a_comparison_of_all_pairs_finds() -> None:
 
 def test_words_of_titles() -> None:
     title = "The Devil’s Own (1997), 16 oz. of 3-in-1 X-ray Éclair"
-    assert words.title_words(title) == ["devil's", "oz", "ray", "éclair"]
+    assert terms.title_words(title) == ["devil's", "oz", "ray", "éclair"]
     counts = np.array([[8.0, 2, 0], [8, 0, 1], [0, 0, 0]])
-    weights = words.telling(counts)
+    weights = terms.telling(counts)
     assert weights[0].argmax() == 1 and weights[1].argmax() == 2 and not weights[2].any()
 
 
 # -- the whole step
 
 
-def found(folder: Path, **settings: object) -> typical.TypicalUsers:
-    return typical.find(folder, ClusterConfig(**settings))  # type: ignore[arg-type]
+def found(folder: Path, **settings: object) -> cluster.TypicalUsers:
+    return cluster.find(folder, ClusterConfig(**settings))  # type: ignore[arg-type]
 
 
 def test_samples_are_training_histories_with_titles(tmp_path: Path) -> None:
@@ -234,7 +237,7 @@ def test_a_summary_tells_what_a_cluster_is_about(tmp_path: Path) -> None:
     assert [line.samples for line in result.summaries] == [4, 3, 2]
     for line, taste, word in zip(result.summaries, names, ("tea", "yarn", "tank"), strict=True):
         assert line.words[0] == word
-        assert len(line.items) == typical.NEAREST_ITEMS and {entry.item.split("-")[0] for entry in line.items} == {
+        assert len(line.items) == cluster.NEAREST_ITEMS and {entry.item.split("-")[0] for entry in line.items} == {
             taste
         }
         assert all(sample.user.startswith(taste) for sample in result.samples() if sample.cluster == line.cluster)
@@ -325,7 +328,7 @@ def test_those_with_many_items_are_typical(tmp_path: Path) -> None:
     assert result.facts["rich_from_items"] == 7  # of 7.25
     assert {sample.user for sample in result.samples()} <= {"7", "8", "30"}
     jsonl.write(tmp_path / "sequences.jsonl", [lines[-1]])
-    assert found(tmp_path, clusters="1", budget="1").facts["rich_from_items"] == typical.RICH_AT_MOST
+    assert found(tmp_path, clusters="1", budget="1").facts["rich_from_items"] == cluster.RICH_AT_MOST
 
 
 def test_training_finds_the_samples_of_cluster(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
-from eimf_core.semantics import text as semantics_text
+from eimf_core.text import encode as semantics_text
 from eimf_core.training import distillation
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distillation import Distillation

@@ -14,13 +14,13 @@ from msgspec.structs import replace as replace_record
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, InputError, ModelError
-from eimf_core.evaluation import cases as of_cases
-from eimf_core.evaluation import lists as of_lists
-from eimf_core.evaluation import summary, ties
+from eimf_core.evaluation import eval_users as of_cases
+from eimf_core.evaluation import list_metrics as of_lists
+from eimf_core.evaluation import result_tables, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.evaluate import Evaluation, evaluate
 from eimf_core.evaluation.measure import Measured, Plan, measure
-from eimf_core.evaluation.run import Evaluation, evaluate
-from eimf_core.evaluation.systems import Floats, Scored
+from eimf_core.evaluation.scorers import Floats, Scored
 from eimf_core.records import Item, Metric
 from eimf_core.records import Sequence as Line
 from tests.small_data import write_small_data
@@ -183,15 +183,15 @@ def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled
 def test_an_order_that_favours_targets_is_noticed() -> None:
     rng = np.random.default_rng(0)
     counts = rng.poisson(200 / np.arange(1, 501))
-    found = [ties.deviation(rng.permutation(counts), [10, 20]) for _ in range(200)]
-    assert np.mean(np.abs(found) > ties.MOST_DEVIATION) < 0.2, "the check is no coin"
-    assert ties.deviation(counts, [10, 20]) > 10 and ties.deviation(counts[::-1], [10, 20]) < -10
+    found = [tie_breaking.deviation(rng.permutation(counts), [10, 20]) for _ in range(200)]
+    assert np.mean(np.abs(found) > tie_breaking.MOST_DEVIATION) < 0.2, "the check is no coin"
+    assert tie_breaking.deviation(counts, [10, 20]) > 10 and tie_breaking.deviation(counts[::-1], [10, 20]) < -10
     # one item in front, the others in any order
     front = np.append(200, rng.permutation(counts)[:-1].clip(max=20))
-    assert ties.deviation(front, [10]) > ties.MOST_DEVIATION
-    assert ties.deviation(np.ones(50, np.int64), [10]) == 0 == ties.deviation(np.array([3, 1]), [1])
-    assert ties.order(np.append(0, counts), [10], 3).name == "seeded"
-    assert ties.order(np.zeros(9, np.int64), [10], 3).priority.tolist() == list(range(9))
+    assert tie_breaking.deviation(front, [10]) > tie_breaking.MOST_DEVIATION
+    assert tie_breaking.deviation(np.ones(50, np.int64), [10]) == 0 == tie_breaking.deviation(np.array([3, 1]), [1])
+    assert tie_breaking.order(np.append(0, counts), [10], 3).name == "seeded"
+    assert tie_breaking.order(np.zeros(9, np.int64), [10], 3).priority.tolist() == list(range(9))
 
 
 def test_threads_and_blocks_change_nothing(skewed: Dataset) -> None:
@@ -400,7 +400,7 @@ def test_how_a_model_stands_to_the_baselines_in_words() -> None:
             self.records, self.baselines = [figure, *records], ["a", "b", "c", "d"]
 
     def said(*records: Metric) -> str:
-        return summary.verdict(Told(*records), "m")  # type: ignore[arg-type]
+        return result_tables.verdict(Told(*records), "m")  # type: ignore[arg-type]
 
     assert said(against("a", 0.1, 0.01)) == "better than a"
     mixed = said(against("a", -0.1, 0.01), against("b", 0.1, 0.02), against("c", -0.01, 0.6), against("d", 0.01, 1.0))

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset, jsonl
-from eimf_core.evaluation import cases as of_cases
-from eimf_core.evaluation import lists as of_lists
+from eimf_core.evaluation import eval_users as of_cases
+from eimf_core.evaluation import list_metrics as of_lists
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
-from eimf_core.evaluation.run import evaluate
-from eimf_core.evaluation.systems import ModelSystem
+from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.progress import SILENT
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.run import Request, Session
+from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Sequence
 from eimf_core.training import trainer
 from eimf_core.training.config import TrainConfig

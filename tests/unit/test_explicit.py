@@ -16,9 +16,9 @@ from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
-from eimf_core.training import explicit, export, inherited, labels, trainer
+from eimf_core.training import export, label_losses, label_propagation, labels, trainer
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.labelled import draw
+from eimf_core.training.label_batches import draw
 from tests.small_data import write_small_data
 from tests.small_training import Run, go_in_parts, small_run, small_settings
 
@@ -106,7 +106,7 @@ def text_of_items(data: Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.floa
 
 def test_heirs_are_the_nearest_of_the_nearest_cluster(data: Dataset, found: labels.Labels) -> None:
     train, text = data.splits["train"], text_of_items(data)
-    heirs = inherited.find(found, train, text, 0.9)
+    heirs = label_propagation.find(found, train, text, 0.9)
     means = np.stack([text[train.history(user)].mean(axis=0) for user in range(len(train))])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     centres = np.stack([means[found.users[found.clusters == number]].mean(axis=0) for number in (0, 1)])
@@ -121,13 +121,13 @@ def test_heirs_are_the_nearest_of_the_nearest_cluster(data: Dataset, found: labe
     for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
         members, cosines = wanted[user]
         assert cosines[members.tolist().index(donor)] == pytest.approx(cosines.max(), abs=1e-6)
-    assert len(inherited.find(found, train, text, 1.0)) < len(inherited.find(found, train, text, -1.0))
-    assert len(inherited.find(found, train, np.zeros_like(text), -1.0)) == 0
+    assert len(label_propagation.find(found, train, text, 1.0)) < len(label_propagation.find(found, train, text, -1.0))
+    assert len(label_propagation.find(found, train, np.zeros_like(text), -1.0)) == 0
 
 
 def test_a_draw_with_heirs_and_shown_items(data: Dataset, found: labels.Labels) -> None:
     train = data.splits["train"]
-    heirs = inherited.find(found, train, text_of_items(data), -1.0)
+    heirs = label_propagation.find(found, train, text_of_items(data), -1.0)
     settings = TrainConfig(
         batch_size=32, labelled_share=0.2, inherited_weight=0.5, item_weight=1.0, item_share=0.5, max_length=6
     )
@@ -158,7 +158,7 @@ def test_every_part_trains_and_is_counted(folder: Path, alignment: str, loss: st
 
 def test_inherited_labels_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notes: list[str] = []
-    monkeypatch.setattr(explicit.Reporter, "note", lambda self, message: notes.append(message))
+    monkeypatch.setattr(label_losses.Reporter, "note", lambda self, message: notes.append(message))
     run = joint(folder, inherited_weight=0.5, epochs=1)
     assert run.trainer.explicit.heirs is not None and "inherit the interests of 8" in notes[0]
     run.go()

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.training import gradients, schedule
+from eimf_core.training import gradient_norms, schedule
 from eimf_core.training.losses.distribution_alignment import distribution_alignment
-from eimf_core.training.losses.item_naming import words_and_items
+from eimf_core.training.losses.item_word_alignment import words_and_items
 from eimf_core.training.losses.modality_alignment import match, modality_alignment
 from eimf_core.training.losses.prototype_alignment import prototype_alignment
 
@@ -140,9 +140,9 @@ def test_gradient_norms_of_the_parts() -> None:
     leaf = torch.tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
     other = torch.ones(1, requires_grad=True)
     parts = {"prediction": 0.5 * leaf.square().sum(), "semantic": other.sum(), "none": torch.zeros(())}
-    assert gradients.norms(parts, leaf) == {"prediction": pytest.approx(5.0), "semantic": 0.0}
+    assert gradient_norms.norms(parts, leaf) == {"prediction": pytest.approx(5.0), "semantic": 0.0}
     # the graph is still there for the step itself
     sum(parts.values(), start=torch.zeros(())).backward()
     assert leaf.grad is not None
     line = {"gradients": {"prediction": 1.0, "alignment": 1.5, "semantic": 0.9}}
-    assert gradients.drowning(line) == ["alignment"] and gradients.drowning({}) == []
+    assert gradient_norms.drowning(line) == ["alignment"] and gradient_norms.drowning({}) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eimf_core.errors import ConfigError
-from eimf_core.semantics import grammar, prompts
+from eimf_core.labeling import grammar, prompts
 
 
 def schema(entry: dict[str, object]) -> dict[str, object]:

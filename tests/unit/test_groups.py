@@ -9,9 +9,9 @@ import pytest
 
 from eimf_core import dataset
 from eimf_core.errors import ConfigError
-from eimf_core.evaluation import summary
+from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.evaluation.run import Evaluation, evaluate
+from eimf_core.evaluation.evaluate import Evaluation, evaluate
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model
 
@@ -64,10 +64,10 @@ def test_mean_spread_and_pooled_difference(data: Path) -> None:
 def test_tables_show_groups_in_place_of_their_models(data: Path) -> None:
     plain = [model(data, f"plain-{seed}", seed) for seed in (1, 2)]
     evaluation = run(data, [*plain, model(data, "single", 9, dimension=7)])
-    table = summary.of_all(evaluation)
+    table = result_tables.of_all(evaluation)
     assert table.columns == ["metric", "single", "plain-*"]
     assert all("±" in row[2] and "±" not in row[1] for row in table.rows)
-    (row,) = (row for row in summary.of_comparisons(evaluation).rows if row[1] == "recall@5")
+    (row,) = (row for row in result_tables.of_comparisons(evaluation).rows if row[1] == "recall@5")
     assert row[0] == "plain-* - single" and row[2][0] in "+-0"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eimf_core.semantics import prompts
+from eimf_core.labeling import prompts
 from tests.tiny_gguf import CONTROL, write_tiny_gguf
 
 pytest.importorskip("llama_cpp")
@@ -41,7 +41,7 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """A model with two user-defined tokens beside the control tokens, and its writer of prompts."""
-    from eimf_core.semantics.engines import llama_model, llama_prompt
+    from eimf_core.labeling.engines import llama_model, llama_prompt
 
     path = write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf", user_defined=USER_DEFINED)
     model = llama_model.Model(Path(path), 0, vocabulary_only=True)

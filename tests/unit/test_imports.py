@@ -70,11 +70,11 @@ def test_heavy_packages_stay_in_their_rooms() -> None:
             package = imported.split(".")[0]
             inside = path.is_relative_to(CORE)
             if package == "torch":
-                assert inside and within(path, "models/", "training/", "semantics/text"), path
+                assert inside and within(path, "models/", "training/", "text/"), path
             elif package == "sentence_transformers":
-                assert inside and within(path, "semantics/text"), path
+                assert inside and within(path, "text/"), path
             elif package == "llama_cpp":
-                assert inside and within(path, "semantics/engines/llama"), path
+                assert inside and within(path, "labeling/engines/llama"), path
 
 
 def test_commands_import_no_heavy_package_when_they_are_loaded() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core import files, jsonl, manifest
+from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item, Sequence
 
@@ -97,7 +97,7 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> No
         stream.write(b"line\n")
     assert os.read(reader, 100) == b"line\n" and stat.S_ISFIFO(pipe.stat().st_mode)
     os.close(reader)
-    manifest.write(pipe, {})
+    provenance.write(pipe, {})
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
     with jsonl.atomic("/dev/null") as stream:
         stream.write(b"line\n")

@@ -8,11 +8,11 @@ import numpy as np
 import orjson
 import pytest
 
+from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling.engines import keywords
+from eimf_core.labeling.engines.base import Answer, Ask
+from eimf_core.labeling.engines.keywords import Keywords, Rarity
 from eimf_core.records import HistoryItem, Sample
-from eimf_core.semantics import answers, prompts
-from eimf_core.semantics.engines import keywords
-from eimf_core.semantics.engines.base import Answer, Ask
-from eimf_core.semantics.engines.keywords import Keywords, Rarity
 from tests.unit.test_text import WordEncoder
 
 
@@ -83,7 +83,7 @@ def test_titles_without_words_have_a_name_all_the_same() -> None:
             assert answer.error and answer.final
             continue
         schema = prompts.load("general").schema
-        assert answers.read(answer.text, schema, count=1, max_interests=4, instructions=""), interests
+        assert answer_parser.read(answer.text, schema, count=1, max_interests=4, instructions=""), interests
     answer, _ = answered(["", " \n"])
     assert answer.error == "the history has no titles" and answer.final
 
@@ -98,7 +98,7 @@ def test_long_histories_keep_to_the_form() -> None:
     rng = np.random.default_rng(0)
     titles = [f"word{a} word{b} thing" for a, b in rng.integers(0, 30, (400, 2))]
     answer, interests = answered(titles)
-    assert answers.read(answer.text, prompts.load("general").schema, count=400, max_interests=4, instructions="")
+    assert answer_parser.read(answer.text, prompts.load("general").schema, count=400, max_interests=4, instructions="")
     assert all(len(interest["items"]) <= keywords.MOST_ITEMS for interest in interests)  # type: ignore[arg-type]
 
 

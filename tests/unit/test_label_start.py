@@ -16,8 +16,8 @@ from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
-from eimf_core.semantics.text import encode_items, open_encoder
-from eimf_core.training import inherited, label_start, labels, neighbours
+from eimf_core.text.encode import encode_items, open_encoder
+from eimf_core.training import label_init, label_propagation, labels, neighbour_init
 from eimf_core.training.config import TrainConfig
 from tests.small_data import write_small_data
 from tests.small_training import small_run
@@ -36,12 +36,12 @@ def test_spread_by_hand() -> None:
     vectors = np.full((5, 2), 9.0)  # what stands in rows that are not known counts for nothing
     vectors[1] = [4.0, 0.0]
     known = np.array([False, True, False, False, False])
-    spread, reached = neighbours.spread(vectors, known, sparse.csr_matrix(links))
+    spread, reached = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
     # first round: 1 has no known neighbour and stays, 2 takes 1's; second: 1 has 2's, 2 keeps half, 3 takes 2's
     np.testing.assert_allclose(spread[1:], [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
     assert reached.tolist() == [False, True, True, True, False]
     vectors[3], known[3] = [0.0, 4.0], True
-    spread, _ = neighbours.spread(vectors, known, sparse.csr_matrix(links))
+    spread, _ = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
     # 2 is a quarter of 1 and three of 3 first, so that 1 and 3 come half of the way
     np.testing.assert_allclose(spread[1:4], [[2.5, 1.5], [1.0, 3.0], [0.5, 3.5]])
     assert vectors[1].tolist() == [4.0, 0.0] and known.sum() == 2
@@ -49,12 +49,15 @@ def test_spread_by_hand() -> None:
 
 def test_columns_spread_block_by_block_as_all_at_once() -> None:
     draw = np.random.default_rng(0)
-    links, vectors = sparse.random_array((30, 30), density=0.03, rng=draw), draw.normal(size=(30, neighbours.BLOCK + 5))
+    links, vectors = (
+        sparse.random_array((30, 30), density=0.03, rng=draw),
+        draw.normal(size=(30, neighbour_init.BLOCK + 5)),
+    )
     known = draw.random(30) < 0.3
     vectors[~known] = 0.0
     made = np.empty(vectors.shape, dtype=np.float32)
-    reached = neighbours.fill(made, lambda block: vectors[:, block], known, sparse.csr_matrix(links))
-    wanted, there = neighbours.spread(vectors, known, sparse.csr_matrix(links))
+    reached = neighbour_init.fill(made, lambda block: vectors[:, block], known, sparse.csr_matrix(links))
+    wanted, there = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
     np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-7)
     assert known.sum() < reached.sum() < 30 and reached.tolist() == there.tolist()
 
@@ -65,11 +68,11 @@ def test_neighbours_against_a_naive_count(data: Dataset) -> None:
     for user in range(len(train)):
         history = train.history(user).tolist()
         for at, item in enumerate(history):
-            for gap in range(1, neighbours.REACH + 1):
+            for gap in range(1, neighbour_init.REACH + 1):
                 if at + gap < len(history) and history[at + gap] != item:
                     wanted[item, history[at + gap]] += 1 / gap
                     wanted[history[at + gap], item] += 1 / gap
-    np.testing.assert_allclose(neighbours.neighbours(train, rows).toarray(), wanted)
+    np.testing.assert_allclose(neighbour_init.neighbours(train, rows).toarray(), wanted)
 
 
 def test_items_start_near_those_beside_them_in_histories(folder: Path, tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_items_start_near_those_beside_them_in_histories(folder: Path, tmp_path:
     items = [*jsonl.read(folder / "items.jsonl", Item), Item(item="unseen", title="Unseen")]
     jsonl.write(tmp_path / "data" / "items.jsonl", items)
     run, plain = (small_run(tmp_path / "data", item_vectors=kind, dimension=16) for kind in ("neighbours", "random"))
-    near = neighbours.neighbours(run.data.splits["train"], len(run.data.items) + 1).toarray()
+    near = neighbour_init.neighbours(run.data.splits["train"], len(run.data.items) + 1).toarray()
     found, before = (torch.nn.functional.normalize(one.learner.table.weight, dim=1).numpy() for one in (run, plain))
     apart = ~np.eye(len(near), dtype=bool)
     apart[0] = apart[:, 0] = False
@@ -90,7 +93,7 @@ def test_items_start_near_those_beside_them_in_histories(folder: Path, tmp_path:
 
 
 def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> None:
-    shares, known = label_start.shown_shares(found, len(data.items) + 1)
+    shares, known = label_init.shown_shares(found, len(data.items) + 1)
     assert set(np.flatnonzero(known).tolist()) == set(found.shown[1].tolist())
     item = int(found.shown[1][0])
     texts = found.shown[0][found.shown[1] == item]
@@ -125,9 +128,9 @@ def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, da
 def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block is centred by its own columns, and what the mean of all words says is nothing."""
     run = joint(folder, label_start=True)
-    monkeypatch.setattr(neighbours, "BLOCK", 2)
+    monkeypatch.setattr(neighbour_init, "BLOCK", 2)
     other = joint(folder, label_start=True)
-    assert run.trainer.labels is not None and run.trainer.labels.vectors.shape[1] > neighbours.BLOCK
+    assert run.trainer.labels is not None and run.trainer.labels.vectors.shape[1] > neighbour_init.BLOCK
     for name, value in run.learner.weights().items():
         torch.testing.assert_close(value, other.learner.weights()[name], rtol=1e-4, atol=1e-5, msg=name)
     assert run.learner.adapter is not None
@@ -140,14 +143,14 @@ def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: p
 def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all words have in common would otherwise draw every item the same way."""
     told = []
-    monkeypatch.setattr(label_start, "settle", lambda weight, words, known: told.append(words) or (0, None))
+    monkeypatch.setattr(label_init, "settle", lambda weight, words, known: told.append(words) or (0, None))
     run = joint(folder, label_start=True)
     labelled = run.trainer.labels
     assert labelled is not None
     rows = len(data.items) + 1
-    shares, known = label_start.shown_shares(labelled, rows)
+    shares, known = label_init.shown_shares(labelled, rows)
     centred = shares @ (labelled.vectors - labelled.vectors.mean(axis=0)).astype(np.float64)
-    wanted, _ = neighbours.spread(centred, known, neighbours.neighbours(data.splits["train"], rows))
+    wanted, _ = neighbour_init.spread(centred, known, neighbour_init.neighbours(data.splits["train"], rows))
     np.testing.assert_allclose(told[0], wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -155,7 +158,7 @@ def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path
     run = joint(folder)
     assert run.trainer.labels is not None
     shown = len(set(run.trainer.labels.shown[1].tolist()))
-    assert label_start.place(run.learner, run.trainer.labels, data.splits["train"]) > shown
+    assert label_init.place(run.learner, run.trainer.labels, data.splits["train"]) > shown
 
 
 def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
@@ -164,7 +167,7 @@ def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
     train = SplitData(["a", "b"], offsets, items, target_offsets=np.zeros(3, np.int64), targets=none, times=None)
     weight = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     before = weight.clone()
-    assert neighbours.place(weight, train, torch.Generator().manual_seed(1)) == 3
+    assert neighbour_init.place(weight, train, torch.Generator().manual_seed(1)) == 3
     assert torch.equal(weight[[0, 4]], before[[0, 4]]) and not torch.isclose(weight[1:4], before[1:4]).all(dim=1).any()
 
 
@@ -175,8 +178,8 @@ def test_without_labels_there_is_nothing_to_start_from(folder: Path) -> None:
 
 def test_heirs_add_items_whose_titles_fit_the_words(data: Dataset, found: labels.Labels) -> None:
     train, text = data.splits["train"], text_of_items(data)
-    heirs = inherited.find(found, train, text, -1.0)
-    more = inherited.with_items(found, heirs, train, text, 0.9)
+    heirs = label_propagation.find(found, train, text, -1.0)
+    more = label_propagation.with_items(found, heirs, train, text, 0.9)
     wanted = set(map(tuple, found.shown.T.tolist()))
     for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
         for row in found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist():
@@ -184,7 +187,9 @@ def test_heirs_add_items_whose_titles_fit_the_words(data: Dataset, found: labels
             wanted |= {(row, item) for item in train.history(user).tolist() if data.vocab.id(item).startswith(name)}
     assert set(map(tuple, more.shown.T.tolist())) == wanted and more.shown.shape[1] > found.shown.shape[1]
     # titles at right angles to all inherited words add nothing
-    assert np.array_equal(inherited.with_items(found, heirs, train, np.zeros_like(text), 0.1).shown, found.shown)
+    assert np.array_equal(
+        label_propagation.with_items(found, heirs, train, np.zeros_like(text), 0.1).shown, found.shown
+    )
 
 
 def test_inherited_items_train(folder: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, manifest
+from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, LabelError
+from eimf_core.labeling import answer_parser, label, prompts
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import HistoryItem, Label, Sample
-from eimf_core.semantics import answers, labeling, prompts
-from eimf_core.semantics.engines.base import Answer, Ask, OneByOne
-from eimf_core.semantics.labeling_config import LabelConfig
 from tests.listening import Listening
 
 TITLES = ["Green Tea", "Wool Yarn", "Tea Pot", "Knitting Needles"]
@@ -51,7 +51,7 @@ class Scripted(OneByOne):
         return Answer(number=ask.number, text=said) if isinstance(said, str) else said
 
 
-Run = Callable[..., tuple[Scripted, labeling.Summary]]
+Run = Callable[..., tuple[Scripted, label.Summary]]
 
 
 @pytest.fixture
@@ -61,12 +61,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         samples: list[Sample] | None = None,
         reporter: Reporter = SILENT,
         **settings: Any,
-    ) -> tuple[Scripted, labeling.Summary]:
+    ) -> tuple[Scripted, label.Summary]:
         engine = Scripted(say)
-        monkeypatch.setattr(labeling, "open_engine", lambda *_: (engine, GENERAL))
+        monkeypatch.setattr(label, "open_engine", lambda *_: (engine, GENERAL))
         jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
         config = LabelConfig(**settings)
-        summary = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config, reporter=reporter)
+        summary = label.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config, reporter=reporter)
         return engine, summary
 
     return go
@@ -81,9 +81,9 @@ def labels(folder: Path) -> dict[str, Label]:
 # -- answers
 
 
-def read(text: str, name: str = "general", count: int = 4) -> list[answers.Interest]:
+def read(text: str, name: str = "general", count: int = 4) -> list[answer_parser.Interest]:
     prompt = prompts.load(name)
-    return answers.read(text, prompt.schema, count=count, max_interests=4, instructions=prompt.system)
+    return answer_parser.read(text, prompt.schema, count=count, max_interests=4, instructions=prompt.system)
 
 
 def described(**changes: Any) -> str:
@@ -92,7 +92,7 @@ def described(**changes: Any) -> str:
 
 
 def test_a_good_answer() -> None:
-    assert read(described(items=[3, 1, 3])) == [answers.Interest("tea", "Drinks tea every day.", (3, 1))]
+    assert read(described(items=[3, 1, 3])) == [answer_parser.Interest("tea", "Drinks tea every day.", (3, 1))]
     assert read("```json\n" + described() + "\n```")[0].name == "tea"
     assert read("<think>\nHm {}.\n</think>\n\n" + described())[0].name == "tea"
     assert [entry.name for entry in read('{"interests": ["tea", " knitting  wool"]}', "names")] == [
@@ -131,7 +131,7 @@ def test_a_good_answer() -> None:
     ],
 )
 def test_an_unusable_answer(text: str, reason: str) -> None:
-    with pytest.raises(answers.UnusableError, match=reason):
+    with pytest.raises(answer_parser.UnusableError, match=reason):
         read(text)
 
 
@@ -139,12 +139,12 @@ def test_an_interest_said_twice_is_one() -> None:
     told = [("Tea", "Some tea.", [1]), ("yarn", "Knits.", [2, 4]), ("tea", "More tea.", [3, 1])]
     interests = [{"name": name, "description": text, "items": items} for name, text, items in told]
     assert read(orjson.dumps({"interests": interests}).decode()) == [
-        answers.Interest("Tea", "Some tea.", (1, 3)),
-        answers.Interest("yarn", "Knits.", (2, 4)),
+        answer_parser.Interest("Tea", "Some tea.", (1, 3)),
+        answer_parser.Interest("yarn", "Knits.", (2, 4)),
     ]
     assert [entry.name for entry in read('{"interests": ["tea", "yarn", "tea"]}', "names")] == ["tea", "yarn"]
     interests[2]["items"] = [9]  # dropped or not, all of an answer has to be right
-    with pytest.raises(answers.UnusableError, match="no number of a title"):
+    with pytest.raises(answer_parser.UnusableError, match="no number of a title"):
         read(orjson.dumps({"interests": interests}).decode())
 
 
@@ -163,7 +163,7 @@ def test_a_label_says_where_it_comes_from(run: Run, tmp_path: Path) -> None:
     assert (made.items_by, made.engine, made.attempts, made.seed) == ("model", "scripted", 1, 0)
     assert made.prompt_sha256 == GENERAL.sha256
     assert (summary.labels, summary.errors, summary.first_try) == (6, 0, 6)
-    assert manifest.read_facts(tmp_path / "labels.jsonl")["first_try"] == 6
+    assert provenance.read_facts(tmp_path / "labels.jsonl")["first_try"] == 6
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*lock"))
 
 
@@ -296,7 +296,7 @@ def test_an_input_is_no_output(run: Run, tmp_path: Path) -> None:
     for name, recorded in (("samples.jsonl", None), ("same.jsonl", None), ("labels.jsonl", "labels.jsonl")):
         config = LabelConfig(engine="replay", replay=recorded and str(tmp_path / recorded))
         with pytest.raises(ConfigError, match="is an input"):
-            labeling.label(tmp_path / "samples.jsonl", tmp_path / name, config)
+            label.label(tmp_path / "samples.jsonl", tmp_path / name, config)
     assert (tmp_path / "samples.jsonl").read_bytes() == before
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset, jsonl
-from eimf_core.evaluation import interests as of_interests
-from eimf_core.evaluation import lists as of_lists
-from eimf_core.evaluation import totals as of_totals
+from eimf_core.evaluation import aggregate_metrics as of_totals
+from eimf_core.evaluation import interest_usage as of_interests
+from eimf_core.evaluation import list_metrics as of_lists
 from eimf_core.records import Item, Sequence
 
 CATEGORIES = {1: {"a"}, 2: {"a", "b"}, 3: {"b", "c"}, 4: set(), 5: {"c"}, 6: {"a", "c"}}

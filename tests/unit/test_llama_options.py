@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from eimf_core.errors import ConfigError
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import llama
+from eimf_core.labeling.engines.base import Ask
+from eimf_core.labeling.engines.factory import open_engine
+from eimf_core.labeling.engines.llama_worker import Setup, Worker
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
-from eimf_core.semantics.engines import llama
-from eimf_core.semantics.engines.base import Ask
-from eimf_core.semantics.engines.llama_worker import Setup, Worker
-from eimf_core.semantics.engines.opening import open_engine
-from eimf_core.semantics.labeling_config import LabelConfig
 from tests.listening import Listening
 from tests.tiny_gguf import Sizes, write_tiny_gguf
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eimf_core.training import negatives
-from eimf_core.training.losses import partition
+from eimf_core.training.losses import log_partition
 from eimf_core.training.losses.backward_flow import backward_flow
 from eimf_core.training.losses.disagreement import disagreement
 from eimf_core.training.losses.full_softmax import full_softmax
@@ -53,7 +53,7 @@ def naive_sampled(
 
 @pytest.fixture(params=[1 << 18, 7, 1], ids=["one block", "blocks of one row", "block smaller than a row"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(partition, "BLOCK", request.param)
+    monkeypatch.setattr(log_partition, "BLOCK", request.param)
     return request.param
 
 

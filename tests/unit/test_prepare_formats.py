@@ -12,8 +12,8 @@ import pytest
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.moments import NO_TIME
 from eimf_core.prepare.prepare import Prepared, prepare
+from eimf_core.prepare.value_parsing import NO_TIME
 from eimf_core.records import Item, Sequence
 
 LOG = [("1", "10", 5, 100), ("2", "10", 3, 105), ("1", "20", 4, 110), ("2", "30", 2, 120), ("1", "30", 1, 130)]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from eimf_core.errors import ConfigError
-from eimf_core.prepare import catalogue, filters, splits
+from eimf_core.prepare import filters, item_text, splits
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.flat import Log
-from eimf_core.prepare.text import clean, flat, shortened, split_categories
+from eimf_core.prepare.log_arrays import Log
+from eimf_core.prepare.text_cleaning import clean, flat, shortened, split_categories
 from eimf_core.records import Item
 
 
@@ -62,7 +62,7 @@ def test_join_takes_the_first_title_and_names_what_has_none() -> None:
         Item(item="1", title="Other"),
         Item(item="9", title="Elsewhere"),
     ]
-    made = catalogue.join(["1", "2"], described, budget=20)
+    made = item_text.join(["1", "2"], described, budget=20)
     assert made.items[0] == Item(item="1", title="Tea", text="tea tea tea tea…")
     assert (made.items[1].title, made.without_text, made.not_in_log) == ("2", ["2"], 1)
 

@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import judging, times
-from eimf_core.prepare.sources import probe
+from eimf_core.prepare import row_checks
+from eimf_core.prepare import time_units as times
+from eimf_core.prepare.log_files import probe
 from tests.unit.test_prepare_formats import histories, lines, run, titles
 
 
@@ -238,8 +239,8 @@ def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
 
 def test_when_engine_and_python_disagree_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python calls a row good that the engine cannot take even in its plain form."""
-    monkeypatch.setattr(judging, "reason_of", lambda record, has: "")
-    monkeypatch.setattr(judging, "_plain", lambda field, text: text)
+    monkeypatch.setattr(row_checks, "reason_of", lambda record, has: "")
+    monkeypatch.setattr(row_checks, "_plain", lambda field, text: text)
     write_times(tmp_path, 1500000000, "soon")
     with pytest.raises(RuntimeError, match=r"not all of 2 good rows were taken; .* please report it"):
         run(tmp_path, "log.csv", on_error="skip")

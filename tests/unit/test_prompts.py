@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.semantics import answers, prompts
+from eimf_core.labeling import answer_parser, prompts
 from tests.tiny_gguf import CHATML
 
 SYSTEM_REFUSED = (
@@ -75,9 +75,9 @@ def test_the_worked_example_is_an_answer(name: str) -> None:
     """What the prompt shows as an answer is one, down to the bounds; only that it is the example speaks against it."""
     prompt = prompts.load(name)
     example = prompt.system.split("the answer is ")[1].split("\n")[0]
-    assert len(answers.read(example, prompt.schema, count=4, max_interests=4, instructions="")) == 2
-    with pytest.raises(answers.UnusableError, match="repeats the"):
-        answers.read(example, prompt.schema, count=4, max_interests=4, instructions=prompt.system)
+    assert len(answer_parser.read(example, prompt.schema, count=4, max_interests=4, instructions="")) == 2
+    with pytest.raises(answer_parser.UnusableError, match="repeats the"):
+        answer_parser.read(example, prompt.schema, count=4, max_interests=4, instructions=prompt.system)
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:

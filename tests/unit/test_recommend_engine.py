@@ -10,9 +10,9 @@ import pytest
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.history import history_of
-from eimf_core.recommend.run import Request, Session
-from eimf_core.recommend.variety import greedy
+from eimf_core.recommend.diversity import greedy
+from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.user_history import history_of
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import write_named_model
 from tests.small_models import taste_vectors

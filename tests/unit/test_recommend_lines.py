@@ -16,7 +16,7 @@ from eimf_core import artifact
 from eimf_core.models import backbones
 from eimf_core.recommend import anchors
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.run import Request, Session
+from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Item, Query, SemanticInterest
 from eimf_core.training import export
 from tests.recommend_models import write_named_model

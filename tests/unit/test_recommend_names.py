@@ -9,11 +9,11 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, tensors
+from eimf_core import artifact, weights_file
 from eimf_core.errors import ModelError
-from eimf_core.recommend import naming
+from eimf_core.naming import interest_names
+from eimf_core.naming.directions import DIRECTIONS, WordNames, distinct, terms, units, word_names
 from eimf_core.records import Item
-from eimf_core.telling import DIRECTIONS, WordNames, distinct, terms, units, word_names
 from tests.recommend_models import write_named_model
 
 GROUPS = ("kettle", "hammock", "violin", "cactus", "anchor", "candle")
@@ -36,7 +36,7 @@ def grouped(each: int = 40) -> tuple[list[Item], np.ndarray]:  # type: ignore[ty
 def test_directions_take_the_words_that_tell_them_from_the_others() -> None:
     items, vectors = grouped()
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
-    names = naming.Names(made.names, made.directions, made.of, made.means, 0.5)
+    names = interest_names.Names(made.names, made.directions, made.of, made.means, 0.5)
     found = names.names(np.eye(8, dtype=np.float32)[:6] * 3)
     assert [(name or "").split(", ")[0] for name, _ in found] == list(GROUPS)
     assert all(similarity is not None and similarity > 0.5 for _, similarity in found)
@@ -78,8 +78,8 @@ def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same
     older = artifact.open_model(tmp_path / "older")
     assert older.word_names is None
     interests = brought.vectors[1:]
-    names = naming.names_of(brought, 0.3).names(interests)
-    assert names == naming.names_of(older, 0.3).names(interests)
+    names = interest_names.names_of(brought, 0.3).names(interests)
+    assert names == interest_names.names_of(older, 0.3).names(interests)
     assert names[brought.catalogue.index("yarn-1") - 1][0].split(", ")[0] == "yarn"  # type: ignore[union-attr]
     assert artifact.open_model(write_named_model(tmp_path / "labelled")).word_names is None
 
@@ -87,7 +87,7 @@ def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same
 def test_a_model_that_brings_words_reads_no_titles_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = artifact.open_model(write_named_model(tmp_path / "model", named=False))
     monkeypatch.setattr(type(model.catalogue), "item", lambda *_: pytest.fail("an item was read"))
-    assert naming.names_of(model, 0.3).names(model.vectors[1:3])
+    assert interest_names.names_of(model, 0.3).names(model.vectors[1:3])
 
 
 @pytest.mark.parametrize("change", ["of", "directions", "means", "names"])
@@ -97,7 +97,7 @@ def test_words_that_do_not_fit_are_told_in_one_line(tmp_path: Path, change: str)
     assert made is not None
     arrays = made.arrays()
     arrays[change] = arrays[change][:-1] if change != "of" else arrays[change] + len(made.names)
-    artifact.add_part(path, "words.safetensors", tensors.dump(arrays), {})
+    artifact.add_part(path, "words.safetensors", weights_file.dump(arrays), {})
     with pytest.raises(ModelError, match=r"words\.safetensors holds no names for this model"):
         artifact.open_model(path)
 
@@ -106,7 +106,7 @@ def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
     items, vectors = grouped(2)
     vectors[3] = np.nan
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
-    assert made.names == [] and naming.Names(made.names, made.directions, made.of, made.means, 0).names(
+    assert made.names == [] and interest_names.Names(made.names, made.directions, made.of, made.means, 0).names(
         vectors[:2]
     ) == [
         (None, None),

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from eimf_core.recommend import anchors, merging
+from eimf_core.recommend import anchors, merge_interests
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.run import Request, Session
+from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import write_named_model
 
@@ -135,14 +135,14 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
 
 def test_leaders_and_what_they_lead() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
-    led = merging.leaders(named)  # type: ignore[arg-type]
-    assert led == [0, 1, 2, 0, 4] and merging.merged(led)
-    assert merging.names(named, led) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
+    led = merge_interests.leaders(named)  # type: ignore[arg-type]
+    assert led == [0, 1, 2, 0, 4] and merge_interests.merged(led)
+    assert merge_interests.names(named, led) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
     interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
-    assert merging.members(interests, [led], 0)[0].tolist() == [[0, 1], [6, 7]]
-    assert merging.members(interests, [led], 2)[0].tolist() == [[4, 5]]
+    assert merge_interests.members(interests, [led], 0)[0].tolist() == [[0, 1], [6, 7]]
+    assert merge_interests.members(interests, [led], 2)[0].tolist() == [[4, 5]]
     weights = np.array([[[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0, 1]]], np.float32)
-    assert merging.attention(weights, [led])[0, 0].tolist() == [0.75, 0.25]
+    assert merge_interests.attention(weights, [led])[0, 0].tolist() == [0.75, 0.25]
 
 
 # -- anchors

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from eimf_core.semantics import text_numpy, text_transformers
+from eimf_core.text import numpy_encoder, transformers_encoder
 
 TEXTS = [
     "dark Scandinavian crime",
@@ -23,14 +23,14 @@ TEXTS = [
 
 
 def test_what_is_alike_is_near() -> None:
-    made = text_numpy.packaged().encode(["knitting wool", "a skein of yarn", "space telescope"])
+    made = numpy_encoder.packaged().encode(["knitting wool", "a skein of yarn", "space telescope"])
     assert made[0] @ made[1] > 0.5 > 0.3 > made[0] @ made[2]
 
 
 @pytest.mark.slow
 def test_agrees_with_sentence_transformers() -> None:
-    ours = text_numpy.packaged()
-    theirs = text_transformers.packaged()
+    ours = numpy_encoder.packaged()
+    theirs = transformers_encoder.packaged()
     assert (ours.name, ours.identity, ours.dimension) == (theirs.name, theirs.identity, theirs.dimension)
     made, expected = ours.encode(TEXTS), theirs.encode(TEXTS)
     assert made.dtype == np.float32
@@ -44,13 +44,13 @@ def test_gelu_is_exact_enough() -> None:
 
     x = np.linspace(-8, 8, 4001, dtype=np.float32)
     exact = np.array([value * 0.5 * (1 + erf(value / sqrt(2))) for value in x.astype(float)])
-    np.testing.assert_allclose(text_numpy.gelu(x), exact, atol=1e-6)
+    np.testing.assert_allclose(numpy_encoder.gelu(x), exact, atol=1e-6)
 
 
 def test_loads_no_torch() -> None:
     program = (
-        "import sys\nfrom eimf_core.semantics import text_numpy\n"
-        "assert text_numpy.packaged().encode(['tea']).shape == (1, 384)\n"
+        "import sys\nfrom eimf_core.text import numpy_encoder\n"
+        "assert numpy_encoder.packaged().encode(['tea']).shape == (1, 384)\n"
         "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -16,11 +16,11 @@ import onnx
 import orjson
 import pytest
 
-from eimf_core import artifact, tensors
+from eimf_core import artifact, weights_file
 from eimf_core.errors import EimfError, ModelError
-from eimf_core.parts import PARTS
+from eimf_core.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.run import Request, Session
+from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Item, Query
 from tests.recommend_models import small_items, write_named_model
 from tests.small_models import taste_vectors
@@ -119,10 +119,10 @@ def test_links_out_of_the_directory_are_not_followed(model: Path, tmp_path: Path
 )
 def test_an_index_that_lies(model: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:  # type: ignore[type-arg]
     handle = os.open(model / "items.index.safetensors", os.O_RDONLY)
-    arrays = {key: array.copy() for key, array in tensors.map_file(handle, "index").items()}
+    arrays = {key: array.copy() for key, array in weights_file.map_file(handle, "index").items()}
     os.close(handle)
     arrays[name] = change(arrays[name])
-    forge(model, "items.index.safetensors", tensors.dump(arrays))
+    forge(model, "items.index.safetensors", weights_file.dump(arrays))
     try:
         use(model)
     except EimfError as error:

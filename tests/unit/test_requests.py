@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from eimf_core import jsonl, resources
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.factory import open_engine
+from eimf_core.labeling.requests import Work
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Label, Sample
-from eimf_core.semantics.asking import Work
-from eimf_core.semantics.engines.opening import open_engine
-from eimf_core.semantics.labeling_config import LabelConfig
 from tests.tiny_gguf import CHATML, write_tiny_gguf
 
 TITLES = ("Green Tea", "Yarn", "Tea Pot")

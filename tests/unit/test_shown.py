@@ -8,12 +8,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, manifest
+from eimf_core import files, jsonl, provenance
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.keywords import Rarity
+from eimf_core.labeling.history_text import LONGEST_CATEGORIES, read_samples, shown_terms, shown_title
+from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
 from eimf_core.records import HistoryItem, Item, Sample
-from eimf_core.semantics.engines.keywords import Rarity
-from eimf_core.semantics.labeling_config import LabelConfig
-from eimf_core.semantics.prompts import TITLE_LENGTH, clean_title
-from eimf_core.semantics.shown import LONGEST_CATEGORIES, read_samples, shown_terms, shown_title
 from tests.conftest import Eimf, one_error_line
 from tests.listening import Listening
 
@@ -112,7 +112,7 @@ def test_interests_are_named_by_categories_too(samples: Path, catalogue: Path, e
     assert "restaurants" in " ".join(one["name"] for one in line["interests"])
     assert "restaurants" not in str(bare) and line["key"] == bare["key"] and line["request"] != bare["request"]
     assert "with categories" in line["model"]
-    told = orjson.loads(manifest.sidecar(output).read_bytes())
+    told = orjson.loads(provenance.sidecar(output).read_bytes())
     assert told["inputs"][str(catalogue)] == files.sha256(catalogue)
 
 
@@ -124,7 +124,7 @@ def test_a_catalogue_from_a_pipe_is_read_once(samples: Path, catalogue: Path, ei
     done = eimf("label", samples, "--engine", "keywords", "--items", pipe, "-o", output, pass_fds=(reading,))
     os.close(reading)
     assert done.returncode == 0, done.stderr
-    told = orjson.loads(manifest.sidecar(output).read_bytes())
+    told = orjson.loads(provenance.sidecar(output).read_bytes())
     assert told["inputs"] == {str(samples): files.sha256(samples), pipe: None}
 
 
@@ -139,4 +139,4 @@ def test_a_replay_reads_no_catalogue(samples: Path, eimf: Eimf, tmp_path: Path) 
     assert eimf("label", samples, "--engine", "keywords", "-o", before).returncode == 0
     again = eimf("label", samples, "--engine", "replay", "--replay", before, "--items", missing, "-o", output)
     assert b"reads no catalogue: --items has no effect" in again.stderr and again.returncode == 0
-    assert str(missing) not in orjson.loads(manifest.sidecar(output).read_bytes())["inputs"]
+    assert str(missing) not in orjson.loads(provenance.sidecar(output).read_bytes())["inputs"]

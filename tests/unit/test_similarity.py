@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.factory import open_engine
 from eimf_core.records import HistoryItem, Sample
-from eimf_core.semantics.engines.opening import open_engine
-from eimf_core.semantics.labeling_config import LabelConfig
-from eimf_core.semantics.similarity import TitleVectors, assign
+from eimf_core.text.similarity import TitleVectors, assign
 from tests.listening import Listening
 
 

@@ -10,10 +10,10 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation import cases as of_cases
+from eimf_core.evaluation import eval_users as of_cases
 from eimf_core.evaluation import slices
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.evaluation.run import evaluate
+from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.records import Item, Label
 from eimf_core.records import Sequence as Line
 from tests.small_data import write_small_data

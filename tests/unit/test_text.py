@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.semantics import hub, text, text_reuse
-from eimf_core.semantics.text import FEW, Vectors, encode_cached, encode_items, item_text, open_encoder
+from eimf_core.text import cache_reuse
+from eimf_core.text import encode as text
+from eimf_core.text.encode import FEW, Vectors, encode_cached, encode_items, item_text, open_encoder
 
 
 class WordEncoder:
@@ -91,7 +93,7 @@ def test_fewer_texts_than_before_do_not_even_open_the_encoder(tmp_path: Path) ->
 def test_a_file_whose_digests_are_gone_gives_nothing_away(tmp_path: Path, behind: bytes) -> None:
     first = np.array(encode_cached(["x", "y"], WordEncoder(), tmp_path))
     (path,) = tmp_path.glob("*.npy")
-    path.write_bytes(path.read_bytes()[: -2 * text_reuse.SIZE] + behind)
+    path.write_bytes(path.read_bytes()[: -2 * cache_reuse.SIZE] + behind)
     encoder = WordEncoder()
     assert np.array_equal(encode_cached(["x", "y"], encoder, tmp_path), first) and not encoder.encoded
     assert np.array_equal(encode_cached(["y", "z", "x"], encoder, tmp_path)[[2, 0]], first)
@@ -194,7 +196,7 @@ def test_what_is_no_encoder_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_packaged_encoder_and_a_copy_of_it(tmp_path: Path) -> None:
-    from eimf_core.semantics.text_transformers import packaged_folder
+    from eimf_core.text.transformers_encoder import packaged_folder
 
     copy = shutil.copytree(packaged_folder(), tmp_path / "mine")
     first, second = open_encoder(), open_encoder(str(copy))
@@ -223,7 +225,7 @@ def test_a_hub_name_without_a_network_is_one_line_and_kept_vectors_need_no_torch
     program = f"""
 import sys
 from eimf_core.errors import ModelError
-from eimf_core.semantics.text import encode_cached, open_encoder
+from eimf_core.text.encode import encode_cached, open_encoder
 try:
     open_encoder("nobody/no-such-encoder")
 except ModelError as error:

@@ -14,8 +14,8 @@ from eimf_core import artifact, dataset, files, jsonl
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
-from eimf_core.semantics.text import encode_items, open_encoder
-from eimf_core.training import items, trainer
+from eimf_core.text.encode import encode_items, open_encoder
+from eimf_core.training import item_embeddings, trainer
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import CutError, cut_after, small_run
@@ -75,7 +75,7 @@ def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, k
     for name, value in run.learner.backbone.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), model.backbone[name])
     if kind == "random":
-        assert vectors[1:5].std() == pytest.approx(items.DEVIATION, rel=0.5)
+        assert vectors[1:5].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.5)
     else:
         assert model.text_map is not None
         # of two new items with one text: both where it says, and yet apart
@@ -193,9 +193,9 @@ def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_pa
 
 def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a run from one model is not gone on from by a run from another."""
-    from eimf_core.training import progress
+    from eimf_core.training import run_state
 
-    monkeypatch.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(run_state, "CHECKPOINT_SECONDS", 0.0)
     for seed in (0, 1):
         trainer.train(folder, tmp_path / f"model-{seed}", settings(seed=seed, epochs=1))
     trainer.train(folder, tmp_path / "whole", settings(), init=tmp_path / "model-0")

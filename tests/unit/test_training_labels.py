@@ -16,7 +16,7 @@ from eimf_core.errors import InputError
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.training import labels
-from eimf_core.training.labelled import draw
+from eimf_core.training.label_batches import draw
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run

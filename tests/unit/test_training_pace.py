@@ -9,8 +9,8 @@ import pytest
 
 from eimf_core.errors import ConfigError
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.pace import FLOOR, pace
-from eimf_core.training.progress import Progress
+from eimf_core.training.learning_rate import FLOOR, pace
+from eimf_core.training.run_state import Progress
 from eimf_core.training.validation import Figures
 from tests.small_training import SMALL, small_run
 

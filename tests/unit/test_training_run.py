@@ -12,14 +12,23 @@ import torch
 
 from eimf_core import artifact, dataset, jsonl
 from eimf_core.errors import ConfigError, InputError, ModelError
-from eimf_core.evaluation import run as evaluation
+from eimf_core.evaluation import evaluate as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sequence
-from eimf_core.training import collapse, items, learner, prediction, progress, text_map, trainer, validation
+from eimf_core.training import (
+    collapse,
+    item_embeddings,
+    learner,
+    next_item_loss,
+    run_state,
+    text_projection,
+    trainer,
+    validation,
+)
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.optimiser import RowAdam
-from eimf_core.training.side import SideInputs
+from eimf_core.training.side_information import SideInputs
 from eimf_core.training.validation import Figures
 from tests.small_data import write_small_data
 from tests.small_training import go_in_parts, small_run
@@ -62,10 +71,10 @@ def text_vectors(rows: int, width: int) -> np.ndarray[Any, np.dtype[np.float16]]
 
 def test_item_vectors_from_text_keep_its_geometry() -> None:
     text = text_vectors(60, 12)
-    table = items.make("text", 59, 8, text, torch.Generator().manual_seed(0))
+    table = item_embeddings.make("text", 59, 8, text, torch.Generator().manual_seed(0))
     vectors = table.all().numpy()
     assert not vectors[0].any()
-    assert vectors[1:].std() == pytest.approx(items.DEVIATION, rel=0.1)
+    assert vectors[1:].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.1)
     centred = text[1:].astype(np.float64) - text[1:].astype(np.float64).mean(axis=0)
     _, _, components = np.linalg.svd(centred, full_matrices=False)
     projected = centred @ components[:8].T
@@ -77,14 +86,16 @@ def test_item_vectors_from_text_keep_its_geometry() -> None:
 @pytest.mark.parametrize("kind", ["text", "random", "both"])
 def test_tables_are_seeded_and_wider_than_the_text_if_need_be(kind: str) -> None:
     text = text_vectors(20, 6)
-    one, same, other = (items.make(kind, 19, 16, text, torch.Generator().manual_seed(seed)).all() for seed in (0, 0, 1))
+    one, same, other = (
+        item_embeddings.make(kind, 19, 16, text, torch.Generator().manual_seed(seed)).all() for seed in (0, 0, 1)
+    )
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert one.shape == (20, 16) and not one[0].any() and one[1:].abs().sum(dim=0).min() > 0
 
 
 def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
     text = text_vectors(20, 6)
-    table = items.make("both", 19, 4, text, torch.Generator().manual_seed(0))
+    table = item_embeddings.make("both", 19, 4, text, torch.Generator().manual_seed(0))
     rows = torch.tensor([0, 3, 7])
     leaf, vectors = table.rows(rows)
     torch.testing.assert_close(vectors.detach(), table.all()[rows])
@@ -98,19 +109,19 @@ def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
 def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from sklearn.linear_model import Ridge
 
-    monkeypatch.setattr(text_map, "CHUNK", chunk)
-    monkeypatch.setattr(items, "CHUNK", chunk)
+    monkeypatch.setattr(text_projection, "CHUNK", chunk)
+    monkeypatch.setattr(item_embeddings, "CHUNK", chunk)
     text = text_vectors(60, 6)
     text[[5, 17]] = 0
     vectors = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
-    weight, bias = text_map.fit(text, vectors)
+    weight, bias = text_projection.fit(text, vectors)
     there = np.flatnonzero(text.any(axis=1))
-    wanted = Ridge(alpha=text_map.RIDGE * len(there)).fit(text[there].astype(np.float64), vectors[there])
+    wanted = Ridge(alpha=text_projection.RIDGE * len(there)).fit(text[there].astype(np.float64), vectors[there])
     np.testing.assert_allclose(weight, wanted.coef_, atol=1e-5)
     np.testing.assert_allclose(bias, wanted.intercept_, atol=1e-5)
-    assert not np.concatenate([part.ravel() for part in text_map.fit(np.zeros((4, 6)), vectors[:4])]).any()
+    assert not np.concatenate([part.ravel() for part in text_projection.fit(np.zeros((4, 6)), vectors[:4])]).any()
     # an item that training never touched lies where the map puts it
-    table = items.make("both", 59, 4, text, torch.Generator().manual_seed(0))
+    table = item_embeddings.make("both", 59, 4, text, torch.Generator().manual_seed(0))
     placed = table.text_map()
     assert placed is not None
     table.weight.zero_()
@@ -161,7 +172,7 @@ def test_padding_is_never_learned(folder: Path) -> None:
 def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = small_run(folder)
     before = run.learner.weights()["table.weight"].clone()
-    monkeypatch.setattr(prediction, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
+    monkeypatch.setattr(next_item_loss, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
     with pytest.raises(ConfigError, match="learning-rate"):
         run.go()
     assert torch.equal(run.learner.weights()["table.weight"], before)
@@ -215,7 +226,7 @@ def test_interests_that_are_one_are_noticed() -> None:
     torch.testing.assert_close(collapse.mean_cosine(alike), torch.ones(2))
     torch.testing.assert_close(collapse.mean_cosine(apart), torch.zeros(2))
     assert not collapse.mean_cosine(alike[:, :1]).any()
-    run = progress.Progress(settings())
+    run = run_state.Progress(settings())
     run.end_epoch(Figures(0.1, 0.95), padding=0.0)
     assert run.collapsed
     # what counts is the epoch that is written
@@ -225,7 +236,7 @@ def test_interests_that_are_one_are_noticed() -> None:
 
 
 def test_patience_and_the_best_epoch() -> None:
-    run = progress.Progress(settings(epochs=20, patience=3))
+    run = run_state.Progress(settings(epochs=20, patience=3))
     better = [run.end_epoch(Figures(figure, 0.0), padding=0.0) for figure in (0.1, 0.3, 0.2, 0.3)]
     assert better == [True, True, False, False] and not run.over
     run.end_epoch(Figures(0.1, 0.0), padding=0.0)
@@ -268,7 +279,7 @@ def test_epochs_from_an_earlier_model(folder: Path, tmp_path: Path) -> None:
 
 def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10_000))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(run_state.time, "monotonic", lambda: float(next(clock)))
     run = small_run(folder, epochs=50, max_minutes=0.5)
     run.go()
     assert run.progress.epoch < 50 and run.progress.out_of_time
@@ -291,10 +302,10 @@ def test_what_stands_beside_the_bar(folder: Path) -> None:
     assert all({"loss", "rate", "left"} <= set(figures) for figures in shown)
     assert "valid" not in shown[0] and f"{run.progress.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
     assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
-    clock = progress.Progress(settings(epochs=4))
+    clock = run_state.Progress(settings(epochs=4))
     clock.set_clock(600.0)
     assert clock.shown(1.0)["left"] == "at most 30 min"
-    clock = progress.Progress(settings(epochs=4, max_minutes=12.5))
+    clock = run_state.Progress(settings(epochs=4, max_minutes=12.5))
     clock.set_clock(600.0)
     assert clock.shown(1.0)["left"] == "at most 2 min"
 

@@ -12,19 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl, tensors
+from eimf_core import jsonl, weights_file
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.evaluation.baselines import itemwise
+from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import Popularity, RecentPopularity
-from eimf_core.evaluation.systems import System
+from eimf_core.evaluation.scorers import System
 from eimf_core.progress import SILENT, Reporter
 
 CACHE = ".cache"
 EASE_ITEMS = {"fast": 5_000, "all": 20_000}
 """Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
 
-Fit = Callable[[Dataset], itemwise.Arrays]
+Fit = Callable[[Dataset], item_based.Arrays]
 
 
 def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[System]:
@@ -35,11 +35,11 @@ def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[Syst
     made: list[System] = [
         Popularity.fit(dataset),
         RecentPopularity.fit(dataset),
-        itemwise.LastItem(dataset, kept.get("last-item", itemwise.fit_last_item)),
-        itemwise.ItemKnn(dataset, kept.get("item-knn", itemwise.fit_item_knn)),
+        item_based.LastItem(dataset, kept.get("last-item", item_based.fit_last_item)),
+        item_based.ItemKnn(dataset, kept.get("item-knn", item_based.fit_item_knn)),
     ]
     if len(dataset.items) <= EASE_ITEMS[choice]:
-        made.append(itemwise.Ease(dataset, kept.get("ease", itemwise.fit_ease)))
+        made.append(item_based.Ease(dataset, kept.get("ease", item_based.fit_ease)))
     else:
         further = " (--baselines all fits it)" if len(dataset.items) <= EASE_ITEMS["all"] else ""
         reporter.note(
@@ -69,7 +69,7 @@ class _Kept:
         self._reporter = reporter
         self._hash = training_hash(dataset)
 
-    def get(self, name: str, fitted: Fit) -> itemwise.Arrays:
+    def get(self, name: str, fitted: Fit) -> item_based.Arrays:
         path = self._dataset.directory / CACHE / f"baseline-{name}-{self._hash}.safetensors"
         if (found := _read(path)) is not None:
             return found
@@ -80,7 +80,7 @@ class _Kept:
             self._reporter.end()
         try:
             with jsonl.atomic(path) as stream:
-                stream.write(tensors.dump(arrays))
+                stream.write(weights_file.dump(arrays))
         except (OSError, ConfigError) as error:
             self._reporter.warn(f"the baseline {name} cannot be kept for the next time ({error})")
         return arrays
@@ -93,7 +93,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     except OSError:
         return None
     try:
-        arrays = tensors.map_file(handle, str(path))
+        arrays = weights_file.map_file(handle, str(path))
     except (ModelError, ValueError):
         return None
     finally:

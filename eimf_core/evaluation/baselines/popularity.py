@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset, Ints, SplitData
-from eimf_core.evaluation.systems import Events, Floats, Scored, Times
+from eimf_core.evaluation.scorers import Events, Floats, Scored, Times
 
 RECENT = 0.1
 """Share of the training interactions that counts as recent."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from eimf_core import jsonl
+from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.report import content
-from eimf_core.evaluation.run import Evaluation
 from eimf_core.progress import SILENT, Reporter
 
 PAGE = Path(__file__).with_name("page.html")

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.evaluation import summary
+from eimf_core.evaluation import result_tables
+from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.measure import rank
 from eimf_core.evaluation.metrics import ACCURACY
 from eimf_core.evaluation.report import plots
-from eimf_core.evaluation.run import Evaluation
-from eimf_core.evaluation.systems import ModelSystem, Scored
-from eimf_core.recommend import naming
+from eimf_core.evaluation.scorers import ModelSystem, Scored
+from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
 
 EXAMPLES = 5
@@ -75,10 +75,10 @@ class Drawn:
 
 def page(evaluation: Evaluation) -> dict[str, Any]:
     """Everything the template needs."""
-    row = summary.main_row(evaluation)
-    named = summary.metric_name(*row)
+    row = result_tables.main_row(evaluation)
+    named = result_tables.metric_name(*row)
     seen = "dropped" if evaluation.facts["seen"] == "drop" else "kept"
-    called = summary.short_names(evaluation)
+    called = result_tables.short_names(evaluation)
     # interests that have names say more
     named_first = sorted(evaluation.systems, key=lambda system: not system.model.named)
     drawn = _drawn(evaluation, named_first[0])
@@ -88,7 +88,7 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
         "models": [called[name] for name in evaluation.contenders],
         "shown": called[drawn.system.name],
         "main": named,
-        "tables": summary.tables(evaluation),
+        "tables": result_tables.tables(evaluation),
         "lost": _verdicts(evaluation, row),
         "summary_plot": plots.figures(evaluation, row),
         "comparison_plot": plots.comparisons(evaluation, row),
@@ -101,15 +101,15 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _verdicts(evaluation: Evaluation, row: summary.Row) -> list[tuple[str, bool]]:
+def _verdicts(evaluation: Evaluation, row: result_tables.Row) -> list[tuple[str, bool]]:
     """A sentence for each model that says how it stands to the baselines, and whether one is ahead of it."""
     if not evaluation.baselines:
         return []
-    lost, called = evaluation.lost(), summary.short_names(evaluation)
+    lost, called = evaluation.lost(), result_tables.short_names(evaluation)
     return [
         (f"{called[name]} is {said}.", ("all", *row, name) in lost)
         for name in evaluation.contenders
-        if (said := summary.verdict(evaluation, name))
+        if (said := result_tables.verdict(evaluation, name))
     ]
 
 
@@ -130,7 +130,7 @@ def _titles(evaluation: Evaluation, indices: Any) -> list[str]:
 
 def _examples(evaluation: Evaluation, drawn: Drawn) -> list[Example]:
     interests, vectors = _of(drawn)
-    namer = naming.names_of(drawn.system.model, RecommendConfig().name_threshold)
+    namer = interest_names.names_of(drawn.system.model, RecommendConfig().name_threshold)
     sources = ranking.sources(interests, vectors, drawn.lists)
     made = []
     for at, case in enumerate(drawn.cases[:EXAMPLES]):
@@ -191,17 +191,17 @@ def _named_interests(evaluation: Evaluation, drawn: Drawn) -> list[Named]:
     """The names that most interests of the drawn users have, each with the items nearest to their mean."""
     interests, vectors = _of(drawn)
     flat = interests.reshape(-1, interests.shape[2])
-    named = naming.names_of(drawn.system.model, RecommendConfig().name_threshold).names(flat)
+    named = interest_names.names_of(drawn.system.model, RecommendConfig().name_threshold).names(flat)
     owners: dict[str, list[int]] = {}
     for at, (name, _) in enumerate(named):
         if name is not None:
             owners.setdefault(name, []).append(at)
-    units = naming.units(vectors)
+    units = interest_names.units(vectors)
     users_of = {name: len({at // interests.shape[1] for at in members}) for name, members in owners.items()}
     made = []
     for name in sorted(owners, key=lambda name: (-users_of[name], name))[:NAMED]:
         members = owners[name]
-        mean = naming.units(flat[members]).mean(axis=0)
+        mean = interest_names.units(flat[members]).mean(axis=0)
         nearest = [int(item) for item in np.argsort(-(units @ mean), kind="stable")[: NEAREST + 1] if item][:NEAREST]
         made.append(Named(name, users_of[name], _titles(evaluation, nearest)))
     return made
@@ -217,7 +217,9 @@ def _map(evaluation: Evaluation, drawn: Drawn) -> plots.Plot | None:
     if len(items) < 5:
         return None
     shown = interests[:EXAMPLES]
-    points = np.concatenate([naming.units(vectors[items]), naming.units(shown.reshape(-1, shown.shape[2]))])
+    points = np.concatenate(
+        [interest_names.units(vectors[items]), interest_names.units(shown.reshape(-1, shown.shape[2]))]
+    )
     colours, legend = _colours(evaluation, items)
     return plots.item_map(
         plots.plane(points),

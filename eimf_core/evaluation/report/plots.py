@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.evaluation import summary
-from eimf_core.evaluation.run import Evaluation
+from eimf_core.evaluation import result_tables
+from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.records import Metric
 
 COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d673ac", "#9a9a2c", "#2ba3b0", "#7c8792")
@@ -102,13 +102,13 @@ def _colour(at: int) -> str:
     return COLOURS[at % len(COLOURS)]
 
 
-def figures(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     """The main metric of every model and baseline with its interval; None where only interests are counted."""
-    records = summary.by_row(evaluation, "all").get(row, {})
+    records = result_tables.by_row(evaluation, "all").get(row, {})
     if not records:
         return None
     names = [entry.name for entry in evaluation.entries if entry.name in records]
-    title, called = summary.metric_name(*row), summary.short_names(evaluation)
+    title, called = result_tables.metric_name(*row), result_tables.short_names(evaluation)
     with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
         axes = figure.add_subplot()
         for place, name in enumerate(names):
@@ -117,13 +117,14 @@ def figures(evaluation: Evaluation, row: summary.Row) -> Plot | None:
         _rows(axes, [_short(called[name]) for name in names], title)
         axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         said = "; ".join(
-            f"{called[name]} {summary.interval_text(records[name].value, records[name].ci_low, records[name].ci_high)}"
+            f"{called[name]} {result_tables.interval_text(found.value, found.ci_low, found.ci_high)}"
             for name in names
+            if (found := records[name])
         )
         return _finish(figure, "figures", f"{title} with 95 % intervals: {said}")
 
 
-def comparisons(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+def comparisons(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     """Differences of the main metric with their paired intervals."""
     records = [
         record
@@ -132,7 +133,7 @@ def comparisons(evaluation: Evaluation, row: summary.Row) -> Plot | None:
     ]
     if not records:
         return None
-    title, called = f"difference in {summary.metric_name(*row)}", summary.short_names(evaluation)
+    title, called = f"difference in {result_tables.metric_name(*row)}", result_tables.short_names(evaluation)
     pairs = [(called[record.model], called[str(record.compared_to)]) for record in records]
     with _figure("comparisons", 4.8, 0.8 + 0.46 * len(records)) as figure:
         axes = figure.add_subplot()
@@ -144,20 +145,20 @@ def comparisons(evaluation: Evaluation, row: summary.Row) -> Plot | None:
         _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
         said = "; ".join(
             f"{one} minus {other} "
-            f"{summary.interval_text(record.difference, record.ci_low, record.ci_high, signed=True)}"
+            f"{result_tables.interval_text(record.difference, record.ci_low, record.ci_high, signed=True)}"
             for (one, other), record in zip(pairs, records, strict=True)
         )
         return _finish(figure, "comparisons", f"{title} with paired 95 % intervals: {said}")
 
 
-def slices(evaluation: Evaluation, row: summary.Row) -> Plot | None:
+def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     """The main metric by slice, for the models and for the best baseline of each slice."""
-    parts = {name: summary.by_row(evaluation, name).get(row, {}) for name in evaluation.facts["slices"]}
+    parts = {name: result_tables.by_row(evaluation, name).get(row, {}) for name in evaluation.facts["slices"]}
     parts = {name: records for name, records in parts.items() if records}
     if not parts:
         return None
-    contenders, called = evaluation.contenders, summary.short_names(evaluation)
-    title = summary.metric_name(*row)
+    contenders, called = evaluation.contenders, result_tables.short_names(evaluation)
+    title = result_tables.metric_name(*row)
     said = []
     with _figure("slices", 4.8, 1.2 + (0.24 * len(contenders) + 0.34) * len(parts)) as figure:
         axes = figure.add_subplot()

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import sources
+from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
+from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import JsonLines, json_of
-from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 REVIEWS = {"user": "reviewerID", "item": "asin", "time": "unixReviewTime", "rating": "overall"}
@@ -52,7 +52,7 @@ def _is_metadata(source: Source) -> bool:
 
 
 def _read_metadata(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in sources.lines(source.path):
+    for number, line in log_files.lines(source.path):
         try:
             row = ast.literal_eval(line) if line.startswith("{'") else orjson.loads(line)
             yield _item(row)

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import sources
+from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Scan
-from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
@@ -78,7 +78,7 @@ def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The one JSON object that a file holds."""
-    with sources.reading(path) as stream:
+    with log_files.reading(path) as stream:
         try:
             found = orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:

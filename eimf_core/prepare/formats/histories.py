@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eimf_core.prepare.cells import cells_of, shape_of
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.formats.tables import plain
-from eimf_core.prepare.moments import BLANKS
+from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
+from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import UserLines
-from eimf_core.prepare.sources import Source
+from eimf_core.prepare.value_parsing import BLANKS
 
 
 @dataclass(frozen=True)

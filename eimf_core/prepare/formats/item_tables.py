@@ -10,16 +10,16 @@ import msgspec
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import sources
-from eimf_core.prepare.cells import cells_of, shape_of
+from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import file, library, name
+from eimf_core.prepare.duckdb_session import file, library, name
 from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import json_of, text_of
-from eimf_core.prepare.sources import Source
-from eimf_core.prepare.text import flat, split_categories
+from eimf_core.prepare.text_cleaning import flat, split_categories
 from eimf_core.records import Item
 
 FIELDS = ("item", "title", "category", "text")
@@ -104,7 +104,7 @@ def _read_table(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow
 
 
 def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in sources.lines(source.path):
+    for number, line in log_files.lines(source.path):
         try:
             yield jsonl.decode(line.encode(), Item, file=source.name, number=number)
         except InputError as error:
@@ -113,7 +113,7 @@ def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | B
 
 def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     fields = _fields(OBJECTS, source, config)
-    for number, line in sources.lines(source.path):
+    for number, line in log_files.lines(source.path):
         try:
             row = json_of(line)
         except ValueError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import sources
-from eimf_core.prepare.cells import cells_of, shape_of
+from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import Delimited
-from eimf_core.prepare.sources import Source
 from eimf_core.records import Item
 
 RATINGS = ("user", "item", "rating", "time")
@@ -53,7 +53,7 @@ def _csv(source: Source, config: PrepareConfig) -> Delimited:
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in sources.lines(source.path):
+    for number, line in log_files.lines(source.path):
         cells = line.split("|")
         if len(cells) != 5 + len(GENRES):
             problem = f"has {len(cells)} fields, expected {5 + len(GENRES)}"
@@ -64,7 +64,7 @@ def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRo
 
 
 def _read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in sources.lines(source.path):
+    for number, line in log_files.lines(source.path):
         cells = line.split("::")
         if len(cells) != 3:
             yield BadRow(InputError(f"has {len(cells)} fields, expected 3", file=source.name, line=number), line)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.engine import file, library
+from eimf_core.prepare.duckdb_session import file, library
 from eimf_core.prepare.formats.amazon import first_object, object_of
 from eimf_core.prepare.formats.base import COLUMN_OPTIONS, LogFormat
-from eimf_core.prepare.moments import is_number, value_of
+from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import FIELDS, Delimited, JsonLines, Parquet
-from eimf_core.prepare.sources import Source
+from eimf_core.prepare.value_parsing import is_number, value_of
 
 KNOWN = {
     "user": (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eimf_core.training.losses.partition import softplus_partition
+from eimf_core.training.losses.log_partition import softplus_partition
 
 
 def full_softmax(

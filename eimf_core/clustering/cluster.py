@@ -1,0 +1,212 @@
+"""`eimf cluster`: from a prepared directory to typical users, each with the titles of its history.
+
+Only the catalogue and the training lines are read. `find` sets everything up; the steps are
+`users` (text vectors), `clustering` (k-means) and `sampling` (who is typical).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import dataset, provenance
+from eimf_core.clustering import kmeans, representatives
+from eimf_core.clustering.config import ClusterConfig
+from eimf_core.clustering.kmeans import Clustering
+from eimf_core.clustering.user_vectors import UserVectors, distinct_items
+from eimf_core.dataset import Dataset, sample_key
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.naming import terms
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Cluster, HistoryItem, Sample
+from eimf_core.text.encode import encode_items, open_encoder
+
+MOST_TELLING = 8
+NEAREST_ITEMS = 5
+RICH_SHARE, RICH_AT_MOST = 0.25, 20  # of the users; distinct items
+COUNTED_AT_ONCE = 200_000  # users
+
+
+@dataclass(frozen=True)
+class TypicalUsers:
+    """What was found: `summaries` one per cluster, the largest first; `facts` for the sidecar."""
+
+    data: Dataset
+    clusters: Clustering
+    chosen: list[list[int]]
+    summaries: list[Cluster]
+    facts: dict[str, Any]
+
+    def samples(self) -> Iterator[Sample]:
+        """The chosen users, clusters mixed so that any beginning of the list is a fair choice too."""
+        places = [
+            ((rank + 0.5) / len(users), cluster, user)
+            for cluster, users in enumerate(self.chosen)
+            for rank, user in enumerate(users)
+        ]
+        for _, cluster, user in sorted(places):
+            yield self._sample(user, cluster)
+
+    def _sample(self, user: int, cluster: int) -> Sample:
+        train = self.data.splits["train"]
+        items = [self.data.items[index - 1] for index in train.history(user)]
+        return Sample(
+            key=sample_key(train.users[user], [item.item for item in items]),
+            user=train.users[user],
+            cluster=cluster,
+            cluster_size=int(self.clusters.sizes[cluster]),
+            distance=round(float(self.clusters.distances[user]), 6),
+            history=[HistoryItem(item=item.item, title=item.title) for item in items],
+        )
+
+    def sidecar(self, settings: ClusterConfig) -> dict[str, Any]:
+        """The provenance to write beside the samples."""
+        return provenance.describe(
+            command="cluster",
+            arguments={**asdict(settings), "directory": self.data.directory},
+            inputs=[self.data.directory / name for name in ("sequences.jsonl", "items.jsonl")],
+            seed=settings.seed,
+            facts=self.facts,
+        )
+
+
+def find(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SILENT) -> TypicalUsers:
+    """Cluster the training users of a prepared directory and choose the typical ones.
+
+    Raises ConfigError for more clusters than users, InputError for bad data and data without text,
+    ModelError for an encoder that cannot be used.
+    """
+    data = dataset.load(directory, ("train",))
+    train = data.splits["train"]
+    path = data.directory / "sequences.jsonl"
+    if not len(train):
+        raise InputError("has no line with the split 'train'", file=path, field="split")
+    if settings.wanted is not None and settings.wanted > len(train):
+        raise ConfigError(f"--clusters: is {settings.wanted}, but there are only {len(train)} training users")
+    encoder = open_encoder(settings.encoder, len(data.items))
+    items = np.asarray(encode_items(directory, data.items, encoder, reporter), dtype=np.float32)
+    distinct = distinct_items(train, _texted(items))
+    if not distinct.any():
+        raise InputError("no item of a training line has a text; cluster needs titles", file=path)
+    budget = settings.samples(len(train))
+    if settings.wanted != 1:
+        items = _centred(items, data.counts())
+    users = UserVectors(train, items, settings.half_life)
+    clusters = kmeans.cluster(users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter)
+    rich = settings.min_items or _rich(distinct)
+    choice = representatives.choose(
+        clusters.labels,
+        clusters.distances,
+        distinct,
+        train,
+        budget=budget,
+        rich=rich,
+        overlap=settings.overlap,
+    )
+    found = sum(map(len, choice.users))
+    facts = {
+        "encoder": encoder.identity,
+        "users": len(train),
+        "users_without_text": int((clusters.labels < 0).sum()),
+        "clusters": len(clusters.sizes),
+        "nearness": {str(count): round(score, 4) for count, score in clusters.scores.items()},
+        "budget": budget,
+        "samples": found,
+        "passed_over": choice.passed_over,
+        "rich_from_items": rich,
+    }
+    _remark(facts, reporter)
+    summaries = _summaries(data, items, clusters, choice.users)
+    return TypicalUsers(data, clusters, choice.users, summaries, facts)
+
+
+def _texted(items: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which items have a text: their vectors are not zero."""
+    return np.asarray(items.any(axis=1), dtype=np.bool_)
+
+
+def _centred(items: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Item vectors less the mean over all interactions: what all titles have in common tells no users apart."""
+    texted = _texted(items)
+    weights = np.where(texted, counts, 0)
+    mean = (weights @ items) / weights.sum()
+    return np.where(texted[:, None], items - mean.astype(np.float32), 0)
+
+
+def _rich(distinct: npt.NDArray[np.int64]) -> int:
+    return int(np.clip(np.quantile(distinct[distinct > 0], 1 - RICH_SHARE), 1, RICH_AT_MOST))
+
+
+def _remark(facts: dict[str, Any], reporter: Reporter) -> None:
+    if facts["users_without_text"]:
+        reporter.warn(f"{facts['users_without_text']} training users left out: their items have no text")
+    if facts["nearness"]:
+        scores = ", ".join(f"{count}: {score:.2f}" for count, score in facts["nearness"].items())
+        reporter.note(
+            f"{facts['clusters']} clusters: the fewest with {kmeans.ENOUGH:.0%} of the best cosine"
+            f" of held-out users to a centre ({scores})"
+        )
+    if facts["samples"] < facts["budget"]:
+        reporter.note(
+            f"{facts['samples']} typical users for a budget of {facts['budget']}:"
+            f" {facts['passed_over']} nearly repeat another (see --overlap)"
+        )
+
+
+def _summaries(
+    data: Dataset, items: npt.NDArray[np.float32], clusters: Clustering, chosen: list[list[int]]
+) -> list[Cluster]:
+    count = len(clusters.sizes)
+    told = _telling_words(data, clusters)
+    bought = data.counts() > 0
+    scores = np.where(bought & _texted(items), clusters.centres @ items.T, -np.inf)
+    totals = np.bincount(clusters.labels + 1, weights=clusters.distances, minlength=count + 1)[1:]
+    return [
+        Cluster(
+            cluster=at,
+            size=int(clusters.sizes[at]),
+            samples=len(chosen[at]),
+            distance=round(float(totals[at] / clusters.sizes[at]), 6),
+            words=told[at],
+            items=_nearest(data, scores[at]),
+        )
+        for at in range(count)
+    ]
+
+
+def _nearest(data: Dataset, scores: npt.NDArray[np.float32]) -> list[HistoryItem]:
+    """The items with the best scores; of equal titles only the first."""
+    found: dict[str, HistoryItem] = {}
+    for index in np.argsort(-scores, kind="stable")[: 4 * NEAREST_ITEMS]:
+        item = data.items[index - 1]
+        if index and scores[index] > -np.inf and len(found) < NEAREST_ITEMS:
+            found.setdefault(item.title.casefold(), HistoryItem(item=item.item, title=item.title))
+    return list(found.values())
+
+
+def _telling_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
+    """For each cluster the title words that tell it from the others, each item counted as often as it was taken."""
+    from scipy.sparse import csr_array
+
+    train = data.splits["train"]
+    count, width = len(clusters.sizes), len(data.items) + 1
+    taken = np.zeros(count * width)
+    for start in range(0, len(train), COUNTED_AT_ONCE):
+        bounds = train.offsets[start : start + COUNTED_AT_ONCE + 1]
+        owner = np.repeat(clusters.labels[start : start + COUNTED_AT_ONCE], np.diff(bounds)).astype(np.int64)
+        pairs = (owner * width + train.items[bounds[0] : bounds[-1]])[owner >= 0]
+        taken += np.bincount(pairs, minlength=count * width)
+    vocabulary, rows, columns = terms.word_counts(["", *(item.title for item in data.items)])
+    if not vocabulary:
+        return [[] for _ in range(count)]
+    holds = csr_array((np.ones(len(rows)), (rows, columns)), shape=(width, len(vocabulary)))
+    frequent = taken.reshape(count, width) @ holds
+    # a single cluster has no other to be told from
+    weights = terms.telling(frequent) if count > 1 else frequent
+    best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_TELLING]
+    return [[vocabulary[at] for at in best[row] if weights[row, at] > 0] for row in range(count)]

@@ -1,0 +1,150 @@
+"""k-means over unit vectors (mini-batch when large), how many clusters, and who belongs to which."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.clustering.user_vectors import UserVectors, unit
+from eimf_core.progress import SILENT, Reporter
+
+LARGE = 20_000  # users from which on k-means goes in mini-batches
+FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
+COMPARED = 4000  # users the number of clusters is chosen on
+MOST_CLUSTERS = 128
+ENOUGH = 0.9  # of the best held-out cosine: further clusters would tell little more
+USERS_EACH = 10  # users a cluster should have on average, at least, when its number is chosen
+STARTS = 3
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """K clusters, the largest first. `centres` (K, D) in unit length; `labels` int32 (U,), -1 for a
+    user without text; `distances` float32 (U,), 1 - cosine to the own centre; `sizes` (K,)."""
+
+    centres: Vectors
+    labels: npt.NDArray[np.int32]
+    distances: npt.NDArray[np.float32]
+    sizes: npt.NDArray[np.int64]
+    scores: dict[int, float]
+
+
+def cluster(
+    users: UserVectors,
+    texted: npt.NDArray[np.bool_],
+    wanted: int | None,
+    *,
+    most: int,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> Clustering:
+    """Cluster the users with a text, `texted` (U,). `wanted` is the number; None: `enough`, at most `most`.
+
+    The centres come from at most FITTED_AT_MOST users drawn with the seed. Fewer clusters than
+    wanted come out where there are fewer distinct users. One thread, so that the result depends on
+    the seed alone.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = np.flatnonzero(texted)
+    if len(drawn) > FITTED_AT_MOST:
+        drawn = np.sort(rng.choice(drawn, FITTED_AT_MOST, replace=False))
+    with _one_thread():
+        vectors = users.rows(drawn)
+        scores: dict[int, float] = {}
+        if wanted is None:
+            scores = nearness(vectors, most=most, rng=rng, reporter=reporter)
+            wanted = enough(scores)
+        reporter.begin(f"k-means, {wanted} clusters of {len(vectors):,} users")
+        centres = fit(vectors, wanted, rng)
+        reporter.end()
+        return _assigned(users, texted, centres, scores, reporter)
+
+
+def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: int = STARTS) -> Vectors:
+    """Centres (K, D) of unit vectors (n, D), in unit length; equal ones once."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    distinct = len(np.unique(vectors, axis=0)) if len(vectors) <= LARGE else len(vectors)
+    settings = {"n_clusters": min(clusters, distinct), "random_state": int(rng.integers(2**31)), "n_init": starts}
+    model = KMeans(**settings) if len(vectors) <= LARGE else MiniBatchKMeans(batch_size=4096, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer distinct points than clusters: empty ones are dropped
+        return unit(model.fit(vectors).cluster_centers_)
+
+
+def candidates(users: int, most: int) -> list[int]:
+    """Numbers of clusters that are compared: 2, 3, 4, 6, 8, 12, … while users and budget allow."""
+    powers = (base * 2**power for power in range(8) for base in (2, 3))
+    return sorted(count for count in powers if count <= min(most, MOST_CLUSTERS, users // USERS_EACH))
+
+
+def nearness(vectors: Vectors, *, most: int, rng: np.random.Generator, reporter: Reporter = SILENT) -> dict[int, float]:
+    """For each candidate number of clusters the mean cosine of held-out users to their nearest centre.
+
+    On a sample of users, of which one in five is held out; it rises with the number while further
+    clusters are about something, and falls once they describe single users.
+    """
+    drawn = rng.permutation(len(vectors))[:COMPARED]
+    held, fitted = np.split(vectors[drawn], [len(drawn) // 5])
+    counts = candidates(len(fitted), most)
+    reporter.begin("choosing the number of clusters", len(counts))
+    scores = {}
+    for count in counts:
+        scores[count] = float((held @ fit(fitted, count, rng, starts=1).T).max(axis=1).mean())
+        reporter.advance()
+    reporter.end()
+    return scores
+
+
+def enough(scores: dict[int, float]) -> int:
+    """The smallest number of clusters that reaches ENOUGH of the best score; 1 without a score above 0."""
+    best = max(scores.values(), default=0.0)
+    return min((count for count, score in scores.items() if score >= ENOUGH * best), default=1) if best > 0 else 1
+
+
+def _assigned(
+    users: UserVectors,
+    texted: npt.NDArray[np.bool_],
+    centres: Vectors,
+    scores: dict[int, float],
+    reporter: Reporter,
+) -> Clustering:
+    labels = np.full(len(users), -1, dtype=np.int32)
+    distances = np.zeros(len(users), dtype=np.float32)
+    reporter.begin("assigning users", len(users))
+    for block, vectors in _noted(users.blocks(), reporter):
+        cosines = vectors @ centres.T
+        nearest = np.argmax(cosines, axis=1)
+        labels[block] = np.where(texted[block], nearest, -1)
+        distances[block] = np.clip(1 - cosines[np.arange(len(block)), nearest], 0, 2)
+    reporter.end()
+    sizes = np.bincount(labels[labels >= 0], minlength=len(centres))
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] > 0]
+    renamed = np.full(len(centres) + 1, -1, dtype=np.int32)  # the last entry is for the label -1
+    renamed[order] = np.arange(len(order))
+    return Clustering(centres[order], renamed[labels], distances, sizes[order], scores)
+
+
+def _noted(
+    blocks: Iterable[tuple[npt.NDArray[np.int64], Vectors]], reporter: Reporter
+) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
+    for users, vectors in blocks:
+        yield users, vectors
+        reporter.advance(len(users))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in parallel depend on who comes first; one thread gives the same centres every time."""
+    import sklearn.cluster  # noqa: F401 (its libraries must be loaded to be limited)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield

@@ -1,0 +1,52 @@
+"""What every metric is, by its name: the docstrings of the functions that compute them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from eimf_core.evaluation import aggregate_metrics, config, interest_usage, list_metrics, metrics
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **metrics.ACCURACY,
+    **list_metrics.PER_USER,
+    **aggregate_metrics.TOTALS,
+    "interest_cosine": interest_usage.mean_pairwise_cosine,
+    **interest_usage.SHARES,
+}
+SYMBOLS = """\
+rel_i is 1 when rank i of the list holds a target and 0 otherwise, k is the length of the list, T the
+number of distinct targets of a user. Accuracy is a mean over users, from 0 to 1, ranked over the whole catalogue."""
+SURENESS = """\
+ci_low and ci_high: percentile bootstrap 95 % interval over users (Efron and Tibshirani, 1993); of a
+difference, over the same users for both. Of coverage and gini: 1.96 standard errors of the jackknife
+over users, since users drawn with replacement would cover less (the same book, ch. 11).
+
+p: paired randomisation test, two-sided (Smucker et al., CIKM 2007), for figures that are means over
+users. p_holm: corrected after Holm (1979) for all pairs of systems compared in a metric at a cutoff,
+and in its slices for all pairs in all slices. spread: standard deviation over the seeds of a group,
+whose interval is over users alone.
+
+ties: equal scores go by item index ("index"), as in recommend, if the check allows it: if Spearman's
+correlation of index and number of targets, and the targets among the first k items, are within 2
+standard deviations of chance. Else the order of the catalogue favours what is asked for, and equal
+scores follow one order of the catalogue drawn with --seed ("seeded"). A model of constant scores then
+scores like chance.
+
+left_out: no_targets, no_history (nothing to ask or to answer from), history_unknown (no item of it known
+to one of the models), targets_seen (all targets in the history, with --seen drop); others, such as
+nothing_in_the_period, were left out by prepare."""
+
+
+def text() -> str:
+    """All metrics in the order of `eval -m all`, those on request last, with formulas and sources; then intervals."""
+    parts = [SYMBOLS]
+    for name in config.METRICS:
+        marks = [
+            mark for names, mark in ((config.STANDARD, "default"), (config.ON_REQUEST, "only by name")) if name in names
+        ]
+        title = f"{name} ({marks[0]})" if marks else name
+        described = inspect.getdoc(FUNCTIONS[name]) or ""
+        parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
+    return "\n\n".join([*parts, SURENESS])

@@ -1,0 +1,165 @@
+"""Answers of a model: read strictly, checked against schema and history, or refused with the reason.
+
+The grammar already holds most models to the form, but not every engine has one, and no grammar knows
+whether two interests are the same or one repeats the prompt's own example.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
+
+ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
+_PLACEHOLDERS = {"name", "names", "interest", "interests", "description", "items", "item", "title", "titles"}
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)  # of models that servers let think aloud
+_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+
+
+class UnusableError(ValueError):
+    """The answer cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Interest:
+    """An interest as answered. `numbers` count the shown titles from 1; empty when not asked for."""
+
+    name: str
+    description: str
+    numbers: tuple[int, ...]
+
+
+def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str) -> list[Interest]:
+    """The interests in an answer about `count` shown titles; raises UnusableError.
+
+    White space is folded, repeated item numbers are dropped, and an interest whose name was there before
+    gives its numbers to that one: a small model that says the same thing twice has said it. Nothing else
+    is repaired.
+    """
+    text = _THOUGHTS.sub("", text)
+    fenced = _FENCE.match(text)
+    try:
+        value = orjson.loads(fenced.group(1) if fenced else text)
+    except orjson.JSONDecodeError as error:
+        raise UnusableError(f"not JSON ({error})") from None
+    _check(_folded(value), bounded(schema, count, max_interests), "answer", count)
+    found = [_interest(entry) for entry in _folded(value)["interests"]]
+    _check_names([interest.name for interest in found])
+    _check_echo(found, instructions)
+    return _distinct(found)
+
+
+def _folded(value: Any) -> Any:
+    """The value with white space in strings folded, and without repeats in lists of numbers."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, list):
+        inner = [_folded(entry) for entry in value]
+        return list(dict.fromkeys(inner)) if inner and all(type(entry) is int for entry in inner) else inner
+    if isinstance(value, dict):
+        return {key: _folded(entry) for key, entry in value.items()}
+    return value
+
+
+def _distinct(found: Sequence[Interest]) -> list[Interest]:
+    """Interests by name, in order of first mention; description and spelling are the first's."""
+    kept: dict[str, Interest] = {}
+    for interest in found:
+        first = kept.setdefault(interest.name.casefold(), interest)
+        numbers = tuple(dict.fromkeys((*first.numbers, *interest.numbers)))
+        kept[interest.name.casefold()] = Interest(first.name, first.description, numbers)
+    return list(kept.values())
+
+
+def _interest(entry: Any) -> Interest:
+    if isinstance(entry, str):
+        return Interest(entry, "", ())
+    return Interest(entry["name"], entry.get("description", ""), tuple(entry.get("items", ())))
+
+
+def _check(value: Any, schema: dict[str, Any], place: str, count: int) -> None:
+    kind = schema["type"]
+    if kind == "object":
+        if not isinstance(value, dict) or set(value) != set(schema["properties"]):
+            raise UnusableError(f"{place} is not an object with {', '.join(schema['properties'])}")
+        for name, inner in schema["properties"].items():
+            _check(value[name], inner, f"{place}.{name}", count)
+    elif kind == "array":
+        if not isinstance(value, list) or not schema["minItems"] <= len(value) <= schema["maxItems"]:
+            raise UnusableError(f"{place} is not a list of {schema['minItems']} to {schema['maxItems']}")
+        for at, entry in enumerate(value, start=1):
+            _check(entry, schema["items"], f"{place}[{at}]", count)
+    elif kind == "string":
+        _check_string(value, schema, place)
+    elif kind == HISTORY_ITEM and (type(value) is not int or not 1 <= value <= count):
+        raise UnusableError(f"{place} is {_shown(value)}, no number of a title (1 to {count})")
+
+
+def _check_string(value: Any, schema: dict[str, Any], place: str) -> None:
+    if not isinstance(value, str):
+        raise UnusableError(f"{place} is {_shown(value)}, no text")
+    if "enum" in schema:
+        if value not in schema["enum"]:
+            raise UnusableError(f"{place} is {_shown(value)}, none of the choices")
+    elif not value and not schema["minLength"]:
+        return
+    elif not schema["minLength"] <= len(value) <= schema["maxLength"]:
+        raise UnusableError(f"{place} has {len(value)} characters, not {schema['minLength']} to {schema['maxLength']}")
+    elif not any(char.isalpha() for char in value):
+        raise UnusableError(f"{place} has no letter")
+    elif any(unicodedata.category(char) in ("Cc", "Co", "Cs") for char in value):
+        raise UnusableError(f"{place} holds control characters")
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)[:40]
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if is_placeholder(name):
+            raise UnusableError(f"'{name}' is a placeholder, no interest")
+
+
+def is_placeholder(name: str) -> bool:
+    """Whether a name only says what should stand there."""
+    return name.casefold().strip(" .:<>[]{}()") in _PLACEHOLDERS
+
+
+def _check_echo(found: Sequence[Interest], instructions: str) -> None:
+    """No text of the instructions, and not the whole answer of their example."""
+    said = " ".join(_words(instructions))
+    for interest in found:
+        for text in (interest.name, interest.description):
+            words = _words(text)
+            if any(
+                f" {' '.join(words[at : at + ECHO_WORDS])} " in f" {said} " for at in range(len(words) - ECHO_WORDS + 1)
+            ):
+                raise UnusableError("repeats the instructions")
+    names = {interest.name.casefold() for interest in found}
+    if any(len(example) > 1 and example <= names for example in _examples(instructions)):
+        raise UnusableError("repeats the example of the instructions")
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def _examples(instructions: str) -> list[set[str]]:
+    """The names in each worked answer that the instructions show."""
+    examples = []
+    decoder = json.JSONDecoder()
+    for found in re.finditer(r'\{"interests"', instructions):
+        try:
+            value, _ = decoder.raw_decode(instructions, found.start())
+        except json.JSONDecodeError:
+            continue
+        examples.append({_interest(entry).name.casefold() for entry in value["interests"]} - {"..."})
+    return examples

@@ -1,0 +1,109 @@
+"""`categories`: interests without a language model, as the categories that a history's items share.
+
+Nobody reads a title: an interest is a category of the catalogue that two items of the history have in
+common, named by its own words. What a shop knows of its items anyway, and so what any labels have to beat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eimf_core import files, jsonl
+from eimf_core.errors import InputError
+from eimf_core.labeling import answer_parser
+from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
+from eimf_core.labeling.prompts import clean_title
+from eimf_core.naming.terms import cut
+from eimf_core.records import Item, Sample
+
+FORM = 1  # of choosing and naming: any change of what comes out is a new one
+LEAST_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
+LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12  # as the form of the answer wants it
+
+
+class Categories(OneByOne):
+    """The categories of items, from the catalogue at `path` (lines of items.jsonl).
+
+    Raises InputError where no item of the samples has one.
+    """
+
+    name = "categories"
+
+    def __init__(self, samples: Sequence[Sample], path: str, *, max_interests: int) -> None:
+        super().__init__()
+        self._of = {item.item: named(item.categories) for item in jsonl.read(path, Item)}
+        self._holding = Counter(name for names in self._of.values() for name in names)
+        self._most = max_interests
+        self.model = f"categories of {Path(path).name}"
+        self.model_sha256: str | None = files.sha256(path)
+        self.settings: dict[str, Any] = {"form": FORM, "max_interests": max_interests}
+        shown = [entry.item for sample in samples for entry in sample.history]
+        if shown and not any(self._of.get(item) for item in shown):
+            known = any(item in self._of for item in shown)
+            problem = "no item of the samples has categories" if known else "no item of the samples is there"
+            raise InputError(f"{problem}; --engine keywords names interests by titles", file=path, field="categories")
+
+    def answer(self, ask: Ask) -> Answer:
+        history = [entry.item for entry in ask.sample.history]
+        places: dict[str, list[int]] = {}
+        for number, item in enumerate(history, start=1):
+            for name in self._of.get(item, ()):
+                places.setdefault(name, []).append(number)
+        if not places:
+            return Answer(ask.number, error="no item of the history has categories", final=True)
+        interests = []
+        for name in self._chosen(places, history):
+            shared = [self._of[history[number - 1]] for number in places[name]]
+            path = [other for other in shared[0] if all(other in names for names in shared)]
+            description = f"Items in {', '.join(path)}."
+            interests.append(
+                {
+                    "name": cut(name, LONGEST_NAME),
+                    "description": cut(description, LONGEST_DESCRIPTION),
+                    "items": places[name][-MOST_ITEMS:],
+                }
+            )
+        text = orjson.dumps({"interests": interests}).decode()
+        return Answer(ask.number, text=text, items_by="model")
+
+    def _chosen(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
+        """Categories, the most telling first, each counted by the items that no earlier one holds.
+
+        n log(N / f): n distinct items of the history that are left, f the items of the catalogue in the
+        category, of N. Of equals the one with the latest item comes first. A category whose name, once cut to
+        its length, is there already is passed over.
+        """
+
+        def weight(name: str) -> tuple[float, int]:
+            left = len({history[number - 1] for number in places[name]} - covered)
+            return left * math.log(len(self._of) / self._holding[name]), places[name][-1]
+
+        covered: set[str] = set()
+        found: list[str] = []
+        open_names = {cut(name, LONGEST_NAME): name for name in reversed(places)}
+        while open_names and len(found) < self._most:
+            short = max(open_names, key=lambda cut_name: weight(open_names[cut_name]))
+            best = open_names.pop(short)
+            fresh = {history[number - 1] for number in places[best]} - covered
+            if len(fresh) < LEAST_ITEMS:
+                # others may weigh less and hold more
+                continue
+            found.append(best)
+            covered |= fresh
+        return found or [max(places, key=lambda name: (places[name][-1], weight(name)))]
+
+
+def named(categories: Sequence[str]) -> list[str]:
+    """Categories that can name an interest: in one line, with a letter, two characters at least, none twice."""
+    cleaned = [clean_title(category) for category in categories]
+    return [
+        name
+        for name in dict.fromkeys(cleaned)
+        if len(name) > 1 and any(map(str.isalpha, name)) and not answer_parser.is_placeholder(name)
+    ]

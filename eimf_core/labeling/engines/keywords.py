@@ -1,0 +1,182 @@
+"""`keywords`: interests without a language model, as groups of similar titles named by their telling words.
+
+The titles of a history are grouped by text similarity; each group is an interest, its name the terms
+(words and pairs of neighbouring words) that tell it from all titles of the run. It understands
+nothing: a baseline for language models, and what works where none is at hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from eimf_core.clustering.user_vectors import unit
+from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
+from eimf_core.labeling.history_text import shown_terms
+from eimf_core.labeling.prompts import clean_title
+from eimf_core.naming.terms import terms
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Sample
+from eimf_core.text import encode
+from eimf_core.text.similarity import TitleVectors
+
+FORM = 3  # of naming and grouping: any change of what comes out is a new one
+LEAST_COSINE = 0.15  # of two groups, on average, to become one
+FEW_TITLES = 100
+MOST_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
+NAME_TERMS, DESCRIPTION_TERMS = 2, 6
+LONGEST_NAME, LONGEST_TERM, MOST_ITEMS = 48, 32, 12  # as the form of the answer wants it
+
+
+class Keywords(OneByOne):
+    """Class-based TF-IDF over groups of similar titles; the samples of the run are the corpus."""
+
+    name = "keywords"
+    model_sha256 = None
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        encoder: encode.Encoder,
+        *,
+        max_interests: int,
+        categories: bool = False,
+        cache: Path | None = None,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        super().__init__()
+        self._vectors = TitleVectors(samples, encoder, cache, reporter)
+        self._most = max_interests
+        # of titles that categories stand beside
+        self._categories = categories
+        self._rarity: Rarity | None = None
+        self._mean: npt.NDArray[np.float32] | None = None
+
+    @property
+    def model(self) -> str:
+        of = " of titles with categories" if self._categories else ""
+        return f"class-based TF-IDF{of}, {self._vectors.encoder.name}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        corpus = hashlib.sha256()
+        for title in self._vectors.titles:
+            corpus.update(title.encode("utf-8", "replace") + b"\n")
+        return {
+            "corpus": corpus.hexdigest(),
+            "encoder": self._vectors.encoder.identity,
+            "form": FORM,
+            "max_interests": self._most,
+        }
+
+    def answer(self, ask: Ask) -> Answer:
+        titles = [clean_title(entry.title) for entry in ask.sample.history]
+        places: dict[str, list[int]] = {}
+        for number, title in enumerate(titles, start=1):
+            if title:
+                places.setdefault(title, []).append(number)
+        if not places:
+            return Answer(ask.number, error="the history has no titles", final=True)
+        distinct = sorted(places, key=lambda title: places[title][-1])[-MOST_GROUPED:]
+        distinct.sort(key=lambda title: places[title][0])
+        groups = self._chosen(group(self._centred(distinct)), [places[title] for title in distinct])
+        interests = []
+        taken: set[str] = set()
+        for members in groups:
+            name, description = self._named([distinct[at] for at in members], taken)
+            taken.add(name.casefold())
+            numbers = sorted(number for at in members for number in places[distinct[at]])[-MOST_ITEMS:]
+            interests.append({"name": name, "description": description, "items": numbers})
+        return Answer(ask.number, text=orjson.dumps({"interests": interests}).decode())
+
+    def _centred(self, titles: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit vectors of titles less what all titles have in common, which tells no groups apart."""
+        if self._mean is None:
+            everything = self._vectors.of(self._vectors.titles)
+            # few titles may all be about one thing: their mean counts little
+            self._mean = everything.sum(axis=0) / (len(everything) + FEW_TITLES)
+        return unit(self._vectors.of(titles) - self._mean)
+
+    def _chosen(self, groups: list[list[int]], places: list[list[int]]) -> list[list[int]]:
+        """The largest groups, the later one of two as large; of single titles only the latest, where all are."""
+
+        def weight(members: list[int]) -> tuple[bool, int, int]:
+            numbers = [number for at in members for number in places[at]]
+            return len(members) > 1, len(numbers), max(numbers)
+
+        ranked = sorted(groups, key=weight, reverse=True)
+        several = [members for members in ranked if len(members) > 1]
+        return (several or ranked[:1])[: self._most]
+
+    def _named(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
+        """Name and description of a group; a name that is taken gives way to the next terms."""
+        if self._rarity is None:
+            self._rarity = Rarity(self._vectors.titles, shown_terms if self._categories else terms)
+        best = self._rarity.telling(titles)
+        names = [_joined(best[start : start + NAME_TERMS]) for start in range(len(best))]
+        names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
+        name = next(name for name in names if name.casefold() not in taken)
+        return name, f"Titles about {', '.join(best[:DESCRIPTION_TERMS])}." if best else f"Titles such as {titles[-1]}."
+
+
+class Rarity:
+    """How rare each term is among the distinct titles of a corpus; `terms_of` cuts a title into terms."""
+
+    def __init__(self, corpus: Iterable[str], terms_of: Callable[[str], list[str]] = terms) -> None:
+        self._terms_of = terms_of
+        found = [set(terms_of(title)) for title in corpus]
+        self._holding = Counter(term for title in found for term in title)
+        self._titles = len(found)
+
+    def telling(self, titles: Sequence[str]) -> list[str]:
+        """The terms of some titles, the most telling first, none made of words that are there already.
+
+        tf * log(1 + N / f): tf is the share of the titles that hold the term, f the number of titles of
+        the corpus that do, of N (class-based TF-IDF after Grootendorst, arXiv 2203.05794, with N
+        instead of the mean size of a class: groups are a few titles). Terms of a single title count
+        only where no two titles share one.
+        """
+        told = (term for title in titles for term in dict.fromkeys(self._terms_of(title)))
+        inside = Counter(term for term in told if len(term) <= LONGEST_TERM)
+        shared = {term: count for term, count in inside.items() if count > 1} or inside
+        weight = {term: count * math.log1p(self._titles / self._holding[term]) for term, count in shared.items()}
+        kept: list[str] = []
+        used: set[str] = set()
+        for term in sorted(weight, key=lambda term: (-weight[term], -len(term.split()), term)):
+            if not used.intersection(term.split()):
+                kept.append(term)
+                used.update(term.split())
+        return kept
+
+
+def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
+    """Positions of unit vectors (n, D) in groups: average linkage, down to LEAST_COSINE."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(vectors) == 1:
+        return [[0]]
+    cosines = vectors.astype(np.float64) @ vectors.T
+    above = np.triu_indices(len(vectors), k=1)
+    tree = linkage(np.clip(1 - cosines[above], 0, 2), method="average")
+    labels = fcluster(tree, t=1 - LEAST_COSINE, criterion="distance")
+    found: dict[int, list[int]] = {}
+    for at, label in enumerate(labels.tolist()):
+        found.setdefault(label, []).append(at)
+    return list(found.values())
+
+
+def _joined(chosen: Sequence[str]) -> str:
+    """Terms as a name, as many as fit."""
+    name = chosen[0]
+    for term in chosen[1:]:
+        longer = f"{name}, {term}"
+        name = longer if len(longer) <= LONGEST_NAME else name
+    return name

@@ -1,0 +1,172 @@
+"""Several answers decoded in one llama.cpp batch.
+
+Each answer has a slot: a sequence of the context's memory and a grammar of its own. The beginning that
+all prompts share is evaluated once and stays in every slot; a slot whose answer is done is filled
+again at once. Every step adds to the batch the next token of each answer that is being written, and
+as much of the waiting prompts as fits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import llama_cpp as c
+import numpy as np
+
+from eimf_core.errors import ModelError
+from eimf_core.labeling.engines.llama_model import Model, last_problem
+from eimf_core.labeling.engines.llama_sampling import Sampler
+
+BATCH = 512  # tokens in one step: bounds how long a step takes
+PADDING = 256  # contexts are counted in multiples of this
+LONG = 4096  # tokens of a context beyond which attention has to save memory
+
+
+@dataclass
+class Job:
+    """An answer in the making.
+
+    `tokens` is the whole prompt, `waiting` what of it (or of the answer) is not evaluated yet, `written`
+    the answer so far. A job that is `done` without being `whole` was cut at `most` tokens.
+    """
+
+    number: int
+    tokens: list[int]
+    sampler: Sampler
+    most: int
+    waiting: list[int] = field(default_factory=list)
+    position: int = 0
+    written: bytes = b""
+    count: int = 0
+    done: bool = False
+    whole: bool = False
+    began: float = field(default_factory=time.perf_counter)
+
+
+class Batch:
+    """`parallel` slots of `context` tokens each."""
+
+    def __init__(self, model: Model, *, parallel: int, context: int, threads: int, gpu_layers: int = 0) -> None:
+        self._model = model
+        self._context_size = -(-context // PADDING) * PADDING
+        parameters = c.llama_context_default_params()
+        parameters.n_seq_max = parallel
+        parameters.n_ctx = parallel * self._context_size
+        parameters.n_batch = parameters.n_ubatch = BATCH
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.kv_unified = False
+        if not gpu_layers and self._context_size <= LONG:
+            # on a processor the plain form writes 5 to 10 % faster, for memory that grows with the context
+            parameters.flash_attn_type = c.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.no_perf = True
+        self._context = c.llama_init_from_model(model.pointer, parameters)
+        if not self._context:
+            raise ModelError(
+                f"llama.cpp cannot make a context of {parallel} x {context} tokens ({last_problem()}); "
+                "try a smaller --context or --parallel"
+            )
+        self._memory = c.llama_get_memory(self._context)
+        self._batch = c.llama_batch_init(BATCH, 0, 1)
+        self._slots: list[Job | None] = [None] * parallel
+        self._shared: list[int] = []
+        self._holds = [False] * parallel
+
+    def close(self) -> None:
+        for job in self._slots:
+            if job is not None:
+                job.sampler.close()
+        c.llama_batch_free(self._batch)
+        c.llama_free(self._context)
+
+    @property
+    def free(self) -> int:
+        """How many more jobs it can take now."""
+        return self._slots.count(None)
+
+    @property
+    def busy(self) -> bool:
+        return self.free < len(self._slots)
+
+    def share(self, tokens: Sequence[int]) -> None:
+        """Evaluate the beginning that all prompts have in common, in every slot. Only when not busy."""
+        c.llama_memory_clear(self._memory, True)
+        self._shared = list(tokens)
+        for start in range(0, len(self._shared), BATCH):
+            self._batch.n_tokens = 0
+            for at, token in enumerate(self._shared[start : start + BATCH], start=start):
+                self._put(token, at, 0)
+            self._decode()
+        for slot in range(1, len(self._slots)):
+            c.llama_memory_seq_cp(self._memory, 0, slot, -1, -1)
+        self._holds = [True] * len(self._slots)
+
+    def add(self, job: Job) -> None:
+        """Start a job in a free slot."""
+        slot = self._slots.index(None)
+        shared = len(self._shared)
+        kept = 0
+        if self._holds[slot] and len(job.tokens) > shared and job.tokens[:shared] == self._shared:
+            kept = shared
+        if not c.llama_memory_seq_rm(self._memory, slot, kept, -1):
+            # models with a running state cannot go back to the middle
+            c.llama_memory_seq_rm(self._memory, slot, -1, -1)
+            kept = 0
+        self._holds[slot] = self._holds[slot] and kept == shared
+        job.position = kept
+        job.waiting = job.tokens[kept:]
+        self._slots[slot] = job
+
+    def step(self) -> list[Job]:
+        """Evaluate one batch; returns the jobs that are done with it."""
+        self._batch.n_tokens = 0
+        writing = [(slot, job) for slot, job in enumerate(self._slots) if job is not None]
+        # tokens of answers first: one each, so that no answer waits for a prompt
+        asked: list[tuple[Job, int]] = []
+        for slot, job in sorted(writing, key=lambda pair: len(pair[1].waiting)):
+            room = BATCH - self._batch.n_tokens
+            taken, job.waiting = job.waiting[:room], job.waiting[room:]
+            for token in taken:
+                self._put(token, job.position, slot)
+                job.position += 1
+            if taken and not job.waiting:
+                self._batch.logits[self._batch.n_tokens - 1] = 1
+                asked.append((job, self._batch.n_tokens - 1))
+        self._decode()
+        for job, at in asked:
+            self._write(job, at)
+        done = [job for _, job in writing if job.done]
+        for job in done:
+            self._slots[self._slots.index(job)] = None
+            job.sampler.close()
+        return done
+
+    def _write(self, job: Job, at: int) -> None:
+        pointer = c.llama_get_logits_ith(self._context, at)
+        token = job.sampler.next(np.ctypeslib.as_array(pointer, shape=(self._model.size,)))
+        job.count += 1
+        if self._model.ends[token]:
+            job.done = job.whole = True
+            return
+        piece = self._model.piece(token)
+        job.written += piece
+        job.waiting = [token]
+        # the end token costs a step of its own: an answer that may end after a bracket ends there
+        job.whole = b"}" in piece and job.sampler.complete()
+        job.done = job.whole or job.count >= job.most
+
+    def _put(self, token: int, position: int, slot: int) -> None:
+        at = self._batch.n_tokens
+        self._batch.token[at] = token
+        self._batch.pos[at] = position
+        self._batch.n_seq_id[at] = 1
+        self._batch.seq_id[at][0] = slot
+        self._batch.logits[at] = 0
+        self._batch.n_tokens = at + 1
+
+    def _decode(self) -> None:
+        code = c.llama_decode(self._context, self._batch)
+        if code:
+            raise ModelError(f"llama.cpp cannot go on (code {ctypes.c_int32(code).value}: {last_problem()})")

@@ -1,0 +1,87 @@
+"""From titles to the tokens of a whole prompt, as long as the context has room for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eimf_core.errors import ModelError
+from eimf_core.labeling import prompts
+from eimf_core.labeling.engines.llama_model import Model
+
+# for models without a chat template: plain text that any model continues
+PLAIN_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
+    "{% if add_generation_prompt %}Answer: {% endif %}"
+)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A prompt's tokens, how many of the oldest titles were left out to make it fit, and how many of the
+    tokens are titles'."""
+
+    tokens: list[int]
+    trimmed: int
+    of_titles: int
+
+
+class Writer:
+    """Writes prompts for one model. Fixed stretches are tokenised once per number of titles."""
+
+    def __init__(
+        self, model: Model, prompt: prompts.Prompt, *, max_interests: int, language: str, chat_template: str | None
+    ) -> None:
+        self._model = model
+        self._prompt = prompt
+        self._max_interests = max_interests
+        self._language = language
+        self._template = chat_template or model.chat_template() or PLAIN_TEMPLATE
+        self._title_tokens = functools.lru_cache(maxsize=1 << 16)(lambda title: tuple(model.data_tokens(title)))
+        self._frame = functools.lru_cache(maxsize=256)(self._make_frame)
+
+    def fit(self, titles: Sequence[str], room: int) -> Fitted:
+        """The prompt with the latest titles that fit into `room` tokens; ModelError when not even one fits."""
+        dropped = 0
+        while dropped < len(titles):
+            tokens = self._write(titles[dropped:])
+            if len(tokens) <= room:
+                return Fitted(tokens, dropped, sum(len(self._of_title(title)) for title in titles[dropped:]))
+            # each title costs its tokens and a few around it: a safe number at once, then one by one
+            excess = len(tokens) - room
+            longest = max(len(self._of_title(title)) for title in titles) + 8
+            dropped += max(1, excess // longest)
+        raise ModelError(f"the prompt does not fit into {room} tokens even with one title; use a larger --context")
+
+    def shared(self) -> list[int]:
+        """The tokens with which every prompt begins."""
+        first = self._frame(1)[0]
+        assert not isinstance(first, int)
+        return list(first)
+
+    def segments(self, titles: Sequence[str]) -> list[prompts.Segment]:
+        """The text of the prompt, item text apart."""
+        messages = prompts.render(self._prompt, len(titles), max_interests=self._max_interests, language=self._language)
+        return prompts.segments(messages, titles, self._template, bos=self._model.bos, eos=self._model.eos)
+
+    def _write(self, titles: Sequence[str]) -> list[int]:
+        tokens: list[int] = []
+        for part in self._frame(len(titles)):
+            tokens += self._of_title(titles[part]) if isinstance(part, int) else part
+        return tokens
+
+    def _of_title(self, title: str) -> tuple[int, ...]:
+        return self._title_tokens(prompts.clean_title(title))
+
+    def _make_frame(self, count: int) -> list[list[int] | int]:
+        """The prompt for `count` titles: tokens of fixed stretches, and the places of titles between them."""
+        frame: list[list[int] | int] = []
+        for segment in self.segments([str(number) for number in range(count)]):
+            if segment.data:
+                frame.append(int(segment.text))
+            elif frame:
+                frame.append(self._model.tokens(segment.text))
+            else:
+                frame.append(self._model.first_tokens(segment.text))
+        return frame

@@ -1,0 +1,63 @@
+"""Engine `replay`: labels made before, matched by their key: for tests, and to use labels that others share."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from eimf_core import files, jsonl
+from eimf_core.labeling import prompts
+from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
+from eimf_core.records import Label
+
+LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 200, 1000, 1000
+
+
+class Replay(OneByOne):
+    """Answers from a file of labels. They are checked against the history like any others."""
+
+    name = "replay"
+
+    def __init__(self, path: str, max_interests: int) -> None:
+        super().__init__()
+        self._labels = {label.key: label for label in jsonl.read(path, Label)}
+        self._max_interests = max_interests
+        self.model = Path(path).name
+        self.model_sha256: str | None = files.sha256(path)
+        self.settings: dict[str, Any] = {}
+
+    def answer(self, ask: Ask) -> Answer:
+        label = self._labels.get(ask.sample.key)
+        if label is None:
+            return Answer(ask.number, error="no label with this key is recorded", final=True)
+        if label.error is not None:
+            return Answer(ask.number, error=f"recorded: {label.error}", final=True)
+        places: dict[str, int] = {}
+        for number, entry in enumerate(ask.sample.history, start=1):
+            places.setdefault(entry.item, number)
+        strangers = [item for interest in label.interests for item in interest.items if item not in places]
+        if strangers:
+            return Answer(ask.number, error=f"item '{strangers[0]}' is not in the history", final=True)
+        interests = [
+            {
+                "name": interest.name,
+                "description": interest.description,
+                "items": [places[item] for item in interest.items],
+            }
+            for interest in label.interests[: self._max_interests]
+        ]
+        text = orjson.dumps({"interests": interests}).decode()
+        return Answer(ask.number, text=text, tokens=dict(label.tokens), items_by=label.items_by)
+
+
+def form(prompt: prompts.Prompt) -> prompts.Prompt:
+    """The form of recorded answers: as `prompt`, with room for whatever another prompt allowed."""
+    schema = orjson.loads(orjson.dumps(prompt.schema))
+    entry = schema["properties"]["interests"]["items"]["properties"]
+    entry["name"] = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME}
+    entry["description"] = {"type": "string", "minLength": 0, "maxLength": LONGEST_DESCRIPTION}
+    entry["items"] |= {"minItems": 0, "maxItems": MOST_ITEMS}
+    return dataclasses.replace(prompt, schema=schema)

@@ -1,0 +1,237 @@
+"""Engine `server`: any OpenAI-compatible endpoint (llama.cpp's server, vLLM, Ollama, …), several questions at a time.
+
+Histories leave the machine only when that was allowed; user ids are never part of what is sent.
+Redirects are not followed, and a server on this machine is never reached through a proxy.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import queue
+import random
+import re
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import orjson
+
+from eimf_core.errors import ConfigError, EimfError, ModelError
+from eimf_core.labeling import prompts
+from eimf_core.labeling.answer_length import longest_answer
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Answer, Ask
+from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
+
+API_KEY = "EIMF_API_KEY"
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries, doubled each time
+WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
+LONGEST_REPLY = 16 << 20  # bytes; an answer has a few thousand
+LONGEST_SHOWN = 300  # characters of what a server says about an error
+GIVEN_UP = (401, 403, 404, 405)  # no question will fare better
+# ways to ask for the schema, tried in turn: OpenAI's, that of llama-cpp-python's server, none at all
+FORMS = ("json_schema", "json_object", "")
+_ABOUT_FORM = re.compile(r"response_format|json_schema|json_object")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class Server:
+    """Questions answered over HTTP; a thread for each that is open."""
+
+    name = "server"
+    uses_prompt = True
+    model_sha256 = None
+
+    def __init__(self, prompt: prompts.Prompt, config: LabelConfig) -> None:
+        self._url = _checked(config.server, config.allow_remote) + "/chat/completions"
+        self.model = config.model or "default"
+        self.parallel = config.parallel
+        self._prompt = prompt
+        self._config = config
+        self._max_tokens = config.max_tokens or longest_answer(prompt.schema, config.max_interests)
+        self.settings: dict[str, Any] = {
+            "temperature": config.temperature,
+            "retry_temperature": config.retry_temperature,
+            "max_tokens": self._max_tokens,
+            "server": self._url,
+        }
+        handlers: list[Any] = [_NoRedirect()]
+        if _is_loopback(urllib.parse.urlsplit(self._url).hostname or ""):
+            handlers.append(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(*handlers)
+        self._form = 0  # of FORMS, the first that the endpoint has not refused
+        self._answers: queue.Queue[Answer | EimfError] = queue.Queue()
+        self._closed = threading.Event()
+
+    def submit(self, ask: Ask) -> None:
+        # daemon threads: an interruption waits for no server
+        threading.Thread(target=self._work, args=(ask,), daemon=True).start()
+
+    def take(self) -> Answer:
+        given = self._answers.get()
+        if isinstance(given, EimfError):
+            self.close()
+            raise given
+        return given
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _work(self, ask: Ask) -> None:
+        try:
+            self._answers.put(self._ask(ask))
+        except EimfError as error:
+            self._answers.put(error)
+        except Exception as error:  # whatever a server provokes must not leave take() waiting
+            self._answers.put(Answer(ask.number, error=f"{type(error).__name__}: {error}"))
+
+    def _ask(self, ask: Ask) -> Answer:
+        began = time.perf_counter()
+        pause = random.Random(ask.seed * 1_000_003 + ask.number)
+        problem, there = "", False
+        attempt, form = 0, self._form
+        while attempt <= self._config.retries:
+            if self._closed.is_set():
+                break
+            try:
+                reply = self._post(self._body(ask, FORMS[form]))
+                self._form = max(self._form, form)
+                return _answer_in(reply, ask.number, time.perf_counter() - began)
+            except urllib.error.HTTPError as error:
+                said, there = _said(error), True
+                problem = f"HTTP {error.code} {said[:LONGEST_SHOWN]}"
+                if FORMS[form] and _is_about_form(error.code, said):
+                    # kept only if it helps: a 400 may have other reasons; without a form the check has to do
+                    form += 1
+                    continue
+                if error.code in GIVEN_UP or 300 <= error.code < 400:
+                    raise ModelError(f"{self._url}: {problem}") from None
+                if error.code not in WORTH_RETRYING:
+                    return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
+                wait = _retry_after(error)
+            except (OSError, http.client.HTTPException) as error:
+                reason = getattr(error, "reason", None) or error
+                problem, wait = " ".join(str(reason).split()) or type(error).__name__, None
+            if attempt < self._config.retries:
+                doubled = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * pause.uniform(0.5, 1.0)
+                self._closed.wait(min(wait, LONGEST_PAUSE) if wait is not None else doubled)
+            attempt += 1
+        if there:  # and so others may fare better
+            return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
+        raise ModelError(
+            f"{self._url}: no answer after {self._config.retries + 1} tries ({problem}); what was finished is kept, "
+            "run the same command again when the server is there"
+        )
+
+    def _body(self, ask: Ask, form: str) -> bytes:
+        count = len(ask.sample.history)
+        messages = prompts.render(
+            self._prompt, count, max_interests=self._config.max_interests, language=self._config.language
+        )
+        first = ask.seed == self._config.seed
+        body: dict[str, Any] = {
+            "messages": prompts.plain(messages, [entry.title for entry in ask.sample.history]),
+            "model": self.model,
+            "seed": ask.seed,
+            "temperature": self._config.temperature if first else self._config.retry_temperature,
+            "max_tokens": self._max_tokens,
+        }
+        if form:
+            schema = json_schema(bounded(self._prompt.schema, count, self._config.max_interests), count)
+            named = {"name": "interests", "schema": schema, "strict": True}
+            said = {"json_schema": named} if form == "json_schema" else {"schema": schema}
+            body["response_format"] = {"type": form, **said}
+        return orjson.dumps(body)
+
+    def _post(self, body: bytes) -> Any:
+        headers = {"Content-Type": "application/json"}
+        if os.environ.get(API_KEY):
+            headers["Authorization"] = f"Bearer {os.environ[API_KEY]}"
+        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
+        with self._opener.open(request, timeout=self._config.timeout) as response:
+            return _whole(response, time.monotonic() + self._config.timeout)
+
+
+def _whole(response: http.client.HTTPResponse, until: float) -> bytes:
+    """All of a reply; TimeoutError when it is still dripping at `until`, for the socket only times single reads."""
+    read = bytearray()
+    while part := response.read1(1 << 16):
+        read += part
+        if len(read) > LONGEST_REPLY:
+            raise http.client.HTTPException(f"a reply of more than {LONGEST_REPLY >> 20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError("timed out in the middle of a reply")
+    if response.length:
+        raise http.client.IncompleteRead(bytes(read[:0]), response.length)
+    return bytes(read)
+
+
+def json_schema(schema: dict[str, Any], count: int) -> dict[str, Any]:
+    """Our schema as plain JSON Schema: item numbers become integers from 1 to `count`."""
+    if schema.get("type") == HISTORY_ITEM:
+        return {"type": "integer", "minimum": 1, "maximum": count}
+    made = dict(schema)
+    if "items" in made:
+        made["items"] = json_schema(made["items"], count)
+    if "properties" in made:
+        made["properties"] = {name: json_schema(inner, count) for name, inner in made["properties"].items()}
+    return made
+
+
+def _is_about_form(status: int, said: str) -> bool:
+    """Whether a refusal is about the wanted form: any 400 may be, others where they name it."""
+    return status == 400 or (status in (422, 500, 501) and _ABOUT_FORM.search(said) is not None)
+
+
+def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
+    try:
+        read = orjson.loads(reply)
+        choice = read["choices"][0]
+        text = choice["message"]["content"] or ""
+        usage = read.get("usage") or {}
+        tokens = {"prompt": int(usage.get("prompt_tokens", 0)), "answer": int(usage.get("completion_tokens", 0))}
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return Answer(number, error="the reply is none of an OpenAI-compatible endpoint", seconds=seconds)
+    error = f"cut at {tokens['answer']} tokens" if choice.get("finish_reason") == "length" else None
+    return Answer(number, text=text, error=error, tokens=tokens, seconds=seconds)
+
+
+def _checked(url: str | None, allow_remote: bool) -> str:
+    if not url:
+        raise ConfigError("the engine server needs --server URL, such as http://127.0.0.1:8080/v1")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"--server {url}: is no URL ({error})") from None
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise ConfigError(f"--server {url}: is no URL such as http://127.0.0.1:8080/v1")
+    if not allow_remote and not _is_loopback(host):
+        raise ConfigError(f"--server {url}: is another machine; --allow-remote sends the histories' titles there")
+    return url.rstrip("/").removesuffix("/chat/completions")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    with error:
+        return " ".join(error.read(1 << 16).decode("utf-8", "replace").split()) or str(error.reason)
+
+
+def _retry_after(error: urllib.error.HTTPError) -> float | None:
+    value = error.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None

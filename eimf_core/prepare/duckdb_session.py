@@ -1,0 +1,140 @@
+"""DuckDB, set up for logs larger than memory: a database file in a scratch folder, bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from eimf_core import signals
+from eimf_core.errors import ConfigError
+
+MOST_THREADS = 8
+
+
+def library() -> Any:
+    """DuckDB, imported when first asked for.
+
+    A signal that arrives in the import waits for its end: an exception out of it would abort the interpreter.
+    """
+    if "duckdb" in sys.modules:
+        return sys.modules["duckdb"]
+    with signals.waiting():
+        return importlib.import_module("duckdb")
+
+
+@contextlib.contextmanager
+def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any]:
+    """A connection whose tables and spills live in `scratch`; rows keep the order they were read in.
+
+    A full disk becomes an OSError and too little memory a ConfigError that says what to change.
+    """
+    duckdb = library()
+
+    connection = duckdb.connect(str(scratch / "log.duckdb"))
+    try:
+        with _signals_kept():
+            _set_up(connection, scratch, memory_limit, threads)
+            yield connection
+    except duckdb.OutOfMemoryException as error:
+        if "max_temp_directory_size" in str(error) or "spill" in str(error).lower():
+            raise _full(scratch) from None
+        raise ConfigError(
+            f"--memory-limit {memory_limit} is too little for this log; raise it or lower --threads"
+        ) from None
+    except duckdb.Error as error:
+        if is_full(error):
+            raise _full(scratch) from None
+        raise
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let a signal that interrupts a query end the work as it would elsewhere.
+
+    The engine swallows what a signal handler raises and says "Query interrupted" instead; the
+    handler is then called once more.
+    """
+    arrived: list[int] = []
+    before = signals.handlers()
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        before[signal.Signals(number)](number, frame)
+
+    with signals.heard_by(remember, before):
+        try:
+            yield
+        except RuntimeError:
+            if arrived:
+                remember(arrived[-1], None)
+            raise
+
+
+def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:
+    duckdb = library()
+
+    try:
+        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    except duckdb.Error:
+        raise ConfigError(f"--memory-limit is '{memory_limit}', expected a size such as 2GB or 800MB") from None
+    connection.execute(f"SET threads = {threads or default_threads()}")
+    connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
+    connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")
+    # dates without a zone are UTC, wherever the machine is
+    connection.execute("SET TimeZone = 'UTC'")
+    # the tables live for minutes: packing strings costs more than the disk they save
+    connection.execute("SET force_compression = 'uncompressed'")
+    # nothing is fetched, whatever a file asks for
+    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+
+
+def rejected(connection: Any) -> list[tuple[int, str, str]]:
+    """Row number, problem and text of the rows that the engine could not take apart; forgets them."""
+    duckdb = library()
+
+    try:
+        found = connection.execute("SELECT line, error_message, csv_line FROM reject_errors ORDER BY line").fetchall()
+        connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    except duckdb.CatalogException:
+        return []
+    return [*found]
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the engine failed because the disk (or the size a file may have) is at its end."""
+    text = str(error)
+    return "No space left" in text or "File too large" in text or "Could not write" in text
+
+
+def _full(scratch: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent))
+
+
+def default_threads() -> int:
+    """The cores this process may use, at most `MOST_THREADS`."""
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0))))
+
+
+def literal(text: object) -> str:
+    """A string as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def file(path: Path) -> str:
+    """A path as an SQL literal; the engine would take some names for patterns of others."""
+    return literal("".join(f"[{char}]" if char in "*?[" else char for char in str(path)))
+
+
+def name(text: str) -> str:
+    """A column name as an SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'

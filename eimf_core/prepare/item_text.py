@@ -1,0 +1,92 @@
+"""The items of the log with their text: item files read, cleaned and joined by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eimf_core.prepare import text_cleaning
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import BadRow, ItemFormat
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.rejects import Rejects
+from eimf_core.prepare.scans import TEXT, Scan
+from eimf_core.prepare.value_parsing import BLANKS, trimmed
+from eimf_core.records import Item
+
+LONGEST_TITLE = 300
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items in the order of the log's ids.
+
+    `without_text`: ids that no item file gives a title; their title is the id. `not_in_log`: items
+    of the files that the log does not have.
+    """
+
+    items: list[Item]
+    without_text: list[str]
+    not_in_log: int
+
+
+def described(files: Sequence[tuple[Source, ItemFormat]], settings: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
+    """The items of all item files; bad rows of them go where those of the log go."""
+    for source, kind in files:
+        for item in kind.read(source, settings):
+            if isinstance(item, BadRow):
+                rejects.add_error(item.error, item.text)
+            else:
+                yield item
+
+
+def join(ids: Sequence[str], texts: Iterable[Item], budget: int) -> Catalogue:
+    """Give each id of the log its text; the first description with a title wins."""
+    wanted = set(ids)
+    found: dict[str, Item] = {}
+    others = 0
+    for item in texts:
+        name = item.item.strip(BLANKS)
+        if name not in wanted:
+            others += 1
+        elif name not in found or not found[name].title:
+            found[name] = tidy(item, budget)
+    items, without = [], []
+    for name in ids:
+        known = found.get(name) or Item(item=name, title="")
+        if not known.title:
+            without.append(name)
+            known = msgspec.structs.replace(known, title=name)
+        items.append(known)
+    return Catalogue(items=items, without_text=without, not_in_log=others)
+
+
+def tidy(item: Item, budget: int) -> Item:
+    """The same item with plain text in every field; a description of no words, or the title again, is none."""
+    title = text_cleaning.shortened(text_cleaning.clean(item.title), LONGEST_TITLE)
+    description = text_cleaning.shortened(text_cleaning.clean(item.text), budget) if item.text else ""
+    return Item(
+        item=item.item.strip(BLANKS),
+        title=title,
+        categories=text_cleaning.flat(item.categories),
+        text=description if description and description != title else None,
+        attributes=item.attributes or None,
+    )
+
+
+def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
+    """Titles and categories that stand in a file of the log itself; of several, the first in the alphabet."""
+    if not scan.has & TEXT:
+        return []
+    rows = connection.execute(
+        f"SELECT {trimmed('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
+        "WHERE name <> '' GROUP BY name ORDER BY name"
+    ).fetchall()
+    return [
+        Item(item=item, title=title or "", categories=text_cleaning.split_categories(category or ""))
+        for item, title, category in rows
+    ]

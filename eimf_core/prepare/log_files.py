@@ -1,0 +1,245 @@
+"""The files of a log: arguments to paths, and the first lines of each, unpacked, to tell formats apart."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import re
+import shutil
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import duckdb_session
+from eimf_core.prepare.value_parsing import BLANKS
+
+HEAD_BYTES = 1 << 16
+HEAD_LINES = 200
+LONGEST_LINE = 16 << 20
+"""Bytes of the longest line that is read: a user's whole history may stand on one."""
+PARQUET = b"PAR1"
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+LINE_END = re.compile(r"\r\n|\n|\r")
+NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file. `name` is how messages call it, `head` its first lines that are not blank (none of Parquet).
+
+    `blank`: how many blank lines come before these.
+    """
+
+    path: Path
+    name: str
+    head: tuple[str, ...]
+    parquet: bool = False
+    blank: int = 0
+
+    @property
+    def stem(self) -> str:
+        """The file name without .gz or .zst, in lower case: what formats look at."""
+        return self.path.name.lower().removesuffix(".gz").removesuffix(".zst")
+
+    @property
+    def first(self) -> str:
+        """The first line without blanks around it; empty for Parquet."""
+        return self.head[0].strip() if self.head else ""
+
+
+def expand(argument: Path, scratch: Path) -> list[Path]:
+    """The paths an argument stands for: itself, a pattern's matches, or stdin copied to a file."""
+    if str(argument) == "-":
+        target = scratch / "stdin"
+        with open(target, "wb") as stream:
+            shutil.copyfileobj(sys.stdin.buffer, stream)
+        return [target]
+    if not argument.exists() and any(char in str(argument) for char in "*?["):
+        anchor = Path(argument.anchor) if argument.anchor else Path()
+        found = sorted(path for path in anchor.glob(str(argument.relative_to(anchor))) if path.is_file())
+        if not found:
+            raise ConfigError(f"{argument}: no file has such a name")
+        return found
+    return [argument]
+
+
+def probe(path: Path, name: str | None = None) -> Source:
+    """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
+    called = name or str(path)
+    if packing(path) == "zstd":
+        lines = _zstd_head(path)
+    else:
+        with reading(path) as stream:
+            start = stream.read(HEAD_BYTES)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError("is UTF-16; convert the file first, such as with iconv -f utf-16 -t utf-8", file=called)
+        if start.startswith(PARQUET):
+            return Source(path=path, name=called, head=(), parquet=True)
+        lines = LINE_END.split(decoded(start))
+        # the last line is probably cut
+        lines = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
+    head = tuple(line for line in lines if line.strip())[:HEAD_LINES]
+    if not head:
+        raise InputError("is empty; expected a log of interactions", file=called)
+    return Source(path=path, name=called, head=head, blank=lines.index(head[0]))
+
+
+def decoded(raw: bytes) -> str:
+    """UTF-8 if it is, else ISO-8859-1 (the old published sets); a cut last character does not matter."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start >= len(raw) - 3 and error.start > 0:
+            return raw[: error.start].decode("utf-8-sig")
+        return raw.decode("iso-8859-1")
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """The unpacked bytes of a file; a broken gzip stream is an InputError wherever it shows."""
+    try:
+        with jsonl.open_bytes(path) as stream:
+            yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise broken_gzip(path, error) from None
+
+
+def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line that is not blank.
+
+    A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
+    bytes as surrogates, which `is_utf8` tells.
+    """
+    if packing(path) == "zstd":
+        yield from _zstd_lines(path, latin=latin)
+        return
+    with reading(path) as stream:
+        encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
+        # a CR alone ends a line as well
+        each = (part for raw in stream for part in (raw.splitlines() if b"\r" in raw[:-2] else (raw,)))
+        for number, raw in enumerate(each, start=1):
+            try:
+                line = raw.decode(encoding, errors)
+            except UnicodeDecodeError:
+                encoding = "iso-8859-1"
+                line = raw.decode(encoding)
+            if number == 1:
+                line = line.removeprefix("\N{BYTE ORDER MARK}")
+            if line.strip(BLANKS):
+                yield number, line.rstrip("\r\n")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a line of `lines` was UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
+    """As `lines`, for a file packed with zstd, which Python itself cannot unpack yet.
+
+    The engine passes over a line that is not UTF-8, and shows it with question marks.
+    """
+    with _zstd(path) as connection:
+        connection.execute(f"SELECT count(*) FROM {_engine_lines(path)}")
+        broken = {line: text for line, _, text in duckdb_session.rejected(connection)}
+        if broken and latin:
+            raise InputError(NOT_UTF8, file=path, line=min(broken))
+        connection.execute(f"SELECT line FROM {_engine_lines(path)}")
+        number = 1
+        while rows := connection.fetchmany(1000):
+            for (line,) in rows:
+                while number in broken:
+                    yield number, broken[number].replace("?", "\udcbf")
+                    number += 1
+                if line and line.strip():
+                    yield number, line.rstrip("\r\n")
+                number += 1
+        for last in range(number, max(broken, default=0) + 1):
+            yield last, broken[last].replace("?", "\udcbf")
+
+
+def _zstd_head(path: Path) -> list[str]:
+    """The first lines of a file packed with zstd, blank ones too."""
+    with _zstd(path) as connection:
+        found = connection.execute(f"SELECT line FROM {_engine_lines(path)} LIMIT {HEAD_LINES}").fetchall()
+    return [line or "" for (line,) in found]
+
+
+@contextlib.contextmanager
+def _zstd(path: Path) -> Iterator[Any]:
+    """An engine to unpack a file with; what it cannot unpack is an InputError."""
+    duckdb = duckdb_session.library()
+
+    with contextlib.closing(duckdb.connect()) as connection:
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
+
+
+def text_lines(path: Path) -> str:
+    """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
+    return f"(SELECT line FROM {_engine_lines(path)} WHERE trim(line, E' \\t\\r') <> '')"
+
+
+def _engine_lines(path: Path) -> str:
+    """SQL for all lines of a file, as the column `line`; null for an empty one."""
+    return (
+        f"read_csv({duckdb_session.file(path)}, compression = '{packing(path)}', auto_detect = false, header = false, "
+        f"delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, "
+        f"store_rejects = true, rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
+    )
+
+
+def check_gzip(path: Path) -> Any:
+    """What is wrong with a gzip stream, None when nothing is; the engine does not look at checksums."""
+    try:
+        with gzip.open(path, "rb") as stream:
+            while stream.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        return error
+    return None
+
+
+def refuse_broken(source: Source) -> None:
+    """InputError when a file is a gzip stream that is damaged or cut off."""
+    if packing(source.path) == "gzip" and (error := check_gzip(source.path)):
+        raise broken_gzip(source.name, error)
+
+
+def broken_gzip(name: object, error: object) -> InputError:
+    return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
+
+
+def with_plain_ends(path: Path, target: Path) -> Path | None:
+    """A copy whose lines all end in LF; None where there is no CR, or only the engine can unpack it."""
+    if packing(path) == "zstd":
+        return None
+    changed = False
+    with reading(path) as stream, open(target, "wb") as copy:
+        for line in stream:
+            changed = changed or line.endswith(b"\r\n")
+            copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+    return target if changed else None
+
+
+def packing(path: Path) -> str:
+    """How a file is packed, by its first bytes, whatever its name: gzip, zstd or none."""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(len(ZSTD))
+    except OSError as error:
+        raise jsonl.unreadable(path, error) from None
+    return "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else "none"

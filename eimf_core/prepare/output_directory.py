@@ -1,0 +1,62 @@
+"""The output directory: a locked scratch folder inside it, and files that take their places at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from eimf_core import files, provenance, signals
+from eimf_core.errors import ConfigError
+
+SCRATCH = ".prepare.tmp"
+SEQUENCES, ITEMS, REJECTS = "sequences.jsonl", "items.jsonl", "rejects.jsonl"
+
+
+@contextlib.contextmanager
+def output_folder(output: Path) -> Iterator[Path]:
+    """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there."""
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"{output}: is a file, expected a directory to write")
+    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
+    try:
+        with files.locked(output / SEQUENCES):
+            scratch = output / SCRATCH
+            # what a killed run left behind
+            shutil.rmtree(scratch, ignore_errors=True)
+            try:
+                scratch.mkdir()
+                yield scratch
+            finally:
+                with signals.waiting():
+                    shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        for folder in missing:
+            # only while empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def publish(scratch: Path, output: Path) -> None:
+    """Move the finished files into place, so that a kill leaves the old set, none, or the new one.
+
+    `sequences.jsonl` goes first and comes last: without it there is no data set.
+    """
+    sidecar = provenance.sidecar(SEQUENCES).name
+    for name in (SEQUENCES, sidecar, REJECTS):
+        (output / name).unlink(missing_ok=True)
+    for name in (REJECTS, ITEMS, sidecar, SEQUENCES):
+        if name != REJECTS or (scratch / name).exists():
+            _sync(scratch / name)
+            os.replace(scratch / name, output / name)
+    _sync(output)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

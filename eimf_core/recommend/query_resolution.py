@@ -1,0 +1,206 @@
+"""From a Query to what the model works with: item indices, a place for the words, what may be listed.
+
+Ids and titles that are not found are collected as unknown, with a remark; whether that is an error
+is for the settings to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.errors import InputError
+from eimf_core.progress import Reporter
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.item_lookup import Items
+from eimf_core.recommend.title_search import Match
+from eimf_core.records import Query
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+NOTHING: Indices = np.zeros(0, dtype=np.int64)
+SHOWN = 10
+"""Equally good titles that are listed."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A query as the model takes it.
+
+    `history` (n,) are indices of known items, oldest first, `times` (n,) their times and `events` (n,) their
+    kinds of behaviour, if known; `words` (d,) is the place of the `text` in the item space or None;
+    `excluded` and `only` are indices.
+    """
+
+    id: str
+    history: Indices
+    times: npt.NDArray[np.float64] | None
+    events: Indices | None
+    words: Floats | None
+    text: str | None
+    unknown: list[str]
+    excluded: Indices
+    only: Indices | None
+    keep_seen: bool
+    diversity: float
+    k: int
+
+
+class Reader:
+    """Turns queries into `Asked`.
+
+    `place_of` gives the place of a text (d,); `kinds` are the kinds of behaviour of the model; `single`
+    tells a query from the command line, where an ambiguous title is an error, from one of many.
+    """
+
+    def __init__(
+        self,
+        items: Items,
+        settings: RecommendConfig,
+        *,
+        seen: str,
+        place_of: Callable[[str], Floats],
+        kinds: Mapping[str, int],
+        reporter: Reporter,
+        single: bool,
+    ) -> None:
+        self._items = items
+        self._settings = settings
+        self._keep_seen = (settings.seen or seen) == "keep"
+        self._place_of = place_of
+        self._kinds = kinds
+        self._strange: set[str] = set()
+        self._reporter = reporter
+        self._single = single
+
+    def read(self, query: Query, *, file: object = None, line: int | None = None) -> Asked:
+        """What a query asks; InputError when it asks nothing, or for what `strict` forbids."""
+        if query.history is None and query.titles is None and query.text is None:
+            raise InputError("has none of history, titles and text", file=file, line=line)
+        settings = self._settings
+        name = query.id if query.id is not None else str(line if line is not None else 1)
+        unknown: list[str] = []
+        history = self._known(query.history or [], unknown)
+        for title in query.titles or []:
+            if index := self._titled(title):
+                history.append(index)
+            else:
+                unknown.append(title)
+        excluded = self._known(query.exclude, unknown) if query.exclude else []
+        only = None if query.only is None else self._known(query.only, unknown)
+        if unknown:
+            unknown = list(dict.fromkeys(unknown))
+            self._report(unknown, query, name, file=file, line=line)
+        words = None
+        if query.text is not None and query.text.strip():
+            words = self._place_of(query.text)
+        k, diversity = query.k, query.diversity
+        if k is not None and k < 1:
+            raise InputError(f"is {k}, expected at least 1", file=file, line=line, field="k")
+        if diversity is not None and not 0 <= diversity < float("inf"):
+            raise InputError(f"is {diversity}, expected 0 or more", file=file, line=line, field="diversity")
+        return Asked(
+            id=name,
+            history=np.array(history, dtype=np.int64),
+            times=self._times(query, file=file, line=line),
+            events=self._events(query, file=file, line=line),
+            words=words,
+            text=None if words is None else query.text,
+            unknown=unknown,
+            excluded=np.array(excluded, dtype=np.int64) if excluded else NOTHING,
+            only=None if only is None else np.array(only, dtype=np.int64),
+            keep_seen=self._keep_seen if query.seen is None else query.seen == "keep",
+            diversity=settings.diversity if diversity is None else diversity,
+            k=settings.k if k is None else k,
+        )
+
+    def _times(self, query: Query, *, file: object, line: int | None) -> npt.NDArray[np.float64] | None:
+        """The times of the known items of a history; None where titles, which have none, stand beside it."""
+        if query.times is None or query.titles:
+            return None
+        return np.array(self._beside(query, "times", query.times, file=file, line=line), dtype=np.float64)
+
+    def _events(self, query: Query, *, file: object, line: int | None) -> Indices | None:
+        """The kinds of behaviour of the known items, 0 for one that the model has not learned; None as with times."""
+        if query.events is None or query.titles:
+            return None
+        known = self._beside(query, "events", query.events, file=file, line=line)
+        strange = set(known) - self._strange - set(self._kinds)
+        if self._kinds and strange:
+            self._strange |= strange
+            learned = named(list(self._kinds))
+            self._reporter.warn(f"unknown events: {named(sorted(strange))}; the model has learned {learned}")
+        return np.array([self._kinds.get(kind, 0) for kind in known], dtype=np.int64)
+
+    def _beside(self, query: Query, field: str, told: Sequence[Any], *, file: object, line: int | None) -> list[Any]:
+        """What is told of the known items of a history; InputError where it does not go with the history."""
+        history = query.history or []
+        if len(told) != len(history):
+            raise InputError(f"has {len(told)} entries for {len(history)} items", file=file, line=line, field=field)
+        return [entry for item, entry in zip(history, told, strict=True) if self._items.index(item)]
+
+    def one(self, item: str) -> int:
+        """Index of an item given by id or title; InputError when it is neither, or the title of several."""
+        if index := self._items.index(item):
+            return index
+        match = self._items.titled(item)
+        if len(match.found) == 1 or (match.found and self._settings.first):
+            return self._items.index(match.found[0].item)
+        if match.found:
+            raise InputError(_ambiguous(item, match))
+        near = f"; nearest are {_listed(match)}" if match.nearest else ""
+        raise InputError(f"no item has the id or a title like '{item}'{near}")
+
+    def _known(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
+        """Indices of the known ids; the others join `unknown`."""
+        found = self._items.indices(ids)
+        if 0 in found:
+            unknown += [item for item, at in zip(ids, found, strict=True) if not at]
+            found = [at for at in found if at]
+        return found
+
+    def _titled(self, typed: str) -> int:
+        """Index of the item with a title like this; 0, with a remark, when there is none."""
+        match = self._items.titled(typed)
+        if not match.found:
+            near = f"; nearest are {_listed(match)}" if match.nearest else ""
+            self._reporter.warn(f"no title is like '{typed}'{near}")
+            return 0
+        if len(match.found) > 1 and not self._settings.first:
+            problem = _ambiguous(typed, match)
+            if self._single:
+                raise InputError(problem)
+            self._reporter.warn(problem)
+            return 0
+        item = match.found[0]
+        if not match.exactly:
+            self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
+        return self._items.index(item.item)
+
+    def _report(self, unknown: list[str], query: Query, name: str, *, file: object, line: int | None) -> None:
+        known_ids = [item for item in unknown if item not in (query.titles or [])]
+        if self._settings.strict:
+            raise InputError(f"unknown: {named(unknown)}", file=file, line=line)
+        if known_ids:
+            whose = "" if self._single else f"{name}: "
+            self._reporter.warn(f"{whose}unknown items: {named(known_ids)}")
+
+
+def _ambiguous(typed: str, match: Match) -> str:
+    return f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
+
+
+def named(names: Sequence[str]) -> str:
+    """The first names of many."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _listed(match: Match) -> str:
+    items = match.found or match.nearest
+    named = ", ".join(f"'{item.title}' ({item.item})" for item in items[:SHOWN])
+    more = max(0, len(items) - SHOWN) + match.others
+    return named + (f" and {more:,} more" if more else "")

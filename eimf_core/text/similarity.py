@@ -1,0 +1,68 @@
+"""Titles as vectors, encoded once per run, and the history items that are nearest to an interest's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.labeling.prompts import clean_title
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Sample
+from eimf_core.text import encode
+
+Vectors = npt.NDArray[np.float32]
+LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
+
+
+class TitleVectors:
+    """Unit vectors of the cleaned titles of all samples; nothing is encoded before the first call of `of`.
+
+    With a `cache` folder the vectors are kept there by content (see `text.encode_cached`).
+    """
+
+    def __init__(
+        self, samples: Iterable[Sample], encoder: encode.Encoder, cache: Path | None = None, reporter: Reporter = SILENT
+    ) -> None:
+        self.encoder = encoder
+        self.titles = sorted({clean_title(entry.title) for sample in samples for entry in sample.history})
+        self.cache = cache
+        self._reporter = reporter
+        self._rows: dict[str, int] = {}
+        self._vectors: npt.NDArray[np.floating] | None = None
+        self._names: dict[str, npt.NDArray[np.floating]] = {}
+
+    def of(self, titles: Sequence[str]) -> Vectors:
+        """float32 (n, D) of titles of the samples, as they stand there or cleaned."""
+        if self._vectors is None:
+            if self.cache is None:
+                self._vectors = self.encoder.encode(self.titles, self._reporter)
+            else:
+                self._vectors = encode.encode_cached(self.titles, self.encoder, self.cache, self._reporter)
+            self._rows = {title: row for row, title in enumerate(self.titles)}
+        rows = [self._rows[clean_title(title)] for title in titles]
+        return np.asarray(self._vectors[rows], dtype=np.float32)
+
+    def of_names(self, names: Sequence[str]) -> Vectors:
+        """float32 (n, D) of names of interests. Each is encoded once and alone, so that it is the same
+        whichever label it comes up in first."""
+        for name in names:
+            if name not in self._names:
+                self._names[name] = self.encoder.encode([name])[0]
+        return np.asarray([self._names[name] for name in names], dtype=np.float32)
+
+
+def assign(names: Vectors, titles: Vectors, *, least: float = LEAST_COSINE) -> list[list[int]]:
+    """For each of M names the positions of the titles that belong to it, each title to its nearest name.
+
+    names (M, D) and titles (n, D) are unit vectors. A title below `least` belongs to none; a name
+    that no title is nearest to keeps the one title nearest to it, so that every interest has an item.
+    """
+    if not len(names) or not len(titles):
+        return [[] for _ in range(len(names))]
+    cosines = titles @ names.T
+    best = cosines.argmax(axis=1)
+    chosen = [np.flatnonzero((best == at) & (cosines[:, at] >= least)).tolist() for at in range(len(names))]
+    return [items or [int(cosines[:, at].argmax())] for at, items in enumerate(chosen)]

@@ -1,0 +1,64 @@
+"""Item vectors that start from the words of the labels, and from what goes with them in histories.
+
+    x_i = mean of the text vectors of the interests that item i shows, less the mean of all text vectors
+
+spread over the items that stand near each other in histories (`neighbours`). Scaled to length 1, the x_i are
+projected on their first d principal components; the adapter starts as the same projection of the centred words,
+so that words and items nearly meet before the first step: lengths are scaled away, and the mean of the spread x_i,
+which their components are taken about, is left in the words (without it they meet less). An item that nothing is
+known of keeps its random start. This use is the project's own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from eimf_core.dataset import SplitData
+from eimf_core.training.item_embeddings import Text, principal_components
+from eimf_core.training.labels import Labels
+from eimf_core.training.learner import Learner
+from eimf_core.training.neighbour_init import Doubles, Flags, fill, neighbours, settle
+
+
+@torch.no_grad()
+def place(learner: Learner, labels: Labels, train: SplitData) -> int:
+    """Move the item vectors and the adapter of a fresh learner to where labels see them; returns for how many
+    items something is known. Draws nothing."""
+    weight = learner.table.weight
+    shares, known = shown_shares(labels, len(weight))
+    mean = labels.vectors.mean(axis=0)
+    words = np.empty((len(weight), len(mean)), dtype=np.float32)
+
+    def columns(block: slice) -> Doubles:
+        return np.asarray(shares @ (labels.vectors[:, block].astype(np.float64) - mean[block]))
+
+    known = fill(words, columns, known, neighbours(train, len(weight)))
+    placed, components = settle(weight, words, known)
+    if components is not None and learner.adapter is not None:
+        learner.adapter.weight.copy_(torch.from_numpy(components))
+        learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
+    return placed
+
+
+@torch.no_grad()
+def meet(learner: Learner, text: Text) -> None:
+    """Start the adapter as the projection that places items by their text (N + 1, D), so that words and items
+    that start from titles meet before the first step. Draws nothing."""
+    if learner.adapter is None:
+        return
+    mean, components = principal_components(text, learner.table.weight.shape[1])
+    # an adapter of zeros would learn from a vector without a direction
+    if not components.any():
+        return
+    learner.adapter.weight.copy_(torch.from_numpy(components))
+    learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
+
+
+def shown_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:
+    """How much of the mean of what an item shows is each text, (rows, texts), and which items show something."""
+    texts, items = labels.shown
+    pairs = sparse.csr_matrix((np.ones(len(texts)), (items, texts)), shape=(rows, len(labels.vectors)))
+    counts = np.asarray(pairs.sum(axis=1)).ravel()
+    return sparse.diags(1.0 / np.maximum(counts, 1)) @ pairs, counts > 0

@@ -1,0 +1,80 @@
+"""Inherited labels: users without a label take over the interests of the labelled user they resemble most.
+
+Each unlabelled training user belongs to the cluster whose labelled users' mean is nearest, and there to
+the nearest labelled user, by the cosine of the mean text vectors of their training histories; below a
+threshold nobody is inherited from. After the cluster assignment of Qiao et al., arXiv 2411.09410 (this
+project's reading). The assignment is made again from the data, so that labels are all that is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.clustering.user_vectors import UserVectors, flat, unit
+from eimf_core.dataset import SplitData
+from eimf_core.training.labels import Labels
+
+Ints = npt.NDArray[np.int64]
+BLOCK = 1024  # heirs whose items are looked at together
+
+
+@dataclass(frozen=True)
+class Heirs:
+    """Heir i is the training user `users[i]` (rising) and has the interests of labelled user `of[i]`."""
+
+    users: Ints
+    of: Ints
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float) -> Heirs:
+    """Who inherits from whom. text (N + 1, D), zero where an item has none; `least`, the smallest cosine.
+
+    Users with fewer than two items or without text inherit nothing.
+    """
+    vectors = UserVectors(train, text)
+    donors = vectors.rows(labels.users)
+    clusters = np.unique(labels.clusters)
+    members = [np.flatnonzero(labels.clusters == cluster) for cluster in clusters]
+    centres = unit(np.stack([donors[chosen].mean(axis=0) for chosen in members]))
+    lengths = np.diff(train.offsets)
+    users, of = [], []
+    for block, rows in vectors.blocks():
+        free = (lengths[block] > 1) & rows.any(axis=1) & ~np.isin(block, labels.users)
+        nearest = (rows @ centres.T).argmax(axis=1)
+        for number, chosen in enumerate(members):
+            here = np.flatnonzero(free & (nearest == number))
+            cosines = rows[here] @ donors[chosen].T
+            near = cosines.max(axis=1, initial=-1.0) >= least
+            users.append(block[here[near]])
+            of.append(chosen[cosines[near].argmax(axis=1)])
+    found, donor = np.concatenate(users), np.concatenate(of)
+    order = np.argsort(found)
+    return Heirs(found[order].astype(np.int64), donor[order].astype(np.int64))
+
+
+def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray[Any], least: float) -> Labels:
+    """The labels with more items that show their words: of each item of an heir, the inherited interest whose
+    words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
+    words = unit(labels.vectors)
+    shown = [labels.shown]
+    for start in range(0, len(heirs), BLOCK):
+        block = slice(start, start + BLOCK)
+        at, bounds = flat(train.offsets, heirs.users[block])
+        texts = np.repeat(labels.padded(heirs.of[block]), np.diff(bounds), axis=0)
+        had = train.items[at].astype(np.int64)
+        rows, place = np.unique(had, return_inverse=True)
+        items = unit(np.asarray(text[rows], dtype=np.float32))[place]
+        # one inherited interest after the other: all at once, their vectors would fill the memory
+        cosines = np.stack([np.einsum("nd,nd->n", items, words[column]) for column in texts.T], axis=1)
+        cosines[texts < 0] = -np.inf
+        best = cosines.argmax(axis=1)[:, None]
+        near = np.take_along_axis(cosines, best, axis=1)[:, 0] >= least
+        shown.append(np.stack([np.take_along_axis(texts, best, axis=1)[near, 0], had[near]]))
+    return replace(labels, shown=np.unique(np.concatenate(shown, axis=1), axis=1))

@@ -1,0 +1,100 @@
+"""Items that stand near each other in training histories, and vectors that spread over them.
+
+    x_i <- (x_i + mean_j x_j) / 2,  or mean_j x_j where i has none yet;  ROUNDS times
+
+where j runs over the items with a vector that stand at most REACH places from i in a training history, each
+as often as it does, 1 / places: label propagation (Zhu and Ghahramani, CMU-CALD-02-107, 2002) on the graph of
+neighbouring items. Spread from random directions, the vectors on their first principal components are those of
+the smoothed graph, as random projections find them (Halko et al., SIAM Review 53, 2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+
+from eimf_core.dataset import SplitData
+from eimf_core.training.item_embeddings import DEVIATION, NOISE, principal_components
+
+Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+REACH, ROUNDS, OWN = 3, 2, 0.5
+WIDTH = 2  # random directions a dimension
+BLOCK = 64  # columns spread at a time
+
+
+@torch.no_grad()
+def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
+    """Move a fresh table (N + 1, d) to where histories see its items; for how many they do. `generator` draws the
+    random directions."""
+    vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()
+    known = np.zeros(len(weight), dtype=bool)
+    known[np.unique(train.items)] = True
+    links = neighbours(train, len(weight))
+    known &= np.asarray(links.sum(axis=1)).ravel() > 0
+    known = fill(vectors, lambda block: vectors[:, block].astype(np.float64), known, links)
+    return settle(weight, vectors, known)[0]
+
+
+def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: sparse.csr_matrix) -> Flags:
+    """Spread vectors of which `columns` gives a block of columns (rows, BLOCK) into `out` (rows, D); which rows have
+    one now. All columns of a million items at once would take gigabytes, several times over."""
+    reached = known
+    for start in range(0, out.shape[1], BLOCK):
+        block = slice(start, start + BLOCK)
+        out[:, block], reached = spread(columns(block), known, links)
+    return reached
+
+
+def settle(weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags) -> tuple[int, npt.NDArray[np.float32] | None]:
+    """Put the rows of a table (N + 1, d) that are known where the directions of `vectors` (N + 1, D) project to on
+    their first principal components; how many, and the components (d, D), None where nothing was moved."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    rows = np.flatnonzero(known & (lengths > 1e-9))
+    if not len(rows):
+        return 0, None
+    # the first row is left out of the components
+    directions = np.zeros((len(rows) + 1, vectors.shape[1]), dtype=np.float32)
+    np.divide(vectors[rows], lengths[rows, None], out=directions[1:], casting="same_kind")
+    mean, components = principal_components(directions, weight.shape[1])
+    if not components.any():
+        return 0, None
+    at = torch.from_numpy(rows)
+    # the random start, as small as where vectors start from text, keeps items in the same place apart
+    directions[1:] -= mean
+    weight[at] = torch.from_numpy(directions[1:] @ components.T) + NOISE / DEVIATION * weight[at]
+    return len(rows), components
+
+
+def neighbours(train: SplitData, rows: int) -> sparse.csr_matrix:
+    """How often two items stand near each other, (rows, rows), symmetric, an item not near itself."""
+    items = train.items.astype(np.int64)
+    owner = np.repeat(np.arange(len(train.offsets) - 1), np.diff(train.offsets))
+    total: Any = sparse.csr_matrix((rows, rows))
+    for gap in range(1, REACH + 1):
+        here = (owner[gap:] == owner[:-gap]) & (items[gap:] != items[:-gap])
+        one, other = items[:-gap][here], items[gap:][here]
+        total = total + sparse.csr_matrix((np.full(len(one), 1.0 / gap), (one, other)), shape=(rows, rows))
+    return total + total.T
+
+
+def spread(vectors: Doubles, known: Flags, links: sparse.csr_matrix) -> tuple[Doubles, Flags]:
+    """Vectors (rows, D) drawn to those of their neighbours, and which rows have one now; neither input changes."""
+    vectors = np.where(known[:, None], vectors, 0.0)
+    for _ in range(ROUNDS):
+        weights = links @ known.astype(np.float64)
+        # rows without a vector are zero and add nothing
+        means = links @ vectors
+        means /= np.where(weights > 0, weights, 1.0)[:, None]
+        own = np.where(known, np.where(weights > 0, OWN, 1.0), 0.0)[:, None]
+        vectors *= own
+        means *= 1.0 - own
+        vectors += means
+        known = known | (weights > 0)
+    return vectors, known
