@@ -20,7 +20,7 @@ def show(
         raise ConfigError("--score needs --truth FILE: items with an interest or categories, such as items.jsonl")
     files.refuse_input_as_output(output, (samples, items, users, *labels))
     from eimf_core.labeling import scoring
-    from eimf_core.text.encode import open_encoder
+    from eimf_core.text.loading import open_encoder
 
     truth = scoring.truth(samples, items, users)
     # about four interests a label, and the true names

@@ -10,7 +10,7 @@ import numpy as np
 from eimf_core import artifact
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.text import numpy_encoder
-from eimf_core.text.encode import item_text
+from eimf_core.text.encoder_input import item_text
 from tests.small_data import TASTES
 from tests.small_models import halves_network, taste_vectors
 

@@ -24,7 +24,8 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.naming import terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster, HistoryItem, Sample
-from eimf_core.text.encode import encode_items, open_encoder
+from eimf_core.text.cache import encode_items
+from eimf_core.text.loading import open_encoder
 
 MOST_TELLING = 8
 NEAREST_ITEMS = 5

@@ -178,7 +178,8 @@ def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> A
     """Unit text vectors of the items (N + 1, D) where a metric wants them, else None."""
     if "diversity_text" not in settings.metrics:
         return None
-    from eimf_core.text.encode import encode_items, open_encoder
+    from eimf_core.text.cache import encode_items
+    from eimf_core.text.loading import open_encoder
 
     return encode_items(dataset.directory, dataset.items, open_encoder(), reporter).astype(np.float32)
 

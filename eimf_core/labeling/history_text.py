@@ -14,7 +14,7 @@ from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
 from eimf_core.naming.terms import cut, terms
 from eimf_core.progress import Reporter
 from eimf_core.records import Item, Sample
-from eimf_core.text.encode import MOST_CATEGORIES
+from eimf_core.text.encoder_input import MOST_CATEGORIES
 
 BORDER, BETWEEN = " — ", ", "
 LONGEST_CATEGORIES = 70  # characters that a long title leaves to them

@@ -24,7 +24,8 @@ from eimf_core.labeling.engines.factory import open_engine
 from eimf_core.labeling.requests import Work
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label, Sample
-from eimf_core.text import encode
+from eimf_core.text.cache import CACHE
+from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
 
 
@@ -55,9 +56,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     cache = _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
     titles = len({entry.item for sample in samples for entry in sample.history})
-    vectors = functools.cache(
-        lambda: TitleVectors(samples, encode.open_encoder(config.encoder, titles), cache, reporter)
-    )
+    vectors = functools.cache(lambda: TitleVectors(samples, open_encoder(config.encoder, titles), cache, reporter))
     engine, prompt = open_engine(config, samples, vectors, reporter)
     work = Work(engine, prompt, config, vectors, samples)
     with contextlib.closing(engine), _sink(output, work, config, reporter) as (kept, write):
@@ -94,7 +93,7 @@ def _cache(samples_path: str | Path, output: str | Path) -> Path | None:
     """Title vectors are kept beside the samples, or the output when those come from stdin."""
     for path in (samples_path, output):
         if str(path) != "-":
-            return Path(path).parent / encode.CACHE
+            return Path(path).parent / CACHE
     return None
 
 

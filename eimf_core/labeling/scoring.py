@@ -16,7 +16,7 @@ import numpy as np
 from eimf_core import jsonl
 from eimf_core.errors import InputError
 from eimf_core.records import Label, LabelQuality, Sample, TrueItem, TrueUser
-from eimf_core.text.encode import Encoder
+from eimf_core.text.encoder import Encoder
 from eimf_core.training.labels import text_of
 
 LEAST_COSINE = 0.25  # a labelled interest farther than this from every true name stands for none

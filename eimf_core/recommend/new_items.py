@@ -13,7 +13,7 @@ from eimf_core.errors import InputError
 from eimf_core.progress import Reporter
 from eimf_core.recommend.text_queries import Words
 from eimf_core.records import Item
-from eimf_core.text.encode import item_text
+from eimf_core.text.encoder_input import item_text
 
 
 def read(path: str | Path, model: Model, reporter: Reporter) -> list[Item]:

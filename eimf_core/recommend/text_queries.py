@@ -19,7 +19,7 @@ from eimf_core.recommend.query_resolution import Floats
 from eimf_core.records import Item
 
 if TYPE_CHECKING:
-    from eimf_core.text.encode import Encoder
+    from eimf_core.text.encoder import Encoder
 
 
 class Words:
@@ -56,7 +56,7 @@ class Words:
                 "train it with item vectors that start from text"
             )
         weight, bias = self._model.text_map
-        from eimf_core.text.encode import item_text
+        from eimf_core.text.encoder_input import item_text
 
         places: Floats = self._encode([item_text(item) for item in items]) @ weight.T + bias
         return places
@@ -68,7 +68,7 @@ class Words:
         return vectors
 
     def _opened(self) -> Encoder:
-        from eimf_core.text.encode import PACKAGED, open_encoder
+        from eimf_core.text.loading import PACKAGED, open_encoder
 
         encoder: Encoder
         if self._name is None or self._name == PACKAGED:

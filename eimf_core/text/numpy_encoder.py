@@ -21,7 +21,7 @@ from eimf_core import weights_file
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
-from eimf_core.text.encode import Vectors
+from eimf_core.text.encoder import Vectors
 
 BATCH = 32
 Floats = npt.NDArray[np.float32]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from eimf_core.labeling.prompts import clean_title
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sample
-from eimf_core.text import encode
+from eimf_core.text.cache import encode_cached
+from eimf_core.text.encoder import Encoder
 
 Vectors = npt.NDArray[np.float32]
 LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
@@ -20,11 +21,11 @@ LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no in
 class TitleVectors:
     """Unit vectors of the cleaned titles of all samples; nothing is encoded before the first call of `of`.
 
-    With a `cache` folder the vectors are kept there by content (see `text.encode_cached`).
+    With a `cache` folder the vectors are kept there by content (see `text.cache`).
     """
 
     def __init__(
-        self, samples: Iterable[Sample], encoder: encode.Encoder, cache: Path | None = None, reporter: Reporter = SILENT
+        self, samples: Iterable[Sample], encoder: Encoder, cache: Path | None = None, reporter: Reporter = SILENT
     ) -> None:
         self.encoder = encoder
         self.titles = sorted({clean_title(entry.title) for sample in samples for entry in sample.history})
@@ -40,7 +41,7 @@ class TitleVectors:
             if self.cache is None:
                 self._vectors = self.encoder.encode(self.titles, self._reporter)
             else:
-                self._vectors = encode.encode_cached(self.titles, self.encoder, self.cache, self._reporter)
+                self._vectors = encode_cached(self.titles, self.encoder, self.cache, self._reporter)
             self._rows = {title: row for row, title in enumerate(self.titles)}
         rows = [self._rows[clean_title(title)] for title in titles]
         return np.asarray(self._vectors[rows], dtype=np.float32)

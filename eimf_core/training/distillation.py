@@ -61,7 +61,8 @@ class Distillation:
     """The similar users of a run, ready to be drawn from."""
 
     def __init__(self, settings: TrainConfig, data: Dataset, reporter: Reporter) -> None:
-        from eimf_core.text.encode import encode_items, open_encoder
+        from eimf_core.text.cache import encode_items
+        from eimf_core.text.loading import open_encoder
 
         self._settings, self._train = settings, data.splits["train"]
         text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)

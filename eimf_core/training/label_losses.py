@@ -52,7 +52,8 @@ class Explicit:
             if len(told_apart) < 2 and settings.alignment != "distributions":
                 reporter.warn(f"alignment teaches nothing: the labels are of one {kind}, with none to tell it from")
         if settings.inherited_weight and settings.uses_labels:
-            from eimf_core.text.encode import encode_items, open_encoder
+            from eimf_core.text.cache import encode_items
+            from eimf_core.text.loading import open_encoder
 
             text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)
             self.heirs = label_propagation.find(labels, self._train, text, settings.inherited_cosine)

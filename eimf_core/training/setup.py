@@ -134,14 +134,14 @@ def prepare(
     def opened() -> Any:
         nonlocal encoder, name
         if encoder is None:
-            from eimf_core.text.encode import open_encoder
+            from eimf_core.text.loading import open_encoder
 
             encoder = open_encoder(settings.encoder)
             name = encoder.identity
         return encoder
 
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        from eimf_core.text.encode import CACHE, encode_cached
+        from eimf_core.text.cache import CACHE, encode_cached
 
         return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
 
@@ -152,7 +152,7 @@ def prepare(
         if settings.inherited_items and (settings.label_weights.items or starts_from_words):
             found = _with_inherited_items(found, data, settings, opened(), reporter)
     if settings.knows_text:
-        from eimf_core.text.encode import encode_items
+        from eimf_core.text.cache import encode_items
 
         text = encode_items(data.directory, data.items, opened(), reporter)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -189,7 +189,7 @@ def prepare(
 def _with_inherited_items(
     found: Labels, data: Dataset, settings: TrainConfig, encoder: Any, reporter: Reporter
 ) -> Labels:
-    from eimf_core.text.encode import encode_items
+    from eimf_core.text.cache import encode_items
 
     train, text = data.splits["train"], encode_items(data.directory, data.items, encoder, reporter)
     heirs = label_propagation.find(found, train, text, settings.inherited_cosine)

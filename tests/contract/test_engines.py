@@ -30,7 +30,7 @@ from eimf_core.labeling.engines.base import Answer, Ask, Engine
 from eimf_core.labeling.engines.factory import open_engine
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
-from eimf_core.text import encode
+from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
 from tests.conftest import ROOT
 from tests.openai_endpoint import Endpoint, reply
@@ -62,7 +62,7 @@ class Case:
 
     def open(self) -> tuple[Engine, prompts.Prompt]:
         asked = [*samples(), self.hopeless]
-        return open_engine(self.config, asked, lambda: TitleVectors(asked, encode.open_encoder()), SILENT)
+        return open_engine(self.config, asked, lambda: TitleVectors(asked, open_encoder()), SILENT)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
-from eimf_core.text import encode as semantics_text
+from eimf_core.text import cache, loading
 from eimf_core.training import distillation
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distillation import Distillation
@@ -123,8 +123,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from eimf_core import dataset
 
     data = dataset.load(write_small_data(tmp_path), ("train",))
-    monkeypatch.setattr(semantics_text, "open_encoder", lambda name: None)
-    monkeypatch.setattr(semantics_text, "encode_items", lambda *ignored: words_of(data))
+    monkeypatch.setattr(loading, "open_encoder", lambda name: None)
+    monkeypatch.setattr(cache, "encode_items", lambda *ignored: words_of(data))
     return tmp_path
 
 

@@ -16,7 +16,8 @@ from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
-from eimf_core.text.encode import encode_items, open_encoder
+from eimf_core.text.cache import encode_items
+from eimf_core.text.loading import open_encoder
 from eimf_core.training import label_init, label_propagation, labels, neighbour_init
 from eimf_core.training.config import TrainConfig
 from tests.small_data import write_small_data

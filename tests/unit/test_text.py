@@ -18,9 +18,11 @@ from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.text import cache_reuse
-from eimf_core.text import encode as text
-from eimf_core.text.encode import FEW, Vectors, encode_cached, encode_items, item_text, open_encoder
+from eimf_core.text import cache
+from eimf_core.text.cache import encode_cached, encode_items
+from eimf_core.text.encoder import Vectors
+from eimf_core.text.encoder_input import item_text
+from eimf_core.text.loading import FEW, open_encoder
 
 
 class WordEncoder:
@@ -93,7 +95,7 @@ def test_fewer_texts_than_before_do_not_even_open_the_encoder(tmp_path: Path) ->
 def test_a_file_whose_digests_are_gone_gives_nothing_away(tmp_path: Path, behind: bytes) -> None:
     first = np.array(encode_cached(["x", "y"], WordEncoder(), tmp_path))
     (path,) = tmp_path.glob("*.npy")
-    path.write_bytes(path.read_bytes()[: -2 * cache_reuse.SIZE] + behind)
+    path.write_bytes(path.read_bytes()[: -2 * cache.DIGEST_SIZE] + behind)
     encoder = WordEncoder()
     assert np.array_equal(encode_cached(["x", "y"], encoder, tmp_path), first) and not encoder.encoded
     assert np.array_equal(encode_cached(["y", "z", "x"], encoder, tmp_path)[[2, 0]], first)
@@ -101,7 +103,7 @@ def test_a_file_whose_digests_are_gone_gives_nothing_away(tmp_path: Path, behind
 
 
 def test_an_interrupted_run_goes_on_whatever_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "CHUNK", 2)
+    monkeypatch.setattr(cache, "CHUNK", 2)
     texts = [f"word{number}" for number in range(6)]
     whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
     encode_cached(texts[1:3], WordEncoder(), tmp_path / "cut")
@@ -123,7 +125,7 @@ def test_an_interrupted_run_goes_on_whatever_is_reused(tmp_path: Path, monkeypat
 
 
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "CHUNK", 2)
+    monkeypatch.setattr(cache, "CHUNK", 2)
     texts = [f"word{number} and more" for number in range(7)]
     whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
 
@@ -225,7 +227,8 @@ def test_a_hub_name_without_a_network_is_one_line_and_kept_vectors_need_no_torch
     program = f"""
 import sys
 from eimf_core.errors import ModelError
-from eimf_core.text.encode import encode_cached, open_encoder
+from eimf_core.text.cache import encode_cached
+from eimf_core.text.loading import open_encoder
 try:
     open_encoder("nobody/no-such-encoder")
 except ModelError as error:

@@ -14,7 +14,8 @@ from eimf_core import artifact, dataset, files, jsonl
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
-from eimf_core.text.encode import encode_items, open_encoder
+from eimf_core.text.cache import encode_items
+from eimf_core.text.loading import open_encoder
 from eimf_core.training import item_embeddings, trainer
 from tests.listening import Listening
 from tests.small_data import write_small_data

@@ -25,7 +25,7 @@ from eimf_core.labeling.prompts import clean_title
 from eimf_core.naming.terms import terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sample
-from eimf_core.text import encode
+from eimf_core.text.encoder import Encoder
 from eimf_core.text.similarity import TitleVectors
 
 FORM = 3  # of naming and grouping: any change of what comes out is a new one
@@ -45,7 +45,7 @@ class Keywords(OneByOne):
     def __init__(
         self,
         samples: Sequence[Sample],
-        encoder: encode.Encoder,
+        encoder: Encoder,
         *,
         max_interests: int,
         categories: bool = False,

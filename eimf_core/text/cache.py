@@ -1,8 +1,8 @@
-"""Text as vectors: opening an encoder, the text of an item, and vectors that are encoded once.
+"""Vectors of texts, encoded once and kept in a folder by their content.
 
-`open_encoder` gives an Encoder; `encode_items` the vectors of a catalogue, `encode_cached` those of
-any texts, both from a file when the same texts were encoded with the same encoder before. torch and
-sentence_transformers are imported only when a text has to be encoded that numpy is no match for.
+`encode_items` gives the vectors of a catalogue, `encode_cached` those of any texts. A file holds a matrix in numpy's
+format; behind it stands a digest of each row's text and encoder, so that of another catalogue only the new texts
+are encoded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,96 +24,38 @@ from eimf_core import jsonl
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.text import cache_reuse
+from eimf_core.text.encoder import Encoder, Vectors
+from eimf_core.text.encoder_input import item_text
 
-Vectors = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.float16]
 
-PACKAGED = "packaged"
 CACHE = ".cache"
-LONGEST_TEXT = 240  # characters of a description; the encoder reads about 64 tokens of the whole
-MOST_CATEGORIES = 4
-FEW = 5000  # texts that the packaged encoder is through with in numpy before torch has even started
 CHUNK = 1024  # texts encoded between two writes: what an interruption costs at most
-
-
-class Encoder(Protocol):
-    """Anything that turns texts into unit vectors.
-
-    `name` is for people; `identity` tells encoders with different results apart (name and hash of
-    the files); `dimension` is D.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def identity(self) -> str: ...
-
-    @property
-    def dimension(self) -> int: ...
-
-    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors of the texts, float32 of shape (n, D)."""
-
-
-def open_encoder(name_or_path: str | None = None, texts: int | None = None) -> Encoder:
-    """The packaged all-MiniLM-L6-v2 (None or "packaged"), a sentence-transformers folder, or a hub name.
-
-    `texts` is about how many it will get: up to FEW, the packaged one does without torch. Its vectors
-    agree to six digits with those it has with torch, and count as the same.
-    Only a hub name may lead to a download, and only when it is not at hand already. Raises
-    ConfigError for a path that does not exist and ModelError for an encoder that cannot be used.
-    """
-    from eimf_core.text import transformers_encoder
-
-    if name_or_path is None or name_or_path == PACKAGED:
-        if texts is not None and texts <= FEW:
-            from eimf_core.text import numpy_encoder
-
-            return numpy_encoder.packaged()
-        return transformers_encoder.packaged()
-    return transformers_encoder.named(name_or_path)
-
-
-def item_text(item: Item) -> str:
-    """What the encoder reads of an item: title, categories, and the start of its description.
-
-    White space is folded; an item without any text gives "".
-    """
-    title = " ".join(item.title.split())
-    known = title.casefold()
-    categories = [" ".join(name.split()) for name in item.categories]
-    new = [name for name in dict.fromkeys(categories) if name and name.casefold() != known]
-    parts = [title, ", ".join(new[:MOST_CATEGORIES])]
-    if item.text:
-        parts.append(_shortened(" ".join(item.text[: 2 * LONGEST_TEXT].split())))
-    return ". ".join(part for part in parts if part)
-
-
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_TEXT:
-        return text
-    return text[:LONGEST_TEXT].rsplit(" ", 1)[0]
+DIGEST_SIZE = 16  # bytes
 
 
 def encode_items(directory: str | Path, items: Sequence[Item], encoder: Encoder, reporter: Reporter = SILENT) -> Stored:
-    """Vectors of a catalogue, float16 (N + 1, D), kept under `directory/.cache`.
+    """Vectors of a catalogue, kept under `directory/.cache`.
 
-    Row i is the item with index i; row 0 (padding) and items without any text are zero.
+    Returns:
+        float16 (N + 1, D). Row i is the item with index i; row 0 (padding) and items without any text are zero.
     """
     texts = ["", *map(item_text, items)]
     return encode_cached(texts, encoder, Path(directory) / CACHE, reporter)
 
 
 def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, reporter: Reporter = SILENT) -> Stored:
-    """Vectors of texts, float16 (n, D), read-only and memory-mapped from a file in `folder`.
+    """Vectors of texts, from a file in `folder` where they are there already.
 
-    A file is named by the hash of the texts in order and the encoder's identity, so that the same
-    texts are encoded once; of other texts those that a file in the folder holds are taken from there.
-    Equal texts are encoded once; blank texts have the zero vector. An
-    interrupted run goes on where it stopped, and a second process waits for the first. Where the
-    folder cannot be written, a warning is given and nothing is kept.
+    A file is named by the hash of the texts in order and the encoder's identity; of other texts those that any file
+    in the folder holds are taken from there. An interrupted run goes on where it stopped, and a second process waits
+    for the first. Where the folder cannot be written, a warning is given and nothing is kept.
+
+    Returns:
+        float16 (n, D), read-only and memory-mapped. Equal texts are encoded once; blank texts have the zero vector.
+
+    Raises:
+        ModelError: for vectors of the wrong shape or not finite.
     """
     path = Path(folder) / f"text-{_key(texts, encoder)}.npy"
     kept = _load(path, len(texts))
@@ -133,10 +75,10 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
         # blocking: whoever comes second finds the finished file; the lock ends with the process
         fcntl.flock(partial, fcntl.LOCK_EX)
         if _load(path, len(texts)) is None:
-            old = cache_reuse.found(folder, {text for text in texts if text.strip()}, encoder.identity)
+            old = _reusable_vectors(folder, {text for text in texts if text.strip()}, encoder.identity)
             shape = len(texts), _dimension(old, encoder)
-            behind = cache_reuse.digests(texts, encoder.identity)
-            _write(path, shape, _encoded(texts, encoder, partial, old, reporter), behind)
+            blocks = _encoded(texts, encoder, partial, old, reporter)
+            _write(path, shape, blocks, _digests(texts, encoder.identity))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial.name)
     kept = _load(path, len(texts))
@@ -168,13 +110,13 @@ def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
     return next((len(vector) for vector in old.values()), None) or encoder.dimension
 
 
-def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], behind: Iterator[bytes]) -> None:
+def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], digests: Iterator[bytes]) -> None:
     with jsonl.atomic(path) as stream:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for block in blocks:
             stream.write(block.tobytes())
-        stream.writelines(behind)
+        stream.writelines(digests)
 
 
 def _encoded(
@@ -221,3 +163,43 @@ def _ordered(texts: Sequence[str], row: dict[str, int], partial: IO[bytes], dime
         block = np.zeros((len(rows), dimension), np.float16)
         block[rows >= 0] = distinct[rows[rows >= 0]]
         yield block
+
+
+# -- what earlier files hold already
+
+
+def _digests(texts: Iterable[str], identity: str) -> Iterator[bytes]:
+    """A digest for each text as the encoder with this identity sees it."""
+    key = hashlib.sha256(identity.encode()).digest()
+    for text in texts:
+        yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_SIZE, key=key).digest()
+
+
+def _reusable_vectors(folder: str | Path, texts: Iterable[str], identity: str) -> dict[str, Stored]:
+    """Vectors, float16 (D,) and mapped, of those of the texts that a file in the folder holds."""
+    kept: dict[str, Stored] = {}
+    ordered = list(texts)
+    wanted = dict(zip(_digests(ordered, identity), ordered, strict=True))
+    for path in sorted(Path(folder).glob("text-*.npy")):
+        if not wanted:
+            break
+        vectors, raw = _read_with_digests(path)
+        for row in range(len(vectors)):
+            text = wanted.pop(raw[DIGEST_SIZE * row : DIGEST_SIZE * (row + 1)], None)
+            if text is not None:
+                kept[text] = vectors[row]
+    return kept
+
+
+def _read_with_digests(path: Path) -> tuple[Stored, bytes]:
+    """Vectors (n, D) of a file and n digests; none of either where it is damaged or has no digests."""
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as stream:
+            stream.seek(vectors.offset + vectors.nbytes)
+            raw = stream.read()
+    except (OSError, ValueError, EOFError, AttributeError):
+        return np.zeros((0, 0), np.float16), b""
+    if vectors.ndim != 2 or vectors.dtype != np.float16 or len(raw) != DIGEST_SIZE * len(vectors):
+        return np.zeros((0, 0), np.float16), b""
+    return vectors, raw
