@@ -78,7 +78,8 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(packages:
 def test_what_tests_and_examples_import_is_declared(packages: dict[str, set[str]]) -> None:
     main = declared(PROJECT["dependencies"]) | declared(line for name in OPTIONAL for line in EXTRAS[name])
     test = declared(EXTRAS["test"])
-    apart = {"recbole", "ranx", "pytrec_eval", "ir_measures"}  # other people's programs, run in environments of their own
+    # run in environments of their own
+    apart = {"recbole", "ranx", "pytrec_eval", "ir_measures"}
     used: set[str] = set()
     for module in third_party("tests", "examples") - apart:
         found = package_of(module, packages)
