@@ -10,7 +10,7 @@
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
-    words.safetensors         names made of words, where no interest is named (see telling)
+    words.safetensors         names made of words, where no interest is named (see naming.word_names)
     index.safetensors         lists of near items, if an index was built (see recommend.approximate)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
@@ -38,7 +38,7 @@ from eimf_core import files, jsonl, model_files, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
-from eimf_core.naming.directions import WordNames, word_names
+from eimf_core.naming.word_names import WordNames, word_names
 from eimf_core.records import Item, SemanticInterest
 
 Floats = npt.NDArray[np.float32]

@@ -21,7 +21,7 @@ from eimf_core.clustering.kmeans import Clustering
 from eimf_core.clustering.user_vectors import UserVectors, distinct_items
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.naming import terms
+from eimf_core.naming import distinctive_terms, terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster, HistoryItem, Sample
 from eimf_core.text.cache import encode_items
@@ -208,6 +208,6 @@ def _telling_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
     holds = csr_array((np.ones(len(rows)), (rows, columns)), shape=(width, len(vocabulary)))
     frequent = taken.reshape(count, width) @ holds
     # a single cluster has no other to be told from
-    weights = terms.telling(frequent) if count > 1 else frequent
+    weights = distinctive_terms.divergence(frequent) if count > 1 else frequent
     best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_TELLING]
     return [[vocabulary[at] for at in best[row] if weights[row, at] > 0] for row in range(count)]

@@ -11,7 +11,7 @@ from eimf_core import jsonl
 from eimf_core.errors import InputError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
-from eimf_core.naming.terms import cut, terms
+from eimf_core.naming.terms import cut_at_word, title_terms
 from eimf_core.progress import Reporter
 from eimf_core.records import Item, Sample
 from eimf_core.text.encoder_input import MOST_CATEGORIES
@@ -80,7 +80,7 @@ def shown_title(title: str, categories: Sequence[str]) -> str:
         if not name or name.casefold() in said:
             continue
         said.add(name.casefold())
-        name = cut(name, room)
+        name = cut_at_word(name, room)
         if len(BETWEEN.join([*kept, name])) <= room:
             kept.append(name)
         if len(kept) == MOST_CATEGORIES:
@@ -98,4 +98,4 @@ def shown_terms(title: str) -> list[str]:
     """The terms of a title and of the categories beside it; words on two sides of a border make no pair."""
     name, border, more = title.rpartition(BORDER)
     parts = [name, *more.split(BETWEEN)] if border else [title]
-    return [term for part in parts for term in terms(part)]
+    return [term for part in parts for term in title_terms(part)]

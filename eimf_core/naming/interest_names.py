@@ -1,9 +1,9 @@
 """Names for behavioural interests: the nearest semantic interest, or the words of the nearest direction.
 
 A model that was trained with labels has named vectors in the item space (the adapter's work); an
-interest takes the name of the nearest, by cosine. Without labels it takes the telling words of the
-nearest of the directions that `telling` named when the model was written, nearness to the items that carry the
-words counted in, and the cosine is to the mean of these items. A name below the threshold is withheld.
+interest takes the name of the nearest, by cosine. Without labels it takes the words of the nearest of the
+directions that `word_names` named when the model was written, the cosine to the items with these words counted in;
+the similarity is the cosine to the mean of these items. A name below the threshold is withheld.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.artifact import Model
-from eimf_core.naming.directions import units as units
-from eimf_core.naming.directions import word_names
+from eimf_core.naming.word_names import units as units
+from eimf_core.naming.word_names import word_names
 
 Floats = npt.NDArray[np.float32]
 Named = tuple[str | None, float | None]
 
-PULL = 0.5
-"""How much the items that carry a direction's words count beside the direction itself: words that many other
-items carry, far from here, lose. On Amazon Beauty the mean cosine to the items of the words rises from .47 to .51."""
+MEAN_WEIGHT = 0.5
+"""How much the mean of the items with a direction's words counts beside the direction itself: words that many other
+items have, far from here, lose. On Amazon Beauty the mean cosine to the items of the words rises from .47 to .51."""
 
 
 class Names:
@@ -65,5 +65,5 @@ def by_words(model: Model, threshold: float) -> Names:
     """Names by words: those that the model brings, else worked out now, which takes a moment."""
     # items that came after training stand behind the catalogue and give no words
     known = model.word_names or word_names(len(model.catalogue), model.catalogue.item, model.vectors, model.scale)
-    directions = known.directions + PULL * known.means[known.of] if known.names else known.directions
+    directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions
     return Names(known.names, directions, known.of, known.means, threshold)

@@ -13,7 +13,7 @@ from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.engines.base import Ask
 from eimf_core.labeling.engines.categories import Categories
-from eimf_core.naming.terms import cut
+from eimf_core.naming.terms import cut_at_word
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import Eimf, one_error_line
 
@@ -78,7 +78,7 @@ def test_names_fit_the_form_whatever_a_shop_calls_its_categories(tmp_path: Path)
     path = write_catalogue(tmp_path, a=["x", "77", "Items", long], b=["Items", f"  {long}\n", "\x07"])
     (only,) = interests(path, "a", "b")
     assert only["name"] == "Tools for people who like their categories as"
-    assert cut("1 " + "a" * 60, 48) == "1 " + "a" * 46
+    assert cut_at_word("1 " + "a" * 60, 48) == "1 " + "a" * 46
 
 
 def test_the_most_items_are_the_latest(tmp_path: Path) -> None:

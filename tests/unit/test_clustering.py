@@ -14,7 +14,7 @@ from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.user_vectors import UserVectors, distinct_items
 from eimf_core.dataset import SplitData, sample_key
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.naming import terms
+from eimf_core.naming import distinctive_terms, terms
 from eimf_core.records import Item, Sequence
 from tests.small_data import TASTES, write_small_data
 from tests.unit.test_text import WordEncoder
@@ -191,7 +191,7 @@ def test_words_of_titles() -> None:
     title = "The Devil’s Own (1997), 16 oz. of 3-in-1 X-ray Éclair"
     assert terms.title_words(title) == ["devil's", "oz", "ray", "éclair"]
     counts = np.array([[8.0, 2, 0], [8, 0, 1], [0, 0, 0]])
-    weights = terms.telling(counts)
+    weights = distinctive_terms.divergence(counts)
     assert weights[0].argmax() == 1 and weights[1].argmax() == 2 and not weights[2].any()
 
 

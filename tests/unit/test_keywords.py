@@ -11,7 +11,8 @@ import pytest
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.engines import keywords
 from eimf_core.labeling.engines.base import Answer, Ask
-from eimf_core.labeling.engines.keywords import Keywords, Rarity
+from eimf_core.labeling.engines.keywords import Keywords
+from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Sample
 from tests.unit.test_text import WordEncoder
 
@@ -48,6 +49,15 @@ def test_groups_of_similar_titles_are_interests_the_largest_first() -> None:
     assert [interest["name"] for interest in answered(TEA_AND_YARN, most=1)[1]] == ["tea leaves"]
 
 
+@pytest.mark.parametrize(("cosine", "groups"), [(0.16, 1), (0.14, 2)])
+def test_groups_are_joined_down_to_a_cosine_of_15_hundredths(cosine: float, groups: int) -> None:
+    second = [cosine, np.sqrt(1 - cosine**2)]
+    assert len(keywords.group(np.array([[1, 0], second], np.float32))) == groups
+    # average linkage: the third is compared with both together
+    pair = np.array([[1, 0, 0], [1, 0, 0], [cosine, np.sqrt(1 - cosine**2), 0]], np.float32)
+    assert len(keywords.group(pair)) == groups
+
+
 def test_what_every_title_of_the_run_holds_names_nothing() -> None:
     tea = [f"Acme {kind} Tea" for kind in ("Green", "Black", "White")]
     others = [[f"Acme {thing} {kind}" for kind in "ABCDEFGH"] for thing in ("Yarn", "Lamp", "Fish", "Boat")]
@@ -56,11 +66,11 @@ def test_what_every_title_of_the_run_holds_names_nothing() -> None:
 
 
 def test_terms_are_counted_in_titles_and_rare_ones_tell_more() -> None:
-    rarity = Rarity(["red pen", "red ink", "red cap", "blue pen nib", "blue pen cap"])
-    assert rarity.telling(["blue pen nib", "blue pen cap"]) == ["blue pen"]
-    assert rarity.telling(["red pen", "red ink"]) == ["red"]
+    rarity = TfIdf(["red pen", "red ink", "red cap", "blue pen nib", "blue pen cap"])
+    assert rarity.distinctive(["blue pen nib", "blue pen cap"]) == ["blue pen"]
+    assert rarity.distinctive(["red pen", "red ink"]) == ["red"]
     # nothing shared: the words of both, the rarer first
-    assert rarity.telling(["red ink", "blue pen nib"])[:2] == ["pen nib", "red ink"]
+    assert rarity.distinctive(["red ink", "blue pen nib"])[:2] == ["pen nib", "red ink"]
 
 
 def test_no_name_goes_over_the_border_of_title_and_category() -> None:

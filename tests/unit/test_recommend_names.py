@@ -12,7 +12,8 @@ import pytest
 from eimf_core import artifact, weights_file
 from eimf_core.errors import ModelError
 from eimf_core.naming import interest_names
-from eimf_core.naming.directions import DIRECTIONS, WordNames, distinct, terms, units, word_names
+from eimf_core.naming.terms import item_terms, without_variants
+from eimf_core.naming.word_names import DIRECTIONS, WordNames, units, word_names
 from eimf_core.records import Item
 from tests.recommend_models import write_named_model
 
@@ -62,7 +63,7 @@ def test_means_are_those_of_all_items_that_carry_the_words() -> None:
     items, vectors = grouped()
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
     for name, mean in zip(made.names, made.means, strict=True):
-        carrying = [at for at, item in enumerate(items, start=1) if set(terms(item)) & set(name.split(", "))]
+        carrying = [at for at, item in enumerate(items, start=1) if set(item_terms(item)) & set(name.split(", "))]
         np.testing.assert_allclose(mean, units(units(vectors)[carrying].sum(axis=0, keepdims=True))[0], atol=1e-5)
 
 
@@ -117,11 +118,31 @@ def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
 
 
 def test_names_hold_no_joining_words_and_no_word_twice() -> None:
-    assert terms(Item(item="1", title="The Lord of the Rings and the Two Towers", categories=["The Arts"])) == [
+    assert item_terms(Item(item="1", title="The Lord of the Rings and the Two Towers", categories=["The Arts"])) == [
         "The Arts",
         "lord",
         "rings",
         "towers",
     ]
-    assert distinct(["Plates", "konad", "plate", "konads", "stamping", "x"], 3) == ["Plates", "konad", "stamping"]
-    assert distinct(["one"], 3) == ["one"]
+    assert without_variants(["Plates", "konad", "plate", "konads", "stamping", "x"], 3) == [
+        "Plates",
+        "konad",
+        "stamping",
+    ]
+    assert without_variants(["one"], 3) == ["one"]
+
+
+def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
+    """Of two directions the one whose items lie near to the interest wins, by so much."""
+    directions = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    means = np.array([[0, 0, 1], [0, 1, 0]], np.float32)
+
+    class Model:
+        word_names = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means)
+
+    def names(first: float) -> list[str | None]:
+        interest = np.array([[first, 1, 0]], np.float32)
+        return [name for name, _ in interest_names.by_words(Model, -1).names(interest)]  # type: ignore[arg-type]
+
+    # the cosine with `near` counts 1 + 0.5 times, that with `far` once
+    assert names(1.45) == ["near"] and names(1.55) == ["far"]

@@ -10,9 +10,9 @@ import pytest
 
 from eimf_core import files, jsonl, provenance
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.keywords import Rarity
 from eimf_core.labeling.history_text import LONGEST_CATEGORIES, read_samples, shown_terms, shown_title
 from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
+from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Item, Sample
 from tests.conftest import Eimf, one_error_line
 from tests.listening import Listening
@@ -84,8 +84,8 @@ def test_words_on_two_sides_of_a_border_are_no_pair() -> None:
     ]  # fmt: skip
     assert shown_terms("Green Tea") == ["green", "tea", "green tea"]
     titles = ["Bat — Arts", "Old Bat — Arts", "Bat — Fish"]
-    assert "bat arts" in Rarity(titles).telling(titles[:2])
-    assert "bat arts" not in Rarity(titles, shown_terms).telling(titles[:2])
+    assert "bat arts" in TfIdf(titles).distinctive(titles[:2])
+    assert "bat arts" not in TfIdf(titles, shown_terms).distinctive(titles[:2])
 
 
 def test_another_catalogue(samples: Path, tmp_path: Path, eimf: Eimf) -> None:

@@ -19,7 +19,7 @@ from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser
 from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
 from eimf_core.labeling.prompts import clean_title
-from eimf_core.naming.terms import cut
+from eimf_core.naming.terms import cut_at_word
 from eimf_core.records import Item, Sample
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
@@ -64,8 +64,8 @@ class Categories(OneByOne):
             description = f"Items in {', '.join(path)}."
             interests.append(
                 {
-                    "name": cut(name, LONGEST_NAME),
-                    "description": cut(description, LONGEST_DESCRIPTION),
+                    "name": cut_at_word(name, LONGEST_NAME),
+                    "description": cut_at_word(description, LONGEST_DESCRIPTION),
                     "items": places[name][-MOST_ITEMS:],
                 }
             )
@@ -73,7 +73,7 @@ class Categories(OneByOne):
         return Answer(ask.number, text=text, items_by="model")
 
     def _chosen(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
-        """Categories, the most telling first, each counted by the items that no earlier one holds.
+        """Categories, the most distinctive first, each counted by the items that no earlier one holds.
 
         n log(N / f): n distinct items of the history that are left, f the items of the catalogue in the
         category, of N. Of equals the one with the latest item comes first. A category whose name, once cut to
@@ -86,7 +86,7 @@ class Categories(OneByOne):
 
         covered: set[str] = set()
         found: list[str] = []
-        open_names = {cut(name, LONGEST_NAME): name for name in reversed(places)}
+        open_names = {cut_at_word(name, LONGEST_NAME): name for name in reversed(places)}
         while open_names and len(found) < self._most:
             short = max(open_names, key=lambda cut_name: weight(open_names[cut_name]))
             best = open_names.pop(short)

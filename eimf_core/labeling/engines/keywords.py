@@ -1,4 +1,4 @@
-"""`keywords`: interests without a language model, as groups of similar titles named by their telling words.
+"""`keywords`: interests without a language model, as groups of similar titles named by their distinctive words.
 
 The titles of a history are grouped by text similarity; each group is an interest, its name the terms
 (words and pairs of neighbouring words) that tell it from all titles of the run. It understands
@@ -8,9 +8,7 @@ nothing: a baseline for language models, and what works where none is at hand.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ from eimf_core.clustering.user_vectors import unit
 from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
 from eimf_core.labeling.history_text import shown_terms
 from eimf_core.labeling.prompts import clean_title
-from eimf_core.naming.terms import terms
+from eimf_core.naming.distinctive_terms import TfIdf
+from eimf_core.naming.terms import title_terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sample
 from eimf_core.text.encoder import Encoder
@@ -33,7 +32,7 @@ LEAST_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
 MOST_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
 NAME_TERMS, DESCRIPTION_TERMS = 2, 6
-LONGEST_NAME, LONGEST_TERM, MOST_ITEMS = 48, 32, 12  # as the form of the answer wants it
+LONGEST_NAME, MOST_ITEMS = 48, 12  # as the form of the answer wants it
 
 
 class Keywords(OneByOne):
@@ -57,7 +56,7 @@ class Keywords(OneByOne):
         self._most = max_interests
         # of titles that categories stand beside
         self._categories = categories
-        self._rarity: Rarity | None = None
+        self._tf_idf: TfIdf | None = None
         self._mean: npt.NDArray[np.float32] | None = None
 
     @property
@@ -118,43 +117,13 @@ class Keywords(OneByOne):
 
     def _named(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
         """Name and description of a group; a name that is taken gives way to the next terms."""
-        if self._rarity is None:
-            self._rarity = Rarity(self._vectors.titles, shown_terms if self._categories else terms)
-        best = self._rarity.telling(titles)
+        if self._tf_idf is None:
+            self._tf_idf = TfIdf(self._vectors.titles, shown_terms if self._categories else title_terms)
+        best = self._tf_idf.distinctive(titles)
         names = [_joined(best[start : start + NAME_TERMS]) for start in range(len(best))]
         names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
         name = next(name for name in names if name.casefold() not in taken)
         return name, f"Titles about {', '.join(best[:DESCRIPTION_TERMS])}." if best else f"Titles such as {titles[-1]}."
-
-
-class Rarity:
-    """How rare each term is among the distinct titles of a corpus; `terms_of` cuts a title into terms."""
-
-    def __init__(self, corpus: Iterable[str], terms_of: Callable[[str], list[str]] = terms) -> None:
-        self._terms_of = terms_of
-        found = [set(terms_of(title)) for title in corpus]
-        self._holding = Counter(term for title in found for term in title)
-        self._titles = len(found)
-
-    def telling(self, titles: Sequence[str]) -> list[str]:
-        """The terms of some titles, the most telling first, none made of words that are there already.
-
-        tf * log(1 + N / f): tf is the share of the titles that hold the term, f the number of titles of
-        the corpus that do, of N (class-based TF-IDF after Grootendorst, arXiv 2203.05794, with N
-        instead of the mean size of a class: groups are a few titles). Terms of a single title count
-        only where no two titles share one.
-        """
-        told = (term for title in titles for term in dict.fromkeys(self._terms_of(title)))
-        inside = Counter(term for term in told if len(term) <= LONGEST_TERM)
-        shared = {term: count for term, count in inside.items() if count > 1} or inside
-        weight = {term: count * math.log1p(self._titles / self._holding[term]) for term, count in shared.items()}
-        kept: list[str] = []
-        used: set[str] = set()
-        for term in sorted(weight, key=lambda term: (-weight[term], -len(term.split()), term)):
-            if not used.intersection(term.split()):
-                kept.append(term)
-                used.update(term.split())
-        return kept
 
 
 def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
