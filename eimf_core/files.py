@@ -1,17 +1,19 @@
-"""Files as a whole: hashes, locks on outputs, and directories that are replaced in one step."""
+"""Files as a whole: opened for reading, hashed, written atomically and locked; directories replaced in one step."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError
 
 
@@ -21,12 +23,81 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary stream of a file, unpacked when it is gzip; "-" is stdin."""
+    if str(path) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        raw = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    with raw:
+        if raw.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.open(raw, "rb") as unpacked:
+                yield unpacked  # type: ignore[misc]
+        else:
+            yield raw
+
+
+def unreadable(path: str | Path, error: OSError) -> ConfigError:
+    """The error for a path on the command line that cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"{path}: no such file")
+    if isinstance(error, IsADirectoryError):
+        return ConfigError(f"{path}: is a directory, expected a file")
+    return ConfigError(f"{path}: cannot be read ({error.strerror})")
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose content replaces `path` when the block ends without an exception.
+
+    The temporary file lies in the same folder; on any exception it is removed and the old content
+    stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
+    """
+    target = Path(path)
+    if is_device(path):
+        try:
+            handle = os.open(target, os.O_WRONLY)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        return
+    if target.is_dir():
+        raise ConfigError(f"{path}: is a directory, expected a file to write")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def is_device(path: str | Path) -> bool:
+    """Whether a path is a device, a pipe or the like: nothing that another file may take the place of."""
+    target = Path(path)
+    return target.exists() and not target.is_dir() and (not target.is_file() or str(path).startswith("/dev/"))
+
+
 def refuse_input_as_output(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
     """ConfigError when an output is one of the files that are read, which would be gone."""
-    if str(output) == "-" or jsonl.special(output):
+    if str(output) == "-" or is_device(output):
         return
     if Path(output).resolve() in {Path(path).resolve() for path in inputs if path is not None and str(path) != "-"}:
-        raise ConfigError(f"{output}: is an input, which would be gone; choose another file as output")
+        raise ConfigError(f"{output}: is an input and would be overwritten; choose another file as output")
 
 
 @contextlib.contextmanager
@@ -37,7 +108,7 @@ def locked(output: str | Path) -> Iterator[None]:
     file is removed by the process that made it last.
     """
     target = Path(output)
-    if jsonl.special(output):
+    if is_device(output):
         # several may write to a device or a pipe
         yield
         return
@@ -90,14 +161,14 @@ def replaced_directory(path: str | Path) -> Iterator[Path]:
         fresh.chmod(0o777 & ~_umask())
         yield fresh
         for entry in fresh.rglob("*"):
-            _sync(entry)
-        _sync(fresh)
+            sync(entry)
+        sync(fresh)
         if target.exists():
             _exchange(fresh, target)
             shutil.rmtree(fresh, ignore_errors=True)
         else:
             fresh.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -109,7 +180,8 @@ def _umask() -> int:
     return current
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the system write a file or a directory to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

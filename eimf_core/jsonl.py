@@ -1,7 +1,7 @@
 """Read and write JSON lines: "-" for stdin and stdout, gzip, line numbers in errors, whole files.
 
-`read` yields checked records. `writer` makes a file appear whole or not at all: it writes beside
-the target, syncs and renames. `Journal` appends finished records so that a killed run can go on.
+`read` yields checked records. `writer` makes a file appear whole or not at all. `Journal` appends
+finished records so that a killed run can go on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 import orjson
 
+from eimf_core import files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Record
 
@@ -78,7 +78,7 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
     """As `read`, with the line number (from 1) of each record, for errors found later."""
     number = 0
     found = False
-    with open_bytes(path) as stream:
+    with files.open_bytes(path) as stream:
         try:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
@@ -88,81 +88,6 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
             raise InputError(f"broken gzip stream ({error})", file=path, line=number + 1) from None
     if not found:
         raise InputError(f"is empty; expected one {kind.__name__} a line", file=path)
-
-
-@contextlib.contextmanager
-def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary stream of a file, unpacked when it is gzip; "-" is stdin."""
-    if str(path) == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        raw = open(path, "rb")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    with raw:
-        if raw.peek(2)[:2] == b"\x1f\x8b":
-            with gzip.open(raw, "rb") as unpacked:
-                yield unpacked  # type: ignore[misc]
-        else:
-            yield raw
-
-
-def unreadable(path: str | Path, error: OSError) -> ConfigError:
-    """The error for a path on the command line that cannot be opened."""
-    if isinstance(error, FileNotFoundError):
-        return ConfigError(f"{path}: no such file")
-    if isinstance(error, IsADirectoryError):
-        return ConfigError(f"{path}: is a directory, expected a file")
-    return ConfigError(f"{path}: cannot be read ({error.strerror})")
-
-
-@contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary stream whose content replaces `path` when the block ends without an exception.
-
-    The temporary file lies in the same folder; on any exception it is removed and the old content
-    stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
-    """
-    target = Path(path)
-    if special(path):
-        try:
-            handle = os.open(target, os.O_WRONLY)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-        return
-    if target.is_dir():
-        raise ConfigError(f"{path}: is a directory, expected a file to write")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def special(path: str | Path) -> bool:
-    """Whether a path is a device, a pipe or the like: nothing that another file may take the place of."""
-    target = Path(path)
-    return target.exists() and not target.is_dir() and (not target.is_file() or str(path).startswith("/dev/"))
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
 
 
 class Writer:
@@ -188,10 +113,10 @@ def writer(path: str | Path, *, flush: bool = False) -> Iterator[Writer]:
         sys.stdout.buffer.flush()
     elif str(path).endswith(".gz"):
         # mtime 0 and no name: the same records give the same bytes
-        with atomic(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+        with files.atomic(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             yield Writer(packed, flush=flush)  # type: ignore[arg-type]
     else:
-        with atomic(path) as stream:
+        with files.atomic(path) as stream:
             yield Writer(stream, flush=flush)
 
 

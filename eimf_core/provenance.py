@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files, jsonl
+from eimf_core import files
 from eimf_core.errors import InputError
 
 PACKAGES = ("eimf", "numpy", "torch", "scikit-learn", "sentence-transformers", "llama-cpp-python", "onnxruntime")
@@ -50,7 +50,7 @@ def describe(
 
 
 def _once(path: str | Path) -> bool:
-    return str(path) == "-" or jsonl.special(path)
+    return str(path) == "-" or files.is_device(path)
 
 
 def sidecar(output: str | Path) -> Path:
@@ -62,7 +62,7 @@ def write(output: str | Path, description: dict[str, Any]) -> None:
     """Write the sidecar of an output; stdout ("-") and devices have none."""
     if _once(output):
         return
-    with jsonl.atomic(sidecar(output)) as stream:
+    with files.atomic(sidecar(output)) as stream:
         stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
 
 

@@ -1,4 +1,4 @@
-"""Signals that wait for the end of a piece of work that must not stop half way."""
+"""Signals deferred to the end of a piece of work that must not stop half way."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Handler = Callable[[int, FrameType | None], Any]
 
 
-def handlers() -> dict[signal.Signals, Handler]:
-    """What hears each of `SIGNALS` now: nothing where it is ignored, nor in other threads than the main one."""
+def current_handlers() -> dict[signal.Signals, Handler]:
+    """The handlers of `SIGNALS` that are not ignored; none in other threads than the main one."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     found = {number: signal.getsignal(number) for number in SIGNALS}
@@ -22,8 +22,8 @@ def handlers() -> dict[signal.Signals, Handler]:
 
 
 @contextlib.contextmanager
-def heard_by(handler: Handler, before: dict[signal.Signals, Handler]) -> Iterator[None]:
-    """Let `handler` hear in the block what the handlers `before` hear otherwise."""
+def handled_by(handler: Handler, before: dict[signal.Signals, Handler]) -> Iterator[None]:
+    """In the block `handler` gets the signals of the handlers `before`."""
     for number in before:
         signal.signal(number, handler)
     try:
@@ -34,11 +34,11 @@ def heard_by(handler: Handler, before: dict[signal.Signals, Handler]) -> Iterato
 
 
 @contextlib.contextmanager
-def waiting() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Signals take effect at the end of the block, the first of several."""
     arrived: list[int] = []
     try:
-        with heard_by(lambda number, _: arrived.append(number), handlers()):
+        with handled_by(lambda number, _: arrived.append(number), current_handlers()):
             yield
     finally:
         for number in arrived[:1]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 from study_lines import Line, read_lines
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.evaluation import statistics
 
 RESAMPLES = 2000
@@ -112,7 +112,7 @@ class Differences:
             if not any(ours < more and theirs < others for more, others in kept)
         ]
         lines.sort(key=lambda line: (line["ours"], line["theirs"]))
-        with jsonl.atomic(self._path) as stream:
+        with files.atomic(self._path) as stream:
             stream.writelines(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 

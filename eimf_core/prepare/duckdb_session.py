@@ -26,7 +26,7 @@ def library() -> Any:
     """
     if "duckdb" in sys.modules:
         return sys.modules["duckdb"]
-    with signals.waiting():
+    with signals.deferred():
         return importlib.import_module("duckdb")
 
 
@@ -40,7 +40,7 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
 
     connection = duckdb.connect(str(scratch / "log.duckdb"))
     try:
-        with _signals_kept():
+        with _signals_passed_on():
             _set_up(connection, scratch, memory_limit, threads)
             yield connection
     except duckdb.OutOfMemoryException as error:
@@ -58,20 +58,20 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
 
 
 @contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
+def _signals_passed_on() -> Iterator[None]:
     """Let a signal that interrupts a query end the work as it would elsewhere.
 
     The engine swallows what a signal handler raises and says "Query interrupted" instead; the
     handler is then called once more.
     """
     arrived: list[int] = []
-    before = signals.handlers()
+    before = signals.current_handlers()
 
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
         before[signal.Signals(number)](number, frame)
 
-    with signals.heard_by(remember, before):
+    with signals.handled_by(remember, before):
         try:
             yield
         except RuntimeError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import duckdb_session
 from eimf_core.prepare.value_parsing import BLANKS
@@ -105,7 +105,7 @@ def decoded(raw: bytes) -> str:
 def reading(path: Path) -> Iterator[IO[bytes]]:
     """The unpacked bytes of a file; a broken gzip stream is an InputError wherever it shows."""
     try:
-        with jsonl.open_bytes(path) as stream:
+        with files.open_bytes(path) as stream:
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise broken_gzip(path, error) from None
@@ -241,5 +241,5 @@ def packing(path: Path) -> str:
         with open(path, "rb") as stream:
             start = stream.read(len(ZSTD))
     except OSError as error:
-        raise jsonl.unreadable(path, error) from None
+        raise files.unreadable(path, error) from None
     return "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else "none"

@@ -30,7 +30,7 @@ def output_folder(output: Path) -> Iterator[Path]:
                 scratch.mkdir()
                 yield scratch
             finally:
-                with signals.waiting():
+                with signals.deferred():
                     shutil.rmtree(scratch, ignore_errors=True)
     finally:
         for folder in missing:
@@ -49,14 +49,6 @@ def publish(scratch: Path, output: Path) -> None:
         (output / name).unlink(missing_ok=True)
     for name in (REJECTS, ITEMS, sidecar, SEQUENCES):
         if name != REJECTS or (scratch / name).exists():
-            _sync(scratch / name)
+            files.sync(scratch / name)
             os.replace(scratch / name, output / name)
-    _sync(output)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    files.sync(output)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.prepare.log_arrays import Log
 from eimf_core.prepare.splits import Plan
 from eimf_core.progress import Reporter
@@ -71,7 +71,7 @@ def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int
     items, events = Words(log.item_ids), Words(log.event_names)
     lines = 0
     # one chunk is written while the next is made
-    with jsonl.atomic(path) as stream, ThreadPoolExecutor(1) as pool:
+    with files.atomic(path) as stream, ThreadPoolExecutor(1) as pool:
         writing = pool.submit(stream.write, b"")
         for first, last in log.chunks(STEP):
             made = list(_chunk(log, plan, first, last, items, events))

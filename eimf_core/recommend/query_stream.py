@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.errors import InputError
 
 CHUNK = 1 << 18
@@ -25,7 +25,7 @@ def ready(path: str | Path, most: int, *, what: str = "Query", may_be_empty: boo
     file without any line.
     """
     number, found = 0, False
-    with jsonl.open_bytes(path) as stream:
+    with files.open_bytes(path) as stream:
         for chunk in _chunks(stream, path):
             lines = []
             for line in chunk:

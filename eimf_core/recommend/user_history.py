@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eimf_core import jsonl
+from eimf_core import files, jsonl
 from eimf_core.errors import InputError
 from eimf_core.records import Sequence
 
@@ -21,7 +21,7 @@ def history_of(user: str, path: str | Path) -> Sequence:
     plain = user.isascii() and user.isprintable() and not set(user) & set('"\\/')
     wanted = user.encode("utf-8", "surrogatepass") if plain else b""
     found: dict[str, Sequence] = {}
-    with jsonl.open_bytes(path) as stream:
+    with files.open_bytes(path) as stream:
         for number, line in enumerate(stream, start=1):
             if wanted in line and line.strip():
                 sequence = jsonl.decode(line, Sequence, file=path, number=number)

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
@@ -111,7 +111,7 @@ def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
 
 
 def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], digests: Iterator[bytes]) -> None:
-    with jsonl.atomic(path) as stream:
+    with files.atomic(path) as stream:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for block in blocks:

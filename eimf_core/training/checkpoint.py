@@ -25,7 +25,7 @@ import orjson
 import torch
 from torch import Tensor
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.errors import ConfigError
 from eimf_core.weights_file import DTYPES, blocks
 
@@ -69,7 +69,7 @@ class Checkpoint:
             "best": self._best,
             "facts": facts,
         }
-        with jsonl.atomic(self.folder / "state.json") as stream:
+        with files.atomic(self.folder / "state.json") as stream:
             stream.write(orjson.dumps(described))
         for path in self.folder.iterdir():
             if path.name not in ("state.json", name, self._best):
@@ -91,7 +91,7 @@ class Checkpoint:
     def _write(self, name: str, tensors: Tensors) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
-        with jsonl.atomic(self.folder / name) as stream:
+        with files.atomic(self.folder / name) as stream:
             _dump(tensors, stream)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset, files
 from eimf_core.records import Item
 from tests.conftest import Eimf, one_error_line
 from tests.small_data import write_small_data
@@ -231,7 +231,7 @@ def test_what_cannot_be_measured_is_said(eimf: Eimf, folder: Path) -> None:
 
 def test_a_full_disk_and_devices(eimf: Eimf, folder: Path) -> None:
     # this must hold before a command that might replace them is let near them
-    assert jsonl.special("/dev/full") and jsonl.special("/dev/null")
+    assert files.is_device("/dev/full") and files.is_device("/dev/null")
     asked = ["eval", "model", "data", "-k", "5", "--baselines", "none"]
     assert "disk is full" in one_error_line(eimf(*asked, "-o", "/dev/full", cwd=folder), 1)
     done = eimf(*asked, "-o", "/dev/null", "--report", "/dev/null", cwd=folder)

@@ -93,15 +93,15 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> No
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with files.locked(pipe), jsonl.atomic(pipe) as stream:
+    with files.locked(pipe), files.atomic(pipe) as stream:
         stream.write(b"line\n")
     assert os.read(reader, 100) == b"line\n" and stat.S_ISFIFO(pipe.stat().st_mode)
     os.close(reader)
     provenance.write(pipe, {})
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
-    with jsonl.atomic("/dev/null") as stream:
+    with files.atomic("/dev/null") as stream:
         stream.write(b"line\n")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    with pytest.raises(OSError, match="No space"), jsonl.atomic("/dev/full") as stream:
+    with pytest.raises(OSError, match="No space"), files.atomic("/dev/full") as stream:
         stream.write(b"line\n")
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.report import content
 from eimf_core.progress import SILENT, Reporter
@@ -23,7 +23,7 @@ def write(path: str | Path, evaluation: Evaluation, *, reporter: Reporter = SILE
         page = render(evaluation)
     finally:
         reporter.end()
-    with jsonl.atomic(path) as stream:
+    with files.atomic(path) as stream:
         # an id may hold half a surrogate pair, which no UTF-8 file can
         stream.write(page.encode("utf-8", "replace"))
 

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import jsonl
+from eimf_core import files
 from eimf_core.errors import ConfigError, ModelError
 
 MAGIC = b"GGUF"
@@ -35,7 +35,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     try:
         stream = open(path, "rb")  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise jsonl.unreadable(path, error) from None
+        raise files.unreadable(path, error) from None
     with stream:
         try:
             metadata, end = _head(stream)

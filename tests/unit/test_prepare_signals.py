@@ -24,14 +24,14 @@ print("imported", flush=True)
 """
 ASKING = """
 import signal
-from eimf_core.prepare import engine
+from eimf_core.prepare import duckdb_session
 
 def terminate(*_):
     raise SystemExit("terminated")
 
 signal.signal(signal.SIGTERM, terminate)
 try:
-    engine.library()
+    duckdb_session.library()
 except (KeyboardInterrupt, SystemExit) as stopped:
     print(type(stopped).__name__)
 assert signal.getsignal(signal.SIGTERM) is terminate
