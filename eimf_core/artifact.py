@@ -39,6 +39,7 @@ from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
 from eimf_core.naming.word_names import WordNames, word_names
+from eimf_core.padding import padded
 from eimf_core.records import Item, SemanticInterest
 
 Floats = npt.NDArray[np.float32]
@@ -238,19 +239,17 @@ class Model:
         one per item, 0 where unknown) are used by a network that reads them; without them they are unknown.
         """
         kept = [history[-self.config.max_length :] for history in histories]
-        lengths = np.array([len(history) for history in kept], dtype=np.int64)
-        padded = np.zeros((len(kept), int(lengths.max())), dtype=np.int64)
-        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(kept)
-        mask = padded > 0
+        items = padded(kept)
+        mask = items > 0
         if not mask.any(axis=1).all():
             raise ValueError("a history is empty")
         inputs: dict[str, npt.NDArray[Any]] = {
-            "vectors": self.vectors[padded].astype(np.float32, copy=False),
+            "vectors": self.vectors[items].astype(np.float32, copy=False),
             "mask": mask,
         }
         if self.features is not None:
             # an item that was added to the opened model has none
-            known = padded * (padded < len(self.features))
+            known = items * (items < len(self.features))
             inputs["features"] = self.features[known].astype(np.int64)
         if "days" in self._inputs():
             inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
@@ -258,10 +257,8 @@ class Model:
                 latest = when[-self.config.max_length :]
                 inputs["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
         if "events" in self._inputs():
-            inputs["events"] = np.zeros(mask.shape, dtype=np.int64)
-            for row, kinds in enumerate(events or ()):
-                known_kinds = kinds[-self.config.max_length :]
-                inputs["events"][row, : len(known_kinds)] = known_kinds
+            unknown = np.zeros(mask.shape, dtype=np.int64)
+            inputs["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
         return self._run(inputs)
 
     def _inputs(self) -> list[str]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.clustering.user_vectors import UserVectors, unit
+from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.vectors import unit_rows
 
 LARGE = 20_000  # users from which on k-means goes in mini-batches
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
@@ -75,7 +76,7 @@ def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: in
     model = KMeans(**settings) if len(vectors) <= LARGE else MiniBatchKMeans(batch_size=4096, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct points than clusters: empty ones are dropped
-        return unit(model.fit(vectors).cluster_centers_)
+        return unit_rows(model.fit(vectors).cluster_centers_)
 
 
 def candidates(users: int, most: int) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
+from eimf_core.vectors import unit_rows
 
 BLOCK = 8192
 Vectors = npt.NDArray[np.float32]
@@ -56,7 +57,7 @@ class UserVectors:
         if words.dtype != np.float32:
             used, places = np.unique(indices, return_inverse=True)
             words, indices = words[used].astype(np.float32), places.astype(np.int32)
-        return unit(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
+        return unit_rows(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
 
     def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
         """All users in order, BLOCK at a time: their positions and their vectors."""
@@ -70,13 +71,6 @@ def flat(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
     lengths = offsets[users + 1] - offsets[users]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     return np.repeat(offsets[users] - bounds[:-1], lengths) + np.arange(bounds[-1]), bounds
-
-
-def unit(vectors: npt.NDArray[Any]) -> Vectors:
-    """Rows in unit length, float32; a zero row stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors, np.float32), where=norms > 1e-6)
-    return scaled
 
 
 def distinct_items(train: SplitData, counted: npt.NDArray[np.bool_]) -> Ints:

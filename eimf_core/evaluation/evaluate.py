@@ -22,6 +22,8 @@ from eimf_core.evaluation.metrics import ACCURACY
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Metric, UserMetrics
+from eimf_core.threads import cores
+from eimf_core.threads import default as default_threads
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def evaluate(
         facts=of_lists.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
         priority=tied.priority,
         target_slices=parts.targets,
-        threads=settings.threads or _blas_threads(),
+        threads=settings.threads or default_threads(cores()),
     )
     entries = [Entry.of(measure(model, cases, plan, reporter=reporter), "model", seed=model.seed) for model in opened]
     if settings.group:
@@ -232,10 +234,3 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
     for name, size in facts["slices"].items():
         remarks.append(f"slice {name}: {', '.join(f'{count:,} {what}' for what, count in size.items())}")
     return remarks
-
-
-def _blas_threads() -> int:
-    """As many threads as BLAS would take: the processors at hand, or OMP_NUM_THREADS."""
-    from threadpoolctl import threadpool_info
-
-    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)

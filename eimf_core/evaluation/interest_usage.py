@@ -7,24 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.vectors import mean_pairwise_cosine
+
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int16]
 
 
-def mean_pairwise_cosine(interests: npt.NDArray[np.float32] | None, users: int) -> Values:
+def interest_cosine(interests: npt.NDArray[np.float32] | None, users: int) -> Values:
     """Mean cosine over all pairs of a user's interests: 1 when they have all become the same.
 
     interests (U, K, d); NaN without interests or with one alone. Source: after the interest
     disagreement of Cen et al., KDD 2020, and the collapse shown by Xie et al., RecSys 2023.
     """
-    if interests is None or interests.shape[1] < 2:
-        return np.full(users, np.nan)
-    number = interests.shape[1]
-    lengths = np.linalg.norm(interests, axis=2, keepdims=True)
-    units = interests / np.maximum(lengths, np.finfo(np.float32).tiny)
-    squares = (units.sum(axis=1, dtype=np.float64) ** 2).sum(axis=1)
-    cosine: Values = (squares - number) / (number * (number - 1))
-    return cosine
+    return np.full(users, np.nan) if interests is None else mean_pairwise_cosine(interests)
 
 
 class InterestUse:

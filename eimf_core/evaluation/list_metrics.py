@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.categories import numbered
 from eimf_core.dataset import Dataset
 
 Lists = npt.NDArray[np.int64]
@@ -53,17 +54,12 @@ def catalogue_facts(dataset: Dataset, texts: npt.NDArray[np.float32] | None = No
 def _categories(dataset: Dataset) -> Any:
     from scipy.sparse import csr_array
 
-    columns: dict[str, int] = {}
-    indices: list[int] = []
-    starts = [0, 0]
-    for item in dataset.items:
-        indices.extend(columns.setdefault(name, len(columns)) for name in sorted(set(item.categories)))
-        starts.append(len(indices))
-    if not columns:
+    names, columns, bounds = numbered([[], *(sorted(item.categories) for item in dataset.items)])
+    if not names:
         return None
-    lengths = np.diff(starts)
+    lengths = np.diff(bounds)
     values = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths)
-    return csr_array((values, indices, starts), shape=(len(dataset.items) + 1, len(columns)))
+    return csr_array((values, columns, bounds), shape=(len(lengths), len(names)))
 
 
 def novelty(lists: Lists, facts: CatalogueFacts, k: int) -> Values:

@@ -22,7 +22,7 @@ from eimf_core.evaluation import aggregate_metrics as of_totals
 from eimf_core.evaluation import list_metrics as of_lists
 from eimf_core.evaluation import metrics
 from eimf_core.evaluation.eval_users import Cases
-from eimf_core.evaluation.interest_usage import InterestUse, mean_pairwise_cosine
+from eimf_core.evaluation.interest_usage import InterestUse, interest_cosine
 from eimf_core.evaluation.scorers import Scored, System
 from eimf_core.evaluation.slices import TargetSlice
 from eimf_core.progress import SILENT, Reporter
@@ -168,7 +168,7 @@ def _block(system: System, cases: Cases, plan: Plan, rows: npt.NDArray[np.int64]
         if column.k is not None and column.metric in of_lists.PER_USER
     ]
     if INTEREST_COSINE in plan.metrics:
-        values.append(mean_pairwise_cosine(scored.interests, len(rows)))
+        values.append(interest_cosine(scored.interests, len(rows)))
     for part in plan.target_slices:
         within = hits & part.of_lists(lists, histories)
         numbers = targets.numbers(part.of_targets(targets.rows, targets.items, histories))

@@ -12,7 +12,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **metrics.ACCURACY,
     **list_metrics.PER_USER,
     **aggregate_metrics.TOTALS,
-    "interest_cosine": interest_usage.mean_pairwise_cosine,
+    "interest_cosine": interest_usage.interest_cosine,
     **interest_usage.SHARES,
 }
 SYMBOLS = """\

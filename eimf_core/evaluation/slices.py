@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl
+from eimf_core.categories import numbered
 from eimf_core.dataset import Dataset, Ints, sample_key
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import Cases
@@ -150,10 +151,9 @@ def _by_popularity(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask
 
 
 def _by_category(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
-    members: dict[str, list[int]] = {}
-    for index, item in enumerate(dataset.items, start=1):
-        for name in set(item.categories):
-            members.setdefault(name, []).append(index)
+    names, columns, bounds = numbered(item.categories for item in dataset.items)
+    items = np.repeat(np.arange(1, len(bounds)), np.diff(bounds))[np.argsort(columns, kind="stable")]
+    members = dict(zip(names, np.split(items, np.cumsum(np.bincount(columns))[:-1]), strict=True)) if names else {}
     if not members:
         raise ConfigError("--slice category: the items of this data have no categories")
     if value and value not in members:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl, resources
+from eimf_core import jsonl, resources, threads
 from eimf_core.errors import ConfigError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
@@ -105,7 +104,7 @@ def _guessed_seconds(config: LabelConfig, prompt_tokens: int, users: int, shared
         return None
     path = resources.labeler() if config.model == BUNDLED else Path(config.model)
     size = path.stat().st_size
-    cores = config.threads or len(os.sched_getaffinity(0))
+    cores = config.threads or threads.cores()
     schema = prompts.load(config.prompt or prompts.GENERAL).schema
     answers = users * (config.max_tokens or longest_answer(schema, config.max_interests)) / 2
     read = max(prompt_tokens - shared * (users - 1), 0) / min(cores * READ_RATE / size, 4 * MOST_TOKENS)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.artifact import Model
-from eimf_core.naming.word_names import units as units
 from eimf_core.naming.word_names import word_names
+from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
 Named = tuple[str | None, float | None]
@@ -39,7 +39,7 @@ class Names:
         """Name and cosine of each interest, both None where there is no name at all; interests (n, d)."""
         if not len(self._directions):
             return [(None, None)] * len(interests)
-        own = units(interests)
+        own = unit_rows(interests)
         chosen = self._of[(own @ self._directions.T).argmax(axis=1)]
         cosines = np.einsum("nd,nd->n", own, self._means[chosen], dtype=np.float64)
         rounded = np.round(cosines, 4).tolist()
@@ -56,7 +56,7 @@ def names_of(model: Model, threshold: float) -> Names:
 
 def by_labels(model: Model, threshold: float) -> Names:
     """Names by the semantic interests that a model was trained with."""
-    vectors = units(model.named_vectors)
+    vectors = unit_rows(model.named_vectors)
     names = [interest.name for interest in model.named]
     return Names(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
 

@@ -19,6 +19,7 @@ from eimf_core import ranking
 from eimf_core.naming.distinctive_terms import TermIndex
 from eimf_core.naming.terms import item_terms
 from eimf_core.records import Item
+from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -99,10 +100,10 @@ def _named(size: int, item: Callable[[int], Item], vectors: Floats, scale: Float
     # the row before the first is for padding, as in a model's table
     table = np.concatenate([np.zeros_like(vectors[:1], np.float32), np.asarray(vectors[sample], np.float32)])
     of_table = None if scale is None else np.concatenate([[0.0], scale[sample]]).astype(np.float32)
-    items = units(table)
+    items = unit_rows(table)
     starts = np.unique(np.linspace(1, len(sample), min(len(sample), DIRECTIONS)).astype(np.int64))
     around = _top_items(items[starts], table, of_table, NEIGHBOURS)
-    directions = units(np.stack([items[row].mean(axis=0) for row in around]))
+    directions = unit_rows(np.stack([items[row].mean(axis=0) for row in around]))
     numbers: dict[frozenset[str], int] = {}
     of: list[int] = []
     names: list[list[str]] = []
@@ -118,7 +119,7 @@ def _named(size: int, item: Callable[[int], Item], vectors: Floats, scale: Float
         [", ".join(chosen) for chosen in names],
         directions[named >= 0],
         named[named >= 0],
-        units(np.stack(means)) if means else np.zeros((0, vectors.shape[1]), np.float32),
+        unit_rows(np.stack(means)) if means else np.zeros((0, vectors.shape[1]), np.float32),
     )
 
 
@@ -127,10 +128,3 @@ def _top_items(directions: Floats, table: Floats, scale: Floats | None, number: 
     for start in range(0, len(directions), BATCH):
         scores = ranking.best_scores(directions[start : start + BATCH, None], table, scale)
         yield from ranking.top_k(scores, number)
-
-
-def units(vectors: npt.NDArray[Any]) -> Floats:
-    """Rows of length 1, zero rows as they are; (n, d)."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats = (vectors / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
-    return scaled

@@ -15,6 +15,7 @@ from typing import Any
 
 from eimf_core import signals
 from eimf_core.errors import ConfigError
+from eimf_core.threads import cores
 
 MOST_THREADS = 8
 
@@ -87,7 +88,7 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
     except duckdb.Error:
         raise ConfigError(f"--memory-limit is '{memory_limit}', expected a size such as 2GB or 800MB") from None
-    connection.execute(f"SET threads = {threads or default_threads()}")
+    connection.execute(f"SET threads = {threads or min(MOST_THREADS, cores())}")
     connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
     connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")
     # dates without a zone are UTC, wherever the machine is
@@ -118,11 +119,6 @@ def is_full(error: Exception) -> bool:
 
 def _full(scratch: Path) -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent))
-
-
-def default_threads() -> int:
-    """The cores this process may use, at most `MOST_THREADS`."""
-    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0))))
 
 
 def literal(text: object) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.categories import numbered
+
 CANDIDATES = 10
 """Times the length of the list: the best items by score among which it is chosen."""
 LEAST_CANDIDATES = 100
@@ -48,11 +50,7 @@ def greedy(
 
 def _membership(categories: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
     """1 where a candidate has a category, (n, C)."""
-    columns: dict[str, int] = {}
-    for names in categories:
-        for name in names:
-            columns.setdefault(name, len(columns))
-    held = np.zeros((len(categories), max(1, len(columns))))
-    for row, names in enumerate(categories):
-        held[row, [columns[name] for name in names]] = 1
+    names, columns, bounds = numbered(categories)
+    held = np.zeros((len(categories), max(1, len(names))))
+    held[np.repeat(np.arange(len(held)), np.diff(bounds)), columns] = 1
     return held

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 
 from eimf_core.errors import InputError
-from eimf_core.naming.interest_names import units
 from eimf_core.recommend import candidate_lists, diversity, merge_interests, text_mixing
 from eimf_core.recommend.query_resolution import Asked, Floats
 from eimf_core.recommend.recommender import Recommender, Understood
 from eimf_core.records import RankedItem, Recommendation
+from eimf_core.vectors import unit_rows
 
 
 def similar(recommender: Recommender, index: int, k: int) -> Recommendation:
     """The nearest items by cosine of their vectors, the item itself left out."""
     vectors = recommender.model.vectors
     item = recommender.items.item(index)
-    cosines = np.asarray(units(np.asarray(vectors[index : index + 1], np.float32)) @ vectors.T, np.float32)
+    cosines = np.asarray(unit_rows(np.asarray(vectors[index : index + 1], np.float32)) @ vectors.T, np.float32)
     scale = recommender.model.scale
     if scale is None:
         scale = 1 / np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
@@ -146,7 +146,7 @@ def _through(recommender: Recommender, shares: list[tuple[int, float]], index: i
     for place, weight in shares:
         item = recommender.items.item(place)
         own = np.asarray(recommender.model.vectors[place : place + 1], np.float32)
-        cosine = float((units(own) @ units(wanted).T)[0, 0])
+        cosine = float((unit_rows(own) @ unit_rows(wanted).T)[0, 0])
         made.append(
             {"item": item.item, "title": item.title, "weight": round(weight, 4), "similarity": round(cosine, 4)}
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.naming.interest_names import Named, Names, names_of
+from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import (
     anchors,
@@ -197,9 +198,8 @@ class Recommender:
         if self.settings.per_interest:
             return self._each(meant, asked)
         found = list(self._chosen(self.listed_scores(meant.interests, asked), asked))
-        width = max(len(items) for items, _ in found)
-        padded = np.array([items + [0] * (width - len(items)) for items, _ in found], dtype=np.int64)
-        sources = ranking.sources(meant.interests, self.model.vectors, padded).tolist()
+        listed = padded([items for items, _ in found])
+        sources = ranking.sources(meant.interests, self.model.vectors, listed).tolist()
         made = []
         for at, (items, scores) in enumerate(found):
             led, mixed = meant.led[at], meant.mixtures[at]

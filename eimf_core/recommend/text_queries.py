@@ -14,9 +14,9 @@ import numpy as np
 
 from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError
-from eimf_core.naming.interest_names import units
 from eimf_core.recommend.query_resolution import Floats
 from eimf_core.records import Item
+from eimf_core.vectors import unit_rows
 
 if TYPE_CHECKING:
     from eimf_core.text.encoder import Encoder
@@ -45,7 +45,7 @@ class Words:
         places: list[Floats] = [weight @ encoded + bias for weight, bias in maps]
         if len(places) == 1:
             return places[0]
-        between: Floats = units(units(np.stack(places)).sum(axis=0, keepdims=True))[0]
+        between: Floats = unit_rows(unit_rows(np.stack(places)).sum(axis=0, keepdims=True))[0]
         return between
 
     def places_of(self, items: Sequence[Item]) -> Floats:

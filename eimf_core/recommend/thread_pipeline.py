@@ -6,7 +6,6 @@ caller gets each answer as soon as it is its turn.
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -14,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from eimf_core import threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,11 +27,7 @@ SWITCH = 0.0005
 
 def workers(wanted: int | None = None) -> int:
     """As many as `wanted`; without that as many as there are processors at hand, or what OMP_NUM_THREADS says."""
-    if wanted is not None:
-        return wanted
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, int(told) if told.isdigit() and int(told) > 0 else cores)
+    return threads.default(MOST_WORKERS) if wanted is None else wanted
 
 
 def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator[R]:

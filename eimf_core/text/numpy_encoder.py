@@ -19,9 +19,11 @@ import orjson
 
 from eimf_core import weights_file
 from eimf_core.errors import ModelError
+from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
 from eimf_core.text.encoder import Vectors
+from eimf_core.vectors import unit_rows
 
 BATCH = 32
 Floats = npt.NDArray[np.float32]
@@ -82,16 +84,12 @@ class BertEncoder:
 
     def _vectors(self, tokens: list[list[int]]) -> Floats:
         lengths = np.array([len(row) for row in tokens])
-        padded = np.zeros((len(tokens), int(lengths.max())), dtype=np.int64)
-        for row, ids in zip(padded, tokens, strict=True):
-            row[: len(ids)] = ids
-        mask = np.arange(padded.shape[1]) < lengths[:, None]
-        states = self._embedded(padded)
+        mask = np.arange(int(lengths.max())) < lengths[:, None]
+        states = self._embedded(padded(tokens))
         for layer in range(self._layers):
             states = self._layer(f"encoder.layer.{layer}.", states, mask)
         means = (states * mask[:, :, None]).sum(axis=1) / lengths[:, None]
-        units: Floats = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return units
+        return unit_rows(means)
 
     def _embedded(self, tokens: npt.NDArray[np.int64]) -> Floats:
         weights = self._weights

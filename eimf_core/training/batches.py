@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
+from eimf_core.padding import spans
 
 Ints = npt.NDArray[np.int64]
 SORTED_TOGETHER = 64  # batches whose rows are sorted by length among themselves
@@ -62,11 +63,9 @@ class Epoch:
 
 def gather(items: npt.NDArray[np.int32], starts: Ints, lengths: Ints, *, single: bool) -> Batch:
     """Rows of `lengths` items from `starts` on, with what follows each item, or the last one only."""
-    places = np.arange(int(lengths.max()))
-    valid = places < lengths[:, None]
-    at = np.where(valid, starts[:, None] + places, starts[:, None])
+    at, valid = spans(starts, lengths)
     inputs = np.where(valid, items[at], 0).astype(np.int64)
-    wanted = valid & (places == lengths[:, None] - 1) if single else valid
+    wanted = valid & (np.arange(at.shape[1]) == lengths[:, None] - 1) if single else valid
     # a row is followed by at least one more item of its user, so that at + 1 stays within the user
     targets = np.where(wanted, items[at + 1], 0).astype(np.int64)
     return Batch(inputs, targets, at)
@@ -128,8 +127,7 @@ def latest(split: SplitData, users: Ints, longest: int) -> Ints:
     """The last `longest` items of some users' histories, int64 (n, L), 0 where padded at the end."""
     ends = split.offsets[users + 1]
     kept = np.minimum(ends - split.offsets[users], longest)
-    valid = np.arange(int(kept.max())) < kept[:, None]
-    at = np.where(valid, (ends - kept)[:, None] + np.arange(valid.shape[1]), (ends - 1)[:, None])
+    at, valid = spans(ends - kept, kept)
     return np.where(valid, split.items[at], 0).astype(np.int64)
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.clustering.user_vectors import flat, unit
+from eimf_core.clustering.user_vectors import flat
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
@@ -28,6 +28,7 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
 from eimf_core.training.side_information import SideInputs
+from eimf_core.vectors import unit_rows
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -163,4 +164,4 @@ def _blocks(train: SplitData, users: Ints, text: npt.NDArray[Any], centre: Float
         words = text[items].astype(np.float32)
         words[words.any(axis=1)] -= centre
         chosen = csr_array((np.ones(len(at), np.float32), columns, bounds), shape=(len(bounds) - 1, len(items)))
-        yield unit(chosen @ words)
+        yield unit_rows(chosen @ words)

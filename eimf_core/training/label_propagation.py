@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.clustering.user_vectors import UserVectors, flat, unit
+from eimf_core.clustering.user_vectors import UserVectors, flat
 from eimf_core.dataset import SplitData
 from eimf_core.training.labels import Labels
+from eimf_core.vectors import unit_rows
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 1024  # heirs whose items are looked at together
@@ -42,7 +43,7 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
     donors = vectors.rows(labels.users)
     clusters = np.unique(labels.clusters)
     members = [np.flatnonzero(labels.clusters == cluster) for cluster in clusters]
-    centres = unit(np.stack([donors[chosen].mean(axis=0) for chosen in members]))
+    centres = unit_rows(np.stack([donors[chosen].mean(axis=0) for chosen in members]))
     lengths = np.diff(train.offsets)
     users, of = [], []
     for block, rows in vectors.blocks():
@@ -62,7 +63,7 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
 def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray[Any], least: float) -> Labels:
     """The labels with more items that show their words: of each item of an heir, the inherited interest whose
     words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
-    words = unit(labels.vectors)
+    words = unit_rows(labels.vectors)
     shown = [labels.shown]
     for start in range(0, len(heirs), BLOCK):
         block = slice(start, start + BLOCK)
@@ -70,7 +71,7 @@ def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray
         texts = np.repeat(labels.padded(heirs.of[block]), np.diff(bounds), axis=0)
         had = train.items[at].astype(np.int64)
         rows, place = np.unique(had, return_inverse=True)
-        items = unit(np.asarray(text[rows], dtype=np.float32))[place]
+        items = unit_rows(np.asarray(text[rows], dtype=np.float32))[place]
         # one inherited interest after the other: all at once, their vectors would fill the memory
         cosines = np.stack([np.einsum("nd,nd->n", items, words[column]) for column in texts.T], axis=1)
         cosines[texts < 0] = -np.inf

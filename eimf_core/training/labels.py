@@ -16,6 +16,7 @@ import numpy.typing as npt
 from eimf_core import jsonl
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import InputError
+from eimf_core.padding import spans
 from eimf_core.progress import Reporter
 from eimf_core.records import Label, SemanticInterest
 
@@ -46,10 +47,7 @@ class Labels:
 
     def padded(self, chosen: Ints) -> Ints:
         """The texts of some labelled users, int64 (B, M), -1 where a user has fewer than M."""
-        counts = np.diff(self.offsets)[chosen]
-        places = np.arange(int(counts.max()))
-        exists = places < counts[:, None]
-        at = np.where(exists, self.offsets[chosen][:, None] + places, 0)
+        at, exists = spans(self.offsets[chosen], np.diff(self.offsets)[chosen])
         return np.where(exists, self.texts[at], -1)
 
     def prototypes(self) -> tuple[Ints, npt.NDArray[np.float32]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import artifact, files
+from eimf_core import artifact, files, threads
 from eimf_core import provenance as manifest
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
@@ -82,9 +81,7 @@ def best_epoch(model: str | Path) -> int:
 def set_threads(wanted: int) -> int:
     """Use so many threads, or a default that shared machines bear; returns how many."""
     if wanted == 0:
-        told = os.environ.get("OMP_NUM_THREADS", "")
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        wanted = int(told) if told.isdigit() and int(told) > 0 else min(LARGEST_DEFAULT, max(1, cores // 2))
+        wanted = threads.from_environment() or min(LARGEST_DEFAULT, max(1, threads.cores() // 2))
     torch.set_num_threads(wanted)
     # numbers below the normal range made a softmax step seven times slower late in training
     torch.set_flush_denormal(True)

@@ -12,7 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from eimf_core import categories
 from eimf_core.dataset import Dataset
+from eimf_core.padding import padded
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
@@ -83,9 +85,7 @@ class SideInputs:
                 days[row, : len(when)] = (when.max() - when) / DAY
             side["days"] = torch.from_numpy(days).to(self.device)
         if self.events and events is not None:
-            kinds = np.zeros(inputs.shape, dtype=np.int64)
-            for row, known in enumerate(events):
-                kinds[row, : len(known)] = self._numbers[known]
+            kinds = padded([self._numbers[known] for known in events])
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 
@@ -125,13 +125,9 @@ class SideInputs:
 def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
     """Categories as numbers from 1 in the order of `feature_names`, int32 (N + 1, F), and how many there are."""
     shared = feature_names(items)
-    number = {name: at for at, name in enumerate(shared, start=1)}
-    rows = [[number[name] for name in dict.fromkeys(item.categories) if name in number] for item in items]
-    width = min(MOST_FEATURES, max((len(row) for row in rows), default=0))
-    features = np.zeros((len(items) + 1, width), dtype=np.int32)
-    for at, row in enumerate(rows, start=1):
-        features[at, : min(width, len(row))] = row[:width]
-    return features, len(shared)
+    _, numbers, bounds = categories.numbered((item.categories for item in items), shared)
+    parts = np.split(numbers + 1, bounds[:-1])
+    return padded([part[:MOST_FEATURES] for part in parts], np.int32), len(shared)
 
 
 def feature_names(items: list[Item]) -> list[str]:

@@ -129,8 +129,8 @@ def test_interests_alike_and_their_shares() -> None:
     expected = [
         np.mean([a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(user, 2)]) for user in vectors
     ]
-    check(of_interests.mean_pairwise_cosine(vectors, 6), expected)
-    assert np.isnan(of_interests.mean_pairwise_cosine(vectors[:, :1], 6)).all()
+    check(of_interests.interest_cosine(vectors, 6), expected)
+    assert np.isnan(of_interests.interest_cosine(vectors[:, :1], 6)).all()
     use = of_interests.InterestUse(3, 3, [1, 2])
     sources = np.array([[0, 1], [2, 2]], dtype=np.int8)
     use.add(np.array([2, 0]), sources, np.array([[5, 6], [7, 0]]), np.array([[True, False], [False, False]]))

@@ -13,8 +13,9 @@ from eimf_core import artifact, weights_file
 from eimf_core.errors import ModelError
 from eimf_core.naming import interest_names
 from eimf_core.naming.terms import item_terms, without_variants
-from eimf_core.naming.word_names import DIRECTIONS, WordNames, units, word_names
+from eimf_core.naming.word_names import DIRECTIONS, WordNames, word_names
 from eimf_core.records import Item
+from eimf_core.vectors import unit_rows
 from tests.recommend_models import write_named_model
 
 GROUPS = ("kettle", "hammock", "violin", "cactus", "anchor", "candle")
@@ -64,7 +65,9 @@ def test_means_are_those_of_all_items_that_carry_the_words() -> None:
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
     for name, mean in zip(made.names, made.means, strict=True):
         carrying = [at for at, item in enumerate(items, start=1) if set(item_terms(item)) & set(name.split(", "))]
-        np.testing.assert_allclose(mean, units(units(vectors)[carrying].sum(axis=0, keepdims=True))[0], atol=1e-5)
+        np.testing.assert_allclose(
+            mean, unit_rows(unit_rows(vectors)[carrying].sum(axis=0, keepdims=True))[0], atol=1e-5
+        )
 
 
 def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from eimf_core.evaluation.report import plots
 from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.vectors import unit_rows
 
 EXAMPLES = 5
 HISTORY = 8
@@ -196,12 +197,12 @@ def _named_interests(evaluation: Evaluation, drawn: Drawn) -> list[Named]:
     for at, (name, _) in enumerate(named):
         if name is not None:
             owners.setdefault(name, []).append(at)
-    units = interest_names.units(vectors)
+    units = unit_rows(vectors)
     users_of = {name: len({at // interests.shape[1] for at in members}) for name, members in owners.items()}
     made = []
     for name in sorted(owners, key=lambda name: (-users_of[name], name))[:NAMED]:
         members = owners[name]
-        mean = interest_names.units(flat[members]).mean(axis=0)
+        mean = unit_rows(flat[members]).mean(axis=0)
         nearest = [int(item) for item in np.argsort(-(units @ mean), kind="stable")[: NEAREST + 1] if item][:NEAREST]
         made.append(Named(name, users_of[name], _titles(evaluation, nearest)))
     return made
@@ -217,9 +218,7 @@ def _map(evaluation: Evaluation, drawn: Drawn) -> plots.Plot | None:
     if len(items) < 5:
         return None
     shown = interests[:EXAMPLES]
-    points = np.concatenate(
-        [interest_names.units(vectors[items]), interest_names.units(shown.reshape(-1, shown.shape[2]))]
-    )
+    points = np.concatenate([unit_rows(vectors[items]), unit_rows(shown.reshape(-1, shown.shape[2]))])
     colours, legend = _colours(evaluation, items)
     return plots.item_map(
         plots.plane(points),

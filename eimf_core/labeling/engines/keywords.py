@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core.clustering.user_vectors import unit
 from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
 from eimf_core.labeling.history_text import shown_terms
 from eimf_core.labeling.prompts import clean_title
@@ -26,6 +25,7 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Sample
 from eimf_core.text.encoder import Encoder
 from eimf_core.text.similarity import TitleVectors
+from eimf_core.vectors import unit_rows
 
 FORM = 3  # of naming and grouping: any change of what comes out is a new one
 LEAST_COSINE = 0.15  # of two groups, on average, to become one
@@ -102,7 +102,7 @@ class Keywords(OneByOne):
             everything = self._vectors.of(self._vectors.titles)
             # few titles may all be about one thing: their mean counts little
             self._mean = everything.sum(axis=0) / (len(everything) + FEW_TITLES)
-        return unit(self._vectors.of(titles) - self._mean)
+        return unit_rows(self._vectors.of(titles) - self._mean)
 
     def _chosen(self, groups: list[list[int]], places: list[list[int]]) -> list[list[int]]:
         """The largest groups, the later one of two as large; of single titles only the latest, where all are."""

@@ -21,7 +21,7 @@ from typing import IO, Any
 import msgspec
 import orjson
 
-from eimf_core import files
+from eimf_core import files, threads
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
@@ -248,7 +248,7 @@ def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:
 
 
 def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
-    cores = len(os.sched_getaffinity(0))
+    cores = threads.cores()
     if config.threads > cores:
         # they would wait for each other, spinning: an answer can take hours
         reporter.warn(f"--threads {config.threads}: there are no more than {cores} cores, so many are used")
@@ -256,8 +256,7 @@ def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
         return min(config.threads, cores)
     if path.stat().st_size < SMALL_MODEL:
         return 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
+    return threads.default(cores)
 
 
 def _read_template(path: str | None) -> str | None:

@@ -1,0 +1,44 @@
+"""Rows of different lengths as one matrix, filled up at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+
+def padded(rows: Sequence[Any], dtype: Any = np.int64, *, fill: float = 0) -> npt.NDArray[Any]:
+    """Rows one below the other.
+
+    Args:
+        rows: B sequences, such as the item indices of histories.
+        dtype: of the result.
+        fill: what stands behind the end of a row.
+
+    Returns:
+        (B, L), L the length of the longest row.
+    """
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    made = np.full((len(rows), int(lengths.max(initial=0))), fill, dtype=dtype)
+    if made.size:
+        made[np.arange(made.shape[1]) < lengths[:, None]] = np.concatenate(rows)
+    return made
+
+
+def spans(starts: Ints, lengths: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Where rows lie that are spans of one flat array.
+
+    Args:
+        starts: (B,), the place of the first value of each row.
+        lengths: (B,), how many values it has.
+
+    Returns:
+        Places, int64 (B, L), 0 behind the end of a row, and which of them are there, bool (B, L).
+    """
+    columns = np.arange(int(lengths.max()))
+    there = columns < lengths[:, None]
+    return np.where(there, starts[:, None] + columns, 0), there
