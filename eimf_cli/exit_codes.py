@@ -22,8 +22,8 @@ STOPPED = (130, 143)
 INTERRUPTED = "interrupted; run the same command again to go on or start over"
 SECONDS_FOR_THE_FIRST = 30.0
 # typer carries its own click, under a private name; its public errors lead to the base classes
-UsageError = typer.BadParameter.__bases__[0]
-ClickError: type[Exception] = UsageError.__bases__[0]
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+ClickError: Any = UsageError.__bases__[0]
 
 
 class Terminated(BaseException):

@@ -1,4 +1,4 @@
-"""The `eimf` command: finds the subcommand and runs it; how it ends is told in `ending`."""
+"""The `eimf` command: finds the subcommand and runs it; how it ends is told in `exit_codes`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,51 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eimf_cli import exit_codes, values
+from eimf_core.errors import ConfigError
 
-STEPS = ("prepare", "cluster", "label", "train", "eval", "recommend")
+STEPS = {
+    "prepare": "Read an interaction log of any usual kind.",
+    "cluster": "Choose typical users by the text of their items.",
+    "label": "Ask a language model for the interests behind their histories.",
+    "train": "Train a small model; labels are used where there are any.",
+    "eval": "Measure how well models rank what came next, beside baselines.",
+    "recommend": "Rank the catalogue for a history, for words, or for both.",
+}
+# a further command is one line: its module in eimf_cli has the same name
+FURTHER: dict[str, str] = {}
 
 
-class Steps(typer.core.TyperGroup):
-    """The six subcommands, each imported only when it is asked for."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        values.hasten(self)
+class Commands(typer.core.TyperGroup):
+    """The subcommands; each module is imported only when its command is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(STEPS)
+        return [*STEPS, *FURTHER]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in STEPS:
+        if cmd_name not in self.list_commands(ctx):
             return None
         command = typer.main.get_command(import_module(f"eimf_cli.{cmd_name}").app)
         command.name = cmd_name
-        for parameter in command.params:
-            # every option has one, EIMF_STEP_OPTION; naming it at each would bury the help texts
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not ctx.resilient_parsing:
+            near = values.did_you_mean(name, known)
+            raise ConfigError(f"there is no command '{name}'{near or '; eimf --help lists those there are'}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        values.read_without_pydantic(self.get_params(ctx))
+        for parameter in self.params:
             parameter.show_envvar = False  # type: ignore[attr-defined]
-        return values.hasten(command)
+        return super().parse_args(ctx, args or ([] if ctx.resilient_parsing else ["--help"]))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for heading, commands in (("The six steps", STEPS), ("Further commands", FURTHER)):
+            if commands:
+                with formatter.section(heading):
+                    formatter.write_dl(list(commands.items()))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -44,10 +66,13 @@ class Steps(typer.core.TyperGroup):
 
 
 app = typer.Typer(
-    cls=Steps,
+    cls=Commands,
     rich_markup_mode=None,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "EIMF"},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "EIMF",
+        "max_content_width": 100,
+    },
 )
 
 
@@ -85,7 +110,7 @@ def run() -> NoReturn:
     """Runs the command and exits with the documented code."""
     signal.signal(signal.SIGTERM, exit_codes.terminate)
     try:
-        result = app(standalone_mode=False)
+        result = app(standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
         end = exit_codes.returned(result)
     except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:

@@ -7,7 +7,6 @@ Flags beat environment variables (`EIMF_STEP_OPTION`) beat `--config FILE.toml` 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import sys
@@ -19,30 +18,66 @@ from typing import Annotated, Any, get_type_hints
 import orjson
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import terminal, values
+from eimf_cli.step_command import Step, StepCommand, default
 from eimf_core.errors import ConfigError
 
 
-def _read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Take the defaults of a command from a TOML file: its table, or keys at the top."""
-    if path is None:
-        return None
+def _help_all(context: typer.Context, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        context.meta["help_all"] = True
+        print(context.get_help())
+        raise typer.Exit
+
+
+def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
+    """Take the defaults of a command from a TOML file: its table, or keys at the top.
+
+    Returns:
+        The values of the settings that are no options.
+    """
+    keys, hints = context.obj.config_keys(), context.obj.hints()
+    given = _config_table(context, path) if path is not None else {}
+    for name, value in given.items():
+        if name in keys:
+            try:
+                given[name] = values.read(hints[name], value)
+            except ValueError as error:
+                raise ConfigError(f"{path}: {name} {error}") from None
+    options = {name: value for name, value in given.items() if name not in keys}
+    context.default_map = {**(context.default_map or {}), **options}
+    return {name: given.get(name, default(field)) for name, field in keys.items()}
+
+
+def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
+    """The keys of a TOML file that are meant for this command, all of them known."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML ({error})") from None
-    step = context.info_name
-    shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    settings = {**shared, **content.get(step or "", {})}
-    known = {parameter.name for parameter in context.command.params} - {"config", "show_config"}
-    renamed = {key.replace("-", "_"): value for key, value in settings.items()}
-    for key in renamed:
-        if key not in known:
-            raise ConfigError(f"{path}: unknown key '{key}'; 'eimf {step} --show-config' lists those there are")
-    context.default_map = {**(context.default_map or {}), **renamed}
-    return path
+    step, tables = context.info_name, _tables(context)
+    known = {parameter.name for parameter in context.command.params} - COMMON.keys() | {"quiet", "verbose"}
+    known |= context.obj.config_keys().keys()
+    shared = {key: value for key, value in content.items() if key not in tables}
+    own = content.get(step or "", {})
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: '{step}' is no table; write [{step}] above the keys of this command")
+    for key in (*shared, *own):
+        if key.replace("-", "_") not in known:
+            what = "table" if key in shared and isinstance(shared[key], dict) else "key"
+            near = values.did_you_mean(key.replace("-", "_"), known | tables if what == "table" else known)
+            raise ConfigError(
+                f"{path}: unknown {what} '{key}'{near or f'; eimf {step} --show-config lists those there are'}"
+            )
+    return {key.replace("-", "_"): value for key, value in {**shared, **own}.items()}
+
+
+def _tables(context: typer.Context) -> set[str]:
+    """The commands of eimf, each of which may have a table in the file."""
+    group: Any = context.parent.command if context.parent else None
+    return set(group.list_commands(context.parent)) if group else {context.info_name or ""}
 
 
 COMMON: dict[str, tuple[Any, Any]] = {
@@ -54,47 +89,77 @@ COMMON: dict[str, tuple[Any, Any]] = {
                 callback=_read_config,
                 is_eager=True,
                 metavar="FILE.toml",
-                help="Read options from a TOML file.",
+                help="Read options from a TOML file: keys at the top, or in a table named as the command.",
+                rich_help_panel="common",
             ),
         ],
         None,
     ),
     "show_config": (
-        Annotated[bool, typer.Option("--show-config", help="Print the resulting options as JSON and stop.")],
+        Annotated[
+            bool,
+            typer.Option(
+                "--show-config", help="Print the resulting options as JSON and stop.", rich_help_panel="common"
+            ),
+        ],
         False,
     ),
-    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")], False),
-    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="More on stderr.")], False),
+    "quiet": (
+        Annotated[
+            bool,
+            typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.", rich_help_panel="common"),
+        ],
+        False,
+    ),
+    "verbose": (
+        Annotated[bool, typer.Option("--verbose", "-v", help="More on stderr.", rich_help_panel="common")],
+        False,
+    ),
+    "help_all": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--help-all",
+                callback=_help_all,
+                is_eager=True,
+                help="Show all options, and the keys that --config alone knows.",
+                rich_help_panel="common",
+            ),
+        ],
+        False,
+    ),
 }
 
 
 def step(
     app: typer.Typer, *, example: str, settings: type | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as the command of `app`; `example` leads its help.
+    """Register a function as the command of `app`.
 
-    With `settings` (a dataclass), each field is an option and the function gets the instance as the
-    keyword argument `settings`.
+    Args:
+        app: the application of the command's own module, which holds this command alone.
+        example: the command line that leads the help.
+        settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
+            function gets the instance as the keyword argument `settings`.
     """
+    about = Step(example, settings)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function).parameters
         hints = get_type_hints(function, include_extras=True)
-        fields = _options_of(settings) if settings else {}
-        typed = {name: (hints[name], own[name].default) for name in own if name != "settings"} | fields | COMMON
+        options = _options_of(about)
+        typed = {name: (hints[name], own[name].default) for name in own if name != "settings"} | options | COMMON
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
             terminal.configure(quiet=arguments.pop("quiet"), verbose=arguments.pop("verbose"))
-            show = arguments.pop("show_config")
-            arguments.pop("config")
+            show, config_only = arguments.pop("show_config"), arguments.pop("config")
+            arguments.pop("help_all")
             if show:
-                sys.stdout.buffer.write(
-                    orjson.dumps(arguments, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-                )
-                return None
+                return _print_config(arguments | config_only)
             if settings:
-                arguments["settings"] = settings(**{name: arguments.pop(name) for name in fields})
+                given = {name: arguments.pop(name) for name in options}
+                arguments["settings"] = settings(**given, **config_only)
             return function(**arguments)
 
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
@@ -104,28 +169,34 @@ def step(
                 for name, (hint, default) in typed.items()
             ]
         )
-        summary = inspect.getdoc(function) or ""
-        app.command(help=f"{summary}\n\n\b\nExample:\n  {example}")(run)
+        app.command(help=inspect.getdoc(function), cls=StepCommand, context_settings={"obj": about})(run)
         return run
 
     return decorate
 
 
-def _options_of(settings: type) -> dict[str, tuple[Any, Any]]:
-    hints = get_type_hints(settings, include_extras=True)
-    options = {}
-    for field in dataclasses.fields(settings):
-        default = _default(field)
-        hint, flags = hints[field.name], list(field.metadata.get("flags", ()))
-        if flags or hint is not bool:
-            flags = [f"--{field.name.replace('_', '-')}", *flags]
-        extra = {key: field.metadata[key] for key in ("metavar", "rich_help_panel") if key in field.metadata}
-        options[field.name] = (
-            Annotated[hint, typer.Option(*flags, help=field.metadata.get("help", ""), **extra)],
-            default,
-        )
-    return options
+def _print_config(config: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(config, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default_factory() if callable(field.default_factory) else field.default
+def _options_of(about: Step) -> dict[str, tuple[Any, Any]]:
+    """Each setting that is an option: its annotation for typer, and its default."""
+    hints = about.hints()
+    return {name: (_annotated(field, hints[name]), default(field)) for name, field in about.options().items()}
+
+
+def _annotated(field: Any, hint: Any) -> Any:
+    metadata = field.metadata
+    flags = list(metadata["flags"])
+    if flags or hint is not bool:
+        flags = [f"--{field.name.replace('_', '-')}", *flags]
+    known = metadata["known"]
+    option = typer.Option(
+        *flags,
+        help=metadata["help"],
+        metavar=metadata.get("metavar"),
+        rich_help_panel=metadata["group"],
+        hidden=metadata["advanced"],
+        autocompletion=(lambda: list(known)) if known else None,
+    )
+    return Annotated[hint, option]

@@ -1,75 +1,114 @@
-"""Values of the command line that need no library to be read: taken as they are, so that a command begins sooner.
+"""Values of options and arguments: what was typed, or stands in the environment or in TOML, as its type.
 
-typer reads each value with pydantic, whose import takes half as long as all other imports together, even where an
-option is not given. What is read here is read as pydantic would read it; everything else is left to typer.
+typer reads every value with pydantic, even that of an option that is not given, and the import of pydantic takes
+0.1 s of CPU time: as much as all that `eimf recommend` imports otherwise. What the commands take is simple
+enough to be read here.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
-import re
+import types
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-WHOLE = re.compile(r"-?[0-9]{1,15}")
-DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
-LEFT: Any = object()
-"""Instead of a value: typer is to read it."""
+from eimf_core.config import listed
+from eimf_core.errors import ConfigError
 
-
-def hasten(command: Any) -> Any:
-    """A command, or a group of them, whose parameters read plain values themselves."""
-    listed = command.get_params
-
-    def get_params(context: Any) -> list[Any]:
-        # asked anew for each list: --help joins it late
-        parameters: list[Any] = listed(context)
-        for parameter in parameters:
-            if "process_value" not in vars(parameter):
-                _shorten(parameter)
-        return parameters
-
-    command.get_params = get_params
-    return command
+TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
+KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 
 
-def _shorten(parameter: Any) -> None:
-    described = getattr(parameter, "type_descriptor", None)
-    process = parameter.process_value
+def read(kind: Any, value: Any) -> Any:
+    """A value as its type.
 
-    def process_value(context: Any, value: Any) -> Any:
-        several = parameter.multiple or parameter.nargs == -1
-        read = LEFT
-        if value is None and not parameter.required:
-            read = () if several else None
-        elif described is not None and several == (get_origin(described.annotation) is list):
-            read = plain(described.annotation, value)
-        if read is LEFT:
-            return process(context, value)
-        return read if parameter.callback is None else parameter.callback(context, parameter, read)
+    Args:
+        kind: int, float, bool, str, Path, a `Literal`, a `dict`, a `list` of one of these, or one of these or None.
+        value: text from the command line or the environment, or what TOML makes of it.
 
-    parameter.process_value = process_value
-
-
-def plain(kind: Any, value: Any) -> Any:
-    """A value of the type `kind`, LEFT where it takes more than a look."""
+    Raises:
+        ValueError: the value that is wrong, and what was expected in its place.
+    """
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
     if get_origin(kind) is list:
-        if not isinstance(value, list | tuple):
-            return LEFT
-        entries = [plain(get_args(kind)[0], entry) for entry in value]
-        return LEFT if any(entry is LEFT for entry in entries) else entries
+        (entry_kind,) = get_args(kind)
+        return [read(entry_kind, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
     if get_origin(kind) is Literal:
-        return value if value in get_args(kind) else LEFT
-    if type(value) is kind and kind in (bool, int, float, str):
+        choices = {str(choice): choice for choice in get_args(kind)}
+        if str(value) not in choices:
+            raise _wrong(value, listed(list(choices)))
+        return choices[str(value)]
+    if kind is dict or get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise _wrong(value, "a table of keys and values")
         return value
-    return _read(kind, value) if isinstance(value, str) else LEFT
+    try:
+        return _read_one(kind, value)
+    except (ValueError, TypeError):
+        raise _wrong(value, KINDS[kind]) from None
 
 
-def _read(kind: Any, value: str) -> Any:
-    if kind is int and WHOLE.fullmatch(value):
-        return int(value)
-    if kind is float and DECIMAL.fullmatch(value):
-        return float(value)
-    if kind is Path and "\0" not in value and (not os.path.exists(value) or os.access(value, os.R_OK)):
-        return Path(value)
-    return LEFT
+def _wrong(value: Any, expected: str) -> ValueError:
+    return ValueError(f"is '{value}', expected {expected}")
+
+
+def _read_one(kind: Any, value: Any) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        if str(value).strip().lower() in TRUE + FALSE:
+            return str(value).strip().lower() in TRUE
+        raise ValueError
+    if isinstance(value, bool | list | dict):
+        raise TypeError
+    if kind is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    if kind is Path and "\0" in value:
+        raise ValueError
+    return kind(value)
+
+
+class Reader:
+    """What stands in for typer's reader of one parameter."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+    def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:
+        """The value as its type; raises ConfigError, which names where it comes from."""
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        try:
+            found = read(self.kind, value)
+        except ValueError as error:
+            raise ConfigError(f"{_origin(param, ctx)} {error}") from None
+        if isinstance(found, Path) and found.exists() and not os.access(found, os.R_OK):
+            raise ConfigError(f"{_origin(param, ctx)}: {found} may not be read (permission denied)")
+        return found
+
+
+def read_without_pydantic(parameters: Iterable[Any]) -> None:
+    """Give typer's parameters a reader, in the place where typer would put its own at the first value."""
+    for parameter in parameters:
+        descriptor = getattr(parameter, "type_descriptor", None)
+        if descriptor is not None and getattr(parameter, "_runtime_param", None) is None:
+            parameter._runtime_param = Reader(descriptor.annotation)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: "; did you mean X?", or nothing."""
+    words = list(known)
+    near = [each for each in words if each.startswith(word)] or difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _origin(parameter: Any, context: Any) -> str:
+    """How to name a value: the option, the environment variable or the key of --config."""
+    name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.display_name_raw
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "ENVIRONMENT":
+        return f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
+    return f"{name} (in --config)" if source is not None and source.name == "DEFAULT_MAP" else name

@@ -15,7 +15,7 @@ GROUPS = ("usual", "data", "model", "labels", "optimisation", "machine")
 def setting(
     default: Any, help: str, *flags: str, group: str = "usual", low: float | None = None, high: float | None = None,
     above: float | None = None, below: float | None = None, advanced: bool = False, config_only: bool = False,
-    metavar: str | None = None,
+    metavar: str | None = None, known: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """A field of a configuration dataclass.
 
@@ -28,6 +28,8 @@ def setting(
         advanced: shown by `--help-all` alone.
         config_only: no option at all, only a key of a `--config` file.
         metavar: what stands for the value in the help.
+        known: values that the help lists and the shell completes, where no `Literal` can: others are allowed as
+            well, or a registry says which there are.
 
     Returns:
         A dataclass field. Choices are not told here: the type `Literal["a", "b"]` of the field says them.
@@ -35,12 +37,12 @@ def setting(
     assert group in GROUPS, group
     metadata = {
         "help": help, "flags": flags, "group": group, "low": low, "high": high, "above": above, "below": below,
-        "advanced": advanced, "config_only": config_only,
+        "advanced": advanced, "config_only": config_only, "known": known,
     }  # fmt: skip
     if metavar is not None:
         metadata["metavar"] = metavar
-    if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -54,12 +56,12 @@ def check(settings: Any) -> None:
         ConfigError: for the first value that is out of bounds or no choice; None is always allowed where the
             type says so.
     """
-    hints = _hints(type(settings))
+    hints = _hints(settings.__class__)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         for each in value if isinstance(value, list | tuple) else [value]:
             if each is not None:
-                _check_one(option_name(field), each, _choices(hints[field.name]), field.metadata)
+                _check_one(option_name(field), each, choices(hints[field.name]), field.metadata)
 
 
 def option_name(field: dataclasses.Field[Any] | str) -> str:
@@ -80,19 +82,19 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _choices(hint: Any) -> tuple[Any, ...]:
+def choices(hint: Any) -> tuple[Any, ...]:
     """The values of a `Literal`, also inside `list[…]` or beside None; empty where anything goes."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     if get_origin(hint) in (list, Union, types.UnionType):
-        return tuple(choice for part in get_args(hint) for choice in _choices(part))
+        return tuple(choice for part in get_args(hint) for choice in choices(part))
     return ()
 
 
-def _check_one(name: str, value: Any, choices: tuple[Any, ...], bounds: Any) -> None:
-    if choices:
-        if value not in choices:
-            raise ConfigError(f"{name} is '{value}', expected {listed(choices)}")
+def _check_one(name: str, value: Any, allowed: tuple[Any, ...], bounds: Any) -> None:
+    if allowed:
+        if value not in allowed:
+            raise ConfigError(f"{name} is '{value}', expected {listed(allowed)}")
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         return

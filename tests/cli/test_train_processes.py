@@ -183,8 +183,8 @@ trainer.choose = chosen
 # an error that the first process neither has nor is told of
 LONE = """
 import os
-from eimf_cli import ending
-ending.SECONDS_FOR_THE_FIRST = 1.0
+from eimf_cli import exit_codes
+exit_codes.SECONDS_FOR_THE_FIRST = 1.0
 from eimf_core.training import setup
 if os.environ["RANK"] == "1":
     def check(output):

@@ -1,0 +1,191 @@
+"""A command as typer runs it: help that leads with an example and has groups, choices, and unknown options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from typer.core import TyperCommand
+
+from eimf_cli import values
+from eimf_cli.exit_codes import UsageError
+from eimf_core.config import GROUPS, choices
+from eimf_core.errors import ConfigError
+
+HEADINGS = ("arguments", *GROUPS, "common")
+WIDEST_METAVAR = 24
+HYPHEN = "\N{NON-BREAKING HYPHEN}"
+METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH", bool: "YES|NO"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a command knows beside its parameters: `context.obj` while it is parsed.
+
+    Attributes:
+        example: the command line that leads the help.
+        settings: the dataclass whose fields are its options, if it has one.
+    """
+
+    example: str
+    settings: type | None = None
+
+    def options(self) -> dict[str, Field[Any]]:
+        """The settings that are options."""
+        return {name: field for name, field in self._fields() if not field.metadata.get("config_only")}
+
+    def config_keys(self) -> dict[str, Field[Any]]:
+        """The settings that are keys of --config alone."""
+        return {name: field for name, field in self._fields() if field.metadata.get("config_only")}
+
+    def hints(self) -> dict[str, Any]:
+        """The types of all settings."""
+        return get_type_hints(self.settings) if self.settings else {}
+
+    def _fields(self) -> list[tuple[str, Field[Any]]]:
+        return [(field.name, field) for field in fields(self.settings)] if self.settings else []
+
+
+def default(field: Field[Any]) -> Any:
+    """The default of a setting."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+class StepCommand(TyperCommand):
+    """One command of eimf: its parameters carry their group in `rich_help_panel`; hidden ones are advanced."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        values.read_without_pydantic(self.get_params(ctx))
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+                raise self._unknown(ctx, error.option_name) from None
+            raise
+
+    def _unknown(self, ctx: Any, option: str) -> ConfigError:
+        keys = ctx.obj.config_keys()
+        name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
+        if name in keys:
+            return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
+        options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]
+        near = values.did_you_mean(option, [*options, *(f"--{key.replace('_', '-')}" for key in keys)])
+        return ConfigError(f"there is no option {option}{near or f'; {ctx.command_path} --help-all lists all'}")
+
+    def get_help(self, ctx: Any) -> str:
+        return super().get_help(ctx).replace(HYPHEN, "-")
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        return ["[OPTIONS]", *(each.metavar or each.name for each in arguments)]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        formatter.write(f"Example:\n  {ctx.obj.example}\n\n")
+        self.format_usage(ctx, formatter)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_unbroken(self.help or ""))
+        self.format_options(ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        everything = ctx.meta.get("help_all", False)
+        left_out = 0
+        sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            if parameter.hidden and not everything:
+                left_out += 1
+            else:
+                sections[group_of(parameter)].append(_record(parameter, ctx.obj))
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading.capitalize()):
+                    formatter.write_dl(records)
+        keys = ctx.obj.config_keys()
+        if everything and keys:
+            with formatter.section(f"Keys of a --config file alone, under [{ctx.info_name}]"):
+                hints = ctx.obj.hints()
+                formatter.write_dl([_config_key(field, hints[key]) for key, field in keys.items()])
+        if not everything and (left_out or keys):
+            formatter.write_paragraph()
+            formatter.write(f"{left_out + len(keys)} more settings: {ctx.command_path} --help-all\n")
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        parameters: list[Any] = self.params
+        for parameter in parameters:
+            parameter.hidden = False  # --help alone leaves them out
+        return super().shell_complete(ctx, incomplete)
+
+
+def group_of(parameter: Any) -> str:
+    """The heading of the help that a parameter stands under."""
+    if parameter.param_type_name == "argument":
+        return "arguments"
+    return "common" if parameter.name == "help" else parameter.rich_help_panel or "usual"
+
+
+def _record(parameter: Any, step: Step) -> tuple[str, str]:
+    """Both columns of the help."""
+    kind = parameter.type_descriptor.annotation
+    allowed = [str(choice) for choice in choices(kind)]
+    metavar = parameter.metavar or _metavar(kind, allowed)
+    notes = []
+    if allowed and "|".join(allowed) not in metavar:
+        notes.append(f"one of {', '.join(allowed)}")
+    field = step.options().get(parameter.name)
+    if field is not None and field.metadata.get("known"):
+        notes.append(f"known: {', '.join(field.metadata['known'])}")
+    if parameter.required:
+        notes.append("required")
+    elif shown := _default_text(parameter):
+        notes.append(f"default: {shown}")
+    if parameter.param_type_name == "argument":
+        return metavar, _text(parameter.help, notes)
+    names = ", ".join(sorted(parameter.opts, key=len))
+    if parameter.secondary_opts == [f"--no-{parameter.opts[0].removeprefix('--')}"]:
+        names = f"--[no-]{parameter.opts[0].removeprefix('--')}"
+    elif parameter.secondary_opts:
+        names += f" / {', '.join(parameter.secondary_opts)}"
+    return names if parameter.is_flag else f"{names} {metavar}", _text(parameter.help, notes)
+
+
+def _metavar(kind: Any, allowed: list[str]) -> str:
+    if allowed:
+        return "|".join(allowed) if len("|".join(allowed)) <= WIDEST_METAVAR else "NAME"
+    if get_origin(kind) is list:
+        kind = get_args(kind)[0]
+    return METAVARS[kind]
+
+
+def _default_text(parameter: Any) -> str:
+    value = parameter.default
+    if isinstance(value, bool):
+        return "on" if value else ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _config_key(field: Field[Any], kind: Any) -> tuple[str, str]:
+    notes = [f"one of {', '.join(map(str, choices(kind)))}"] if choices(kind) else []
+    value = default(field)
+    if value not in (None, {}, []):
+        notes.append(f"default: {str(value).lower() if isinstance(value, bool) else value}")
+    return field.name, _text(field.metadata["help"], notes)
+
+
+def _text(help: str | None, notes: list[str]) -> str:
+    return _unbroken(f"{help or ''}  [{'; '.join(notes)}]" if notes else help or "")
+
+
+def _unbroken(text: str) -> str:
+    """Text whose options are not broken at their hyphens."""
+    return re.sub(r"(?<!\S)\W*--?[a-z][a-z-]+", lambda option: option.group().replace("-", HYPHEN), text)
+
+
+def _flags(parameter: Any) -> list[str]:
+    if parameter.param_type_name == "argument":
+        return []
+    return [*parameter.opts, *parameter.secondary_opts]
