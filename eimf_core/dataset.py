@@ -19,6 +19,7 @@ import numpy.typing as npt
 from eimf_core import jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item, Sequence
+from eimf_core.text_cleaning import clean_item
 from eimf_core.vocab import Vocab
 
 Ints = npt.NDArray[np.int32]
@@ -122,7 +123,11 @@ def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) ->
 
 
 def load_items(path: str | Path) -> list[Item]:
-    """The catalogue in file order; InputError for an id that occurs twice."""
+    """The catalogue in file order, its text cleaned (the file may come from any program).
+
+    Raises:
+        InputError: for a bad line and for an id that occurs twice.
+    """
     items: list[Item] = []
     lines: dict[str, int] = {}
     for number, item in jsonl.read_numbered(path, Item):
@@ -131,7 +136,7 @@ def load_items(path: str | Path) -> list[Item]:
                 f"'{item.item}' stands on line {lines[item.item]} already", file=path, line=number, field="item"
             )
         lines[item.item] = number
-        items.append(item)
+        items.append(clean_item(item))
     return items
 
 

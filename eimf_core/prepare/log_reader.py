@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import duckdb_session, item_text, log_files, row_checks, time_units, value_parsing
+from eimf_core.prepare import duckdb_session, item_catalogue, log_files, row_checks, time_units, value_parsing
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.rejects import SKIP, Rejects
 from eimf_core.prepare.row_cells import BAD_QUOTE
@@ -155,7 +155,7 @@ def _insert(
         connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
         odd = {line for line, _, _ in duckdb_session.rejected(connection)}
         # the engine looks at no more of a row than is asked for: bytes that are no text may be in the title alone
-        items = item_text.from_log(connection, path, scan)
+        items = item_catalogue.from_log(connection, path, scan)
         odd |= {line for line, _, _ in duckdb_session.rejected(connection)}
         return items, len(odd)
 

@@ -14,7 +14,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import (
     duckdb_session,
     filters,
-    item_text,
+    item_catalogue,
     log_arrays,
     log_files,
     log_reader,
@@ -28,10 +28,10 @@ from eimf_core.prepare.formats import item_tables, ready_sequences
 from eimf_core.prepare.formats.base import ItemFormat
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
+from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.registry import Found
 from eimf_core.prepare.rejects import Rejects, collected
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
-from eimf_core.prepare.text_cleaning import shortened
 from eimf_core.prepare.user_split import read_partition
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
@@ -144,7 +144,7 @@ def _from_log(
     partition: dict[str, str] | None,
     rejects: Rejects,
     reporter: Reporter,
-) -> tuple[report.Report, item_text.Catalogue, dict[str, Any]]:
+) -> tuple[report.Report, item_catalogue.Catalogue, dict[str, Any]]:
     """Read, filter, split and write the sequences."""
     scans = scans_of(found, settings, scratch, rejects)
     in_log = frozenset[str]().union(*(scan.has for _, scan in scans))
@@ -152,8 +152,8 @@ def _from_log(
     loaded = load(scratch, scans, settings, rejects, reporter)
     log = loaded.log
     plan = splits.make(log, settings, partition)
-    texts = itertools.chain(item_text.described(described, settings, rejects), loaded.items)
-    joined = item_text.join(log.item_ids, texts, settings.text_length)
+    texts = itertools.chain(item_catalogue.described(described, settings, rejects), loaded.items)
+    joined = item_catalogue.join(log.item_ids, texts, settings.text_length)
     sequence_writer.write_sequences(scratch / SEQUENCES, log, plan, reporter)
     made = report.make(
         log,
@@ -234,7 +234,7 @@ def _pass_through(
     described: list[tuple[Source, ItemFormat]],
     settings: PrepareConfig,
     rejects: Rejects,
-) -> tuple[report.Report, item_text.Catalogue, dict[str, Any]]:
+) -> tuple[report.Report, item_catalogue.Catalogue, dict[str, Any]]:
     """Ready Sequence lines, checked and written again."""
     if len({log.format.name for log in found}) > 1:
         raise ConfigError("ready Sequence lines and raw logs cannot be mixed")
@@ -242,6 +242,6 @@ def _pass_through(
     item_tables.check_told(settings, frozenset(), described)
     lines = ready_sequences.Ready()
     jsonl.write(scratch / SEQUENCES, ready_sequences.checked([log.source for log in found], lines, rejects))
-    texts = item_text.described(described, settings, rejects)
-    joined = item_text.join(sorted(lines.codes), texts, settings.text_length)
+    texts = item_catalogue.described(described, settings, rejects)
+    joined = item_catalogue.join(sorted(lines.codes), texts, settings.text_length)
     return lines.report(rejects, len(joined.without_text), joined.not_in_log), joined, lines.facts()

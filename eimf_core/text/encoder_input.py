@@ -11,15 +11,11 @@ MOST_CATEGORIES = 4
 def item_text(item: Item) -> str:
     """What the encoder reads of an item: title, categories, and the start of its description.
 
-    White space is folded; an item without any text gives "".
+    An item without any text gives "".
     """
-    title = " ".join(item.title.split())
-    known = title.casefold()
-    categories = [" ".join(name.split()) for name in item.categories]
-    new = [name for name in dict.fromkeys(categories) if name and name.casefold() != known]
-    parts = [title, ", ".join(new[:MOST_CATEGORIES])]
-    if item.text:
-        parts.append(_shortened(" ".join(item.text[: 2 * LONGEST_TEXT].split())))
+    known = item.title.casefold()
+    new = [name for name in item.categories if name.casefold() != known]
+    parts = [item.title, ", ".join(new[:MOST_CATEGORIES]), _shortened(item.text or "")]
     return ". ".join(part for part in parts if part)
 
 

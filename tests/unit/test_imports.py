@@ -50,8 +50,8 @@ def test_core_never_imports_the_command_line() -> None:
 
 
 GROUND_FLOOR = (
-    "errors", "records", "progress", "resources", "vocab", "config", "signals", "files", "jsonl", "provenance",
-    "dataset",
+    "errors", "records", "text_cleaning", "progress", "resources", "vocab", "config", "signals", "files", "jsonl",
+    "provenance", "dataset",
 )  # fmt: skip
 
 

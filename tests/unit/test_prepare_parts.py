@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.prepare import filters, item_text, splits
+from eimf_core.prepare import filters, item_catalogue, splits
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_arrays import Log
-from eimf_core.prepare.text_cleaning import clean, flat, shortened, split_categories
+from eimf_core.prepare.raw_text import shortened, split_categories, strings_in, without_html
 from eimf_core.records import Item
+from eimf_core.text_cleaning import clean, clean_item
 
 
 def make_log(*users: list[tuple[str, float]]) -> Log:
@@ -38,8 +42,28 @@ def make_log(*users: list[tuple[str, float]]) -> Log:
         ("  ", ""),
     ],
 )
-def test_clean(raw: str, plain: str) -> None:
-    assert clean(raw) == plain
+def test_html_is_taken_out(raw: str, plain: str) -> None:
+    assert clean(without_html(raw)) == plain
+
+
+@pytest.mark.parametrize(
+    ("raw", "plain"),
+    [
+        ("first line\r\nsecond\u2028third\u0085fourth\x00fifth\x1b[31m", "first line second third fourth fifth [31m"),
+        ("\u00a0Sham\u00adpoo\u200b \u202eTea\ue000\udcff ", "Shampoo Tea"),
+        ("\u0645\u06cc\u200c\u062e \U0001f468\u200d\U0001f467", "\u0645\u06cc\u200c\u062e \U0001f468\u200d\U0001f467"),
+        ("AT&amp;T <b>", "AT&amp;T <b>"),
+    ],
+)
+def test_text_is_cleaned_once(raw: str, plain: str) -> None:
+    assert clean(raw) == plain == clean(plain)
+
+
+def test_the_text_of_an_item_of_any_program_is_cleaned_on_reading(tmp_path: Path) -> None:
+    item = Item(item=" a\t", title="Green\nTea ", categories=["x\u200b", "", "x", "y  z"], text=" \n")
+    clean_one = Item(item=" a\t", title="Green Tea", categories=["x", "y z"])
+    jsonl.write(tmp_path / "items.jsonl", [item])
+    assert dataset.load_items(tmp_path / "items.jsonl") == [clean_one] == [clean_item(item)]
 
 
 def test_shortened_ends_at_a_word_and_keeps_the_budget() -> None:
@@ -50,8 +74,9 @@ def test_shortened_ends_at_a_word_and_keeps_the_budget() -> None:
 
 
 def test_categories_are_flattened() -> None:
-    assert flat([["Food", "Tea"], ["Food", "Green &amp; Black"], [""]]) == ["Food", "Tea", "Green & Black"]
-    assert split_categories("Action|Comedy|Action") == ["Action", "Comedy"]
+    assert strings_in([["Food", "Tea"], {"a": "Food", "b": ["Green"]}]) == ["Food", "Tea", "Green"]
+    assert split_categories("Action|Comedy|Action") == ["Action", "Comedy", "Action"]
+    assert split_categories(" ") == []
     assert split_categories("Food, Tea") == ["Food", "Tea"]
 
 
@@ -62,7 +87,7 @@ def test_join_takes_the_first_title_and_names_what_has_none() -> None:
         Item(item="1", title="Other"),
         Item(item="9", title="Elsewhere"),
     ]
-    made = item_text.join(["1", "2"], described, budget=20)
+    made = item_catalogue.join(["1", "2"], described, text_length=20)
     assert made.items[0] == Item(item="1", title="Tea", text="tea tea tea tea…")
     assert (made.items[1].title, made.without_text, made.not_in_log) == ("2", ["2"], 1)
 

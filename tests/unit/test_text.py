@@ -23,6 +23,7 @@ from eimf_core.text.cache import encode_cached, encode_items
 from eimf_core.text.encoder import Vectors
 from eimf_core.text.encoder_input import item_text
 from eimf_core.text.loading import FEW, open_encoder
+from eimf_core.text_cleaning import clean_item
 
 
 class WordEncoder:
@@ -46,7 +47,7 @@ class WordEncoder:
 
 def test_item_text_holds_title_categories_and_the_start_of_the_description() -> None:
     item = Item(item="1", title=" Green\n Tea ", categories=["Tea", "Drinks", "Drinks", ""], text="long words " * 90)
-    words = item_text(item)
+    words = item_text(clean_item(item))
     assert words.startswith("Green Tea. Tea, Drinks. long words")
     assert len(words) < 300 and words.endswith(" long")
     assert item_text(Item(item="1", title="  ")) == ""

@@ -17,9 +17,9 @@ from eimf_core.prepare.formats.amazon import first_object
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.formats.tables import IN_LOG_IF_TOLD, find, header_of, is_table, json_keys, parquet_columns
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import split_categories, strings_in
 from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import json_of, text_of
-from eimf_core.prepare.text_cleaning import flat, split_categories
 from eimf_core.records import Item
 
 FIELDS = ("item", "title", "category", "text")
@@ -82,13 +82,13 @@ def _item(values: dict[str, Any]) -> Item:
     return Item(
         item=text_of(values["item"]),
         title=_words(values.get("title")),
-        categories=split_categories(category) if isinstance(category, str) else flat(category or []),
+        categories=split_categories(category) if isinstance(category, str) else strings_in(category or []),
         text=_words(values.get("text")),
     )
 
 
 def _words(value: Any) -> str:
-    return " ".join(flat(value)) if isinstance(value, list | dict) else text_of(value)
+    return " ".join(strings_in(value)) if isinstance(value, list | dict) else text_of(value)
 
 
 def _read_table(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:

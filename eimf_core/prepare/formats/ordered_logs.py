@@ -15,8 +15,8 @@ from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, existi
 from eimf_core.prepare.formats.movielens import ITEMS as MOVIES
 from eimf_core.prepare.formats.tables import is_header, log_fields, names_columns, unclear_header
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import shortened, split_categories
 from eimf_core.prepare.scans import Delimited, UserLines
-from eimf_core.prepare.text_cleaning import shortened, split_categories
 from eimf_core.records import Item
 
 MOST_CATEGORY_WORDS = 6

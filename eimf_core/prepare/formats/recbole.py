@@ -9,9 +9,9 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import COLUMN_OPTIONS, BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.formats.tables import find, log_fields
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import split_categories
 from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import Delimited
-from eimf_core.prepare.text_cleaning import split_categories
 from eimf_core.records import Item
 
 TYPES = (":token", ":float", ":token_seq", ":float_seq")

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from eimf_core.prepare import text_cleaning
+from eimf_core import text_cleaning
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import shortened, split_categories, without_html
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import TEXT, Scan
 from eimf_core.prepare.value_parsing import BLANKS, trimmed
@@ -44,7 +45,7 @@ def described(files: Sequence[tuple[Source, ItemFormat]], settings: PrepareConfi
                 yield item
 
 
-def join(ids: Sequence[str], texts: Iterable[Item], budget: int) -> Catalogue:
+def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalogue:
     """Give each id of the log its text; the first description with a title wins."""
     wanted = set(ids)
     found: dict[str, Item] = {}
@@ -54,7 +55,7 @@ def join(ids: Sequence[str], texts: Iterable[Item], budget: int) -> Catalogue:
         if name not in wanted:
             others += 1
         elif name not in found or not found[name].title:
-            found[name] = tidy(item, budget)
+            found[name] = prepared(item, text_length)
     items, without = [], []
     for name in ids:
         known = found.get(name) or Item(item=name, title="")
@@ -65,17 +66,20 @@ def join(ids: Sequence[str], texts: Iterable[Item], budget: int) -> Catalogue:
     return Catalogue(items=items, without_text=without, not_in_log=others)
 
 
-def tidy(item: Item, budget: int) -> Item:
-    """The same item with plain text in every field; a description of no words, or the title again, is none."""
-    title = text_cleaning.shortened(text_cleaning.clean(item.title), LONGEST_TITLE)
-    description = text_cleaning.shortened(text_cleaning.clean(item.text), budget) if item.text else ""
-    return Item(
-        item=item.item.strip(BLANKS),
-        title=title,
-        categories=text_cleaning.flat(item.categories),
-        text=description if description and description != title else None,
-        attributes=item.attributes or None,
+def prepared(item: Item, text_length: int) -> Item:
+    """The item as items.jsonl has it: without HTML, clean, shortened; a description that is the title again is none."""
+    plain = text_cleaning.clean_item(
+        Item(
+            item=item.item.strip(BLANKS),
+            title=without_html(item.title),
+            categories=[without_html(name) for name in item.categories],
+            text=without_html(item.text or ""),
+            attributes=item.attributes or None,
+        )
     )
+    title = shortened(plain.title, LONGEST_TITLE)
+    text = shortened(plain.text or "", text_length)
+    return msgspec.structs.replace(plain, title=title, text=text if text and text != title else None)
 
 
 def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
@@ -87,6 +91,6 @@ def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
         "WHERE name <> '' GROUP BY name ORDER BY name"
     ).fetchall()
     return [
-        Item(item=item, title=title or "", categories=text_cleaning.split_categories(category or ""))
+        Item(item=item, title=title or "", categories=split_categories(category or ""))
         for item, title, category in rows
     ]

@@ -1,0 +1,45 @@
+"""Item text cleaned, once, where it is read: `prepare` does it for raw logs, `dataset.load_items` for items.jsonl.
+
+What comes behind these two takes titles as they are.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import msgspec
+
+from eimf_core.records import Item
+
+INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories that nobody reads: controls, format characters, private use, surrogates, separators of lines."""
+JOINERS = "\u200c\u200d"
+"""Format characters that belong to words of Persian and Indian scripts and to emoji."""
+SOFT_HYPHEN = "\u00ad"
+
+
+def clean(text: str) -> str:
+    """A text on one line: invisible characters become blanks, and blanks are folded and cut at both ends.
+
+    Whatever a title holds, it can neither break a line nor steer a terminal nor pass for a mark of a prompt.
+    Cleaning twice changes nothing.
+    """
+    if not text.isprintable():
+        text = "".join(map(_visible, text))
+    return " ".join(text.split())
+
+
+def _visible(char: str) -> str:
+    if char == SOFT_HYPHEN:
+        return ""
+    return " " if unicodedata.category(char) in INVISIBLE and char not in JOINERS else char
+
+
+def clean_item(item: Item) -> Item:
+    """The item with clean title, categories (each once, without blank ones) and text."""
+    return msgspec.structs.replace(
+        item,
+        title=clean(item.title),
+        categories=list(dict.fromkeys(filter(None, map(clean, item.categories)))),
+        text=(clean(item.text) or None) if item.text else None,
+    )
