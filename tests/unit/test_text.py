@@ -50,7 +50,7 @@ def test_item_text_holds_title_categories_and_the_start_of_the_description() -> 
     words = item_text(clean_item(item))
     assert words.startswith("Green Tea. Tea, Drinks. long words")
     assert len(words) < 300 and words.endswith(" long")
-    assert item_text(Item(item="1", title="  ")) == ""
+    assert item_text(Item(item="1", title="")) == ""
     assert item_text(Item(item="1", title="The Tea", categories=["the tea"])) == "The Tea"
 
 
