@@ -66,7 +66,7 @@ def _read_one(kind: Any, value: Any) -> Any:
         raise TypeError
     if kind is int and isinstance(value, float) and not value.is_integer():
         raise ValueError
-    if kind is Path and "\0" in value:
+    if kind is Path and "\0" in str(value):
         raise ValueError
     return kind(value)
 

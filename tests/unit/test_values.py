@@ -21,7 +21,7 @@ Choice = Literal["drop", "keep"]
         (float, "1e3", 1000.0), (float, ".5", 0.5), (float, 1, 1.0), (float, "inf", float("inf")),
         (bool, "true", True), (bool, "0", False), (bool, "", False), (bool, True, True),
         (str, "é", "é"), (str, 7, "7"), (str, "", ""),
-        (Path, "no/such", Path("no/such")), (Path | None, "-", Path("-")),
+        (Path, "no/such", Path("no/such")), (Path | None, "-", Path("-")), (Path, Path("-"), Path("-")),
         (Choice, "drop", "drop"), (Choice | None, "keep", "keep"), (Literal[1, 2], "2", 2),
         (list[int], ["7", "8"], [7, 8]), (list[int], 7, [7]), (list[str] | None, ("a", "b"), ["a", "b"]),
         (list[Choice], ["drop"], ["drop"]), (dict[str, Any], {"a": 1}, {"a": 1}),
