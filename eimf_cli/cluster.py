@@ -61,7 +61,7 @@ def cluster(
         provenance.write(output, found.sidecar(settings))
     place = "" if output == "-" else f"{output}: "
     clusters = f"{len(found.summaries)} cluster{'' if len(found.summaries) == 1 else 's'}"
-    terminal.note(f"{place}{count:,} typical users of {found.facts['users']:,} in {clusters}")
+    terminal.info(f"{place}{count:,} typical users of {found.facts['users']:,} in {clusters}")
 
 
 def _table(summaries: list[Cluster]) -> None:

@@ -9,12 +9,12 @@ from typing import NoReturn
 
 def run() -> NoReturn:
     """Import the command and run it. Ctrl-C in between is one line and 130, since nothing has begun."""
-    told = signal.getsignal(signal.SIGINT)
-    if told is signal.default_int_handler:  # a shell may have it ignored
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupted)
     from eimf_cli import main
 
-    signal.signal(signal.SIGINT, told)
+    signal.signal(signal.SIGINT, handler)
     main.run()
 
 

@@ -84,7 +84,7 @@ def evaluate(
             from eimf_core.evaluation import report as page
 
             page.write(report, evaluation, reporter=reporter)
-            terminal.note(f"{report}: open it in a browser")
+            terminal.info(f"{report}: open it in a browser")
         if to_file is not None:
             jsonl.write(to_file, evaluation.records)
             provenance.write(to_file, sidecar)

@@ -17,10 +17,10 @@ from eimf_cli import terminal
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
 
 EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
-SEVERAL = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
-STOPPED = (130, 143)
+TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
+BY_SIGNAL = (130, 143)
 INTERRUPTED = "interrupted; run the same command again to go on or start over"
-SECONDS_FOR_THE_FIRST = 30.0
+MAIN_PROCESS_SECONDS = 30.0
 # typer carries its own click, under a private name; its public errors lead to the base classes
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 ClickError: Any = UsageError.__bases__[0]
@@ -36,7 +36,7 @@ def terminate(*_: object) -> NoReturn:
 
 
 @dataclass(frozen=True)
-class End:
+class Outcome:
     """An exit code, the line that goes with it, and the error that it is about."""
 
     code: int
@@ -44,43 +44,43 @@ class End:
     error: Exception | None = None
 
 
-def returned(result: Any) -> End:
+def of_result(result: Any) -> Outcome:
     """The end of a command that came back; typer makes 130 of Ctrl-C."""
     code = result if isinstance(result, int) else 0
-    return End(code, INTERRUPTED if code == 130 else "")
+    return Outcome(code, INTERRUPTED if code == 130 else "")
 
 
-def of(stopped: BaseException) -> End:
+def of_exception(stopped: BaseException) -> Outcome:
     """The end of a command that was stopped by an exception."""
     if isinstance(stopped, BrokenPipeError):
-        nobody_reads()
-        return End(0)
+        discard_stdout()
+        return Outcome(0)
     if isinstance(stopped, KeyboardInterrupt):
-        return End(130, INTERRUPTED)
+        return Outcome(130, INTERRUPTED)
     if isinstance(stopped, Terminated):
         failing = stopped.__context__
-        if SEVERAL in os.environ and isinstance(failing, EimfError):
+        if TORCHRUN in os.environ and isinstance(failing, EimfError):
             # torchrun ended this process, on its way out already, for the same error of another one
-            return of(failing)
-        return End(143, "terminated; run the same command again to go on or start over")
+            return of_exception(failing)
+        return Outcome(143, "terminated; run the same command again to go on or start over")
     if isinstance(stopped, typer.Exit):
-        return End(stopped.exit_code)
+        return Outcome(stopped.exit_code)
     if isinstance(stopped, typer.Abort):
-        return End(130, "interrupted")
+        return Outcome(130, "interrupted")
     if isinstance(stopped, ClickError):
-        return End(2, _usage(stopped))
+        return Outcome(2, _usage(stopped))
     assert isinstance(stopped, Exception)
     if isinstance(stopped, EimfError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(stopped, kind)), 1)
-        return End(code, str(stopped), stopped)
+        return Outcome(code, str(stopped), stopped)
     if isinstance(stopped, OSError):
-        return End(1, _system(stopped), stopped)
+        return Outcome(1, _system(stopped), stopped)
     if isinstance(stopped, MemoryError):
-        return End(1, "out of memory; use less data or a machine with more", stopped)
-    return End(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
+        return Outcome(1, "out of memory; use less data or a machine with more", stopped)
+    return Outcome(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
 
 
-def be_deaf() -> None:
+def ignore_signals() -> None:
     """From here on no signal interrupts: the line is told whole and once, and the exit code stays what it is."""
     for number in (signal.SIGTERM, signal.SIGINT):
         while signal.getsignal(number) is not signal.SIG_IGN:
@@ -89,27 +89,27 @@ def be_deaf() -> None:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def leave(end: End) -> NoReturn:
+def exit_with(outcome: Outcome) -> NoReturn:
     """Tell the line and exit with the code."""
-    if end.error is not None and os.environ.get("EIMF_DEBUG") == "1":
+    if outcome.error is not None and os.environ.get("EIMF_DEBUG") == "1":
         import traceback
 
-        traceback.print_exception(end.error)
-    if end.line:
-        if not terminal.speaks() and end.code not in STOPPED:
-            _let_the_first_speak(end)
-        terminal.error(end.line)
+        traceback.print_exception(outcome.error)
+    if outcome.line:
+        if not terminal.is_main_process() and outcome.code not in BY_SIGNAL:
+            _wait_for_main_process(outcome)
+        terminal.error(outcome.line)
     # Python remembers an interrupt inside exec("…"), which dataclasses call on import, until the next exec,
     # and would end itself by the signal in place of the exit code
     exec("")
     sys.stderr.flush()
-    if SEVERAL in os.environ:
+    if TORCHRUN in os.environ:
         # a thread of the process group was now and then seen to abort the interpreter on its way down
-        os._exit(end.code)
-    sys.exit(end.code)
+        os._exit(outcome.code)
+    sys.exit(outcome.code)
 
 
-def _let_the_first_speak(end: End) -> None:
+def _wait_for_main_process(outcome: Outcome) -> None:
     """Wait until torchrun ends this process, which it does when the first one has told the same error.
 
     It ends all at the first exit code that is not 0: were that ours, the first process would be
@@ -119,14 +119,14 @@ def _let_the_first_speak(end: End) -> None:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(end.code))
-    time.sleep(SECONDS_FOR_THE_FIRST)
-    be_deaf()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(outcome.code))
+    time.sleep(MAIN_PROCESS_SECONDS)
+    ignore_signals()
     # the first one has another trouble, or none
-    terminal.error(end.line, always=True)
+    terminal.error(outcome.line, always=True)
 
 
-def nobody_reads() -> None:
+def discard_stdout() -> None:
     """The reader of the pipe has gone; the interpreter must not flush into it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

@@ -15,7 +15,7 @@ def build(model: Path, *, verify: bool = False) -> None:
     if verify:
         artifact.verify(model)
     built = build_index(model, reporter=terminal.TerminalReporter())
-    terminal.note(
+    terminal.info(
         f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "
         f"recall@{K} against exact search {built.recall:.3f}"
     )

@@ -56,7 +56,7 @@ def label(
 
         totals = dry_run.dry_run(samples, settings, terminal.TerminalReporter())
         guess = "" if totals.seconds is None else f"; about {totals.seconds / 60:.1f} minutes, very roughly"
-        terminal.note(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
+        terminal.info(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
         return
     if truth or truth_users:
         raise ConfigError("--truth and --truth-users belong to --score LABELS")
@@ -66,7 +66,7 @@ def label(
     made = summary.labels - summary.reused
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
     errors = f", {summary.errors} without ({summary.first_error})" if summary.errors else ""
-    terminal.note(
+    terminal.info(
         f"{output}: {summary.labels - summary.errors} users labelled{errors}; {made} asked in "
         f"{summary.seconds:.0f} s{rate}, {summary.first_try} of {summary.labels} at the first try"
     )

@@ -61,7 +61,7 @@ class Commands(typer.core.TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             # caught below typer, which would make an exit code of 1 of it
-            exit_codes.nobody_reads()
+            exit_codes.discard_stdout()
             return 0
 
 
@@ -78,12 +78,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from eimf_cli.run_summary import installed
 
-        try:
-            print(f"eimf {version('eimf')}")
-        except PackageNotFoundError:
-            print("eimf, run from its source without an installation")
+        print(f"eimf {installed('eimf')}")
         raise typer.Exit
 
 
@@ -112,9 +109,9 @@ def run() -> NoReturn:
     try:
         result = app(standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
-        end = exit_codes.returned(result)
+        outcome = exit_codes.of_result(result)
     except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:
-        exit_codes.be_deaf()
-        end = exit_codes.of(stopped)
-    exit_codes.be_deaf()
-    exit_codes.leave(end)
+        exit_codes.ignore_signals()
+        outcome = exit_codes.of_exception(stopped)
+    exit_codes.ignore_signals()
+    exit_codes.exit_with(outcome)

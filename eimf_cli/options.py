@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +113,15 @@ COMMON: dict[str, tuple[Any, Any]] = {
         False,
     ),
     "verbose": (
-        Annotated[bool, typer.Option("--verbose", "-v", help="More on stderr.", rich_help_panel="common")],
+        Annotated[
+            bool,
+            typer.Option(
+                "--verbose",
+                "-v",
+                help="Also say how long each part takes, what comes from a cache, and versions.",
+                rich_help_panel="common",
+            ),
+        ],
         False,
     ),
     "help_all": (
@@ -160,7 +169,14 @@ def step(
             if settings:
                 given = {name: arguments.pop(name) for name in options}
                 arguments["settings"] = settings(**given, **config_only)
-            return function(**arguments)
+            started = time.perf_counter()
+            result = function(**arguments)
+            if terminal.is_verbose():
+                from eimf_cli.run_summary import run_summary
+
+                seed = getattr(arguments.get("settings"), "seed", None)
+                terminal.debug(run_summary(time.perf_counter() - started, seed))
+            return result
 
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

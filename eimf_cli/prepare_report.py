@@ -40,14 +40,14 @@ def show(done: Prepared) -> None:
     )  # fmt: skip
     for name, size in made.splits.items():
         for reason, count in size.left_out.items():
-            terminal.note(f"{name}: {_counted(count, 'user')} without a line ({reason})")
+            terminal.info(f"{name}: {_counted(count, 'user')} without a line ({reason})")
     if made.unused:
-        terminal.note(f"{made.unused:,} interactions are in no line")
+        terminal.info(f"{made.unused:,} interactions are in no line")
     for reason, count in made.rejected.items():
-        terminal.note(f"left out: {_counted(count, 'row')} ({reason})")
+        terminal.info(f"left out: {_counted(count, 'row')} ({reason})")
     if done.rejects:
-        terminal.note(f"{done.rejects}: the rows that were left out")
-    terminal.note(f"{done.directory}: sequences.jsonl and items.jsonl written")
+        terminal.info(f"{done.rejects}: the rows that were left out")
+    terminal.info(f"{done.directory}: sequences.jsonl and items.jsonl written")
 
 
 def _figures(done: Prepared) -> list[tuple[str, str]]:

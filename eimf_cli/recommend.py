@@ -95,7 +95,7 @@ def recommend(
         if not request.is_query and queries is None and similar is None:
             return
     if request.is_stream and queries is None and sys.stdin.isatty():
-        terminal.note("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
+        terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     as_table = terminal.stdout_is_terminal() if table is None else table
     if as_table:
         from eimf_cli.recommendation_tables import answer_table

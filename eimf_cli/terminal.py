@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eimf_core.progress import Reporter
 
-OFF_TERMINAL = 160
+WIDTH_OFF_TERMINAL = 160
 _level = 0
-# of several processes that torchrun started, the first one speaks for all
-_speaks = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+# of several processes that torchrun started, the first prints for all
+_main_process = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
@@ -29,27 +30,32 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def speaks() -> bool:
-    """Whether this process is the one that speaks."""
-    return _speaks
+def is_main_process() -> bool:
+    """Whether this is the process that prints: of several that torchrun started, the first."""
+    return _main_process
 
 
 def error(message: str, *, always: bool = False) -> None:
-    """One line on stderr; `always`: even from a process that does not speak."""
-    if _speaks or always:
+    """One line on stderr; `always`: from another process too."""
+    if _main_process or always:
         print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
-def note(message: str) -> None:
+def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
-    if _level >= 0 and _speaks:
+    if _level >= 0 and _main_process:
         print(printable(message), file=sys.stderr, flush=True)
 
 
-def detail(message: str) -> None:
+def debug(message: str) -> None:
     """A remark for those who asked with -v."""
-    if _level >= 1 and _speaks:
+    if is_verbose():
         print(printable(message), file=sys.stderr, flush=True)
+
+
+def is_verbose() -> bool:
+    """Whether -v was given, and this process prints."""
+    return _level >= 1 and _main_process
 
 
 def stdout_is_terminal() -> bool:
@@ -61,7 +67,7 @@ def width(*, to_stderr: bool = False) -> int:
     """Columns that a table may take: those of the terminal, or 160 off one."""
     file = sys.stderr if to_stderr else sys.stdout
     if not file.isatty():
-        return OFF_TERMINAL
+        return WIDTH_OFF_TERMINAL
     from rich.console import Console
 
     return Console(file=file).width
@@ -106,14 +112,17 @@ class TerminalReporter(Reporter):
     """Progress bars with rate and time left, on a terminal only; remarks as plain lines.
 
     Work that begins within other work has its bar below, and the other's goes on when it has ended.
+    With -v each stretch of work ends with a line that says how long it took.
     """
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._tasks: list[Any] = []
+        self._started: list[tuple[str, float]] = []
 
     def begin(self, what: str, total: int | None = None) -> None:
-        if _level < 0 or not _speaks or not sys.stderr.isatty():
+        self._started.append((what, time.perf_counter()))
+        if _level < 0 or not _main_process or not sys.stderr.isatty():
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -137,6 +146,9 @@ class TerminalReporter(Reporter):
             self._bar.update(self._tasks[-1], advance=amount, **shown)
 
     def end(self) -> None:
+        if self._started:
+            what, started = self._started.pop()
+            debug(f"{what}: {time.perf_counter() - started:.1f} s")
         if self._bar is None:
             return
         if len(self._tasks) > 1:
@@ -147,8 +159,11 @@ class TerminalReporter(Reporter):
         self._tasks.clear()
 
     def note(self, message: str) -> None:
-        note(message)
+        info(message)
+
+    def debug(self, message: str) -> None:
+        debug(message)
 
     def warn(self, message: str) -> None:
-        if _speaks:
+        if _main_process:
             print(f"eimf: warning: {printable(message)}", file=sys.stderr, flush=True)

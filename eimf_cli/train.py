@@ -66,4 +66,4 @@ def train(
     if labels:
         labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
         labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
-    terminal.note(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")
+    terminal.info(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")

@@ -18,6 +18,9 @@ class Reporter:
     def note(self, message: str) -> None:
         """A remark, one line."""
 
+    def debug(self, message: str) -> None:
+        """Something that those who look for what takes time want to know, one line."""
+
     def warn(self, message: str) -> None:
         """Something the user should know even when only warnings are wanted, one line."""
 

@@ -60,6 +60,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
     path = Path(folder) / f"text-{_key(texts, encoder)}.npy"
     kept = _load(path, len(texts))
     if kept is not None:
+        reporter.debug(f"{path}: text vectors of {len(texts):,} items, made earlier")
         return kept
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -184,7 +184,7 @@ trainer.choose = chosen
 LONE = """
 import os
 from eimf_cli import exit_codes
-exit_codes.SECONDS_FOR_THE_FIRST = 1.0
+exit_codes.MAIN_PROCESS_SECONDS = 1.0
 from eimf_core.training import setup
 if os.environ["RANK"] == "1":
     def check(output):

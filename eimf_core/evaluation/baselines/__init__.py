@@ -72,6 +72,7 @@ class _Kept:
     def get(self, name: str, fitted: Fit) -> item_based.Arrays:
         path = self._dataset.directory / CACHE / f"baseline-{name}-{self._hash}.safetensors"
         if (found := _read(path)) is not None:
+            self._reporter.debug(f"{path}: baseline {name}, fitted earlier")
             return found
         self._reporter.begin(f"fitting {name}")
         try:
