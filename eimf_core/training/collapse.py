@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eimf_core.dataset import SplitData
-from eimf_core.models.network import Backbone
+from eimf_core.models.backbone import Backbone
 from eimf_core.training.batches import latest
 from eimf_core.training.side_information import SideInputs
 

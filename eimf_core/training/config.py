@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eimf_core.config import setting
 from eimf_core.errors import ConfigError
-from eimf_core.models import backbones
+from eimf_core.models import registry
 
 CHOICES = {
     "item_vectors": ("text", "random", "neighbours", "both"),
     "loss": ("auto", "sampled", "full", "gbce"),
     "negative_sampling": ("uniform", "popularity", "log-uniform", "mixed"),
     "similarity": ("cosine", "dot"),
-    "positions": ("decay", "absolute", "none"),
     "schedule": ("constant", "linear", "plateau"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
@@ -38,16 +37,18 @@ class LabelWeights(NamedTuple):
 class TrainConfig:
     """Settings of a training run; raises ConfigError for a value that makes no sense."""
 
-    backbone: str = setting("comirec-sa", "Backbone: a name, or ENCODER+EXTRACTOR.")
+    backbone: str = setting(
+        "comirec-sa", "Backbone: a name, or ENCODER+EXTRACTOR.", group="model", known=tuple(registry.BACKBONES)
+    )
+    hyperparameters: dict[str, Any] = setting(
+        {}, "Hyper-parameters of the backbone's own, by name.", config_only=True, group="model"
+    )
     epochs: int = setting(30, "Epochs at most; without a validation split exactly so many.")
     max_minutes: float | None = setting(None, "Stop after so many minutes of training.", metavar="M")
     seed: int = setting(0, "Seed of everything that is drawn.")
     dimension: int = setting(128, "Width d of item vectors and interests.", "-d")
     interests: int = setting(4, "Behavioural interests K a user.")
     max_length: int = setting(50, "Items of a history that count, the latest ones.")
-    positions: str = setting("decay", "What an attention head knows of an item's place: decay, absolute or none.")
-    layers: int = setting(2, "Blocks of a transformer.")
-    heads: int = setting(2, "Attention heads of a transformer.")
     dropout: float = setting(0.2, "Share of the values dropped out.")
     item_vectors: str = setting(
         "text",
@@ -59,15 +60,9 @@ class TrainConfig:
         False, "Items of a history hold a learned vector of their kind of behaviour (view, buy) as well."
     )
     encoder: str | None = setting(None, "Text encoder, a name or path; the packaged one if not given.")
-    concepts: int = setting(128, "Concepts to choose from, for sparse concepts.")
     prefixes: int = setting(
         8, "Prefixes learned an epoch of each max-length items, where not all are read in one pass; 0 for all."
     )
-    auxiliary_weight: float = setting(1.0, "Scales what a backbone adds to the loss (remi, re4, mfn).")
-    independent: bool = setting(
-        False, "Weigh pairs so that interests are independent of each other, as desmil does, with any backbone."
-    )
-    hardness: float | None = setting(None, "How much near negatives count more; the backbone's own if not given.")
     loss: str = setting("auto", "Softmax over sampled negatives, over the full catalogue, auto by its size, or gbce.")
     calibration: float = setting(0.75, "Calibration t of gbce, from 0 to 1.")
     negatives: int = setting(1024, "Negatives drawn a step and shared by its batch.")
@@ -132,13 +127,13 @@ class TrainConfig:
     threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.")
 
     def __post_init__(self) -> None:
-        backbones.recipe(self.backbone)
+        registry.is_single(self.backbone)  # a wrong name is told before anything heavy is loaded
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, f"is '{getattr(self, name)}', expected {' or '.join(choices)}")
         for name in (
-            "epochs", "dimension", "interests", "max_length", "layers", "heads", "negatives", "batch_size",
-            "concepts", "distil_users", "distil_length",
+            "epochs", "dimension", "interests", "max_length", "negatives", "batch_size", "distil_users",
+            "distil_length",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise _wrong(name, f"is {getattr(self, name)}, expected at least 1")
@@ -146,13 +141,13 @@ class TrainConfig:
             if not 0 < getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected a number above 0")
         for name in (
-            "clip", "patience", "prefixes", "auxiliary_weight", "valid_users", "alignment_weight",
+            "clip", "patience", "prefixes", "valid_users", "alignment_weight",
             "labelled_share", "threads", "seed", "item_share", "inherited_weight", "label_warm_up",
             "label_half_life", "warm_up", "distil_weight", "distil_share",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
-        for name in ("hardness", "semantic_weight", "item_weight"):
+        for name in ("semantic_weight", "item_weight"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < float("inf"):
                 raise _wrong(name, f"is {getattr(self, name)}, expected 0 or more")
         if not 0 <= self.calibration <= 1:
@@ -170,14 +165,11 @@ class TrainConfig:
             raise _wrong("inherited_cosine", f"is {self.inherited_cosine}, expected a number from -1 to 1")
         if not 0 <= self.dropout < 1:
             raise _wrong("dropout", f"is {self.dropout}, expected a share below 1")
-        if self.distil_weight and backbones.recipe(self.backbone).extractor == "concepts":
-            raise _wrong("distil-weight", f"needs interests that answer to each other; those of {self.backbone} do not")
-        if self.independent and backbones.interests_of(self.backbone, self.interests) == 1:
-            raise _wrong("independent", f"has no effect: {self.backbone} has one interest a user")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise _wrong("max_minutes", f"is {self.max_minutes}, expected a number above 0")
-        if self.dimension % self.heads and backbones.recipe(self.backbone).encoder == "transformer":
-            raise _wrong("heads", f"is {self.heads}, which does not divide the dimension {self.dimension}")
+        registry.read_hyperparameters(self.backbone, self.hyperparameters, self.dimension)
+        if self.distil_weight and not registry.load(self.backbone).extractor_type.interests_correspond:
+            raise _wrong("distil-weight", f"needs interests that answer to each other; those of {self.backbone} do not")
 
     @property
     def uses_labels(self) -> bool:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from eimf_core.errors import ConfigError
+from eimf_core.models.backbone import Backbone
 from eimf_core.models.layers import Dropout
-from eimf_core.models.network import Backbone
 from eimf_core.progress import Reporter
 
 CPU = torch.device("cpu")

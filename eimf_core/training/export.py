@@ -17,7 +17,7 @@ from torch import nn
 from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
-from eimf_core.models.network import Backbone
+from eimf_core.models.backbone import Backbone
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels

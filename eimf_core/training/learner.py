@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eimf_core.errors import ConfigError
-from eimf_core.models import backbones
+from eimf_core.models import registry
 from eimf_core.models.layers import linear
+from eimf_core.models.shape import Shape
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.item_embeddings import ItemTable
@@ -29,20 +30,16 @@ class Learner:
         self, settings: TrainConfig, table: ItemTable, text_dimension: int | None, generator: torch.Generator,
         *, features: int = 0, events: int = 0,
     ) -> None:  # fmt: skip
-        shape = backbones.Shape(
+        shape = Shape(
             dimension=settings.dimension,
-            interests=backbones.interests_of(settings.backbone, settings.interests),
+            interests=registry.interests_of(settings.backbone, settings.interests),
             max_length=settings.max_length,
             dropout=settings.dropout,
-            positions=settings.positions,
-            layers=settings.layers,
-            heads=settings.heads,
-            concepts=settings.concepts,
             features=features,
             events=events,
             normalise=settings.similarity == "cosine",
         )
-        self.backbone = backbones.build(settings.backbone, shape, generator)
+        self.backbone = registry.build(settings.backbone, shape, generator, settings.hyperparameters)
         self.table = table
         self.adapter = linear(text_dimension, settings.dimension, generator) if text_dimension else None
         self.generator = generator

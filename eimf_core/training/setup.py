@@ -17,7 +17,7 @@ from eimf_core import artifact, files, threads
 from eimf_core import provenance as manifest
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
-from eimf_core.models import backbones
+from eimf_core.models import registry
 from eimf_core.progress import Reporter
 from eimf_core.training import (
     item_embeddings,
@@ -160,7 +160,7 @@ def prepare(
             table.share(features, kinds)
         else:
             reporter.warn("no two items share a category: item vectors hold none")
-    side = SideInputs(backbones.recipe(settings.backbone).side, data, reporter, events=settings.item_events)
+    side = SideInputs(registry.load(settings.backbone).side_inputs, data, reporter, events=settings.item_events)
     text_width = None if found is None else found.vectors.shape[1]
     learner = Learner(settings, table, text_width, generator, features=side.kinds, events=len(side.events))
     if not side.timed:

@@ -1,4 +1,4 @@
-"""Which interest answers for each target of a batch, read in the cheapest way that its losses allow."""
+"""Which interest answers for each target of a batch, read in the cheapest way that its backbone allows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.models.network import Backbone
+from eimf_core.models.backbone import Backbone
 from eimf_core.training.batches import Batch
-from eimf_core.training.extras import Extras
-from eimf_core.training.losses.readout import hard_readout, label_aware
 
 
 @dataclass(frozen=True)
-class Answers:
+class TargetInterests:
     """`queries` (P, d), what is scored for the P targets of a batch, in their order; `interests`
     (P, K, d), all that could have answered, and `logits` (B, K, L) of their attention, where known."""
 
@@ -25,13 +23,22 @@ class Answers:
     logits: Tensor | None = None
 
 
-def answers(
-    backbone: Backbone, extras: Extras, batch: Batch, vectors: Tensor, mask: Tensor, side: dict[str, Tensor],
-    scored: Tensor, at: Tensor,
-) -> Answers:  # fmt: skip
-    """Vectors (B, L, d) and mask (B, L) of the histories; `scored` (R, d) item vectors as scores see them,
-    of which the rows `at` int64 (P,) are the targets."""
-    if backbone.picks and not extras.needs_all:
+def target_interests(
+    backbone: Backbone, batch: Batch, vectors: Tensor, mask: Tensor, side: dict[str, Tensor], scored: Tensor,
+    at: Tensor,
+) -> TargetInterests:  # fmt: skip
+    """The interests that answer for the targets of a batch.
+
+    Args:
+        backbone: reads the histories.
+        batch: says which prefixes have a target.
+        vectors: of the items of the histories, (B, L, d).
+        mask: bool (B, L), where there is an item.
+        side: what else the backbone reads.
+        scored: item vectors as scores see them, (R, d).
+        at: int64 (P,), the rows of `scored` that are the targets.
+    """
+    if backbone.picks:
         places = torch.from_numpy(np.flatnonzero(batch.targets)).to(at.device)
         # padding wants the first row, and nobody asks what answered
         wanted = at.new_zeros(batch.targets.size).index_copy_(0, places, at).view(batch.targets.shape)
@@ -39,13 +46,9 @@ def answers(
         queries = nearest.flatten(0, 1)
         if len(places) < len(queries):
             queries = queries.index_select(0, places)
-        return Answers(queries, logits=auxiliary.get("logits"))
+        return TargetInterests(queries, logits=auxiliary.get("logits"))
     if backbone.one_pass:
         interests = backbone.prefixes(vectors, mask, side)[0][torch.from_numpy(batch.targets > 0).to(at.device)]
     else:
         interests = backbone(vectors, mask, side)[0]
-    targets = scored.index_select(0, at)
-    if extras.power is None:
-        return Answers(hard_readout(interests, targets), interests)
-    blend = label_aware(interests, targets, extras.power)
-    return Answers(functional.normalize(blend, dim=-1) if backbone.shape.normalise else blend, interests)
+    return TargetInterests(backbone.read_out(interests, scored.index_select(0, at)), interests)

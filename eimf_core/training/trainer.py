@@ -20,8 +20,9 @@ from torch.nn import functional
 
 from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
+from eimf_core.models.backbone import TrainingStep
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, export, extras, gradient_norms, negatives, setup
+from eimf_core.training import distributed, export, gradient_norms, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.collapse import Watch
@@ -29,7 +30,6 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
 from eimf_core.training.distillation import Distillation
 from eimf_core.training.distributed import ALONE, Group
-from eimf_core.training.extras import further_losses, pair_weights
 from eimf_core.training.label_batches import LabelledBatch
 from eimf_core.training.label_losses import Explicit
 from eimf_core.training.learner import unit
@@ -37,7 +37,7 @@ from eimf_core.training.learning_rate import pace
 from eimf_core.training.next_item_loss import Prediction
 from eimf_core.training.run_state import OF_LABELS, Progress
 from eimf_core.training.setup import Prepared
-from eimf_core.training.target_interests import answers
+from eimf_core.training.target_interests import target_interests
 from eimf_core.training.validation import Figures, Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
@@ -145,7 +145,6 @@ class Trainer:
         self.group = group
         self.data, self.settings, self.reporter = data, settings, reporter
         self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
-        self.extras = extras.chosen(settings)
         self.batches = Batches(
             data.splits["train"],
             max_length=settings.max_length,
@@ -328,11 +327,11 @@ class Trainer:
         mask = torch.from_numpy(batch.inputs > 0).to(vectors.device)
         backbone = self.learner.backbone.train()
         side = self.side.of_batch(batch.inputs, batch.places, hidden)
-        found = answers(backbone, self.extras, batch, histories, mask, side, scored, places[1])
-        weights = pair_weights(self.extras, found.interests, self.learner.generator)
-        losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, self.extras.hardness)}
-        asked = torch.from_numpy(batch.targets > 0).to(vectors.device)
-        losses |= further_losses(self.extras, backbone, found.interests, found.logits, asked, histories, mask)
+        found = target_interests(backbone, batch, histories, mask, side, scored, places[1])
+        weights = backbone.pair_weights(found.interests)
+        losses = {"prediction": prediction.loss(found.queries, wanted, places[1], weights, backbone.negative_hardness)}
+        predicted = torch.from_numpy(batch.targets > 0).to(vectors.device)
+        losses |= backbone.auxiliary_losses(TrainingStep(histories, mask, predicted, found.interests, found.logits))
         losses = {name: share * value for name, value in losses.items()} if self.group.size > 1 else losses
         if labelled is not None:
             # few, and contrasted with each other: every process looks at all of them

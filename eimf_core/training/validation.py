@@ -15,7 +15,7 @@ from torch.nn import functional
 from eimf_core import ranking
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation import eval_users, metrics
-from eimf_core.models.network import Backbone
+from eimf_core.models.backbone import Backbone
 from eimf_core.training.collapse import mean_cosine
 from eimf_core.training.side_information import SideInputs
 

@@ -20,7 +20,7 @@ from eimf_core import artifact, files
 from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.models import backbones
+from eimf_core.models import registry
 from eimf_core.progress import Reporter
 from eimf_core.training import item_embeddings, text_projection
 from eimf_core.training.config import TrainConfig
@@ -126,7 +126,7 @@ def _check(path: str | Path, model: Model, settings: TrainConfig) -> None:
     wanted = {
         "backbone": (config.backbone, settings.backbone),
         "dimension": (config.dimension, settings.dimension),
-        "interests": (config.interests, backbones.interests_of(settings.backbone, settings.interests)),
+        "interests": (config.interests, registry.interests_of(settings.backbone, settings.interests)),
         "similarity": ("dot" if model.scale is None else "cosine", settings.similarity),
     }
     for name, (theirs, ours) in wanted.items():

@@ -65,18 +65,19 @@ def write_model(folder: Path, data: Path, name: str = "comirec-sa") -> None:
     import torch
 
     from eimf_core import artifact, dataset
-    from eimf_core.models import backbones
+    from eimf_core.models import registry
+    from eimf_core.models.shape import Shape
     from eimf_core.training import export
 
     items = dataset.load_items(data / "items.jsonl")
-    shape = backbones.Shape(DIMENSION, INTERESTS, LONGEST)
-    backbone = backbones.build(name, shape, torch.Generator().manual_seed(0))
+    shape = Shape(DIMENSION, INTERESTS, LONGEST)
+    backbone = registry.build(name, shape, torch.Generator().manual_seed(0))
     vectors = np.random.default_rng(0).normal(size=(len(items) + 1, DIMENSION)).astype(np.float32)
     config = artifact.ModelConfig(
         backbone=name,
         items=len(items),
         dimension=DIMENSION,
-        interests=backbones.interests_of(name, INTERESTS),
+        interests=registry.interests_of(name, INTERESTS),
         max_length=LONGEST,
     )
     weights = {"item_vectors": vectors, "item_counts": np.zeros(len(items) + 1, np.int64)}

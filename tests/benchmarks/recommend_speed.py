@@ -30,14 +30,15 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
     import torch
 
     from eimf_core import artifact
-    from eimf_core.models import backbones
+    from eimf_core.models import registry
+    from eimf_core.models.shape import Shape
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
 
     rng = np.random.default_rng(seed)
-    shape = backbones.Shape(dimension=dimension, interests=INTERESTS, max_length=LONGEST)
-    network = export.network(backbones.build("comirec-sa", shape, torch.Generator().manual_seed(seed)))
+    shape = Shape(dimension=dimension, interests=INTERESTS, max_length=LONGEST)
+    network = export.network(registry.build("comirec-sa", shape, torch.Generator().manual_seed(seed)))
     vectors = rng.normal(size=(items + 1, dimension)).astype(np.float32)
     vectors[0] = 0
     scale = (1 / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)).astype(np.float32)

@@ -56,7 +56,6 @@ COMMON = {
     "loss": "sampled",
     "item_vectors": "random",
     "threads": 1,
-    "positions": "decay",
 }
 
 

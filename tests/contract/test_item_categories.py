@@ -1,4 +1,4 @@
-"""Item vectors with categories, and independent interests: switches of any backbone."""
+"""Item vectors with categories: a switch of any backbone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import pytest
 import torch
 
 from eimf_core import artifact
-from eimf_core.errors import ConfigError
 from eimf_core.training import trainer
-from eimf_core.training.config import TrainConfig
-from eimf_core.training.extras import chosen
 from eimf_core.training.item_embeddings import ItemTable
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -45,7 +42,7 @@ def test_a_vector_holds_the_mean_of_its_categories_by_hand() -> None:
     [*((name, "random") for name in ("comirec-dr", "mfn", "sine", "gru4rec", "sasrec")), ("comirec-sa", "both")],
 )
 def test_the_exported_form_computes_what_torch_does(backbone: str, kind: str, folder: Path, tmp_path: Path) -> None:
-    changes = {"backbone": backbone, "item_vectors": kind, "item_categories": True, "concepts": 7}
+    changes = {"backbone": backbone, "item_vectors": kind, "item_categories": True}
     trainer.train(folder, tmp_path / "model", small_settings(**changes, epochs=1))
     run = small_run(folder, **changes, epochs=1)
     weights = run.go()
@@ -79,24 +76,3 @@ def test_data_without_categories_is_told_and_trains_as_without_the_switch(tmp_pa
     summary = trainer.train(tmp_path, tmp_path / "model", small_settings(item_categories=True), reporter=said)
     assert any("no two items share a category" in word for word in said.warnings)
     assert summary.ndcg == trainer.train(tmp_path, tmp_path / "plain", small_settings()).ndcg
-
-
-def test_the_backbone_desmil_is_the_switch_with_plain_attention(folder: Path) -> None:
-    """Bit by bit; and without the switch the weights are others."""
-    switched = small_run(folder, independent=True).go()
-    named, plain = small_run(folder, backbone="desmil").go(), small_run(folder).go()
-    assert all(torch.equal(value, named[name]) for name, value in switched.items())
-    assert not torch.equal(switched["table.weight"], plain["table.weight"])
-
-
-@pytest.mark.parametrize("backbone", ["comirec-dr", "sine", "mind", "remi"])
-def test_independence_changes_what_any_backbone_learns(backbone: str, folder: Path) -> None:
-    assert chosen(TrainConfig(backbone=backbone, independent=True)).independent
-    one, other = (small_run(folder, backbone=backbone, independent=switch, epochs=1).go() for switch in (True, False))
-    assert not torch.equal(one["table.weight"], other["table.weight"])
-
-
-def test_one_interest_alone_is_not_made_independent() -> None:
-    for wrong in ({"backbone": "sasrec"}, {"interests": 1}):
-        with pytest.raises(ConfigError, match="--independent has no effect"):
-            TrainConfig(independent=True, **wrong)  # type: ignore[arg-type]

@@ -19,9 +19,9 @@ from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
 from eimf_core.evaluation.scorers import ModelSystem
-from eimf_core.models import backbones
-from eimf_core.models.backbones import Shape
-from eimf_core.models.network import Backbone
+from eimf_core.models import registry
+from eimf_core.models.backbone import Backbone
+from eimf_core.models.shape import Shape
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Item, Query, Sequence
@@ -47,8 +47,8 @@ def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(name: str) -> Backbone:
     """A backbone in use whose kinds of behaviour have moved."""
     generator = torch.Generator().manual_seed(0)
-    shape = Shape(dimension=8, interests=3, max_length=6, concepts=7, features=5, events=2)
-    backbone = backbones.build(name, shape, generator).eval()
+    shape = Shape(dimension=8, interests=3, max_length=6, features=5, events=2)
+    backbone = registry.build(name, shape, generator).eval()
     assert backbone.behaviours is not None and not backbone.behaviours.any(), "a kind has a say before it is learned"
     with torch.no_grad():
         backbone.behaviours.normal_(generator=generator)
@@ -61,7 +61,7 @@ MASK = torch.arange(6) < torch.tensor([6, 3])[:, None]
 EVENTS = torch.tensor([[1, 0, 2, 2, 1, 2], [2, 1, 0, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", registry.BACKBONES)
 @torch.no_grad()
 def test_an_item_of_a_history_is_its_vector_and_that_of_its_kind(name: str) -> None:
     backbone = made(name)
@@ -81,7 +81,7 @@ def test_an_item_of_a_history_is_its_vector_and_that_of_its_kind(name: str) -> N
         torch.testing.assert_close(picked, backbone.nearest(marked, MASK, wanted)[0])
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", registry.BACKBONES)
 def test_the_exported_form_computes_what_torch_does(name: str) -> None:
     backbone = made(name)
     side = {"events": EVENTS}

@@ -170,7 +170,7 @@ def test_inherited_labels_train(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         {"item_weight": 0.3, "labelled_steps": 0.5, "label_warm_up": 1.0},
         {"inherited_weight": 0.5, "alignment": "prototypes"},
-        {"distil_weight": 0.3, "independent": True, "alignment": "distributions"},
+        {"distil_weight": 0.3, "alignment": "distributions"},
     ],
 )
 def test_a_run_with_labels_cut_anywhere_goes_on_bit_by_bit(

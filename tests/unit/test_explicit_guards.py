@@ -13,7 +13,7 @@ import torch
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.models import backbones
+from eimf_core.models import registry
 from eimf_core.records import Label, Sequence
 from eimf_core.training import collapse, trainer, validation
 from eimf_core.training.config import TrainConfig
@@ -35,10 +35,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+@pytest.mark.parametrize("name", registry.BACKBONES)
 def test_labels_teach_every_backbone(name: str, folder: Path) -> None:
     """Three interests a user, or one where the backbone has no more, and labels with one or two."""
-    run = small_run(folder, folder / "labels.jsonl", backbone=name, item_weight=0.3, epochs=1, concepts=7)
+    run = small_run(folder, folder / "labels.jsonl", backbone=name, item_weight=0.3, epochs=1)
     assert run.trainer.labels is not None and run.trainer.labels.padded(run.trainer.labels.users * 0).shape[1] < 3
     run.go()
     losses = run.progress.lines[-1]["loss"]

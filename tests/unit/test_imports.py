@@ -62,13 +62,37 @@ def test_the_ground_floor_imports_only_what_stands_before_it(name: str) -> None:
         assert imported.split(".")[1] in below, imported
 
 
-def test_losses_know_no_data_and_models_no_losses() -> None:
+def test_losses_know_no_data_and_models_no_training() -> None:
+    """A backbone's auxiliary loss stands in its file; the losses of all of them in `training/losses`."""
+    pure = ("eimf_core.training.losses", "eimf_core.models.readout")
     for path in (CORE / "training" / "losses").glob("*.py"):
         for imported in own(path):
-            assert imported.startswith("eimf_core.training.losses"), f"{path}: {imported}"
+            assert imported.startswith(pure), f"{path}: {imported}"
     for path in (CORE / "models").rglob("*.py"):
         for imported in own(path):
-            assert "eimf_core.training" not in imported and "dataset" not in imported, f"{path}: {imported}"
+            assert imported.startswith(("eimf_core.models", "eimf_core.config", "eimf_core.errors")), (
+                f"{path}: {imported}"
+            )
+
+
+def test_models_import_each_other_in_no_circle() -> None:
+    left = {
+        path.stem: {name.split(".")[2] for name in imports(path) if name.startswith("eimf_core.models.")}
+        for path in (CORE / "models").glob("*.py")
+    }
+    while left:
+        leaves = {name for name, needed in left.items() if not needed & set(left)}
+        assert leaves, f"a circle among {sorted(left)}"
+        left = {name: needed for name, needed in left.items() if name not in leaves}
+
+
+def test_backbones_are_named_without_torch() -> None:
+    program = (
+        "import sys\nfrom eimf_core.models import registry\n"
+        "assert registry.is_single('sasrec') and not registry.is_single('transformer+attention')\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_heavy_packages_stay_in_their_rooms() -> None:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from eimf_core import artifact
-from eimf_core.models import backbones
+from eimf_core.models import registry
+from eimf_core.models.shape import Shape
 from eimf_core.recommend import anchors
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.recommend import Request, Session
@@ -39,8 +40,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     items = [Item(item=f"{at}", title=f'Thing "{at}" \\ é\x1b[31m', categories=[f"c{at % 7}"]) for at in range(ITEMS)]
     named = [SemanticInterest(name=f"interest ☕ {at}") for at in range(40)]
-    shape = backbones.Shape(dimension=WIDTH, interests=4, max_length=20)
-    network = export.network(backbones.build("comirec-sa", shape, torch.Generator().manual_seed(0)))
+    shape = Shape(dimension=WIDTH, interests=4, max_length=20)
+    network = export.network(registry.build("comirec-sa", shape, torch.Generator().manual_seed(0)))
     config = artifact.ModelConfig(backbone="comirec-sa", items=ITEMS, dimension=WIDTH, interests=4, max_length=20)
     path = tmp_path_factory.mktemp("lines") / "model"
     artifact.write(path, artifact.Contents(config=config, items=items, weights=weights, network=network, named=named))

@@ -167,7 +167,7 @@ def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_pat
     trainer.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
     remarks = Listening()
     trainer.train(
-        folder, tmp_path / "next", settings(backbone="sasrec", layers=3, max_length=5, epochs=1),
+        folder, tmp_path / "next", settings(backbone="sasrec", hyperparameters={"layers": 3}, max_length=5, epochs=1),
         init=tmp_path / "model", reporter=remarks,
     )  # fmt: skip
     assert any("encoder.positions" in warning for warning in remarks.warnings)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.training.losses.readout import hard_readout
+from eimf_core.models.readout import hard_readout
 
 
 def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor, *, normalise: bool) -> Tensor:

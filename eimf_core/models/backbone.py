@@ -1,21 +1,41 @@
-"""The one signature of all backbones: item vectors and mask in, interests and auxiliaries out."""
+"""The one signature of all backbones: item vectors and mask in, interests out, and what training asks of them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eimf_core.models.backbones import Shape
+from eimf_core.models.hyperparameters import Hyperparameters
 from eimf_core.models.layers import Dropout
+from eimf_core.models.parts import Encoder, Extractor, LastState, NoEncoder, Output
+from eimf_core.models.readout import hard_readout
+from eimf_core.models.shape import Shape
 
-Output = tuple[Tensor, dict[str, Tensor]]
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What a step of training has read, for the losses that a backbone adds.
+
+    `vectors` (B, L, d) and `mask` bool (B, L) are the histories, `predicted` bool (B, L) says which of their
+    prefixes have a target, P in all. `interests` (P, K, d) are those of these prefixes, and `logits` (B, K, L)
+    those of the attention over the histories; both are None where the step did not need them.
+    """
+
+    vectors: Tensor
+    mask: Tensor
+    predicted: Tensor
+    interests: Tensor | None = None
+    logits: Tensor | None = None
 
 
 class Backbone(nn.Module):
     """A sequence encoder followed by an interest extractor.
 
-    Inputs of both forms: `vectors` float (B, L, d), the item vectors of histories, oldest first and
+    Inputs of all forms: `vectors` float (B, L, d), the item vectors of histories, oldest first and
     padded at the end; `mask` bool (B, L), true where there is an item; `side`, what else is known
     where the backbone reads it (`side_inputs`): "days" float (B, L), days before the last item or -1
     where unknown, "features" int64 (B, L, F), the item's features from 1, 0 for none, and "events"
@@ -30,39 +50,51 @@ class Backbone(nn.Module):
     `forward` reads each history as a whole and gives interests (B, K, d) and
     {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
     `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
-    (B, L, K, L)}; entries at padding mean nothing. Only extractors with `one_pass` have it.
+    (B, L, K, L)}; entries at padding mean nothing. Only with `one_pass`.
 
     `nearest` gives of the interests of every prefix only the one with the largest score (inner
     product, or cosine where interests have length 1) with a vector of `wanted` (B, L, d), which is
     all that a hard read-out needs: (B, L, d), and {"logits": (B, K, L)} where interests are running
     means: the attention of prefix t is the softmax of the first t logits. Only with `picks`.
+
+    A backbone says of itself:
+        encoder_type, extractor_type: its parts.
+        hyperparameters: the dataclass of its own settings.
+        paper: where it comes from.
+        side_inputs: what it reads beside vectors and mask.
+    and, where it trains otherwise than by the softmax over a hard read-out, overrides `negative_hardness`,
+    `read_out`, `pair_weights` or `auxiliary_losses`.
     """
 
-    def __init__(
-        self, encoder: nn.Module, extractor: nn.Module, shape: Shape, generator: torch.Generator, *,
-        side: tuple[str, ...] = (),
-    ) -> None:  # fmt: skip
+    encoder_type: ClassVar[type[Encoder]] = NoEncoder
+    extractor_type: ClassVar[type[Extractor]] = LastState
+    hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    paper: ClassVar[str]
+    side_inputs: tuple[str, ...] = ()
+    negative_hardness = 0.0
+    """How much more negatives count that are near the interest; see `training/losses/sampled_softmax.py`."""
+
+    def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
         super().__init__()
-        self.side_inputs = side
-        self.encoder = encoder
-        self.extractor = extractor
+        self.encoder = self.encoder_type(shape, hyperparameters, generator)
+        self.extractor = self.extractor_type(shape, hyperparameters, generator)
         self.shape = shape
         self.generator = generator
         self.dropout = Dropout(shape.dropout, generator)
         self.behaviours: nn.Parameter | None = None
         if shape.events:
-            self.side_inputs = (*side, "events")
+            self.side_inputs = (*self.side_inputs, "events")
             self.behaviours = nn.Parameter(torch.zeros(shape.events + 1, shape.dimension))
 
     @property
     def one_pass(self) -> bool:
         """Whether all prefixes of a sequence can be read in one pass."""
-        return bool(self.encoder.causal) and bool(self.extractor.one_pass)
+        return self.encoder.causal and self.extractor.one_pass
 
     @property
     def picks(self) -> bool:
-        """Whether there is a `nearest`."""
-        return self.one_pass and bool(self.extractor.picks)
+        """Whether there is a `nearest`, and training needs no more."""
+        return self.one_pass and self.extractor.picks
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         interests, auxiliary = self.extractor(self._states(vectors, mask, side or {}), mask)
@@ -71,14 +103,29 @@ class Backbone(nn.Module):
     def prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """The interests of every prefix, in one pass."""
         states = self._states(vectors, mask, side or {})
-        interests, auxiliary = self.extractor.prefixes(states, mask)  # type: ignore[operator]
+        interests, auxiliary = self.extractor.prefixes(states, mask)
         return self._finished(interests), auxiliary
 
     def nearest(self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """Of every prefix the interest that is nearest to what is wanted there."""
         states = self._states(vectors, mask, side or {})
-        interests, auxiliary = self.extractor.nearest(states, wanted.detach())  # type: ignore[operator]
+        interests, auxiliary = self.extractor.nearest(states, wanted.detach())
         return self._finished(interests), auxiliary
+
+    def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
+        """What answers for each target in training, (P, d): interests (P, K, d), targets (P, d)."""
+        return hard_readout(interests, targets)
+
+    def pair_weights(self, interests: Tensor | None) -> Tensor | None:
+        """Weights (P,) of the pairs of a step in the prediction loss, their sum 1; None for equal ones.
+
+        `interests` (P, K, d), or None where the step did not need them all.
+        """
+        return None
+
+    def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
+        """What is minimised beside the prediction loss: weighted losses by name."""
+        return {}
 
     def _states(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
         if self.behaviours is not None and "events" in side:

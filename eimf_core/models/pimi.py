@@ -1,39 +1,51 @@
-"""A history as a graph: items see how long before and after each other they came, and a centre sees all.
+"""PIMI: ComiRec-SA on a history as a graph, whose items see how long before and after each other they came.
 
-Not causal: the centre of a prefix knows the whole prefix, so that prefixes are read one at a time.
+Paper: Chen et al., Exploring Periodicity and Interactivity in Multi-Interest Framework for Sequential Recommendation,
+IJCAI 2021.
+Differs: intervals fall into buckets of doubling length instead of days up to a limit; attention in the graph has one
+head; attention over it knows how recent an item is, as in comirec_sa.py.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from eimf_core.models.backbones import Shape
+from eimf_core.models.backbone import Backbone
+from eimf_core.models.comirec_sa import AttentionHeads, AttentionHyperparameters
+from eimf_core.models.hyperparameters import hyperparameter
 from eimf_core.models.layers import Dropout, linear, masked_softmax, table
+from eimf_core.models.parts import Encoder
+from eimf_core.models.shape import Shape
 
 BUCKETS = 14  # bucket 0: unknown; bucket b: under 2^(b - 1) days, the last one anything longer
-ROUNDS = 2
 
 
-class IntervalGraph(nn.Module):
+@dataclass(frozen=True)
+class PIMIHyperparameters(AttentionHyperparameters):
+    rounds: int = hyperparameter(2, "Rounds of mixing along the sequence and through the centre.", low=1)
+
+
+class IntervalGraph(Encoder):
     """Items joined by their time intervals, then mixed along the sequence and through a centre.
 
     Periodicity: r_(ij) is the learned vector of the interval between items i and j, and item i gains
     sum_j softmax_j(w r_(ij)) r_(ij). Interactivity: in each round an item attends to its neighbours,
     itself, its first state and the centre; the centre attends to itself and all items.
 
-    After Chen et al., IJCAI 2021 (PIMI). Departures: intervals fall into buckets of doubling length
-    instead of days up to a limit; attention has one head. Without times every interval is the
-    "unknown" one.
+    Without times every interval is the "unknown" one. Not causal: the centre of a prefix knows the whole prefix, so
+    that prefixes are read one at a time.
     """
 
+    hyperparameters = PIMIHyperparameters
     causal = False
 
-    def __init__(self, shape: Shape, generator: torch.Generator) -> None:
-        super().__init__()
-        width = shape.dimension
+    def __init__(self, shape: Shape, hyperparameters: PIMIHyperparameters, generator: torch.Generator) -> None:
+        super().__init__(shape, hyperparameters, generator)
+        width, self.rounds = shape.dimension, hyperparameters.rounds
         self.intervals = table(BUCKETS, width, generator, deviation=0.1)
         self.weighing = linear(width, 1, generator, bias=False)
         self.positions = table(shape.max_length, width, generator, deviation=0.02)
@@ -46,7 +58,7 @@ class IntervalGraph(nn.Module):
         states, centre = start, start.sum(dim=1) / there.sum(dim=1).clamp(min=1.0)
         nothing = torch.zeros_like(states[:, :1])
         everyone = torch.ones_like(mask[:, :1])
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             before = torch.cat([nothing, states[:, :-1]], dim=1)
             after = torch.cat([states[:, 1:], nothing], dim=1)
             around = torch.stack([before, states, after, start, centre[:, None].expand_as(states)], dim=2)
@@ -83,3 +95,11 @@ class Mixing(nn.Module):
         mixed = (masked_softmax(logits, mask)[..., None, :] @ self.value(around))[..., 0, :]
         result: Tensor = self.scale(query + torch.relu(mixed))
         return result
+
+
+class PIMI(Backbone):
+    encoder_type = IntervalGraph
+    extractor_type = AttentionHeads
+    hyperparameters = PIMIHyperparameters
+    paper = "Chen et al., Exploring Periodicity and Interactivity in Multi-Interest Framework, IJCAI 2021"
+    side_inputs = ("days",)

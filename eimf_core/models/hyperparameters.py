@@ -1,0 +1,61 @@
+"""Hyper-parameters of one backbone: a dataclass beside its module, read from `[train.hyperparameters]` of a
+`--config` file. No torch here."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, get_type_hints
+
+from eimf_core.config import check, setting
+from eimf_core.errors import ConfigError
+
+hyperparameter = functools.partial(setting, config_only=True)
+"""A field of such a dataclass: default, help and bounds, as in `eimf_core.config.setting`."""
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a backbone has of its own; here nothing. Fields are made by `hyperparameter`.
+
+    Raises:
+        ConfigError: for a value that is out of bounds or no choice.
+    """
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def check_dimension(self, dimension: int) -> None:
+        """Raise ConfigError where vectors of width `dimension` do not fit."""
+
+
+WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
+Kind = TypeVar("Kind", bound=Hyperparameters)
+
+
+def read(kind: type[Kind], given: Mapping[str, Any], backbone: str) -> Kind:
+    """The hyper-parameters of a backbone from the values of a configuration file.
+
+    Args:
+        kind: the dataclass of the backbone.
+        given: values by name; what is missing has its default.
+        backbone: the name of the backbone, for messages.
+
+    Raises:
+        ConfigError: for a name that the backbone does not have, and for a value of another type or out of bounds.
+    """
+    hints, names = get_type_hints(kind), [field.name for field in fields(kind)]
+    said = "hyperparameters (in --config):"
+    there = f"{backbone} has {', '.join(names)}" if names else f"{backbone} has none"
+    values = {}
+    for name, value in given.items():
+        if name not in names:
+            raise ConfigError(f"{said} '{name}' is unknown; {there}")
+        expected = hints[name]
+        if expected is float and type(value) is int:
+            value = float(value)
+        if expected in WORDS and type(value) is not expected:
+            raise ConfigError(f"{said} {name} is {value!r}, expected {WORDS[expected]}; {there}")
+        values[name] = value
+    return kind(**values)

@@ -1,0 +1,79 @@
+"""The two parts of a backbone: a sequence encoder, and an interest extractor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from eimf_core.models.hyperparameters import Hyperparameters
+from eimf_core.models.shape import Shape
+
+Output = tuple[Tensor, dict[str, Tensor]]
+
+
+class Encoder(nn.Module):
+    """Item vectors (B, L, d), mask (B, L) and side inputs to states (B, L, d).
+
+    In a `causal` encoder the state at a position depends on this and earlier items only, so that the
+    interests of all prefixes can be read from one pass.
+    """
+
+    hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    causal = True
+
+    def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
+        super().__init__()
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        raise NotImplementedError
+
+
+class Extractor(nn.Module):
+    """States (B, L, d) and mask (B, L) to K interests and their attention maps; see `Backbone` for all forms.
+
+    `one_pass` says whether there is a `prefixes`, `picks` whether there is a `nearest`, and
+    `interests_correspond` whether interest k of one user answers to interest k of another.
+    """
+
+    hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    one_pass = picks = False
+    interests_correspond = True
+
+    def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
+        super().__init__()
+
+    def forward(self, states: Tensor, mask: Tensor) -> Output:
+        raise NotImplementedError
+
+    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        raise NotImplementedError
+
+    def nearest(self, states: Tensor, wanted: Tensor) -> Output:
+        raise NotImplementedError
+
+
+class NoEncoder(Encoder):
+    """The item vectors themselves."""
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        return vectors
+
+
+class LastState(Extractor):
+    """One interest: the state of the last item (as SASRec and GRU4Rec read out)."""
+
+    one_pass = picks = True
+
+    def forward(self, states: Tensor, mask: Tensor) -> Output:
+        places = torch.arange(mask.shape[1], device=mask.device)
+        last = (places == mask.sum(dim=1, keepdim=True) - 1).to(states.dtype)[:, None]
+        return last @ states, {"attention": last}
+
+    def nearest(self, states: Tensor, wanted: Tensor) -> Output:
+        return states, {}
+
+    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        attention = torch.eye(mask.shape[1], dtype=states.dtype, device=states.device)
+        return states[:, :, None], {"attention": attention[None, :, None].expand(len(states), -1, -1, -1)}
