@@ -1,10 +1,14 @@
-"""A built wheel works from any folder: the command, the prompts and the bundled labeler are in it."""
+"""Wheel and sdist: what README names is in them, and the wheel works from any folder."""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,16 +17,49 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist and the wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    tool = tmp_path_factory.mktemp("hatchling")
+    constraints = ROOT / "constraints.txt"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-warn-conflicts", "-c", constraints, "--target", tool]
+    subprocess.run([*pip, "hatchling"], check=True, timeout=300)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", folder]
+    environment = {**os.environ, "PYTHONPATH": str(tool)}
+    subprocess.run(build, check=True, timeout=300, cwd=ROOT, env=environment, capture_output=True)
+    return folder
+
+
+def documents() -> set[str]:
+    """All that README links to within the project, folders left out, and README itself."""
+    linked = re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", (ROOT / "README.md").read_text())
+    return {"README.md", *(path for path in linked if (ROOT / path).is_file())}
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_all_that_the_readme_names(built: Path) -> None:
+    with tarfile.open(next(built.glob("eimf-*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = documents() | {"constraints.txt", "tests/run.sh", "examples/configs/beauty.toml", "prompts/general.md"}
+    assert wanted <= names, wanted - names
+    assert not any(name.startswith((".ci", ".git/", "examples/.work", ".venv")) for name in names)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_documents_of_the_code_and_no_tests(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("eimf-*.whl"))) as archive:
+        names = set(archive.namelist())
+    wanted = {name for name in documents() if name.startswith("eimf_core/")}
+    wanted |= {f"eimf_core/bundled/{name}" for name in ("CHANGELOG.md", "CITATION.cff", "prompts/general.schema.json")}
+    assert wanted <= names, wanted - names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"eimf_core", "eimf_cli"}
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with nothing of ours but the wheel; third-party packages come from this one."""
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT],
-        check=True,
-        timeout=300,
-        cwd=folder,
-    )
-    wheel = next(folder.glob("eimf-*.whl"))
+    wheel = next(built.glob("eimf-*.whl"))
     environment = folder / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=120)
     python = environment / "bin" / "python"
@@ -50,7 +87,7 @@ def test_wheel_finds_prompts_and_labeler(installed: Path, tmp_path: Path, enviro
             capture_output=True,
             text=True,
             timeout=120,
-            env=environment,
+            env={key: value for key, value in environment.items() if key != "PYTHONPATH"},
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -1,75 +1,205 @@
-"""The README is true: every command is there, as --help says it, and nothing it names is missing."""
+"""The documentation is true: commands parse, options and files exist, and README stays short."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from eimf_cli import main
-from eimf_cli.main import STEPS
-from tests.conftest import Eimf
+from eimf_cli.main import STEPS, app
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+LONGEST_README = 250
+FOLDERS = ("eimf_core", "examples", "tests")
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))]
+    if ".work" not in path.parts
+)
+TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
+DESCRIBED = [page for page in PAGES if page != "CHANGELOG.md"]
+"""Pages that speak of what there is; the change log names options that are gone."""
+OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*[a-z]|-[a-zA-Z])(?![\w-])")
+PATH = re.compile(r"(?:eimf_core|eimf_cli|examples|prompts|tests)/[\w./-]*\w")
+OTHERS = re.compile(r"(eimf|pip|python -m (venv|pip)|git|torchrun|CMAKE_ARGS)\b")
+"""How code that is checked elsewhere, or is not ours, begins."""
 
 
-def help_of(eimf: Eimf, *step: str) -> str:
-    done = eimf(*step, "--help")
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+class Command(NamedTuple):
+    """A command on a page; `whole` where it is written to be typed, not named in a sentence."""
+
+    page: str
+    words: tuple[str, ...]
+    whole: bool
 
 
-def options_of(step: str) -> set[str]:
-    context: Any = typer.Context(typer.main.get_command(main.app))
-    parameters = context.command.get_command(context, step).get_params(context)
-    return {flag for parameter in parameters for flag in (*parameter.opts, *parameter.secondary_opts)} | {"-h"}
+GROUP: Any = typer.main.get_command(app)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_every_command_has_an_example_and_stands_in_the_readme(eimf: Eimf, step: str) -> None:
-    text = help_of(eimf, step)
-    assert re.search(rf"Example:\n +eimf {step} ", text), text
-    assert f"eimf {step} " in README
+@cache
+def options_of(step: str) -> frozenset[str]:
+    command = GROUP.get_command(None, step)
+    assert command is not None, f"there is no command 'eimf {step}'"
+    return frozenset(
+        {"--help", "-h", *(flag for each in command.params for flag in (*each.opts, *each.secondary_opts))}
+    )
 
 
-def test_the_example_in_each_help_parses(eimf: Eimf) -> None:
-    for step in STEPS:
-        example = re.search(r"Example:\n +eimf (.+)", help_of(eimf, step))
-        assert example
-        words = example.group(1).split(" | ")[0].split(" > ")[0].split()
-        done = eimf(*words, "--show-config")
-        assert done.returncode == 0, f"{words}: {done.stderr.decode()}"
+@cache
+def steps() -> tuple[str, ...]:
+    return tuple(GROUP.list_commands(None))
 
 
-def test_options_named_in_the_readme_exist() -> None:
-    for line in re.findall(r"^ *\$? ?(eimf .+)$", README, flags=re.MULTILINE):
-        for part in re.split(r"\s*\|\s*", line):
-            words = part.split()
-            if words[:1] != ["eimf"] or len(words) < 2 or words[1] not in STEPS:
+def run_in_process(*words: str) -> str:
+    result = CliRunner().invoke(app, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), f"{words}: {result.exception}"
+    assert result.exit_code == 0, f"{words}: {result.output}"
+    return result.output
+
+
+def code_lines(text: str) -> Iterator[str]:
+    """Lines of fenced and of indented code, continued lines joined."""
+    fenced, waiting = False, ""
+    for line in text.splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            waiting += line.strip()
+            if waiting.endswith("\\"):
+                waiting = waiting[:-1]
+            else:
+                yield waiting
+                waiting = ""
+
+
+def quoted(text: str) -> list[str]:
+    """What stands between single backticks, also across the end of a line."""
+    return re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL).replace("\n", " "))
+
+
+def without_remark(line: str) -> str:
+    return re.split(r"\s{3,}|\s#", line)[0]
+
+
+def commands(page: str) -> Iterator[Command]:
+    """What a page says to type, without redirections."""
+    for lines, whole in ((code_lines(TEXTS[page]), True), (quoted(TEXTS[page]), False)):
+        for line in lines:
+            for part in re.split(r"\s+[|<>&]+\s*|;\s|\s>>", line.removeprefix("$ ")):
+                if part.startswith("eimf "):
+                    yield Command(page, tuple(shlex.split(without_remark(part))), whole)
+
+
+COMMANDS = sorted({command for page in DESCRIBED for command in commands(page)})
+
+
+def test_readme_is_short() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= LONGEST_README
+
+
+def test_the_pages_are_found_and_hold_commands() -> None:
+    """The tests below would pass on nothing."""
+    rooms = {f"eimf_core/{room}/README.md" for room in ("prepare", "clustering", "labeling", "evaluation", "recommend")}
+    others = {"README.md", "CHANGELOG.md", "eimf_core/README.md", "examples/study/README.md", "tests/README.md"}
+    assert rooms | others | {"tests/benchmarks/README.md"} <= set(PAGES)
+    assert sum(command.whole for command in COMMANDS if command.page == "README.md") >= 10
+
+
+@pytest.mark.parametrize("step", steps())
+def test_every_command_leads_its_help_with_an_example_that_parses(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = re.search(r"Examples?:\n +(eimf .+)", run_in_process(step, "--help"))
+    assert found, step
+    _, name, *words = shlex.split(re.split(r" [|<>] ", found.group(1))[0])
+    assert name == step
+    run_in_process(step, *words, "--show-config")
+
+
+def test_every_step_stands_in_the_readme() -> None:
+    assert {command.words[1] for command in COMMANDS if command.page == "README.md"} >= set(STEPS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {' '.join(command.words)}"[:90])
+def test_commands_of_the_documentation_parse(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    step, *words = command.words[1:]
+    if step == "STEP":  # `eimf STEP --help`
+        return
+    options = [word.partition("=")[0] for word in words if OPTION.fullmatch(word.partition("=")[0])]
+    assert set(options) <= options_of(step), command
+    if command.whole and not {"--help", "-h", "--help-all", "--help-metrics"} & set(options):
+        run_in_process(step, *words, "--show-config")
+
+
+@pytest.mark.parametrize("page", DESCRIBED)
+def test_options_named_in_the_text_exist(page: str) -> None:
+    """`--option` alone, or of a script that the page names."""
+    of_any = {option for step in steps() for option in options_of(step)} | {"--version"}
+    named = {path for path in PATH.findall(TEXTS[page]) if path.endswith((".py", ".sh")) and "NAME" not in path}
+    named |= {module.replace(".", "/") + ".py" for module in re.findall(r"python -m (tests[\w.]+\w)", TEXTS[page])}
+    of_scripts = "".join((ROOT / path).read_text() for path in named)
+    for code in quoted(TEXTS[page]):
+        if not OTHERS.match(code):
+            for option in OPTION.findall(code):
+                assert option in of_any or f'"{option}"' in of_scripts or f"{option})" in of_scripts, (
+                    f"{option} in {code}"
+                )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_named_in_the_documentation_exist(page: str) -> None:
+    """From the root, or from where the page lies; NAME stands for any name."""
+    for path in re.findall(r"`([\w./-]+/|[\w./-]+\.(?:py|sh|md|toml|jsonl|cff|txt|gguf))`", TEXTS[page]):
+        ours = PATH.match(path) or (page == "eimf_core/README.md" and not path.endswith(".jsonl"))
+        if "NAME" in path or not ours or path.startswith("examples/.work"):
+            continue
+        assert (ROOT / path).exists() or (ROOT / page).parent.joinpath(path).exists(), f"{page}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, section = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page}: {target}"
+        assert not section or section in sections(file.read_text()), f"{page}: {target}"
+
+
+def sections(text: str) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_scripts_named_in_the_documentation_know_their_options() -> None:
+    """`python tests/benchmarks/X.py --option`: the script names the option."""
+    for page in DESCRIBED:
+        for line in [*code_lines(TEXTS[page]), *quoted(TEXTS[page])]:
+            found = re.match(r"python (-m )?((?:tests|examples)[\w./]+)(.*)", line)
+            if not found:
                 continue
-            known = options_of(words[1])
-            for option in re.findall(r"(?<!\S)(--[a-z][a-z-]+|-[a-zA-Z])(?=[\s=\]|]|$)", part):
-                assert option in known, f"{option} in: {part}"
-
-
-def test_files_named_in_the_readme_exist() -> None:
-    for path in re.findall(r"`((?:examples|prompts|tests)/[\w./-]+)`", README):
-        if not path.startswith("examples/.work"):
-            assert (ROOT / path).exists(), path
+            name = found.group(2).replace(".", "/") + ".py" if found.group(1) else found.group(2)
+            text = (ROOT / name).read_text()
+            for option in OPTION.findall(without_remark(found.group(3))):
+                assert f'"{option}"' in text, f"{page}: {line}"
 
 
 def test_top_level_holds_what_it_should() -> None:
-    import subprocess
-
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     if not tracked:
         pytest.skip("not a git checkout")
     allowed = {
-        "eimf_cli", "eimf_core", "prompts", "examples", "tests", "pyproject.toml", "README.md",
-        "LICENSE", ".ci", ".gitignore", "constraints.txt",
+        "eimf_cli", "eimf_core", "prompts", "examples", "tests", "pyproject.toml", "README.md", "CHANGELOG.md",
+        "CITATION.cff", "LICENSE", ".ci", ".gitignore", "constraints.txt",
     }  # fmt: skip
     assert {path.split("/")[0] for path in tracked} <= allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,10 +50,62 @@ def test_core_never_imports_the_command_line() -> None:
         assert not any(name.startswith("eimf_cli") for name in own(path)), path
 
 
-GROUND_FLOOR = (
-    "errors", "records", "text_cleaning", "progress", "resources", "vocab", "config", "signals", "files", "jsonl",
-    "provenance", "dataset",
-)  # fmt: skip
+def rooms() -> dict[str, tuple[tuple[str, ...], set[str]]]:
+    """The table of eimf_core/README.md: for each room its modules and folders, and the rooms it may import.
+
+    A room is called by its first module or folder.
+    """
+    rows = re.findall(
+        r"^\| (`.+?) \|.+\| (.+) \|$", (CORE / "README.md").read_text().partition("\n## The way")[0], re.M
+    )
+    named = [tuple(name.rstrip("/") for name in re.findall(r"`([\w/]+)`", cell)) for cell, _ in rows]
+    called = {name: names[0] for names in named for name in names} | {"ground floor": named[0][0]}
+    return {
+        names[0]: (names, {called[name] for name in re.findall(r"ground floor|(?<=`)\w+", allowed)})
+        for names, (_, allowed) in zip(named, rows, strict=True)
+    }
+
+
+ROOMS = rooms()
+GROUND_FLOOR = next(iter(ROOMS.values()))[0]
+UNFINISHED = pytest.mark.xfail(reason="modules are still being moved")
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__").replace("/", "."): path
+    for path in CORE.rglob("*.py")
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules of core that a file imports, anywhere in it."""
+    found = set()
+    for name in own(path):
+        while name not in MODULES:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {"eimf_core"}
+
+
+def test_every_module_has_a_room_and_every_room_is_there() -> None:
+    told = [name for names, _ in ROOMS.values() for name in names]
+    there = {
+        path.stem if path.is_file() else path.name
+        for path in CORE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert len(told) == len(set(told))
+    assert set(told) == there - {"__init__"}
+
+
+@pytest.mark.parametrize(
+    "room", [pytest.param(room, marks=UNFINISHED if room in ("text", "labeling") else ()) for room in ROOMS]
+)
+def test_a_room_imports_what_the_readme_says(room: str) -> None:
+    names, allowed = ROOMS[room]
+    home = {name: called for called, (members, _) in ROOMS.items() for name in members}
+    for module, path in MODULES.items():
+        if module.partition(".")[2].partition(".")[0] in names:
+            for other in imported_modules(path):
+                assert home[other.split(".")[1]] in allowed | {room}, f"{module} imports {other}"
 
 
 @pytest.mark.parametrize("name", GROUND_FLOOR)
@@ -60,6 +113,21 @@ def test_the_ground_floor_imports_only_what_stands_before_it(name: str) -> None:
     below = GROUND_FLOOR[: GROUND_FLOOR.index(name)]
     for imported in own(CORE / f"{name}.py"):
         assert imported.split(".")[1] in below, imported
+
+
+def test_no_circle_of_imports() -> None:
+    waiting = {module: imported_modules(path) for module, path in MODULES.items()}
+    while free := [module for module, needs in waiting.items() if not needs & waiting.keys()]:
+        for module in free:
+            del waiting[module]
+    assert not waiting, f"these import each other, or wait for some that do: {sorted(waiting)}"
+
+
+@UNFINISHED
+def test_no_two_files_bear_one_name() -> None:
+    shared = {"__init__", "config", "base"}
+    names = [path.stem for path in CORE.rglob("*.py") if path.stem not in shared]
+    assert {name for name in names if names.count(name) > 1} == set()
 
 
 def test_losses_know_no_data_and_models_no_training() -> None:
@@ -73,17 +141,6 @@ def test_losses_know_no_data_and_models_no_training() -> None:
             assert imported.startswith(("eimf_core.models", "eimf_core.config", "eimf_core.errors")), (
                 f"{path}: {imported}"
             )
-
-
-def test_models_import_each_other_in_no_circle() -> None:
-    left = {
-        path.stem: {name.split(".")[2] for name in imports(path) if name.startswith("eimf_core.models.")}
-        for path in (CORE / "models").glob("*.py")
-    }
-    while left:
-        leaves = {name for name, needed in left.items() if not needed & set(left)}
-        assert leaves, f"a circle among {sorted(left)}"
-        left = {name: needed for name, needed in left.items() if name not in leaves}
 
 
 def test_backbones_are_named_without_torch() -> None:
