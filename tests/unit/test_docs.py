@@ -15,6 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 from eimf_cli.main import STEPS, app
+from eimf_core.models import registry
+from eimf_core.prepare import registry as formats
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 250
@@ -203,3 +205,13 @@ def test_top_level_holds_what_it_should() -> None:
         "CITATION.cff", "LICENSE", ".ci", ".gitignore", "constraints.txt",
     }  # fmt: skip
     assert {path.split("/")[0] for path in tracked} <= allowed
+
+
+def test_the_readme_has_every_backbone() -> None:
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| (one|several) \|", TEXTS["README.md"], flags=re.MULTILINE))
+    assert rows == {name: "one" if registry.is_single(name) else "several" for name in registry.BACKBONES}
+
+
+def test_the_readme_of_prepare_has_every_format() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \|", TEXTS["eimf_core/prepare/README.md"], flags=re.MULTILINE)
+    assert set(rows) >= {log.name for log in formats.LOGS}
