@@ -48,6 +48,7 @@ SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than th
 METRICS = ("recall", "ndcg")
 NAME = re.compile(r"[\w.-]+")
 GIVEN = "given"  # the budget of labels from a file
+REMOVED = ("item_contrast",)  # a setting in the keys of measured runs; training does as "shown"
 OWN_LABELS = ("none", "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
@@ -81,6 +82,14 @@ class Run:
         ]
         digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
         return f"{self.data}-{self.setting}-{self.configuration}-{self.seed}-{digest}"
+
+
+def train_config(run: Run) -> TrainConfig:
+    """The settings of a run by the names of today; its key keeps those it was planned with."""
+    settings = {name: value for name, value in run.settings.items() if name not in REMOVED}
+    if "distil_weight" in settings:
+        settings |= {"self_distillation": True, "distillation_weight": settings.pop("distil_weight")}
+    return TrainConfig(**settings)
 
 
 def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str]) -> Iterator[Run]:
@@ -209,7 +218,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     shutil.rmtree(model, ignore_errors=True)
     Checkpoint(model, "").remove()  # a run that goes on where it was cut would tell a part of its time
     wall, cpu = time.monotonic(), time.process_time()
-    summary = trainer.train(folder, model, TrainConfig(**run.settings), labels=labels, reporter=Warnings())
+    summary = trainer.train(folder, model, train_config(run), labels=labels, reporter=Warnings())
     trained = time.process_time()
     asked = EvalConfig(
         k=[run.k],

@@ -37,7 +37,6 @@ SMALL: dict[str, Any] = {
     "semantic_weight": 0.3,
     "alignment_weight": 0.1,
     "item_weight": 0.0,
-    "item_contrast": "catalogue",
     "item_share": 0.25,
     "labelled_share": 0.1,
     "labelled_steps": 1.0,

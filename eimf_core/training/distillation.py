@@ -4,7 +4,7 @@ Similar are users whose training histories have the nearest mean text vectors; t
 have longer histories than those who learn. After Liu et al., NeurIPS 2024, arXiv 2405.20646 (LLM-ESR;
 there anybody similar is learned from). Found once before training, in blocks, from the cached text
 vectors; what a step costs depends neither on how many users there are nor on the catalogue.
-A step asks DRAWN of the similar users of each: the gradient of a squared distance is the same for them
+A step draws DRAWN of the similar users of each: the gradient of a squared distance is the same for them
 as for the mean of all, in expectation, at a part of its cost.
 """
 
@@ -33,13 +33,13 @@ from eimf_core.vectors import unit_rows
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
-DRAWN = 2  # similar users that a step asks
+DRAWN = 2  # teachers of a student in a step
 BLOCK = 256  # users compared with the teachers at a time, so that cosines and their order take 64 MiB
 
 
 @dataclass(frozen=True)
 class Similar:
-    """Learner i is the training user `users[i]` (rising); `teachers` int64 (S, n) are the training users
+    """Student i is the training user `users[i]` (rising); `teachers` int64 (S, n) are the training users
     who are similar, the nearest first."""
 
     users: Ints
@@ -50,7 +50,7 @@ class Similar:
 
 
 @dataclass(frozen=True)
-class Pupils:
+class Students:
     """The users of a step: `histories` int64 (B, L), item indices, 0 where padded at the end, and `similar`
     int64 (B, DRAWN, L') or fewer, those of users they learn from."""
 
@@ -68,40 +68,43 @@ class Distillation:
         self._settings, self._train = settings, data.splits["train"]
         text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)
         self.similar = find(
-            self._train, text, longest=settings.distil_length, count=settings.distil_users,
+            self._train, text, longest=settings.distillation_length, count=settings.distillation_users,
             rng=np.random.default_rng(settings.seed),
         )  # fmt: skip
         if len(self.similar):
             reporter.note(
-                f"{len(self.similar):,} users with at most {settings.distil_length} items learn from "
+                f"{len(self.similar):,} users with at most {settings.distillation_length} items learn from "
                 f"{self.similar.teachers.shape[1]} similar ones each"
             )
         else:
-            reporter.warn(f"nobody learns from similar users: --distil-length {settings.distil_length} parts nobody")
+            reporter.warn(
+                f"self-distillation has no effect: with distillation_length {settings.distillation_length} no user has "
+                "similar users with longer histories"
+            )
 
-    def draw(self, rng: np.random.Generator) -> Pupils | None:
+    def draw(self, rng: np.random.Generator) -> Students | None:
         """Users for a step, none twice, with some of those they learn from; None where nobody learns so."""
         if not len(self.similar):
             return None
         settings = self._settings
-        wanted = max(1, round(settings.distil_share * settings.batch_size))
+        wanted = max(1, round(settings.distillation_share * settings.batch_size))
         chosen = rng.choice(len(self.similar), size=min(len(self.similar), wanted), replace=False)
-        asked = rng.random((len(chosen), self.similar.teachers.shape[1])).argsort(axis=1)[:, :DRAWN]
-        teachers = np.take_along_axis(self.similar.teachers[chosen], asked, axis=1)
+        drawn = rng.random((len(chosen), self.similar.teachers.shape[1])).argsort(axis=1)[:, :DRAWN]
+        teachers = np.take_along_axis(self.similar.teachers[chosen], drawn, axis=1)
         similar = latest(self._train, teachers.ravel(), settings.max_length)
-        return Pupils(
+        return Students(
             histories=latest(self._train, self.similar.users[chosen], settings.max_length),
             similar=similar.reshape(*teachers.shape, -1),
         )
 
-    def loss(self, learner: Learner, side: SideInputs, pupils: Pupils, vectors: Tensor, places: Tensor) -> Tensor:
+    def loss(self, learner: Learner, side: SideInputs, students: Students, vectors: Tensor, places: Tensor) -> Tensor:
         """The weighted loss. vectors (R, d), the step's rows of the item table; places int64 (B, L),
-        `pupils.histories` as rows of it."""
+        `students.histories` as rows of it."""
         backbone, device = learner.backbone, vectors.device
-        mask = torch.from_numpy(pupils.histories > 0).to(device)
-        interests, _ = backbone(functional.embedding(places, vectors), mask, side.of_items(pupils.histories))
-        count, width = pupils.similar.shape[1:]
-        flat_similar = pupils.similar.reshape(-1, width)
+        mask = torch.from_numpy(students.histories > 0).to(device)
+        interests, _ = backbone(functional.embedding(places, vectors), mask, side.of_items(students.histories))
+        count, width = students.similar.shape[1:]
+        flat_similar = students.similar.reshape(-1, width)
         known, at = np.unique(flat_similar, return_inverse=True)
         backbone.eval()
         with torch.no_grad():
@@ -112,8 +115,8 @@ class Distillation:
                 side.of_items(flat_similar),
             )
         backbone.train()
-        taught = self_distillation(interests, similar.unflatten(0, (-1, count)))
-        return self._settings.distil_weight * taught
+        loss = self_distillation(interests, similar.unflatten(0, (-1, count)))
+        return self._settings.distillation_weight * loss
 
 
 def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, rng: np.random.Generator) -> Similar:

@@ -34,13 +34,13 @@ from eimf_core.training.batches import Batch
 
 R = TypeVar("R")
 # the first process may validate and write for long while the others wait
-PATIENCE = datetime.timedelta(days=1)
+TIMEOUT = datetime.timedelta(days=1)
 FAILED = "eimf/failed"
 HERE = "eimf/here/"
 
 
-class Parted(EimfError):  # noqa: N818 (it is turned into what went wrong elsewhere)
-    """Another process of the run is gone."""
+class ProcessLostError(EimfError):
+    """Another process of the run is gone; turned into what went wrong there."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Group:
     def wait(self) -> None:
         """Until all processes are here."""
         if self.size > 1:
-            self._do(lambda: dist.all_reduce(torch.zeros(1, device=self.device)))
+            self._exchange(lambda: dist.all_reduce(torch.zeros(1, device=self.device)))
 
     def add_up(self, tensors: list[Tensor]) -> None:
         """Put the sum over all processes in the place of each tensor, the same bits everywhere."""
         if self.size > 1 and tensors:
             flat = torch.cat([part.detach().reshape(-1) for part in tensors])
-            self._do(lambda: dist.all_reduce(flat))
+            self._exchange(lambda: dist.all_reduce(flat))
             for part, total in zip(tensors, flat.split([part.numel() for part in tensors]), strict=True):
                 part.detach().copy_(total.view(part.shape))
 
@@ -74,11 +74,11 @@ class Group:
         if self.size == 1:
             return list(values)
         kind = torch.float32 if self.device.type == "mps" else torch.float64
-        told = torch.tensor(values, dtype=kind, device=self.device)
-        self._do(lambda: dist.broadcast(told, src=0))
-        return [float(value) for value in told]
+        sent = torch.tensor(values, dtype=kind, device=self.device)
+        self._exchange(lambda: dist.broadcast(sent, src=0))
+        return [float(value) for value in sent]
 
-    def in_turn(self, work: Callable[[], R]) -> R:
+    def first_before_others(self, work: Callable[[], R]) -> R:
         """The result of `work`, done by the first process before the others: they find what it kept."""
         if self.first:
             made = work()
@@ -92,17 +92,19 @@ class Group:
         if self.size == 1:
             return
         # in halves, which are exact as floats
-        told = self.from_first(float(number >> 32), float(number & 0xFFFFFFFF))
-        differs = torch.tensor([float(told != [float(number >> 32), float(number & 0xFFFFFFFF)])], device=self.device)
-        self._do(lambda: dist.all_reduce(differs))
+        first = self.from_first(float(number >> 32), float(number & 0xFFFFFFFF))
+        differs = torch.tensor([float(first != [float(number >> 32), float(number & 0xFFFFFFFF)])], device=self.device)
+        self._exchange(lambda: dist.all_reduce(differs))
         if differs.item():
-            raise EimfError("the processes of this run have come apart; start it again from its checkpoint")
+            raise EimfError(
+                "the processes of this run no longer hold the same weights; start it again from its checkpoint"
+            )
 
     def rows(self, count: int) -> npt.NDArray[np.int64]:
         """Which of so many rows are this process's; the first one where there are too few for all."""
         return np.arange(self.rank, count, self.size) if self.rank < count else np.zeros(1, dtype=np.int64)
 
-    def share(self, batch: Batch) -> tuple[Batch, npt.NDArray[np.bool_], float]:
+    def split(self, batch: Batch) -> tuple[Batch, npt.NDArray[np.bool_], float]:
         """This process's rows of a batch, which of its targets (P,) these hold, and their share of P, which
         is 0 where there are too few rows for all."""
         rows, idle = self.rows(len(batch.inputs)), self.rank >= len(batch.inputs)
@@ -112,11 +114,11 @@ class Group:
         part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], places=batch.places[rows])
         return part, held, 0.0 if idle else float(held.mean())
 
-    def _do(self, exchange: Callable[[], Any]) -> None:
+    def _exchange(self, exchange: Callable[[], Any]) -> None:
         try:
             exchange()
         except RuntimeError as error:
-            raise Parted(str(error).splitlines()[0]) from error
+            raise ProcessLostError(str(error).splitlines()[0]) from error
 
 
 ALONE = Group()
@@ -137,57 +139,57 @@ def joined(choose: Callable[[], torch.device]) -> Iterator[Group]:
     if not (dist.is_available() and dist.is_torchelastic_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1):
         yield replace(ALONE, device=choose())
         return
-    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+    store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
     try:
         device = choose()
         if device.type == "mps":
             raise ConfigError("several processes need --device cpu or cuda")
-        _meet(store, rank, size)
+        _rendezvous(store, rank, size)
         dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=PATIENCE
+            "nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size, timeout=TIMEOUT
         )
         group = Group(rank, size, device)
         yield group
         group.wait()
-    except Parted as lost:
-        raise _what_went_wrong(store) or EimfError(
+    except ProcessLostError as lost:
+        raise _failure(store) or EimfError(
             "another process of this run has ended; run the same command again to go on"
         ) from lost
     except Exception as error:
-        _tell(store, rank, error)
+        _report_failure(store, rank, error)
         raise
     except BaseException as stopped:
         # torchrun ends the others when one has failed
-        told = _what_went_wrong(store)
-        if told is not None:
-            raise told from stopped
+        failure = _failure(store)
+        if failure is not None:
+            raise failure from stopped
         raise
     else:
         dist.destroy_process_group()
 
 
-def _meet(store: Any, rank: int, size: int) -> None:
-    """Until all processes have come this far; raises Parted where one has failed before."""
+def _rendezvous(store: Any, rank: int, size: int) -> None:
+    """Until all processes have come this far; raises ProcessLostError where one has failed before."""
     store.set(f"{HERE}{rank}", "")
     # in small steps: a wait inside the store hears neither signals nor what went wrong elsewhere
     while not store.check([f"{HERE}{number}" for number in range(size)]):
         if store.check([FAILED]):
-            raise Parted("another process failed at its start")
+            raise ProcessLostError("another process failed at its start")
         time.sleep(0.05)
 
 
-def _tell(store: Any, rank: int, error: Exception) -> None:
+def _report_failure(store: Any, rank: int, error: Exception) -> None:
     with contextlib.suppress(RuntimeError):
         store.set(FAILED, orjson.dumps({"kind": type(error).__name__, "message": str(error), "rank": rank}))
 
 
-def _what_went_wrong(store: Any) -> EimfError | None:
+def _failure(store: Any) -> EimfError | None:
     """What another process told of its end, as an error of the same kind."""
     with contextlib.suppress(RuntimeError):
         if store.check([FAILED]):
-            told = orjson.loads(store.get(FAILED))
-            kind = getattr(errors, told["kind"], None)
+            failure = orjson.loads(store.get(FAILED))
+            kind = getattr(errors, failure["kind"], None)
             if isinstance(kind, type) and issubclass(kind, EimfError):
-                return kind(told["message"])
-            return EimfError(f"process {told['rank']}: {told['kind']}: {told['message']}")
+                return kind(failure["message"])
+            return EimfError(f"process {failure['rank']}: {failure['kind']}: {failure['message']}")
     return None

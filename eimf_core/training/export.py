@@ -152,10 +152,9 @@ def contents(
         "item_vectors": vectors.astype(np.float32, copy=False),
         "item_counts": data.counts(),
     }
-    if settings.similarity == "cosine":
-        lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), 1e-12)
-        weights["item_scale"] = (1.0 / lengths).astype(np.float32)
-        weights["item_scale"][0] = 0.0
+    lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), 1e-12)
+    weights["item_scale"] = (1.0 / lengths).astype(np.float32)
+    weights["item_scale"][0] = 0.0
     weights |= {f"backbone.{name}": part.numpy() for name, part in learner.backbone.state_dict().items()}
     if features is not None:
         weights["item_features"] = features

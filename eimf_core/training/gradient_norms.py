@@ -1,11 +1,11 @@
-"""How hard each part of the loss pulls at the item vectors of a step."""
+"""The gradient norm of each part of the loss with respect to the item vectors of a step."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-DROWNING = 1.0  # times the norm of the main loss
+LARGE = 1.0  # times the gradient norm of the prediction
 
 
 def norms(losses: dict[str, Tensor], leaf: Tensor) -> dict[str, float]:
@@ -18,8 +18,8 @@ def norms(losses: dict[str, Tensor], leaf: Tensor) -> dict[str, float]:
     return found
 
 
-def drowning(line: dict[str, dict[str, float]]) -> list[str]:
-    """The parts that pulled harder than the prediction in the epoch that a line of figures tells of."""
-    pulls = line.get("gradients", {})
-    main = pulls.get("prediction", 0.0)
-    return [name for name, norm in pulls.items() if name != "prediction" and main and norm > DROWNING * main]
+def larger_than_prediction(line: dict[str, dict[str, float]]) -> list[str]:
+    """The parts with a larger gradient norm than the prediction in the epoch of a line of `train.jsonl`."""
+    found = line.get("gradients", {})
+    main = found.get("prediction", 0.0)
+    return [name for name, norm in found.items() if name != "prediction" and main and norm > LARGE * main]

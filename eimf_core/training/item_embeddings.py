@@ -24,7 +24,7 @@ class ItemTable(nn.Module):
     `weight` is trained row by row outside autograd. With `text` (N + 1, D), which may be half
     precision and mapped from a file, an item's vector is its row plus a learned projection of its
     centred text vector, so that an item nobody touched has a place. Only rows that are asked for
-    are read and projected. With categories (see `share`), it holds the mean of their vectors as well.
+    are read and projected. With categories (see `add_categories`), it holds the mean of their vectors as well.
     """
 
     weight: Tensor
@@ -40,7 +40,7 @@ class ItemTable(nn.Module):
         self.projection = None if projection is None else nn.Parameter(torch.from_numpy(projection))
         self.categories: nn.Parameter | None = None
 
-    def share(self, features: npt.NDArray[np.int32], kinds: int) -> None:
+    def add_categories(self, features: npt.NDArray[np.int32], kinds: int) -> None:
         """Let items share what their categories have in common: e_i = row_i + mean_(c of i) of q_c, q_c learned.
 
         features (N + 1, F), categories of each item from 1 to `kinds`, 0 for none. After the item representation
@@ -59,7 +59,7 @@ class ItemTable(nn.Module):
         if self.projection is not None:
             vectors = vectors + self._centred(rows.cpu().numpy()) @ self.projection.T
         if self.categories is not None:
-            vectors = vectors + self._shared(rows)
+            vectors = vectors + self._category_vectors(rows)
         return leaf, vectors
 
     @torch.no_grad()
@@ -73,11 +73,11 @@ class ItemTable(nn.Module):
             if self.projection is not None:
                 vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
             if self.categories is not None:
-                vectors[start : start + len(rows)] += self._shared(torch.from_numpy(rows).to(vectors.device))
+                vectors[start : start + len(rows)] += self._category_vectors(torch.from_numpy(rows).to(vectors.device))
         return vectors
 
     @torch.no_grad()
-    def split_off(self, projection: Floats) -> None:
+    def explain_by_text(self, projection: Floats) -> None:
         """Explain the vectors in `weight` by `projection` (d, D) of their text as far as it goes, and keep the
         rest in `weight`; the table's vectors stay the same. Nothing without a projection of its own."""
         if self.projection is None:
@@ -95,7 +95,7 @@ class ItemTable(nn.Module):
         weight: Floats = self.projection.detach().cpu().numpy()
         return weight, -weight @ self.mean
 
-    def _shared(self, rows: Tensor) -> Tensor:
+    def _category_vectors(self, rows: Tensor) -> Tensor:
         """The mean vectors (R, d) of the categories of items, zero for an item without any."""
         assert self.categories is not None
         features = self.features[rows]

@@ -19,11 +19,11 @@ from eimf_core.dataset import SplitData
 from eimf_core.training.item_embeddings import Text, principal_components
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.neighbour_init import Doubles, Flags, fill, neighbours, settle
+from eimf_core.training.neighbour_init import Doubles, Flags, fill, neighbours, project
 
 
 @torch.no_grad()
-def place(learner: Learner, labels: Labels, train: SplitData) -> int:
+def start_from_words(learner: Learner, labels: Labels, train: SplitData) -> int:
     """Move the item vectors and the adapter of a fresh learner to where labels see them; returns for how many
     items something is known. Draws nothing."""
     weight = learner.table.weight
@@ -35,7 +35,7 @@ def place(learner: Learner, labels: Labels, train: SplitData) -> int:
         return np.asarray(shares @ (labels.vectors[:, block].astype(np.float64) - mean[block]))
 
     known = fill(words, columns, known, neighbours(train, len(weight)))
-    placed, components = settle(weight, words, known)
+    placed, components = project(weight, words, known)
     if components is not None and learner.adapter is not None:
         learner.adapter.weight.copy_(torch.from_numpy(components))
         learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
@@ -43,7 +43,7 @@ def place(learner: Learner, labels: Labels, train: SplitData) -> int:
 
 
 @torch.no_grad()
-def meet(learner: Learner, text: Text) -> None:
+def start_adapter_from_text(learner: Learner, text: Text) -> None:
     """Start the adapter as the projection that places items by their text (N + 1, D), so that words and items
     that start from titles meet before the first step. Draws nothing."""
     if learner.adapter is None:

@@ -1,8 +1,8 @@
-"""Inherited labels: users without a label take over the interests of the labelled user they resemble most.
+"""Label propagation: items of users without a label show the words of the labelled user they resemble most.
 
 Each unlabelled training user belongs to the cluster whose labelled users' mean is nearest, and there to
 the nearest labelled user, by the cosine of the mean text vectors of their training histories; below a
-threshold nobody is inherited from. After the cluster assignment of Qiao et al., arXiv 2411.09410 (this
+threshold a user has none. After the cluster assignment of Qiao et al., arXiv 2411.09410 (this
 project's reading). The assignment is made again from the data, so that labels are all that is needed.
 """
 
@@ -20,24 +20,31 @@ from eimf_core.training.labels import Labels
 from eimf_core.vectors import unit_rows
 
 Ints = npt.NDArray[np.int64]
-BLOCK = 1024  # heirs whose items are looked at together
+BLOCK = 1024  # users whose items are looked at together
 
 
 @dataclass(frozen=True)
-class Heirs:
-    """Heir i is the training user `users[i]` (rising) and has the interests of labelled user `of[i]`."""
+class Propagated:
+    """The training user `users[i]` (rising), who has no label, is given the label of labelled user `source[i]`."""
 
     users: Ints
-    of: Ints
+    source: Ints
 
     def __len__(self) -> int:
         return len(self.users)
 
 
-def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float) -> Heirs:
-    """Who inherits from whom. text (N + 1, D), zero where an item has none; `least`, the smallest cosine.
+def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float) -> Propagated:
+    """Whose label each unlabelled user is given.
 
-    Users with fewer than two items or without text inherit nothing.
+    Args:
+        labels: the labels there are.
+        train: the training lines.
+        text: (N + 1, D), the items' text vectors, zero where an item has none.
+        least: the smallest cosine of two users.
+
+    Returns:
+        The users with a propagated label; those with fewer than two items or without text have none.
     """
     vectors = UserVectors(train, text)
     donors = vectors.rows(labels.users)
@@ -45,7 +52,7 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
     members = [np.flatnonzero(labels.clusters == cluster) for cluster in clusters]
     centres = unit_rows(np.stack([donors[chosen].mean(axis=0) for chosen in members]))
     lengths = np.diff(train.offsets)
-    users, of = [], []
+    users, source = [], []
     for block, rows in vectors.blocks():
         free = (lengths[block] > 1) & rows.any(axis=1) & ~np.isin(block, labels.users)
         nearest = (rows @ centres.T).argmax(axis=1)
@@ -54,25 +61,27 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
             cosines = rows[here] @ donors[chosen].T
             near = cosines.max(axis=1, initial=-1.0) >= least
             users.append(block[here[near]])
-            of.append(chosen[cosines[near].argmax(axis=1)])
-    found, donor = np.concatenate(users), np.concatenate(of)
+            source.append(chosen[cosines[near].argmax(axis=1)])
+    found, donor = np.concatenate(users), np.concatenate(source)
     order = np.argsort(found)
-    return Heirs(found[order].astype(np.int64), donor[order].astype(np.int64))
+    return Propagated(found[order].astype(np.int64), donor[order].astype(np.int64))
 
 
-def with_items(labels: Labels, heirs: Heirs, train: SplitData, text: npt.NDArray[Any], least: float) -> Labels:
-    """The labels with more items that show their words: of each item of an heir, the inherited interest whose
-    words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
+def with_items(
+    labels: Labels, propagated: Propagated, train: SplitData, text: npt.NDArray[Any], least: float
+) -> Labels:
+    """The labels with more items that show their words: each item of a user with a propagated label shows the
+    interest whose words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
     words = unit_rows(labels.vectors)
     shown = [labels.shown]
-    for start in range(0, len(heirs), BLOCK):
+    for start in range(0, len(propagated), BLOCK):
         block = slice(start, start + BLOCK)
-        at, bounds = flat(train.offsets, heirs.users[block])
-        texts = np.repeat(labels.padded(heirs.of[block]), np.diff(bounds), axis=0)
+        at, bounds = flat(train.offsets, propagated.users[block])
+        texts = np.repeat(labels.padded(propagated.source[block]), np.diff(bounds), axis=0)
         had = train.items[at].astype(np.int64)
         rows, place = np.unique(had, return_inverse=True)
         items = unit_rows(np.asarray(text[rows], dtype=np.float32))[place]
-        # one inherited interest after the other: all at once, their vectors would fill the memory
+        # one interest after the other: all at once, their vectors would fill the memory
         cosines = np.stack([np.einsum("nd,nd->n", items, words[column]) for column in texts.T], axis=1)
         cosines[texts < 0] = -np.inf
         best = cosines.argmax(axis=1)[:, None]

@@ -50,15 +50,6 @@ class Labels:
         at, exists = spans(self.offsets[chosen], np.diff(self.offsets)[chosen])
         return np.where(exists, self.texts[at], -1)
 
-    def prototypes(self) -> tuple[Ints, npt.NDArray[np.float32]]:
-        """The clusters (R,), rising, and the mean text vector (R, D) of the interests of each."""
-        owners = np.repeat(self.clusters, np.diff(self.offsets))
-        clusters, rows = np.unique(owners, return_inverse=True)
-        sums = np.zeros((len(clusters), self.vectors.shape[1]), dtype=np.float32)
-        np.add.at(sums, rows, self.vectors[self.texts])
-        means: npt.NDArray[np.float32] = (sums / np.bincount(rows)[:, None]).astype(np.float32)
-        return clusters.astype(np.int64), means
-
 
 def text_of(interest: SemanticInterest) -> str:
     """What is encoded of an interest; empty where it says nothing."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
@@ -37,7 +36,6 @@ class Learner:
             dropout=settings.dropout,
             features=features,
             events=events,
-            normalise=settings.similarity == "cosine",
         )
         self.backbone = registry.build(settings.backbone, shape, generator, settings.hyperparameters)
         self.table = table
@@ -90,7 +88,7 @@ class Learner:
         self._row_optimiser.step(rows, gradient)
         return float(norm)
 
-    def set_pace(self, factor: float) -> None:
+    def set_rate(self, factor: float) -> None:
         """Take steps of so many times the configured size from here on."""
         rate = factor * self._rate
         self._row_optimiser.rate = rate
@@ -141,8 +139,3 @@ class Learner:
                     moments.setdefault(int(number), {})[moment] = state[name]
             groups = self._dense_optimiser.state_dict()["param_groups"]
             self._dense_optimiser.load_state_dict({"state": moments, "param_groups": groups})
-
-
-def unit(vectors: Tensor, *, cosine: bool) -> Tensor:
-    """The vectors that scores are inner products with: of length 1 where a score is a cosine."""
-    return functional.normalize(vectors, dim=-1) if cosine else vectors

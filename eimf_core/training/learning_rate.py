@@ -1,11 +1,9 @@
-"""How large steps are as training goes on: what the learning rate is multiplied with.
+"""The learning-rate schedule: what the learning rate is multiplied with as training goes on.
 
     constant   1
-    linear     min(1, t / W) * max(FLOOR, 1 - share), down to nothing at the planned end
-    plateau    min(1, t / W) * 2^-n, after n measured epochs that were not better than all before
+    linear     max(FLOOR, 1 - share), down to nothing at the planned end
 
-with t epochs done (1.5: half of the second), a warm-up of W epochs (0 for none), and `share` of the
-planned epochs or of the time limit that is used up, whichever is further.
+with `share` of the planned epochs or of the time limit that is used up, whichever is further.
 """
 
 from __future__ import annotations
@@ -13,11 +11,11 @@ from __future__ import annotations
 FLOOR = 0.01
 
 
-def pace(kind: str, *, epochs: float, warm_up: float, share: float, waits: int) -> float:
-    """The factor; `waits`: measured epochs so far that brought nothing better."""
-    risen = min(1.0, (epochs + 0.01) / warm_up) if warm_up else 1.0
-    if kind == "linear":
-        return risen * max(FLOOR, 1.0 - share)
-    if kind == "plateau":
-        return risen * max(FLOOR, 0.5**waits)
-    return risen
+def factor(schedule: str, share: float) -> float:
+    """What the configured learning rate is multiplied with.
+
+    Args:
+        schedule: "constant" or "linear".
+        share: how much of the run is done, from 0 to 1.
+    """
+    return max(FLOOR, 1.0 - share) if schedule == "linear" else 1.0

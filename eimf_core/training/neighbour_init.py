@@ -30,7 +30,7 @@ BLOCK = 64  # columns spread at a time
 
 
 @torch.no_grad()
-def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
+def start_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
     """Move a fresh table (N + 1, d) to where histories see its items; for how many they do. `generator` draws the
     random directions."""
     vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()
@@ -39,7 +39,7 @@ def place(weight: torch.Tensor, train: SplitData, generator: torch.Generator) ->
     links = neighbours(train, len(weight))
     known &= np.asarray(links.sum(axis=1)).ravel() > 0
     known = fill(vectors, lambda block: vectors[:, block].astype(np.float64), known, links)
-    return settle(weight, vectors, known)[0]
+    return project(weight, vectors, known)[0]
 
 
 def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: sparse.csr_matrix) -> Flags:
@@ -52,7 +52,9 @@ def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: 
     return reached
 
 
-def settle(weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags) -> tuple[int, npt.NDArray[np.float32] | None]:
+def project(
+    weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags
+) -> tuple[int, npt.NDArray[np.float32] | None]:
     """Put the rows of a table (N + 1, d) that are known where the directions of `vectors` (N + 1, D) project to on
     their first principal components; how many, and the components (d, D), None where nothing was moved."""
     lengths = np.linalg.norm(vectors, axis=1)

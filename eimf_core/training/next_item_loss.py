@@ -12,7 +12,6 @@ from torch import Tensor
 from eimf_core.training import negatives
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.losses.full_softmax import full_softmax
-from eimf_core.training.losses.gbce import gbce
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
 from eimf_core.training.negatives import Negatives
 
@@ -23,15 +22,14 @@ Ints = npt.NDArray[np.int64]
 class Prediction:
     """The loss of predicting targets among what a step scores against.
 
-    `scored` (R, d) are the item vectors of the step as scores see them; `candidates` (C, d) those of the
-    negatives `drawn`, or of the whole catalogue of `items` items where the softmax is `full`.
+    `scored` (R, d) are the item vectors of the step in unit length; `candidates` (C, d) those of the negatives
+    `drawn`, or of the whole catalogue where the softmax is `full`.
     """
 
     settings: TrainConfig
     scored: Tensor
     candidates: Tensor
     drawn: Negatives
-    items: int
     full: bool
 
     def loss(
@@ -42,16 +40,11 @@ class Prediction:
         `weights` (P,) weigh the pairs, their sum 1; `hardness` is that of interest-aware negatives.
         """
         settings, wanted, device = self.settings, self.scored.index_select(0, at), queries.device
-        queries = queries / settings.temperature if settings.similarity == "cosine" else queries
+        queries = queries / settings.temperature
         if self.full:
             numbers = torch.from_numpy(targets - 1).to(device)
             return full_softmax(queries, self.candidates, numbers, weights=weights, hardness=hardness)
         rows, columns = negatives.accidental(self.drawn.items, targets)
         hits = (torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device))
-        if settings.loss == "gbce":
-            return gbce(
-                queries, wanted, self.candidates, hits,
-                items=self.items, calibration=settings.calibration, weights=weights,
-            )  # fmt: skip
-        correction = torch.from_numpy(self.drawn.correction).to(device) if settings.logq else None
+        correction = torch.from_numpy(self.drawn.correction).to(device)
         return sampled_softmax(queries, wanted, self.candidates, correction, hits, weights=weights, hardness=hardness)

@@ -12,7 +12,7 @@ from eimf_core.training.validation import Figures
 
 CHECKPOINT_SECONDS = 30.0
 COLLAPSED = 0.9
-OF_LABELS = ("semantic", "alignment", "items")  # parts of the loss
+LABEL_LOSSES = ("semantic", "alignment", "items")
 
 
 class Progress:
@@ -31,8 +31,8 @@ class Progress:
         self._sums: dict[str, float] = {}
         self._pairs = 0
         self._norm = 0.0
-        self._pulls: dict[str, float] = {}
-        self._looks = 0
+        self._gradient_norms: dict[str, float] = {}
+        self._norm_steps = 0
         self._steps = self._labelled = 0
         self._mark = self._saved = time.monotonic()
         self._stopped = False
@@ -67,17 +67,6 @@ class Progress:
         return max(epochs / self._settings.epochs, 0.0 if limit is None else self._seconds / (60.0 * limit))
 
     @property
-    def waits(self) -> int:
-        """Measured epochs that were not better than all before."""
-        best, waits = float("-inf"), 0
-        for line in self.lines:
-            if "valid" in line:
-                found = float(line["valid"]["ndcg@10"])
-                waits += found <= best
-                best = max(best, found)
-        return waits
-
-    @property
     def checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved >= CHECKPOINT_SECONDS
 
@@ -109,21 +98,22 @@ class Progress:
         """The share of all steps so far that saw a labelled user."""
         return self._labelled / max(1, self._steps)
 
-    def look_due(self, every: int) -> bool:
-        """Whether the next step of this epoch is one to look at: one in so many, or the first that can be after it."""
-        return self.step >= every * self._looks
+    def gradient_norms_due(self, every: int) -> bool:
+        """Whether the next step of this epoch, or the first after it that can, is to measure the gradient norms of
+        the parts of the loss: one in so many steps."""
+        return self.step >= every * self._norm_steps
 
-    def pulled(self, norms: dict[str, float]) -> None:
-        """How hard the parts of the loss of one step pulled at the item vectors."""
-        self._looks += 1
+    def add_gradient_norms(self, norms: dict[str, float]) -> None:
+        """Take note of the gradient norms of the parts of the loss of one step."""
+        self._norm_steps += 1
         for name, norm in norms.items():
-            self._pulls[name] = self._pulls.get(name, 0.0) + norm
+            self._gradient_norms[name] = self._gradient_norms.get(name, 0.0) + norm
 
     def count(self, losses: dict[str, Tensor], pairs: int, norm: float) -> None:
         """A step is done."""
         self.step += 1
         self._steps += 1
-        self._labelled += any(name in losses for name in OF_LABELS)
+        self._labelled += any(name in losses for name in LABEL_LOSSES)
         self._pairs += pairs
         self._norm += norm
         for name, value in losses.items():
@@ -145,8 +135,8 @@ class Progress:
             "padding": padding,
             "seconds": self._seconds,
         }
-        if self._looks:
-            line["gradients"] = {name: norm / self._looks for name, norm in self._pulls.items()}
+        if self._norm_steps:
+            line["gradients"] = {name: norm / self._norm_steps for name, norm in self._gradient_norms.items()}
         line["collapse"] = figures.collapse
         better = False
         if figures.ndcg is not None:
@@ -160,7 +150,7 @@ class Progress:
             self.best_epoch = self.epoch
         self.lines.append(line)
         self.step, self._pairs, self._norm, self._sums, self._epoch_seconds = 0, 0, 0.0, {}, 0.0
-        self._pulls, self._looks = {}, 0
+        self._gradient_norms, self._norm_steps = {}, 0
         return better
 
     @property
@@ -192,8 +182,8 @@ class Progress:
             "epoch": self.epoch, "step": self.step, "lines": self.lines, "best": self.best,
             "best_epoch": self.best_epoch, "seconds": self._seconds, "epoch_seconds": self._epoch_seconds,
             "sums": self._sums, "pairs": self._pairs, "norm": self._norm, "stopped": self._stopped,
-            "threads": self.threads, "pulls": self._pulls, "looks": self._looks, "steps": self._steps,
-            "labelled": self._labelled,
+            "threads": self.threads, "gradient_norms": self._gradient_norms, "norm_steps": self._norm_steps,
+            "steps": self._steps, "labelled": self._labelled,
         }  # fmt: skip
 
     def resume(self, facts: dict[str, Any]) -> None:
@@ -203,5 +193,5 @@ class Progress:
         self._seconds, self._epoch_seconds = facts["seconds"], facts["epoch_seconds"]
         self._sums, self._pairs, self._norm = facts["sums"], facts["pairs"], facts["norm"]
         self._stopped = facts["stopped"]
-        self._pulls, self._looks = facts["pulls"], facts["looks"]
+        self._gradient_norms, self._norm_steps = facts["gradient_norms"], facts["norm_steps"]
         self._steps, self._labelled = facts["steps"], facts["labelled"]

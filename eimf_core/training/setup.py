@@ -106,7 +106,7 @@ def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | Non
     return read + ([warm_start.manifest(init)] if init is not None else [])
 
 
-def same_place(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
+def check_same_machine(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
     """ConfigError when an interrupted run would go on elsewhere, where it would not end with the same bits."""
     before = {name: resumed.get(name, here[name]) for name in here}
     if before != here:
@@ -122,7 +122,7 @@ def prepare(
 
     `init`: an earlier model that the learner starts from. The start is the same on every device.
     """
-    origin = None if init is None else warm_start.Origin(init, settings)
+    earlier = None if init is None else warm_start.WarmStart(init, settings)
     text: npt.NDArray[np.float16] | None = None
     found: Labels | None = None
     name: str | None = None
@@ -143,7 +143,7 @@ def prepare(
         return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
 
     # what an earlier model has learned of the items is not put aside for words
-    starts_from_words = settings.label_start and settings.item_vectors == "random" and origin is None
+    starts_from_words = settings.label_start and settings.item_vectors == "random" and earlier is None
     if labels_path is not None:
         found = labels.load(labels_path, data, encode, reporter)
         if settings.inherited_items and (settings.label_weights.items or starts_from_words):
@@ -157,7 +157,7 @@ def prepare(
     if settings.item_categories:
         features, kinds = item_features(data.items)
         if kinds:
-            table.share(features, kinds)
+            table.add_categories(features, kinds)
         else:
             reporter.warn("no two items share a category: item vectors hold none")
     side = SideInputs(registry.load(settings.backbone).side_inputs, data, reporter, events=settings.item_events)
@@ -166,17 +166,17 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
-    if settings.item_vectors == "neighbours" and origin is None:
-        placed = neighbour_init.place(table.weight, data.splits["train"], generator)
+    if settings.item_vectors == "neighbours" and earlier is None:
+        placed = neighbour_init.start_from_neighbours(table.weight, data.splits["train"], generator)
         reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
     if found is not None and starts_from_words:
-        placed = label_init.place(learner, found, data.splits["train"])
+        placed = label_init.start_from_words(learner, found, data.splits["train"])
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
-    if found is not None and settings.label_start and settings.item_vectors == "random" and origin is not None:
+    if found is not None and settings.label_start and settings.item_vectors == "random" and earlier is not None:
         reporter.note("item vectors go on from the earlier model, not from the words of the labels")
     if found is not None and text is not None and settings.label_start:
-        label_init.meet(learner, text)
-    start = None if origin is None else origin.hand_over(learner, data, text, name, side.events, reporter)
+        label_init.start_adapter_from_text(learner, text)
+    start = None if earlier is None else earlier.apply(learner, data, text, name, side.events, reporter)
     learner.move(device)
     side.device = device
     speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
@@ -189,10 +189,13 @@ def _with_inherited_items(
     from eimf_core.text.cache import encode_items
 
     train, text = data.splits["train"], encode_items(data.directory, data.items, encoder, reporter)
-    heirs = label_propagation.find(found, train, text, settings.inherited_cosine)
-    more = label_propagation.with_items(found, heirs, train, text, settings.inherited_items)
+    propagated = label_propagation.find(found, train, text, settings.inherited_cosine)
+    more = label_propagation.with_items(found, propagated, train, text, settings.inherited_items)
     counts = [f"{len(np.unique(part.shown[1])):,}" for part in (found, more)]
-    reporter.note(f"{counts[1]} items show words of the labels, {counts[0]} without those of {len(heirs):,} heirs")
+    reporter.note(
+        f"{counts[1]} items show words of the labels, {counts[0]} before labels were propagated to "
+        f"{len(propagated):,} unlabelled users"
+    )
     return more
 
 

@@ -22,7 +22,7 @@ from eimf_core import artifact, dataset, files
 from eimf_core.dataset import Dataset
 from eimf_core.models.backbone import TrainingStep
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, export, gradient_norms, negatives, setup
+from eimf_core.training import distributed, export, gradient_norms, learning_rate, negatives, setup
 from eimf_core.training.batches import Batch, Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.collapse import Watch
@@ -32,17 +32,15 @@ from eimf_core.training.distillation import Distillation
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.label_batches import LabelledBatch
 from eimf_core.training.label_losses import Explicit
-from eimf_core.training.learner import unit
-from eimf_core.training.learning_rate import pace
 from eimf_core.training.next_item_loss import Prediction
-from eimf_core.training.run_state import OF_LABELS, Progress
+from eimf_core.training.run_state import LABEL_LOSSES, Progress
 from eimf_core.training.setup import Prepared
 from eimf_core.training.target_interests import target_interests
 from eimf_core.training.validation import Figures, Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2
-GRADIENTS_EVERY = 100  # steps; looking costs about a step
+GRADIENT_NORMS_EVERY = 100  # steps; measuring costs about a step
 Ints = npt.NDArray[np.int64]
 
 
@@ -89,7 +87,7 @@ def train(
             data = dataset.load(directory, ("train", "valid"))
             setup.check_data(data)
             setup.set_threads(settings.threads)
-            prepared = group.in_turn(
+            prepared = group.first_before_others(
                 lambda: setup.prepare(data, settings, labels, reporter, init=init, device=group.device)
             )
             read = setup.inputs(data, labels, init)
@@ -116,9 +114,11 @@ def _write(
     learner.move(CPU)
     if progress.collapsed:
         reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
-    for part in gradient_norms.drowning(progress.written):
-        reporter.warn(f"{part} pulled harder at the item vectors than the prediction; give it a smaller weight")
-    facts: dict[str, Any] = {"summary": asdict(trainer.summary(progress)), **trainer.place}
+    for part in gradient_norms.larger_than_prediction(progress.written):
+        reporter.warn(
+            f"the gradient norm of the loss '{part}' is larger than that of the prediction; give it a smaller weight"
+        )
+    facts: dict[str, Any] = {"summary": asdict(trainer.summary(progress)), **trainer.machine}
     facts |= {} if prepared.start is None else {"init": prepared.start}
     contents = export.contents(
         learner,
@@ -152,12 +152,10 @@ class Trainer:
             single=not self.learner.backbone.one_pass,
             sampled=settings.prefixes,
         )
-        self.cosine = settings.similarity == "cosine"
         self.full = settings.uses_full_softmax(len(data.items))
-        self.sampler = negatives.sampler(settings.negative_sampling, data.counts(), settings.negatives)
+        self.sampler = negatives.Uniform(len(data.items), settings.negatives)
         self.explicit = Explicit(settings, self.labels, data, reporter)
-        self.distillation = Distillation(settings, data, reporter) if settings.distil_weight else None
-        self.epochs_done = 0.0
+        self.distillation = Distillation(settings, data, reporter) if settings.self_distillation else None
         valid = data.splits.get("valid")
         self.validation: Validation | None = None
         if valid is not None and len(valid):
@@ -165,7 +163,6 @@ class Trainer:
                 data,
                 users=settings.valid_users,
                 max_length=settings.max_length,
-                cosine=self.cosine,
                 side=self.side,
                 rng=np.random.default_rng(settings.seed),
             )
@@ -178,7 +175,7 @@ class Trainer:
         )
 
     @property
-    def place(self) -> dict[str, Any]:
+    def machine(self) -> dict[str, Any]:
         """Where the run takes place: an interrupted one goes on only there."""
         return {"device": self.learner.device.type, "processes": self.group.size}
 
@@ -189,7 +186,7 @@ class Trainer:
         resumed = checkpoint.load()
         if resumed is not None:
             tensors, facts = resumed
-            setup.same_place(facts, self.place, checkpoint.folder)
+            setup.check_same_machine(facts, self.machine, checkpoint.folder)
             self.learner.load_state(tensors)
             progress.resume(facts)
             progress.threads = setup.set_threads(facts["threads"])
@@ -210,10 +207,10 @@ class Trainer:
             self.reporter.advance(progress.step)
             while progress.step < len(plan) and not progress.out_of_time:
                 batch = plan.batch(progress.step)
-                self.epochs_done = progress.epoch + progress.step / len(plan)
-                self.learner.set_pace(self.pace(progress))
-                watched = progress if progress.look_due(GRADIENTS_EVERY) else None
-                losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), watched)
+                done = progress.share(progress.epoch + progress.step / len(plan))
+                self.learner.set_rate(learning_rate.factor(self.settings.schedule, done))
+                measured = progress if progress.gradient_norms_due(GRADIENT_NORMS_EVERY) else None
+                losses, norm = self.step(batch, self.rng(STEP, progress.epoch, progress.step), measured)
                 progress.count(losses, int((batch.targets > 0).sum()), norm)
                 self._clocked(progress)
                 self.reporter.advance(1, **progress.shown(progress.epoch + progress.step / len(plan)))
@@ -235,7 +232,7 @@ class Trainer:
     def _keep(self, progress: Progress, checkpoint: Checkpoint) -> None:
         facts = progress.facts()
         if self.group.first:
-            checkpoint.save(self.learner.state(), {**facts, **self.place})
+            checkpoint.save(self.learner.state(), {**facts, **self.machine})
 
     def _measure(self) -> Figures:
         """The figures of an epoch, taken by the first process."""
@@ -250,18 +247,12 @@ class Trainer:
         ndcg, collapse = self.group.from_first(ndcg, collapse)
         return Figures(None if self.validation is None else ndcg, collapse)
 
-    def pace(self, progress: Progress) -> float:
-        """What the learning rate is multiplied with in the next step."""
-        done, settings = self.epochs_done, self.settings
-        share, waits = progress.share(done), progress.waits
-        return pace(settings.schedule, epochs=done, warm_up=settings.warm_up, share=share, waits=waits)
-
     def step(
-        self, batch: Batch, rng: np.random.Generator, watched: Progress | None = None
+        self, batch: Batch, rng: np.random.Generator, measured: Progress | None = None
     ) -> tuple[dict[str, Tensor], float]:
         """Learn from a batch; returns the parts of the loss and the gradient's norm before clipping.
 
-        `watched` is told how hard each part of a joint loss pulls.
+        `measured` takes note of the gradient norm of each part of a joint loss.
         """
         # each process drops out other values
         self.learner.generator.manual_seed((int(rng.integers(1 << 62)) + self.group.rank) % (1 << 62))
@@ -269,11 +260,11 @@ class Trainer:
         rows, leaf, losses = self.losses(batch, labelled, rng)
         # where labels are in use, in a step that sees them
         joint = labelled is not None or not self.explicit.in_use
-        if watched is not None and joint and len(losses) > 1:
-            # steps that see labels count the more, so that over all steps a part pulls as its weight says
-            seen = dict.fromkeys(OF_LABELS, self.settings.labelled_steps)
-            pulls = gradient_norms.norms(losses, leaf)
-            watched.pulled({name: seen.get(name, 1.0) * norm for name, norm in pulls.items()})
+        if measured is not None and joint and len(losses) > 1:
+            # label losses count the more in the steps that see labels: over all steps, as their weights say
+            seen = dict.fromkeys(LABEL_LOSSES, self.settings.labelled_steps)
+            norms = gradient_norms.norms(losses, leaf)
+            measured.add_gradient_norms({name: seen.get(name, 1.0) * norm for name, norm in norms.items()})
         norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
         losses = {name: value.detach() for name, value in losses.items()}
         self.group.add_up(list(losses.values()))
@@ -303,26 +294,24 @@ class Trainer:
         wanted = batch.targets[batch.targets > 0]
         drawn = negatives.Negatives(np.arange(1, len(self.data.items) + 1), np.zeros(0, dtype=np.float32))
         if not self.full:
-            drawn = self.sampler.draw(rng, wanted)
+            drawn = self.sampler.draw(rng)
         indices = [batch.inputs, wanted, drawn.items]
         if labelled is not None:
-            indices += labelled.items
-        pupils = None if self.distillation is None else self.distillation.draw(rng)
-        if pupils is not None:
-            indices.append(pupils.histories)
+            indices += [labelled.histories, labelled.targets, labelled.shown[1]]
+        students = None if self.distillation is None else self.distillation.draw(rng)
+        if students is not None:
+            indices.append(students.histories)
         rows, places = _distinct(indices, self.learner.device)
         hidden, share = self.side.hide(len(batch.inputs), rng), 1.0
         if self.group.size > 1:
             # the rows and negatives of the whole batch, the losses of a share of it
             mine = self.group.rows(len(batch.inputs))
-            batch, held, share = self.group.share(batch)
+            batch, held, share = self.group.split(batch)
             hidden, places[0], places[1] = hidden[mine], places[0][mine], places[1][held]
             wanted = wanted[held]
         leaf, vectors = self.learner.table.rows(rows)
-        scored = unit(vectors, cosine=self.cosine)
-        prediction = Prediction(
-            settings, scored, scored.index_select(0, places[2]), drawn, len(self.data.items), self.full
-        )
+        scored = functional.normalize(vectors, dim=-1)
+        prediction = Prediction(settings, scored, scored.index_select(0, places[2]), drawn, self.full)
         histories = functional.embedding(places[0], vectors)
         mask = torch.from_numpy(batch.inputs > 0).to(vectors.device)
         backbone = self.learner.backbone.train()
@@ -335,13 +324,11 @@ class Trainer:
         losses = {name: share * value for name, value in losses.items()} if self.group.size > 1 else losses
         if labelled is not None:
             # few, and contrasted with each other: every process looks at all of them
-            explicit = self.explicit.losses(
-                self.learner, self.side, labelled, prediction, vectors, places[3:6], self.epochs_done
-            )
+            explicit = self.explicit.losses(self.learner, self.side, labelled, prediction, vectors, places[3:6])
             losses |= {name: value / self.group.size for name, value in explicit.items()}
-        if self.distillation is not None and pupils is not None:
-            taught = self.distillation.loss(self.learner, self.side, pupils, vectors, places[-1])
-            losses["distillation"] = taught / self.group.size
+        if self.distillation is not None and students is not None:
+            distilled = self.distillation.loss(self.learner, self.side, students, vectors, places[-1])
+            losses["distillation"] = distilled / self.group.size
         return rows, leaf, losses
 
 

@@ -37,7 +37,7 @@ class Validation:
     """A fixed sample of the users of the validation split that `eval` would ask."""
 
     def __init__(
-        self, data: Dataset, *, users: int, max_length: int, cosine: bool, side: SideInputs,
+        self, data: Dataset, *, users: int, max_length: int, side: SideInputs,
         rng: np.random.Generator,
     ) -> None:  # fmt: skip
         """`users`: at most so many, 0 for all."""
@@ -48,7 +48,7 @@ class Validation:
         # users with histories of similar length go together: less padding
         self._asked = asked[np.argsort(self._cases.history_lengths()[asked], kind="stable")]
         self._width = len(data.vocab) + 1
-        self._max_length, self._cosine, self._side = max_length, cosine, side
+        self._max_length, self._side = max_length, side
 
     def __len__(self) -> int:
         return len(self._asked)
@@ -69,7 +69,7 @@ class Validation:
             times, events = self._cases.times(users.tolist()), self._cases.events(users.tolist())
             interests = _interests(backbone, vectors, histories, times, events, self._max_length, self._side)
             scores = ranking.best_scores(interests.cpu().numpy(), scored)
-            scores = scores * scale if self._cosine else scores
+            scores = scores * scale
             ranking.drop(scores, histories)
             ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
             collapse += float(mean_cosine(interests).sum())

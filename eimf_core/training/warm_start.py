@@ -1,4 +1,4 @@
-"""Going on from an earlier model instead of from nothing: what of it fits the items of today.
+"""Warm start (`--init`): training goes on from an earlier model, with the items of today.
 
 Item vectors go over by item id. An item that the model does not know is put where its text says, by
 the model's own map from text to item vectors, or by one fitted to the items that both know where the
@@ -35,7 +35,7 @@ BEHAVIOURS = "behaviours"  # those of this one to kinds of behaviour
 
 
 @dataclass(frozen=True)
-class Moved:
+class TakenOver:
     """What a run took over: items `kept`, new ones `placed` by their text or `drawn`, old ones `gone`, and
     the parameters of the network that had to start `afresh`."""
 
@@ -46,17 +46,21 @@ class Moved:
     afresh: int
 
 
-class Origin:
-    """An earlier model that a run starts from; raises ConfigError when the settings do not fit it, and
-    ModelError when it is broken."""
+class WarmStart:
+    """An earlier model that a run starts from.
+
+    Raises:
+        ConfigError: when the settings do not fit it.
+        ModelError: when it is broken.
+    """
 
     def __init__(self, path: str | Path, settings: TrainConfig) -> None:
-        self.path, self._meet = path, settings.label_start
+        self.path, self._label_start = path, settings.label_start
         self._model = artifact.open_model(path)
         _check(path, self._model, settings)
         self._sha256 = files.sha256(manifest(path))
 
-    def hand_over(
+    def apply(
         self, learner: Learner, data: Dataset, text: Text | None, encoder: str | None, events: list[str],
         reporter: Reporter,
     ) -> dict[str, Any]:  # fmt: skip
@@ -76,23 +80,23 @@ class Origin:
             text_to_items = model.text_map if same_encoder and model.text_map else _fitted(text, model.vectors, places)
         placed = _fill(table, model.vectors, places, known, text, text_to_items, learner.generator)
         adapter = model.adapter if same_encoder and model.adapter is not None else None
-        if adapter is None and text_to_items is not None and self._meet and text_to_items[0].any():
+        if adapter is None and text_to_items is not None and self._label_start and text_to_items[0].any():
             # words start where the model has items with such titles
             adapter = text_to_items
         if learner.adapter is not None and adapter is not None:
             _copy(learner.adapter, {"weight": adapter[0], "bias": adapter[1]})
         afresh = _copy(learner.backbone, self._network(data, events))
         kept, new = int((places > 0).sum()), int((~known).sum())
-        moved = Moved(kept, placed, new - placed, len(places) - kept, len(afresh))
+        taken = TakenOver(kept, placed, new - placed, len(places) - kept, len(afresh))
         if not kept:
             reporter.warn(f"{self.path}: none of its items is in this data; only its network is taken over")
         if afresh:
             reporter.warn(f"{self.path}: of another shape, and not taken over: {', '.join(afresh[:3])}")
         reporter.note(
             f"starts from {self.path}: {kept:,} items kept, {placed:,} new ones placed by their text, "
-            f"{moved.drawn:,} drawn, {moved.gone:,} gone"
+            f"{taken.drawn:,} drawn, {taken.gone:,} gone"
         )
-        return {"model": str(self.path), "manifest_sha256": self._sha256, **asdict(moved)}
+        return {"model": str(self.path), "manifest_sha256": self._sha256, **asdict(taken)}
 
     def _network(self, data: Dataset, events: list[str]) -> dict[str, Floats]:
         """The weights of the network, those of categories and of kinds of behaviour in today's order."""
@@ -127,13 +131,14 @@ def _check(path: str | Path, model: Model, settings: TrainConfig) -> None:
         "backbone": (config.backbone, settings.backbone),
         "dimension": (config.dimension, settings.dimension),
         "interests": (config.interests, registry.interests_of(settings.backbone, settings.interests)),
-        "similarity": ("dot" if model.scale is None else "cosine", settings.similarity),
     }
     for name, (theirs, ours) in wanted.items():
         if theirs != ours:
             raise ConfigError(
                 f"--init {path}: its {name} is {theirs}, this run's {ours}; give --{name} {theirs} or start without it"
             )
+    if model.scale is None:
+        raise ConfigError(f"--init {path}: scores by inner products, and training is by cosines; start without it")
     if not model.backbone:
         raise ModelError(f"{path}: keeps no weights of its network to start from; train it again")
 
@@ -172,7 +177,7 @@ def _fill(
             drawn = torch.where(there[:, None], by_text, drawn)
         table.weight[torch.from_numpy(part)] = drawn
     if text_to_items is not None:
-        table.split_off(text_to_items[0])
+        table.explain_by_text(text_to_items[0])
     return placed
 
 

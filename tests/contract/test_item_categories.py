@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_vector_holds_the_mean_of_its_categories_by_hand() -> None:
     table = ItemTable(torch.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
-    table.share(np.array([[0, 0], [1, 2], [2, 0], [0, 0]], dtype=np.int32), 2)
+    table.add_categories(np.array([[0, 0], [1, 2], [2, 0], [0, 0]], dtype=np.int32), 2)
     assert torch.equal(table.all(), table.weight), "no category has a say before it is learned"
     with torch.no_grad():
         table.categories.copy_(torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 20.0]]))  # type: ignore[union-attr]

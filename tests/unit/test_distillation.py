@@ -23,7 +23,10 @@ from tests.small_training import Run, small_run, small_settings
 from tests.unit.test_training_batches import split
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
-ON: dict[str, Any] = {"distil_weight": 0.5, "distil_users": 3, "distil_length": 6, "distil_share": 0.2}
+ON: dict[str, Any] = {
+    "self_distillation": True, "distillation_weight": 0.5, "distillation_users": 3, "distillation_length": 6,
+    "distillation_share": 0.2,
+}  # fmt: skip
 
 
 # -- the loss
@@ -137,24 +140,24 @@ def started(folder: Path, **changes: Any) -> tuple[Run, Distillation]:
 def test_drawn_are_short_histories_and_those_of_their_similar_users(folder: Path) -> None:
     run, made = started(folder)
     train = run.data.splits["train"]
-    pupils = made.draw(np.random.default_rng(1))
-    assert pupils is not None and pupils.histories.shape[0] == 6 and pupils.similar.shape[:2] == (6, 2)
+    students = made.draw(np.random.default_rng(1))
+    assert students is not None and students.histories.shape[0] == 6 and students.similar.shape[:2] == (6, 2)
     of = {tuple(train.history(user)[-6:].tolist()): user for user in range(len(train))}
-    drawn = [of[tuple(row[row > 0].tolist())] for row in pupils.histories]
+    drawn = [of[tuple(row[row > 0].tolist())] for row in students.histories]
     assert len(set(drawn)) == 6 and all(len(train.history(user)) <= 6 for user in drawn)
-    for user, teachers in zip(drawn, pupils.similar, strict=True):
+    for user, teachers in zip(drawn, students.similar, strict=True):
         learned_from = made.similar.teachers[made.similar.users.tolist().index(user)]
         asked = {of[tuple(row[row > 0].tolist())] for row in teachers}
         assert len(asked) == 2 and asked <= set(learned_from.tolist())
 
 
 def test_each_similar_user_is_asked_as_often(folder: Path) -> None:
-    run, made = started(folder, distil_share=1.0)
+    run, made = started(folder, distillation_share=1.0)
     rng, asked = np.random.default_rng(0), []
     for _ in range(200):
-        pupils = made.draw(rng)
-        assert pupils is not None
-        asked += [tuple(row[row > 0].tolist()) for row in pupils.similar.reshape(-1, pupils.similar.shape[2])]
+        students = made.draw(rng)
+        assert students is not None
+        asked += [tuple(row[row > 0].tolist()) for row in students.similar.reshape(-1, students.similar.shape[2])]
     train = run.data.splits["train"]
     expected = np.bincount(made.similar.teachers.ravel()) * 200 * 2 / 3
     for user in np.unique(made.similar.teachers):
@@ -165,8 +168,8 @@ def test_each_similar_user_is_asked_as_often(folder: Path) -> None:
 def test_the_loss_of_a_step_is_that_of_each_user_alone(folder: Path) -> None:
     """Dropout aside, padding and equal items among teachers change nothing."""
     run, made = started(folder, dropout=0.0)
-    pupils = made.draw(np.random.default_rng(1))
-    assert pupils is not None
+    students = made.draw(np.random.default_rng(1))
+    assert students is not None
     table, backbone = run.learner.table.all(), run.learner.backbone
 
     def interests(row: np.ndarray[Any, Any]) -> Tensor:
@@ -175,10 +178,10 @@ def test_the_loss_of_a_step_is_that_of_each_user_alone(folder: Path) -> None:
         return found
 
     each = []
-    for row, teachers in zip(pupils.histories, pupils.similar, strict=True):
+    for row, teachers in zip(students.histories, students.similar, strict=True):
         mean = torch.stack([interests(teacher) for teacher in teachers]).mean(dim=0)
         each.append((interests(row) - mean).square().sum(dim=-1).mean())
-    loss = made.loss(run.learner, run.trainer.side, pupils, table, torch.from_numpy(pupils.histories))
+    loss = made.loss(run.learner, run.trainer.side, students, table, torch.from_numpy(students.histories))
     assert loss.item() == pytest.approx(0.5 * torch.stack(each).mean().item(), rel=1e-4)
     assert backbone.training
 
@@ -190,12 +193,12 @@ def test_a_step_moves_no_item_that_only_similar_users_have(folder: Path) -> None
     (gradient,) = torch.autograd.grad(losses["distillation"], leaf)
     assert gradient.abs().sum() > 0
     rng = np.random.default_rng(5)
-    run.trainer.sampler.draw(rng, batch.targets[batch.targets > 0])
-    pupils = made.draw(rng)
-    assert pupils is not None
+    run.trainer.sampler.draw(rng)
+    students = made.draw(rng)
+    assert students is not None
     moved = set(rows[gradient.abs().sum(dim=1) > 0].tolist())
-    assert moved == set(pupils.histories[pupils.histories > 0].tolist())
-    assert set(pupils.similar.ravel().tolist()) - set(rows.tolist()), "teachers had nothing of their own"
+    assert moved == set(students.histories[students.histories > 0].tolist())
+    assert set(students.similar.ravel().tolist()) - set(rows.tolist()), "teachers had nothing of their own"
 
 
 def test_a_run_logs_what_it_learns_so_and_is_the_same_for_the_same_seed(folder: Path) -> None:
@@ -215,18 +218,18 @@ def test_any_backbone_with_interests_that_answer_to_each_other(backbone: str, fo
     assert run.progress.lines[-1]["loss"]["distillation"] > 0
 
 
-def test_nobody_is_told(folder: Path) -> None:
+def test_no_student_is_warned_of(folder: Path) -> None:
     said = Listening()
     run = small_run(folder)
-    made = Distillation(small_settings(**{**ON, "distil_length": 50}), run.data, said)
-    assert made.draw(np.random.default_rng(0)) is None and "--distil-length 50" in said.warnings[0]
+    made = Distillation(small_settings(**{**ON, "distillation_length": 50}), run.data, said)
+    assert made.draw(np.random.default_rng(0)) is None and "distillation_length 50" in said.warnings[0]
     Distillation(small_settings(**ON), run.data, said)
     assert "learn from 3 similar ones" in said.notes[0]
 
 
 def test_settings_that_make_no_sense() -> None:
-    for wrong in ({"distil_weight": -1.0}, {"distil_users": 0}, {"distil_share": -0.1}, {"distil_length": 0}):
-        with pytest.raises(ConfigError, match=next(iter(wrong)).replace("_", "-")):
-            TrainConfig(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="--distil-weight needs interests that answer to each other"):
-        TrainConfig(backbone="sine", distil_weight=0.1)
+    for name, value in {"weight": -1.0, "users": 0, "share": -0.1, "length": 0}.items():
+        with pytest.raises(ConfigError, match=f"distillation_{name}"):
+            TrainConfig(**{f"distillation_{name}": value})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="--self-distillation"):
+        TrainConfig(backbone="sine", self_distillation=True)

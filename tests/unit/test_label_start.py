@@ -1,4 +1,4 @@
-"""Item vectors that start from the words of labels: by hand, on the small data, and items that heirs add."""
+"""Item vectors that start from the words of labels: by hand, on the small data, and with propagated labels."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: p
 
 def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """What all words have in common would otherwise draw every item the same way."""
-    told = []
-    monkeypatch.setattr(label_init, "settle", lambda weight, words, known: told.append(words) or (0, None))
+    spread = []
+    monkeypatch.setattr(label_init, "project", lambda weight, words, known: spread.append(words) or (0, None))
     run = joint(folder, label_start=True)
     labelled = run.trainer.labels
     assert labelled is not None
@@ -152,14 +152,14 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
     shares, known = label_init.shown_shares(labelled, rows)
     centred = shares @ (labelled.vectors - labelled.vectors.mean(axis=0)).astype(np.float64)
     wanted, _ = neighbour_init.spread(centred, known, neighbour_init.neighbours(data.splits["train"], rows))
-    np.testing.assert_allclose(told[0], wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(spread[0], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path, data: Dataset) -> None:
     run = joint(folder)
     assert run.trainer.labels is not None
     shown = len(set(run.trainer.labels.shown[1].tolist()))
-    assert label_init.place(run.learner, run.trainer.labels, data.splits["train"]) > shown
+    assert label_init.start_from_words(run.learner, run.trainer.labels, data.splits["train"]) > shown
 
 
 def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
@@ -168,7 +168,7 @@ def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
     train = SplitData(["a", "b"], offsets, items, target_offsets=np.zeros(3, np.int64), targets=none, times=None)
     weight = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     before = weight.clone()
-    assert neighbour_init.place(weight, train, torch.Generator().manual_seed(1)) == 3
+    assert neighbour_init.start_from_neighbours(weight, train, torch.Generator().manual_seed(1)) == 3
     assert torch.equal(weight[[0, 4]], before[[0, 4]]) and not torch.isclose(weight[1:4], before[1:4]).all(dim=1).any()
 
 
@@ -177,19 +177,19 @@ def test_without_labels_there_is_nothing_to_start_from(folder: Path) -> None:
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_heirs_add_items_whose_titles_fit_the_words(data: Dataset, found: labels.Labels) -> None:
+def test_propagated_labels_add_items_whose_titles_fit_the_words(data: Dataset, found: labels.Labels) -> None:
     train, text = data.splits["train"], text_of_items(data)
-    heirs = label_propagation.find(found, train, text, -1.0)
-    more = label_propagation.with_items(found, heirs, train, text, 0.9)
+    propagated = label_propagation.find(found, train, text, -1.0)
+    more = label_propagation.with_items(found, propagated, train, text, 0.9)
     wanted = set(map(tuple, found.shown.T.tolist()))
-    for user, donor in zip(heirs.users.tolist(), heirs.of.tolist(), strict=True):
+    for user, donor in zip(propagated.users.tolist(), propagated.source.tolist(), strict=True):
         for row in found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist():
             name = found.interests[row].name
             wanted |= {(row, item) for item in train.history(user).tolist() if data.vocab.id(item).startswith(name)}
     assert set(map(tuple, more.shown.T.tolist())) == wanted and more.shown.shape[1] > found.shown.shape[1]
     # titles at right angles to all inherited words add nothing
     assert np.array_equal(
-        label_propagation.with_items(found, heirs, train, np.zeros_like(text), 0.1).shown, found.shown
+        label_propagation.with_items(found, propagated, train, np.zeros_like(text), 0.1).shown, found.shown
     )
 
 
@@ -202,7 +202,7 @@ def test_inherited_items_train(folder: Path) -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match="inherited-items"):
+    with pytest.raises(ConfigError, match="inherited_items"):
         TrainConfig(inherited_items=1.5)
 
 
@@ -228,8 +228,7 @@ def test_titles_that_tell_nothing_leave_the_adapter_as_it_is_drawn(tmp_path: Pat
     jsonl.write(tmp_path / "items.jsonl", items)
     jsonl.write(tmp_path / "labels.jsonl", labels_of(dataset.load(tmp_path, ("train",))))
     run, plain = (
-        small_run(tmp_path, tmp_path / "labels.jsonl", item_vectors=kind, label_start=start, similarity="dot")
-        for start in (True, False)
+        small_run(tmp_path, tmp_path / "labels.jsonl", item_vectors=kind, label_start=start) for start in (True, False)
     )
     assert all(torch.equal(value, plain.learner.weights()[name]) for name, value in run.learner.weights().items())
     assert max(float(value.abs().max()) for value in run.learner.weights().values()) < 10.0

@@ -92,7 +92,7 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
         runs = list(study.plan(planned, part, [], {}))
         assert runs and len({run.key for run in runs}) == len({(run.data, run.key) for run in runs})
         for run in runs:
-            study.TrainConfig(**run.settings)
+            study.train_config(run)
     a = list(study.plan(planned, "A", ["beauty"], {"gguf": "1f"}))
     assert {(run.setting, run.configuration) for run in a if run.configuration != "alone"} == {
         ("ids", "both-rich"), ("ids", "shuffled-rich"), ("text", "aligned"), ("text", "shuffled-aligned"),

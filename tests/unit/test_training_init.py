@@ -152,7 +152,6 @@ def test_categories_are_found_by_their_name(folder: Path, tmp_path: Path) -> Non
         ({"dimension": 16}, "--dimension 8"),
         ({"backbone": "sasrec"}, "--backbone comirec-sa"),
         ({"interests": 2}, "--interests 3"),
-        ({"similarity": "dot"}, "--similarity cosine"),
     ],
 )
 def test_settings_that_do_not_fit_are_told(folder: Path, tmp_path: Path, changes: dict[str, Any], words: str) -> None:

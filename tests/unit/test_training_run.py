@@ -19,7 +19,6 @@ from eimf_core.records import Sequence
 from eimf_core.training import (
     collapse,
     item_embeddings,
-    learner,
     next_item_loss,
     run_state,
     text_projection,
@@ -158,7 +157,7 @@ def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
     assert settings(loss="auto", negatives=12).uses_full_softmax(24)
 
 
-@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"similarity": "dot"}, {"item_vectors": "both"}])
+@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "both"}])
 def test_the_same_seed_gives_the_same_weights(folder: Path, changes: dict[str, Any]) -> None:
     one, same, other = (small_run(folder, seed=seed, **changes).go() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], same[name]) for name in one)
@@ -213,7 +212,7 @@ def test_validation_looks_at_a_fixed_sample(folder: Path) -> None:
 
     def sample(users: int, seed: int) -> list[int]:
         rng, side = np.random.default_rng(seed), SideInputs((), data, SILENT)
-        made = validation.Validation(data, users=users, max_length=6, cosine=True, side=side, rng=rng)
+        made = validation.Validation(data, users=users, max_length=6, side=side, rng=rng)
         return sorted(made._asked.tolist())
 
     everybody = len(sample(0, 0))
@@ -348,7 +347,6 @@ def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None
         {},
         {"backbone": "sasrec"},
         {"item_vectors": "both", "schedule": "linear"},
-        {"schedule": "plateau", "warm_up": 1.5},
         {"item_events": True},
     ],
 )
@@ -453,9 +451,3 @@ def test_the_state_of_a_learner_is_whole(folder: Path) -> None:
         run.trainer.step(batch, np.random.default_rng(1))
     for (name, left), right in zip(one.learner.state().items(), other.learner.state().values(), strict=True):
         assert torch.equal(left, right), name
-
-
-def test_unit_vectors_only_for_cosines() -> None:
-    vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
-    assert learner.unit(vectors, cosine=False) is vectors
-    torch.testing.assert_close(learner.unit(vectors, cosine=True), torch.tensor([[0.6, 0.8], [0.0, 0.0]]))

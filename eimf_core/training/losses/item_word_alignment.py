@@ -1,17 +1,14 @@
-"""Items and the words of the interests that they show find each other.
+"""Item-word alignment: items and the words of the interests that they show find each other.
 
     L_SI = 1/2 ( L_words + L_items )
 
-L_words: the semantic interest g(t) finds an item that shows it; L_items: an item finds the words that it
-shows among those of the batch,
+L_items: an item finds the words that it shows among those of the batch,
 
     L_items = -mean_i log ( e^(c(e_i, s_i)/tau) / (e^(c(e_i, s_i)/tau) + sum_j e^(c(e_i, s_j)/tau)) )
 
-over the texts j of the batch that item i does not show there. L_words is either the same with items and
-texts exchanged, which contrasts items that labels speak of with each other alone, or the softmax of
-`semantic_prediction` over the candidates of the step, with the item told by the label instead of read
-out. Items that share words are tied together, whoever had them. After Oord et al., arXiv 1807.03748
-(InfoNCE); the use is this project's own.
+over the texts j of the batch that item i does not show there. L_words is the same with items and texts
+exchanged: items that labels speak of are contrasted with each other alone. Items that share words are tied
+together, whoever had them. After Oord et al., arXiv 1807.03748 (InfoNCE); the use is this project's own.
 """
 
 from __future__ import annotations
@@ -21,13 +18,16 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def words_and_items(
+def item_word_alignment(
     items: Tensor, semantic: Tensor, item_numbers: Tensor, texts: Tensor, *, temperature: float
-) -> tuple[Tensor, Tensor]:
-    """L_words within the batch and L_items of P pairs; 0 where no pair has another's to be told from.
+) -> Tensor:
+    """Mean loss of P pairs; 0 where no pair has another's to be told from.
 
-    items (P, d), vectors of items; semantic (P, d), semantic interests; item_numbers and texts int64 (P,),
-    equal where item or text are equal.
+    Args:
+        items: (P, d), vectors of items.
+        semantic: (P, d), semantic interests.
+        item_numbers, texts: int64 (P,), equal where item or text are equal.
+        temperature: divides the cosines.
     """
     logits = functional.normalize(items, dim=-1) @ functional.normalize(semantic, dim=-1).T / temperature
     same_item = (item_numbers[:, None] == item_numbers).to(logits)
@@ -38,4 +38,4 @@ def words_and_items(
     logits = logits.masked_fill(shown & ~itself, -torch.inf)
     wanted = torch.arange(len(items), device=items.device)
     # of a pair (text, item) another pair's item is left out where it shows this text, and the same way back
-    return functional.cross_entropy(logits.T, wanted), functional.cross_entropy(logits, wanted)
+    return 0.5 * (functional.cross_entropy(logits.T, wanted) + functional.cross_entropy(logits, wanted))

@@ -39,21 +39,10 @@ def match(behavioural: Tensor, semantic: Tensor, mask: Tensor) -> Matches:
     return users, rows, columns
 
 
-def shares(users: Tensor, weights: Tensor | None, *, like: Tensor) -> Tensor:
-    """The weight of each pair (n,): equal ones of sum 1, or in proportion to its user's of weights (B,), with
-    the sum of these."""
-    if weights is None:
-        return torch.full_like(like, 1.0 / max(1, len(like)))
-    own = weights[users]
-    return own * (weights.sum() / own.sum())
-
-
 def modality_alignment(
-    behavioural: Tensor, semantic: Tensor, mask: Tensor, texts: Tensor, *, temperature: float,
-    weights: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """Mean loss of the matched pairs, or their sum with the weights (B,) of users (see `shares`); 0 when
-    the batch has no second user to contrast with.
+    behavioural: Tensor, semantic: Tensor, mask: Tensor, texts: Tensor, *, temperature: float
+) -> Tensor:
+    """Mean loss of the matched pairs; 0 when the batch has no second user to contrast with.
 
     behavioural (B, K, d); semantic (B, M, d); mask bool (B, M), which semantic interests exist,
     the existing ones first; texts int64 (B, M), equal where the text of two interests is equal.
@@ -69,4 +58,7 @@ def modality_alignment(
     logits = logits.masked_fill(excluded, -torch.inf)
     wanted = torch.arange(len(users), device=users.device)
     both = [functional.cross_entropy(scores, wanted, reduction="none") for scores in (logits, logits.T)]
-    return 0.5 * (shares(users, weights, like=both[0]) * (both[0] + both[1])).sum()
+    # of the sum of the users' equal weights 1/B, spread over the pairs
+    own = both[0].new_full((len(mask),), 1.0 / len(mask))
+    share = own[users] * (own.sum() / own[users].sum())
+    return 0.5 * (share * (both[0] + both[1])).sum()

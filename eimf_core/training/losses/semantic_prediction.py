@@ -14,12 +14,10 @@ from torch.nn import functional
 from eimf_core.models.readout import hard_readout
 
 
-def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor, *, normalise: bool) -> Tensor:
+def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
     """The semantic interest (P, d) that answers for each target, ready for a softmax loss.
 
     interests (P, M, d), semantic interests of the labelled users; mask bool (P, M), which exist;
-    targets (P, d), vectors of the items to predict; `normalise` where scores are cosines.
+    targets (P, d), vectors of the items to predict.
     """
-    if normalise:
-        interests = functional.normalize(interests, dim=-1)
-    return hard_readout(interests, targets, mask)
+    return hard_readout(functional.normalize(interests, dim=-1), targets, mask)
