@@ -62,7 +62,7 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
 def _signals_passed_on() -> Iterator[None]:
     """Let a signal that interrupts a query end the work as it would elsewhere.
 
-    The engine swallows what a signal handler raises and says "Query interrupted" instead; the
+    DuckDB swallows what a signal handler raises and says "Query interrupted" instead; the
     handler is then called once more.
     """
     arrived: list[int] = []
@@ -100,7 +100,7 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
 
 
 def rejected(connection: Any) -> list[tuple[int, str, str]]:
-    """Row number, problem and text of the rows that the engine could not take apart; forgets them."""
+    """Row number, problem and text of the rows that DuckDB could not take apart; forgets them."""
     duckdb = library()
 
     try:
@@ -112,7 +112,7 @@ def rejected(connection: Any) -> list[tuple[int, str, str]]:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether the engine failed because the disk (or the size a file may have) is at its end."""
+    """Whether DuckDB failed because the disk (or the size a file may have) is at its end."""
     text = str(error)
     return "No space left" in text or "File too large" in text or "Could not write" in text
 
@@ -127,7 +127,7 @@ def literal(text: object) -> str:
 
 
 def file(path: Path) -> str:
-    """A path as an SQL literal; the engine would take some names for patterns of others."""
+    """A path as an SQL literal; DuckDB would take some names for patterns of others."""
     return literal("".join(f"[{char}]" if char in "*?[" else char for char in str(path)))
 
 

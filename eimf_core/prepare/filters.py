@@ -44,7 +44,7 @@ def conditions(settings: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
         needs("rating", "--min-rating")
         found[f"ratings of at least {settings.min_rating:g}"] = f"rating >= {settings.min_rating!r}"
     for name, sign in (("since", ">="), ("until", "<")):
-        moment = settings.moment(name)
+        moment = settings.seconds(name)
         if moment is not None:
             needs("time", f"--{name}")
             found[f"{name} {getattr(settings, name)}"] = f"time {sign} {moment!r}"
@@ -109,7 +109,7 @@ def no_duplicates(log: Log) -> Keep:
             continue
         group = np.cumsum(~np.concatenate([[False], same]))[tied]
         events = np.zeros(len(tied)) if log.events is None else log.events[start:end][tied]
-        again = _again((group, log.items[start:end][tied], events))
+        again = _repeated_rows((group, log.items[start:end][tied], events))
         keep[start + tied[again]] = False
     return keep
 
@@ -121,13 +121,13 @@ def one_of_repeats(log: Log, which: str) -> Keep:
         start, end = int(log.offsets[first]), int(log.offsets[last])
         users, items = log.users(first, last), log.items[start:end]
         if which == "first":
-            keep[start:end] = ~_again((users, items))
+            keep[start:end] = ~_repeated_rows((users, items))
         else:
-            keep[start:end] = ~_again((users[::-1], items[::-1]))[::-1]
+            keep[start:end] = ~_repeated_rows((users[::-1], items[::-1]))[::-1]
     return keep
 
 
-def _again(keys: tuple[Any, ...]) -> Keep:
+def _repeated_rows(keys: tuple[Any, ...]) -> Keep:
     """Which rows have the keys of an earlier row."""
     order = np.lexsort(keys[::-1])
     same = np.ones(len(order) - 1, dtype=bool) if len(order) else np.zeros(0, dtype=bool)

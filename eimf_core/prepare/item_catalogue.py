@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from eimf_core import text_cleaning
+from eimf_core.prepare.columns import TEXT_FIELDS
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import BadRow, ItemFormat
-from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.formats.base import BadRow, ItemFile
 from eimf_core.prepare.raw_text import shortened, split_categories, without_html
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.scans import TEXT, Scan
-from eimf_core.prepare.value_parsing import BLANKS, trimmed
+from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.value_parsing import BLANKS, trimmed_sql
 from eimf_core.records import Item
 
 LONGEST_TITLE = 300
@@ -35,10 +35,10 @@ class Catalogue:
     not_in_log: int
 
 
-def described(files: Sequence[tuple[Source, ItemFormat]], settings: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
-    """The items of all item files; bad rows of them go where those of the log go."""
-    for source, kind in files:
-        for item in kind.read(source, settings):
+def read_items(files: Sequence[ItemFile], config: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
+    """The items of all item files, as published; bad rows of them go where those of the log go."""
+    for file in files:
+        for item in file.format.read(file.source, config):
             if isinstance(item, BadRow):
                 rejects.add_error(item.error, item.text)
             else:
@@ -84,10 +84,10 @@ def prepared(item: Item, text_length: int) -> Item:
 
 def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
     """Titles and categories that stand in a file of the log itself; of several, the first in the alphabet."""
-    if not scan.has & TEXT:
+    if not scan.has & TEXT_FIELDS:
         return []
     rows = connection.execute(
-        f"SELECT {trimmed('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
+        f"SELECT {trimmed_sql('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
         "WHERE name <> '' GROUP BY name ORDER BY name"
     ).fetchall()
     return [

@@ -73,10 +73,10 @@ def expand(argument: Path, scratch: Path) -> list[Path]:
 def probe(path: Path, name: str | None = None) -> Source:
     """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
     called = name or str(path)
-    if packing(path) == "zstd":
+    if compression(path) == "zstd":
         lines = _zstd_head(path)
     else:
-        with reading(path) as stream:
+        with open_log(path) as stream:
             start = stream.read(HEAD_BYTES)
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise InputError("is UTF-16; convert the file first, such as with iconv -f utf-16 -t utf-8", file=called)
@@ -102,13 +102,13 @@ def decoded(raw: bytes) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[IO[bytes]]:
+def open_log(path: Path) -> Iterator[IO[bytes]]:
     """The unpacked bytes of a file; a broken gzip stream is an InputError wherever it shows."""
     try:
         with files.open_bytes(path) as stream:
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise broken_gzip(path, error) from None
+        raise _broken_gzip(path, error) from None
 
 
 def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
@@ -117,10 +117,10 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
     bytes as surrogates, which `is_utf8` tells.
     """
-    if packing(path) == "zstd":
+    if compression(path) == "zstd":
         yield from _zstd_lines(path, latin=latin)
         return
-    with reading(path) as stream:
+    with open_log(path) as stream:
         encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
         # a CR alone ends a line as well
         each = (part for raw in stream for part in (raw.splitlines() if b"\r" in raw[:-2] else (raw,)))
@@ -148,14 +148,14 @@ def is_utf8(text: str) -> bool:
 def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
     """As `lines`, for a file packed with zstd, which Python itself cannot unpack yet.
 
-    The engine passes over a line that is not UTF-8, and shows it with question marks.
+    DuckDB passes over a line that is not UTF-8, and shows it with question marks.
     """
-    with _zstd(path) as connection:
-        connection.execute(f"SELECT count(*) FROM {_engine_lines(path)}")
+    with _zstd_connection(path) as connection:
+        connection.execute(f"SELECT count(*) FROM {_all_lines(path)}")
         broken = {line: text for line, _, text in duckdb_session.rejected(connection)}
         if broken and latin:
             raise InputError(NOT_UTF8, file=path, line=min(broken))
-        connection.execute(f"SELECT line FROM {_engine_lines(path)}")
+        connection.execute(f"SELECT line FROM {_all_lines(path)}")
         number = 1
         while rows := connection.fetchmany(1000):
             for (line,) in rows:
@@ -171,14 +171,14 @@ def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
 
 def _zstd_head(path: Path) -> list[str]:
     """The first lines of a file packed with zstd, blank ones too."""
-    with _zstd(path) as connection:
-        found = connection.execute(f"SELECT line FROM {_engine_lines(path)} LIMIT {HEAD_LINES}").fetchall()
+    with _zstd_connection(path) as connection:
+        found = connection.execute(f"SELECT line FROM {_all_lines(path)} LIMIT {HEAD_LINES}").fetchall()
     return [line or "" for (line,) in found]
 
 
 @contextlib.contextmanager
-def _zstd(path: Path) -> Iterator[Any]:
-    """An engine to unpack a file with; what it cannot unpack is an InputError."""
+def _zstd_connection(path: Path) -> Iterator[Any]:
+    """A connection to unpack a file with; what it cannot unpack is an InputError."""
     duckdb = duckdb_session.library()
 
     with contextlib.closing(duckdb.connect()) as connection:
@@ -190,52 +190,48 @@ def _zstd(path: Path) -> Iterator[Any]:
 
 def text_lines(path: Path) -> str:
     """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
-    return f"(SELECT line FROM {_engine_lines(path)} WHERE trim(line, E' \\t\\r') <> '')"
+    return f"(SELECT line FROM {_all_lines(path)} WHERE trim(line, E' \\t\\r') <> '')"
 
 
-def _engine_lines(path: Path) -> str:
+def _all_lines(path: Path) -> str:
     """SQL for all lines of a file, as the column `line`; null for an empty one."""
+    packed = compression(path)
     return (
-        f"read_csv({duckdb_session.file(path)}, compression = '{packing(path)}', auto_detect = false, header = false, "
+        f"read_csv({duckdb_session.file(path)}, compression = '{packed}', auto_detect = false, header = false, "
         f"delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, "
         f"store_rejects = true, rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )
 
 
-def check_gzip(path: Path) -> Any:
-    """What is wrong with a gzip stream, None when nothing is; the engine does not look at checksums."""
+def refuse_broken(source: Source) -> None:
+    """InputError when a file is a gzip stream that is damaged or cut off; DuckDB does not look at checksums."""
+    if compression(source.path) != "gzip":
+        return
     try:
-        with gzip.open(path, "rb") as stream:
+        with gzip.open(source.path, "rb") as stream:
             while stream.read(1 << 20):
                 pass
     except (EOFError, OSError, zlib.error) as error:
-        return error
-    return None
+        raise _broken_gzip(source.name, error) from None
 
 
-def refuse_broken(source: Source) -> None:
-    """InputError when a file is a gzip stream that is damaged or cut off."""
-    if packing(source.path) == "gzip" and (error := check_gzip(source.path)):
-        raise broken_gzip(source.name, error)
-
-
-def broken_gzip(name: object, error: object) -> InputError:
+def _broken_gzip(name: object, error: object) -> InputError:
     return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
 
 
-def with_plain_ends(path: Path, target: Path) -> Path | None:
-    """A copy whose lines all end in LF; None where there is no CR, or only the engine can unpack it."""
-    if packing(path) == "zstd":
+def with_unix_line_ends(path: Path, target: Path) -> Path | None:
+    """A copy whose lines all end in LF; None where there is no CR, or only DuckDB can unpack it."""
+    if compression(path) == "zstd":
         return None
     changed = False
-    with reading(path) as stream, open(target, "wb") as copy:
+    with open_log(path) as stream, open(target, "wb") as copy:
         for line in stream:
             changed = changed or line.endswith(b"\r\n")
             copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
     return target if changed else None
 
 
-def packing(path: Path) -> str:
+def compression(path: Path) -> str:
     """How a file is packed, by its first bytes, whatever its name: gzip, zstd or none."""
     try:
         with open(path, "rb") as stream:

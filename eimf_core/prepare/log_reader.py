@@ -1,4 +1,4 @@
-"""Log files into the engine's table `raw`: user, item and what else there is, in file order."""
+"""Log files into DuckDB's table `raw`: user, item and what else there is, in file order."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 COLUMNS = {
-    "user": ("VARCHAR", f"nullif({value_parsing.trimmed('user')}, '')"),
-    "item": ("VARCHAR", f"nullif({value_parsing.trimmed('item')}, '')"),
-    "time": ("DOUBLE", value_parsing.seconds_sql("time")),
+    "user": ("VARCHAR", f"nullif({value_parsing.trimmed_sql('user')}, '')"),
+    "item": ("VARCHAR", f"nullif({value_parsing.trimmed_sql('item')}, '')"),
+    "time": ("DOUBLE", value_parsing.time_sql("time")),
     "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
-    "event": ("VARCHAR", f"coalesce({value_parsing.trimmed('event')}, '')"),
+    "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),
 }
 """Columns of `raw` and how they come from the text of a scan."""
 NUMBERS = ("time", "rating")
-MEND = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
-MOST_BAD = "name the right columns (--time-column and so on) or --format; --on-error skip would leave little"
-DISAGREE = "this is a mistake in eimf, please report it"
+FIX_TIMES = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
+MOSTLY_BAD = "name the right columns (--time-column and so on) or --format; --on-error skip would leave little"
+REPORT_IT = "this is a mistake in eimf, please report it"
 
 
 @dataclass(frozen=True)
@@ -48,31 +48,33 @@ def read(
     *,
     scratch: Path,
     rejects: Rejects,
-    wanted: frozenset[str] = frozenset(COLUMNS),
+    fields: frozenset[str] = frozenset(COLUMNS),
 ) -> Read:
     """Read all files, in order, into the table `raw`.
 
-    `wanted`: fields beside user and item that are read where every file has them.
+    `fields`: those beside user and item that are read where every file has them.
     """
-    has = frozenset.intersection(*(scan.has for _, scan in logs)) & (wanted | {"user", "item"}) & frozenset(COLUMNS)
-    for lost in sorted(frozenset.union(*(scan.has for _, scan in logs)) & wanted & frozenset(COLUMNS) - has):
+    has = frozenset.intersection(*(scan.has for _, scan in logs)) & (fields | {"user", "item"}) & frozenset(COLUMNS)
+    for lost in sorted(frozenset.union(*(scan.has for _, scan in logs)) & fields & frozenset(COLUMNS) - has):
         if lost != "rating":
             without = next(source.name for source, scan in logs if lost not in scan.has)
             reporter.warn(f"{without}: has no {lost}; the {lost}s of the other files do not count")
     columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in COLUMNS if field in has)
     connection.execute(f"CREATE TABLE raw ({columns})")
     items: list[Item] = []
-    for place, (source, scan) in enumerate(logs):
+    for number, (source, scan) in enumerate(logs):
         reporter.begin(f"reading {source.name}")
-        copy = scratch / f"log-{place}"
+        copy = scratch / f"log-{number}"
         items += _read_file(connection, source, scan, has, copy, rejects)
         copy.unlink(missing_ok=True)
         reporter.end()
-    unit = _settle_times(connection, logs, has, rejects) if "time" in has and _rows(connection) else None
+    unit = _convert_times(connection, logs, has, rejects) if "time" in has and _rows(connection) else None
     rows = _rows(connection)
     if not rows:
-        said = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
-        raise InputError(f"has no {'usable ' if said else ''}interactions{said and f' ({said})'}", file=logs[0][0].name)
+        reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
+        raise InputError(
+            f"has no {'usable ' if reasons else ''}interactions{reasons and f' ({reasons})'}", file=logs[0][0].name
+        )
     return Read(rows=rows, has=has, unit=unit, items=items)
 
 
@@ -81,20 +83,20 @@ def _rows(connection: Any, condition: str = "true") -> int:
     return count
 
 
-def _settle_times(connection: Any, logs: Sequence[tuple[Source, Scan]], has: frozenset[str], rejects: Rejects) -> str:
+def _convert_times(connection: Any, logs: Sequence[tuple[Source, Scan]], has: frozenset[str], rejects: Rejects) -> str:
     """Leave out the times that are not of the unit of most and turn the others into seconds."""
-    unit, bad = time_units.recognise(connection, logs)
+    unit, bad = time_units.detect_unit(connection, logs)
     if bad:
         named = 0
         for source, scan in logs:
-            for record, reason in row_checks.judged(scan, source, has):
-                unfit = unit.reason(record.values["time"]) if record.values and not reason else ""
-                if unfit:
-                    rejects.add(source.name, record.line, f"field 'time': {unfit}", record.text, advice=MEND)
+            for record, reason in row_checks.checked_rows(scan, source, has):
+                invalid = unit.problem(record.values["time"]) if record.values and not reason else ""
+                if invalid:
+                    rejects.add(source.name, record.line, f"field 'time': {invalid}", record.text, advice=FIX_TIMES)
                     named += 1
         if named != bad:
-            raise RuntimeError(f"{bad:,} times are not {unit.name}, but {named:,} of them were found; {DISAGREE}")
-        connection.execute(f"DELETE FROM raw WHERE {unit.unfit}")
+            raise RuntimeError(f"{bad:,} times are not {unit.name}, but {named:,} of them were found; {REPORT_IT}")
+        connection.execute(f"DELETE FROM raw WHERE {unit.invalid_sql}")
     if unit.seconds:
         connection.execute(f"UPDATE raw SET time = {unit.seconds}")
     return unit.name
@@ -105,46 +107,45 @@ def _read_file(
 ) -> list[Item]:
     """Append a file to `raw`; returns the items that it describes.
 
-    Where the engine cannot use every row as it is, each row is judged in Python, and the good ones
-    come to the engine again.
+    Where DuckDB cannot use every row as it is, each row is checked in Python, and the good ones
+    come to DuckDB again.
     """
     (before,) = connection.execute("SELECT coalesce(max(rowid) + 1, 0) FROM raw").fetchone()
-    mine = f"rowid >= {before}"
+    of_file = f"rowid >= {before}"
     needed = [f"{field} IS NULL" for field in COLUMNS if field in has]
     needed += [f"NOT isfinite({field})" for field in NUMBERS if field in has]
-    unusable = f"{mine} AND ({' OR '.join(needed)})"
+    unusable = f"{of_file} AND ({' OR '.join(needed)})"
     with ThreadPoolExecutor(1) as pool:
-        packed = pool.submit(log_files.check_gzip, source.path) if log_files.packing(source.path) == "gzip" else None
-        items, odd = _insert(connection, source, scan, has, copy)
-        if packed and packed.result():
-            raise log_files.broken_gzip(source.name, packed.result())
-    bad = None if odd is None else odd + _rows(connection, unusable)
+        checking = pool.submit(log_files.refuse_broken, source)
+        items, skipped = _insert(connection, source, scan, has, copy)
+        checking.result()
+    bad = None if skipped is None else skipped + _rows(connection, unusable)
     if bad == 0:
         return items
-    most_are_bad = ""
-    if bad is not None and 2 * bad > (rows := (odd or 0) + _rows(connection, mine)):
-        most_are_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOST_BAD}"
+    mostly_bad = ""
+    if bad is not None and 2 * bad > (rows := (skipped or 0) + _rows(connection, of_file)):
+        mostly_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOSTLY_BAD}"
 
     def reject(record: Record, reason: str) -> None:
         # to skip is no help where it leaves little, or would lose every accent; an open quote hides the rows behind it
-        advice = "" if reason == NOT_UTF8 else SKIP if reason == BAD_QUOTE else most_are_bad or SKIP
+        advice = "" if reason == NOT_UTF8 else SKIP if reason == BAD_QUOTE else mostly_bad or SKIP
         rejects.add(source.name, record.line, reason, record.text, advice=advice)
 
-    connection.execute(f"DELETE FROM raw WHERE {mine}")
-    plain, usable = row_checks.write_usable(scan, source, has, copy, reject)
+    connection.execute(f"DELETE FROM raw WHERE {of_file}")
+    plain, usable = row_checks.write_good_rows(scan, source, has, copy, reject)
     if usable:
-        items, odd = _insert(connection, Source(copy, source.name, ()), plain, has, copy)
-        if odd or _rows(connection, unusable) or _rows(connection, mine) != usable:
-            raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {DISAGREE}")
+        items, skipped = _insert(connection, Source(copy, source.name, ()), plain, has, copy)
+        if skipped or _rows(connection, unusable) or _rows(connection, of_file) != usable:
+            raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {REPORT_IT}")
     return items
 
 
 def _insert(
     connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path
 ) -> tuple[list[Item], int | None]:
-    """Append the rows of a file to `raw`; returns the items it describes and how many rows were passed over.
+    """Append the rows of a file to `raw`; returns the items it describes and how many rows DuckDB skipped.
 
-    None of a file that the engine gives up on, which adds nothing.
+    None of a file that DuckDB gives up on, which adds nothing.
     """
     duckdb = duckdb_session.library()
 
@@ -153,20 +154,20 @@ def _insert(
 
     def insert(path: Path) -> tuple[list[Item], int]:
         connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
-        odd = {line for line, _, _ in duckdb_session.rejected(connection)}
-        # the engine looks at no more of a row than is asked for: bytes that are no text may be in the title alone
+        skipped = {line for line, _, _ in duckdb_session.rejected(connection)}
+        # DuckDB looks at no more of a row than is asked for: bytes that are no text may be in the title alone
         items = item_catalogue.from_log(connection, path, scan)
-        odd |= {line for line, _, _ in duckdb_session.rejected(connection)}
-        return items, len(odd)
+        skipped |= {line for line, _, _ in duckdb_session.rejected(connection)}
+        return items, len(skipped)
 
     try:
-        # behind blank lines the engine does not see that lines end now in CR LF, now in LF
-        plain = log_files.with_plain_ends(source.path, copy) if source.blank else None
+        # behind blank lines DuckDB does not see that lines end now in CR LF, now in LF
+        plain = log_files.with_unix_line_ends(source.path, copy) if source.blank else None
         try:
             return insert(plain or source.path)
         except duckdb.InvalidInputException:
             duckdb_session.rejected(connection)
-            plain = None if plain else log_files.with_plain_ends(source.path, copy)
+            plain = None if plain else log_files.with_unix_line_ends(source.path, copy)
             if plain is None:
                 raise
             return insert(plain)

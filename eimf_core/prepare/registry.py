@@ -3,62 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import log_files
+from eimf_core.prepare.columns import COLUMN_OPTIONS, TEXT_FIELDS, item_columns, named_column
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats import (
-    amazon,
-    histories,
-    item_tables,
-    movielens,
-    ordered_logs,
-    ready_sequences,
-    recbole,
-    tables,
-)
-from eimf_core.prepare.formats.base import COLUMN_OPTIONS, ItemFormat, LogFormat, existing
+from eimf_core.prepare.formats import MODULES
+from eimf_core.prepare.formats.base import ItemFile, ItemFormat, LogFile, LogFormat, files_matching
 from eimf_core.prepare.log_files import Source
 
-LOGS: tuple[LogFormat, ...] = (
-    *movielens.LOGS, *amazon.LOGS, *histories.LOGS, *recbole.LOGS, *ordered_logs.LOGS, *ready_sequences.LOGS,
-    *tables.LOGS,
-)  # fmt: skip
-ITEMS: tuple[ItemFormat, ...] = (
-    *movielens.ITEMS, *amazon.ITEMS, *recbole.ITEMS, *ordered_logs.ITEMS,
-)  # fmt: skip
-TABLES = ("jsonl", "parquet", "csv")
+
+def _formats(name: str) -> tuple[Any, ...]:
+    modules = (import_module(f"eimf_core.prepare.formats.{module}") for module in MODULES)
+    return tuple(each for module in modules for each in getattr(module, name, ()))
 
 
-@dataclass(frozen=True)
-class Found:
-    """A log file and its format."""
-
-    source: Source
-    format: LogFormat
+LOGS: tuple[LogFormat, ...] = _formats("LOGS")
+ITEMS: tuple[ItemFormat, ...] = _formats("ITEMS")
 
 
-def find_logs(arguments: Sequence[Path], settings: PrepareConfig, scratch: Path) -> list[Found]:
-    """The log files that the arguments name; a folder stands for the log files published in it."""
+def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -> list[LogFile]:
+    """The log files that the arguments name; a folder stands for the log files published in it.
+
+    Raises:
+        ConfigError: for a folder without a log, an option that no log obeys, and a file that is named twice.
+        InputError: for a file whose format is not recognised.
+    """
     known = {kind.name: kind for kind in LOGS}
-    wanted = settings.format
-    if wanted != "auto" and wanted not in known:
-        raise ConfigError(f"--format is '{wanted}', expected auto, {', '.join(known)}")
-    found: list[Found] = []
+    if config.format != "auto" and config.format not in known:
+        raise ConfigError(f"--format is '{config.format}', expected auto, {', '.join(known)}")
+    found: list[LogFile] = []
     for argument in arguments:
-        for path in _in_folder(argument, wanted) if argument.is_dir() else log_files.expand(argument, scratch):
+        paths = _in_folder(argument, config.format) if argument.is_dir() else log_files.expand(argument, scratch)
+        for path in paths:
             source = log_files.probe(path, "-" if str(argument) == "-" else None)
-            found.append(Found(source, known[wanted] if wanted != "auto" else _recognise(source, settings)))
+            found.append(LogFile(source, known.get(config.format) or _detect_log(source, config)))
     for option in (*COLUMN_OPTIONS, "header"):
-        told = getattr(settings, option)
-        if told not in (None, "auto") and not any(option in log.format.options for log in found):
+        if config.is_set(option) and not any(option in log.format.options for log in found):
             kinds = ", ".join(sorted({log.format.name for log in found}))
-            raise ConfigError(f"--{option.replace('_', '-')} does not go with a log of the kind {kinds}")
-    twice = {log.source.path.resolve() for log in found}
-    if len(twice) < len(found):
+            raise ConfigError(f"{option_name(option)} does not go with a log of the kind {kinds}")
+    if len({log.source.path.resolve() for log in found}) < len(found):
         raise ConfigError("a log file is named twice; its interactions would count twice")
     return found
 
@@ -67,21 +56,20 @@ def _in_folder(folder: Path, wanted: str) -> list[Path]:
     for kind in LOGS:
         if wanted not in ("auto", kind.name):
             continue
-        for group in kind.logs:
-            each = [existing(folder, (pattern,)) for pattern in group.split()]
+        for group in kind.published:
+            each = [files_matching(folder, (pattern,)) for pattern in group.split()]
             if all(each):
                 return [path for paths in each for path in paths]
-    names = sorted({pattern for kind in LOGS for pattern in kind.logs})
+    names = sorted({pattern for kind in LOGS for pattern in kind.published})
     raise ConfigError(
         f"{folder}: holds none of the logs that are known by name ({', '.join(names)}); name the log file itself"
     )
 
 
-def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
-    told = any(getattr(settings, option) for option in COLUMN_OPTIONS)
+def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
+    named = any(map(config.is_set, COLUMN_OPTIONS))
     for kind in LOGS:
-        # whoever names columns means a table
-        if (kind.name == "parquet") == source.parquet and kind.matches(source) and (not told or kind.name in TABLES):
+        if kind.parquet == source.parquet and kind.matches(source) and (kind.table or not named):
             return kind
     if source.first[:1] in ("[", "{") and not source.parquet:
         way = "jq -c '.[]'" if source.first.startswith("[") else "jq -c ."
@@ -91,20 +79,36 @@ def _recognise(source: Source, settings: PrepareConfig) -> LogFormat:
     )
 
 
-def find_items(
-    items: Sequence[Path], logs: Sequence[Found], settings: PrepareConfig
-) -> list[tuple[Source, ItemFormat]]:
-    """Item files: those that are named, else those that lie beside the logs."""
-    beside = (path for log in logs for path in existing(log.source.path.parent, log.format.items))
+def find_items(items: Sequence[Path], logs: Sequence[LogFile], config: PrepareConfig) -> list[ItemFile]:
+    """Item files: those that are named, else those that lie beside the logs.
+
+    Raises:
+        InputError: for a file whose format, or whose column of the item, is not recognised.
+    """
+    beside = (path for log in logs for path in files_matching(log.source.path.parent, log.format.item_files))
     paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
-    return [(source, _recognise_items(source, settings)) for source in map(log_files.probe, paths)]
+    return [_item_file(log_files.probe(path), config) for path in paths]
 
 
-def _recognise_items(source: Source, settings: PrepareConfig) -> ItemFormat:
+def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
     for kind in ITEMS:
-        if not source.parquet and kind.matches(source):
-            return kind
-    return item_tables.recognise(source, settings)
+        if kind.parquet == source.parquet and kind.matches(source):
+            fields = item_columns(kind.columns(source), config, source.name) if kind.columns else {}
+            return ItemFile(source, kind, fields)
+    raise InputError(
+        "is no item file that is recognised; expected Item lines, or a table, JSON lines or Parquet with an item and "
+        "a title column",
+        file=source.name,
+    )
+
+
+def check_text_columns(config: PrepareConfig, in_log: frozenset[str], files: Iterable[ItemFile]) -> None:
+    """ConfigError where the settings name a column of item text that neither the log nor an item table has."""
+    columns = {column for file in files for column in file.columns}
+    for field in sorted(TEXT_FIELDS - in_log, reverse=True):
+        named = named_column(config, field)
+        if named and named not in columns:
+            raise ConfigError(f"--{field}-column: neither the log nor an item table has a column '{named}'")
 
 
 def help_lines() -> str:

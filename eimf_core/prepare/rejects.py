@@ -31,7 +31,7 @@ class Rejects:
         if self._path is None:
             raise InputError(f"{reason}; {advice}" if advice else reason, file=file, line=line)
         if self._stream is None:
-            self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` and `collected` see to it)
+            self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` and `collect_rejects` see to it)
         if not log_files.is_utf8(text):
             # bytes that are no UTF-8 are shown as ISO-8859-1
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
@@ -51,7 +51,7 @@ class Rejects:
 
 
 @contextlib.contextmanager
-def collected(path: Path | None) -> Iterator[Rejects]:
+def collect_rejects(path: Path | None) -> Iterator[Rejects]:
     """Rejects whose file, if there are any, is complete at the end."""
     rejects = Rejects(path)
     try:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.prepare.filters import Step
+from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_arrays import Log
 from eimf_core.prepare.splits import Plan
 
@@ -65,9 +66,7 @@ class Report:
         }
 
 
-def make(
-    log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], without_text: int, not_in_log: int
-) -> Report:
+def make(log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], catalogue: Catalogue) -> Report:
     """The report on a filtered log and its split."""
     lengths = np.diff(log.offsets)
     equal, repeats = _equal_and_repeated(log)
@@ -85,8 +84,8 @@ def make(
         period=None if log.times is None else (float(log.times.min()), float(log.times.max())),
         unused=len(log) - plan.used(log),
         splits=splits,
-        items_without_text=without_text,
-        described_not_in_log=not_in_log,
+        items_without_text=len(catalogue.without_text),
+        described_not_in_log=catalogue.not_in_log,
     )
 
 
@@ -163,14 +162,14 @@ def _left_out(plan: Plan, name: str) -> dict[str, int]:
     return {reason: count for reason, count in plan.left_out.get(name, {}).items() if count}
 
 
-def warnings(made: Report, split: str, left_empty: Collection[str] = ()) -> list[str]:
-    """What the user should know before going on, and what to change; `left_empty` are splits meant to be so."""
+def warnings(made: Report, split: str, empty_splits: Collection[str] = ()) -> list[str]:
+    """What the user should know before going on, and what to change; `empty_splits` are splits meant to be so."""
     said = []
     if not made.splits["train"].users:
         said.append("no user has a training line; choose another split")
     for name in ("valid", "test"):
         size = made.splits.get(name)
-        if size is None or name in left_empty:
+        if size is None or name in empty_splits:
             continue
         if not size.users:
             advice = {

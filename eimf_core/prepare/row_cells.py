@@ -1,4 +1,4 @@
-"""The rows of a table taken apart in Python, as the engine takes them apart."""
+"""The rows of a table taken apart in Python, as DuckDB takes them apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eimf_core.prepare import log_files
 BAD_QUOTE = "has a quote that is not closed, or text behind a closed one"
 
 
-def shape_of(cells: list[str] | None, expected: int) -> str:
+def shape_problem(cells: list[str] | None, expected: int) -> str:
     """What is wrong with the shape of a row."""
     return BAD_QUOTE if cells is None else f"has {len(cells)} columns, expected {expected}"
 
@@ -23,7 +23,7 @@ def cells_of(
 ) -> Iterator[tuple[int, str, list[str] | None]]:
     """First line, text and cells of each row that is not blank; None for a row that csv cannot read.
 
-    `latin`: as `sources.lines` has it.
+    `latin`: as `log_files.lines` has it.
     """
     if len(delimiter) > 1 or not quote:
         for number, line in log_files.lines(path, latin=latin):
@@ -39,7 +39,7 @@ def cells_of(
             kept.append(found)
             yield found[1] + "\n"
 
-    # the engine, too, passes over blanks around quotes
+    # DuckDB, too, passes over blanks around quotes
     dialect = {"delimiter": delimiter, "quotechar": quote, "strict": True, "skipinitialspace": True}
     rows = csv.reader(feed(), **dialect)  # type: ignore[arg-type]
     while True:

@@ -1,8 +1,8 @@
-"""Rows judged one by one in Python: what is wrong with a bad one, and the good ones in a plain form.
+"""Rows checked one by one in Python: what is wrong with a bad one, and the good ones in a plain form.
 
-The engine reads a log fast and says only that something in it cannot be used. The file is then read
-again here, slowly, which has the last word: each row is either bad, with a reason, or goes on to the
-engine as plain JSON lines. So no row is lost between two opinions.
+DuckDB reads a log fast and says only that something in it cannot be used. The file is then read
+again here, slowly, which has the last word: each row is either bad, with a reason, or goes on to
+DuckDB as plain JSON lines. So no row is lost between two opinions.
 """
 
 from __future__ import annotations
@@ -13,44 +13,45 @@ from pathlib import Path
 import orjson
 
 from eimf_core.prepare import log_files, value_parsing
+from eimf_core.prepare.columns import FIELDS, TEXT_FIELDS
 from eimf_core.prepare.log_files import NOT_UTF8, Source
-from eimf_core.prepare.scans import FIELDS, TEXT, JsonLines, Record, Scan
+from eimf_core.prepare.scans import JsonLines, Record, Scan
 from eimf_core.prepare.value_parsing import BLANKS
 
 NO_NUMBER = "expected a number"
 
 
-def judged(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[Record, str]]:
+def checked_rows(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[Record, str]]:
     """Each row of a file with why it cannot be used; empty when it can."""
     for record in scan.records(source.path):
-        yield record, reason_of(record, has) if log_files.is_utf8(record.text) else NOT_UTF8
+        yield record, row_problem(record, has) if log_files.is_utf8(record.text) else NOT_UTF8
 
 
-def reason_of(record: Record, has: frozenset[str]) -> str:
+def row_problem(record: Record, has: frozenset[str]) -> str:
     """Why a row cannot be used; empty when it can."""
     if record.values is None:
         return record.problem
     for name in ("user", "item"):
         if not record.values[name].strip(BLANKS):
             return f"field '{name}': is empty"
-    if "time" in has and value_parsing.value_of(record.values["time"]) is None:
-        return f"field 'time': {value_parsing.no_time(record.values['time'])}"
+    if "time" in has and value_parsing.parse_time(record.values["time"]) is None:
+        return f"field 'time': {value_parsing.time_problem(record.values['time'])}"
     if "rating" in has and not value_parsing.is_number(record.values["rating"]):
         return f"field 'rating': is '{record.values['rating']}', {NO_NUMBER}"
     return ""
 
 
-def write_usable(
+def write_good_rows(
     scan: Scan, source: Source, has: frozenset[str], target: Path, bad: Callable[[Record, str], None]
 ) -> tuple[Scan, int]:
     """Write the usable rows to `target`, and tell `bad` of each other with its reason.
 
     Returns how the target is read, and how many rows it has.
     """
-    fields = [field for field in FIELDS if field in scan.has & (has | TEXT)]
+    fields = [field for field in FIELDS if field in scan.has & (has | TEXT_FIELDS)]
     rows = 0
     with open(target, "wb") as stream:
-        for record, reason in judged(scan, source, has):
+        for record, reason in checked_rows(scan, source, has):
             if reason:
                 bad(record, reason)
             else:
@@ -63,5 +64,5 @@ def write_usable(
 
 def _plain(field: str, text: str) -> str:
     if field == "time":
-        return repr(value_parsing.value_of(text))
-    return repr(value_parsing.number_of(text)) if field == "rating" else text.strip(BLANKS)
+        return repr(value_parsing.parse_time(text))
+    return repr(value_parsing.parse_number(text)) if field == "rating" else text.strip(BLANKS)

@@ -1,7 +1,7 @@
-"""How the rows of one log file are read: SQL for the engine, and the same in Python to explain bad rows.
+"""How the rows of one log file are read: SQL for DuckDB, and the same in Python to explain bad rows.
 
 A scan gives a query with the columns user, item, time, rating, event, title and category, all text
-or null, in file order. The engine skips rows whose shape is wrong; rows whose values are wrong come
+or null, in file order. DuckDB skips rows whose shape is wrong; rows whose values are wrong come
 out as nulls. When there are any, `records` goes through the file once more, slowly, and names file
 and line.
 """
@@ -19,12 +19,10 @@ import orjson
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
+from eimf_core.prepare.columns import FIELDS
 from eimf_core.prepare.duckdb_session import file, library, literal, name
-from eimf_core.prepare.row_cells import cells_of, shape_of
+from eimf_core.prepare.row_cells import cells_of, shape_problem
 
-FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
-TEXT = frozenset({"title", "category"})
-"""Fields that are there for the sake of the items."""
 LONG = 1 << 64
 """Whole numbers from here on are more than the fast reader of JSON can hold."""
 WIDE_BLANKS = re.compile(r"[ \t]+")
@@ -52,7 +50,7 @@ class Scan(Protocol):
     def records(self, path: Path) -> Iterator[Record]: ...
 
 
-def _picked(expressions: dict[str, str]) -> str:
+def _select_list(expressions: dict[str, str]) -> str:
     return ", ".join(f"{expressions.get(field, NOTHING)} AS {field}" for field in FIELDS)
 
 
@@ -60,7 +58,7 @@ def _picked(expressions: dict[str, str]) -> str:
 class Delimited:
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
-    `blank`: lines before the first that are blank, which the engine would take for the header.
+    `blank`: lines before the first that are blank, which DuckDB would take for the header.
     `first`: the first line where it had to be decided whether it is a header.
     """
 
@@ -77,25 +75,26 @@ class Delimited:
         object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
-        # by place: a column may have no name, or that of another
-        types = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(self.columns)))
+        # by position: a column may have no name, or that of another
+        types = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(self.columns)))
+        cells = {field: f"c{self.columns.index(column)}" for field, column in self.fields.items()}
         return (
-            f"SELECT {_picked({field: f'c{self.columns.index(column)}' for field, column in self.fields.items()})} "
-            f"FROM read_csv({file(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
+            f"SELECT {_select_list(cells)} FROM read_csv({file(path)}, "
+            f"auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"compression = '{log_files.packing(path)}', skip = {self.blank}, columns = {{{types}}}, "
+            f"compression = '{log_files.compression(path)}', skip = {self.blank}, columns = {{{types}}}, "
             "strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        places = {field: self.columns.index(column) for field, column in self.fields.items()}
+        positions = {field: self.columns.index(column) for field, column in self.fields.items()}
         for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote, latin=False)):
             if number == 0 and self.header:
                 continue
             if cells is None or len(cells) != len(self.columns):
-                yield Record(line, text, None, shape_of(cells, len(self.columns)))
+                yield Record(line, text, None, shape_problem(cells, len(self.columns)))
             else:
-                yield Record(line, text, {field: cells[place] for field, place in places.items()})
+                yield Record(line, text, {field: cells[at] for field, at in positions.items()})
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,9 @@ class UserLines:
 
     def query(self, path: Path) -> str:
         odd = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
-        picked = _picked({"user": "parts[1]", "item": f"unnest(CASE WHEN {odd} THEN [NULL] ELSE parts[2:] END)"})
+        selected = _select_list({"user": "parts[1]", "item": f"unnest(CASE WHEN {odd} THEN [NULL] ELSE parts[2:] END)"})
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
-        return f"SELECT {picked} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path)})"
+        return f"SELECT {selected} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
         for number, line in log_files.lines(path, latin=False):
@@ -142,7 +141,7 @@ class JsonLines:
         cells = {field: f"cells[{at}]" for at, field in enumerate(self.fields, start=1)}
         # a line that is no JSON gives nulls and is explained later
         return (
-            f"SELECT {_picked(cells)} "
+            f"SELECT {_select_list(cells)} "
             f"FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {log_files.text_lines(path)})"
         )
 
@@ -160,7 +159,7 @@ class JsonLines:
 
 
 def json_of(line: str) -> Any:
-    """What a line of JSON holds, as the engine has it: NaN is allowed, long numbers stay whole; ValueError for none."""
+    """What a line of JSON holds, as DuckDB has it: NaN is allowed, long numbers stay whole; ValueError for none."""
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -173,7 +172,7 @@ def json_of(line: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A value of a JSON object as text, as the engine gives it; empty for null."""
+    """A value of a JSON object as text, as DuckDB gives it; empty for null."""
     if value is None or isinstance(value, str):
         return value or ""
     if (isinstance(value, int) and abs(value) >= LONG) or value != value:
@@ -183,10 +182,10 @@ def text_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Parquet:
-    """A Parquet file; `fields` says which column is which field, `moments` which columns are points in time."""
+    """A Parquet file; `fields` says which column is which field, `timestamps` which columns are of a type for times."""
 
     fields: dict[str, str]
-    moments: frozenset[str] = frozenset()
+    timestamps: frozenset[str] = frozenset()
     has: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -194,10 +193,10 @@ class Parquet:
 
     def query(self, path: Path) -> str:
         cells = {
-            field: f"{f'epoch({name(column)})' if column in self.moments else name(column)}::VARCHAR"
+            field: f"{f'epoch({name(column)})' if column in self.timestamps else name(column)}::VARCHAR"
             for field, column in self.fields.items()
         }
-        return f"SELECT {_picked(cells)} FROM read_parquet({file(path)})"
+        return f"SELECT {_select_list(cells)} FROM read_parquet({file(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:
         """`line` is the number of the row."""

@@ -24,7 +24,7 @@ STEP = 1 << 15
 """Interactions turned into lines at a time; small, so that the same memory is used again."""
 
 
-class Words:
+class JsonStrings:
     """Strings as JSON, to be joined by code."""
 
     def __init__(self, words: list[str]) -> None:
@@ -68,7 +68,7 @@ def numbers(values: npt.NDArray[np.float64]) -> Column:
 def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int:
     """Write the lines of all users, user by user, as Sequence records; returns how many."""
     reporter.begin("writing sequences", len(log))
-    items, events = Words(log.item_ids), Words(log.event_names)
+    items, events = JsonStrings(log.item_ids), JsonStrings(log.event_names)
     lines = 0
     # one chunk is written while the next is made
     with files.atomic(path) as stream, ThreadPoolExecutor(1) as pool:
@@ -85,7 +85,7 @@ def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int
     return lines
 
 
-def _chunk(log: Log, plan: Plan, first: int, last: int, words: Words, kinds: Words) -> Iterator[bytes]:
+def _chunk(log: Log, plan: Plan, first: int, last: int, words: JsonStrings, kinds: JsonStrings) -> Iterator[bytes]:
     """The lines of users `first` to `last`."""
     base, stop = int(log.offsets[first]), int(log.offsets[last])
     items = words.column(log.items[base:stop])

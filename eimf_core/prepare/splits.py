@@ -19,7 +19,7 @@ from eimf_core.prepare.log_arrays import Log
 
 Ends = npt.NDArray[np.int64]
 HELD_OUT = ("valid", "test")
-ABSENT = "in --users, but not in the log or filtered out"
+NOT_IN_LOG = "in --users, but not in the log or filtered out"
 LONG_ENOUGH = 3
 """Interactions from which on leave-one-out takes the last two away."""
 
@@ -48,7 +48,7 @@ class Plan:
 def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
     """The plan of the split that is asked for; `partition` (user id to split) is for by-user."""
     if settings.split == "temporal":
-        given_points = settings.moment("valid_from"), settings.moment("test_from")
+        given_points = settings.seconds("valid_from"), settings.seconds("test_from")
         points = None if given_points[0] is None or given_points[1] is None else (given_points[0], given_points[1])
         return temporal(
             log,
@@ -63,8 +63,8 @@ def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = N
         if partition is None:
             return by_user(log, draw(log, settings), {"seed": settings.seed})
         plan = by_user(log, given(log, partition), {"users": "given"})
-        for name, count in _absent(log, partition).items():
-            plan.left_out.setdefault(name, {})[ABSENT] = count
+        for name, count in _missing_users(log, partition).items():
+            plan.left_out.setdefault(name, {})[NOT_IN_LOG] = count
         return plan
     return Plan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
 
@@ -177,7 +177,7 @@ def given(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
     return groups
 
 
-def _absent(log: Log, partition: dict[str, str]) -> Counter[str]:
+def _missing_users(log: Log, partition: dict[str, str]) -> Counter[str]:
     """Users of a partition that the log does not have, by split."""
     present = set(log.user_ids)
     return Counter(split for user, split in partition.items() if user not in present)

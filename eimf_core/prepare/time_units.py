@@ -8,11 +8,11 @@ from typing import Any
 
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Scan
-from eimf_core.prepare.value_parsing import is_date, value_of
+from eimf_core.prepare.value_parsing import is_date, parse_time
 
-STEPS = "small numbers, which are no dates"
+COUNTERS = "small numbers, which are no dates"
 UNITS = (
-    (STEPS, 0.0, 1.0), ("seconds", 1e8, 1.0), ("milliseconds", 1e11, 1e3), ("microseconds", 1e14, 1e6),
+    (COUNTERS, 0.0, 1.0), ("seconds", 1e8, 1.0), ("milliseconds", 1e11, 1e3), ("microseconds", 1e14, 1e6),
     ("nanoseconds", 1e17, 1e9),
 )  # fmt: skip
 """Unit, the size from which on a time is taken to be in it, and how many make a second.
@@ -29,7 +29,7 @@ COMPACT = "strptime(time::BIGINT::VARCHAR, '%Y%m%d')"
 
 @dataclass(frozen=True)
 class Unit:
-    """How the times of a log are written; one fits when `low` <= its absolute value < `high`.
+    """How the times of a log are written; a time is valid when `low` <= its absolute value < `high`.
 
     `seconds`: SQL that makes seconds of it; empty where they are seconds or taken as they are.
     """
@@ -41,39 +41,39 @@ class Unit:
     seconds: str = ""
 
     @property
-    def unfit(self) -> str:
+    def invalid_sql(self) -> str:
         """The SQL condition of a row of `raw` whose time cannot be one."""
         earliest = EARLIEST * self.per_second
         return f"NOT (abs(time) >= {self.low!r} AND abs(time) < {self.high!r} AND time > {earliest!r})"
 
-    def fits(self, value: float) -> bool:
+    def is_valid(self, value: float) -> bool:
         """The same in Python, as a time that can be one."""
         return self.low <= abs(value) < self.high and value > EARLIEST * self.per_second
 
-    def reason(self, text: str) -> str:
+    def problem(self, text: str) -> str:
         """Why a time cannot be one of this unit; empty when it can, or is no time at all."""
-        value = value_of(text)
-        if value is None or self.fits(value):
+        value = parse_time(text)
+        if value is None or self.is_valid(value):
             return ""
         if not value:
             return f"is '{text}', which stands for no time"
         other = _name_of(abs(value))
-        if is_date(text) or other in (self.name, STEPS) or value < 0:
+        if is_date(text) or other in (self.name, COUNTERS) or value < 0:
             return f"is '{text}', which cannot be when most times are {self.name}"
         return f"is '{text}', which looks like {other} when most times are {self.name}"
 
 
-def recognise(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> tuple[Unit, int]:
+def detect_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> tuple[Unit, int]:
     """The unit that most times in `raw` are of, and how many cannot be; dates are there as seconds."""
     least, most = connection.execute("SELECT min(time), max(time) FROM raw").fetchone()
-    unit = _of_most(connection, logs)
-    if least > 0 and unit.fits(least) and unit.fits(most):
+    unit = _majority_unit(connection, logs)
+    if least > 0 and unit.is_valid(least) and unit.is_valid(most):
         return unit, 0
-    (unfit,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.unfit}").fetchone()
-    return unit, unfit
+    (invalid,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.invalid_sql}").fetchone()
+    return unit, invalid
 
 
-def _of_most(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
+def _majority_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
     groups = " ".join(f"WHEN abs(time) >= {start!r} THEN {at}" for at, (_, start, _) in reversed([*enumerate(UNITS)]))
     found = connection.execute(
         f"SELECT CASE {groups} END AS unit, min(abs(time)) FILTER (WHERE time <> 0), max(abs(time)) "
@@ -90,8 +90,8 @@ def _of_most(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
             return Unit("dates", 1.0 if smallest >= UNITS[1][1] else 0.0, LATEST)
         if most == 0 and len(found) == 1 and low[0] and _are_compact(connection, low[0], high[0]):
             return Unit("dates without dashes (YYYYMMDD)", 1.0, LATEST, seconds=f"epoch({COMPACT})")
-        parted = most == 1 and FAR * high.get(0, 0.0) < low[1]
-        return Unit(UNITS[most][0], UNITS[1][1] if parted else 0.0, LATEST)
+        has_gap = most == 1 and FAR * high.get(0, 0.0) < low[1]
+        return Unit(UNITS[most][0], UNITS[1][1] if has_gap else 0.0, LATEST)
     name, start, per_second = UNITS[most]
     return Unit(name, start, LATEST * per_second, per_second, f"time / {per_second!r}")
 
@@ -109,7 +109,7 @@ def _are_compact(connection: Any, low: float, high: float) -> bool:
 def _are_dates(source: Source, scan: Scan) -> bool:
     """Whether the first time is written as a date."""
     texts = (record.values["time"] for record in scan.records(source.path) if record.values)
-    return is_date(next((text for text in texts if value_of(text) is not None), "0"))
+    return is_date(next((text for text in texts if parse_time(text) is not None), "0"))
 
 
 def _name_of(size: float) -> str:

@@ -1,7 +1,7 @@
-"""What counts as blank, as a number and as a time in the text of a log: one rule for the engine and for Python.
+"""What counts as blank, as a number and as a time in the text of a log: one rule for DuckDB and for Python.
 
-The engine reads the bulk with the SQL that stands here; Python judges single values with the same
-pattern. Python has the last word: where the engine cannot read a value that Python can, the row
+DuckDB reads the bulk with the SQL that stands here; Python judges single values with the same
+pattern. Python has the last word: where DuckDB cannot read a value that Python can, the row
 comes to it again in a plain form.
 """
 
@@ -21,21 +21,21 @@ DATE = (
     r"(?:[T ]([01]?[0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:\.([0-9]{1,9}))?)?"
     rf"(?:Z| UTC|(?: ?([-+])(0[0-9]|1[0-4])(?::?([0-5][0-9]))?))?)?{_BLANK}"
 )
-"""A date of the years 1 to 9999, with or without a time of the day and a zone, for Python and the engine alike."""
+"""A date of the years 1 to 9999, with or without a time of the day and a zone, for Python and DuckDB alike."""
 _DATE = re.compile(DATE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_FIRST = re.compile(r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2,4}\b.*", re.DOTALL)
 NO_TIME = "expected a number of seconds or an ISO date such as 2024-01-31 or 2024-01-31T10:00:00Z"
 
 
-def trimmed(field: str) -> str:
+def trimmed_sql(field: str) -> str:
     """SQL for a text without blanks around it; whether there are any costs less to see than to cut."""
     return f"CASE WHEN {field} < '!' OR {field}[-1] < '!' THEN trim({field}, {_BLANKS_SQL}) ELSE {field} END"
 
 
-def seconds_sql(field: str) -> str:
-    """SQL for a time, as `value_of` gives it; null for what is none."""
-    # the engine knows no blank before the zone
+def time_sql(field: str) -> str:
+    """SQL for a time, as `parse_time` gives it; null for what is none."""
+    # DuckDB knows no blank before the zone
     date = f"replace(replace(trim({field}, {_BLANKS_SQL}), ' +', '+'), ' -', '-')"
     return (
         f"coalesce(try_cast({field} AS DOUBLE), "
@@ -44,11 +44,11 @@ def seconds_sql(field: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a finite number, as the engine reads it."""
-    return number_of(text) is not None
+    """Whether a text is a finite number, as DuckDB reads it."""
+    return parse_number(text) is not None
 
 
-def number_of(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """A finite number; None for what is none."""
     plain = text.strip(BLANKS)
     try:
@@ -60,19 +60,19 @@ def number_of(text: str) -> float | None:
 
 def is_date(text: str) -> bool:
     """Whether a text is an ISO date, and no number."""
-    return not is_number(text) and value_of(text) is not None
+    return not is_number(text) and parse_time(text) is not None
 
 
-def no_time(text: str) -> str:
+def time_problem(text: str) -> str:
     """What is wrong with a text that is no time."""
     if _DAY_FIRST.fullmatch(text.strip(BLANKS)):
         return f"is '{text}', where day and month cannot be told apart; write dates as 2024-01-31"
     return f"is '{text}', {NO_TIME}"
 
 
-def value_of(text: str) -> float | None:
+def parse_time(text: str) -> float | None:
     """A number as it is, a date in seconds (UTC unless it says otherwise); None for what is neither."""
-    number = number_of(text)
+    number = parse_number(text)
     if number is not None:
         return number
     parts = _DATE.fullmatch(text)
@@ -86,5 +86,5 @@ def value_of(text: str) -> float | None:
         return None
     ahead = int(hours or 0) * 3600 + int(minutes or 0) * 60
     whole = (date - EPOCH) // timedelta(seconds=1) + (ahead if sign == "-" else -ahead)
-    # whole microseconds, as the engine has it; beyond the year 2200 floats are too coarse for the last digit
+    # whole microseconds, as DuckDB has it; beyond the year 2200 floats are too coarse for the last digit
     return (whole * 10**6 + int((fraction or "0")[:6].ljust(6, "0"))) / 10**6

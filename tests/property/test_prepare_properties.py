@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import value_parsing
-from eimf_core.prepare.config import SPLITS_OF, PrepareConfig
+from eimf_core.prepare.config import APPLIES_TO, PrepareConfig
 from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Sequence
 
@@ -80,7 +80,7 @@ def expected(log: list[Row], config: PrepareConfig) -> dict[str, list[Row]]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows, options)
 def test_nothing_is_lost_and_nothing_leaks(log: list[Row], chosen: dict[str, object]) -> None:
-    for name, splits in SPLITS_OF.items():
+    for name, splits in APPLIES_TO.items():
         if name in chosen and chosen["split"] not in splits:
             # refused there
             del chosen[name]

@@ -146,4 +146,4 @@ def test_config_says_what_is_wrong() -> None:
     ):
         with pytest.raises(ConfigError, match="--"):
             PrepareConfig(**wrong)  # type: ignore[arg-type]
-    assert PrepareConfig(since="2020-01-01", until="1577836801").moment("since") == 1577836800
+    assert PrepareConfig(since="2020-01-01", until="1577836801").seconds("since") == 1577836800

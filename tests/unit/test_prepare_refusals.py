@@ -101,7 +101,7 @@ def test_when_no_title_fits_and_when_a_file_lacks_a_column_it_is_said(tmp_path: 
 def test_a_time_on_the_command_line_is_what_a_time_in_a_log_is(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--since is '.*', expected a date"):
         PrepareConfig(since=text)
-    assert PrepareConfig(since="2024-01-15 10:00:00 +0200").moment("since") == 1705305600
+    assert PrepareConfig(since="2024-01-15 10:00:00 +0200").seconds("since") == 1705305600
 
 
 def test_users_of_a_partition_that_the_log_lacks_are_counted(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_blanks_around_values_are_no_part_of_them(tmp_path: Path) -> None:
 
 
 def test_a_bad_row_does_not_change_how_the_others_are_read(tmp_path: Path) -> None:
-    """Blanks around quotes, quotes and line ends inside, a line of blanks: once with a row that is judged bad."""
+    """Blanks around quotes, quotes and line ends inside, a line of blanks: once with a row that is checked_rows bad."""
     rows = 'user,item,name\nu, "a, 1",x\n"u" ,"b""" ,y\nu,"c\nd","z"\n  \n"u","e","p\rq"\n'
     for bad in ("", "u,f\n"):
         (tmp_path / "log.csv").write_bytes((rows + bad).encode())
@@ -237,16 +237,16 @@ def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
     assert histories(tmp_path) == {"u": ["a", "b"]}
 
 
-def test_when_engine_and_python_disagree_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python calls a row good that the engine cannot take even in its plain form."""
-    monkeypatch.setattr(row_checks, "reason_of", lambda record, has: "")
+def test_when_duckdb_and_python_disagree_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls a row good that DuckDB cannot take even in its plain form."""
+    monkeypatch.setattr(row_checks, "row_problem", lambda record, has: "")
     monkeypatch.setattr(row_checks, "_plain", lambda field, text: text)
     write_times(tmp_path, 1500000000, "soon")
     with pytest.raises(RuntimeError, match=r"not all of 2 good rows were taken; .* please report it"):
         run(tmp_path, "log.csv", on_error="skip")
     assert not (tmp_path / "out").exists()
     monkeypatch.undo()
-    monkeypatch.setattr(times.Unit, "reason", lambda unit, text: "")
+    monkeypatch.setattr(times.Unit, "problem", lambda unit, text: "")
     write_times(tmp_path, 1500000000, 1500000001000, 1500000002)
     with pytest.raises(RuntimeError, match=r"1 times are not seconds, but 0 of them were found"):
         run(tmp_path, "log.csv", on_error="skip")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import InputError
-from eimf_core.prepare.formats.tables import is_header
+from eimf_core.prepare.header import is_header
 from tests.unit.test_prepare_formats import histories, run
 from tests.unit.test_prepare_rows import packed_zstd
 

@@ -39,8 +39,8 @@ def by_engine(texts: list[str], expression: str) -> list[float | None]:
 
 
 def test_a_time_is_the_same_for_the_engine_and_for_python() -> None:
-    assert [value_parsing.value_of(text) for text in TIMES] == list(TIMES.values())
-    assert by_engine(list(TIMES), value_parsing.seconds_sql("text")) == list(TIMES.values())
+    assert [value_parsing.parse_time(text) for text in TIMES] == list(TIMES.values())
+    assert by_engine(list(TIMES), value_parsing.time_sql("text")) == list(TIMES.values())
 
 
 dates = st.from_regex(value_parsing.DATE, fullmatch=True).map(
@@ -58,10 +58,10 @@ dates = st.from_regex(value_parsing.DATE, fullmatch=True).map(
     )
 )
 def test_the_same_for_whatever_fits_the_pattern(texts: list[str]) -> None:
-    by_python = [value_parsing.value_of(text) for text in texts]
+    by_python = [value_parsing.parse_time(text) for text in texts]
     near = [None if value is None else pytest.approx(value, abs=1e-5, rel=1e-15) for value in by_python]
-    assert by_engine(texts, value_parsing.seconds_sql("text")) == near
-    assert by_engine(texts, value_parsing.trimmed("text")) == [text.strip(value_parsing.BLANKS) for text in texts]
+    assert by_engine(texts, value_parsing.time_sql("text")) == near
+    assert by_engine(texts, value_parsing.trimmed_sql("text")) == [text.strip(value_parsing.BLANKS) for text in texts]
 
 
 def test_a_time_that_only_one_of_them_would_read_is_put_aside_with_its_line(tmp_path: Path) -> None:

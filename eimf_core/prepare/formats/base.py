@@ -1,4 +1,4 @@
-"""What a format is: how a log or an item file is told apart and read. Plain data, no classes to derive."""
+"""What a format is: how a log or an item file is detected and read. Plain data, no classes to derive."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from eimf_core.errors import InputError
-from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.scans import Scan
+from eimf_core.prepare.row_cells import cells_of, shape_problem
+from eimf_core.prepare.scans import Scan, json_of
 from eimf_core.records import Item
-
-COLUMN_OPTIONS = ("user_column", "item_column", "time_column", "rating_column", "event_column")
 
 
 @dataclass(frozen=True)
 class LogFormat:
     """A kind of interaction log.
 
-    `summary`: its line in the help. `matches`: whether a file is one, by name and first lines.
-    `scan`: how its rows are read. `logs`: names (glob patterns, several in one string belong
-    together) of such files in a published folder; the first that is there counts. `items`: names of
-    the item files beside a log. `convert`: for kinds whose rows overlap: all files to one that
-    `scan` reads, in the scratch folder given. `options`: the settings on columns and header that
-    this kind obeys.
+    Attributes:
+        name: what `--format` calls it.
+        summary: its line in the help.
+        matches: whether a file is one, by its name and its first lines.
+        scan: how its rows are read.
+        published: names (glob patterns, several in one string belong together) of such files in a published
+            folder; the first that is there counts.
+        item_files: names of the item files beside a log.
+        convert: for kinds whose rows overlap: all files to one that `scan` reads, in the scratch folder given.
+        options: the settings of columns and header that this kind obeys.
+        table: whether its columns may have any names: what a log is where settings name its columns.
+        parquet: whether files are Parquet, which has no lines.
     """
 
     name: str
     summary: str
     matches: Callable[[Source], bool]
     scan: Callable[[Source, PrepareConfig], Scan]
-    logs: tuple[str, ...] = ()
-    items: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    item_files: tuple[str, ...] = ()
     convert: Callable[[Sequence[Source], Path, Rejects], Path] | None = None
     options: tuple[str, ...] = ()
+    table: bool = False
+    parquet: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,20 +56,73 @@ class BadRow:
 
 @dataclass(frozen=True)
 class ItemFormat:
-    """A kind of item file; `read` gives raw items, text not yet cleaned, and rows that are none.
+    """A kind of item file.
 
-    `columns`: those of a file whose columns are found by name or told. `warning`: what the user
-    should know of this file.
+    Attributes:
+        name: what remarks call it.
+        matches: whether a file is one, by its name and its first lines.
+        read: its items, whose text is not cleaned yet, and the rows that are none.
+        columns: the columns of a file, for a kind whose columns are recognised by name or named.
+        parquet: whether files are Parquet, which has no lines.
     """
 
     name: str
     matches: Callable[[Source], bool]
     read: Callable[[Source, PrepareConfig], Iterator[Item | BadRow]]
     columns: Callable[[Source], tuple[str, ...]] | None = None
-    warning: str = ""
+    parquet: bool = False
 
 
-def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:
+@dataclass(frozen=True)
+class LogFile:
+    """A log file and its format."""
+
+    source: Source
+    format: LogFormat
+
+
+@dataclass(frozen=True)
+class ItemFile:
+    """An item file, its format, and the column of each field where columns are recognised or named."""
+
+    source: Source
+    format: ItemFormat
+    fields: dict[str, str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of a file whose columns are recognised or named."""
+        return self.format.columns(self.source) if self.format.columns else ()
+
+    @property
+    def untitled(self) -> bool:
+        """Whether no column is the title."""
+        return bool(self.fields) and "title" not in self.fields
+
+    def remark(self) -> str:
+        """How the file is read, for people."""
+        named = ", ".join(f"{field} {column}" for field, column in self.fields.items())
+        columns = f" (columns: {named})" if named else ""
+        return f"{self.source.name}: item text, read as {self.format.name}{columns}"
+
+
+def bad_row(source: Source, line: int, problem: str, text: str) -> BadRow:
+    """A row of an item file and what is wrong with it."""
+    return BadRow(InputError(problem, file=source.name, line=line), text)
+
+
+def table_rows(source: Source, delimiter: str, quote: str, columns: int) -> Iterator[list[str] | BadRow]:
+    """The cells of each row of an item table behind its header; a bad row where there are not so many columns."""
+    for number, (line, text, cells) in enumerate(cells_of(source.path, delimiter, quote)):
+        if number == 0:
+            continue
+        if cells is None or len(cells) != columns:
+            yield bad_row(source, line, shape_problem(cells, columns), text)
+        else:
+            yield cells
+
+
+def files_matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
     """Files of a folder that any of the patterns names, packed or not, in the order of the patterns."""
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -76,13 +133,16 @@ def existing(folder: Path, patterns: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """The one JSON object that a file holds."""
-    with log_files.reading(path) as stream:
-        try:
-            found = orjson.loads(stream.read())
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"not a JSON object ({error})", file=path) from None
-    if not isinstance(found, dict):
-        raise InputError("is not a JSON object", file=path)
-    return found
+def object_of(line: str) -> dict[str, Any]:
+    """The JSON object on a line; empty when there is none."""
+    try:
+        found = json_of(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def brand_of(row: dict[str, Any], *keys: str) -> dict[str, Any] | None:
+    """The attribute `brand` of a product, from the first of the keys that has one."""
+    brand = next((row[key] for key in keys if row.get(key)), None)
+    return {"brand": brand} if isinstance(brand, str) and brand.strip() else None

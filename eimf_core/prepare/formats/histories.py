@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.formats.base import LogFormat
-from eimf_core.prepare.formats.tables import plain
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.row_cells import cells_of, shape_of
+from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.scans import UserLines
 from eimf_core.prepare.value_parsing import BLANKS
 
@@ -33,7 +33,7 @@ class Row:
     target: str
 
 
-def chain(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
+def join_rows(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
     """Whole sequences from overlapping rows; one that fits nowhere is a bad row."""
     whole: dict[str, list[str]] = {}
     for row in rows:
@@ -54,7 +54,7 @@ def convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
     """Write the sequences of all files as one line a user; returns the path."""
     target = scratch / "histories"
     with open(target, "w", encoding="utf-8") as stream:
-        for user, items in chain((row for source in files for row in _rows(source, rejects)), rejects).items():
+        for user, items in join_rows((row for source in files for row in _rows(source, rejects)), rejects).items():
             stream.write(" ".join([user, *items]) + "\n")
     return target
 
@@ -63,16 +63,16 @@ def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
     recbole = _is_recbole(source)
     delimiter, quote = ("\t", "") if recbole else (",", '"')
     names = ("itemidlist", "itemid") if recbole else ("historyitemid", "itemid")
-    places: list[int] = []
+    positions: list[int] = []
     for line, text, cells in cells_of(source.path, delimiter, quote):
-        if not places:
-            columns = [plain(cell) for cell in cells or []]
-            places = [columns.index(name) for name in ("userid", *names)]
+        if not positions:
+            columns = [normalised(cell) for cell in cells or []]
+            positions = [columns.index(name) for name in ("userid", *names)]
             continue
-        problem = shape_of(cells, len(columns)) if cells is None or len(cells) != len(columns) else ""
+        problem = shape_problem(cells, len(columns)) if cells is None or len(cells) != len(columns) else ""
         if cells and not problem:
-            user, history, item = (cells[place].strip(BLANKS) for place in places)
-            items = history.split() if recbole else _list(history)
+            user, history, item = (cells[at].strip(BLANKS) for at in positions)
+            items = history.split() if recbole else _literal_list(history)
             if items is None:
                 problem = "field 'history_item_id': is no list"
             elif not all([user, item, *items]) or any(set(" \t") & set(name) for name in (user, item, *items)):
@@ -83,7 +83,7 @@ def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
             rejects.add(source.name, line, problem, text)
 
 
-def _list(text: str) -> list[str] | None:
+def _literal_list(text: str) -> list[str] | None:
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -108,8 +108,8 @@ LOGS = (
         "RecBole benchmark files (user_id, item_id_list, item_id), rows joined; titles from .item; no times",
         _is_recbole,
         lambda source, config: UserLines(),
-        logs=("*.test.inter", "*.valid.inter", "*.train.inter"),
-        items=("*.item",),
+        published=("*.test.inter", "*.valid.inter", "*.train.inter"),
+        item_files=("*.item",),
         convert=convert,
     ),
     LogFormat(
@@ -117,8 +117,8 @@ LOGS = (
         "MiniOneRec CSV (history_item_id, item_id), rows joined; titles from ../index; no times",
         _is_minionerec,
         lambda source, config: UserLines(),
-        logs=("train/*.csv valid/*.csv test/*.csv", "valid/*.csv test/*.csv"),
-        items=("../index/*.item.json",),
+        published=("train/*.csv valid/*.csv test/*.csv", "valid/*.csv test/*.csv"),
+        item_files=("../index/*.item.json",),
         convert=convert,
     ),
 )

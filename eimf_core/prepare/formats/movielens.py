@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, table_rows
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 
@@ -39,12 +37,8 @@ def _is_movies(source: Source) -> bool:
     return bool(source.head) and all(line.count("::") == 2 for line in source.head[:100])
 
 
-def _dat(source: Source, config: PrepareConfig) -> Delimited:
-    return Delimited("::", RATINGS, {field: field for field in RATINGS})
-
-
-def _tabs(source: Source, config: PrepareConfig) -> Delimited:
-    return Delimited("\t", RATINGS, {field: field for field in RATINGS})
+def _split_at(delimiter: str) -> Callable[[Source, PrepareConfig], Delimited]:
+    return lambda source, config: Delimited(delimiter, RATINGS, {field: field for field in RATINGS})
 
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
@@ -53,42 +47,38 @@ def _csv(source: Source, config: PrepareConfig) -> Delimited:
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in log_files.lines(source.path):
-        cells = line.split("|")
-        if len(cells) != 5 + len(GENRES):
-            problem = f"has {len(cells)} fields, expected {5 + len(GENRES)}"
-            yield BadRow(InputError(problem, file=source.name, line=number), line)
+    for row in _split_lines(source, "|", 5 + len(GENRES)):
+        if isinstance(row, BadRow):
+            yield row
             continue
-        genres = [name for name, flag in zip(GENRES, cells[5:], strict=True) if flag == "1" and name not in NO_GENRE]
-        yield Item(item=cells[0], title=_title(cells[1]), categories=genres)
+        genres = [name for name, flag in zip(GENRES, row[5:], strict=True) if flag == "1"]
+        yield _movie(row[0], row[1], genres)
 
 
-def _read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, line in log_files.lines(source.path):
-        cells = line.split("::")
-        if len(cells) != 3:
-            yield BadRow(InputError(f"has {len(cells)} fields, expected 3", file=source.name, line=number), line)
-        else:
-            yield _movie(*cells)
+def read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    for row in _split_lines(source, "::", 3):
+        yield row if isinstance(row, BadRow) else _movie(row[0], row[1], row[2].split("|"))
 
 
 def _read_movies_csv(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for number, (line, text, cells) in enumerate(cells_of(source.path, ",", '"')):
-        if number == 0:
-            continue
-        if cells is None or len(cells) != 3:
-            yield BadRow(InputError(shape_of(cells, 3), file=source.name, line=line), text)
+    for row in table_rows(source, ",", '"', 3):
+        yield row if isinstance(row, BadRow) else _movie(row[0], row[1], row[2].split("|"))
+
+
+def _split_lines(source: Source, delimiter: str, fields: int) -> Iterator[list[str] | BadRow]:
+    """The fields of each line; a bad row where there are not so many."""
+    for number, line in log_files.lines(source.path):
+        cells = line.split(delimiter)
+        if len(cells) == fields:
+            yield cells
         else:
-            yield _movie(*cells)
+            yield bad_row(source, number, f"has {len(cells)} fields, expected {fields}", line)
 
 
-def _movie(item: str, title: str, genres: str) -> Item:
-    return Item(item=item, title=_title(title), categories=[name for name in genres.split("|") if name not in NO_GENRE])
-
-
-def _title(text: str) -> str:
+def _movie(item: str, title: str, genres: list[str]) -> Item:
     """`unknown` stands in u.item for a film whose title was not known."""
-    return "" if text == "unknown" else text
+    title = "" if title == "unknown" else title
+    return Item(item=item, title=title, categories=[name for name in genres if name not in NO_GENRE])
 
 
 LOGS = (
@@ -96,29 +86,29 @@ LOGS = (
         "ml-100k",
         "MovieLens 100K: u.data (tabs), titles and genres from u.item beside it",
         lambda source: _are_ratings(source, "\t"),
-        _tabs,
-        logs=("u.data",),
-        items=("u.item",),
+        _split_at("\t"),
+        published=("u.data",),
+        item_files=("u.item",),
     ),
     LogFormat(
         "ml-1m",
         "MovieLens 1M and 10M: ratings.dat (::), titles and genres from movies.dat beside it",
         lambda source: _are_ratings(source, "::"),
-        _dat,
-        logs=("ratings.dat",),
-        items=("movies.dat",),
+        _split_at("::"),
+        published=("ratings.dat",),
+        item_files=("movies.dat",),
     ),
     LogFormat(
         "ml-csv",
         "MovieLens latest, 20M, 25M, 32M: ratings.csv, titles and genres from movies.csv beside it",
         lambda source: source.first == CSV_HEADER,
         _csv,
-        logs=("ratings.csv",),
-        items=("movies.csv",),
+        published=("ratings.csv",),
+        item_files=("movies.csv",),
     ),
 )
 ITEMS = (
     ItemFormat("u.item", lambda source: source.first.count("|") == 4 + len(GENRES), _read_u_item),
-    ItemFormat("movies.dat", _is_movies, _read_movies_dat),
+    ItemFormat("movies.dat", _is_movies, read_movies_dat),
     ItemFormat("movies.csv", lambda source: source.first == "movieId,title,genres", _read_movies_csv),
 )

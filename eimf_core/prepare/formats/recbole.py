@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eimf_core.errors import InputError
+from eimf_core.prepare.columns import COLUMN_OPTIONS, ITEM_FIELDS, log_columns, recognised_column
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import COLUMN_OPTIONS, BadRow, ItemFormat, LogFormat
-from eimf_core.prepare.formats.tables import find, log_fields
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import split_categories
-from eimf_core.prepare.row_cells import cells_of, shape_of
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 
@@ -37,28 +35,23 @@ def _is_item(source: Source) -> bool:
 
 def _scan(source: Source, config: PrepareConfig) -> Delimited:
     columns = _columns(source)
-    return Delimited("\t", columns, log_fields(columns, config, source.name), True, blank=source.blank)
+    return Delimited("\t", columns, log_columns(columns, config, source.name), True, blank=source.blank)
 
 
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     columns = _columns(source)
-    places = {}
-    for field in ("item", "title", "category", "text"):
-        column = find(columns, field, None, source.name)
-        if column is not None:
-            places[field] = columns.index(column)
-    sequence = "category" in places and columns[places["category"]].endswith("_seq")
-    for number, (line, text, cells) in enumerate(cells_of(source.path, "\t", "")):
-        if number == 0:
+    found = {field: recognised_column(columns, field) for field in ITEM_FIELDS}
+    positions = {field: columns.index(column) for field, column in found.items() if column is not None}
+    sequence = (found["category"] or "").endswith("_seq")
+    for row in table_rows(source, "\t", "", len(columns)):
+        if isinstance(row, BadRow):
+            yield row
             continue
-        if cells is None or len(cells) != len(columns):
-            yield BadRow(InputError(shape_of(cells, len(columns)), file=source.name, line=line), text)
-            continue
-        values = {field: cells[place] for field, place in places.items()}
+        values = {field: row[at] for field, at in positions.items()}
         category = values.get("category", "")
         # the members of a token_seq are separated by blanks; some sets use commas and keep the blanks
-        named = category.split() if sequence and "," not in category else split_categories(category)
-        yield Item(item=values["item"], title=values.get("title", ""), categories=named, text=values.get("text"))
+        names = category.split() if sequence and "," not in category else split_categories(category)
+        yield Item(item=values["item"], title=values.get("title", ""), categories=names, text=values.get("text"))
 
 
 LOGS = (
@@ -67,9 +60,9 @@ LOGS = (
         "RecBole atomic files: .inter (user_id:token, item_id:token, timestamp:float), titles from .item beside it",
         _is_inter,
         _scan,
-        logs=("*.inter",),
+        published=("*.inter",),
         options=COLUMN_OPTIONS,
-        items=("*.item",),
+        item_files=("*.item",),
     ),
 )
 ITEMS = (ItemFormat(".item", _is_item, _read_items),)

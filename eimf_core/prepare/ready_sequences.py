@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,50 +13,45 @@ import numpy as np
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import log_files
-from eimf_core.prepare.config import SPLITS_OF, PrepareConfig
+from eimf_core.prepare.config import APPLIES_TO, FILTERS, PrepareConfig
 from eimf_core.prepare.filters import Step
-from eimf_core.prepare.formats.amazon import first_object
-from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.report import Report, SplitSize, quantiles
-from eimf_core.prepare.scans import JsonLines
 from eimf_core.records import Sequence as Line
 
 
-def is_ready(source: Source) -> bool:
-    """Whether the first line looks like a Sequence."""
-    return {"user", "split", "items"} <= set(first_object(source))
-
-
-def check_settings(settings: PrepareConfig) -> None:
-    """ConfigError for options that would change lines that are passed through as they are."""
-    told = [f"--{name.replace('_', '-')}" for name in ("split", *SPLITS_OF) if settings.is_told(name)]
-    told += settings.filters()
-    if told:
+def check_settings(config: PrepareConfig) -> None:
+    """ConfigError for settings that would change lines that are passed through as they are."""
+    if given := config.options_set("split", *APPLIES_TO, *FILTERS):
         raise ConfigError(
-            f"{', '.join(told)}: ready Sequence lines keep the split they have and are passed through, not filtered"
+            f"{', '.join(given)}: ready Sequence lines keep the split they have and are passed through, not filtered"
         )
 
 
 @dataclass
-class Ready:
-    """What was found while the lines went by.
+class SequenceStatistics:
+    """What the report says of ready lines, gathered while they go by.
 
-    By split: users, items, how often an item is a target. courses: by user what the user did, which
-    the lines of several splits say more or less of, as positions in `codes`. tied: by user how long
-    the longest history with times is, and how many of its times equal the one before.
+    Attributes:
+        users, items: those of each split; items are of histories and targets.
+        target_counts: how often an item is a target, by split.
+        interactions, targets: their numbers, by split.
+        item_codes: a number for each item.
+        sequences: all that a user did, as item codes; the lines of several splits say more or less of it.
+        equal_times: by user the length of the longest history with times, and how many equal the one before.
     """
 
-    names: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    present: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    aims: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    users: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    items: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    target_counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     interactions: Counter[str] = field(default_factory=Counter)
     targets: Counter[str] = field(default_factory=Counter)
     most_targets: int = 0
-    codes: dict[str, int] = field(default_factory=dict)
-    courses: dict[str, array[int]] = field(default_factory=dict)
-    tied: dict[str, tuple[int, int]] = field(default_factory=dict)
+    item_codes: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, array[int]] = field(default_factory=dict)
+    equal_times: dict[str, tuple[int, int]] = field(default_factory=dict)
     period: tuple[float, float] | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -65,55 +60,57 @@ class Ready:
     def add(self, line: Line) -> None:
         """Take note of a line."""
         split, targets = line.split, line.targets
-        self.names[split].add(line.user)
-        self.present[split].update(line.items, targets)
-        self.aims[split].update(targets)
+        self.users[split].add(line.user)
+        self.items[split].update(line.items, targets)
+        self.target_counts[split].update(targets)
         self.interactions[split] += len(line.items)
         self.targets[split] += len(targets)
         self.most_targets = max(self.most_targets, len(targets))
-        course = array("i", (self.codes.setdefault(item, len(self.codes)) for item in (*line.items, *targets)))
-        self.courses[line.user] = joined(self.courses.get(line.user, array("i")), course)
+        codes = self.item_codes
+        sequence = array("i", (codes.setdefault(item, len(codes)) for item in (*line.items, *targets)))
+        self.sequences[line.user] = merged(self.sequences.get(line.user, array("i")), sequence)
         if line.times:
             first, last = self.period or (line.times[0], line.times[-1])
             self.period = min(first, line.times[0]), max(last, line.times[-1])
-            ties = sum(late == early for early, late in zip(line.times, line.times[1:], strict=False))
-            self.tied[line.user] = max(self.tied.get(line.user, (0, 0)), (len(line.times), ties))
+            equal = sum(late == early for early, late in zip(line.times, line.times[1:], strict=False))
+            self.equal_times[line.user] = max(self.equal_times.get(line.user, (0, 0)), (len(line.times), equal))
 
-    def report(self, rejects: Rejects, without_text: int, not_in_log: int) -> Report:
+    def report(self, rejected: Mapping[str, int], catalogue: Catalogue) -> Report:
         """The report on lines that were passed through."""
+        train = self.items["train"]
         sizes = {
             name: SplitSize(
-                users=len(self.names[name]),
+                users=len(self.users[name]),
                 interactions=self.interactions[name],
                 targets=self.targets[name],
-                items=len(self.present[name]),
-                cold_items=len(self.present[name] - self.present["train"]),
-                cold_targets=sum(count for item, count in self.aims[name].items() if item not in self.present["train"]),
-                cold_users=len(self.names[name] - self.names["train"]) if name != "train" else 0,
+                items=len(self.items[name]),
+                cold_items=len(self.items[name] - train),
+                cold_targets=sum(count for item, count in self.target_counts[name].items() if item not in train),
+                cold_users=len(self.users[name] - self.users["train"]) if name != "train" else 0,
                 left_out={},
             )
             for name in ("train", "valid", "test")
         }
-        lengths = np.fromiter(map(len, self.courses.values()), dtype=np.int64, count=len(self.courses))
-        pairs = sum(len(set(course)) for course in self.courses.values())
+        lengths = np.fromiter(map(len, self.sequences.values()), dtype=np.int64, count=len(self.sequences))
+        pairs = sum(len(set(sequence)) for sequence in self.sequences.values())
         total = int(lengths.sum())
-        timed = sum(length for length, _ in self.tied.values())
+        timed = sum(length for length, _ in self.equal_times.values())
         return Report(
-            rejected=dict(rejects.reasons),
-            steps=[Step("read", 0, len(lengths), len(self.codes), total)],
+            rejected=dict(rejected),
+            steps=[Step("read", 0, len(lengths), len(self.item_codes), total)],
             lengths=quantiles(lengths),
-            density=pairs / (len(lengths) * len(self.codes)),
-            equal_times=sum(ties for _, ties in self.tied.values()) / timed if timed else None,
+            density=pairs / (len(lengths) * len(self.item_codes)),
+            equal_times=sum(equal for _, equal in self.equal_times.values()) / timed if timed else None,
             repeats=(total - pairs) / total,
             period=self.period,
             unused=0,
             splits=sizes,
-            items_without_text=without_text,
-            described_not_in_log=not_in_log,
+            items_without_text=len(catalogue.without_text),
+            described_not_in_log=catalogue.not_in_log,
         )
 
 
-def joined(known: array[int], more: array[int]) -> array[int]:
+def merged(known: array[int], more: array[int]) -> array[int]:
     """What a user did, of two lines that each say a part: the longer, or each item as often as one of them has it."""
     short, long = sorted((known, more), key=len)
     if long[: len(short)] == short:
@@ -121,7 +118,7 @@ def joined(known: array[int], more: array[int]) -> array[int]:
     return array("i", sorted((Counter(known) | Counter(more)).elements()))
 
 
-def checked(logs: Sequence[Source], found: Ready, rejects: Rejects) -> Iterator[Line]:
+def checked_lines(logs: Sequence[Source], found: SequenceStatistics, rejects: Rejects) -> Iterator[Line]:
     """The good lines of all files; InputError when none is for training."""
     seen: dict[tuple[str, str], str] = {}
     for source in logs:
@@ -136,7 +133,7 @@ def checked(logs: Sequence[Source], found: Ready, rejects: Rejects) -> Iterator[
             seen[line.user, line.split] = f"{source.name}:{number}"
             found.add(line)
             yield line
-    if not found.names["train"]:
+    if not found.users["train"]:
         raise InputError("has no train lines", file=logs[0].name)
 
 
@@ -160,13 +157,3 @@ def _check(line: Line, source: Source, number: int, seen: dict[tuple[str, str], 
             raise wrong(name, f"has {len(values)} entries for {len(line.items)} items")
     if line.times is not None and any(late < early for early, late in zip(line.times, line.times[1:], strict=False)):
         raise wrong("times", "are not in order")
-
-
-LOGS = (
-    LogFormat(
-        "sequences",
-        "ready Sequence lines (user, split, items, targets) with a split made elsewhere: checked and passed through",
-        is_ready,
-        lambda source, config: JsonLines({"user": "user", "item": "items"}),
-    ),
-)

@@ -1,0 +1,60 @@
+"""Tables such as CSV and TSV: logs and item tables whose columns are recognised by name or named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eimf_core.errors import InputError
+from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
+from eimf_core.prepare.formats.item_values import item_of
+from eimf_core.prepare.header import delimiter_of, header_of, numbered
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.scans import Delimited
+from eimf_core.records import Item
+
+
+def _is_table(source: Source) -> bool:
+    """Whether the first line looks like the header of a table."""
+    return delimiter_of(source) in source.first and not source.first.startswith(("{", "["))
+
+
+def _scan(source: Source, config: PrepareConfig) -> Delimited:
+    """The columns of a table with a header, or with columns named by number."""
+    delimiter, columns, header = header_of(source, config)
+    # only blanks and tabs: it may be no table at all
+    advice = ", or say --format user-lines if each line is what a user did" if delimiter in " \t" else ""
+    fields = log_columns(columns, config, source.name, advice)
+    for column in fields.values():
+        if columns.count(column) > 1:
+            raise InputError(f"has two columns '{column}'", file=source.name, line=source.blank + 1)
+    first = source.first if columns == numbered(len(columns)) else ""
+    return Delimited(delimiter, columns, fields, header, '"', source.blank, first)
+
+
+def _item_columns(source: Source) -> tuple[str, ...]:
+    return header_of(source, PrepareConfig())[1]
+
+
+def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    delimiter, columns, _ = header_of(source, PrepareConfig())
+    positions = {field: columns.index(name) for field, name in item_columns(columns, config, source.name).items()}
+    for row in table_rows(source, delimiter, '"', len(columns)):
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            yield item_of({field: row[at] for field, at in positions.items()})
+
+
+LOGS = (
+    LogFormat(
+        "csv",
+        "CSV or TSV (comma, tab, semicolon, bar, blanks), columns likewise; without a header --user-column 1 and so on",
+        _is_table,
+        _scan,
+        options=(*COLUMN_OPTIONS, "header"),
+        table=True,
+    ),
+)
+ITEMS = (ItemFormat("an item table", _is_table, _read_items, _item_columns),)

@@ -1,0 +1,24 @@
+"""Items from the values of a table, of a JSON object, or of a published mapping; text is not cleaned here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eimf_core.prepare.raw_text import split_categories, strings_in
+from eimf_core.prepare.scans import text_of
+from eimf_core.records import Item
+
+
+def item_of(values: dict[str, Any]) -> Item:
+    """An item from values by field; titles, categories and text may be lists, of any nesting."""
+    category = values.get("category")
+    return Item(
+        item=text_of(values["item"]),
+        title=_joined(values.get("title")),
+        categories=split_categories(category) if isinstance(category, str) else strings_in(category or []),
+        text=_joined(values.get("text")),
+    )
+
+
+def _joined(value: Any) -> str:
+    return " ".join(strings_in(value)) if isinstance(value, list | dict) else text_of(value)

@@ -1,0 +1,79 @@
+"""JSON lines: logs and item files whose keys are recognised by name or named, and ready Item lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from eimf_core import jsonl
+from eimf_core.errors import InputError
+from eimf_core.prepare import log_files
+from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, object_of
+from eimf_core.prepare.formats.item_values import item_of
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.scans import JsonLines, json_of
+from eimf_core.records import Item
+
+
+def _keys(source: Source) -> tuple[str, ...]:
+    """The keys of the first objects, in the order in which they come up; a line may lack some."""
+    return tuple(dict.fromkeys(key for line in source.head for key in object_of(line)))
+
+
+def _scan(source: Source, config: PrepareConfig) -> JsonLines:
+    fields = log_columns(_keys(source), config, source.name)
+    for name in ("user", "item"):
+        if any(isinstance(object_of(line).get(fields[name]), list | dict) for line in source.head):
+            raise InputError(
+                "holds lists or objects; expected one interaction a line", file=source.name, field=fields[name]
+            )
+    return JsonLines(fields)
+
+
+def _is_item_line(source: Source) -> bool:
+    try:
+        msgspec.convert(object_of(source.first), type=Item)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    for number, line in log_files.lines(source.path):
+        try:
+            yield jsonl.decode(line.encode(), Item, file=source.name, number=number)
+        except InputError as error:
+            yield BadRow(error, line)
+
+
+def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
+    fields = item_columns(_keys(source), config, source.name)
+    for number, line in log_files.lines(source.path):
+        try:
+            row = json_of(line)
+        except ValueError as error:
+            yield bad_row(source, number, f"not a JSON object ({error})", line)
+            continue
+        if isinstance(row, dict):
+            yield item_of({field: row.get(key) for field, key in fields.items()})
+        else:
+            yield bad_row(source, number, "is not a JSON object", line)
+
+
+LOGS = (
+    LogFormat(
+        "jsonl",
+        "JSON lines; the keys are found by name or told with --user-column and so on",
+        lambda source: bool(object_of(source.first)),
+        _scan,
+        options=COLUMN_OPTIONS,
+        table=True,
+    ),
+)
+ITEMS = (
+    ItemFormat("Item lines", _is_item_line, _read_item_lines),
+    ItemFormat("JSON lines of items", lambda source: bool(object_of(source.first)), _read_objects, _keys),
+)

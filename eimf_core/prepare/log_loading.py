@@ -1,0 +1,100 @@
+"""Log files read and filtered: from what was found on the command line to the log as arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import LogFile
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import shortened
+from eimf_core.prepare.rejects import Rejects
+from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
+from eimf_core.progress import Reporter
+from eimf_core.records import Item
+
+Scans = list[tuple[Source, Scan]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The filtered log, the unit of its times, what the filters did, items that the log itself describes."""
+
+    log: log_arrays.Log
+    unit: str | None
+    steps: list[filters.Step]
+    items: list[Item]
+
+
+def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects) -> Scans:
+    """How each log file is read; files of a kind whose rows overlap become one first.
+
+    Raises:
+        ConfigError: for a log without times where the split needs them.
+    """
+    scans = [(log.source, log.format.scan(log.source, config)) for log in logs if log.format.convert is None]
+    for name in sorted({log.format.name for log in logs if log.format.convert is not None}):
+        group = [log for log in logs if log.format.name == name]
+        assert group[0].format.convert is not None
+        path = group[0].format.convert([log.source for log in group], scratch, rejects)
+        source = dataclasses.replace(group[0].source, path=path)
+        scans.append((source, group[0].format.scan(source, config)))
+    without_times = [source for source, scan in scans if "time" not in scan.has]
+    if config.split == "temporal" and without_times:
+        # a file that is cut off is to be had again first
+        for source, _ in scans:
+            log_files.refuse_broken(source)
+        raise ConfigError(
+            f"{without_times[0].name}: has no times, which --split temporal needs; "
+            "choose --split leave-one-out, by-user or none, or name their column with --time-column"
+        )
+    return scans
+
+
+def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, reporter: Reporter) -> Loaded:
+    """Read and filter a log.
+
+    Raises:
+        ConfigError: for a filter whose field the log does not have.
+        InputError: for a bad row (unless rejects are collected), and where nothing is left.
+    """
+    for source, scan in scans:
+        _note_columns(source, scan, reporter)
+    fields = frozenset({"time", "event"} | ({"rating"} if config.min_rating is not None else set()))
+    with duckdb_session.connected(scratch, memory_limit=config.memory_limit, threads=config.threads) as connection:
+        read = log_reader.read(connection, scans, reporter, scratch=scratch, fields=fields, rejects=rejects)
+        if read.unit:
+            reporter.note(f"times are {read.unit}")
+        conditions = filters.conditions(config, read.has)
+        if config.event:
+            filters.check_events(connection, config.event)
+        steps = filters.count_conditions(connection, conditions) if conditions else []
+        if steps and not steps[-1].interactions:
+            raise _nothing_left(steps, scans[0][0])
+        log = log_arrays.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
+    if not steps:
+        steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
+    log, more = filters.apply(log, config)
+    steps += more
+    if not len(log):
+        raise _nothing_left(steps, scans[0][0])
+    return Loaded(log, read.unit, steps, read.items)
+
+
+def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:
+    """Say which column is which field, and what an unclear first line was taken for."""
+    if isinstance(scan, Delimited | JsonLines | Parquet):
+        columns = ", ".join(f"{field} {column}" for field, column in scan.fields.items())
+        reporter.note(f"{source.name}: columns: {columns}")
+    if isinstance(scan, Delimited | UserLines) and scan.first:
+        taken_for = "is a header, not data" if scan.header else "is data, not a header"
+        reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {taken_for}")
+
+
+def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:
+    counts = "; ".join(f"{step.name}: {step.interactions:,}" for step in steps)
+    return InputError(f"nothing is left after the filters ({counts}); loosen the last of them", file=source.name)
