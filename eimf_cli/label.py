@@ -21,17 +21,7 @@ def label(
     samples: Annotated[Path, typer.Argument(metavar="SAMPLES|-", help="Samples that cluster wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
     score: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="LABELS", help="Ask nothing; tell how good these labels of SAMPLES are. Repeat to compare."
-        ),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For --score: each item's interest or categories, such as items.jsonl."),
-    ] = None,
-    truth_users: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="For --score: the interests that users really have, if known.")
+        list[Path] | None, typer.Option(metavar="LABELS", hidden=True, help="Now a command of its own: eimf score.")
     ] = None,
     settings: LabelConfig,
 ) -> None:
@@ -40,17 +30,10 @@ def label(
     The answer is held to the prompt's schema, checked against the history, and asked for again when
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
     when the same command is run again, and labels of the same requests are taken over.
-
-    With --score, labels made before are compared with a truth: how many true interests they recover,
-    each labelled one counted for the true name nearest to its text. Without known interests the
-    categories stand in that have two items and a fifth of a user's history.
+    Answers that other settings or samples gave are kept: --discard gives them up.
     """
     if score:
-        from eimf_cli import label_scores
-
-        if settings.items:
-            raise ConfigError("--items is read while labelling; --score takes a catalogue as --truth")
-        return label_scores.show(samples, score, truth, truth_users, settings.encoder, output)
+        raise ConfigError("--score: labels are scored by 'eimf score LABELS --samples SAMPLES --truth FILE'")
     if settings.dry_run:
         from eimf_core.labeling import dry_run
 
@@ -58,8 +41,6 @@ def label(
         guess = "" if totals.seconds is None else f"; about {totals.seconds / 60:.1f} minutes, very roughly"
         terminal.info(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
         return
-    if truth or truth_users:
-        raise ConfigError("--truth and --truth-users belong to --score LABELS")
     from eimf_core.labeling import label as labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())

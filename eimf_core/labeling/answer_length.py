@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LETTERS_A_TOKEN = 4  # for a guess of a prompt's tokens where nothing counts them
+
 
 def longest_answer(schema: dict[str, Any], max_interests: int) -> int:
     """Tokens that an answer may need: half of its longest text, since a token holds several characters."""

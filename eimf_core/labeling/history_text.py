@@ -1,85 +1,114 @@
-"""What an engine gets to see of the samples: titles, with their categories where a catalogue is given."""
+"""What an engine gets to see of the samples: clean titles, with their categories where a catalogue is given."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from eimf_core import jsonl
 from eimf_core.errors import InputError
-from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
 from eimf_core.naming.terms import cut_at_word, title_terms
 from eimf_core.progress import Reporter
-from eimf_core.records import Item, Sample
+from eimf_core.records import HistoryItem, Item, Sample
 from eimf_core.text.encoder_input import MOST_CATEGORIES
+from eimf_core.text_cleaning import clean, clean_item
 
+TITLE_LENGTH = 120
 BORDER, BETWEEN = " — ", ", "
 LONGEST_CATEGORIES = 70  # characters that a long title leaves to them
 
 
-def read_samples(path: str | Path, config: LabelConfig, reporter: Reporter) -> list[Sample]:
-    """The samples of a file as the engine of the settings gets to see them."""
-    samples = jsonl.read(path, Sample)
-    if config.items is None or not config.shows_categories:
-        return list(samples)
-    return with_categories(samples, config.items, reporter)
+@dataclass(frozen=True)
+class CleanSample:
+    """A sample with clean titles. `raw_titles` are those of the file, which the hash of a request covers."""
+
+    sample: Sample
+    raw_titles: list[str]
+
+    def latest(self, most: int) -> CleanSample:
+        """With the latest `most` items that have a title."""
+        pairs = [(entry, raw) for entry, raw in zip(self.sample.history, self.raw_titles, strict=True) if entry.title][
+            -most:
+        ]
+        history = [entry for entry, _ in pairs]
+        return CleanSample(msgspec.structs.replace(self.sample, history=history), [raw for _, raw in pairs])
 
 
-def with_categories(samples: Iterable[Sample], path: str | Path, reporter: Reporter) -> list[Sample]:
-    """The samples with "title — category, category" in place of each title, by the catalogue at `path`.
+def clean_title(title: str) -> str:
+    """A title in one line, without characters that nobody sees, at most TITLE_LENGTH long."""
+    return _shortened(clean(title))
 
-    Titles of items that it does not hold, or tells no categories of, stay as they are. Raises InputError
-    where it holds no item of the samples; what makes it look like another catalogue is warned of.
+
+def _shortened(title: str) -> str:
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def read_samples(path: str | Path, catalogue: str | None, reporter: Reporter) -> list[CleanSample]:
+    """The samples of a file, with clean titles.
+
+    With a `catalogue` a title is "title — category, category"; titles of items that it does not hold, or tells no
+    categories of, stay alone. What makes it look like another catalogue than that of the samples is warned of.
+
+    Raises:
+        InputError: for a bad line, and for a catalogue that holds no item of the samples.
     """
-    samples = list(samples)
-    titles = {entry.item: entry.title for sample in samples for entry in sample.history}
-    found = {item.item: item for item in jsonl.read(path, Item) if item.item in titles}
+    samples = list(jsonl.read(path, Sample))
+    entries = dict.fromkeys((entry.item, entry.title) for sample in samples for entry in sample.history)
+    titles = {(item, title): clean_title(title) for item, title in entries}
+    displayed = titles if catalogue is None else _with_categories(titles, catalogue, reporter)
+    return [_clean(sample, titles, displayed) for sample in samples]
+
+
+Titles = dict[tuple[str, str], str]  # by an item and its title in the file
+
+
+def _clean(sample: Sample, titles: Titles, displayed: Titles) -> CleanSample:
+    keys = [(entry.item, entry.title) for entry in sample.history]
+    history = [HistoryItem(item=key[0], title=displayed[key]) for key in keys]
+    raw = [key[1] if displayed[key] == titles[key] else displayed[key] for key in keys]
+    return CleanSample(msgspec.structs.replace(sample, history=history), raw)
+
+
+def _with_categories(titles: Titles, path: str, reporter: Reporter) -> Titles:
+    title_of = {item: title for (item, _), title in titles.items()}
+    found = {item.item: clean_item(item) for item in jsonl.read(path, Item) if item.item in title_of}
     if titles and not found:
         raise InputError("no item of the samples is there; expected the catalogue they come from", file=path)
-    shown = {
-        item: shown_title(title, found[item].categories if item in found else ()) for item, title in titles.items()
-    }
-    _warn(path, titles, found, shown, reporter)
-    return [
-        msgspec.structs.replace(
-            sample,
-            history=[msgspec.structs.replace(entry, title=shown[entry.item]) for entry in sample.history],
-        )
-        for sample in samples
-    ]
-
-
-def _warn(
-    path: str | Path, titles: dict[str, str], found: dict[str, Item], shown: dict[str, str], reporter: Reporter
-) -> None:
-    missing = len(titles) - len(found)
+    missing = len(title_of) - len(found)
     if missing:
-        reporter.warn(f"{path}: {missing:,} of {len(titles):,} items of the samples are not there: their titles alone")
-    others = sum(clean_title(item.title) != clean_title(titles[name]) for name, item in found.items())
+        reporter.warn(
+            f"{path}: {missing:,} of {len(title_of):,} items of the samples are not there: their titles alone"
+        )
+    others = sum(_shortened(item.title) != title_of[name] for name, item in found.items())
     if 2 * others > len(found):
         reporter.warn(
             f"{path}: {others:,} of {len(found):,} items have another title than in the samples; is it their catalogue?"
         )
-    if titles and shown == titles:
+    displayed = {
+        (item, raw): displayed_title(title, found[item].categories if item in found else ())
+        for (item, raw), title in titles.items()
+    }
+    if titles and displayed == titles:
         reporter.warn(f"{path}: no item of the samples has categories: titles alone")
+    return displayed
 
 
-def shown_title(title: str, categories: Sequence[str]) -> str:
-    """A title and its first categories, at most TITLE_LENGTH characters; the title as it is where there are none.
+def displayed_title(title: str, categories: Sequence[str]) -> str:
+    """A title and its first categories, at most TITLE_LENGTH characters; the title alone where there are none.
 
-    A category that says what the title or an earlier one says is passed over, one that is too long is cut.
+    Title and categories are clean. A category that says what the title or an earlier one says is passed over,
+    one that is too long is cut.
     """
-    short = clean_title(title)
-    room = max(LONGEST_CATEGORIES, TITLE_LENGTH - len(short) - len(BORDER))
-    said = {short.casefold()}
+    room = max(LONGEST_CATEGORIES, TITLE_LENGTH - len(title) - len(BORDER))
+    present = {title.casefold()}
     kept: list[str] = []
-    for name in map(clean_title, categories):
-        if not name or name.casefold() in said:
+    for name in categories:
+        if name.casefold() in present:
             continue
-        said.add(name.casefold())
+        present.add(name.casefold())
         name = cut_at_word(name, room)
         if len(BETWEEN.join([*kept, name])) <= room:
             kept.append(name)
@@ -89,12 +118,12 @@ def shown_title(title: str, categories: Sequence[str]) -> str:
         return title
     more = BETWEEN.join(kept)
     left = TITLE_LENGTH - len(more) - len(BORDER)
-    if len(short) > left:
-        short = short[: left - 1].rstrip() + "…"
-    return f"{short}{BORDER}{more}" if short else more
+    if len(title) > left:
+        title = title[: left - 1].rstrip() + "…"
+    return f"{title}{BORDER}{more}" if title else more
 
 
-def shown_terms(title: str) -> list[str]:
+def displayed_terms(title: str) -> list[str]:
     """The terms of a title and of the categories beside it; words on two sides of a border make no pair."""
     name, border, more = title.rpartition(BORDER)
     parts = [name, *more.split(BETWEEN)] if border else [title]

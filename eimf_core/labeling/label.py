@@ -1,8 +1,9 @@
-"""Labels for samples: ask an engine, check each answer, ask again or record the error, and lose nothing.
+"""Labels for samples: ask an engine, check each answer, ask again or record the error, and keep what is finished.
 
 Every finished label is written and flushed at once to `OUTPUT.partial`, which becomes the output at
 the end. The same command run again goes on with what is missing; a label is taken over when its
-`request` is the same, so that another model, prompt or setting means new labels.
+`request` is the same, so that another model, prompt or setting means new labels. Answers that would be lost so are
+discarded only with `discard`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import files, jsonl, provenance
-from eimf_core.errors import EimfError, LabelError
+from eimf_core.errors import ConfigError, EimfError, LabelError
 from eimf_core.labeling import history_text
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.factory import open_engine
-from eimf_core.labeling.requests import Work
+from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
+from eimf_core.labeling.history_text import CleanSample
+from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.records import Label, Sample
+from eimf_core.records import Label
 from eimf_core.text.cache import CACHE
 from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
@@ -45,31 +47,38 @@ class Summary:
 def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
     """Label all samples of a file ("-" is stdin) to a file or stdout ("-").
 
-    Raises LabelError when more samples than the settings allow have no label; the output is complete
-    all the same, with the reason in each line's `error`.
+    Raises:
+        ConfigError: where answers that another run gave would be discarded, and `config.discard` is not set.
+        LabelError: when more samples than the settings allow have no label; the output is complete all the same,
+            with the reason in each line's `error`.
     """
     began = time.perf_counter()
     files.refuse_input_as_output(
         output, (samples_path, config.model, config.items, config.replay, config.chat_template)
     )
-    samples = _distinct(history_text.read_samples(samples_path, config, reporter), reporter)
-    cache = _cache(samples_path, output)
+    kind = engine_class(config.engine)
+    beside_titles = config.items if kind.reads_titles else None
+    samples = _distinct(history_text.read_samples(samples_path, beside_titles, reporter), reporter)
+    entries = [entry for sample in samples for entry in sample.sample.history]
+    items, cache = len({entry.item for entry in entries}), _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
-    titles = len({entry.item for sample in samples for entry in sample.history})
-    vectors = functools.cache(lambda: TitleVectors(samples, open_encoder(config.encoder, titles), cache, reporter))
-    engine, prompt = open_engine(config, samples, vectors, reporter)
-    work = Work(engine, prompt, config, vectors, samples)
-    with contextlib.closing(engine), _sink(output, work, config, reporter) as (kept, write):
+    vectors = functools.cache(
+        lambda: TitleVectors((entry.title for entry in entries), open_encoder(config.encoder, items), cache, reporter)
+    )
+    engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
+    labeler = Labeler(engine, config, vectors, samples)
+    with contextlib.closing(engine), _sink(output, labeler, reporter) as (kept, write):
         labels = list(kept)
         done = {entry.request for entry in kept}
-        missing = [asked for asked in work.requests.items() if asked[0] not in done]
+        missing = [request for request in labeler.requests if request not in done]
         if kept:
             reporter.note(f"{output}: {len(kept)} labels are there already, {len(missing)} to go")
-        for made in _with_progress(work.answer(missing), len(work.requests), len(kept), reporter):
+        for made in _with_progress(labeler.labels(missing), len(labeler.requests), len(kept), reporter):
             write(made)
             labels.append(made)
     summary = _summary(labels, len(kept), time.perf_counter() - began)
-    provenance.write(output, _provenance(samples_path, work, summary))
+    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(kind) else [])]
+    provenance.write(output, _provenance(inputs, labeler, summary))
     if summary.errors > config.error_share * summary.labels:
         raise LabelError(
             f"{summary.errors} of {summary.labels} samples have no label, more than --max-error-share "
@@ -78,12 +87,12 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     return summary
 
 
-def _distinct(samples: Iterable[Sample], reporter: Reporter) -> list[Sample]:
-    found: dict[str, Sample] = {}
+def _distinct(samples: Iterable[CleanSample], reporter: Reporter) -> list[CleanSample]:
+    found: dict[str, CleanSample] = {}
     repeated = 0
     for sample in samples:
-        repeated += sample.key in found
-        found.setdefault(sample.key, sample)
+        repeated += sample.sample.key in found
+        found.setdefault(sample.sample.key, sample)
     if repeated:
         reporter.warn(f"{repeated} samples left out: their key is there already")
     return list(found.values())
@@ -102,7 +111,7 @@ def _cache(samples_path: str | Path, output: str | Path) -> Path | None:
 
 @contextlib.contextmanager
 def _sink(
-    output: str | Path, work: Work, config: LabelConfig, reporter: Reporter
+    output: str | Path, labeler: Labeler, reporter: Reporter
 ) -> Iterator[tuple[list[Label], Callable[[Label], None]]]:
     """Labels that are there already, and where new ones go; a file is finished when the block ends well."""
     if str(output) == "-":
@@ -110,8 +119,9 @@ def _sink(
             yield [], out.write
         return
     with files.locked(output):
-        journal = _journal(Path(output), work, config, reporter)
+        journal = jsonl.Journal(output, Label)
         try:
+            journal = _without_others(journal, labeler, reporter)
             yield journal.finished, journal.append
             journal.finish()
         finally:
@@ -121,18 +131,22 @@ def _sink(
                     journal.partial.unlink()
 
 
-def _journal(output: Path, work: Work, config: LabelConfig, reporter: Reporter) -> jsonl.Journal:
-    """A journal that holds exactly the finished labels that are wanted again."""
-    journal = jsonl.Journal(output, Label)
-    found = journal.finished or _finished(output)
+def _without_others(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:
+    """A journal that holds exactly the finished labels that are wanted again, of the journal and of the output."""
+    config, output = labeler.config, journal.path
+    found = [*journal.finished, *_finished(output)]
     wanted: dict[str, Label] = {}
     for entry in found:
-        if entry.request in work.requests and not (config.retry_errors and entry.error is not None):
+        if entry.request in labeler.requests and not (config.retry_errors and entry.error is not None):
             wanted.setdefault(entry.request, entry)
-    strangers = sum(entry.request not in work.requests for entry in found)
-    if strangers:
-        source = journal.partial if journal.finished else output
-        reporter.warn(f"{source}: {strangers} labels of other settings or samples are left out and will be gone")
+    others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
+    if others and not config.discard:
+        raise ConfigError(
+            f"{output}: holds {len(others)} labels of other settings or samples, which would be lost; "
+            "choose another -o, or give --discard"
+        )
+    if others:
+        reporter.warn(f"{output}: {len(others)} labels of other settings or samples are discarded")
     if list(wanted.values()) != journal.finished:
         journal.close()
         jsonl.write(journal.partial, wanted.values())
@@ -150,7 +164,7 @@ def _finished(output: Path) -> list[Label]:
         return []
 
 
-# -- telling
+# -- the report of the run
 
 
 def _with_progress(labels: Iterator[Label], total: int, done: int, reporter: Reporter) -> Iterator[Label]:
@@ -182,20 +196,21 @@ def _summary(labels: Sequence[Label], reused: int, seconds: float) -> Summary:
     )
 
 
-def _provenance(samples_path: str | Path, work: Work, summary: Summary) -> dict[str, Any]:
+def _provenance(inputs: list[str | Path], labeler: Labeler, summary: Summary) -> dict[str, Any]:
+    engine = labeler.engine
     return provenance.describe(
         command="label",
-        arguments=dataclasses.asdict(work.config),
-        inputs=[samples_path, *work.config.catalogue],
-        seed=work.config.seed,
+        arguments=dataclasses.asdict(labeler.config),
+        inputs=inputs,
+        seed=labeler.config.seed,
         facts={
-            "engine": work.engine.name,
-            "model": work.engine.model,
-            "model_sha256": work.engine.model_sha256,
-            "prompt": work.prompt.name if work.engine.uses_prompt else None,
-            "prompt_sha256": work.prompt.sha256 if work.engine.uses_prompt else None,
-            "settings": work.engine.settings,
-            "parallel": work.engine.parallel,
+            "engine": engine.name,
+            "model": engine.model,
+            "model_sha256": engine.model_sha256,
+            "prompt": engine.prompt.name if engine.uses_prompt else None,
+            "prompt_sha256": engine.prompt.sha256 if engine.uses_prompt else None,
+            "settings": engine.settings,
+            "parallel": engine.parallel,
             **dataclasses.asdict(summary),
         },
     )

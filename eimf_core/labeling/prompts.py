@@ -13,7 +13,6 @@ import datetime
 import functools
 import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,10 @@ import orjson
 
 from eimf_core import resources
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.labeling.history_text import clean_title
 
-TITLE_LENGTH = 120
 GENERAL = "general"  # the form for anything that has titles
-# private-use characters stand for the titles while templates are rendered; titles never hold them
+# private-use characters stand for the titles while templates are rendered; clean titles never hold them
 _OPEN, _CLOSE = "\ue000", "\ue001"
 # chat templates may ask for the date, of which an answer must not depend, and mark what trainers look at
 _DAY = datetime.date(2024, 7, 26)
@@ -94,21 +93,12 @@ def load(name: str) -> Prompt:
     return Prompt(name=path.stem, system=system, user=user, schema=schema, sha256=digest.hexdigest())
 
 
-def clean_title(title: str) -> str:
-    """A title in one line, without control and private-use characters, at most TITLE_LENGTH long."""
-    kept = "".join(
-        " " if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") else char for char in title
-    )
-    folded = " ".join(kept.split())
-    return folded if len(folded) <= TITLE_LENGTH else folded[: TITLE_LENGTH - 1].rstrip() + "…"
-
-
 def render(prompt: Prompt, count: int, *, max_interests: int, language: str = "") -> list[dict[str, str]]:
     """Chat messages for a history of `count` titles, with placeholders where the titles belong."""
-    said = {"system": prompt.system, "user": prompt.user}
+    sources = {"system": prompt.system, "user": prompt.user}
     return [
         {"role": role, "content": _message(source, prompt.name, count, max_interests, language)}
-        for role, source in said.items()
+        for role, source in sources.items()
     ]
 
 
@@ -125,7 +115,7 @@ def _message(source: str, name: str, count: int, max_interests: int, language: s
 def segments(
     messages: list[dict[str, str]], titles: Sequence[str], chat_template: str, *, bos: str = "", eos: str = ""
 ) -> list[Segment]:
-    """The text a model reads: the chat template around the messages, with the cleaned titles put in.
+    """The text a model reads: the chat template around the messages, with the titles put in.
 
     A template that knows no system role gets the instructions at the head of the user's message.
     Raises ModelError when the template cannot be rendered.
@@ -134,7 +124,7 @@ def segments(
     parts: list[Segment] = []
     for at, piece in enumerate(_PLACE.split(rendered)):
         if at % 2:
-            parts.append(Segment(clean_title(titles[int(piece)]), data=True))
+            parts.append(Segment(titles[int(piece)], data=True))
         elif piece:
             parts.append(Segment(piece))
     return parts
@@ -143,7 +133,7 @@ def segments(
 def plain(messages: list[dict[str, str]], titles: Sequence[str]) -> list[dict[str, str]]:
     """The messages with the titles put in, for engines that apply the chat template themselves."""
     return [
-        {**message, "content": _PLACE.sub(lambda found: clean_title(titles[int(found.group(1))]), message["content"])}
+        {**message, "content": _PLACE.sub(lambda found: titles[int(found.group(1))], message["content"])}
         for message in messages
     ]
 

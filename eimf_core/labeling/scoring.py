@@ -17,7 +17,7 @@ from eimf_core import jsonl
 from eimf_core.errors import InputError
 from eimf_core.records import Label, LabelQuality, Sample, TrueItem, TrueUser
 from eimf_core.text.encoder import Encoder
-from eimf_core.training.labels import text_of
+from eimf_core.text.encoder_input import interest_text
 
 LEAST_COSINE = 0.25  # a labelled interest farther than this from every true name stands for none
 LEAST_ITEMS = 2  # of a history, for an interest to be visible in it
@@ -106,7 +106,7 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
 
 def _nearest(labels: Sequence[Label], names: Sequence[str], encoder: Encoder) -> list[list[int]]:
     """For each interest of each label the true name nearest to its text, -1 where none is near."""
-    texts = [text_of(interest) for label in labels for interest in label.interests]
+    texts = [interest_text(interest) for label in labels for interest in label.interests]
     if not texts:
         return [[] for _ in labels]
     cosines = encoder.encode(texts) @ encoder.encode(list(names)).T

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.labeling.prompts import clean_title
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.records import Sample
 from eimf_core.text.cache import encode_cached
 from eimf_core.text.encoder import Encoder
 
@@ -19,31 +17,31 @@ LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no in
 
 
 class TitleVectors:
-    """Unit vectors of the cleaned titles of all samples; nothing is encoded before the first call of `of`.
+    """Unit vectors of titles; nothing is encoded before the first call of `of`.
 
     With a `cache` folder the vectors are kept there by content (see `text.cache`).
     """
 
     def __init__(
-        self, samples: Iterable[Sample], encoder: Encoder, cache: Path | None = None, reporter: Reporter = SILENT
+        self, titles: Iterable[str], encoder: Encoder, cache: Path | None = None, reporter: Reporter = SILENT
     ) -> None:
         self.encoder = encoder
-        self.titles = sorted({clean_title(entry.title) for sample in samples for entry in sample.history})
-        self.cache = cache
+        self.titles = sorted(set(titles))
+        self._cache = cache
         self._reporter = reporter
         self._rows: dict[str, int] = {}
         self._vectors: npt.NDArray[np.floating] | None = None
         self._names: dict[str, npt.NDArray[np.floating]] = {}
 
     def of(self, titles: Sequence[str]) -> Vectors:
-        """float32 (n, D) of titles of the samples, as they stand there or cleaned."""
+        """float32 (n, D) of some of the titles."""
         if self._vectors is None:
-            if self.cache is None:
+            if self._cache is None:
                 self._vectors = self.encoder.encode(self.titles, self._reporter)
             else:
-                self._vectors = encode_cached(self.titles, self.encoder, self.cache, self._reporter)
+                self._vectors = encode_cached(self.titles, self.encoder, self._cache, self._reporter)
             self._rows = {title: row for row, title in enumerate(self.titles)}
-        rows = [self._rows[clean_title(title)] for title in titles]
+        rows = [self._rows[title] for title in titles]
         return np.asarray(self._vectors[rows], dtype=np.float32)
 
     def of_names(self, names: Sequence[str]) -> Vectors:

@@ -19,6 +19,7 @@ from eimf_core.errors import InputError
 from eimf_core.padding import spans
 from eimf_core.progress import Reporter
 from eimf_core.records import Label, SemanticInterest
+from eimf_core.text.encoder_input import interest_text
 
 Ints = npt.NDArray[np.int64]
 NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
@@ -51,11 +52,6 @@ class Labels:
         return np.where(exists, self.texts[at], -1)
 
 
-def text_of(interest: SemanticInterest) -> str:
-    """What is encoded of an interest; empty where it says nothing."""
-    return ": ".join(part for part in (interest.name.strip(), interest.description.strip()) if part)
-
-
 def load(
     path: str | Path, data: Dataset, encode: Callable[[list[str]], npt.NDArray[np.float32]], reporter: Reporter
 ) -> Labels:
@@ -80,15 +76,15 @@ def load(
         elif user is None:
             left_out["no match"] += 1
             strangers.append(label.user)
-        elif not any(text_of(interest) for interest in label.interests):
+        elif not any(interest_text(interest) for interest in label.interests):
             left_out["empty"] += 1
         elif user in users:
             left_out["repeated"] += 1
         else:
             users[user], clusters[user] = [], label.cluster
             history = set(data.splits["train"].history(user).tolist())
-            for interest in filter(text_of, label.interests):
-                row = texts.setdefault(text_of(interest), len(texts))
+            for interest in filter(interest_text, label.interests):
+                row = texts.setdefault(interest_text(interest), len(texts))
                 if row == len(interests):
                     interests.append(SemanticInterest(name=interest.name, description=interest.description))
                 if row not in users[user]:
@@ -106,7 +102,7 @@ def load(
         shown=np.array(sorted(set(shown)), dtype=np.int64).reshape(-1, 2).T,
         clusters=np.array([clusters[user] for user in order], dtype=np.int64),
         interests=interests,
-        vectors=encode([text_of(interest) for interest in interests]),
+        vectors=encode([interest_text(interest) for interest in interests]),
         left_out={reason: count for reason, count in left_out.items() if count},
     )
 

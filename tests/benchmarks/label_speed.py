@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))
 from eimf_core import jsonl  # noqa: E402
 from eimf_core.labeling import prompts  # noqa: E402
 from eimf_core.labeling.config import LabelConfig  # noqa: E402
-from eimf_core.labeling.engines import factory, llama  # noqa: E402
-from eimf_core.labeling.engines.base import Ask  # noqa: E402
+from eimf_core.labeling.engines import llama_cpp, registry  # noqa: E402
+from eimf_core.labeling.engines.base import Request  # noqa: E402
 from eimf_core.progress import SILENT  # noqa: E402
 from eimf_core.records import HistoryItem, Item, Sample  # noqa: E402
 from tests.tiny_gguf import Sizes, write_tiny_gguf  # noqa: E402
@@ -110,8 +110,8 @@ def measure(config: LabelConfig, users: list[Sample]) -> dict[str, object]:
 
 def one_pass(config: LabelConfig, users: list[Sample]) -> tuple[str, list[dict[str, int]], float, float]:
     """Model, tokens of each answer, CPU seconds of the worker and wall seconds, after some answers to warm up."""
-    engine, _ = factory.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
-    assert isinstance(engine, llama.LlamaCpp)
+    engine = registry.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
+    assert isinstance(engine, llama_cpp.LlamaCpp)
     answer_all(engine, users[: max(2, config.parallel)])
     process = engine._process
     assert process is not None
@@ -122,8 +122,8 @@ def one_pass(config: LabelConfig, users: list[Sample]) -> tuple[str, list[dict[s
     return engine.model, given, used, passed
 
 
-def answer_all(engine: llama.LlamaCpp, users: list[Sample]) -> list[dict[str, int]]:
-    waiting = [Ask(number=number, sample=sample, seed=0) for number, sample in enumerate(users)]
+def answer_all(engine: llama_cpp.LlamaCpp, users: list[Sample]) -> list[dict[str, int]]:
+    waiting = [Request(number=number, sample=sample, seed=0) for number, sample in enumerate(users)]
     given: list[dict[str, int]] = []
     busy = 0
     while waiting or busy:

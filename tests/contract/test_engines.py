@@ -6,6 +6,7 @@ server, llama-cpp-python's own server with the bundled labeler behind it, keywor
 
 from __future__ import annotations
 
+import ast
 import random
 import socket
 import subprocess
@@ -16,18 +17,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
 
 from eimf_core import jsonl, resources
-from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling import answer_parser
 from eimf_core.labeling import label as labeling
-from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.config import EngineName, LabelConfig
 from eimf_core.labeling.engines import server
-from eimf_core.labeling.engines.base import Answer, Ask, Engine
-from eimf_core.labeling.engines.factory import open_engine
+from eimf_core.labeling.engines.base import Answer, Engine, Request
+from eimf_core.labeling.engines.registry import engine_class, open_engine
+from eimf_core.labeling.history_text import clean_title
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
 from eimf_core.text.loading import open_encoder
@@ -41,7 +43,7 @@ UNWANTED = "\U0001f375" * 120  # 480 bytes: hundreds of tokens where no token st
 
 
 def sample(number: int, titles: list[str]) -> Sample:
-    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    history = [HistoryItem(item=f"i{at}", title=clean_title(title)) for at, title in enumerate(titles)]
     key = f"{number:016x}"
     return Sample(key=key, user=f"secret-{number}", cluster=0, cluster_size=12, distance=0.1, history=history)
 
@@ -60,9 +62,10 @@ class Case:
     config: LabelConfig
     hopeless: Sample
 
-    def open(self) -> tuple[Engine, prompts.Prompt]:
+    def open(self) -> Engine:
         asked = [*samples(), self.hopeless]
-        return open_engine(self.config, asked, lambda: TitleVectors(asked, open_encoder()), SILENT)
+        titles = [entry.title for sample in asked for entry in sample.history]
+        return open_engine(self.config, asked, lambda: TitleVectors(titles, open_encoder()), SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -152,18 +155,19 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(
-    params=[
-        "llama-cpp",
-        "llama-cpp general",
-        "bundled",
-        "server",
-        "llama-cpp-python's server",
-        "keywords",
-        "categories",
-        "replay",
-    ]
-)
+CASES = {
+    "llama-cpp": "llama-cpp",
+    "llama-cpp general": "llama-cpp",
+    "bundled": "llama-cpp",
+    "server": "server",
+    "llama-cpp-python's server": "server",
+    "keywords": "keywords",
+    "categories": "categories",
+    "replay": "replay",
+}
+
+
+@pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
     monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
 
@@ -193,7 +197,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
 
 def answer_all(engine: Engine, seed: int = 0, asked: list[Sample] | None = None) -> dict[int, Answer]:
     given: dict[int, Answer] = {}
-    waiting = [Ask(number=n, sample=entry, seed=seed + n) for n, entry in enumerate(asked or samples())]
+    waiting = [Request(number=n, sample=entry, seed=seed + n) for n, entry in enumerate(asked or samples())]
     open_questions = 0
     while waiting or open_questions:
         while waiting and open_questions < engine.parallel:
@@ -209,8 +213,28 @@ def answer_all(engine: Engine, seed: int = 0, asked: list[Sample] | None = None)
 # -- what all of them keep
 
 
+def test_every_engine_has_a_case() -> None:
+    assert set(CASES.values()) == set(get_args(EngineName))
+
+
+@pytest.mark.parametrize("name", get_args(EngineName))
+def test_an_engine_is_a_file_of_its_name_and_tells_what_it_needs(name: EngineName) -> None:
+    engine = engine_class(name)
+    assert engine.name == name and engine.__module__ == f"eimf_core.labeling.engines.{name.replace('-', '_')}"
+    for told in (engine.uses_prompt, engine.reads_titles, engine.needs_catalogue):
+        assert isinstance(told, bool)
+
+
+def test_nobody_compares_the_names_of_engines() -> None:
+    for path in [*(ROOT / "eimf_core").rglob("*.py"), *(ROOT / "eimf_cli").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare):
+                words = {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
+                assert not words & {"llama-cpp", "keywords", "replay"}, f"{path}:{node.lineno}"
+
+
 def test_every_question_gets_one_usable_answer(case: Case) -> None:
-    engine, prompt = case.open()
+    engine = case.open()
     given = answer_all(engine)
     engine.close()
     assert sorted(given) == list(range(12))
@@ -218,7 +242,11 @@ def test_every_question_gets_one_usable_answer(case: Case) -> None:
         shown = samples()[number].history[answer.trimmed :]
         assert answer.error is None and answer.seconds > 0
         found = answer_parser.read(
-            answer.text, prompt.schema, count=len(shown), max_interests=case.config.max_interests, instructions=""
+            answer.text,
+            engine.prompt.schema,
+            count=len(shown),
+            max_interests=case.config.max_interests,
+            instructions="",
         )
         assert found
         assert not engine.uses_prompt or answer.tokens["answer"] > 0 < answer.tokens["prompt"]
@@ -228,7 +256,7 @@ def test_the_same_seed_gives_the_same_answers(case: Case) -> None:
     """Seeds other than the run's own are those of further tries, which are drawn where a model answers."""
     runs = []
     for seed in (0, 0, 50):
-        engine, _ = case.open()
+        engine = case.open()
         runs.append({number: answer.text for number, answer in answer_all(engine, seed).items()})
         engine.close()
     assert runs[0] == runs[1]
@@ -236,7 +264,7 @@ def test_the_same_seed_gives_the_same_answers(case: Case) -> None:
 
 
 def test_settings_are_plain_and_the_same_each_time(case: Case) -> None:
-    first, second = case.open()[0], case.open()[0]
+    first, second = case.open(), case.open()
     assert orjson.dumps(first.settings) == orjson.dumps(second.settings)
     assert (first.name, first.model, first.model_sha256) == (second.name, second.model, second.model_sha256)
     assert first.name == case.config.engine and first.model and first.parallel >= 1
@@ -245,7 +273,7 @@ def test_settings_are_plain_and_the_same_each_time(case: Case) -> None:
 
 
 def test_a_question_without_an_answer_costs_itself_alone(case: Case) -> None:
-    engine, _ = case.open()
+    engine = case.open()
     given = answer_all(engine, asked=[*samples(3), case.hopeless, *samples(5)[3:]])
     engine.close()
     assert [number for number, answer in sorted(given.items()) if answer.error is not None] == [3]
@@ -253,11 +281,11 @@ def test_a_question_without_an_answer_costs_itself_alone(case: Case) -> None:
 
 
 def test_closed_at_any_time(case: Case) -> None:
-    engine, _ = case.open()
+    engine = case.open()
     engine.close()
-    engine, _ = case.open()
+    engine = case.open()
     for number, entry in enumerate(samples()[: engine.parallel]):
-        engine.submit(Ask(number=number, sample=entry, seed=0))
+        engine.submit(Request(number=number, sample=entry, seed=0))
     engine.close()
     engine.close()
 
@@ -277,7 +305,7 @@ def test_labels_from_samples_and_nothing_is_asked_twice(case: Case, tmp_path: Pa
         assert all(set(interest.items) <= shown for interest in label.interests)
         by_model = config.prompt != "names" and config.engine != "keywords"
         assert label.items_by == ("model" if by_model else "similarity")
-        assert (label.prompt_sha256 is not None) == (config.engine in ("llama-cpp", "server"))
+        assert (label.prompt_sha256 is not None) == engine_class(config.engine).uses_prompt
     again = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
     assert again.reused == again.labels == 5
 
@@ -291,7 +319,7 @@ def test_a_batch_answers_as_one_at_a_time_does(tiny: Path) -> None:
     texts = []
     for parallel in (1, 5):
         config = LabelConfig(model=str(tiny), prompt="names", parallel=parallel, max_interests=2, temperature=0.5)
-        engine, _ = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
+        engine = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
         texts.append({number: answer.text for number, answer in answer_all(engine).items()})
         engine.close()
     assert len(set(texts[0].values())) > 6
@@ -303,14 +331,14 @@ def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:
     """What it never took is asked again in the next; the broken pipe is nobody else's business."""
     pytest.importorskip("llama_cpp")
     config = LabelConfig(model=str(tiny), prompt="names", parallel=2)
-    engine, _ = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
-    engine.submit(Ask(number=0, sample=samples()[0], seed=0))
+    engine = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
+    engine.submit(Request(number=0, sample=samples()[0], seed=0))
     engine.take()
     process = engine._process  # type: ignore[attr-defined]
     process.kill()
     process.wait()
     for number in (1, 2):
-        engine.submit(Ask(number=number, sample=samples()[number], seed=0))
+        engine.submit(Request(number=number, sample=samples()[number], seed=0))
     answers_given = [engine.take(), engine.take()]
     assert sorted(answer.number for answer in answers_given) == [1, 2]
     assert all(answer.error is None and answer.crashes == 1 for answer in answers_given)
@@ -320,12 +348,12 @@ def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:
 def test_a_question_that_kills_every_worker_costs_its_own_answer(tiny: Path) -> None:
     pytest.importorskip("llama_cpp")
     config = LabelConfig(model=str(tiny), prompt="names", parallel=3)
-    engine, _ = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
+    engine = open_engine(config, samples(), lambda: pytest.fail("no text to encode"), SILENT)
     send = engine._send  # type: ignore[attr-defined]
 
-    def deadly(ask: Ask) -> None:
-        send(ask)
-        if ask.number == 1:
+    def deadly(request: Request) -> None:
+        send(request)
+        if request.number == 1:
             engine._process.kill()  # type: ignore[attr-defined]
 
     engine._send = deadly  # type: ignore[attr-defined]

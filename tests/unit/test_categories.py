@@ -11,7 +11,7 @@ import pytest
 from eimf_core import jsonl
 from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
-from eimf_core.labeling.engines.base import Ask
+from eimf_core.labeling.engines.base import Request
 from eimf_core.labeling.engines.categories import Categories
 from eimf_core.naming.terms import cut_at_word
 from eimf_core.records import HistoryItem, Item, Label, Sample
@@ -41,7 +41,7 @@ def sample(*items: str) -> Sample:
 
 def interests(path: Path, *items: str, most: int = 4) -> list[dict[str, Any]]:
     engine = Categories([sample(*items)], str(path), max_interests=most)
-    engine.submit(Ask(number=0, sample=sample(*items), seed=0))
+    engine.submit(Request(number=0, sample=sample(*items), seed=0))
     text = engine.take().text
     answer_parser.read(text, prompts.load("general").schema, count=len(items), max_interests=most, instructions="")
     found: list[dict[str, Any]] = orjson.loads(text)["interests"]

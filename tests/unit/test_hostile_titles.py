@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eimf_core.labeling import prompts
+from eimf_core.labeling.history_text import clean_title
 from tests.tiny_gguf import CONTROL, write_tiny_gguf
 
 pytest.importorskip("llama_cpp")
@@ -45,7 +46,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
 
     path = write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf", user_defined=USER_DEFINED)
     model = llama_model.Model(Path(path), 0, vocabulary_only=True)
-    writer = llama_prompt.Writer(model, prompts.load("general"), max_interests=4, language="", chat_template=None)
+    writer = llama_prompt.PromptWriter(model, prompts.load("general"), max_interests=4, language="", chat_template=None)
     yield model, writer
 
 
@@ -57,7 +58,7 @@ def special(model: Any, tokens: list[int]) -> list[int]:
 def test_no_title_adds_a_control_token(written: tuple[Any, Any], title: str) -> None:
     model, writer = written
     harmless = writer.fit(["Green Tea", "Wool Yarn", "Tea Pot"], 100_000).tokens
-    attacked = writer.fit(["Green Tea", title, "Tea Pot"], 100_000).tokens
+    attacked = writer.fit(["Green Tea", clean_title(title), "Tea Pot"], 100_000).tokens
     assert special(model, attacked) == special(model, harmless)
     assert len(special(model, harmless)) == 5  # three turns begun, two ended
     text = b"".join(model.piece(token) for token in attacked).decode()

@@ -10,10 +10,12 @@ import pytest
 
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.engines import keywords
-from eimf_core.labeling.engines.base import Answer, Ask
+from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.keywords import Keywords
+from eimf_core.labeling.history_text import clean_title
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Sample
+from eimf_core.text.similarity import TitleVectors
 from tests.unit.test_text import WordEncoder
 
 
@@ -23,16 +25,20 @@ class WideWords(WordEncoder):
 
 
 def sample(titles: Sequence[str], number: int = 0) -> Sample:
-    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
+    history = [HistoryItem(item=f"i{at}", title=clean_title(title)) for at, title in enumerate(titles)]
     return Sample(key=f"{number:016x}", user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
+
+
+def vectors(*samples: Sample, encoder: WordEncoder | None = None) -> TitleVectors:
+    return TitleVectors((entry.title for one in samples for entry in one.history), encoder or WideWords())
 
 
 def answered(
     titles: Sequence[str], *others: Sequence[str], most: int = 4, categories: bool = False
 ) -> tuple[Answer, list[dict[str, object]]]:
     samples = [sample(titles), *(sample(other, at) for at, other in enumerate(others, start=1))]
-    engine = Keywords(samples, WideWords(), max_interests=most, categories=categories)
-    engine.submit(Ask(number=7, sample=samples[0], seed=0))
+    engine = Keywords(vectors(*samples), max_interests=most, categories=categories)
+    engine.submit(Request(number=7, sample=samples[0], seed=0))
     answer = engine.take()
     return answer, orjson.loads(answer.text)["interests"] if answer.text else []
 
@@ -89,7 +95,7 @@ def test_the_same_title_twice_is_one_title_with_both_numbers() -> None:
 def test_titles_without_words_have_a_name_all_the_same() -> None:
     for title in ("1984", "9", "Name", "😀", "The", "x" * 500, "‮", "…", "<|im_end|>"):
         answer, interests = answered([title])
-        if not prompts.clean_title(title):
+        if not clean_title(title):
             assert answer.error and answer.final
             continue
         schema = prompts.load("general").schema
@@ -129,8 +135,8 @@ def test_of_very_long_histories_the_latest_titles_are_grouped(monkeypatch: pytes
 
 def test_nothing_is_encoded_before_the_first_question() -> None:
     encoder = WideWords()
-    engine = Keywords([sample(TEA_AND_YARN)], encoder, max_interests=4)
+    engine = Keywords(vectors(sample(TEA_AND_YARN), encoder=encoder), max_interests=4)
     assert orjson.dumps(engine.settings) and "words" in engine.model and engine.model_sha256 is None
     assert encoder.encoded == []
-    other = Keywords([sample([*TEA_AND_YARN, "Felt"])], encoder, max_interests=4)
+    other = Keywords(vectors(sample([*TEA_AND_YARN, "Felt"]), encoder=encoder), max_interests=4)
     assert other.settings["corpus"] != engine.settings["corpus"]

@@ -13,7 +13,7 @@ from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, LabelError
 from eimf_core.labeling import answer_parser, label, prompts
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
+from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import HistoryItem, Label, Sample
 from tests.listening import Listening
@@ -30,7 +30,7 @@ def sample(number: int, titles: list[str] = TITLES) -> Sample:
     return Sample(key=f"{number:016x}", user=f"user-{number}", cluster=1, cluster_size=9, distance=0.5, history=history)
 
 
-class Scripted(OneByOne):
+class Scripted(SynchronousEngine):
     """Answers with what `say` returns for (user number, try)."""
 
     name = "scripted"
@@ -41,14 +41,15 @@ class Scripted(OneByOne):
 
     def __init__(self, say: Callable[[int, int], str | Answer]) -> None:
         super().__init__()
+        self.prompt = GENERAL
         self.say = say
-        self.asks: list[Ask] = []
+        self.asks: list[Request] = []
         self.settings: dict[str, Any] = {}
 
-    def answer(self, ask: Ask) -> Answer:
-        self.asks.append(ask)
-        said = self.say(int(ask.sample.key, 16), ask.seed)
-        return Answer(number=ask.number, text=said) if isinstance(said, str) else said
+    def answer(self, request: Request) -> Answer:
+        self.asks.append(request)
+        said = self.say(int(request.sample.key, 16), request.seed)
+        return Answer(number=request.number, text=said) if isinstance(said, str) else said
 
 
 Run = Callable[..., tuple[Scripted, label.Summary]]
@@ -63,7 +64,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         **settings: Any,
     ) -> tuple[Scripted, label.Summary]:
         engine = Scripted(say)
-        monkeypatch.setattr(label, "open_engine", lambda *_: (engine, GENERAL))
+        monkeypatch.setattr(label, "open_engine", lambda *_: engine)
         jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
         config = LabelConfig(**settings)
         summary = label.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config, reporter=reporter)
@@ -247,7 +248,7 @@ def test_nothing_finished_leaves_nothing(run: Run, tmp_path: Path) -> None:
 def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: Path) -> None:
     run()
     before = labels(tmp_path)
-    engine, summary = run(samples=[sample(number) for number in range(3, 8)])
+    engine, summary = run(samples=[sample(number) for number in range(3, 8)], discard=True)
     assert sorted(int(ask.sample.key, 16) for ask in engine.asks) == [6, 7]
     made = labels(tmp_path)
     assert summary.reused == 3 and set(made) == {f"user-{number}" for number in range(3, 8)}
@@ -260,7 +261,7 @@ def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: P
 def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict[str, Any]) -> None:
     run()
     before = {entry.request for entry in labels(tmp_path).values()}
-    engine, summary = run(lambda user, seed: described(items=[1]), **change)
+    engine, summary = run(lambda user, seed: described(items=[1]), **change, discard=True)
     if change == {"model": "x"}:  # how the model is named on the command line does not matter, its hash does
         assert not engine.asks
         return
@@ -268,17 +269,45 @@ def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict
     assert not before & {entry.request for entry in labels(tmp_path).values()}
 
 
-def test_labels_that_will_be_gone_are_told(run: Run, tmp_path: Path) -> None:
+def test_labels_of_other_settings_or_samples_are_lost_only_with_discard(run: Run, tmp_path: Path) -> None:
     listening = Listening()
     run(reporter=listening)
     run(samples=[sample(number) for number in range(8)], reporter=listening)
-    assert listening.warnings == []
-    run(samples=[sample(number) for number in range(3)], reporter=listening)
-    assert len(listening.warnings) == 1 and "labels.jsonl: 5 labels of other settings" in listening.warnings[0]
+    output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
+    before = output.read_bytes()
+    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels of other settings .* --discard"):
+        run(samples=[sample(number) for number in range(3)], reporter=listening)
+    with pytest.raises(ConfigError, match=r"holds 8 labels .* --discard"):
+        run(seed=1, reporter=listening)
+    assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
+    run(samples=[sample(number) for number in range(3)], discard=True, reporter=listening)
+    assert len(labels(tmp_path)) == 3 and listening.warnings == [
+        f"{output}: 5 labels of other settings or samples are discarded"
+    ]
+
+
+def test_a_journal_of_other_settings_is_kept_until_discard_says_so(run: Run, tmp_path: Path) -> None:
+    output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
+    run(samples=[sample(number) for number in range(3)])
     with pytest.raises(StopError):
-        run(stop_at(2), seed=1, reporter=listening)
-    run(seed=2, reporter=listening)
-    assert "labels.jsonl.partial: 2 labels of other settings" in listening.warnings[-1]
+        run(stop_at(2), seed=1, discard=True)
+    finished, journal = output.read_bytes(), partial.read_bytes()
+    assert journal.count(b"\n") == 2
+    # two of the journal, three of the output
+    with pytest.raises(ConfigError, match="holds 5 labels"):
+        run(seed=2)
+    # the output alone would be lost
+    with pytest.raises(ConfigError, match="holds 3 labels"):
+        run(seed=1)
+    assert (output.read_bytes(), partial.read_bytes()) == (finished, journal)
+    _, summary = run(seed=1, discard=True)
+    assert summary.reused == 2 and len(labels(tmp_path)) == 6
+
+
+def test_errors_of_other_settings_are_no_loss(run: Run, tmp_path: Path) -> None:
+    run(lambda user, seed: "no", max_error_share="1")
+    _, summary = run(seed=1)
+    assert (summary.errors, summary.reused) == (0, 0)
 
 
 def test_errors_stay_until_they_are_asked_again(run: Run, tmp_path: Path) -> None:
@@ -327,8 +356,10 @@ def test_repeated_samples_are_left_out(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"--{next(iter(wrong)).replace('_', '-')}"):
+    with pytest.raises(ConfigError) as refused:
         LabelConfig(**wrong)
+    name = next(iter(wrong))
+    assert str(refused.value).startswith((f"--{name.replace('_', '-')} ", f"{name} (in --config) "))
 
 
 def test_error_share_in_both_spellings() -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines import llama
-from eimf_core.labeling.engines.base import Ask
-from eimf_core.labeling.engines.factory import open_engine
+from eimf_core.labeling.engines import llama_cpp, llama_setup
+from eimf_core.labeling.engines.base import Request
 from eimf_core.labeling.engines.llama_worker import Setup, Worker
+from eimf_core.labeling.engines.registry import open_engine
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
 from tests.listening import Listening
@@ -35,9 +35,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def setup_of(model: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Setup:
     """What the worker is sent first."""
     sent: list[bytes] = []
-    monkeypatch.setattr(llama.LlamaCpp, "_write", lambda self, line: sent.append(line))
-    engine, _ = open_engine(LabelConfig(model=str(model), **settings), [SAMPLE], lambda: pytest.fail(""), SILENT)
-    engine.submit(Ask(number=0, sample=SAMPLE, seed=0))
+    monkeypatch.setattr(llama_cpp.LlamaCpp, "_write", lambda self, line: sent.append(line))
+    engine = open_engine(LabelConfig(model=str(model), **settings), [SAMPLE], lambda: pytest.fail(""), SILENT)
+    engine.submit(Request(number=0, sample=SAMPLE, seed=0))
     engine.close()
     return msgspec.json.decode(sent[0], type=Setup)
 
@@ -95,7 +95,7 @@ def test_what_is_not_told_is_chosen(
     assert given["gpu_layers"] == 0 and given["flash_attn_type"] == c.LLAMA_FLASH_ATTN_TYPE_DISABLED
     short = write_tiny_gguf(tmp_path / "short.gguf", sizes=Sizes(context=1200))
     assert setup_of(short, monkeypatch).context == 1200
-    monkeypatch.setattr(llama, "SMALL_MODEL", 0)
+    monkeypatch.setattr(llama_setup, "SMALL_MODEL", 0)
     assert setup_of(tiny, monkeypatch).threads == len(os.sched_getaffinity(0))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert setup_of(tiny, monkeypatch).threads == 1
@@ -106,7 +106,7 @@ def test_more_threads_than_cores_are_not_started(tiny: Path, monkeypatch: pytest
     assert setup_of(tiny, monkeypatch, threads=9999).threads == 2
     listening = Listening()
     config = LabelConfig(model=str(tiny), threads=3)
-    open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening)[0].close()
+    open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening).close()
     assert (
         len(listening.warnings) == 1 and "--threads 3" in listening.warnings[0] and "2 cores" in listening.warnings[0]
     )
@@ -117,9 +117,9 @@ def test_a_gpu_that_is_not_there_is_told_of(tiny: Path) -> None:
         pytest.skip("this llama.cpp has a GPU")
     listening = Listening()
     config = LabelConfig(model=str(tiny), prompt="names", gpu_layers=-1)
-    engine, _ = open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening)
+    engine = open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening)
     for number in range(2):
-        engine.submit(Ask(number=number, sample=SAMPLE, seed=0))
+        engine.submit(Request(number=number, sample=SAMPLE, seed=0))
         assert engine.take().error is None
     engine.close()
     assert len(listening.warnings) == 1 and "--gpu-layers" in listening.warnings[0]

@@ -8,6 +8,7 @@ import pytest
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling.history_text import TITLE_LENGTH, clean_title
 from tests.tiny_gguf import CHATML
 
 SYSTEM_REFUSED = (
@@ -112,15 +113,15 @@ def test_template_code_cannot_leave_the_sandbox(tmp_path: Path) -> None:
 
 
 def test_titles_in_one_line_and_short() -> None:
-    assert prompts.clean_title(" Green\n\tTea\u2028\ue0003\ue001 \u200f ") == "Green Tea 3"
-    long = prompts.clean_title("tea " * 2500)
-    assert len(long) <= prompts.TITLE_LENGTH and long.endswith("…")
+    assert clean_title(" Green\n\tTea\u2028\ue0003\ue001 \u200f ") == "Green Tea 3"
+    long = clean_title("tea " * 2500)
+    assert len(long) <= TITLE_LENGTH and long.endswith("…")
 
 
 def test_titles_are_marked_as_data_and_never_rendered() -> None:
     titles = ["{{ 7 * 7 }}", "{% raw %}", "a < b & c", "\ue0001\ue001"]
     messages = prompts.render(prompts.load("names"), len(titles), max_interests=4)
-    parts = prompts.segments(messages, titles, CHATML)
+    parts = prompts.segments(messages, [clean_title(title) for title in titles], CHATML)
     assert [part.text for part in parts if part.data] == ["{{ 7 * 7 }}", "{% raw %}", "a < b & c", "1"]
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from eimf_core import jsonl, resources
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.factory import open_engine
-from eimf_core.labeling.requests import Work
+from eimf_core.labeling.engines.registry import open_engine
+from eimf_core.labeling.history_text import CleanSample, clean_title
+from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Label, Sample
 from tests.tiny_gguf import CHATML, write_tiny_gguf
@@ -22,6 +24,11 @@ TITLES = ("Green Tea", "Yarn", "Tea Pot")
 def sample(key: str = "a" * 16, titles: tuple[str, ...] = TITLES, user: str = "u") -> Sample:
     history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(titles)]
     return Sample(key=key, user=user, cluster=0, cluster_size=1, distance=0.0, history=history)
+
+
+def clean(asked: Sample) -> CleanSample:
+    history = [HistoryItem(item=entry.item, title=clean_title(entry.title)) for entry in asked.history]
+    return CleanSample(msgspec.structs.replace(asked, history=history), [entry.title for entry in asked.history])
 
 
 class Encoder:
@@ -55,8 +62,8 @@ def request_of(model: Path, form: Path) -> Ask:
     def ask(asked: Sample | None = None, encoder: str = "e", **settings: Any) -> str:
         config = LabelConfig(**({"model": str(model), "prompt": str(form)} | settings))
         vectors: Any = Encoder(encoder)
-        engine, prompt = open_engine(config, [], lambda: vectors, SILENT)
-        (found,) = Work(engine, prompt, config, lambda: vectors, [asked or sample()]).requests
+        engine = open_engine(config, [], lambda: vectors, SILENT)
+        (found,) = Labeler(engine, config, lambda: vectors, [clean(asked or sample())]).requests
         engine.close()
         return found
 

@@ -1,23 +1,28 @@
-"""What an engine is: it takes questions about samples and gives answers, in whatever order they are done.
+"""What an engine is: it takes requests about samples and gives answers, in whatever order they are done.
 
-The caller keeps an engine busy: it submits up to `parallel` questions, takes one answer, and submits
-the next. An engine answers every question exactly once, with text or with an error; it never checks
-an answer, asks again or writes a file, since `labeling` does that for all engines alike.
+The caller keeps an engine busy: it submits up to `parallel` requests, takes one answer, and submits
+the next. An engine answers every request exactly once, with text or with an error; it never checks
+an answer, asks again or writes a file, since `labeling.requests` does that for all engines alike.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.prompts import Prompt
+from eimf_core.progress import Reporter
 from eimf_core.records import Sample
+from eimf_core.text.similarity import TitleVectors
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One question. `number` comes back with the answer; `sample.history` is what may be shown.
+class Request:
+    """One question. `number` comes back with the answer; `sample.history` is what may be shown, with clean titles.
 
     `seed` is another one each time the same sample is asked about again.
     """
@@ -29,14 +34,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to the Ask with this number, or the reason why there is none (`error`).
+    """The answer to the request with this number, or the reason why there is none (`error`).
 
-    `text` is a JSON object as the prompt's schema wants it; engines that use no prompt give the form
-    of `general`: {"interests": [{"name": …, "description": …, "items": [1, 3]}]} with numbers from
-    1 into the history that was shown, which is the sample's without its `trimmed` oldest items.
+    `text` is a JSON object in the schema of the engine's prompt; its item numbers count from 1 into the history that
+    was shown, which is the sample's without its `trimmed` oldest items.
     `final` errors are not worth asking again. `crashes` counts how often the engine had to be started
-    again over this question. `items_by` is set when neither the schema nor the
-    engine's kind says who assigned the items.
+    again over this request. `items_by` is set when neither the schema nor the engine's kind says who
+    assigned the items.
     """
 
     number: int
@@ -53,14 +57,36 @@ class Answer:
 class Engine(Protocol):
     """Anything that answers.
 
-    `name` is the engine's, `model` and `model_sha256` say which model answers. `settings` is plain
-    data, all that shapes an answer beside sample, prompt and model: it enters the hash of a request.
-    `uses_prompt` is False for engines that neither read the prompt nor answer in its schema.
-    `parallel` is how many questions it wants at a time.
+    The same for all of a class:
+        name: of the engine, as on the command line.
+        uses_prompt: whether it asks a language model with the prompt. Otherwise `--model`, `--prompt` and `--language`
+            do nothing, and there is nothing to show in a dry run.
+        reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
+        needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
+
+    Told by the settings:
+        prompt: its form of prompt; answers follow its schema, also those of engines that show it to nobody.
+        model, model_sha256: which model answers.
+        settings: plain data, all that shapes an answer beside sample, prompt and model; a part of the request's hash.
+        parallel: how many requests it wants at a time.
     """
 
+    name: ClassVar[str]
+    uses_prompt: ClassVar[bool]
+    reads_titles: ClassVar[bool]
+    needs_catalogue: ClassVar[bool]
+
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> Engine:
+        """The engine with these settings (see `registry.open_engine`).
+
+        With `dry_run` one that `uses_prompt` answers with the text of the prompt and its tokens.
+        """
+
     @property
-    def name(self) -> str: ...
+    def prompt(self) -> Prompt: ...
 
     @property
     def model(self) -> str: ...
@@ -72,44 +98,49 @@ class Engine(Protocol):
     def settings(self) -> dict[str, Any]: ...
 
     @property
-    def uses_prompt(self) -> bool: ...
-
-    @property
     def parallel(self) -> int: ...
 
-    def submit(self, ask: Ask) -> None:
-        """Take a question; returns at once."""
+    def submit(self, request: Request) -> None:
+        """Take a request; returns at once."""
 
     def take(self) -> Answer:
-        """Wait for the next answer. Called only while a question is open.
+        """Wait for the next answer. Called only while a request is open.
 
-        Raises ModelError or LabelError when no further question can be answered.
+        Raises ModelError or LabelError when no further request can be answered.
         """
+
+    def expected_seconds(self, read: int, answers: int) -> float | None:
+        """A rough guess of the time that it takes to read so many tokens and write so many answers, if there is one."""
 
     def close(self) -> None:
         """Give up what is open and free everything; may be called twice and at any time."""
 
 
-class OneByOne:
-    """Base of engines that compute an answer on the spot: subclasses write `answer`."""
+class SynchronousEngine:
+    """Base of engines without a language model that compute an answer on the spot: subclasses write `answer`."""
 
-    uses_prompt = False
+    uses_prompt: ClassVar[bool] = False
+    reads_titles: ClassVar[bool] = True
+    needs_catalogue: ClassVar[bool] = False
     parallel = 1
 
     def __init__(self) -> None:
-        self._open: deque[Ask] = deque()
+        self._open: deque[Request] = deque()
 
-    def answer(self, ask: Ask) -> Answer:
-        """The answer to one question."""
+    def answer(self, request: Request) -> Answer:
+        """The answer to one request."""
         raise NotImplementedError
 
-    def submit(self, ask: Ask) -> None:
-        self._open.append(ask)
+    def submit(self, request: Request) -> None:
+        self._open.append(request)
 
     def take(self) -> Answer:
         began = time.perf_counter()
         answer = self.answer(self._open.popleft())
         return replace(answer, seconds=time.perf_counter() - began)
+
+    def expected_seconds(self, read: int, answers: int) -> float | None:
+        return None
 
     def close(self) -> None:
         self._open.clear()

@@ -8,35 +8,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
 from eimf_core import files, jsonl
 from eimf_core.errors import InputError
-from eimf_core.labeling import answer_parser
-from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
-from eimf_core.labeling.prompts import clean_title
+from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
+from eimf_core.labeling.history_text import clean_title
 from eimf_core.naming.terms import cut_at_word
+from eimf_core.progress import Reporter
 from eimf_core.records import Item, Sample
+from eimf_core.text.similarity import TitleVectors
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
 LEAST_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
 LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12  # as the form of the answer wants it
 
 
-class Categories(OneByOne):
+class Categories(SynchronousEngine):
     """The categories of items, from the catalogue at `path` (lines of items.jsonl).
 
     Raises InputError where no item of the samples has one.
     """
 
-    name = "categories"
+    name: ClassVar[str] = "categories"
+    reads_titles: ClassVar[bool] = False
+    needs_catalogue: ClassVar[bool] = True
 
     def __init__(self, samples: Sequence[Sample], path: str, *, max_interests: int) -> None:
         super().__init__()
+        self.prompt = prompts.load(prompts.GENERAL)
         self._of = {item.item: named(item.categories) for item in jsonl.read(path, Item)}
         self._holding = Counter(name for names in self._of.values() for name in names)
         self._most = max_interests
@@ -49,14 +55,20 @@ class Categories(OneByOne):
             problem = "no item of the samples has categories" if known else "no item of the samples is there"
             raise InputError(f"{problem}; --engine keywords names interests by titles", file=path, field="categories")
 
-    def answer(self, ask: Ask) -> Answer:
-        history = [entry.item for entry in ask.sample.history]
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> Categories:
+        return cls(samples, str(config.items), max_interests=config.max_interests)
+
+    def answer(self, request: Request) -> Answer:
+        history = [entry.item for entry in request.sample.history]
         places: dict[str, list[int]] = {}
         for number, item in enumerate(history, start=1):
             for name in self._of.get(item, ()):
                 places.setdefault(name, []).append(number)
         if not places:
-            return Answer(ask.number, error="no item of the history has categories", final=True)
+            return Answer(request.number, error="no item of the history has categories", final=True)
         interests = []
         for name in self._chosen(places, history):
             shared = [self._of[history[number - 1]] for number in places[name]]
@@ -70,7 +82,7 @@ class Categories(OneByOne):
                 }
             )
         text = orjson.dumps({"interests": interests}).decode()
-        return Answer(ask.number, text=text, items_by="model")
+        return Answer(request.number, text=text, items_by="model")
 
     def _chosen(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
         """Categories, the most distinctive first, each counted by the items that no earlier one holds.
@@ -107,3 +119,6 @@ def named(categories: Sequence[str]) -> list[str]:
         for name in dict.fromkeys(cleaned)
         if len(name) > 1 and any(map(str.isalpha, name)) and not answer_parser.is_placeholder(name)
     ]
+
+
+ENGINE = Categories

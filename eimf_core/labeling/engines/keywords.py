@@ -8,22 +8,21 @@ nothing: a baseline for language models, and what works where none is at hand.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
-from eimf_core.labeling.history_text import shown_terms
-from eimf_core.labeling.prompts import clean_title
+from eimf_core.labeling import prompts
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
+from eimf_core.labeling.history_text import displayed_terms
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.naming.terms import title_terms
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import Reporter
 from eimf_core.records import Sample
-from eimf_core.text.encoder import Encoder
 from eimf_core.text.similarity import TitleVectors
 from eimf_core.vectors import unit_rows
 
@@ -35,29 +34,27 @@ NAME_TERMS, DESCRIPTION_TERMS = 2, 6
 LONGEST_NAME, MOST_ITEMS = 48, 12  # as the form of the answer wants it
 
 
-class Keywords(OneByOne):
+class Keywords(SynchronousEngine):
     """Class-based TF-IDF over groups of similar titles; the samples of the run are the corpus."""
 
-    name = "keywords"
+    name: ClassVar[str] = "keywords"
     model_sha256 = None
 
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        encoder: Encoder,
-        *,
-        max_interests: int,
-        categories: bool = False,
-        cache: Path | None = None,
-        reporter: Reporter = SILENT,
-    ) -> None:
+    def __init__(self, vectors: TitleVectors, *, max_interests: int, categories: bool = False) -> None:
+        """`categories` tells that they stand beside the titles."""
         super().__init__()
-        self._vectors = TitleVectors(samples, encoder, cache, reporter)
-        self._most = max_interests
-        # of titles that categories stand beside
+        self.prompt = prompts.load(prompts.GENERAL)
+        self._vectors = vectors
+        self._max_interests = max_interests
         self._categories = categories
         self._tf_idf: TfIdf | None = None
         self._mean: npt.NDArray[np.float32] | None = None
+
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> Keywords:
+        return cls(vectors(), max_interests=config.max_interests, categories=config.items is not None)
 
     @property
     def model(self) -> str:
@@ -73,17 +70,17 @@ class Keywords(OneByOne):
             "corpus": corpus.hexdigest(),
             "encoder": self._vectors.encoder.identity,
             "form": FORM,
-            "max_interests": self._most,
+            "max_interests": self._max_interests,
         }
 
-    def answer(self, ask: Ask) -> Answer:
-        titles = [clean_title(entry.title) for entry in ask.sample.history]
+    def answer(self, request: Request) -> Answer:
+        titles = [entry.title for entry in request.sample.history]
         places: dict[str, list[int]] = {}
         for number, title in enumerate(titles, start=1):
             if title:
                 places.setdefault(title, []).append(number)
         if not places:
-            return Answer(ask.number, error="the history has no titles", final=True)
+            return Answer(request.number, error="the history has no titles", final=True)
         distinct = sorted(places, key=lambda title: places[title][-1])[-MOST_GROUPED:]
         distinct.sort(key=lambda title: places[title][0])
         groups = self._chosen(group(self._centred(distinct)), [places[title] for title in distinct])
@@ -94,7 +91,7 @@ class Keywords(OneByOne):
             taken.add(name.casefold())
             numbers = sorted(number for at in members for number in places[distinct[at]])[-MOST_ITEMS:]
             interests.append({"name": name, "description": description, "items": numbers})
-        return Answer(ask.number, text=orjson.dumps({"interests": interests}).decode())
+        return Answer(request.number, text=orjson.dumps({"interests": interests}).decode())
 
     def _centred(self, titles: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors of titles less what all titles have in common, which tells no groups apart."""
@@ -113,12 +110,12 @@ class Keywords(OneByOne):
 
         ranked = sorted(groups, key=weight, reverse=True)
         several = [members for members in ranked if len(members) > 1]
-        return (several or ranked[:1])[: self._most]
+        return (several or ranked[:1])[: self._max_interests]
 
     def _named(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
         """Name and description of a group; a name that is taken gives way to the next terms."""
         if self._tf_idf is None:
-            self._tf_idf = TfIdf(self._vectors.titles, shown_terms if self._categories else title_terms)
+            self._tf_idf = TfIdf(self._vectors.titles, displayed_terms if self._categories else title_terms)
         best = self._tf_idf.distinctive(titles)
         names = [_joined(best[start : start + NAME_TERMS]) for start in range(len(best))]
         names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
@@ -149,3 +146,6 @@ def _joined(chosen: Sequence[str]) -> str:
         longer = f"{name}, {term}"
         name = longer if len(longer) <= LONGEST_NAME else name
     return name
+
+
+ENGINE = Keywords

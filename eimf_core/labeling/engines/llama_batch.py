@@ -26,11 +26,11 @@ LONG = 4096  # tokens of a context beyond which attention has to save memory
 
 
 @dataclass
-class Job:
-    """An answer in the making.
+class Generation:
+    """An answer that is being generated.
 
     `tokens` is the whole prompt, `waiting` what of it (or of the answer) is not evaluated yet, `written`
-    the answer so far. A job that is `done` without being `whole` was cut at `most` tokens.
+    the answer so far. One that is `done` without being `whole` was cut at `most` tokens.
     """
 
     number: int
@@ -70,20 +70,20 @@ class Batch:
             )
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(BATCH, 0, 1)
-        self._slots: list[Job | None] = [None] * parallel
+        self._slots: list[Generation | None] = [None] * parallel
         self._shared: list[int] = []
         self._holds = [False] * parallel
 
     def close(self) -> None:
-        for job in self._slots:
-            if job is not None:
-                job.sampler.close()
+        for generation in self._slots:
+            if generation is not None:
+                generation.sampler.close()
         c.llama_batch_free(self._batch)
         c.llama_free(self._context)
 
     @property
     def free(self) -> int:
-        """How many more jobs it can take now."""
+        """How many more answers it can take now."""
         return self._slots.count(None)
 
     @property
@@ -103,59 +103,59 @@ class Batch:
             c.llama_memory_seq_cp(self._memory, 0, slot, -1, -1)
         self._holds = [True] * len(self._slots)
 
-    def add(self, job: Job) -> None:
-        """Start a job in a free slot."""
+    def add(self, generation: Generation) -> None:
+        """Start an answer in a free slot."""
         slot = self._slots.index(None)
         shared = len(self._shared)
         kept = 0
-        if self._holds[slot] and len(job.tokens) > shared and job.tokens[:shared] == self._shared:
+        if self._holds[slot] and len(generation.tokens) > shared and generation.tokens[:shared] == self._shared:
             kept = shared
         if not c.llama_memory_seq_rm(self._memory, slot, kept, -1):
             # models with a running state cannot go back to the middle
             c.llama_memory_seq_rm(self._memory, slot, -1, -1)
             kept = 0
         self._holds[slot] = self._holds[slot] and kept == shared
-        job.position = kept
-        job.waiting = job.tokens[kept:]
-        self._slots[slot] = job
+        generation.position = kept
+        generation.waiting = generation.tokens[kept:]
+        self._slots[slot] = generation
 
-    def step(self) -> list[Job]:
-        """Evaluate one batch; returns the jobs that are done with it."""
+    def step(self) -> list[Generation]:
+        """Evaluate one batch; returns the answers that are done with it."""
         self._batch.n_tokens = 0
-        writing = [(slot, job) for slot, job in enumerate(self._slots) if job is not None]
+        writing = [(slot, generation) for slot, generation in enumerate(self._slots) if generation is not None]
         # tokens of answers first: one each, so that no answer waits for a prompt
-        asked: list[tuple[Job, int]] = []
-        for slot, job in sorted(writing, key=lambda pair: len(pair[1].waiting)):
+        sampled: list[tuple[Generation, int]] = []
+        for slot, generation in sorted(writing, key=lambda pair: len(pair[1].waiting)):
             room = BATCH - self._batch.n_tokens
-            taken, job.waiting = job.waiting[:room], job.waiting[room:]
+            taken, generation.waiting = generation.waiting[:room], generation.waiting[room:]
             for token in taken:
-                self._put(token, job.position, slot)
-                job.position += 1
-            if taken and not job.waiting:
+                self._put(token, generation.position, slot)
+                generation.position += 1
+            if taken and not generation.waiting:
                 self._batch.logits[self._batch.n_tokens - 1] = 1
-                asked.append((job, self._batch.n_tokens - 1))
+                sampled.append((generation, self._batch.n_tokens - 1))
         self._decode()
-        for job, at in asked:
-            self._write(job, at)
-        done = [job for _, job in writing if job.done]
-        for job in done:
-            self._slots[self._slots.index(job)] = None
-            job.sampler.close()
+        for generation, at in sampled:
+            self._write(generation, at)
+        done = [generation for _, generation in writing if generation.done]
+        for generation in done:
+            self._slots[self._slots.index(generation)] = None
+            generation.sampler.close()
         return done
 
-    def _write(self, job: Job, at: int) -> None:
+    def _write(self, generation: Generation, at: int) -> None:
         pointer = c.llama_get_logits_ith(self._context, at)
-        token = job.sampler.next(np.ctypeslib.as_array(pointer, shape=(self._model.size,)))
-        job.count += 1
+        token = generation.sampler.next(np.ctypeslib.as_array(pointer, shape=(self._model.size,)))
+        generation.count += 1
         if self._model.ends[token]:
-            job.done = job.whole = True
+            generation.done = generation.whole = True
             return
         piece = self._model.piece(token)
-        job.written += piece
-        job.waiting = [token]
+        generation.written += piece
+        generation.waiting = [token]
         # the end token costs a step of its own: an answer that may end after a bracket ends there
-        job.whole = b"}" in piece and job.sampler.complete()
-        job.done = job.whole or job.count >= job.most
+        generation.whole = b"}" in piece and generation.sampler.complete()
+        generation.done = generation.whole or generation.count >= generation.most
 
     def _put(self, token: int, position: int, slot: int) -> None:
         at = self._batch.n_tokens

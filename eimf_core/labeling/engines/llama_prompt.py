@@ -18,7 +18,7 @@ PLAIN_TEMPLATE = (
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedPrompt:
     """A prompt's tokens, how many of the oldest titles were left out to make it fit, and how many of the
     tokens are titles'."""
 
@@ -27,7 +27,7 @@ class Fitted:
     of_titles: int
 
 
-class Writer:
+class PromptWriter:
     """Writes prompts for one model. Fixed stretches are tokenised once per number of titles."""
 
     def __init__(
@@ -41,16 +41,16 @@ class Writer:
         self._title_tokens = functools.lru_cache(maxsize=1 << 16)(lambda title: tuple(model.data_tokens(title)))
         self._frame = functools.lru_cache(maxsize=256)(self._make_frame)
 
-    def fit(self, titles: Sequence[str], room: int) -> Fitted:
+    def fit(self, titles: Sequence[str], room: int) -> FittedPrompt:
         """The prompt with the latest titles that fit into `room` tokens; ModelError when not even one fits."""
         dropped = 0
         while dropped < len(titles):
             tokens = self._write(titles[dropped:])
             if len(tokens) <= room:
-                return Fitted(tokens, dropped, sum(len(self._of_title(title)) for title in titles[dropped:]))
+                return FittedPrompt(tokens, dropped, sum(len(self._title_tokens(title)) for title in titles[dropped:]))
             # each title costs its tokens and a few around it: a safe number at once, then one by one
             excess = len(tokens) - room
-            longest = max(len(self._of_title(title)) for title in titles) + 8
+            longest = max(len(self._title_tokens(title)) for title in titles) + 8
             dropped += max(1, excess // longest)
         raise ModelError(f"the prompt does not fit into {room} tokens even with one title; use a larger --context")
 
@@ -68,11 +68,8 @@ class Writer:
     def _write(self, titles: Sequence[str]) -> list[int]:
         tokens: list[int] = []
         for part in self._frame(len(titles)):
-            tokens += self._of_title(titles[part]) if isinstance(part, int) else part
+            tokens += self._title_tokens(titles[part]) if isinstance(part, int) else part
         return tokens
-
-    def _of_title(self, title: str) -> tuple[int, ...]:
-        return self._title_tokens(prompts.clean_title(title))
 
     def _make_frame(self, count: int) -> list[list[int] | int]:
         """The prompt for `count` titles: tokens of fixed stretches, and the places of titles between them."""

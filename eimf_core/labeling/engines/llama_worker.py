@@ -1,4 +1,4 @@
-"""The process that runs llama.cpp: questions come in as JSON lines, answers go out as JSON lines.
+"""The process that runs llama.cpp: requests come in as JSON lines, answers go out as JSON lines.
 
 A process of its own, because llama.cpp ends the process it runs in when something goes badly wrong.
 The first line on stdin is the Setup; each further line {"number", "titles", "seed", "temperature"}.
@@ -76,9 +76,9 @@ class Worker:
 
         self._setup = setup
         self._send = send
-        self._job = llama_batch.Job
+        self._generation = llama_batch.Generation
         model = llama_model.Model(Path(setup.path), setup.gpu_layers, vocabulary_only=setup.dry)
-        self._writer = llama_prompt.Writer(
+        self._writer = llama_prompt.PromptWriter(
             model,
             setup.prompt,
             max_interests=setup.max_interests,
@@ -110,62 +110,62 @@ class Worker:
             while self._waiting and batch.free:
                 self._start(batch, self._waiting.popleft())
             if batch.busy:
-                for job in batch.step():
-                    self._finish(job)
+                for generation in batch.step():
+                    self._finish(generation)
 
     def _preview(self, lines: Lines) -> None:
         while not lines.ended:
             for line in lines.now(wait=True):
-                ask = orjson.loads(line)
-                fitted = self._fit(ask)
+                request = orjson.loads(line)
+                fitted = self._fit(request)
                 if fitted is not None:
-                    parts = self._writer.segments(ask["titles"][fitted.trimmed :])
+                    parts = self._writer.segments(request["titles"][fitted.trimmed :])
                     answer = {"text": "".join(part.text for part in parts), "tokens": {"prompt": len(fitted.tokens)}}
                     answer |= {"trimmed": fitted.trimmed, "title_tokens": fitted.of_titles}
-                    self._send({"number": ask["number"], **answer})
+                    self._send({"number": request["number"], **answer})
 
-    def _fit(self, ask: dict[str, Any]) -> Any:
+    def _fit(self, request: dict[str, Any]) -> Any:
         """The prompt as tokens; None when it does not fit, which is then the answer."""
         try:
-            return self._writer.fit(ask["titles"], self._context - self._setup.max_tokens)
+            return self._writer.fit(request["titles"], self._context - self._setup.max_tokens)
         except EimfError as error:
-            self._send({"number": ask["number"], "error": str(error), "final": True})
+            self._send({"number": request["number"], "error": str(error), "final": True})
             return None
 
-    def _start(self, batch: Any, ask: dict[str, Any]) -> None:
+    def _start(self, batch: Any, request: dict[str, Any]) -> None:
         if not self._ready:
             batch.share(self._writer.shared())
             self._ready = True
-        fitted = self._fit(ask)
+        fitted = self._fit(request)
         if fitted is None:
             return
-        shown = len(ask["titles"]) - fitted.trimmed
+        shown = len(request["titles"]) - fitted.trimmed
         rules = grammar.of_schema(self._setup.prompt.schema, shown, self._setup.max_interests)
-        sampler = self._grammars.sampler(rules, seed=ask["seed"], temperature=ask["temperature"])
-        self._fitted[ask["number"]] = fitted
-        batch.add(self._job(ask["number"], fitted.tokens, sampler, self._setup.max_tokens))
+        sampler = self._grammars.sampler(rules, seed=request["seed"], temperature=request["temperature"])
+        self._fitted[request["number"]] = fitted
+        batch.add(self._generation(request["number"], fitted.tokens, sampler, self._setup.max_tokens))
 
-    def _finish(self, job: Any) -> None:
-        fitted = self._fitted.pop(job.number)
+    def _finish(self, generation: Any) -> None:
+        fitted = self._fitted.pop(generation.number)
         answer: dict[str, Any] = {
-            "number": job.number,
+            "number": generation.number,
             "trimmed": fitted.trimmed,
             "title_tokens": fitted.of_titles,
-            "tokens": {"prompt": len(job.tokens), "answer": job.count},
-            "seconds": time.perf_counter() - job.began,
+            "tokens": {"prompt": len(generation.tokens), "answer": generation.count},
+            "seconds": time.perf_counter() - generation.began,
         }
-        if not job.whole:
-            answer["error"] = f"cut at {job.count} tokens"
+        if not generation.whole:
+            answer["error"] = f"cut at {generation.count} tokens"
         else:
             try:
-                answer["text"] = job.written.decode()
+                answer["text"] = generation.written.decode()
             except UnicodeDecodeError:
                 answer["error"] = "not UTF-8"
         self._send(answer)
 
 
 def main() -> None:
-    """Answer questions from stdin on stdout until stdin ends."""
+    """Answer requests from stdin on stdout until stdin ends."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # the library may print: whatever goes to stdout from now on lands on stderr

@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
 from eimf_core import files, jsonl
+from eimf_core.errors import ConfigError
 from eimf_core.labeling import prompts
-from eimf_core.labeling.engines.base import Answer, Ask, OneByOne
-from eimf_core.records import Label
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
+from eimf_core.progress import Reporter
+from eimf_core.records import Label, Sample
+from eimf_core.text.similarity import TitleVectors
 
 LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 200, 1000, 1000
 
 
-class Replay(OneByOne):
+class Replay(SynchronousEngine):
     """Answers from a file of labels. They are checked against the history like any others."""
 
-    name = "replay"
+    name: ClassVar[str] = "replay"
+    reads_titles: ClassVar[bool] = False
 
     def __init__(self, path: str, max_interests: int) -> None:
         super().__init__()
+        self.prompt = wide_form(prompts.load(prompts.GENERAL))
         self._labels = {label.key: label for label in jsonl.read(path, Label)}
         self._max_interests = max_interests
         self.model = Path(path).name
         self.model_sha256: str | None = files.sha256(path)
         self.settings: dict[str, Any] = {}
 
-    def answer(self, ask: Ask) -> Answer:
-        label = self._labels.get(ask.sample.key)
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> Replay:
+        if config.replay is None:
+            raise ConfigError("the engine replay needs --replay labels.jsonl")
+        return cls(config.replay, config.max_interests)
+
+    def answer(self, request: Request) -> Answer:
+        label = self._labels.get(request.sample.key)
         if label is None:
-            return Answer(ask.number, error="no label with this key is recorded", final=True)
+            return Answer(request.number, error="no label with this key is recorded", final=True)
         if label.error is not None:
-            return Answer(ask.number, error=f"recorded: {label.error}", final=True)
+            return Answer(request.number, error=f"recorded: {label.error}", final=True)
         places: dict[str, int] = {}
-        for number, entry in enumerate(ask.sample.history, start=1):
+        for number, entry in enumerate(request.sample.history, start=1):
             places.setdefault(entry.item, number)
-        strangers = [item for interest in label.interests for item in interest.items if item not in places]
-        if strangers:
-            return Answer(ask.number, error=f"item '{strangers[0]}' is not in the history", final=True)
+        unknown = [item for interest in label.interests for item in interest.items if item not in places]
+        if unknown:
+            return Answer(request.number, error=f"item '{unknown[0]}' is not in the history", final=True)
         interests = [
             {
                 "name": interest.name,
@@ -50,10 +65,10 @@ class Replay(OneByOne):
             for interest in label.interests[: self._max_interests]
         ]
         text = orjson.dumps({"interests": interests}).decode()
-        return Answer(ask.number, text=text, tokens=dict(label.tokens), items_by=label.items_by)
+        return Answer(request.number, text=text, tokens=dict(label.tokens), items_by=label.items_by)
 
 
-def form(prompt: prompts.Prompt) -> prompts.Prompt:
+def wide_form(prompt: prompts.Prompt) -> prompts.Prompt:
     """The form of recorded answers: as `prompt`, with room for whatever another prompt allowed."""
     schema = orjson.loads(orjson.dumps(prompt.schema))
     entry = schema["properties"]["interests"]["items"]["properties"]
@@ -61,3 +76,6 @@ def form(prompt: prompts.Prompt) -> prompts.Prompt:
     entry["description"] = {"type": "string", "minLength": 0, "maxLength": LONGEST_DESCRIPTION}
     entry["items"] |= {"minItems": 0, "maxItems": MOST_ITEMS}
     return dataclasses.replace(prompt, schema=schema)
+
+
+ENGINE = Replay

@@ -1,4 +1,4 @@
-"""Engine `server`: any OpenAI-compatible endpoint (llama.cpp's server, vLLM, Ollama, …), several questions at a time.
+"""Engine `server`: any OpenAI-compatible endpoint (llama.cpp's server, vLLM, Ollama, …), several requests at a time.
 
 Histories leave the machine only when that was allowed; user ids are never part of what is sent.
 Redirects are not followed, and a server on this machine is never reached through a proxy.
@@ -17,23 +17,27 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import orjson
 
 from eimf_core.errors import ConfigError, EimfError, ModelError
 from eimf_core.labeling import prompts
-from eimf_core.labeling.answer_length import longest_answer
+from eimf_core.labeling.answer_length import LETTERS_A_TOKEN, longest_answer
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import Answer, Ask
+from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
+from eimf_core.progress import Reporter
+from eimf_core.records import Sample
+from eimf_core.text.similarity import TitleVectors
 
 API_KEY = "EIMF_API_KEY"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries, doubled each time
 WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
 LONGEST_REPLY = 16 << 20  # bytes; an answer has a few thousand
 LONGEST_SHOWN = 300  # characters of what a server says about an error
-GIVEN_UP = (401, 403, 404, 405)  # no question will fare better
+GIVEN_UP = (401, 403, 404, 405)  # no request will fare better
 # ways to ask for the schema, tried in turn: OpenAI's, that of llama-cpp-python's server, none at all
 FORMS = ("json_schema", "json_object", "")
 _ABOUT_FORM = re.compile(r"response_format|json_schema|json_object")
@@ -45,19 +49,21 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class Server:
-    """Questions answered over HTTP; a thread for each that is open."""
+    """Requests answered over HTTP; a thread for each that is open."""
 
-    name = "server"
-    uses_prompt = True
+    name: ClassVar[str] = "server"
+    uses_prompt: ClassVar[bool] = True
+    reads_titles: ClassVar[bool] = True
+    needs_catalogue: ClassVar[bool] = False
     model_sha256 = None
 
-    def __init__(self, prompt: prompts.Prompt, config: LabelConfig) -> None:
+    def __init__(self, config: LabelConfig) -> None:
         self._url = _checked(config.server, config.allow_remote) + "/chat/completions"
+        self.prompt = prompts.load(config.prompt or prompts.GENERAL)
         self.model = config.model or "default"
         self.parallel = config.parallel
-        self._prompt = prompt
         self._config = config
-        self._max_tokens = config.max_tokens or longest_answer(prompt.schema, config.max_interests)
+        self._max_tokens = config.max_tokens or longest_answer(self.prompt.schema, config.max_interests)
         self.settings: dict[str, Any] = {
             "temperature": config.temperature,
             "retry_temperature": config.retry_temperature,
@@ -72,9 +78,17 @@ class Server:
         self._answers: queue.Queue[Answer | EimfError] = queue.Queue()
         self._closed = threading.Event()
 
-    def submit(self, ask: Ask) -> None:
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> Server:
+        return cls(config)
+
+    def submit(self, request: Request) -> None:
+        if self._config.dry_run:
+            return self._answers.put(self._preview(request))
         # daemon threads: an interruption waits for no server
-        threading.Thread(target=self._work, args=(ask,), daemon=True).start()
+        threading.Thread(target=self._work, args=(request,), daemon=True).start()
 
     def take(self) -> Answer:
         given = self._answers.get()
@@ -83,40 +97,47 @@ class Server:
             raise given
         return given
 
+    def expected_seconds(self, read: int, answers: int) -> float | None:
+        return None
+
     def close(self) -> None:
         self._closed.set()
 
-    def _work(self, ask: Ask) -> None:
+    def _preview(self, request: Request) -> Answer:
+        text = "\n\n".join(message["content"] for message in self._messages(request))
+        return Answer(request.number, text=text, tokens={"prompt": len(text) // LETTERS_A_TOKEN})
+
+    def _work(self, request: Request) -> None:
         try:
-            self._answers.put(self._ask(ask))
+            self._answers.put(self._ask(request))
         except EimfError as error:
             self._answers.put(error)
         except Exception as error:  # whatever a server provokes must not leave take() waiting
-            self._answers.put(Answer(ask.number, error=f"{type(error).__name__}: {error}"))
+            self._answers.put(Answer(request.number, error=f"{type(error).__name__}: {error}"))
 
-    def _ask(self, ask: Ask) -> Answer:
+    def _ask(self, request: Request) -> Answer:
         began = time.perf_counter()
-        pause = random.Random(ask.seed * 1_000_003 + ask.number)
+        pause = random.Random(request.seed * 1_000_003 + request.number)
         problem, there = "", False
         attempt, form = 0, self._form
         while attempt <= self._config.retries:
             if self._closed.is_set():
                 break
             try:
-                reply = self._post(self._body(ask, FORMS[form]))
+                reply = self._post(self._body(request, FORMS[form]))
                 self._form = max(self._form, form)
-                return _answer_in(reply, ask.number, time.perf_counter() - began)
+                return _answer_in(reply, request.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
-                said, there = _said(error), True
-                problem = f"HTTP {error.code} {said[:LONGEST_SHOWN]}"
-                if FORMS[form] and _is_about_form(error.code, said):
+                message, there = _message(error), True
+                problem = f"HTTP {error.code} {message[:LONGEST_SHOWN]}"
+                if FORMS[form] and _is_about_form(error.code, message):
                     # kept only if it helps: a 400 may have other reasons; without a form the check has to do
                     form += 1
                     continue
                 if error.code in GIVEN_UP or 300 <= error.code < 400:
                     raise ModelError(f"{self._url}: {problem}") from None
                 if error.code not in WORTH_RETRYING:
-                    return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
+                    return Answer(request.number, error=problem, seconds=time.perf_counter() - began)
                 wait = _retry_after(error)
             except (OSError, http.client.HTTPException) as error:
                 reason = getattr(error, "reason", None) or error
@@ -126,31 +147,35 @@ class Server:
                 self._closed.wait(min(wait, LONGEST_PAUSE) if wait is not None else doubled)
             attempt += 1
         if there:  # and so others may fare better
-            return Answer(ask.number, error=problem, seconds=time.perf_counter() - began)
+            return Answer(request.number, error=problem, seconds=time.perf_counter() - began)
         raise ModelError(
             f"{self._url}: no answer after {self._config.retries + 1} tries ({problem}); what was finished is kept, "
             "run the same command again when the server is there"
         )
 
-    def _body(self, ask: Ask, form: str) -> bytes:
-        count = len(ask.sample.history)
-        messages = prompts.render(
-            self._prompt, count, max_interests=self._config.max_interests, language=self._config.language
-        )
-        first = ask.seed == self._config.seed
+    def _body(self, request: Request, form: str) -> bytes:
+        count = len(request.sample.history)
+        first = request.seed == self._config.seed
         body: dict[str, Any] = {
-            "messages": prompts.plain(messages, [entry.title for entry in ask.sample.history]),
+            "messages": self._messages(request),
             "model": self.model,
-            "seed": ask.seed,
+            "seed": request.seed,
             "temperature": self._config.temperature if first else self._config.retry_temperature,
             "max_tokens": self._max_tokens,
         }
         if form:
-            schema = json_schema(bounded(self._prompt.schema, count, self._config.max_interests), count)
+            schema = json_schema(bounded(self.prompt.schema, count, self._config.max_interests), count)
             named = {"name": "interests", "schema": schema, "strict": True}
-            said = {"json_schema": named} if form == "json_schema" else {"schema": schema}
-            body["response_format"] = {"type": form, **said}
+            wanted = {"json_schema": named} if form == "json_schema" else {"schema": schema}
+            body["response_format"] = {"type": form, **wanted}
         return orjson.dumps(body)
+
+    def _messages(self, request: Request) -> list[dict[str, str]]:
+        titles = [entry.title for entry in request.sample.history]
+        messages = prompts.render(
+            self.prompt, len(titles), max_interests=self._config.max_interests, language=self._config.language
+        )
+        return prompts.plain(messages, titles)
 
     def _post(self, body: bytes) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -187,9 +212,9 @@ def json_schema(schema: dict[str, Any], count: int) -> dict[str, Any]:
     return made
 
 
-def _is_about_form(status: int, said: str) -> bool:
+def _is_about_form(status: int, message: str) -> bool:
     """Whether a refusal is about the wanted form: any 400 may be, others where they name it."""
-    return status == 400 or (status in (422, 500, 501) and _ABOUT_FORM.search(said) is not None)
+    return status == 400 or (status in (422, 500, 501) and _ABOUT_FORM.search(message) is not None)
 
 
 def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
@@ -227,7 +252,7 @@ def _is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _said(error: urllib.error.HTTPError) -> str:
+def _message(error: urllib.error.HTTPError) -> str:
     with error:
         return " ".join(error.read(1 << 16).decode("utf-8", "replace").split()) or str(error.reason)
 
@@ -235,3 +260,6 @@ def _said(error: urllib.error.HTTPError) -> str:
 def _retry_after(error: urllib.error.HTTPError) -> float | None:
     value = error.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
+
+
+ENGINE = Server

@@ -1,4 +1,4 @@
-"""`eimf label SAMPLES --score LABELS` on the bundled shop, and its bad input."""
+"""`eimf score LABELS` on the bundled shop, and its bad input."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) 
 
 def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
-    labels = ("--score", made / "labels.jsonl", "--score", made / "labels.jsonl")
-    done = eimf("label", made / "samples.jsonl", *labels, *truth)
+    score = ("score", made / "labels.jsonl", "--samples", made / "samples.jsonl")
+    done = eimf(*score, made / "labels.jsonl", *truth)
     assert done.returncode == 0, done.stderr
     first, second = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
     assert first == second and first.engine == "keywords" and first.users == 40 and first.first_try == 1
@@ -49,7 +49,7 @@ def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, t
     assert f"{first.recall:.4f}" in done.stderr.decode()
     # categories, wide as they are, stand in where nothing better is known
     out = tmp_path / "quality.jsonl"
-    done = eimf("label", made / "samples.jsonl", *labels[:2], "--truth", SHOP / "items.jsonl", "-o", out)
+    done = eimf(*score, "--truth", SHOP / "items.jsonl", "-o", out)
     assert done.returncode == 0 and done.stdout == b""
     (proxy,) = jsonl.read(out, LabelQuality)
     assert proxy.users == 40 and proxy.recall > proxy.by_chance
@@ -60,7 +60,7 @@ def test_the_bundled_labeler_beats_keywords(eimf: Eimf, made: Path, tmp_path: Pa
     samples, out = made / "samples.jsonl", tmp_path / "bundled.jsonl"
     assert eimf("label", samples, "--model", "bundled", "-o", out).returncode == 0
     truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
-    done = eimf("label", samples, "--score", out, "--score", made / "labels.jsonl", *truth)
+    done = eimf("score", out, made / "labels.jsonl", "--samples", samples, *truth)
     bundled, keywords = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
     assert (bundled.engine, keywords.engine) == ("llama-cpp", "keywords")
     assert bundled.recall > keywords.recall + 0.1 and bundled.precision > keywords.precision + 0.1
@@ -70,13 +70,15 @@ def test_the_bundled_labeler_beats_keywords(eimf: Eimf, made: Path, tmp_path: Pa
 def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     samples, labels, truth = made / "samples.jsonl", made / "labels.jsonl", SHOP / "truth.items.jsonl"
     for arguments, code, words in (
-        (["--score", labels], 2, "--truth"),
-        (["--truth", truth], 2, "--score"),
-        (["--score", tmp_path / "none.jsonl", "--truth", truth], 2, "none.jsonl"),
-        (["--score", labels, "--truth", tmp_path / "none.jsonl"], 2, "none.jsonl"),
-        (["--score", samples, "--truth", truth], 3, "samples.jsonl:1: field"),
-        (["--score", labels, "--truth", labels], 3, "labels.jsonl:1: field 'item'"),
-        (["--score", labels, "--truth", truth, "-o", labels], 2, "input"),
+        ([labels], 2, "--truth"),
+        (["--truth", truth], 2, "LABELS"),
+        ([tmp_path / "none.jsonl", "--truth", truth], 2, "none.jsonl"),
+        ([labels, "--truth", tmp_path / "none.jsonl"], 2, "none.jsonl"),
+        ([samples, "--truth", truth], 3, "samples.jsonl:1: field"),
+        ([labels, "--truth", labels], 3, "labels.jsonl:1: field 'item'"),
+        ([labels, "--truth", truth, "-o", labels], 2, "input"),
     ):
-        assert words in one_error_line(eimf("label", samples, *arguments), code)
+        assert words in one_error_line(eimf("score", *arguments, "--samples", samples), code)
     assert labels.stat().st_size
+    moved = one_error_line(eimf("label", samples, "--score", labels), 2)
+    assert "eimf score LABELS --samples" in moved

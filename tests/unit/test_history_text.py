@@ -9,9 +9,14 @@ import orjson
 import pytest
 
 from eimf_core import files, jsonl, provenance
-from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.history_text import LONGEST_CATEGORIES, read_samples, shown_terms, shown_title
-from eimf_core.labeling.prompts import TITLE_LENGTH, clean_title
+from eimf_core.labeling.history_text import (
+    LONGEST_CATEGORIES,
+    TITLE_LENGTH,
+    clean_title,
+    displayed_terms,
+    displayed_title,
+    read_samples,
+)
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Item, Sample
 from tests.conftest import Eimf, one_error_line
@@ -43,49 +48,68 @@ def warned(samples: Path, folder: Path, *items: Item) -> list[str]:
     """What is said of another catalogue."""
     jsonl.write(folder / "other.jsonl", items)
     reporter = Listening()
-    read_samples(samples, LabelConfig(engine="keywords", items=str(folder / "other.jsonl")), reporter)
+    read_samples(samples, str(folder / "other.jsonl"), reporter)
     return [message.partition(": ")[2] for message in reporter.warnings]
 
 
 def test_categories_stand_beside_the_titles(samples: Path, catalogue: Path) -> None:
     reporter = Listening()
-    (found,) = read_samples(samples, LabelConfig(engine="keywords", items=str(catalogue)), reporter)
+    (read,) = read_samples(samples, str(catalogue), reporter)
+    found = read.sample
     assert [entry.title for entry in found.history] == [
         "The Great Greek — Greek, Restaurants", "Vivace — Italian, Restaurants", "Athena — Greek, Food", "Comet",
     ]  # fmt: skip
     assert [entry.item for entry in found.history] == ["a", "b", "c", "d"] and found.key == "0" * 16
     assert not reporter.warnings
-    for engine, items in (("keywords", None), ("categories", str(catalogue)), ("replay", str(catalogue))):
-        (plain,) = read_samples(samples, LabelConfig(engine=engine, items=items), reporter)
-        assert plain.history[0].title == "The Great Greek"
+    assert read.raw_titles == [entry.title for entry in found.history]
+    (plain,) = read_samples(samples, None, reporter)
+    assert plain.sample.history[0].title == "The Great Greek"
 
 
 def test_a_long_title_and_categories_leave_each_other_room() -> None:
-    long = shown_title("word " * 100, ["Tea", "Garden"])
+    long = displayed_title(clean_title("word " * 100), ["Tea", "Garden"])
     assert long.startswith("word word") and long.endswith("… — Tea, Garden") and len(long) <= TITLE_LENGTH
     assert clean_title(long) == long
-    path = shown_title("Pot", [" ".join(["Home"] * 50), "Tea"])
+    path = displayed_title("Pot", [" ".join(["Home"] * 50), "Tea"])
     assert path.startswith("Pot — Home Home") and len(path) <= TITLE_LENGTH
     four = ["x" * 20, "y" * 20, "z" * 20, "tea"]
-    assert shown_title("Pot", [*four, "fifth"]) == "Pot — " + ", ".join(four)
-    assert len(shown_title("w" * 200, four).partition(" — ")[2]) <= LONGEST_CATEGORIES
+    assert displayed_title("Pot", [*four, "fifth"]) == "Pot — " + ", ".join(four)
+    assert len(displayed_title(clean_title("w" * 200), four).partition(" — ")[2]) <= LONGEST_CATEGORIES
 
 
 def test_what_is_said_already_is_not_said_again() -> None:
-    assert shown_title("Pot", ["pot", " ", "Tea\nTime", "Tea Time", "TEA TIME", "Tea\u200b Time"]) == "Pot — Tea Time"
-    assert shown_title("", ["Tea"]) == "Tea" and shown_title("Pot", []) == "Pot"
-    assert shown_title(" Pot ", ["\u202e"]) == " Pot "
-    assert shown_title("Pot", ["\u200b"] * 9 + ["Tea"]) == "Pot — Tea"
+    assert displayed_title("Pot", ["pot", "Tea Time", "TEA TIME"]) == "Pot — Tea Time"
+    assert displayed_title("", ["Tea"]) == "Tea" and displayed_title("Pot", []) == "Pot"
+
+
+def test_titles_and_categories_are_cleaned_when_they_are_read(samples: Path, tmp_path: Path) -> None:
+    history = [
+        HistoryItem(item="a", title=" Pot\u202e\n "),
+        HistoryItem(item="b", title=" Cup\x00"),
+        HistoryItem(item="c", title="\u200b"),
+    ]
+    one = Sample(key="0" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
+    jsonl.write(samples, [one])
+    jsonl.write(
+        tmp_path / "other.jsonl",
+        [Item(item="a", title="Pot", categories=["\u200b", "Tea\nTime"]), Item(item="b", title="Cup")],
+    )
+    (read,) = read_samples(samples, str(tmp_path / "other.jsonl"), Listening())
+    assert [entry.title for entry in read.sample.history] == ["Pot — Tea Time", "Cup", ""]
+    # as the file has them where nothing stands beside them: requests of earlier versions are known again
+    assert read.raw_titles == ["Pot — Tea Time", " Cup\x00", "\u200b"]
+    latest = read.latest(1)
+    assert [entry.item for entry in latest.sample.history] == ["b"] and latest.raw_titles == [" Cup\x00"]
 
 
 def test_words_on_two_sides_of_a_border_are_no_pair() -> None:
-    assert shown_terms("Throwing Bat — Arts & Crafts, Clay") == [
+    assert displayed_terms("Throwing Bat — Arts & Crafts, Clay") == [
         "throwing", "bat", "throwing bat", "arts", "crafts", "arts crafts", "clay",
     ]  # fmt: skip
-    assert shown_terms("Green Tea") == ["green", "tea", "green tea"]
+    assert displayed_terms("Green Tea") == ["green", "tea", "green tea"]
     titles = ["Bat — Arts", "Old Bat — Arts", "Bat — Fish"]
     assert "bat arts" in TfIdf(titles).distinctive(titles[:2])
-    assert "bat arts" not in TfIdf(titles, shown_terms).distinctive(titles[:2])
+    assert "bat arts" not in TfIdf(titles, displayed_terms).distinctive(titles[:2])
 
 
 def test_another_catalogue(samples: Path, tmp_path: Path, eimf: Eimf) -> None:
@@ -100,8 +124,6 @@ def test_another_catalogue(samples: Path, tmp_path: Path, eimf: Eimf) -> None:
     assert "other.jsonl: no item of the samples is there" in one_error_line(wrong, 3)
     one_error_line(eimf("label", samples, "--engine", "keywords", "--items", tmp_path / "missing.jsonl"), 2)
     assert "--items is '-'" in one_error_line(eimf("label", samples, "--engine", "keywords", "--items", "-"), 2)
-    scored = eimf("label", samples, "--score", samples, "--truth", samples, "--items", samples)
-    assert "--truth" in one_error_line(scored, 2)
 
 
 def test_interests_are_named_by_categories_too(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""`eimf score`: how many true interests labels recover, several files side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eimf_cli import terminal
+from eimf_cli.options import step
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+COLUMNS = ("labels", "engine", "users", "first try", "precision", "recall", "f1", "by chance", "items right")
+
+
+@step(app, example="eimf score labels.jsonl keywords.jsonl --samples samples.jsonl --truth data/items.jsonl")
+def score(
+    *,
+    labels: Annotated[list[Path], typer.Argument(metavar="LABELS ...", help="Labels that label wrote.")],
+    samples: Annotated[Path, typer.Option(metavar="FILE", help="The samples that they were made of.")],
+    truth: Annotated[
+        Path, typer.Option(metavar="FILE", help="Each item's interest or categories, such as items.jsonl.")
+    ],
+    truth_users: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The interests that users really have, if known.")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Text encoder that matches interests; the packaged one if not given.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE|-", help="Write a LabelQuality line per file here.")
+    ] = Path("-"),
+) -> None:
+    """Tell how good labels are: how many true interests they recover.
+
+    Each labelled interest counts for the true one whose name is nearest to its text. Without known
+    interests the categories stand in that have two items and a fifth of a user's history. "by chance"
+    is the recall of the same labels given to other users.
+    """
+    from eimf_core import files, jsonl
+    from eimf_core.labeling import scoring
+    from eimf_core.text.loading import open_encoder
+
+    files.refuse_input_as_output(output, (samples, truth, truth_users, *labels))
+    known = scoring.truth(samples, truth, truth_users)
+    # about four interests a label, and the true names
+    opened = open_encoder(encoder, 4 * len(known.of_sample) * len(labels) + len(known.names))
+    scores = [scoring.score(path, known, opened) for path in labels]
+    on_screen = str(output) == "-" and terminal.stdout_is_terminal()
+    if str(output) != "-":
+        with files.locked(output):
+            jsonl.write(output, scores)
+    elif not on_screen:
+        jsonl.write("-", scores)
+    rows = [
+        (s.labels, s.engine, s.users, s.first_try, s.precision, s.recall, s.f1, s.by_chance, s.items_right)
+        for s in scores
+    ]
+    terminal.table("true interests recovered", COLUMNS, rows, to_stderr=not on_screen)

@@ -1,0 +1,230 @@
+"""Engine `llama-cpp`: a GGUF model, run by llama.cpp in a worker process that may crash.
+
+When the worker ends, what it was answering is asked again in a new one, one request at a time, until
+each is answered or has ended a worker alone: a crash costs at most the answer that caused it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import msgspec
+import orjson
+
+from eimf_core import files
+from eimf_core.errors import ModelError
+from eimf_core.labeling.config import BUNDLED, LabelConfig
+from eimf_core.labeling.engines import gguf_file, llama_setup
+from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import Sample
+from eimf_core.text.similarity import TitleVectors
+
+EXITS_IN_A_ROW = 5
+# titles cut into shorter pieces than this, in bytes on average, are made of words the model never learnt:
+# words cost 3 to 5 bytes a token, numbers and names 2, text of a script or subject it does not know less
+KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
+# bytes of weights that a core gets through in a second, per token read or written, as measured with a
+# model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
+READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
+INSTALL = 'the engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or choose --engine keywords)'
+
+
+class LlamaCpp:
+    """Requests answered by a GGUF file. The worker starts with the first request."""
+
+    name: ClassVar[str] = "llama-cpp"
+    uses_prompt: ClassVar[bool] = True
+    reads_titles: ClassVar[bool] = True
+    needs_catalogue: ClassVar[bool] = False
+
+    def __init__(self, path: Path, config: LabelConfig, reporter: Reporter = SILENT) -> None:
+        metadata = gguf_file.read_metadata(path)
+        self.model = BUNDLED if config.model == BUNDLED else path.name
+        called = config.model or path.name
+        self.prompt = llama_setup.prompt_for(config.prompt, metadata, called, reporter)
+        if config.items and metadata.get("eimf.prompt"):
+            reporter.warn(f"{called}: was made for titles alone; --items makes its labels worse")
+        self.model_sha256: str | None = None if config.dry_run else files.sha256(path)
+        self.parallel = config.parallel
+        self._reporter = reporter
+        self._config = config
+        self._setup = llama_setup.worker_setup(path, metadata, self.prompt, config, reporter)
+        template = self._setup.chat_template
+        self.settings: dict[str, Any] = {
+            "temperature": config.temperature,
+            "retry_temperature": config.retry_temperature,
+            "context": self._setup.context,
+            "max_tokens": self._setup.max_tokens,
+            "chat_template": hashlib.sha256(template.encode()).hexdigest() if template else None,
+        }
+        self._open: dict[int, Request] = {}
+        self._suspects: list[int] = []  # requests that were in a worker when it ended; the first is asked now
+        self._crashes: dict[int, int] = {}
+        self._exits = 0  # of workers in a row, without an answer between
+        self._warned = False  # of a GPU that is not there
+        self._title_bytes = self._title_tokens = 0  # seen, until there are enough to judge by
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    @classmethod
+    def open(
+        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> LlamaCpp:
+        if find_spec("llama_cpp") is None:
+            raise ModelError(INSTALL)
+        return cls(llama_setup.model_path(config), config, reporter)
+
+    # -- the engine's protocol
+
+    def submit(self, request: Request) -> None:
+        self._open[request.number] = request
+        if not self._suspects:
+            self._send(request)
+
+    def take(self) -> Answer:
+        while True:
+            line = self._process.stdout.readline() if self._process and self._process.stdout else b""
+            if not line.endswith(b"\n"):
+                answer = self._after_exit()
+                if answer is not None:
+                    return answer
+                continue
+            message = orjson.loads(line)
+            if "failed" in message:
+                raise ModelError(f"{self._setup.path}: {message['failed']}")
+            if message.get("offloads") is False and self._config.gpu_layers and not self._warned:
+                self._warned = True
+                self._reporter.warn("--gpu-layers does nothing: this llama.cpp has no GPU that it can use")
+            if "number" in message:
+                self._exits = 0
+                self._warn_of_unknown_words(message)
+                return self._finish(msgspec.convert(message, Answer))
+
+    def expected_seconds(self, read: int, answers: int) -> float | None:
+        """By the size of the file and the cores; answers are taken to be half as long as they may be."""
+        size, cores = Path(self._setup.path).stat().st_size, self._setup.threads
+        written = answers * self._setup.max_tokens / 2
+        return read / min(cores * READ_RATE / size, 4 * MOST_TOKENS) + written / min(
+            cores * WRITE_RATE / size, MOST_TOKENS
+        )
+
+    def _warn_of_unknown_words(self, message: dict[str, Any]) -> None:
+        """Warn once of a model that cuts the titles to pieces: their words are strange to it."""
+        if self._title_bytes > ENOUGH_TITLES or "title_tokens" not in message:
+            return
+        visible = self._open[message["number"]].sample.history[message["trimmed"] :]
+        self._title_bytes += sum(len(entry.title.encode("utf-8", "replace")) for entry in visible)
+        self._title_tokens += message["title_tokens"]
+        if ENOUGH_TITLES < self._title_bytes < KNOWN_PIECE * self._title_tokens:
+            toy = " (it is the toy of the example shop; take an instruct model)" if self.model == BUNDLED else ""
+            self._reporter.warn(
+                f"{self.model}: cuts these titles into pieces of {self._title_bytes / self._title_tokens:.1f} letters "
+                f"and can hardly know their words; do not trust its labels{toy}"
+            )
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                # closing writes what a dead worker has not taken, which must not look like a reader gone away
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    # -- the worker
+
+    def _start(self) -> None:
+        self.close()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "eimf_core.labeling.engines.llama_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            start_new_session=True,
+            bufsize=-1,
+        )
+        self._write(msgspec.json.encode(self._setup))
+
+    def _send(self, request: Request) -> None:
+        if self._process is None:
+            self._start()
+        first = request.seed == self._config.seed
+        message = {
+            "number": request.number,
+            "titles": [entry.title for entry in request.sample.history],
+            "seed": request.seed,
+            "temperature": self._config.temperature if first else self._config.retry_temperature,
+        }
+        self._write(orjson.dumps(message))
+
+    def _write(self, line: bytes) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # the worker has died; take() finds out
+
+    def _after_exit(self) -> Answer | None:
+        """Go on with another worker; an answer where it is clear which request ended the one before."""
+        reason = self._exit_reason()
+        self.close()
+        self._exits += 1
+        if self._exits > EXITS_IN_A_ROW:
+            raise ModelError(f"{self._setup.path}: llama.cpp has ended {self._exits} times in a row ({reason})")
+        for number in self._suspects[:1] or self._open:
+            self._crashes[number] = self._crashes.get(number, 0) + 1
+        if self._suspects:
+            return self._finish(
+                Answer(self._suspects[0], error=f"llama.cpp ended at this question ({reason})", final=True)
+            )
+        self._suspects = list(self._open)
+        self._reporter.warn(f"llama.cpp ended ({reason}); open questions are asked again, one at a time")
+        self._send(self._open[self._suspects[0]])
+        return None
+
+    def _finish(self, answer: Answer) -> Answer:
+        """Take an answered request off the list, and send what waited for it."""
+        self._open.pop(answer.number)
+        if self._suspects:
+            del self._suspects[0]
+            waiting = self._suspects[:1] or list(self._open)
+            for number in waiting:
+                self._send(self._open[number])
+        return replace(answer, crashes=self._crashes.pop(answer.number, 0))
+
+    def _exit_reason(self) -> str:
+        if self._process is None:
+            return "no worker"
+        code = self._process.wait()
+        log = b""
+        if self._log is not None:
+            self._log.seek(0)
+            log = self._log.read()[-4000:]
+        last = log.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
+        reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{reason}: {last}" if last else reason
+
+
+ENGINE = LlamaCpp

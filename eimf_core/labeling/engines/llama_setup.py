@@ -1,0 +1,116 @@
+"""From the settings and the file of a model to what the worker of llama.cpp is set up with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from eimf_core import hub, resources, threads
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.labeling import prompts
+from eimf_core.labeling.answer_length import longest_answer
+from eimf_core.labeling.config import BUNDLED, LabelConfig
+from eimf_core.labeling.engines.llama_worker import Setup
+from eimf_core.progress import Reporter
+
+MOST_CONTEXT = 2048
+SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
+
+
+def model_path(config: LabelConfig) -> Path:
+    """The GGUF file that the settings name, fetched from the hub where they name one there.
+
+    Raises:
+        ConfigError: where no file is named, or two.
+        ModelError: for a file that cannot be had from the hub.
+    """
+    if config.hf_repo is not None and config.hf_file is not None:
+        if config.model is not None:
+            raise ConfigError("--model and --hf-repo exclude each other")
+        return _fetched(config.hf_repo, config.hf_file)
+    if config.model is None:
+        raise ConfigError(
+            "the engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
+            "--engine keywords needs no model)"
+        )
+    return resources.labeler() if config.model == BUNDLED else Path(config.model)
+
+
+def worker_setup(
+    path: Path, metadata: dict[str, Any], prompt: prompts.Prompt, config: LabelConfig, reporter: Reporter
+) -> Setup:
+    """What the worker gets; ConfigError where the longest answer leaves no room for a prompt."""
+    template = _read_template(config.chat_template)
+    setup = Setup(
+        path=str(path),
+        prompt=prompt,
+        max_interests=config.max_interests,
+        language=config.language,
+        chat_template=template,
+        context=_context(config, metadata),
+        max_tokens=config.max_tokens or longest_answer(prompt.schema, config.max_interests),
+        parallel=config.parallel,
+        threads=_threads(config, path, reporter),
+        gpu_layers=config.gpu_layers,
+        dry=config.dry_run,
+    )
+    if setup.max_tokens >= setup.context:
+        raise ConfigError(f"--context {setup.context} leaves no room beside --max-tokens {setup.max_tokens}")
+    if template is None and "tokenizer.chat_template" not in metadata:
+        reporter.warn(f"{path}: has no chat template; the prompt is sent as plain text (--chat-template gives one)")
+    return setup
+
+
+def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:
+    """The prompt asked for, else the one the model was trained for, else the default.
+
+    A model that names the hash of its prompt is refused for another version of it, unless the prompt
+    was asked for, which is warned of.
+    """
+    trained, digest = metadata.get("eimf.prompt"), metadata.get("eimf.prompt_sha256")
+    known = trained if isinstance(trained, str) and trained in prompts.names() else prompts.GENERAL
+    prompt = prompts.load(wanted or known)
+    if digest and digest != prompt.sha256:
+        problem = f"{model}: was made for another prompt (eimf.prompt_sha256 is not that of '{prompt.name}')"
+        if wanted is None:
+            raise ModelError(f"{problem}; train it again, or give --prompt to use it all the same")
+        reporter.warn(problem)
+    return prompt
+
+
+def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:
+    trained = metadata.get(f"{metadata.get('general.architecture')}.context_length")
+    if config.context:
+        return config.context
+    return min(int(trained), MOST_CONTEXT) if trained else MOST_CONTEXT
+
+
+def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
+    cores = threads.cores()
+    if config.threads > cores:
+        # they would wait for each other, spinning: an answer can take hours
+        reporter.warn(f"--threads {config.threads}: there are no more than {cores} cores, so many are used")
+    if config.threads:
+        return min(config.threads, cores)
+    if path.stat().st_size < SMALL_MODEL:
+        return 1
+    return threads.default(cores)
+
+
+def _read_template(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+
+
+def _fetched(repository: str, name: str) -> Path:
+    """A file on the hub, downloaded by huggingface_hub unless it is at hand already."""
+    import huggingface_hub
+
+    def get(local: bool) -> str:
+        return str(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
+
+    return hub.fetched(get, f"{repository}/{name}: could not be had from the hub")

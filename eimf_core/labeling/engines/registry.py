@@ -1,0 +1,53 @@
+"""The engines by name, and how the one that the settings name is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from eimf_core.errors import ConfigError
+from eimf_core.labeling.config import EngineName, LabelConfig
+from eimf_core.labeling.engines.base import Engine
+from eimf_core.progress import Reporter
+from eimf_core.records import Sample
+from eimf_core.text.similarity import TitleVectors
+
+
+def engine_class(name: EngineName) -> type[Engine]:
+    """The class of an engine, for its attributes; nothing is opened."""
+    found: Any = import_module(f"{__package__}.{name.replace('-', '_')}")
+    engine: type[Engine] = found.ENGINE
+    return engine
+
+
+def reads_catalogue(engine: type[Engine]) -> bool:
+    """Whether `--items` changes what an engine answers."""
+    return engine.reads_titles or engine.needs_catalogue
+
+
+def open_engine(
+    config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+) -> Engine:
+    """Open the engine that the settings name; nothing heavy is loaded yet.
+
+    Args:
+        config: the settings of the run; those that the engine has no use for are warned of.
+        samples: everything that will be asked about, with clean titles.
+        vectors: opens the text encoder.
+        reporter: hears the warnings.
+
+    Raises:
+        ConfigError: where a setting is missing that the engine needs.
+        ModelError: for a model that cannot be used.
+    """
+    engine = engine_class(config.engine)
+    if not engine.uses_prompt:
+        idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
+        if idle:
+            reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
+    if engine.needs_catalogue and config.items is None:
+        raise ConfigError(f"the engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
+    if config.items and not reads_catalogue(engine):
+        reporter.warn(f"the engine {config.engine} reads no catalogue: --items has no effect")
+    return engine.open(config, samples, vectors, reporter)
