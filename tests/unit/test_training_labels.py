@@ -15,6 +15,7 @@ from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import InputError
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
+from eimf_core.text.encoder_input import interest_text
 from eimf_core.training import labels
 from eimf_core.training.label_batches import draw
 from tests.listening import Listening
@@ -71,7 +72,7 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
     found = labels.load(path, data, encode, listening)
     assert found.users.tolist() == [3, 7]
     texts = ["tea: About tea.", "yarn: About yarn.", "fish: About fish."]
-    assert [labels.text_of(interest) for interest in found.interests] == texts
+    assert [interest_text(interest) for interest in found.interests] == texts
     np.testing.assert_array_equal(found.vectors, encode(texts))
     # user 3 showed yarn twice: one interest
     assert found.offsets.tolist() == [0, 2, 4] and found.texts.tolist() == [1, 2, 0, 1]
