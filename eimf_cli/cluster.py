@@ -1,4 +1,4 @@
-"""`eimf cluster`: a prepared directory to typical users, a few per cluster."""
+"""`eimf cluster`: a prepared directory to representative users, a few per cluster."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def cluster(
     ] = None,
     settings: ClusterConfig,
 ) -> None:
-    """Cluster users by the text of their items and choose typical ones for label to describe.
+    """Cluster users by the text of their items and choose representative ones for label to describe.
 
-    Item text is encoded once and kept in DIR/.cache. Only training lines count. The typical users of
-    a cluster are those nearest to its centre with rich histories, none nearly repeating another.
+    Item text is encoded once and kept in DIR/.cache. Only training lines count. The
+    representative users of a cluster are those nearest to its centre with rich histories, none nearly
+    repeating another.
 
     With --clusters auto, numbers from 2 to 128 are tried on a sample of users; the fewest clusters are
     taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
@@ -44,7 +45,7 @@ def cluster(
     if summary is not None and str(summary) == output:
         raise ConfigError(f"--summary: {summary} is the output already; choose another file")
     from eimf_core import files, jsonl, provenance
-    from eimf_core.clustering import cluster as typical
+    from eimf_core.clustering.cluster import cluster_users
 
     with contextlib.ExitStack() as locks:
         for path in (output, summary):
@@ -53,7 +54,7 @@ def cluster(
                     str(path), (directory / name for name in ("sequences.jsonl", "items.jsonl"))
                 )
                 locks.enter_context(files.locked(str(path)))
-        found = typical.find(directory, settings, terminal.TerminalReporter())
+        found = cluster_users(directory, settings, terminal.TerminalReporter())
         _table(found.summaries)
         if summary is not None:
             jsonl.write(summary, found.summaries)
@@ -61,7 +62,7 @@ def cluster(
         provenance.write(output, found.sidecar(settings))
     place = "" if output == "-" else f"{output}: "
     clusters = f"{len(found.summaries)} cluster{'' if len(found.summaries) == 1 else 's'}"
-    terminal.info(f"{place}{count:,} typical users of {found.facts['users']:,} in {clusters}")
+    terminal.info(f"{place}{count:,} representative users of {found.facts['users']:,} in {clusters}")
 
 
 def _table(summaries: list[Cluster]) -> None:
@@ -71,7 +72,7 @@ def _table(summaries: list[Cluster]) -> None:
     ]
     more = f" (the {SHOWN} largest of {len(summaries)})" if len(summaries) > SHOWN else ""
     terminal.table(
-        f"clusters{more}", ["cluster", "users", "typical", "telling words", "nearest items"], rows, to_stderr=True
+        f"clusters{more}", ["cluster", "users", "chosen", "distinctive words", "nearest items"], rows, to_stderr=True
     )
 
 

@@ -14,7 +14,7 @@ from eimf_core.errors import ConfigError
 
 STEPS = {
     "prepare": "Read an interaction log of any usual kind.",
-    "cluster": "Choose typical users by the text of their items.",
+    "cluster": "Choose representative users by the text of their items.",
     "label": "Ask a language model for the interests behind their histories.",
     "train": "Train a small model; labels are used where there are any.",
     "eval": "Measure how well models rank what came next, beside baselines.",

@@ -55,7 +55,7 @@ class HistoryItem(Record, frozen=True, kw_only=True):
 
 
 class Sample(Record, frozen=True, kw_only=True):
-    """A typical user of a cluster, self-contained. `distance` is 1 - cosine to the centre.
+    """A representative user of a cluster, self-contained. `distance` is 1 - cosine to the centre.
 
     `key` identifies the user with exactly this training history (see `dataset.sample_key`).
     """
@@ -70,7 +70,7 @@ class Sample(Record, frozen=True, kw_only=True):
 
 class Cluster(Record, frozen=True, kw_only=True):
     """What a cluster of users is about. `distance` is the mean of 1 - cosine to the centre over its
-    `size` users, `samples` how many typical users it gave, `words` the title words that tell it from
+    `size` users, `samples` how many representative users it gave, `words` the title words that tell it from
     the other clusters and `items` those nearest to its centre.
     """
 

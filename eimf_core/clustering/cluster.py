@@ -1,7 +1,6 @@
-"""`eimf cluster`: from a prepared directory to typical users, each with the titles of its history.
+"""`eimf cluster`: from a prepared directory to representative users, each with the titles of its history.
 
-Only the catalogue and the training lines are read. `find` sets everything up; the steps are
-`users` (text vectors), `clustering` (k-means) and `sampling` (who is typical).
+Only the catalogue and the training lines are read. The steps are `user_vectors`, `kmeans` and `representatives`.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from eimf_core.records import Cluster, HistoryItem, Sample
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 
-MOST_TELLING = 8
+MOST_WORDS = 8
 NEAREST_ITEMS = 5
 RICH_SHARE, RICH_AT_MOST = 0.25, 20  # of the users; distinct items
 COUNTED_AT_ONCE = 200_000  # users
 
 
 @dataclass(frozen=True)
-class TypicalUsers:
+class ClusteredUsers:
     """What was found: `summaries` one per cluster, the largest first; `facts` for the sidecar."""
 
     data: Dataset
@@ -76,8 +75,8 @@ class TypicalUsers:
         )
 
 
-def find(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SILENT) -> TypicalUsers:
-    """Cluster the training users of a prepared directory and choose the typical ones.
+def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SILENT) -> ClusteredUsers:
+    """Cluster the training users of a prepared directory and choose representative ones.
 
     Raises ConfigError for more clusters than users, InputError for bad data and data without text,
     ModelError for an encoder that cannot be used.
@@ -88,19 +87,19 @@ def find(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SI
     if not len(train):
         raise InputError("has no line with the split 'train'", file=path, field="split")
     if settings.wanted is not None and settings.wanted > len(train):
-        raise ConfigError(f"--clusters: is {settings.wanted}, but there are only {len(train)} training users")
+        raise ConfigError(f"--clusters is {settings.wanted}, but there are only {len(train)} training users")
     encoder = open_encoder(settings.encoder, len(data.items))
     items = np.asarray(encode_items(directory, data.items, encoder, reporter), dtype=np.float32)
-    distinct = distinct_items(train, _texted(items))
+    distinct = distinct_items(train, _has_text(items))
     if not distinct.any():
         raise InputError("no item of a training line has a text; cluster needs titles", file=path)
     budget = settings.samples(len(train))
     if settings.wanted != 1:
         items = _centred(items, data.counts())
-    users = UserVectors(train, items, settings.half_life)
+    users = UserVectors(train, items)
     clusters = kmeans.cluster(users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter)
     rich = settings.min_items or _rich(distinct)
-    choice = representatives.choose(
+    chosen = representatives.choose(
         clusters.labels,
         clusters.distances,
         distinct,
@@ -109,53 +108,53 @@ def find(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SI
         rich=rich,
         overlap=settings.overlap,
     )
-    found = sum(map(len, choice.users))
+    found = sum(map(len, chosen.users))
     facts = {
         "encoder": encoder.identity,
         "users": len(train),
         "users_without_text": int((clusters.labels < 0).sum()),
         "clusters": len(clusters.sizes),
-        "nearness": {str(count): round(score, 4) for count, score in clusters.scores.items()},
+        "held_out_cosine": {str(count): round(score, 4) for count, score in clusters.scores.items()},
         "budget": budget,
         "samples": found,
-        "passed_over": choice.passed_over,
+        "near_duplicates": chosen.near_duplicates,
         "rich_from_items": rich,
     }
-    _remark(facts, reporter)
-    summaries = _summaries(data, items, clusters, choice.users)
-    return TypicalUsers(data, clusters, choice.users, summaries, facts)
+    _report(facts, reporter)
+    summaries = _summaries(data, items, clusters, chosen.users)
+    return ClusteredUsers(data, clusters, chosen.users, summaries, facts)
 
 
-def _texted(items: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def _has_text(items: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Which items have a text: their vectors are not zero."""
     return np.asarray(items.any(axis=1), dtype=np.bool_)
 
 
 def _centred(items: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Item vectors less the mean over all interactions: what all titles have in common tells no users apart."""
-    texted = _texted(items)
-    weights = np.where(texted, counts, 0)
+    has_text = _has_text(items)
+    weights = np.where(has_text, counts, 0)
     mean = (weights @ items) / weights.sum()
-    return np.where(texted[:, None], items - mean.astype(np.float32), 0)
+    return np.where(has_text[:, None], items - mean.astype(np.float32), 0)
 
 
 def _rich(distinct: npt.NDArray[np.int64]) -> int:
     return int(np.clip(np.quantile(distinct[distinct > 0], 1 - RICH_SHARE), 1, RICH_AT_MOST))
 
 
-def _remark(facts: dict[str, Any], reporter: Reporter) -> None:
+def _report(facts: dict[str, Any], reporter: Reporter) -> None:
     if facts["users_without_text"]:
         reporter.warn(f"{facts['users_without_text']} training users left out: their items have no text")
-    if facts["nearness"]:
-        scores = ", ".join(f"{count}: {score:.2f}" for count, score in facts["nearness"].items())
+    if facts["held_out_cosine"]:
+        scores = ", ".join(f"{count}: {score:.2f}" for count, score in facts["held_out_cosine"].items())
         reporter.note(
-            f"{facts['clusters']} clusters: the fewest with {kmeans.ENOUGH:.0%} of the best cosine"
+            f"{facts['clusters']} clusters: the fewest with {kmeans.SHARE_OF_BEST:.0%} of the best cosine"
             f" of held-out users to a centre ({scores})"
         )
     if facts["samples"] < facts["budget"]:
         reporter.note(
-            f"{facts['samples']} typical users for a budget of {facts['budget']}:"
-            f" {facts['passed_over']} nearly repeat another (see --overlap)"
+            f"{facts['samples']} representative users for a budget of {facts['budget']}:"
+            f" {facts['near_duplicates']} nearly repeat another (overlap, a key of --config)"
         )
 
 
@@ -163,9 +162,9 @@ def _summaries(
     data: Dataset, items: npt.NDArray[np.float32], clusters: Clustering, chosen: list[list[int]]
 ) -> list[Cluster]:
     count = len(clusters.sizes)
-    told = _telling_words(data, clusters)
+    words = _distinctive_words(data, clusters)
     bought = data.counts() > 0
-    scores = np.where(bought & _texted(items), clusters.centres @ items.T, -np.inf)
+    scores = np.where(bought & _has_text(items), clusters.centres @ items.T, -np.inf)
     totals = np.bincount(clusters.labels + 1, weights=clusters.distances, minlength=count + 1)[1:]
     return [
         Cluster(
@@ -173,7 +172,7 @@ def _summaries(
             size=int(clusters.sizes[at]),
             samples=len(chosen[at]),
             distance=round(float(totals[at] / clusters.sizes[at]), 6),
-            words=told[at],
+            words=words[at],
             items=_nearest(data, scores[at]),
         )
         for at in range(count)
@@ -190,7 +189,7 @@ def _nearest(data: Dataset, scores: npt.NDArray[np.float32]) -> list[HistoryItem
     return list(found.values())
 
 
-def _telling_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
+def _distinctive_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
     """For each cluster the title words that tell it from the others, each item counted as often as it was taken."""
     from scipy.sparse import csr_array
 
@@ -209,5 +208,5 @@ def _telling_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
     frequent = taken.reshape(count, width) @ holds
     # a single cluster has no other to be told from
     weights = distinctive_terms.divergence(frequent) if count > 1 else frequent
-    best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_TELLING]
+    best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_WORDS]
     return [[vocabulary[at] for at in best[row] if weights[row, at] > 0] for row in range(count)]

@@ -18,7 +18,7 @@ LARGE = 20_000  # users from which on k-means goes in mini-batches
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
 COMPARED = 4000  # users the number of clusters is chosen on
 MOST_CLUSTERS = 128
-ENOUGH = 0.9  # of the best held-out cosine: further clusters would tell little more
+SHARE_OF_BEST = 0.9  # of the best held-out cosine: further clusters would tell little more
 USERS_EACH = 10  # users a cluster should have on average, at least, when its number is chosen
 STARTS = 3
 Vectors = npt.NDArray[np.float32]
@@ -38,33 +38,33 @@ class Clustering:
 
 def cluster(
     users: UserVectors,
-    texted: npt.NDArray[np.bool_],
+    has_text: npt.NDArray[np.bool_],
     wanted: int | None,
     *,
     most: int,
     seed: int,
     reporter: Reporter = SILENT,
 ) -> Clustering:
-    """Cluster the users with a text, `texted` (U,). `wanted` is the number; None: `enough`, at most `most`.
+    """Cluster the users with a text, `has_text` (U,). `wanted` is the number; None: chosen, at most `most`.
 
     The centres come from at most FITTED_AT_MOST users drawn with the seed. Fewer clusters than
     wanted come out where there are fewer distinct users. One thread, so that the result depends on
     the seed alone.
     """
     rng = np.random.default_rng(seed)
-    drawn = np.flatnonzero(texted)
+    drawn = np.flatnonzero(has_text)
     if len(drawn) > FITTED_AT_MOST:
         drawn = np.sort(rng.choice(drawn, FITTED_AT_MOST, replace=False))
     with _one_thread():
         vectors = users.rows(drawn)
         scores: dict[int, float] = {}
         if wanted is None:
-            scores = nearness(vectors, most=most, rng=rng, reporter=reporter)
-            wanted = enough(scores)
+            scores = held_out_cosines(vectors, most=most, rng=rng, reporter=reporter)
+            wanted = choose_count(scores)
         reporter.begin(f"k-means, {wanted} clusters of {len(vectors):,} users")
         centres = fit(vectors, wanted, rng)
         reporter.end()
-        return _assigned(users, texted, centres, scores, reporter)
+        return _assigned(users, has_text, centres, scores, reporter)
 
 
 def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: int = STARTS) -> Vectors:
@@ -85,7 +85,9 @@ def candidates(users: int, most: int) -> list[int]:
     return sorted(count for count in powers if count <= min(most, MOST_CLUSTERS, users // USERS_EACH))
 
 
-def nearness(vectors: Vectors, *, most: int, rng: np.random.Generator, reporter: Reporter = SILENT) -> dict[int, float]:
+def held_out_cosines(
+    vectors: Vectors, *, most: int, rng: np.random.Generator, reporter: Reporter = SILENT
+) -> dict[int, float]:
     """For each candidate number of clusters the mean cosine of held-out users to their nearest centre.
 
     On a sample of users, of which one in five is held out; it rises with the number while further
@@ -103,15 +105,17 @@ def nearness(vectors: Vectors, *, most: int, rng: np.random.Generator, reporter:
     return scores
 
 
-def enough(scores: dict[int, float]) -> int:
-    """The smallest number of clusters that reaches ENOUGH of the best score; 1 without a score above 0."""
+def choose_count(scores: dict[int, float]) -> int:
+    """The fewest clusters that reach SHARE_OF_BEST of the best score; 1 without a score above 0."""
     best = max(scores.values(), default=0.0)
-    return min((count for count, score in scores.items() if score >= ENOUGH * best), default=1) if best > 0 else 1
+    return (
+        min((count for count, score in scores.items() if score >= SHARE_OF_BEST * best), default=1) if best > 0 else 1
+    )
 
 
 def _assigned(
     users: UserVectors,
-    texted: npt.NDArray[np.bool_],
+    has_text: npt.NDArray[np.bool_],
     centres: Vectors,
     scores: dict[int, float],
     reporter: Reporter,
@@ -119,10 +123,10 @@ def _assigned(
     labels = np.full(len(users), -1, dtype=np.int32)
     distances = np.zeros(len(users), dtype=np.float32)
     reporter.begin("assigning users", len(users))
-    for block, vectors in _noted(users.blocks(), reporter):
+    for block, vectors in _with_progress(users.blocks(), reporter):
         cosines = vectors @ centres.T
         nearest = np.argmax(cosines, axis=1)
-        labels[block] = np.where(texted[block], nearest, -1)
+        labels[block] = np.where(has_text[block], nearest, -1)
         distances[block] = np.clip(1 - cosines[np.arange(len(block)), nearest], 0, 2)
     reporter.end()
     sizes = np.bincount(labels[labels >= 0], minlength=len(centres))
@@ -133,7 +137,7 @@ def _assigned(
     return Clustering(centres[order], renamed[labels], distances, sizes[order], scores)
 
 
-def _noted(
+def _with_progress(
     blocks: Iterable[tuple[npt.NDArray[np.int64], Vectors]], reporter: Reporter
 ) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
     for users, vectors in blocks:

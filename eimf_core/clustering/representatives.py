@@ -1,4 +1,4 @@
-"""Which users of each cluster are typical: the budget shared out, the nearest rich histories, no doubles."""
+"""Which users stand for each cluster: the budget shared out, the nearest rich histories, no near-duplicates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Chosen users per cluster, the most typical first, and how many were passed over as doubles."""
+class Representatives:
+    """Chosen users per cluster, the first choice first, and how many were passed over as near-duplicates."""
 
     users: list[list[int]]
-    passed_over: int
+    near_duplicates: int
 
 
 def choose(
@@ -32,8 +32,8 @@ def choose(
     budget: int,
     rich: int,
     overlap: float,
-) -> Choice:
-    """Typical users under one budget.
+) -> Representatives:
+    """Representative users of all clusters under one budget.
 
     `labels` (U,) holds the cluster of each user or -1, `distances` (U,) that to its centre,
     `distinct` (U,) the number of distinct items. A cluster's share goes by its size (see `shares`). Rich histories
@@ -60,7 +60,7 @@ def choose(
                     break
                 chosen[cluster].append(user)
                 available[cluster] -= 1
-    return Choice(chosen, sum(picker.passed_over for picker in pickers))
+    return Representatives(chosen, sum(picker.near_duplicates for picker in pickers))
 
 
 def shares(sizes: Ints, available: Ints, budget: int) -> Ints:
@@ -96,7 +96,7 @@ class Picker(Iterator[int]):
         self._train, self._rarity, self._overlap = train, rarity, overlap
         self._given: list[npt.NDArray[np.int32]] = []
         self._with_item: dict[int, list[int]] = {}
-        self.passed_over = 0
+        self.near_duplicates = 0
 
     def __next__(self) -> int:
         for user in self._users:
@@ -104,7 +104,7 @@ class Picker(Iterator[int]):
             rarest = items[np.lexsort((items, self._rarity[items]))]
             prefix = rarest[: 1 + len(items) - math.ceil(self._overlap * len(items))].tolist()
             if self._repeats(items, prefix):
-                self.passed_over += 1
+                self.near_duplicates += 1
                 continue
             for item in prefix:
                 self._with_item.setdefault(item, []).append(len(self._given))

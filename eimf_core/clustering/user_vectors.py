@@ -1,4 +1,4 @@
-"""Users as text vectors: the weighted mean of the vectors of their training items, in unit length.
+"""Users as text vectors: the mean of the vectors of their training items, in unit length.
 
 Vectors are made for a block of users at a time, so that a table of users x width is never held.
 """
@@ -25,13 +25,11 @@ class UserVectors:
     """Training users in the text space of their items.
 
     `items` float (N + 1, D), zero where an item has no text; of half precision, which may be mapped from a
-    file, no copy in full is made. With a `half_life` h an item that
-    is followed by a others weighs 0.5 ** (a / h); 0 weighs all alike.
+    file, no copy in full is made.
     """
 
     train: SplitData
     items: npt.NDArray[np.floating[Any]]
-    half_life: float = 0.0
 
     def __len__(self) -> int:
         return len(self.train)
@@ -46,12 +44,8 @@ class UserVectors:
     def _block(self, users: Ints) -> Vectors:
         from scipy.sparse import csr_array
 
-        at, bounds = flat(self.train.offsets, users)
+        at, bounds = history_positions(self.train.offsets, users)
         weights = np.ones(len(at), dtype=np.float32)
-        if self.half_life:
-            lengths = np.diff(bounds)
-            following = np.repeat(bounds[1:], lengths) - 1 - np.arange(len(at))
-            weights = (0.5 ** (following / self.half_life)).astype(np.float32)
         indices = self.train.items[at]
         words = self.items
         if words.dtype != np.float32:
@@ -66,7 +60,7 @@ class UserVectors:
             yield users, self._block(users)
 
 
-def flat(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
+def history_positions(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
     """Where the items of some users lie, one user after the other, and the n + 1 bounds between them."""
     lengths = offsets[users + 1] - offsets[users]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
@@ -78,7 +72,7 @@ def distinct_items(train: SplitData, counted: npt.NDArray[np.bool_]) -> Ints:
     found = np.zeros(len(train), dtype=np.int64)
     for start in range(0, len(train), BLOCK):
         users = np.arange(start, min(start + BLOCK, len(train)))
-        at, bounds = flat(train.offsets, users)
+        at, bounds = history_positions(train.offsets, users)
         items = train.items[at].astype(np.int64)
         owner = np.repeat(np.arange(len(users)), np.diff(bounds))[counted[items]]
         pairs = np.unique(owner * len(counted) + items[counted[items]])

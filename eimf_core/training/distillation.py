@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.clustering.user_vectors import flat
+from eimf_core.clustering.user_vectors import history_positions
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
@@ -162,7 +162,7 @@ def _blocks(train: SplitData, users: Ints, text: npt.NDArray[Any], centre: Float
     from scipy.sparse import csr_array
 
     for start in range(0, len(users), BLOCK):
-        at, bounds = flat(train.offsets, users[start : start + BLOCK])
+        at, bounds = history_positions(train.offsets, users[start : start + BLOCK])
         items, columns = np.unique(train.items[at], return_inverse=True)
         words = text[items].astype(np.float32)
         words[words.any(axis=1)] -= centre

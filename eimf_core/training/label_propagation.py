@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.clustering.user_vectors import UserVectors, flat
+from eimf_core.clustering.user_vectors import UserVectors, history_positions
 from eimf_core.dataset import SplitData
 from eimf_core.training.labels import Labels
 from eimf_core.vectors import unit_rows
@@ -76,7 +76,7 @@ def with_items(
     shown = [labels.shown]
     for start in range(0, len(propagated), BLOCK):
         block = slice(start, start + BLOCK)
-        at, bounds = flat(train.offsets, propagated.users[block])
+        at, bounds = history_positions(train.offsets, propagated.users[block])
         texts = np.repeat(labels.padded(propagated.source[block]), np.diff(bounds), axis=0)
         had = train.items[at].astype(np.int64)
         rows, place = np.unique(had, return_inverse=True)

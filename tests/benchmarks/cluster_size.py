@@ -94,7 +94,7 @@ def child(folder: Path, settings: dict[str, Any]) -> None:
         return found
 
     dataset.load = loaded
-    found = cluster.find(folder, ClusterConfig(**settings))
+    found = cluster.cluster_users(folder, ClusterConfig(**settings))
     marks.append(("cluster", cpu()))
     count = jsonl.write(folder / "samples.jsonl", found.samples())
     marks.append(("write", cpu()))

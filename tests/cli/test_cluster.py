@@ -28,7 +28,7 @@ def test_files_and_stdout_hold_the_same(eimf: Eimf, made: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert done.stdout == b""
     told = done.stderr.decode()
-    assert "telling words" in told and "10 typical users of 60 in 3 clusters" in told
+    assert "distinctive words" in told and "10 representative users of 60 in 3 clusters" in told
     samples, clusters = list(jsonl.read(out, Sample)), list(jsonl.read(summary, Cluster))
     assert len(samples) == 10 and sum(line.samples for line in clusters) == 10
     assert sum(line.size for line in clusters) == 60
@@ -60,7 +60,7 @@ def test_a_second_run_loads_no_torch(made: Path, environment: dict[str, str], ei
 
 
 def test_head_ends_quietly(made: Path, environment: dict[str, str]) -> None:
-    command = f"{sys.executable} -m eimf_cli cluster {made} --budget 100% --overlap 1 -q | head -n 1"
+    command = f"{sys.executable} -m eimf_cli cluster {made} --budget 100% -q | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, env=environment, cwd=ROOT)
     assert done.stdout.count(b"\n") == 1 and done.stderr == b""
 
