@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.categories import numbered
+from eimf_core.category_numbers import numbered
 from eimf_core.dataset import Dataset
 
 Lists = npt.NDArray[np.int64]

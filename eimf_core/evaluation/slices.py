@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl
-from eimf_core.categories import numbered
+from eimf_core.category_numbers import numbered
 from eimf_core.dataset import Dataset, Ints, sample_key
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import Cases

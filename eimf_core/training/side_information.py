@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from eimf_core import categories
+from eimf_core import category_numbers
 from eimf_core.dataset import Dataset
 from eimf_core.padding import padded
 from eimf_core.progress import Reporter
@@ -125,7 +125,7 @@ class SideInputs:
 def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
     """Categories as numbers from 1 in the order of `feature_names`, int32 (N + 1, F), and how many there are."""
     shared = feature_names(items)
-    _, numbers, bounds = categories.numbered((item.categories for item in items), shared)
+    _, numbers, bounds = category_numbers.numbered((item.categories for item in items), shared)
     parts = np.split(numbers + 1, bounds[:-1])
     return padded([part[:MOST_FEATURES] for part in parts], np.int32), len(shared)
 

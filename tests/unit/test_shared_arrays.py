@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eimf_core import threads
-from eimf_core.categories import numbered
+from eimf_core.category_numbers import numbered
 from eimf_core.padding import padded, spans
 from eimf_core.vectors import SHORTEST, mean_pairwise_cosine, unit_rows
 
