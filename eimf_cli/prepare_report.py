@@ -58,8 +58,8 @@ def _figures(done: Prepared) -> list[tuple[str, str]]:
     if made.period:
         found.append(("period", f"{_date(made.period[0])} to {_date(made.period[1])}"))
     if made.equal_times is not None:
-        said = f"{made.equal_times:.1%} of the interactions"
-        found.append(("same time as the one before", f"{said}, in file order" if made.equal_times else said))
+        share = f"{made.equal_times:.1%} of the interactions"
+        found.append(("same time as the one before", f"{share}, in file order" if made.equal_times else share))
     if made.repeats is not None:
         found.append(("item the user had before", f"{made.repeats:.1%} of the interactions"))
     for name in ("valid_from", "test_from"):

@@ -140,6 +140,16 @@ def load_items(path: str | Path) -> list[Item]:
     return items
 
 
+def sequence_problem(line: Sequence) -> tuple[str, str] | None:
+    """The field of a line that disagrees with the others and what is wrong with it; None when nothing is."""
+    if line.split == "train" and line.targets:
+        return "targets", "a train line has none: every position is a target"
+    for name, values in (("times", line.times), ("events", line.events)):
+        if values is not None and len(values) != len(line.items):
+            return name, f"has {len(values)} entries for {len(line.items)} items"
+    return None
+
+
 class _SplitBuilder:
     """Collects lines in flat buffers: a list of small arrays would take more room than what they hold."""
 
@@ -155,34 +165,30 @@ class _SplitBuilder:
         self._events: array[int] | None = array("i")
 
     def add(self, number: int, line: Sequence) -> None:
-        def wrong(field: str, problem: str) -> InputError:
+        def error(field: str, problem: str) -> InputError:
             return InputError(problem, file=self._path, line=number, field=field)
 
         if line.user in self._users:
-            raise wrong("user", f"'{line.user}' has a {line.split} line already (line {self._users[line.user]})")
+            raise error("user", f"'{line.user}' has a {line.split} line already (line {self._users[line.user]})")
         self._users[line.user] = number
-        for name, values, flat, counts in (
+        for name, values, buffer, counts in (
             ("items", line.items, self._items, self._item_counts),
             ("targets", line.targets, self._targets, self._target_counts),
         ):
             indices = self._vocab.indices(values)
             if not indices.all():
                 unknown = values[int(np.argmin(indices))]
-                raise wrong(name, f"item '{unknown}' is not in items.jsonl; run prepare again")
-            flat.frombytes(indices.tobytes())
+                raise error(name, f"item '{unknown}' is not in items.jsonl; run prepare again")
+            buffer.frombytes(indices.tobytes())
             counts.append(len(indices))
-        if line.split == "train" and line.targets:
-            raise wrong("targets", "a train line has none: every position is a target")
+        if problem := sequence_problem(line):
+            raise error(*problem)
         if line.times is None:
             self._times = None
-        elif len(line.times) != len(line.items):
-            raise wrong("times", f"has {len(line.times)} entries for {len(line.items)} items")
         elif self._times is not None:
             self._times.extend(line.times)
         if line.events is None:
             self._events = None
-        elif len(line.events) != len(line.items):
-            raise wrong("events", f"has {len(line.events)} entries for {len(line.items)} items")
         elif self._events is not None:
             kinds = self._kinds
             self._events.extend([kinds.setdefault(kind, len(kinds) + 1) for kind in line.events])

@@ -55,8 +55,8 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
 
 def _field_and_problem(message: str) -> tuple[str | None, str]:
     """Split msgspec's "Expected `str`, got `int` - at `$.items[...]`" into field and problem."""
-    problem, _, place = message.partition(" - at `")
-    field = place.rstrip("`").removeprefix("$").removeprefix(".") or None
+    problem, _, path = message.partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").removeprefix(".") or None
     problem = problem.replace("`", "'")
     if problem.startswith("Object missing required field '"):
         missing = problem.split("'")[1]

@@ -21,7 +21,7 @@ MOST_THREADS = 8
 
 
 def library() -> Any:
-    """DuckDB, imported when first asked for.
+    """DuckDB, imported at its first use.
 
     A signal that arrives in the import waits for its end: an exception out of it would abort the interpreter.
     """
@@ -100,7 +100,7 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
 
 
 def rejected(connection: Any) -> list[tuple[int, str, str]]:
-    """Row number, problem and text of the rows that DuckDB could not take apart; forgets them."""
+    """Row number, problem and text of the rows that DuckDB could not parse; they are dropped."""
     duckdb = library()
 
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import literal
 from eimf_core.prepare.log_arrays import Keep, Log, select, sums
 
-NAMED = 10
+MOST_NAMED = 10
 """Kinds of behaviour that an error names."""
 
 
@@ -28,7 +29,7 @@ class Step:
     interactions: int
 
 
-def conditions(settings: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
+def conditions(config: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
     """SQL conditions on single rows by the name of the filter, in the order in which they apply."""
     found: dict[str, str] = {}
 
@@ -36,18 +37,18 @@ def conditions(settings: PrepareConfig, has: frozenset[str]) -> dict[str, str]:
         if field not in has:
             raise ConfigError(f"{option}: the log has no {field}; name its column with --{field}-column")
 
-    if settings.event:
+    if config.event:
         needs("event", "--event")
-        names = ", ".join(literal(name) for name in settings.event)
-        found[f"events {', '.join(settings.event)}"] = f"event IN ({names})"
-    if settings.min_rating is not None:
+        names = ", ".join(literal(name) for name in config.event)
+        found[f"events {', '.join(config.event)}"] = f"event IN ({names})"
+    if config.min_rating is not None:
         needs("rating", "--min-rating")
-        found[f"ratings of at least {settings.min_rating:g}"] = f"rating >= {settings.min_rating!r}"
+        found[f"ratings of at least {config.min_rating:g}"] = f"rating >= {config.min_rating!r}"
     for name, sign in (("since", ">="), ("until", "<")):
-        moment = settings.seconds(name)
-        if moment is not None:
+        limit = config.seconds(name)
+        if limit is not None:
             needs("time", f"--{name}")
-            found[f"{name} {getattr(settings, name)}"] = f"time {sign} {moment!r}"
+            found[f"{name} {getattr(config, name)}"] = f"time {sign} {limit!r}"
     return found
 
 
@@ -56,16 +57,16 @@ def check_events(connection: Any, wanted: Sequence[str]) -> None:
     occurring = connection.execute("SELECT event, count(*) FROM raw GROUP BY event ORDER BY 2 DESC, 1").fetchall()
     missing = sorted(set(wanted) - {name for name, _ in occurring})
     if missing:
-        said = ", ".join(f"{name or '(none)'} ({count:,})" for name, count in occurring[:NAMED])
-        more = f" and {len(occurring) - NAMED:,} more" if len(occurring) > NAMED else ""
-        raise ConfigError(f"--event {missing[0]}: no row has this kind; there are {said}{more}")
+        kinds = ", ".join(f"{name or '(none)'} ({count:,})" for name, count in occurring[:MOST_NAMED])
+        more = f" and {len(occurring) - MOST_NAMED:,} more" if len(occurring) > MOST_NAMED else ""
+        raise ConfigError(f"--event {missing[0]}: no row has this kind; there are {kinds}{more}")
 
 
-def count_conditions(connection: Any, wanted: dict[str, str]) -> list[Step]:
+def count_conditions(connection: Any, conditions: dict[str, str]) -> list[Step]:
     """The step "read" and one for each condition, each on what the ones before it left."""
     steps: list[Step] = []
     kept = ["true"]
-    for name, condition in {"read": "true", **wanted}.items():
+    for name, condition in {"read": "true", **conditions}.items():
         kept.append(condition)
         rows, users, items = connection.execute(
             f"SELECT count(*), count(DISTINCT user), count(DISTINCT item) FROM raw WHERE {' AND '.join(kept)}"
@@ -74,25 +75,27 @@ def count_conditions(connection: Any, wanted: dict[str, str]) -> list[Step]:
     return steps
 
 
-def apply(log: Log, settings: PrepareConfig) -> tuple[Log, list[Step]]:
+def apply(log: Log, config: PrepareConfig) -> tuple[Log, list[Step]]:
     """The filters that look at more than one row: duplicates, repeats, the k-core, the length."""
-    wanted: list[tuple[str, Callable[[Log], Keep]]] = []
-    if settings.duplicates == "drop" and log.times is not None:
-        wanted.append(("no duplicates", no_duplicates))
-    if settings.repeats != "keep":
-        wanted.append((f"{settings.repeats} of repeats", lambda log: one_of_repeats(log, settings.repeats)))
-    if settings.min_user > 1 or settings.min_item > 1:
-        name = f"at least {settings.min_user} a user, {settings.min_item} an item"
-        wanted.append((name, lambda log: k_core(log, min_user=settings.min_user, min_item=settings.min_item)))
-    if settings.max_length is not None:
-        longest = settings.max_length
-        wanted.append((f"last {longest} of a user", lambda log: latest(log, longest)))
     steps = []
-    for name, filter in wanted:
-        left = select(log, filter(log))
+    for name, rows_kept in _log_filters(log, config):
+        left = select(log, rows_kept(log))
         steps.append(Step(name, len(log) - len(left), len(left.user_ids), len(left.item_ids), len(left)))
         log = left
     return log, steps
+
+
+def _log_filters(log: Log, config: PrepareConfig) -> Iterator[tuple[str, Callable[[Log], Keep]]]:
+    """Name and function of each filter that the settings ask for, in the order in which they apply."""
+    if config.duplicates == "drop" and log.times is not None:
+        yield "no duplicates", no_duplicates
+    if config.repeats != "keep":
+        yield f"{config.repeats} of repeats", partial(one_of_repeats, which=config.repeats)
+    if config.min_user > 1 or config.min_item > 1:
+        name = f"at least {config.min_user} a user, {config.min_item} an item"
+        yield name, partial(k_core, min_user=config.min_user, min_item=config.min_item)
+    if config.max_length is not None:
+        yield f"last {config.max_length} of a user", partial(latest, longest=config.max_length)
 
 
 def no_duplicates(log: Log) -> Keep:

@@ -57,7 +57,7 @@ def numbered(count: int) -> tuple[str, ...]:
 def unclear_header(source: Source) -> InputError:
     """The error for a first line that may be the header or the first row."""
     return InputError(
-        f"cannot be told to be a header or data ({source.first}); say --header yes or --header no",
+        f"may be a header or data ({source.first}); say --header yes or --header no",
         file=source.name,
         line=source.blank + 1,
     )

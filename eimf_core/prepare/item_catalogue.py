@@ -47,12 +47,12 @@ def read_items(files: Sequence[ItemFile], config: PrepareConfig, rejects: Reject
 
 def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalogue:
     """Give each id of the log its text; the first description with a title wins."""
-    wanted = set(ids)
+    in_log = set(ids)
     found: dict[str, Item] = {}
     others = 0
     for item in texts:
         name = item.item.strip(BLANKS)
-        if name not in wanted:
+        if name not in in_log:
             others += 1
         elif name not in found or not found[name].title:
             found[name] = prepared(item, text_length)

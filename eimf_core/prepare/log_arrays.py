@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.errors import InputError
 from eimf_core.prepare.duckdb_session import literal
 from eimf_core.progress import Reporter
 
@@ -79,8 +80,8 @@ def select(log: Log, keep: Keep) -> Log:
     code = (np.cumsum(used) - 1).astype(np.int32)
     return replace(
         log,
-        user_ids=_picked(log.user_ids, users),
-        item_ids=_picked(log.item_ids, np.flatnonzero(used)),
+        user_ids=_at(log.user_ids, users),
+        item_ids=_at(log.item_ids, np.flatnonzero(used)),
         offsets=np.concatenate([counts[users], counts[-1:]]).astype(np.int64),
         items=code[items],
         times=None if log.times is None else log.times[keep],
@@ -88,8 +89,8 @@ def select(log: Log, keep: Keep) -> Log:
     )
 
 
-def _picked(ids: Sequence[str], places: npt.NDArray[np.int64]) -> list[str]:
-    return [ids[place] for place in places.tolist()]
+def _at(ids: Sequence[str], positions: npt.NDArray[np.int64]) -> list[str]:
+    return [ids[at] for at in positions.tolist()]
 
 
 def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequence[str] = (), reporter: Reporter) -> Log:
@@ -110,7 +111,7 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
             f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MOST_EVENTS + 1}"
         ).fetchall()
         if len(found) > MOST_EVENTS:
-            raise too_many_events()
+            raise _too_many_events()
         events = [row[0] for row in found]
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
     if "time" in has:
@@ -147,10 +148,8 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
     )
 
 
-def too_many_events() -> Exception:
+def _too_many_events() -> InputError:
     """The error for a column of events that is none."""
-    from eimf_core.errors import InputError
-
     return InputError(
         f"has more than {MOST_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
         field="event",

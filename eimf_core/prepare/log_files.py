@@ -1,4 +1,4 @@
-"""The files of a log: arguments to paths, and the first lines of each, unpacked, to tell formats apart."""
+"""The files of a log: arguments to paths, and the first lines of each, unpacked, to detect formats."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line that is not blank.
 
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
-    bytes as surrogates, which `is_utf8` tells.
+    bytes as surrogates, see `is_utf8`.
     """
     if compression(path) == "zstd":
         yield from _zstd_lines(path, latin=latin)

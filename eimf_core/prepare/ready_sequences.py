@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import jsonl
+from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import APPLIES_TO, FILTERS, PrepareConfig
@@ -138,22 +138,19 @@ def checked_lines(logs: Sequence[Source], found: SequenceStatistics, rejects: Re
 
 
 def _check(line: Line, source: Source, number: int, seen: dict[tuple[str, str], str]) -> None:
-    def wrong(name: str, problem: str) -> InputError:
+    def error(name: str, problem: str) -> InputError:
         return InputError(problem, file=source.name, line=number, field=name)
 
     if (line.user, line.split) in seen:
-        raise wrong("user", f"'{line.user}' has a {line.split} line already ({seen[line.user, line.split]})")
+        raise error("user", f"'{line.user}' has a {line.split} line already ({seen[line.user, line.split]})")
     targets = line.targets
     if not line.items:
-        raise wrong("items", "is empty; a line without a history is of no use")
+        raise error("items", "is empty; a line without a history is of no use")
     if not all([line.user, *line.items, *targets]):
-        raise wrong("items", "an id is empty")
-    if line.split == "train" and targets:
-        raise wrong("targets", "a train line has none: every position is a target")
+        raise error("items", "an id is empty")
+    if problem := dataset.sequence_problem(line):
+        raise error(*problem)
     if line.split != "train" and not targets:
-        raise wrong("targets", f"is empty; a {line.split} line says what came next")
-    for name, values in (("times", line.times), ("events", line.events)):
-        if values is not None and len(values) != len(line.items):
-            raise wrong(name, f"has {len(values)} entries for {len(line.items)} items")
+        raise error("targets", f"is empty; a {line.split} line says what came next")
     if line.times is not None and any(late < early for early, late in zip(line.times, line.times[1:], strict=False)):
-        raise wrong("times", "are not in order")
+        raise error("times", "are not in order")

@@ -52,9 +52,9 @@ def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -
     return found
 
 
-def _in_folder(folder: Path, wanted: str) -> list[Path]:
+def _in_folder(folder: Path, format: str) -> list[Path]:
     for kind in LOGS:
-        if wanted not in ("auto", kind.name):
+        if format not in ("auto", kind.name):
             continue
         for group in kind.published:
             each = [files_matching(folder, (pattern,)) for pattern in group.split()]

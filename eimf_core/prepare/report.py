@@ -37,7 +37,7 @@ class SplitSize:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is said about a preparation.
+    """The report on a preparation.
 
     rejected: bad rows by reason. steps: what each filter removed. Then, of what is left: lengths (of
     users, by quantile), density (share of user-item pairs
@@ -139,8 +139,8 @@ def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> Sp
     start, history, targets = log.offsets[:-1], plan.history[name], plan.targets[name]
     lines = targets > history
     counts = (targets - history)[lines]
-    # positions of all targets: a range for each line
-    places = np.repeat(history[lines] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    # rows of all targets: a range for each line
+    target_rows = np.repeat(history[lines] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
     present = np.zeros(len(log.item_ids), dtype=bool)
     for first, last in log.chunks():
         begin, end = int(log.offsets[first]), int(log.offsets[last])
@@ -152,7 +152,7 @@ def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> Sp
         targets=int(counts.sum()),
         items=int(present.sum()),
         cold_items=int((present & ~trained).sum()),
-        cold_targets=int((~trained[log.items[places]]).sum()),
+        cold_targets=int((~trained[log.items[target_rows]]).sum()),
         cold_users=int((lines & (plan.train == start)).sum()),
         left_out=_left_out(plan, name),
     )
@@ -164,9 +164,9 @@ def _left_out(plan: Plan, name: str) -> dict[str, int]:
 
 def warnings(made: Report, split: str, empty_splits: Collection[str] = ()) -> list[str]:
     """What the user should know before going on, and what to change; `empty_splits` are splits meant to be so."""
-    said = []
+    found = []
     if not made.splits["train"].users:
-        said.append("no user has a training line; choose another split")
+        found.append("no user has a training line; choose another split")
     for name in ("valid", "test"):
         size = made.splits.get(name)
         if size is None or name in empty_splits:
@@ -177,10 +177,10 @@ def warnings(made: Report, split: str, empty_splits: Collection[str] = ()) -> li
                 "given": "add lines of it where they were made",
                 "by-user": "raise --valid-share and --test-share or give more users",
             }.get(split, "longer histories are needed, or --split none")
-            said.append(f"the {name} split is empty; {advice}")
+            found.append(f"the {name} split is empty; {advice}")
         elif size.cold_targets == size.targets:
-            said.append(
+            found.append(
                 f"all {name} targets are items that training never sees; raise --min-item, "
                 "or give the training period more time"
             )
-    return said
+    return found

@@ -1,4 +1,4 @@
-"""The rows of a table taken apart in Python, as DuckDB takes them apart."""
+"""The rows of a table parsed in Python, as DuckDB parses them."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Delimited:
 class UserLines:
     """One line a user: the id, then the items in time order, separated by blanks or tabs.
 
-    `first`: the first line where nothing tells that it is data. `width`: how many words a line has
+    `first`: the first line where it had to be decided whether it is data. `width`: how many words a line has
     to have; 0 for two or more.
     """
 
@@ -111,8 +111,10 @@ class UserLines:
     has: frozenset[str] = frozenset({"user", "item"})
 
     def query(self, path: Path) -> str:
-        odd = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
-        selected = _select_list({"user": "parts[1]", "item": f"unnest(CASE WHEN {odd} THEN [NULL] ELSE parts[2:] END)"})
+        bad_row = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
+        selected = _select_list(
+            {"user": "parts[1]", "item": f"unnest(CASE WHEN {bad_row} THEN [NULL] ELSE parts[2:] END)"}
+        )
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
         return f"SELECT {selected} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path)})"
 

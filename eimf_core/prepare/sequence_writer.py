@@ -1,4 +1,4 @@
-"""The flat log and its plan as Sequence lines.
+"""The log and its split plan as Sequence lines.
 
 Every part of a user begins with the first interaction, so a chunk of users is turned into text once
 and the lines are slices of it: the history of a test line costs a copy, not another encoding.
@@ -56,7 +56,7 @@ def _starts(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return starts
 
 
-def numbers(values: npt.NDArray[np.float64]) -> Column:
+def number_column(values: npt.NDArray[np.float64]) -> Column:
     """Numbers as JSON; whole ones without a point, which is how logs have them."""
     whole = values.astype(np.int64)
     made = whole if (whole == values).all() else np.ascontiguousarray(values)
@@ -85,15 +85,17 @@ def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int
     return lines
 
 
-def _chunk(log: Log, plan: Plan, first: int, last: int, words: JsonStrings, kinds: JsonStrings) -> Iterator[bytes]:
+def _chunk(
+    log: Log, plan: Plan, first: int, last: int, item_ids: JsonStrings, event_names: JsonStrings
+) -> Iterator[bytes]:
     """The lines of users `first` to `last`."""
     base, stop = int(log.offsets[first]), int(log.offsets[last])
-    items = words.column(log.items[base:stop])
-    times = None if log.times is None else numbers(np.asarray(log.times[base:stop]))
-    events = None if log.events is None else kinds.column(log.events[base:stop])
+    items = item_ids.column(log.items[base:stop])
+    times = None if log.times is None else number_column(np.asarray(log.times[base:stop]))
+    events = None if log.events is None else event_names.column(log.events[base:stop])
     starts = (log.offsets[first:last] - base).tolist()
     trained = (plan.train[first:last] - base).tolist()
-    held = [
+    held_out = [
         (
             name.encode(),
             (plan.history[name][first:last] - base).tolist(),
@@ -104,7 +106,7 @@ def _chunk(log: Log, plan: Plan, first: int, last: int, words: JsonStrings, kind
     for at, start in enumerate(starts):
         user = orjson.dumps(log.user_ids[first + at])
         parts = [(b"train", trained[at], trained[at])] if trained[at] > start else []
-        parts += [(name, history[at], targets[at]) for name, history, targets in held if targets[at] > start]
+        parts += [(name, history[at], targets[at]) for name, history, targets in held_out if targets[at] > start]
         for name, end, target in parts:
             timed = b"" if times is None else b',"times":[%b]' % times.part(start, end)
             marked = b"" if events is None else b',"events":[%b]' % events.part(start, end)

@@ -45,24 +45,24 @@ class Plan:
         return int((ends - log.offsets[:-1]).sum())
 
 
-def make(log: Log, settings: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
-    """The plan of the split that is asked for; `partition` (user id to split) is for by-user."""
-    if settings.split == "temporal":
-        given_points = settings.seconds("valid_from"), settings.seconds("test_from")
-        points = None if given_points[0] is None or given_points[1] is None else (given_points[0], given_points[1])
+def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
+    """The plan of a split; `partition` (user id to split) is for by-user."""
+    if config.split == "temporal":
+        valid_from, test_from = config.seconds("valid_from"), config.seconds("test_from")
+        points = None if valid_from is None or test_from is None else (valid_from, test_from)
         return temporal(
             log,
-            valid_share=settings.valid_share,
-            test_share=settings.test_share,
+            valid_share=config.valid_share,
+            test_share=config.test_share,
             points=points,
-            target=settings.target,
+            target=config.target,
         )
-    if settings.split == "leave-one-out":
+    if config.split == "leave-one-out":
         return leave_one_out(log)
-    if settings.split == "by-user":
+    if config.split == "by-user":
         if partition is None:
-            return by_user(log, draw(log, settings), {"seed": settings.seed})
-        plan = by_user(log, given(log, partition), {"users": "given"})
+            return by_user(log, drawn_groups(log, config), {"seed": config.seed})
+        plan = by_user(log, groups_of(log, partition), {"users": "given"})
         for name, count in _missing_users(log, partition).items():
             plan.left_out.setdefault(name, {})[NOT_IN_LOG] = count
         return plan
@@ -136,8 +136,8 @@ def _rows_before(log: Log, point: float) -> Ends:
     for first, last in log.chunks():
         offsets = log.offsets[first : last + 1]
         earlier = np.concatenate([[0], np.cumsum(log.times[offsets[0] : offsets[-1]] < point)])
-        places = offsets - offsets[0]
-        ends[first:last] = offsets[:-1] + earlier[places[1:]] - earlier[places[:-1]]
+        bounds = offsets - offsets[0]
+        ends[first:last] = offsets[:-1] + earlier[bounds[1:]] - earlier[bounds[:-1]]
     return ends
 
 
@@ -158,18 +158,18 @@ def leave_one_out(log: Log) -> Plan:
     )
 
 
-def draw(log: Log, settings: PrepareConfig) -> npt.NDArray[np.str_]:
+def drawn_groups(log: Log, config: PrepareConfig) -> npt.NDArray[np.str_]:
     """A split for each user, drawn with the seed; shares are rounded down."""
     users = len(log.user_ids)
     groups = np.full(users, "train", dtype="<U5")
-    order = np.random.default_rng(settings.seed).permutation(users)
-    valid, test = int(users * settings.valid_share), int(users * settings.test_share)
+    order = np.random.default_rng(config.seed).permutation(users)
+    valid, test = int(users * config.valid_share), int(users * config.test_share)
     groups[order[:valid]] = "valid"
     groups[order[valid : valid + test]] = "test"
     return groups
 
 
-def given(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
+def groups_of(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
     """The split of each user in a partition made elsewhere; "" for users that it does not have."""
     groups = np.array([partition.get(user, "") for user in log.user_ids], dtype="<U5")
     if not (groups == "train").any():
@@ -179,8 +179,8 @@ def given(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
 
 def _missing_users(log: Log, partition: dict[str, str]) -> Counter[str]:
     """Users of a partition that the log does not have, by split."""
-    present = set(log.user_ids)
-    return Counter(split for user, split in partition.items() if user not in present)
+    in_log = set(log.user_ids)
+    return Counter(split for user, split in partition.items() if user not in in_log)
 
 
 def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Plan:
@@ -192,14 +192,14 @@ def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Pl
     cut = start + (end - start) * 4 // 5
     history, targets, left_out = {}, {}, {}
     for name in HELD_OUT:
-        mine = groups == name
-        line = mine & (cut > start)
+        members = groups == name
+        line = members & (cut > start)
         history[name] = np.where(line, cut, start)
         targets[name] = np.where(line, end, start)
-        left_out[name] = {"a single interaction": int((mine & ~line).sum())}
-    absent = int((groups == "").sum())
-    if absent:
-        left_out["train"] = {"not in --users": absent}
+        left_out[name] = {"a single interaction": int((members & ~line).sum())}
+    without_group = int((groups == "").sum())
+    if without_group:
+        left_out["train"] = {"not in --users": without_group}
     return Plan(
         train=np.where(groups == "train", end, start),
         history=history,

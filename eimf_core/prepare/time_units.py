@@ -1,4 +1,4 @@
-"""In what unit a log's times are, told by their size, and which of them cannot be times in that unit."""
+"""The unit of a log's times, detected by their size, and which of them cannot be times in that unit."""
 
 from __future__ import annotations
 

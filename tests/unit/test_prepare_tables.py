@@ -38,7 +38,7 @@ def test_the_first_line_of_columns_by_number(tmp_path: Path, name: str) -> None:
         return {user: [item for other, item in rows if other == user] for user, _ in rows}
 
     if header is None:
-        with pytest.raises(InputError, match=r"log\.csv:1: cannot be told .*--header yes or --header no"):
+        with pytest.raises(InputError, match=r"log\.csv:1: may be a header or data .*--header yes or --header no"):
             run(tmp_path, "log.csv", **by_number)
         run(tmp_path, "log.csv", header="no", **by_number)
         assert histories(tmp_path) == expected(rows)

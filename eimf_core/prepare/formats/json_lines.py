@@ -66,7 +66,7 @@ def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadR
 LOGS = (
     LogFormat(
         "jsonl",
-        "JSON lines; the keys are found by name or told with --user-column and so on",
+        "JSON lines; the keys are recognised by name or named with --user-column and so on",
         lambda source: bool(object_of(source.first)),
         _scan,
         options=COLUMN_OPTIONS,
