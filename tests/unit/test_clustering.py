@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -349,6 +350,39 @@ def test_training_finds_the_samples_of_cluster(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(settings)).replace("_", "[_-]")):
         ClusterConfig(**settings)  # type: ignore[arg-type]
+
+
+CHANGES = {
+    "clusters": "4", "budget": "20%", "encoder": "other", "seed": 5, "min_items": 3, "overlap": 0.1,
+}  # fmt: skip
+
+
+def test_every_setting_is_changed_below() -> None:
+    assert set(CHANGES) == {field.name for field in fields(ClusterConfig)}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_setting_changes_the_choice_and_what_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def opened(encoder: str | None, texts: int) -> WordEncoder:
+        made = WordEncoder()
+        if encoder:  # sees no words, but what they begin with
+            made.encode = lambda texts, *_: WordEncoder().encode([text[:1] for text in texts])  # type: ignore[method-assign]
+            made.identity = encoder
+        return made
+
+    monkeypatch.setattr(cluster, "open_encoder", opened)
+    write_small_data(tmp_path)
+    base: dict[str, object] = {"clusters": "11", "budget": "30%"}
+    samples, recorded = [], []
+    for change in ({}, {}, {name: CHANGES[name]}):
+        settings = ClusterConfig(**base | change)  # type: ignore[arg-type]
+        result = cluster.cluster_users(tmp_path, settings)
+        samples.append(list(result.samples()))
+        recorded.append(result.sidecar(settings)["arguments"])
+    assert samples[0] == samples[1] != samples[2]
+    assert recorded[0] == recorded[1] != recorded[2] and recorded[2][name] == CHANGES[name]
 
 
 def test_budgets() -> None:

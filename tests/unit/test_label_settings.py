@@ -1,0 +1,269 @@
+"""Every setting of `label` does something: it changes the request of a label, or what stands in the table below it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eimf_core import jsonl
+from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.labeling import label as labeling
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.dry_run import dry_run
+from eimf_core.labeling.engines import llama_setup, server
+from eimf_core.labeling.engines.base import Request
+from eimf_core.labeling.engines.registry import engine_class, open_engine
+from eimf_core.labeling.history_text import read_samples
+from eimf_core.labeling.requests import Labeler
+from eimf_core.progress import SILENT
+from eimf_core.records import HistoryItem, Item, Label, Sample
+from eimf_core.text.similarity import TitleVectors
+from tests.openai_endpoint import Endpoint, reply
+from tests.tiny_gguf import CHATML, write_tiny_gguf
+from tests.unit.test_text import WordEncoder
+
+pytest.importorskip("llama_cpp")
+URL = "http://127.0.0.1:1/v1"
+TITLES = ("Green Tea", "Wool Yarn", "Tea Pot")
+GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea every day.", "items": [1, 3]}]}'
+LOCAL: dict[str, Any] = {"model": "tiny.gguf", "prompt": "general"}
+SERVER: dict[str, Any] = {"engine": "server", "server": URL}
+
+# what changes the hash of a request, beside the settings it starts from
+REQUEST: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "engine": (LOCAL, {"engine": "keywords"}),
+    "model": (LOCAL, {"model": "other.gguf"}),
+    "prompt": (LOCAL, {"prompt": "movies"}),
+    "items": (LOCAL, {"items": "items.jsonl"}),
+    "max_interests": (LOCAL, {"max_interests": 2}),
+    "language": (LOCAL, {"language": "Dutch"}),
+    "max_titles": (LOCAL, {"max_titles": 1}),
+    "replay": ({"engine": "replay", "replay": "a.jsonl"}, {"replay": "b.jsonl"}),
+    "encoder": (LOCAL | {"prompt": "names"}, {"encoder": "other"}),
+    "seed": (LOCAL, {"seed": 1}),
+    "server": (SERVER, {"server": "http://127.0.0.1:2/v1"}),
+    "chat_template": (LOCAL, {"chat_template": "template.jinja"}),
+    "max_tokens": (LOCAL, {"max_tokens": 300}),
+    "temperature": (LOCAL, {"temperature": 0.5}),
+    "retry_temperature": (LOCAL, {"retry_temperature": 0.5}),
+    "context": (LOCAL, {"context": 1024}),
+}
+OTHERWISE = {
+    "hf_repo": "the hash of the file counts, not where it came from",
+    "hf_file": "likewise",
+    "attempts": "says when to give up",
+    "timeout": "says when to give up",
+    "retries": "says when to give up",
+    "max_error_share": "says how the run ends",
+    "retry_errors": "says which labels are made anew",
+    "discard": "says which labels are given up",
+    "dry_run": "makes no labels",
+    "allow_remote": "allows a server or refuses it",
+    "parallel": "speed alone",
+    "gpu_layers": "speed alone",
+    "threads": "speed alone",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("settings")
+    write_tiny_gguf(made / "tiny.gguf")
+    raw = bytearray((made / "tiny.gguf").read_bytes())
+    raw[-1] ^= 1
+    (made / "other.gguf").write_bytes(raw)
+    (made / "template.jinja").write_text(CHATML + " ")
+    history = [HistoryItem(item=f"i{at}", title=title) for at, title in enumerate(TITLES)]
+    one = Sample(key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
+    jsonl.write(made / "samples.jsonl", [one])
+    jsonl.write(
+        made / "items.jsonl", [Item(item=f"i{at}", title=t, categories=["Shop"]) for at, t in enumerate(TITLES)]
+    )
+    for number, name in enumerate("ab"):
+        label = Label(
+            key="a" * 16, request="r", user="u", cluster=0, interests=[], items_by="model", engine="server", model="m",
+            seed=number, attempts=1, seconds=0.0,
+        )  # fmt: skip
+        jsonl.write(made / f"{name}.jsonl", [label])
+    return made
+
+
+def settings(folder: Path, **changes: Any) -> LabelConfig:
+    """Names of files are those in the folder."""
+    return LabelConfig(
+        **{
+            name: str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
+            for name, value in changes.items()
+        }
+    )
+
+
+@dataclass
+class Opened:
+    """An engine, and the request of the one sample."""
+
+    engine: Any
+    request: str
+
+
+def opened(folder: Path, **changes: Any) -> Opened:
+    config = settings(folder, **changes)
+    catalogue = config.items if engine_class(config.engine).reads_titles else None
+    samples = read_samples(folder / "samples.jsonl", catalogue, SILENT)
+    encoder = WordEncoder()
+    encoder.identity = str(config.encoder)
+    vectors = TitleVectors(TITLES, encoder)
+    engine = open_engine(config, [sample.sample for sample in samples], lambda: vectors, SILENT)
+    (request,) = Labeler(engine, config, lambda: vectors, samples).requests
+    engine.close()
+    return Opened(engine, request)
+
+
+def test_every_setting_stands_in_one_table() -> None:
+    named = [*REQUEST, *OTHERWISE]
+    assert sorted(named) == sorted(field.name for field in fields(LabelConfig))
+
+
+@pytest.mark.parametrize("name", REQUEST)
+def test_it_changes_the_request(folder: Path, name: str) -> None:
+    base, change = REQUEST[name]
+    assert opened(folder, **base).request == opened(folder, **base).request != opened(folder, **base | change).request
+
+
+def test_the_encoder_that_is_named_is_opened(folder: Path, tmp_path: Path) -> None:
+    config = LabelConfig(engine="keywords", encoder="./no-encoder")
+    with pytest.raises(ConfigError, match="no-encoder"):
+        labeling.label(folder / "samples.jsonl", tmp_path / "labels.jsonl", config)
+
+
+def test_a_request_is_what_it_was_in_earlier_versions(folder: Path) -> None:
+    """Labels that were made with them are known again; a change here makes all of them anew."""
+    found = opened(folder, **SERVER, model="m", language="Dutch").request
+    assert found == "6cc14147602ce94974eb6eaf8aa64bfa8d40ef3ecc2e909aefc56c33349344e6"
+
+
+# -- the others
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """Fails at first, is slow then, and answers at last."""
+    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
+
+    def say(number: int, body: dict[str, Any]) -> Any:
+        if number == 0:
+            return 503, {}, {"error": "busy"}
+        if number == 1:
+            time.sleep(0.5)
+        return reply(GOOD)
+
+    made = Endpoint(say)
+    yield made
+    made.close()
+
+
+@dataclass
+class Trial:
+    """What a probe has at hand; `go` labels the one sample through the endpoint and gives its label."""
+
+    folder: Path
+    output: Path
+    endpoint: Endpoint
+    monkeypatch: pytest.MonkeyPatch
+
+    def go(self, **changes: Any) -> Label:
+        config = settings(self.folder, **{"engine": "server", "server": self.endpoint.url} | changes)
+        labeling.label(self.folder / "samples.jsonl", self.output, config)
+        (made,) = jsonl.read(self.output, Label)
+        return made
+
+
+def hub(trial: Trial, name: str) -> None:
+    fetched: list[tuple[str, str]] = []
+
+    def fetch(repository: str, file: str) -> Path:
+        fetched.append((repository, file))
+        return trial.folder / "tiny.gguf"
+
+    trial.monkeypatch.setattr(llama_setup, "_fetched", fetch)
+    given = {"hf_repo": "a/b", "hf_file": "c.gguf"}
+    requests = {opened(trial.folder, **given | change).request for change in ({}, {name: "other"})}
+    assert fetched == [tuple(given.values()), tuple((given | {name: "other"}).values())] and len(requests) == 1
+
+
+def attempts(trial: Trial, name: str) -> None:
+    made = trial.go(retries=0, attempts=1, max_error_share="1")
+    assert made.attempts == 1 and made.error == 'HTTP 503 {"error":"busy"}'
+    assert trial.go(retries=0, attempts=2, discard=True, retry_errors=True).error is None
+
+
+def timeout(trial: Trial, name: str) -> None:
+    with pytest.raises(ModelError, match="timed out"):
+        trial.go(retries=0, timeout=0.1, attempts=2)
+    assert trial.go(retries=0).error is None
+
+
+def retries(trial: Trial, name: str) -> None:
+    assert trial.go(retries=1).attempts == 1 and len(trial.endpoint.bodies) == 2
+
+
+def max_error_share(trial: Trial, name: str) -> None:
+    with pytest.raises(LabelError, match="--max-error-share"):
+        trial.go(retries=0, attempts=1)
+    assert trial.go(retries=0, attempts=1, max_error_share="100%").error
+
+
+def retry_errors(trial: Trial, name: str) -> None:
+    assert trial.go(retries=0, attempts=1, max_error_share="1").error
+    assert trial.go(retries=0, attempts=1, max_error_share="1").error
+    assert trial.go(retries=0, attempts=1, retry_errors=True).error is None
+
+
+def discard(trial: Trial, name: str) -> None:
+    first = trial.go()
+    with pytest.raises(ConfigError, match="--discard"):
+        trial.go(seed=1)
+    assert trial.go(seed=1, discard=True).request != first.request
+
+
+def dry(trial: Trial, name: str) -> None:
+    totals = dry_run(trial.folder / "samples.jsonl", settings(trial.folder, **SERVER, dry_run=True), SILENT)
+    assert totals.prompts == 1 and not trial.endpoint.bodies
+    engine = opened(trial.folder, **SERVER, dry_run=True).engine
+    (sample,) = read_samples(trial.folder / "samples.jsonl", None, SILENT)
+    engine.submit(Request(number=0, sample=sample.sample, seed=0))
+    assert engine.take().text.endswith("1. Green Tea\n2. Wool Yarn\n3. Tea Pot")
+
+
+def allow_remote(trial: Trial, name: str) -> None:
+    away = {"engine": "server", "server": "http://192.0.2.1/v1"}
+    with pytest.raises(ConfigError, match="--allow-remote"):
+        opened(trial.folder, **away)
+    assert opened(trial.folder, **away, allow_remote=True).request
+
+
+def worker(trial: Trial, name: str) -> None:
+    """What the worker is set up with; tests of the engine follow it into llama.cpp."""
+    trial.monkeypatch.setattr(llama_setup.threads, "cores", lambda: 8)
+    before, after = opened(trial.folder, **LOCAL), opened(trial.folder, **LOCAL, **{name: 3})
+    assert getattr(before.engine._setup, name) != getattr(after.engine._setup, name) == 3
+    assert before.request == after.request
+
+
+PROBES: dict[str, Callable[[Trial, str], None]] = {
+    "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
+    "max_error_share": max_error_share, "retry_errors": retry_errors, "discard": discard, "dry_run": dry,
+    "allow_remote": allow_remote, "parallel": worker, "gpu_layers": worker, "threads": worker,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_it_does_what_it_is_for(
+    folder: Path, tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    PROBES[name](Trial(folder, tmp_path / "labels.jsonl", endpoint, monkeypatch), name)
