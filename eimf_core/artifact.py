@@ -10,18 +10,16 @@
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
-    words.safetensors         names made of words, where no interest is named (see naming.word_names)
-    index.safetensors         lists of near items, if an index was built (see recommend.approximate)
+    words.safetensors         names made of words, where no interest is named (see `naming`)
+    index.safetensors         inverted lists of items, if an index was built (see `recommend.index_search`)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
-Opening checks sizes, headers, shapes and the hashes of all but very large files (see `parts.check`);
-`verify` checks all hashes. Nothing in the directory
-chooses code, paths outside itself, downloads or a text encoder.
+Opening checks sizes, headers, shapes and the hashes of all but very large files (see `model_files.check`);
+`verify` checks all hashes. Nothing in the directory chooses code, paths outside itself, downloads or a text encoder.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,13 +36,11 @@ from eimf_core import files, jsonl, model_files, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
-from eimf_core.naming.word_names import WordNames, word_names
+from eimf_core.model_network import InterestNetwork
 from eimf_core.padding import padded
 from eimf_core.records import Item, SemanticInterest
 
 Floats = npt.NDArray[np.float32]
-OUTSIDE = b"\x0a\x08location"
-"""How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +67,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Contents:
-    """What training hands over. Shapes as in the module's description; `network` is ONNX bytes.
+    """What training hands over. Shapes as in the module's description; `network` is ONNX bytes, `words` the
+    arrays of names made of words, where no interest is named.
 
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
@@ -86,6 +83,7 @@ class Contents:
     weights: dict[str, npt.NDArray[Any]]
     network: bytes
     named: list[SemanticInterest] = field(default_factory=list)
+    words: dict[str, npt.NDArray[Any]] | None = None
     epochs: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -100,18 +98,22 @@ def write(path: str | Path, contents: Contents) -> None:
     with files.replaced_directory(path) as folder:
         described: dict[str, dict[str, Any]] = {}
 
-        def put(name: str, content: Iterable[bytes | memoryview]) -> None:
-            described[name] = _put(folder / name, content)
+        def put(name: str, content: Iterable[bytes]) -> None:
+            with open(folder / name, "wb") as stream:
+                stream.writelines(content)
+            described[name] = _described(folder / name)
+
+        def put_arrays(name: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
+            weights_file.write(folder / name, arrays)
+            described[name] = _described(folder / name)
 
         lengths: list[int] = []
         put("config.json", [orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2)])
         put("items.jsonl", lines_of(contents.items, lengths))
-        put("items.index.safetensors", weights_file.blocks(index_of(contents.items, lengths)))
-        put("weights.safetensors", weights_file.blocks(contents.weights))
-        if not contents.named:
-            vectors, scale = contents.weights["item_vectors"], contents.weights.get("item_scale")
-            made = word_names(len(contents.items), lambda index: contents.items[index - 1], vectors, scale)
-            put("words.safetensors", weights_file.blocks(made.arrays()))
+        put_arrays("items.index.safetensors", index_of(contents.items, lengths))
+        put_arrays("weights.safetensors", contents.weights)
+        if contents.words is not None:
+            put_arrays("words.safetensors", contents.words)
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
@@ -119,32 +121,31 @@ def write(path: str | Path, contents: Contents) -> None:
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
-def _put(path: Path, content: Iterable[bytes | memoryview]) -> dict[str, Any]:
-    """Write a file part by part; its size and sha256."""
-    digest, size = hashlib.sha256(), 0
-    with open(path, "wb") as stream:
-        for part in content:
-            stream.write(part)
-            digest.update(part)
-            size += len(part)
-    return {"size": size, "sha256": digest.hexdigest()}
+def _described(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": files.sha256(path)}
 
 
-def add_part(path: str | Path, name: str, content: bytes, provenance: dict[str, Any]) -> None:
-    """Write a model directory anew with one of `parts.OPTIONAL`, in the place of the old one.
+def add_arrays(path: str | Path, name: str, arrays: dict[str, npt.NDArray[Any]], provenance: dict[str, Any]) -> None:
+    """Write a model directory anew, with a safetensors file that it may have beside the others.
 
-    `provenance` joins what the manifest says. Raises ModelError for a directory that is not whole.
+    Args:
+        path: the model directory.
+        name: one of `model_files.OPTIONAL`; an older one of this name is replaced.
+        arrays: its content.
+        provenance: joins what the manifest says.
+
+    Raises:
+        ModelError: the directory is not whole.
     """
     with files.locked(path), model_files.opened(path) as handles, files.replaced_directory(path) as folder:
-        manifest = model_files.manifest_of(str(path), handles)
+        manifest = model_files.read_manifest(str(path), handles)
         for part in manifest["files"]:
             if part != name:
                 with os.fdopen(os.dup(handles[part]), "rb") as source, open(folder / part, "wb") as target:
                     source.seek(0)
                     shutil.copyfileobj(source, target)
-        (folder / name).write_bytes(content)
-        described = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        manifest = {**manifest, **provenance, "files": {**manifest["files"], name: described}}
+        weights_file.write(folder / name, arrays)
+        manifest = {**manifest, **provenance, "files": {**manifest["files"], name: _described(folder / name)}}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
@@ -153,15 +154,15 @@ class Model:
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
-    gives an item without interactions a place from its text vector. `word_names` are names by words, None in
-    a model that was trained with labels or written before there were any. `backbone` are the network's weights
-    by name, which only training reads. `provenance` is what the manifest says.
+    gives an item without interactions a vector from its text vector. `words` are the arrays of names made of
+    words, None in a model that was trained with labels or written before there were any. `backbone` are the
+    network's weights by name, which only training reads. `provenance` is what the manifest says.
     """
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
         self.name = name
-        self.provenance = model_files.manifest_of(name, handles)
-        self.config = _config(name, model_files.content(handles["config.json"]))
+        self.provenance = model_files.read_manifest(name, handles)
+        self.config = _config(name, model_files.read(handles["config.json"]))
         weights = weights_file.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
         index = weights_file.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
         self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
@@ -172,7 +173,7 @@ class Model:
         self.features: npt.NDArray[np.int32] | None = None
         if "item_features" in weights:
             self.features = self._weight(weights, "item_features", (rows, weights["item_features"].shape[-1]))
-        self.named = list(_lines(name, model_files.content(handles["named.jsonl"])))
+        self.named = list(_lines(name, model_files.read(handles["named.jsonl"])))
         self.named_vectors = np.zeros((0, width), dtype=np.float32)
         if self.named:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
@@ -185,22 +186,13 @@ class Model:
             self._weight(weights, "backbone.behaviours", (len(self.config.events) + 1, width))
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
-        self.index: dict[str, npt.NDArray[Any]] | None = None
-        if "index.safetensors" in handles:
-            self.index = weights_file.map_file(handles["index.safetensors"], f"{name}/index.safetensors")
-        self.word_names = self._words(handles)
-        self._network = model_files.content(handles["interests.onnx"])
-        self._epochs = model_files.content(handles["train.jsonl"])
-        self._session: Any = None
+        self.index = self._optional(handles, "index.safetensors")
+        self.words = self._optional(handles, "words.safetensors")
+        self._network = InterestNetwork(name, model_files.read(handles["interests.onnx"]))
+        self._epochs = model_files.read(handles["train.jsonl"])
 
-    def _words(self, handles: dict[str, int]) -> WordNames | None:
-        if "words.safetensors" not in handles:
-            return None
-        arrays = weights_file.map_file(handles["words.safetensors"], f"{self.name}/words.safetensors")
-        try:
-            return WordNames.from_arrays(arrays, self.config.dimension)
-        except ValueError:
-            raise ModelError(f"{self.name}: words.safetensors holds no names for this model; train it again") from None
+    def _optional(self, handles: dict[str, int], part: str) -> dict[str, npt.NDArray[Any]] | None:
+        return weights_file.map_file(handles[part], f"{self.name}/{part}") if part in handles else None
 
     def _linear(self, weights: dict[str, npt.NDArray[Any]], key: str) -> tuple[Floats, Floats] | None:
         """A map from text to item space: weight (d, D) and bias (d,), None where there is none."""
@@ -251,25 +243,15 @@ class Model:
             # an item that was added to the opened model has none
             known = items * (items < len(self.features))
             inputs["features"] = self.features[known].astype(np.int64)
-        if "days" in self._inputs():
+        if "days" in self._network.inputs:
             inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
             for row, when in enumerate(times or ()):
                 latest = when[-self.config.max_length :]
                 inputs["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
-        if "events" in self._inputs():
+        if "events" in self._network.inputs:
             unknown = np.zeros(mask.shape, dtype=np.int64)
             inputs["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
-        return self._run(inputs)
-
-    def _inputs(self) -> list[str]:
-        if self._session is None:
-            self._session = _session(self.name, self._network)
-        return [part.name for part in self._session.get_inputs()]
-
-    def _run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
-        read = {name: inputs[name] for name in self._inputs()}
-        outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], read))
-        return outputs
+        return self._network.run(inputs)
 
 
 def open_model(path: str | Path) -> Model:
@@ -291,9 +273,20 @@ def open_model(path: str | Path) -> Model:
 
 
 def verify(path: str | Path) -> None:
-    """Compare the sha256 of every file, large ones too, with the manifest; ModelError names the first that differs."""
-    with model_files.opened(path) as handles:
-        model_files.check(str(path), handles, whole=True)
+    """Compare the sha256 of every file, large ones too, with the manifest, and check the safetensors files.
+
+    Raises:
+        ConfigError: the path is no directory.
+        ModelError: names the first file that differs, or that is missing.
+    """
+    try:
+        with model_files.opened(path) as handles:
+            model_files.check(str(path), handles, whole=True)
+            for part, handle in handles.items():
+                if part.endswith(".safetensors"):
+                    weights_file.check(handle, f"{path}/{part}")
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: {error.filename} is missing; not a whole model directory") from None
 
 
 def _config(name: str, content: bytes) -> ModelConfig:
@@ -309,18 +302,3 @@ def _lines(name: str, content: bytes) -> Iterator[SemanticInterest]:
             yield jsonl.decode(line, SemanticInterest, file=f"{name}/named.jsonl", number=number)
         except InputError as error:
             raise ModelError(str(error)) from None
-
-
-def _session(name: str, network: bytes) -> Any:
-    if OUTSIDE in network:
-        raise ModelError(f"{name}: interests.onnx points to other files, which no model does; it is not to be trusted")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
-        raise ModelError(f"{name}: interests.onnx cannot be read ({str(error).splitlines()[0]})") from None

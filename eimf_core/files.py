@@ -57,15 +57,22 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     The temporary file lies in the same folder; on any exception it is removed and the old content
     stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
     """
-    target = Path(path)
     if is_device(path):
         try:
-            handle = os.open(target, os.O_WRONLY)
+            handle = os.open(path, os.O_WRONLY)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
         with os.fdopen(handle, "wb") as stream:
             yield stream
         return
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """As `atomic`, with the path of the temporary file in place of a stream: for libraries that write to a path."""
+    target = Path(path)
     if target.is_dir():
         raise ConfigError(f"{path}: is a directory, expected a file to write")
     try:
@@ -73,11 +80,10 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        yield Path(name)
+        sync(Path(name))
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except BaseException:

@@ -1,4 +1,4 @@
-"""The files of a model directory as handles: opened once, relative to the directory, against the manifest."""
+"""The files of a model directory: opened once, relative to the directory, and held against the manifest."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ PARTS = (
     "named.jsonl",
     "train.jsonl",
 )
-LARGEST_HASHED = 1 << 25
-"""Bytes of a part up to which its hash is compared whenever a model is opened: about 20 ms of work."""
-BLOCK = 1 << 20
 OPTIONAL = ("index.safetensors", "words.safetensors")
-"""Parts that need not be there; they count when the manifest names them."""
+"""Files that need not be there; they count when the manifest names them."""
+LARGEST_HASHED = 1 << 25
+"""Bytes of a file up to which its hash is compared whenever a model is opened: about 20 ms of work."""
+BLOCK = 1 << 20
 
 
-def _opened(path: str | Path, name: str, directory: int) -> int:
-    """A handle of a part, which is a file of the directory itself: no link out of it, no pipe to wait for."""
+def _open_one(path: str | Path, name: str, directory: int) -> int:
+    """A handle of a file of the directory itself: no link out of it, no pipe to wait for."""
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except FileNotFoundError:
@@ -47,10 +47,15 @@ def _opened(path: str | Path, name: str, directory: int) -> int:
 
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[dict[str, int]]:
-    """Handles of the manifest and of all parts by name, closed at the end.
+    """Open the manifest and all files it names; they are closed at the end of the block.
 
-    Raises ConfigError for a path that is no directory, ModelError for what is no model, and
-    FileNotFoundError for a part that is missing, perhaps since a writer replaced the directory just now.
+    Yields:
+        File descriptors by name.
+
+    Raises:
+        ConfigError: the path is no directory.
+        ModelError: the directory is no model.
+        FileNotFoundError: a file is missing, perhaps since a writer replaced the directory just now.
     """
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -61,9 +66,9 @@ def opened(path: str | Path) -> Iterator[dict[str, int]]:
     handles: dict[str, int] = {}
     try:
         for name in ("manifest.json", *PARTS):
-            handles[name] = _opened(path, name, directory)
-        for name in set(manifest_of(str(path), handles)["files"]) & set(OPTIONAL):
-            handles[name] = _opened(path, name, directory)
+            handles[name] = _open_one(path, name, directory)
+        for name in set(read_manifest(str(path), handles)["files"]) & set(OPTIONAL):
+            handles[name] = _open_one(path, name, directory)
         yield handles
     finally:
         for handle in (*handles.values(), directory):
@@ -71,12 +76,18 @@ def opened(path: str | Path) -> Iterator[dict[str, int]]:
 
 
 def check(name: str, handles: dict[str, int], *, whole: bool = False) -> None:
-    """Sizes and hashes against the manifest; ModelError names the first part that differs.
+    """Compare sizes and hashes with the manifest.
 
-    Parts over LARGEST_HASHED bytes (tables of very many items, whose shapes are checked in any case) are
-    hashed with `whole` only: reading them all would take longer than an answer.
+    Args:
+        name: the model's name, for errors.
+        handles: as `opened` gives them.
+        whole: hash files over LARGEST_HASHED bytes too (tables of very many items, whose shapes are checked in
+            any case), which takes longer than an answer.
+
+    Raises:
+        ModelError: names the first file that differs.
     """
-    for part, described in manifest_of(name, handles)["files"].items():
+    for part, described in read_manifest(name, handles)["files"].items():
         size = os.fstat(handles[part]).st_size
         if size != described["size"]:
             raise ModelError(f"{name}: {part} has {size} bytes, the manifest says {described['size']}; it is damaged")
@@ -92,10 +103,10 @@ def _sha256(handle: int) -> str:
     return digest.hexdigest()
 
 
-def manifest_of(name: str, handles: dict[str, int]) -> dict[str, Any]:
-    """The manifest as plain data; ModelError when it does not name all parts, or is of another format."""
+def read_manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
+    """The manifest as plain data; ModelError when it does not name all files, or is of another format."""
     try:
-        manifest: dict[str, Any] = orjson.loads(content(handles["manifest.json"]))
+        manifest: dict[str, Any] = orjson.loads(read(handles["manifest.json"]))
         described = manifest["files"]
         complete = set(described) - set(OPTIONAL) == set(PARTS) and all(
             isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in described.values()
@@ -109,6 +120,6 @@ def manifest_of(name: str, handles: dict[str, int]) -> dict[str, Any]:
     return manifest
 
 
-def content(handle: int) -> bytes:
-    """A part as a whole."""
+def read(handle: int) -> bytes:
+    """A file as a whole."""
     return os.pread(handle, os.fstat(handle).st_size, 0)

@@ -23,29 +23,17 @@ GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
 
-def score(interests: Floats, vectors: Floats, scale: Floats | None = None) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Scores of all items for each user, and the interest each score comes from.
-
-    interests (B, K, d), vectors (N + 1, d) with row 0 for padding, scale (N + 1,) or None.
-    Returns scores (B, N + 1), with column 0 at -inf, and interest (B, N + 1), from 0 to K - 1.
-    """
-    best = interests[:, 0] @ vectors.T
-    source = np.zeros(best.shape, dtype=np.int8)
-    for number in range(1, interests.shape[1]):
-        current = interests[:, number] @ vectors.T
-        higher = current > best
-        np.copyto(best, current, where=higher)
-        source[higher] = number
-    if scale is not None:
-        best *= scale
-    best[:, 0] = -np.inf
-    return best, source
-
-
 def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None) -> Floats:
-    """The scores of `score` alone, at about half its time; `sources` names the interests of a few items.
+    """Score all items for each user: the largest product over the interests, times the item's scale.
 
-    A NaN in any interest's product gives NaN.
+    Args:
+        interests: (B, K, d).
+        vectors: (N + 1, d), row 0 for padding.
+        scale: (N + 1,), or None.
+
+    Returns:
+        Scores (B, N + 1), column 0 at -inf. A NaN in any interest's product gives NaN. `sources` says which
+        interests the scores of a few items come from.
     """
     users, number, width = interests.shape
     stacked = interests.reshape(users * number, width)

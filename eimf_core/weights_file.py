@@ -1,7 +1,7 @@
-"""Named arrays in one safetensors file, memory-mapped with numpy over the parsed header.
+"""Named arrays in one safetensors file: written with the safetensors library, read as memory-mapped numpy views.
 
-The safetensors library makes one string of a file and its numpy reader copies every tensor, so both are
-done here. A file is data: the header is checked before anything is mapped.
+The library's numpy reader copies every tensor, so reading maps the file over its parsed header. A file is data: the
+header is checked before anything is mapped.
 """
 
 from __future__ import annotations
@@ -9,48 +9,77 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
+from eimf_core import files
 from eimf_core.errors import ModelError
 
+Arrays = Mapping[str, npt.NDArray[Any]]
 DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U8": "|u1", "BOOL": "|b1"}
-NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
 LARGEST_HEADER = 1 << 20
-BLOCK = 1 << 24
 
 
-def dump(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The bytes of a safetensors file holding these arrays."""
-    return b"".join(blocks(arrays))
+def write(path: str | Path, arrays: Arrays) -> None:
+    """Write a safetensors file that appears whole or not at all; the arrays are not copied.
+
+    Args:
+        path: the file to write; its directory is made where there is none.
+        arrays: by name, of the dtypes in `DTYPES`.
+
+    Raises:
+        ConfigError: the place cannot be written to.
+        OSError: the disk is full.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        with files.atomic_path(path) as temporary:
+            # the library writes the memory of an array as it lies there
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, temporary)
+    except SafetensorError as error:
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from None
 
 
-def blocks(arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[bytes | memoryview]:
-    """The same in blocks, so that a large array is never held twice: the length of the header, the header,
-    and the arrays one after the other."""
-    header, end = {}, 0
-    for name, array in arrays.items():
-        start, end = end, end + array.nbytes
-        header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
-    described = orjson.dumps(header)
-    # the data begin at a multiple of eight
-    described += b" " * (-len(described) % 8)
-    yield struct.pack("<Q", len(described)) + described
-    for array in arrays.values():
-        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        for start in range(0, len(content), BLOCK):
-            yield content[start : start + BLOCK]
+def check(handle: int, name: str) -> None:
+    """Let the safetensors library check an open file: no holes, no overlaps, sizes as the shapes say.
+
+    Raises:
+        ModelError: the file is none that the library would read; `name` is for the message.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(f"/dev/fd/{handle}", framework="numpy"):
+            pass
+    except SafetensorError as error:
+        raise ModelError(f"{name}: is not a whole safetensors file ({error})") from None
 
 
 def map_file(handle: int, name: str) -> dict[str, npt.NDArray[Any]]:
-    """Read-only views of all arrays of an open file; `name` is for errors.
+    """Memory-map all arrays of an open file.
 
-    Raises ModelError for a file that is cut short, or whose header does not describe it.
+    Args:
+        handle: a file descriptor, which may be closed afterwards.
+        name: the file's name, for errors.
+
+    Returns:
+        Read-only views by name.
+
+    Raises:
+        ModelError: the file is cut short, or its header does not describe it.
     """
     size = os.fstat(handle).st_size
     if size < 8:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from eimf_core import artifact
+from eimf_core.naming.word_names import word_names
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.text import numpy_encoder
 from eimf_core.text.encoder_input import item_text
@@ -57,8 +58,11 @@ def write_named_model(
     settings = artifact.ModelConfig(
         backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config
     )
+    made = None if named else word_names(len(items), lambda index: items[index - 1], vectors, None).arrays()
     artifact.write(
         path,
-        artifact.Contents(config=settings, items=items, weights=weights, network=halves_network(), named=interests),
+        artifact.Contents(
+            config=settings, items=items, weights=weights, network=halves_network(), named=interests, words=made
+        ),
     )
     return path

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.artifact import Model
-from eimf_core.naming.word_names import word_names
+from eimf_core.errors import ModelError
+from eimf_core.naming.word_names import WordNames, word_names
 from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
@@ -64,6 +65,12 @@ def by_labels(model: Model, threshold: float) -> Names:
 def by_words(model: Model, threshold: float) -> Names:
     """Names by words: those that the model brings, else worked out now, which takes a moment."""
     # items that came after training stand behind the catalogue and give no words
-    known = model.word_names or word_names(len(model.catalogue), model.catalogue.item, model.vectors, model.scale)
+    if model.words is None:
+        known = word_names(len(model.catalogue), model.catalogue.item, model.vectors, model.scale)
+    else:
+        try:
+            known = WordNames.from_arrays(model.words, model.config.dimension)
+        except ValueError:
+            raise ModelError(f"{model.name}: words.safetensors holds no names for this model; train it again") from None
     directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions
     return Names(known.names, directions, known.of, known.means, threshold)

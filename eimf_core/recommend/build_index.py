@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import artifact, ranking, weights_file
+from eimf_core import artifact, ranking
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.index_search import PART, Index
@@ -60,7 +60,7 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
             break
         probes = min(2 * probes, lists)
     described = {"lists": lists, "probes": probes, f"recall@{K}": round(recall, 4), "seed": seed}
-    artifact.add_part(path, PART, weights_file.dump(arrays), {"index": described})
+    artifact.add_arrays(path, PART, arrays, {"index": described})
     return Built(lists, probes, share, recall)
 
 

@@ -170,7 +170,7 @@ class Recommender:
     def names(self, interests: Floats) -> list[list[Named]]:
         """A name for each interest (B, K, d)."""
         if self._names is None:
-            if not self.model.named and self.model.word_names is None:
+            if not self.model.named and self.model.words is None:
                 self._reporter.note(f"{self.model.name}: brings no names; they are made of its titles, each time anew")
             self._names = names_of(self.model, self.settings.name_threshold)
         users, number, width = interests.shape

@@ -6,7 +6,7 @@
 
 `state.json` is replaced in one step after the files it names are on disk; files that it does not
 name are left over from a kill and removed at the next save. RUN keeps a run from writing over the
-files of another that was interrupted before. Tensors go to the disk in blocks and come back one at a
+files of another that was interrupted before. Tensors go to the disk as they lie in memory and come back one at a
 time, so that a checkpoint of a large table takes no memory beside it.
 """
 
@@ -18,16 +18,16 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import orjson
 import torch
 from torch import Tensor
 
-from eimf_core import files
+from eimf_core import files, weights_file
 from eimf_core.errors import ConfigError
-from eimf_core.weights_file import DTYPES, blocks
+from eimf_core.weights_file import DTYPES
 
 Tensors = Mapping[str, Tensor]
 
@@ -91,8 +91,7 @@ class Checkpoint:
     def _write(self, name: str, tensors: Tensors) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
-        with files.atomic(self.folder / name) as stream:
-            _dump(tensors, stream)
+        weights_file.write(self.folder / name, {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()})
 
 
 class Stored(Mapping[str, Tensor]):
@@ -125,8 +124,3 @@ class Stored(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def _dump(tensors: Tensors, stream: IO[bytes]) -> None:
-    for block in blocks({name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}):
-        stream.write(block)

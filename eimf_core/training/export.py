@@ -18,6 +18,7 @@ from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
 from eimf_core.models.backbone import Backbone
+from eimf_core.naming.word_names import word_names
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
@@ -166,6 +167,11 @@ def contents(
         weights["named_vectors"] = named.numpy()
     if text is not None:
         weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_projection.fit(text, vectors)
+    interests = labels.interests if labels is not None else []
+    words = None
+    if not interests:
+        table, scale = weights["item_vectors"], weights.get("item_scale")
+        words = word_names(len(data.items), lambda index: data.items[index - 1], table, scale).arrays()
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(
         config=ModelConfig(
@@ -183,7 +189,8 @@ def contents(
         items=data.items,
         weights=weights,
         network=network(learner.backbone, 0 if features is None else features.shape[1]),
-        named=labels.interests if labels is not None else [],
+        named=interests,
+        words=words,
         epochs=epochs,
         provenance=provenance,
     )

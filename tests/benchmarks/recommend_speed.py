@@ -32,6 +32,7 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
     from eimf_core import artifact
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
+    from eimf_core.naming.word_names import word_names
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
@@ -65,8 +66,12 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
         for number in range(1, items + 1)
     ]
     named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED if labels else 0)]
+    words = None
+    if not labels:
+        words = word_names(items, lambda index: catalogue[index - 1], vectors, scale).arrays()
     artifact.write(
-        path, artifact.Contents(config=config, items=catalogue, weights=weights, network=network, named=named)
+        path,
+        artifact.Contents(config=config, items=catalogue, weights=weights, network=network, named=named, words=words),
     )
     return path
 

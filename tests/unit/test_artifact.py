@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
-from eimf_core import artifact, model_files
+from eimf_core import artifact, files, model_files, weights_file
 from eimf_core import model_items as of_items
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_files import PARTS
@@ -133,3 +136,38 @@ def test_writing_takes_little_memory_beside_the_weights(tmp_path: Path) -> None:
     # the array is 34 MB, and was held three times when the file was one string
     assert peak < 8 << 20
     artifact.verify(tmp_path / "model")
+
+
+def test_a_file_that_the_library_refuses_is_found_by_verify(model: Path) -> None:
+    part = model / "weights.safetensors"
+    content = part.read_bytes()
+    # two tensors in one place, which reading them would not notice
+    header = int.from_bytes(content[:8], "little")
+    entries = orjson.loads(content[8 : 8 + header])
+    entries["twice"] = entries["item_vectors"]
+    described = orjson.dumps(entries)
+    forged = len(described).to_bytes(8, "little") + described + content[8 + header :]
+    part.write_bytes(forged)
+    manifest = orjson.loads((model / "manifest.json").read_bytes())
+    manifest["files"][part.name] = {"size": len(forged), "sha256": files.sha256(part)}
+    (model / "manifest.json").write_bytes(orjson.dumps(manifest))
+    artifact.open_model(model)
+    with pytest.raises(ModelError, match=r"weights\.safetensors: is not a whole safetensors file"):
+        artifact.verify(model)
+
+
+def test_what_cannot_be_written_is_the_systems_error_and_leaves_nothing(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            weights_file.write(tmp_path / "x.safetensors", {"a": np.zeros(1 << 16, np.float32)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not list(tmp_path.iterdir())
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    weights_file.write(tmp_path / "x.safetensors", {"a": transposed})
+    with open(tmp_path / "x.safetensors", "rb") as stream:
+        np.testing.assert_array_equal(weights_file.map_file(stream.fileno(), "x")["a"], transposed)

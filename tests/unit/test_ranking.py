@@ -7,18 +7,6 @@ from eimf_core import ranking
 from tests.rounding import rounds_by_place
 
 
-def test_score_takes_the_best_interest_and_says_which() -> None:
-    rng = np.random.default_rng(0)
-    interests = rng.normal(size=(5, 3, 4)).astype(np.float32)
-    vectors = rng.normal(size=(11, 4)).astype(np.float32)
-    scale = rng.uniform(0.5, 2, size=11).astype(np.float32)
-    scores, source = ranking.score(interests, vectors, scale)
-    every = np.einsum("bkd,nd->bkn", interests, vectors)
-    np.testing.assert_allclose(scores[:, 1:], (every.max(axis=1) * scale)[:, 1:], rtol=1e-5)
-    np.testing.assert_array_equal(source[:, 1:], every.argmax(axis=1)[:, 1:])
-    assert np.isneginf(scores[:, 0]).all()
-
-
 def test_top_k_equals_a_full_sort_with_ties_by_index() -> None:
     rng = np.random.default_rng(1)
     scores = rng.integers(0, 5, size=(20, 31)).astype(np.float32)
@@ -70,15 +58,18 @@ def test_scores_that_are_no_numbers_name_the_row_of_a_wide_array(bad: float, col
     assert caught.value.args[1] == 2
 
 
-def test_best_scores_and_sources_agree_with_score() -> None:
+def test_best_scores_and_sources_are_the_largest_products_and_their_places() -> None:
     rng = np.random.default_rng(2)
     interests = rng.normal(size=(6, 3, 4)).astype(np.float32)
     vectors = rng.normal(size=(50, 4)).astype(np.float32)
     scale = rng.uniform(0.5, 2, size=50).astype(np.float32)
-    scores, source = ranking.score(interests, vectors, scale)
-    np.testing.assert_allclose(ranking.best_scores(interests, vectors, scale), scores, rtol=1e-5)
+    scores = ranking.best_scores(interests, vectors, scale)
+    products = np.einsum("bkd,nd->bkn", interests, vectors)
+    np.testing.assert_allclose(scores[:, 1:], (products.max(axis=1) * scale)[:, 1:], rtol=1e-5)
+    assert np.isneginf(scores[:, 0]).all()
     items = ranking.top_k(scores, 7)
-    np.testing.assert_array_equal(ranking.sources(interests, vectors, items), np.take_along_axis(source, items, axis=1))
+    expected = np.take_along_axis(products.argmax(axis=1), items, axis=1)
+    np.testing.assert_array_equal(ranking.sources(interests, vectors, items), expected)
 
 
 def test_no_rows_give_no_lists() -> None:

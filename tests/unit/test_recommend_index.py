@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, weights_file
+from eimf_core import artifact
 from eimf_core.errors import ConfigError, EimfError, ModelError
 from eimf_core.recommend.build_index import build_index
 from eimf_core.recommend.config import RecommendConfig
@@ -144,21 +144,21 @@ def by_hand() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
     ],
 )
 def test_an_index_that_lies_is_told_in_one_line(model: Path, name: str, change: Callable[..., Any] | None) -> None:
-    artifact.add_part(model, "index.safetensors", weights_file.dump(by_hand()), {})
+    artifact.add_arrays(model, "index.safetensors", by_hand(), {})
     use(model)
     arrays = by_hand()
     if change is None:
         del arrays[name]
     else:
         arrays[name] = change(arrays[name])
-    artifact.add_part(model, "index.safetensors", weights_file.dump(arrays), {})
+    artifact.add_arrays(model, "index.safetensors", arrays, {})
     with pytest.raises(ModelError) as caught:
         use(model)
     assert "\n" not in str(caught.value)
 
 
 def test_the_index_is_a_part_like_the_others(model: Path, tmp_path: Path) -> None:
-    artifact.add_part(model, "index.safetensors", weights_file.dump(by_hand()), {})
+    artifact.add_arrays(model, "index.safetensors", by_hand(), {})
     part = model / "index.safetensors"
     content = part.read_bytes()
     part.write_bytes(content[:-1])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, weights_file
+from eimf_core import artifact
 from eimf_core.errors import ModelError
 from eimf_core.naming import interest_names
 from eimf_core.naming.terms import item_terms, without_variants
@@ -73,19 +74,19 @@ def test_means_are_those_of_all_items_that_carry_the_words() -> None:
 def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model", named=False)
     brought = artifact.open_model(path)
-    assert brought.word_names is not None and brought.word_names.names
+    assert brought.words is not None and len(brought.words["directions"])
     shutil.copytree(path, tmp_path / "older")
     (tmp_path / "older" / "words.safetensors").unlink()
     manifest = orjson.loads((path / "manifest.json").read_bytes())
     del manifest["files"]["words.safetensors"]
     (tmp_path / "older" / "manifest.json").write_bytes(orjson.dumps(manifest))
     older = artifact.open_model(tmp_path / "older")
-    assert older.word_names is None
+    assert older.words is None
     interests = brought.vectors[1:]
     names = interest_names.names_of(brought, 0.3).names(interests)
     assert names == interest_names.names_of(older, 0.3).names(interests)
     assert names[brought.catalogue.index("yarn-1") - 1][0].split(", ")[0] == "yarn"  # type: ignore[union-attr]
-    assert artifact.open_model(write_named_model(tmp_path / "labelled")).word_names is None
+    assert artifact.open_model(write_named_model(tmp_path / "labelled")).words is None
 
 
 def test_a_model_that_brings_words_reads_no_titles_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,13 +98,13 @@ def test_a_model_that_brings_words_reads_no_titles_for_a_name(tmp_path: Path, mo
 @pytest.mark.parametrize("change", ["of", "directions", "means", "names"])
 def test_words_that_do_not_fit_are_told_in_one_line(tmp_path: Path, change: str) -> None:
     path = write_named_model(tmp_path / "model", named=False)
-    made = artifact.open_model(path).word_names
-    assert made is not None
-    arrays = made.arrays()
-    arrays[change] = arrays[change][:-1] if change != "of" else arrays[change] + len(made.names)
-    artifact.add_part(path, "words.safetensors", weights_file.dump(arrays), {})
+    brought = artifact.open_model(path).words
+    assert brought is not None
+    arrays = {**brought}
+    arrays[change] = arrays[change][:-1] if change != "of" else arrays[change] + len(arrays["means"])
+    artifact.add_arrays(path, "words.safetensors", arrays, {})
     with pytest.raises(ModelError, match=r"words\.safetensors holds no names for this model"):
-        artifact.open_model(path)
+        interest_names.names_of(artifact.open_model(path), 0.3)
 
 
 def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
@@ -141,7 +142,8 @@ def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
     means = np.array([[0, 0, 1], [0, 1, 0]], np.float32)
 
     class Model:
-        word_names = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means)
+        name, config = "model", SimpleNamespace(dimension=3)
+        words = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means).arrays()
 
     def names(first: float) -> list[str | None]:
         interest = np.array([[first, 1, 0]], np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, weights_file
+from eimf_core import weights_file
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.baselines import item_based
@@ -80,8 +80,7 @@ class _Kept:
         finally:
             self._reporter.end()
         try:
-            with files.atomic(path) as stream:
-                stream.write(weights_file.dump(arrays))
+            weights_file.write(path, arrays)
         except (OSError, ConfigError) as error:
             self._reporter.warn(f"the baseline {name} cannot be kept for the next time ({error})")
         return arrays
