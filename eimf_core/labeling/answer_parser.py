@@ -135,13 +135,12 @@ def is_placeholder(name: str) -> bool:
 
 def _check_echo(found: Sequence[Interest], instructions: str) -> None:
     """No text of the instructions, and not the whole answer of their example."""
-    said = " ".join(_words(instructions))
+    wording = f" {' '.join(_words(instructions))} "
     for interest in found:
         for text in (interest.name, interest.description):
             words = _words(text)
-            if any(
-                f" {' '.join(words[at : at + ECHO_WORDS])} " in f" {said} " for at in range(len(words) - ECHO_WORDS + 1)
-            ):
+            runs = (words[at : at + ECHO_WORDS] for at in range(len(words) - ECHO_WORDS + 1))
+            if any(f" {' '.join(run)} " in wording for run in runs):
                 raise UnusableError("repeats the instructions")
     names = {interest.name.casefold() for interest in found}
     if any(len(example) > 1 and example <= names for example in _examples(instructions)):

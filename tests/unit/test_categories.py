@@ -11,9 +11,11 @@ import pytest
 from eimf_core import jsonl
 from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
-from eimf_core.labeling.engines.base import Request
-from eimf_core.labeling.engines.categories import Categories
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Engine, Request
+from eimf_core.labeling.engines.registry import open_engine
 from eimf_core.naming.terms import cut_at_word
+from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import Eimf, one_error_line
 
@@ -39,8 +41,13 @@ def sample(*items: str) -> Sample:
     return Sample(key="0" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
 
 
+def engine_for(samples: list[Sample], path: Path, max_interests: int) -> Engine:
+    config = LabelConfig(engine="categories", items=str(path), max_interests=max_interests)
+    return open_engine(config, samples, lambda: pytest.fail("no text to encode"), SILENT)
+
+
 def interests(path: Path, *items: str, most: int = 4) -> list[dict[str, Any]]:
-    engine = Categories([sample(*items)], str(path), max_interests=most)
+    engine = engine_for([sample(*items)], path, max_interests=most)
     engine.submit(Request(number=0, sample=sample(*items), seed=0))
     text = engine.take().text
     answer_parser.read(text, prompts.load("general").schema, count=len(items), max_interests=most, instructions="")
@@ -90,9 +97,9 @@ def test_the_most_items_are_the_latest(tmp_path: Path) -> None:
 def test_no_categories_at_all(tmp_path: Path) -> None:
     path = write_catalogue(tmp_path)
     with pytest.raises(InputError, match="no item of the samples has categories"):
-        Categories([sample("gift")], str(path), max_interests=4)
+        engine_for([sample("gift")], path, max_interests=4)
     with pytest.raises(InputError, match="no item of the samples is there"):
-        Categories([sample("stranger")], str(path), max_interests=4)
+        engine_for([sample("stranger")], path, max_interests=4)
 
 
 def test_from_the_command_line(eimf: Eimf, tmp_path: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 
 from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import keywords
 from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.keywords import Keywords
 from eimf_core.labeling.history_text import clean_title
 from eimf_core.naming.distinctive_terms import TfIdf
+from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.similarity import TitleVectors
 from tests.unit.test_text import WordEncoder
@@ -29,15 +32,16 @@ def sample(titles: Sequence[str], number: int = 0) -> Sample:
     return Sample(key=f"{number:016x}", user="u", cluster=0, cluster_size=1, distance=0.0, history=history)
 
 
-def vectors(*samples: Sample, encoder: WordEncoder | None = None) -> TitleVectors:
-    return TitleVectors((entry.title for one in samples for entry in one.history), encoder or WideWords())
+def engine_for(*samples: Sample, encoder: WordEncoder | None = None, **settings: Any) -> Keywords:
+    titles = TitleVectors((entry.title for one in samples for entry in one.history), encoder or WideWords())
+    return Keywords(LabelConfig(engine="keywords", **settings), samples, lambda: titles, SILENT)
 
 
 def answered(
     titles: Sequence[str], *others: Sequence[str], most: int = 4, categories: bool = False
 ) -> tuple[Answer, list[dict[str, object]]]:
     samples = [sample(titles), *(sample(other, at) for at, other in enumerate(others, start=1))]
-    engine = Keywords(vectors(*samples), max_interests=most, categories=categories)
+    engine = engine_for(*samples, max_interests=most, items="items.jsonl" if categories else None)
     engine.submit(Request(number=7, sample=samples[0], seed=0))
     answer = engine.take()
     return answer, orjson.loads(answer.text)["interests"] if answer.text else []
@@ -135,8 +139,8 @@ def test_of_very_long_histories_the_latest_titles_are_grouped(monkeypatch: pytes
 
 def test_nothing_is_encoded_before_the_first_question() -> None:
     encoder = WideWords()
-    engine = Keywords(vectors(sample(TEA_AND_YARN), encoder=encoder), max_interests=4)
+    engine = engine_for(sample(TEA_AND_YARN), encoder=encoder)
     assert orjson.dumps(engine.settings) and "words" in engine.model and engine.model_sha256 is None
     assert encoder.encoded == []
-    other = Keywords(vectors(sample([*TEA_AND_YARN, "Felt"]), encoder=encoder), max_interests=4)
+    other = engine_for(sample([*TEA_AND_YARN, "Felt"]), encoder=encoder)
     assert other.settings["corpus"] != engine.settings["corpus"]

@@ -76,13 +76,12 @@ class Engine(Protocol):
     reads_titles: ClassVar[bool]
     needs_catalogue: ClassVar[bool]
 
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> Engine:
-        """The engine with these settings (see `registry.open_engine`).
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
+        """Arguments and errors as of `registry.open_engine`.
 
-        With `dry_run` one that `uses_prompt` answers with the text of the prompt and its tokens.
+        With `config.dry_run` one that `uses_prompt` answers with the text of the prompt and its tokens.
         """
 
     @property

@@ -31,7 +31,7 @@ LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12  # as the form of th
 
 
 class Categories(SynchronousEngine):
-    """The categories of items, from the catalogue at `path` (lines of items.jsonl).
+    """The categories of items, from the catalogue.
 
     Raises InputError where no item of the samples has one.
     """
@@ -40,26 +40,23 @@ class Categories(SynchronousEngine):
     reads_titles: ClassVar[bool] = False
     needs_catalogue: ClassVar[bool] = True
 
-    def __init__(self, samples: Sequence[Sample], path: str, *, max_interests: int) -> None:
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
         super().__init__()
+        path = str(config.items)
         self.prompt = prompts.load(prompts.GENERAL)
         self._of = {item.item: named(item.categories) for item in jsonl.read(path, Item)}
         self._holding = Counter(name for names in self._of.values() for name in names)
-        self._most = max_interests
+        self._max_interests = config.max_interests
         self.model = f"categories of {Path(path).name}"
         self.model_sha256: str | None = files.sha256(path)
-        self.settings: dict[str, Any] = {"form": FORM, "max_interests": max_interests}
-        shown = [entry.item for sample in samples for entry in sample.history]
-        if shown and not any(self._of.get(item) for item in shown):
-            known = any(item in self._of for item in shown)
+        self.settings: dict[str, Any] = {"form": FORM, "max_interests": config.max_interests}
+        items = [entry.item for sample in samples for entry in sample.history]
+        if items and not any(self._of.get(item) for item in items):
+            known = any(item in self._of for item in items)
             problem = "no item of the samples has categories" if known else "no item of the samples is there"
             raise InputError(f"{problem}; --engine keywords names interests by titles", file=path, field="categories")
-
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> Categories:
-        return cls(samples, str(config.items), max_interests=config.max_interests)
 
     def answer(self, request: Request) -> Answer:
         history = [entry.item for entry in request.sample.history]
@@ -99,7 +96,7 @@ class Categories(SynchronousEngine):
         covered: set[str] = set()
         found: list[str] = []
         open_names = {cut_at_word(name, LONGEST_NAME): name for name in reversed(places)}
-        while open_names and len(found) < self._most:
+        while open_names and len(found) < self._max_interests:
             short = max(open_names, key=lambda cut_name: weight(open_names[cut_name]))
             best = open_names.pop(short)
             fresh = {history[number - 1] for number in places[best]} - covered

@@ -40,21 +40,16 @@ class Keywords(SynchronousEngine):
     name: ClassVar[str] = "keywords"
     model_sha256 = None
 
-    def __init__(self, vectors: TitleVectors, *, max_interests: int, categories: bool = False) -> None:
-        """`categories` tells that they stand beside the titles."""
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
         super().__init__()
         self.prompt = prompts.load(prompts.GENERAL)
-        self._vectors = vectors
-        self._max_interests = max_interests
-        self._categories = categories
+        self._vectors = vectors()
+        self._max_interests = config.max_interests
+        self._categories = config.items is not None  # they stand beside the titles
         self._tf_idf: TfIdf | None = None
         self._mean: npt.NDArray[np.float32] | None = None
-
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> Keywords:
-        return cls(vectors(), max_interests=config.max_interests, categories=config.items is not None)
 
     @property
     def model(self) -> str:

@@ -27,7 +27,7 @@ from eimf_core.errors import ModelError
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import gguf_file, llama_setup
 from eimf_core.labeling.engines.base import Answer, Request
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
@@ -49,7 +49,12 @@ class LlamaCpp:
     reads_titles: ClassVar[bool] = True
     needs_catalogue: ClassVar[bool] = False
 
-    def __init__(self, path: Path, config: LabelConfig, reporter: Reporter = SILENT) -> None:
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
+        if find_spec("llama_cpp") is None:
+            raise ModelError(INSTALL)
+        path = llama_setup.model_path(config)
         metadata = gguf_file.read_metadata(path)
         self.model = BUNDLED if config.model == BUNDLED else path.name
         called = config.model or path.name
@@ -77,14 +82,6 @@ class LlamaCpp:
         self._title_bytes = self._title_tokens = 0  # seen, until there are enough to judge by
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
-
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> LlamaCpp:
-        if find_spec("llama_cpp") is None:
-            raise ModelError(INSTALL)
-        return cls(llama_setup.model_path(config), config, reporter)
 
     # -- the engine's protocol
 

@@ -139,8 +139,8 @@ class Worker:
         fitted = self._fit(request)
         if fitted is None:
             return
-        shown = len(request["titles"]) - fitted.trimmed
-        rules = grammar.of_schema(self._setup.prompt.schema, shown, self._setup.max_interests)
+        titles = len(request["titles"]) - fitted.trimmed
+        rules = grammar.of_schema(self._setup.prompt.schema, titles, self._setup.max_interests)
         sampler = self._grammars.sampler(rules, seed=request["seed"], temperature=request["temperature"])
         self._fitted[request["number"]] = fitted
         batch.add(self._generation(request["number"], fitted.tokens, sampler, self._setup.max_tokens))

@@ -50,4 +50,4 @@ def open_engine(
         raise ConfigError(f"the engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
     if config.items and not reads_catalogue(engine):
         reporter.warn(f"the engine {config.engine} reads no catalogue: --items has no effect")
-    return engine.open(config, samples, vectors, reporter)
+    return engine(config, samples, vectors, reporter)

@@ -27,22 +27,18 @@ class Replay(SynchronousEngine):
     name: ClassVar[str] = "replay"
     reads_titles: ClassVar[bool] = False
 
-    def __init__(self, path: str, max_interests: int) -> None:
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
         super().__init__()
-        self.prompt = wide_form(prompts.load(prompts.GENERAL))
-        self._labels = {label.key: label for label in jsonl.read(path, Label)}
-        self._max_interests = max_interests
-        self.model = Path(path).name
-        self.model_sha256: str | None = files.sha256(path)
-        self.settings: dict[str, Any] = {}
-
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> Replay:
         if config.replay is None:
             raise ConfigError("the engine replay needs --replay labels.jsonl")
-        return cls(config.replay, config.max_interests)
+        self.prompt = wide_form(prompts.load(prompts.GENERAL))
+        self._labels = {label.key: label for label in jsonl.read(config.replay, Label)}
+        self._max_interests = config.max_interests
+        self.model = Path(config.replay).name
+        self.model_sha256: str | None = files.sha256(config.replay)
+        self.settings: dict[str, Any] = {}
 
     def answer(self, request: Request) -> Answer:
         label = self._labels.get(request.sample.key)

@@ -57,7 +57,9 @@ class Server:
     needs_catalogue: ClassVar[bool] = False
     model_sha256 = None
 
-    def __init__(self, config: LabelConfig) -> None:
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
         self._url = _checked(config.server, config.allow_remote) + "/chat/completions"
         self.prompt = prompts.load(config.prompt or prompts.GENERAL)
         self.model = config.model or "default"
@@ -77,12 +79,6 @@ class Server:
         self._form = 0  # of FORMS, the first that the endpoint has not refused
         self._answers: queue.Queue[Answer | EimfError] = queue.Queue()
         self._closed = threading.Event()
-
-    @classmethod
-    def open(
-        cls, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
-    ) -> Server:
-        return cls(config)
 
     def submit(self, request: Request) -> None:
         if self._config.dry_run:
