@@ -41,13 +41,13 @@ def train(
     an earlier model found best. With --init it starts from an earlier model: items are found by their
     id, new ones are placed by their text, and those that are gone are left out.
     """
-    from eimf_core.training import trainer
+    from eimf_core.training import train as training
 
     if index:
         from eimf_core.recommend import build_index
 
         build_index.check()
-    summary = trainer.train(
+    summary = training.train(
         directory,
         output,
         settings,

@@ -39,7 +39,7 @@ from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
-from eimf_core.training import trainer
+from eimf_core.training import train as training
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 
@@ -218,7 +218,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     shutil.rmtree(model, ignore_errors=True)
     Checkpoint(model, "").remove()  # a run that goes on where it was cut would tell a part of its time
     wall, cpu = time.monotonic(), time.process_time()
-    summary = trainer.train(folder, model, train_config(run), labels=labels, reporter=Warnings())
+    summary = training.train(folder, model, train_config(run), labels=labels, reporter=Warnings())
     trained = time.process_time()
     asked = EvalConfig(
         k=[run.k],

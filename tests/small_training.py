@@ -12,13 +12,12 @@ import torch
 from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT
-from eimf_core.training import run_state as progress
-from eimf_core.training import setup
+from eimf_core.training import run_state, setup
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
-from eimf_core.training.run_state import Progress
-from eimf_core.training.trainer import Trainer
+from eimf_core.training.loop import Loop
+from eimf_core.training.run_state import RunState
 from tests.small_data import write_small_data
 
 SMALL: dict[str, Any] = {
@@ -52,17 +51,17 @@ def small_settings(**changes: Any) -> TrainConfig:
 
 @dataclass
 class Run:
-    """A trainer with its data and learner; `go` trains to the end."""
+    """A loop with its data and learner; `go` trains to the end."""
 
     data: Dataset
     learner: Learner
-    trainer: Trainer
-    progress: Progress
+    loop: Loop
+    state: RunState
     checkpoint: Checkpoint
 
     def go(self) -> dict[str, torch.Tensor]:
         """Train; the weights at the end."""
-        self.trainer.run(self.progress, self.checkpoint)
+        self.loop.run(self.state, self.checkpoint)
         return {name: value.clone() for name, value in self.learner.weights().items()}
 
 
@@ -78,8 +77,8 @@ def small_run(folder: Path, labels: Path | None = None, init: Path | None = None
     return Run(
         data=data,
         learner=prepared.learner,
-        trainer=Trainer(data, settings, prepared, SILENT),
-        progress=Progress(settings),
+        loop=Loop(data, settings, prepared, SILENT),
+        state=RunState(settings),
         checkpoint=Checkpoint(folder / "model", "test"),
     )
 
@@ -99,7 +98,7 @@ def cut_after(patched: pytest.MonkeyPatch, saves: int) -> None:
             raise CutError
         save(*arguments)
 
-    patched.setattr(progress, "CHECKPOINT_SECONDS", 0.0)
+    patched.setattr(run_state, "CHECKPOINT_SECONDS", 0.0)
     patched.setattr(Checkpoint, "save", cut)
 
 
@@ -113,12 +112,12 @@ def go_in_parts(
         resumed = run.checkpoint.load()
         if resumed is not None:
             run.learner.load_state(resumed[0])
-            run.progress.resume(resumed[1])
+            run.state.resume(resumed[1])
         with monkeypatch.context() as patched:
             cut_after(patched, saves)
             try:
                 found = run.go()
             except CutError:
                 cuts += 1
-    assert cuts > 2 and len(run.progress.lines) == 2
+    assert cuts > 2 and len(run.state.lines) == 2
     return found

@@ -23,12 +23,12 @@ SORTED_TOGETHER = 64  # batches whose rows are sorted by length among themselves
 @dataclass(frozen=True)
 class Batch:
     """`inputs` int64 (B, L), item indices, 0 where padded at the end; `targets` int64 (B, L), what
-    follows each position, 0 where nothing is to be predicted; `places` int64 (B, L), where the inputs
-    stand in the split, any place for padding."""
+    follows each position, 0 where nothing is to be predicted; `positions` int64 (B, L), where the
+    inputs stand in the split, any one for padding."""
 
     inputs: Ints
     targets: Ints
-    places: Ints
+    positions: Ints
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from eimf_core.training.side_information import SideInputs
 USERS, AT_ONCE = 1000, 250
 
 
-class Watch:
+class CollapseMonitor:
     """A fixed sample of training users; `rng` draws it."""
 
     def __init__(self, train: SplitData, *, max_length: int, side: SideInputs, rng: np.random.Generator) -> None:

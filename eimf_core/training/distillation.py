@@ -97,12 +97,12 @@ class Distillation:
             similar=similar.reshape(*teachers.shape, -1),
         )
 
-    def loss(self, learner: Learner, side: SideInputs, students: Students, vectors: Tensor, places: Tensor) -> Tensor:
-        """The weighted loss. vectors (R, d), the step's rows of the item table; places int64 (B, L),
+    def loss(self, learner: Learner, side: SideInputs, students: Students, vectors: Tensor, rows: Tensor) -> Tensor:
+        """The weighted loss. vectors (R, d), the step's rows of the item table; rows int64 (B, L),
         `students.histories` as rows of it."""
         backbone, device = learner.backbone, vectors.device
         mask = torch.from_numpy(students.histories > 0).to(device)
-        interests, _ = backbone(functional.embedding(places, vectors), mask, side.of_items(students.histories))
+        interests, _ = backbone(functional.embedding(rows, vectors), mask, side.of_items(students.histories))
         count, width = students.similar.shape[1:]
         flat_similar = students.similar.reshape(-1, width)
         known, at = np.unique(flat_similar, return_inverse=True)

@@ -111,7 +111,7 @@ class Group:
         mine = np.zeros(len(batch.inputs), dtype=bool)
         mine[rows] = True
         held = mine[np.nonzero(batch.targets)[0]]
-        part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], places=batch.places[rows])
+        part = replace(batch, inputs=batch.inputs[rows], targets=batch.targets[rows], positions=batch.positions[rows])
         return part, held, 0.0 if idle else float(held.mean())
 
     def _exchange(self, exchange: Callable[[], Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
+from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
@@ -32,14 +33,28 @@ class LabelledBatch:
     shown: Ints
 
 
-def draw(
-    labels: Labels | None, train: SplitData, settings: TrainConfig, rng: np.random.Generator
-) -> LabelledBatch | None:
-    """Labelled users for a step, none twice, each with one target drawn from its history; None where no part of the
-    loss asks for them."""
-    if labels is None or not settings.uses_labels:
-        return None
-    # a user alone has nobody to be told from
+class LabelSampler:
+    """Draws labelled users for the steps of a run; nobody without labels."""
+
+    def __init__(self, settings: TrainConfig, labels: Labels | None, train: SplitData, reporter: Reporter) -> None:
+        self._settings, self._labels, self._train = settings, labels, train
+        self.in_use = labels is not None and settings.uses_labels
+        """Whether steps learn from labels."""
+        if labels is not None:
+            _warn(settings, labels, reporter)
+
+    def draw(self, rng: np.random.Generator) -> LabelledBatch | None:
+        """Labelled users, if the step is one of those that see them (`labelled_steps`)."""
+        if self._settings.labelled_steps < 1 and rng.random() >= self._settings.labelled_steps:
+            return None
+        if self._labels is None or not self.in_use:
+            return None
+        return draw(self._labels, self._train, self._settings, rng)
+
+
+def draw(labels: Labels, train: SplitData, settings: TrainConfig, rng: np.random.Generator) -> LabelledBatch:
+    """Labelled users, none twice, each with one target drawn from its history."""
+    # the words of a user alone have none to be contrasted with
     wanted = max(2, round(settings.labelled_share * settings.batch_size))
     chosen = rng.choice(len(labels), size=min(len(labels), wanted), replace=False)
     users = labels.users[chosen]
@@ -55,3 +70,14 @@ def draw(
         texts=labels.padded(chosen),
         shown=pairs,
     )
+
+
+def _warn(settings: TrainConfig, labels: Labels, reporter: Reporter) -> None:
+    if not settings.uses_labels:
+        named = settings.label_start and settings.item_vectors != "neighbours"
+        names = "" if named else "; what interests are called is left to chance"
+        reporter.warn(
+            "no step learns from the labels: semantic_weight, alignment_weight and item_weight are all 0" + names
+        )
+    if settings.alignment_weight and len(labels) < 2:
+        reporter.warn("the alignment loss stays 0: the labels are of one user, with no other to contrast with")

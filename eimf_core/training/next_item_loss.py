@@ -1,50 +1,54 @@
-"""Predicting the next item from interests: the softmax of a step, over its negatives or the catalogue."""
+"""Next-item prediction from interests: the softmax of a step, over its negatives or the catalogue."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from eimf_core.training import negatives
-from eimf_core.training.config import TrainConfig
 from eimf_core.training.losses.full_softmax import full_softmax
+from eimf_core.training.losses.inputs import ItemGroup
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
 from eimf_core.training.negatives import Negatives
 
-Ints = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Prediction:
+class NextItemLoss:
     """The loss of predicting targets among what a step scores against.
 
-    `scored` (R, d) are the item vectors of the step in unit length; `candidates` (C, d) those of the negatives
-    `drawn`, or of the whole catalogue where the softmax is `full`.
+    Attributes:
+        unit: (R, d), item vectors of the step in unit length.
+        candidates: (C, d), those of the negatives, or of the whole catalogue.
+        negatives: what was drawn; None: the softmax is over the whole catalogue.
+        temperature: divides the cosines.
     """
 
-    settings: TrainConfig
-    scored: Tensor
+    unit: Tensor
     candidates: Tensor
-    drawn: Negatives
-    full: bool
+    negatives: Negatives | None
+    temperature: float
 
-    def loss(
-        self, queries: Tensor, targets: Ints, at: Tensor, weights: Tensor | None = None, hardness: float = 0.0
+    def __call__(
+        self, queries: Tensor, targets: ItemGroup, weights: Tensor | None = None, hardness: float = 0.0
     ) -> Tensor:
-        """Mean loss of queries (P, d) whose targets are the items `targets` (P,), rows `at` (P,) of `scored`.
+        """Mean loss of P pairs.
 
-        `weights` (P,) weigh the pairs, their sum 1; `hardness` is that of interest-aware negatives.
+        Args:
+            queries: (P, d), the interests that answer for the targets, in unit length.
+            targets: (P,), the next items.
+            weights: (P,) of the pairs, their sum 1; None for equal ones.
+            hardness: of interest-aware negatives, see `losses/sampled_softmax.py`.
         """
-        settings, wanted, device = self.settings, self.scored.index_select(0, at), queries.device
-        queries = queries / settings.temperature
-        if self.full:
-            numbers = torch.from_numpy(targets - 1).to(device)
+        positives, device = self.unit.index_select(0, targets.rows), queries.device
+        queries = queries / self.temperature
+        if self.negatives is None:
+            numbers = torch.from_numpy(targets.items - 1).to(device)
             return full_softmax(queries, self.candidates, numbers, weights=weights, hardness=hardness)
-        rows, columns = negatives.accidental(self.drawn.items, targets)
-        hits = (torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device))
-        correction = torch.from_numpy(self.drawn.correction).to(device)
-        return sampled_softmax(queries, wanted, self.candidates, correction, hits, weights=weights, hardness=hardness)
+        hits = negatives.accidental(self.negatives.items, targets.items)
+        accidental = (torch.from_numpy(hits[0]).to(device), torch.from_numpy(hits[1]).to(device))
+        correction = torch.from_numpy(self.negatives.correction).to(device)
+        return sampled_softmax(
+            queries, positives, self.candidates, correction, accidental, weights=weights, hardness=hardness
+        )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from torch import Tensor
-
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.label_losses import LABEL_LOSSES
+from eimf_core.training.step import StepResult
 from eimf_core.training.validation import Figures
 
 CHECKPOINT_SECONDS = 30.0
 COLLAPSED = 0.9
-LABEL_LOSSES = ("semantic", "alignment", "items")
 
 
-class Progress:
+class RunState:
     """Counts steps and epochs, and decides when to stop. `facts` and `resume` survive a kill."""
 
     def __init__(self, settings: TrainConfig) -> None:
@@ -103,21 +102,19 @@ class Progress:
         the parts of the loss: one in so many steps."""
         return self.step >= every * self._norm_steps
 
-    def add_gradient_norms(self, norms: dict[str, float]) -> None:
-        """Take note of the gradient norms of the parts of the loss of one step."""
-        self._norm_steps += 1
-        for name, norm in norms.items():
-            self._gradient_norms[name] = self._gradient_norms.get(name, 0.0) + norm
-
-    def count(self, losses: dict[str, Tensor], pairs: int, norm: float) -> None:
-        """A step is done."""
+    def count(self, result: StepResult, pairs: int) -> None:
+        """A step with so many (history, target) pairs is done."""
         self.step += 1
         self._steps += 1
-        self._labelled += any(name in losses for name in LABEL_LOSSES)
+        self._labelled += any(name in result.losses for name in LABEL_LOSSES)
         self._pairs += pairs
-        self._norm += norm
-        for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+        self._norm += result.norm
+        for name, value in result.losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+        if result.gradient_norms is not None:
+            self._norm_steps += 1
+            for name, norm in result.gradient_norms.items():
+                self._gradient_norms[name] = self._gradient_norms.get(name, 0.0) + norm
         self._tick()
 
     def end_epoch(self, figures: Figures, *, padding: float) -> bool:

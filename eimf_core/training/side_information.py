@@ -104,20 +104,20 @@ class SideInputs:
         return Hidden(times=drawn(self._times), events=drawn(self._events))
 
     def of_batch(
-        self, inputs: npt.NDArray[np.int64], places: npt.NDArray[np.int64], hidden: Hidden
+        self, inputs: npt.NDArray[np.int64], positions: npt.NDArray[np.int64], hidden: Hidden
     ) -> dict[str, Tensor]:
-        """Side inputs of training histories (B, L) at these places of the training split."""
+        """Side inputs of training histories (B, L) at these positions of the training split."""
         side = self.of_items(inputs)
         if self._times is not None:
             there = inputs > 0
-            times = self._times[places]
+            times = self._times[positions]
             days = (times.max(axis=1, where=there, initial=-np.inf)[:, None] - times) / DAY
             unknown = ~there | hidden.times[:, None]
             known = np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32)
             side["days"] = torch.from_numpy(known).to(self.device)
         if self._events is not None:
             unknown = (inputs == 0) | hidden.events[:, None]
-            kinds = np.where(unknown, 0, self._numbers[self._events[places]])
+            kinds = np.where(unknown, 0, self._numbers[self._events[positions]])
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side
 

@@ -35,9 +35,9 @@ from eimf_core.training.batches import Batches
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
+from eimf_core.training.loop import Loop
 from eimf_core.training.setup import Prepared
 from eimf_core.training.side_information import SideInputs
-from eimf_core.training.trainer import Trainer
 from eimf_core.vocab import Vocab
 
 THROUGHPUT = [
@@ -59,26 +59,26 @@ COMMON = {
 }
 
 
-def made(data: Dataset, settings: TrainConfig) -> Trainer:
+def made(data: Dataset, settings: TrainConfig) -> Loop:
     setup.set_threads(1)
     generator = torch.Generator().manual_seed(0)
     table = item_embeddings.make("random", len(data.items), settings.dimension, None, generator)
     side = SideInputs((), data, SILENT)
-    return Trainer(data, settings, Prepared(Learner(settings, table, None, generator), None, None, None, side), SILENT)
+    return Loop(data, settings, Prepared(Learner(settings, table, None, generator), None, None, None, side), SILENT)
 
 
-def run_steps(trainer: Trainer, steps: int, warm: int) -> tuple[float, int, float]:
+def run_steps(loop: Loop, steps: int, warm: int) -> tuple[float, int, float]:
     """CPU seconds and pairs of `steps` steps after `warm` ones; the padding of the last epoch."""
     done, pairs, started, epoch = 0, 0, 0.0, 0
     while True:
-        plan = trainer.batches.epoch(np.random.default_rng(epoch))
+        plan = loop.batches.epoch(np.random.default_rng(epoch))
         for number in range(len(plan)):
             if done == warm:
                 started, pairs = time.process_time(), 0
             if done == warm + steps:
                 return time.process_time() - started, pairs, plan.padding
             batch = plan.batch(number)
-            trainer.step(batch, np.random.default_rng((epoch, number)))
+            loop.step.take(batch, np.random.default_rng((epoch, number)))
             pairs += int((batch.targets > 0).sum())
             done += 1
         epoch += 1
@@ -89,16 +89,16 @@ def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int,
     for name, changes, single in THROUGHPUT:
         if only not in name:
             continue
-        trainer = made(data, TrainConfig(**{**COMMON, **changes, "batch_size": batch_size}))
+        loop = made(data, TrainConfig(**{**COMMON, **changes, "batch_size": batch_size}))
         if single:
-            trainer.batches = Batches(
+            loop.batches = Batches(
                 data.splits["train"], max_length=changes["max_length"], pairs=batch_size, single=True
             )
-            trainer.learner.backbone.extractor.one_pass = False
-        warm = min(len(trainer.batches.epoch(np.random.default_rng(0))), most_warm)
+            loop.learner.backbone.extractor.one_pass = False
+        warm = min(len(loop.batches.epoch(np.random.default_rng(0))), most_warm)
         rates = []
         for repeat in range(times):
-            seconds, pairs, padding = run_steps(trainer, steps, warm if repeat == 0 else 0)
+            seconds, pairs, padding = run_steps(loop, steps, warm if repeat == 0 else 0)
             rates.append(pairs / seconds)
         print(
             f"{name}: {statistics.median(rates):,.0f} pairs per CPU second"
@@ -129,16 +129,16 @@ def invented(count: int, users: int, length: int) -> Dataset:
 def catalogue(sizes: list[int], steps: int, checkpoints: bool) -> None:
     for count in sizes:
         changes = {**COMMON, "max_length": 50, "batch_size": 1024}
-        trainer = made(invented(count, 20_000, 51), TrainConfig(**changes))
+        loop = made(invented(count, 20_000, 51), TrainConfig(**changes))
         times = []
-        run_steps(trainer, 1, 150)
+        run_steps(loop, 1, 150)
         for _ in range(5):
-            seconds, _, _ = run_steps(trainer, steps, 0)
+            seconds, _, _ = run_steps(loop, steps, 0)
             times.append(1000 * seconds / steps)
         told = f"{count:,} items: {statistics.median(times):.2f} ms a step, peak {peak():,.0f} MB"
         if checkpoints:
             with tempfile.TemporaryDirectory() as folder:
-                keep(trainer, Checkpoint(Path(folder) / "model", "benchmark"))
+                keep(loop, Checkpoint(Path(folder) / "model", "benchmark"))
             told += f", {peak():,.0f} MB with checkpoints written and read"
         print(told, flush=True)
 
@@ -148,18 +148,18 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def keep(trainer: Trainer, checkpoint: Checkpoint) -> None:
+def keep(loop: Loop, checkpoint: Checkpoint) -> None:
     """Write and read what a run writes and reads: twice, since the old file stays until the new one is there."""
     for epoch in (1, 2):
-        checkpoint.save_best(trainer.learner.weights(), epoch)
-        checkpoint.save(trainer.learner.state(), {})
+        checkpoint.save_best(loop.learner.weights(), epoch)
+        checkpoint.save(loop.learner.state(), {})
         found = checkpoint.load()
         assert found is not None
-        trainer.learner.load_state(found[0])
+        loop.learner.load_state(found[0])
         del found
         best = checkpoint.load_best()
         assert best is not None
-        trainer.learner.load_weights(best)
+        loop.learner.load_weights(best)
 
 
 def memory(folder: Path) -> None:

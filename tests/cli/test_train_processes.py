@@ -61,13 +61,13 @@ def torchrun(environment: dict[str, str]) -> Iterator[Start]:
 # each process writes a checksum of its weights at the end of every epoch
 WATCH = """
 import os
-from eimf_core.training.trainer import Trainer
-measure = Trainer._measure
+from eimf_core.training.loop import Loop
+measure = Loop._measure
 def watched(self):
     with open(os.environ["DIGESTS"] + os.environ["RANK"], "a") as stream:
         print(self.learner.digest(), file=stream)
     return measure(self)
-Trainer._measure = watched
+Loop._measure = watched
 """
 
 
@@ -154,13 +154,13 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(
 FAILS = """
 import os
 from eimf_core.errors import ConfigError
-from eimf_core.training.trainer import Trainer
-step = Trainer.step
-def failing(self, *arguments):
+from eimf_core.training.step import Step
+take = Step.take
+def failing(self, *arguments, **named):
     if self.group.rank == RANK:
         raise ERROR
-    return step(self, *arguments)
-Trainer.step = failing
+    return take(self, *arguments, **named)
+Step.take = failing
 """
 
 # the second process is at its error long before the first one has been imported
@@ -172,13 +172,13 @@ if os.environ["RANK"] == "0":
 CHOOSES = """
 import os
 from eimf_core.errors import ConfigError
-from eimf_core.training import trainer
-choose = trainer.choose
+from eimf_core.training import train as training
+choose = training.choose
 def chosen(*arguments, local_rank):
     if local_rank == 1:
         raise ConfigError('too few devices for a process each')
     return choose(*arguments, local_rank=local_rank)
-trainer.choose = chosen
+training.choose = chosen
 """
 # an error that the first process neither has nor is told of
 LONE = """

@@ -228,9 +228,9 @@ def test_gradients_reach_every_parameter(name: str, tmp_path: Path) -> None:
     run = small_run(tmp_path / "data", backbone=name, epochs=3)
     before = {key: value.clone() for key, value in run.learner.weights().items()}
     parameters = {f"backbone.{key}" for key, _ in run.learner.backbone.named_parameters()}
-    plan = run.trainer.batches.epoch(np.random.default_rng(0))
+    plan = run.loop.batches.epoch(np.random.default_rng(0))
     for number in range(20):
-        run.trainer.step(plan.batch(number % len(plan)), np.random.default_rng(number))
+        run.loop.step.take(plan.batch(number % len(plan)), np.random.default_rng(number))
     after = run.learner.weights()
     for key in parameters:
         assert not torch.equal(before[key], after[key]), f"{key} has not moved"
@@ -253,8 +253,8 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
         settings,
         labels=None,
         text=None,
-        features=run.trainer.side.features,
-        events=run.trainer.side.events,
+        features=run.loop.side.features,
+        events=run.loop.side.events,
         encoder=None,
         epochs=[],
         provenance={},
@@ -268,7 +268,7 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     for row, history in enumerate(histories):
         padded[row, : len(history[-LONGEST:])] = torch.from_numpy(history[-LONGEST:])
     with torch.no_grad():
-        side = run.trainer.side.of_items(padded.numpy())
+        side = run.loop.side.of_items(padded.numpy())
         wanted, auxiliary = run.learner.backbone.eval()(weights["table.weight"][padded], padded > 0, side)
     found, attention = model.interests(histories)
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eimf_core import artifact
-from eimf_core.training import trainer
+from eimf_core.training import train as training
 from eimf_core.training.item_embeddings import ItemTable
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -43,7 +43,7 @@ def test_a_vector_holds_the_mean_of_its_categories_by_hand() -> None:
 )
 def test_the_exported_form_computes_what_torch_does(backbone: str, kind: str, folder: Path, tmp_path: Path) -> None:
     changes = {"backbone": backbone, "item_vectors": kind, "item_categories": True}
-    trainer.train(folder, tmp_path / "model", small_settings(**changes, epochs=1))
+    training.train(folder, tmp_path / "model", small_settings(**changes, epochs=1))
     run = small_run(folder, **changes, epochs=1)
     weights = run.go()
     assert weights["table.categories"][1:].abs().min() > 0, "a category was not learned"
@@ -53,13 +53,13 @@ def test_the_exported_form_computes_what_torch_does(backbone: str, kind: str, fo
     histories = [np.array([3]), np.array([5, 20, 1, 9])]
     padded = torch.tensor([[3, 0, 0, 0], [5, 20, 1, 9]])
     with torch.no_grad():
-        side = run.trainer.side.of_items(padded.numpy())
+        side = run.loop.side.of_items(padded.numpy())
         wanted, _ = run.learner.backbone.eval()(vectors[padded], padded > 0, side)
     np.testing.assert_allclose(model.interests(histories)[0], wanted.numpy(), atol=1e-4)
 
 
 def test_a_run_that_starts_from_such_a_model_has_its_vectors(folder: Path, tmp_path: Path) -> None:
-    trainer.train(folder, tmp_path / "model", small_settings(item_categories=True, epochs=2))
+    training.train(folder, tmp_path / "model", small_settings(item_categories=True, epochs=2))
     vectors = artifact.open_model(tmp_path / "model").vectors
     for switched in (True, False):
         table = small_run(folder, init=tmp_path / "model", item_categories=switched).learner.table
@@ -73,6 +73,6 @@ def test_data_without_categories_is_told_and_trains_as_without_the_switch(tmp_pa
         lines = lines.replace(f'"categories":["{taste}"]', '"categories":[]')
     (tmp_path / "items.jsonl").write_text(lines)
     said = Listening()
-    summary = trainer.train(tmp_path, tmp_path / "model", small_settings(item_categories=True), reporter=said)
+    summary = training.train(tmp_path, tmp_path / "model", small_settings(item_categories=True), reporter=said)
     assert any("no two items share a category" in word for word in said.warnings)
-    assert summary.ndcg == trainer.train(tmp_path, tmp_path / "plain", small_settings()).ndcg
+    assert summary.ndcg == training.train(tmp_path, tmp_path / "plain", small_settings()).ndcg

@@ -25,7 +25,8 @@ from eimf_core.models.shape import Shape
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Item, Query, Sequence
-from eimf_core.training import export, trainer
+from eimf_core.training import export
+from eimf_core.training import train as training
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run, small_settings
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("model") / "model"
-    trainer.train(folder, target, small_settings(item_events=True, epochs=4, learning_rate=0.05))
+    training.train(folder, target, small_settings(item_events=True, epochs=4, learning_rate=0.05))
     return target
 
 
@@ -124,7 +125,7 @@ def test_kinds_of_behaviour_are_learned_where_they_decide_what_comes_next(tmp_pa
     figures = {}
     for events in (False, True):
         changes = {"backbone": "gru4rec", "epochs": 20, "learning_rate": 0.02, "dropout": 0.0, "batch_size": 256}
-        found = trainer.train(data, tmp_path / f"model-{events}", small_settings(**changes, item_events=events))
+        found = training.train(data, tmp_path / f"model-{events}", small_settings(**changes, item_events=events))
         figures[events] = found.ndcg or 0.0
     # who knows the kind knows the group, and half as many items are left to choose from
     assert figures[False] < 0.2 and figures[True] > 1.5 * figures[False]
@@ -153,7 +154,7 @@ def test_kinds_are_numbered_by_name_and_known_where_every_line_has_them(folder: 
 
 
 def test_half_of_the_histories_are_learned_with_kinds_unknown(folder: Path) -> None:
-    side = small_run(folder, item_events=True).trainer.side
+    side = small_run(folder, item_events=True).loop.side
     inputs = np.tile(np.array([[1, 2, 3, 0]]), (400, 1))
     places = np.tile(np.array([[0, 1, 2, 2]]), (400, 1))
     kinds = side.of_batch(inputs, places, side.hide(400, np.random.default_rng(0)))["events"].numpy()
@@ -169,30 +170,30 @@ def test_a_kind_that_no_training_line_has_is_not_learned(folder: Path, tmp_path:
     late = [line.replace(b'"buy"', b'"an order"') if b'"valid"' in line else line for line in lines]
     (tmp_path / "sequences.jsonl").write_bytes(b"".join(late))
     run = small_run(tmp_path, item_events=True)
-    assert run.data.event_names == ["an order", "buy", "view"] and run.trainer.side.events == ["buy", "view"]
+    assert run.data.event_names == ["an order", "buy", "view"] and run.loop.side.events == ["buy", "view"]
     asked = np.array([[1, 2, 3]])
-    kinds = run.trainer.side.of_histories(asked, None, [np.array([1, 2, 3], dtype=np.int32)])["events"]
+    kinds = run.loop.side.of_histories(asked, None, [np.array([1, 2, 3], dtype=np.int32)])["events"]
     assert kinds.tolist() == [[0, 1, 2]]
-    hidden = run.trainer.side.hide(200, run.trainer.rng(9))
-    learned = run.trainer.side.of_batch(np.ones((200, 3), np.int64), np.tile([0, 1, 2], (200, 1)), hidden)
+    hidden = run.loop.side.hide(200, run.loop.rng(9))
+    learned = run.loop.side.of_batch(np.ones((200, 3), np.int64), np.tile([0, 1, 2], (200, 1)), hidden)
     assert set(learned["events"].unique().tolist()) <= {0, 1, 2}
 
 
 def test_without_the_switch_events_change_nothing(folder: Path, tmp_path: Path) -> None:
     bare = write_small_data(tmp_path)
     for name, data in (("with", folder), ("without", bare)):
-        trainer.train(data, tmp_path / name, small_settings(epochs=1))
+        training.train(data, tmp_path / name, small_settings(epochs=1))
     for part in ("weights.safetensors", "interests.onnx"):
         assert (tmp_path / "with" / part).read_bytes() == (tmp_path / "without" / part).read_bytes()
     said = Listening()
-    trainer.train(bare, tmp_path / "asked", small_settings(epochs=1, item_events=True), reporter=said)
+    training.train(bare, tmp_path / "asked", small_settings(epochs=1, item_events=True), reporter=said)
     assert any("have no events" in words for words in said.warnings)
     assert (tmp_path / "asked" / "interests.onnx").read_bytes() == (tmp_path / "with" / "interests.onnx").read_bytes()
 
 
 def test_validation_and_eval_give_one_figure(folder: Path, tmp_path: Path) -> None:
     wanted = small_settings(item_events=True, epochs=3, learning_rate=0.05)
-    summary = trainer.train(folder, tmp_path / "model", wanted)
+    summary = training.train(folder, tmp_path / "model", wanted)
     found = evaluate([tmp_path / "model"], folder, EvalConfig(split="valid", k=[10], resamples=100, baselines="none"))
     (ndcg,) = (record.value for record in found.records if record.metric == "ndcg")
     assert summary.ndcg == pytest.approx(ndcg, abs=1e-6)

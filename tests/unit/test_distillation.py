@@ -133,8 +133,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def started(folder: Path, **changes: Any) -> tuple[Run, Distillation]:
     run = small_run(folder, **{**ON, **changes})
-    assert run.trainer.distillation is not None
-    return run, run.trainer.distillation
+    assert run.loop.step.distillation is not None
+    return run, run.loop.step.distillation
 
 
 def test_drawn_are_short_histories_and_those_of_their_similar_users(folder: Path) -> None:
@@ -181,20 +181,19 @@ def test_the_loss_of_a_step_is_that_of_each_user_alone(folder: Path) -> None:
     for row, teachers in zip(students.histories, students.similar, strict=True):
         mean = torch.stack([interests(teacher) for teacher in teachers]).mean(dim=0)
         each.append((interests(row) - mean).square().sum(dim=-1).mean())
-    loss = made.loss(run.learner, run.trainer.side, students, table, torch.from_numpy(students.histories))
+    loss = made.loss(run.learner, run.loop.side, students, table, torch.from_numpy(students.histories))
     assert loss.item() == pytest.approx(0.5 * torch.stack(each).mean().item(), rel=1e-4)
     assert backbone.training
 
 
 def test_a_step_moves_no_item_that_only_similar_users_have(folder: Path) -> None:
-    run, made = started(folder, negatives=1, batch_size=4)
-    batch = run.trainer.batches.epoch(np.random.default_rng(0)).batch(0)
-    rows, leaf, losses = run.trainer.losses(batch, None, np.random.default_rng(5))
+    run, _ = started(folder, negatives=1, batch_size=4)
+    batch = run.loop.batches.epoch(np.random.default_rng(0)).batch(0)
+    drawn = run.loop.step.draw(batch, np.random.default_rng(5))
+    rows, leaf, losses = run.loop.step.losses(batch, drawn)
     (gradient,) = torch.autograd.grad(losses["distillation"], leaf)
     assert gradient.abs().sum() > 0
-    rng = np.random.default_rng(5)
-    run.trainer.sampler.draw(rng)
-    students = made.draw(rng)
+    students = drawn.students
     assert students is not None
     moved = set(rows[gradient.abs().sum(dim=1) > 0].tolist())
     assert moved == set(students.histories[students.histories > 0].tolist())
@@ -206,16 +205,16 @@ def test_a_run_logs_what_it_learns_so_and_is_the_same_for_the_same_seed(folder: 
     weights, again, without = run.go(), started(folder)[0].go(), small_run(folder).go()
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
     assert not torch.equal(weights["table.weight"], without["table.weight"])
-    line = run.progress.lines[-1]
+    line = run.state.lines[-1]
     assert line["loss"]["distillation"] > 0 and line["gradients"]["distillation"] > 0
-    assert run.progress.labelled_steps == 0.0
+    assert run.state.labelled_steps == 0.0
 
 
 @pytest.mark.parametrize("backbone", ["comirec-dr", "mind", "gru4rec", "sasrec", "mfn"])
 def test_any_backbone_with_interests_that_answer_to_each_other(backbone: str, folder: Path) -> None:
     run, _ = started(folder, backbone=backbone, epochs=1, item_categories=True)
     run.go()
-    assert run.progress.lines[-1]["loss"]["distillation"] > 0
+    assert run.state.lines[-1]["loss"]["distillation"] > 0
 
 
 def test_no_student_is_warned_of(folder: Path) -> None:

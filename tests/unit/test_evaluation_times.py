@@ -19,9 +19,9 @@ from eimf_core.progress import SILENT
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.recommend import Request, Session
 from eimf_core.records import Sequence
-from eimf_core.training import trainer
+from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.trainer import Summary
+from eimf_core.training.loop import Summary
 from tests.small_data import write_small_data
 from tests.small_training import SMALL
 
@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Summa
     folder = tmp_path_factory.mktemp("timed")
     data = write_small_data(folder, times=True)
     wanted = TrainConfig(**{**SMALL, "backbone": "pimi", "epochs": 4, "learning_rate": 0.05})
-    return data, folder / "model", trainer.train(data, folder / "model", wanted)
+    return data, folder / "model", training.train(data, folder / "model", wanted)
 
 
 def test_validation_and_eval_give_one_figure(trained: tuple[Path, Path, Summary]) -> None:

@@ -16,7 +16,8 @@ from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
-from eimf_core.training import export, label_propagation, labels, trainer
+from eimf_core.training import export, label_propagation, labels
+from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.label_batches import draw
 from tests.small_data import write_small_data
@@ -126,10 +127,10 @@ def test_a_draw_with_shown_items(data: Dataset, found: labels.Labels) -> None:
 def test_every_part_trains_and_is_counted(folder: Path, loss: str) -> None:
     run = joint(folder, item_weight=0.5, loss=loss, epochs=1)
     run.go()
-    line = run.progress.lines[-1]
+    line = run.state.lines[-1]
     assert set(line["loss"]) == {"prediction", "semantic", "alignment", "items"}
     assert set(line["gradients"]) == set(line["loss"]) and line["gradients"]["items"] > 0
-    assert run.trainer.summary(run.progress).labelled_steps == 1.0
+    assert run.loop.summary(run.state).labelled_steps == 1.0
 
 
 @pytest.mark.parametrize(
@@ -150,20 +151,20 @@ def test_a_run_with_labels_cut_anywhere_goes_on_bit_by_bit(
 
 def test_steps_that_see_labels_are_a_share_and_count_the_more(folder: Path) -> None:
     always, seldom = joint(folder, item_weight=1.0), joint(folder, item_weight=1.0, labelled_steps=0.25)
-    plan = always.trainer.batches.epoch(np.random.default_rng(0))
-    labelled = always.trainer.explicit.draw(np.random.default_rng(1))
-    assert labelled is not None
+    plan = always.loop.batches.epoch(np.random.default_rng(0))
+    drawn = always.loop.step.draw(plan.batch(0), np.random.default_rng(1))
+    assert drawn.labelled is not None
     found = []
     for run in (always, seldom):
         run.learner.generator.manual_seed(0)
-        found.append(run.trainer.losses(plan.batch(0), labelled, np.random.default_rng(0))[2])
+        found.append(run.loop.step.losses(plan.batch(0), drawn)[2])
     for name, value in found[0].items():
         assert float(found[1][name]) == pytest.approx(float(value) * (1 if name == "prediction" else 4), rel=1e-5)
     rng = np.random.default_rng(0)
-    drawn = [seldom.trainer.explicit.draw(rng) is not None for _ in range(400)]
-    assert 0.2 < np.mean(drawn) < 0.3
+    seen = [seldom.loop.step.labelled.draw(rng) is not None for _ in range(400)]
+    assert 0.2 < np.mean(seen) < 0.3
     seldom.go()
-    assert 0.0 < seldom.trainer.summary(seldom.progress).labelled_steps < 0.6
+    assert 0.0 < seldom.loop.summary(seldom.state).labelled_steps < 0.6
 
 
 def test_items_that_share_words_come_together(folder: Path) -> None:
@@ -199,7 +200,7 @@ def test_inference_takes_the_time_of_the_backbone_alone(folder: Path, tmp_path: 
     """The fastest of many answers to the same histories, in turn: what else the machine does is left out."""
     models = []
     for name, given in (("labels", folder / "labels.jsonl"), ("alone", None)):
-        trainer.train(folder, tmp_path / name, small_settings(epochs=1), labels=given)
+        training.train(folder, tmp_path / name, small_settings(epochs=1), labels=given)
         models.append(artifact.open_model(tmp_path / name))
     histories = [np.arange(1, 13)] * 2000
     seconds: list[list[float]] = [[], []]

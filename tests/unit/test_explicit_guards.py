@@ -15,8 +15,10 @@ from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 from eimf_core.records import Label, Sequence
-from eimf_core.training import collapse, trainer, validation
+from eimf_core.training import collapse, validation
+from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.loop import Summary
 from eimf_core.training.validation import Figures
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -39,9 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_labels_teach_every_backbone(name: str, folder: Path) -> None:
     """Three interests a user, or one where the backbone has no more, and labels with one or two."""
     run = small_run(folder, folder / "labels.jsonl", backbone=name, item_weight=0.3, epochs=1)
-    assert run.trainer.labels is not None and run.trainer.labels.padded(run.trainer.labels.users * 0).shape[1] < 3
+    assert run.loop.labels is not None and run.loop.labels.padded(run.loop.labels.users * 0).shape[1] < 3
     run.go()
-    losses = run.progress.lines[-1]["loss"]
+    losses = run.state.lines[-1]["loss"]
     assert {"semantic", "alignment", "items"} <= set(losses)
     assert all(math.isfinite(value) for value in losses.values())
     assert losses["semantic"] > 0 and losses["alignment"] > 0
@@ -51,14 +53,14 @@ def test_labels_teach_every_backbone(name: str, folder: Path) -> None:
 def test_fewer_and_more_interests_than_labels_name(interests: int, folder: Path) -> None:
     run = small_run(folder, folder / "labels.jsonl", interests=interests, epochs=1)
     run.go()
-    assert 0 < run.progress.lines[-1]["loss"]["alignment"] < math.inf
+    assert 0 < run.state.lines[-1]["loss"]["alignment"] < math.inf
 
 
-def trained(folder: Path, target: Path, **changes: Any) -> tuple[trainer.Summary, list[dict[str, Any]], list[str]]:
+def trained(folder: Path, target: Path, **changes: Any) -> tuple[Summary, list[dict[str, Any]], list[str]]:
     """The summary, the line of each epoch, and what was warned of."""
     said = Listening()
     labels = folder / "labels.jsonl"
-    summary = trainer.train(folder, target, small_settings(**changes), labels=labels, reporter=said)
+    summary = training.train(folder, target, small_settings(**changes), labels=labels, reporter=said)
     return summary, [orjson.loads(line) for line in (target / "train.jsonl").read_bytes().splitlines()], said.warnings
 
 

@@ -105,7 +105,7 @@ def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> Non
 def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, data: Dataset) -> None:
     """Before the first step: items of one taste, shown or not, are near each other and near their words."""
     run, plain = joint(folder, label_start=True), joint(folder)
-    assert run.trainer.labels is not None and run.learner.adapter is not None
+    assert run.loop.labels is not None and run.learner.adapter is not None
     vectors = functional.normalize(run.learner.table.all()[1:], dim=1)
     tastes = [item.item.partition("-")[0] for item in data.items]
     same = torch.tensor([[one == other for other in tastes] for one in tastes])
@@ -113,9 +113,9 @@ def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, da
     before = functional.normalize(plain.learner.table.all()[1:], dim=1)
     random = before @ before.T
     assert cosines[same].mean() - cosines[~same].mean() > random[same].mean() - random[~same].mean() + 0.5
-    words = torch.from_numpy(run.trainer.labels.vectors)
+    words = torch.from_numpy(run.loop.labels.vectors)
     near = functional.normalize(run.learner.adapter(words), dim=1) @ vectors.T
-    for name, row in zip([interest.name for interest in run.trainer.labels.interests], near, strict=True):
+    for name, row in zip([interest.name for interest in run.loop.labels.interests], near, strict=True):
         own = torch.tensor([taste == name for taste in tastes])
         assert row[own].mean() > row[~own].mean() + 0.5
     # nothing was drawn for it, and the network is what it would have been
@@ -123,7 +123,7 @@ def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, da
     for name, value in plain.learner.backbone.state_dict().items():
         assert torch.equal(value, run.learner.backbone.state_dict()[name])
     run.go()
-    assert run.progress.lines[-1]["loss"]["semantic"] > 0
+    assert run.state.lines[-1]["loss"]["semantic"] > 0
 
 
 def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,13 +131,13 @@ def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: p
     run = joint(folder, label_start=True)
     monkeypatch.setattr(neighbour_init, "BLOCK", 2)
     other = joint(folder, label_start=True)
-    assert run.trainer.labels is not None and run.trainer.labels.vectors.shape[1] > neighbour_init.BLOCK
+    assert run.loop.labels is not None and run.loop.labels.vectors.shape[1] > neighbour_init.BLOCK
     for name, value in run.learner.weights().items():
         torch.testing.assert_close(value, other.learner.weights()[name], rtol=1e-4, atol=1e-5, msg=name)
     assert run.learner.adapter is not None
-    mean = torch.from_numpy(run.trainer.labels.vectors.mean(axis=0))
+    mean = torch.from_numpy(run.loop.labels.vectors.mean(axis=0))
     torch.testing.assert_close(run.learner.adapter(mean), torch.zeros(run.learner.adapter.out_features))
-    words = run.learner.adapter(torch.from_numpy(run.trainer.labels.vectors))
+    words = run.learner.adapter(torch.from_numpy(run.loop.labels.vectors))
     assert float(words.detach().norm(dim=1).min()) > 0.1, "words themselves say something"
 
 
@@ -146,7 +146,7 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
     spread = []
     monkeypatch.setattr(label_init, "project", lambda weight, words, known: spread.append(words) or (0, None))
     run = joint(folder, label_start=True)
-    labelled = run.trainer.labels
+    labelled = run.loop.labels
     assert labelled is not None
     rows = len(data.items) + 1
     shares, known = label_init.shown_shares(labelled, rows)
@@ -157,9 +157,9 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
 
 def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path, data: Dataset) -> None:
     run = joint(folder)
-    assert run.trainer.labels is not None
-    shown = len(set(run.trainer.labels.shown[1].tolist()))
-    assert label_init.start_from_words(run.learner, run.trainer.labels, data.splits["train"]) > shown
+    assert run.loop.labels is not None
+    shown = len(set(run.loop.labels.shown[1].tolist()))
+    assert label_init.start_from_words(run.learner, run.loop.labels, data.splits["train"]) > shown
 
 
 def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
@@ -195,10 +195,10 @@ def test_propagated_labels_add_items_whose_titles_fit_the_words(data: Dataset, f
 
 def test_inherited_items_train(folder: Path) -> None:
     run = joint(folder, inherited_items=0.01, inherited_cosine=-1.0, item_weight=1.0, epochs=1)
-    assert run.trainer.labels is not None
-    assert run.trainer.labels.shown.shape[1] > joint(folder).trainer.labels.shown.shape[1]  # type: ignore[union-attr]
+    assert run.loop.labels is not None
+    assert run.loop.labels.shown.shape[1] > joint(folder).loop.labels.shown.shape[1]  # type: ignore[union-attr]
     run.go()
-    assert run.progress.lines[-1]["loss"]["items"] > 0
+    assert run.state.lines[-1]["loss"]["items"] > 0
 
 
 def test_settings_that_make_no_sense() -> None:

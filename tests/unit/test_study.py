@@ -295,7 +295,7 @@ def test_a_run_that_was_cut_begins_again(tmp_path: Path, monkeypatch: pytest.Mon
     def train(*_: object, **__: object) -> None:
         raise RuntimeError("goes on" if left.exists() else "begins")
 
-    monkeypatch.setattr(study.trainer, "train", train)
+    monkeypatch.setattr(study.training, "train", train)
     with pytest.raises(RuntimeError, match="begins"):
         study.measure(run, study.Workshop(None, tmp_path, {}, {}))
 

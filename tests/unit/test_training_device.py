@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError
-from eimf_core.training import device, export, setup, trainer
+from eimf_core.training import device, export, setup
+from eimf_core.training import train as training
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run
@@ -57,7 +58,7 @@ def test_a_device_that_is_not_there_is_told(
 ) -> None:
     at_hand(monkeypatch)
     with pytest.raises(ConfigError, match=f"--device {kind}"):
-        trainer.train(folder, tmp_path / "model", settings(device=kind))
+        training.train(folder, tmp_path / "model", settings(device=kind))
     assert not (tmp_path / "model").exists()
 
 
@@ -141,7 +142,7 @@ def test_no_tensor_is_left_on_another_device(
     monkeypatch.setattr(torch, "from_numpy", lambda array: marked(from_numpy(array)))
     with Elsewhere():
         run.go()
-    assert run.progress.lines and run.progress.best is not None
+    assert run.state.lines and run.state.best is not None
 
 
 def test_labelled_users_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +157,7 @@ def test_labelled_users_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch, "from_numpy", lambda array: marked(from_numpy(array)))
     with Elsewhere():
         run.go()
-    assert {"semantic", "alignment"} <= set(run.progress.lines[0]["loss"])
+    assert {"semantic", "alignment"} <= set(run.state.lines[0]["loss"])
 
 
 def test_the_check_of_devices_sees_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +201,7 @@ def test_bf16_trains_to_about_the_same_loss(folder: Path, backbone: str) -> None
     for precision in ("float32", "bf16"):
         run = small_run(folder, epochs=6, dropout=0.0, backbone=backbone, precision=precision)
         run.go()
-        losses[precision] = [line["loss"]["prediction"] for line in run.progress.lines]
+        losses[precision] = [line["loss"]["prediction"] for line in run.state.lines]
         assert all(value.dtype == torch.float32 for value in run.learner.weights().values())
     assert losses["bf16"] != losses["float32"], "bf16 changed nothing"
     assert losses["bf16"][-1] < losses["bf16"][0] - 0.05
@@ -215,7 +216,7 @@ def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_pa
     plain = small_run(folder).learner.backbone.eval()
     plain.load_state_dict(backbone.state_dict())
     torch.testing.assert_close(backbone(vectors, mask)[0], plain(vectors, mask)[0], rtol=0, atol=0)
-    trainer.train(folder, tmp_path / "model", settings(precision="bf16"))
+    training.train(folder, tmp_path / "model", settings(precision="bf16"))
     assert artifact.open_model(tmp_path / "model").interests([np.array([1, 2])])[0].shape == (1, 3, 8)
 
 
@@ -244,7 +245,7 @@ def test_a_compiled_network_trains_as_the_plain_one(folder: Path) -> None:
         run = small_run(folder, epochs=2, compile=compile)
         graphs()
         run.go()
-        losses.append([line["loss"]["prediction"] for line in run.progress.lines])
+        losses.append([line["loss"]["prediction"] for line in run.state.lines])
         assert (graphs() > 0) == compile
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     # what is written is the plain network
@@ -260,11 +261,11 @@ def test_a_compiled_transformer_has_the_gradients_of_the_plain_one(folder: Path)
     for compile in (False, True):
         run = small_run(folder, backbone="sasrec", compile=compile, dropout=0.2)
         graphs()
-        batch = run.trainer.batches.epoch(np.random.default_rng(0)).batch(0)
-        losses, norm = run.trainer.step(batch, np.random.default_rng(0))
+        batch = run.loop.batches.epoch(np.random.default_rng(0)).batch(0)
+        result = run.loop.step.take(batch, np.random.default_rng(0))
         assert (graphs() > 0) == compile
         gradients = {name: part.grad for name, part in run.learner.backbone.named_parameters()}
-        found.append((float(losses["prediction"]), norm, gradients, run.learner.table.weight))
+        found.append((float(result.losses["prediction"]), result.norm, gradients, run.learner.table.weight))
     (loss, norm, plain, table), (other_loss, other_norm, compiled, other_table) = found
     assert other_loss == pytest.approx(loss, rel=1e-5) and other_norm == pytest.approx(norm, rel=1e-4)
     for name, gradient in plain.items():

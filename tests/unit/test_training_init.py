@@ -16,7 +16,8 @@ from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
-from eimf_core.training import item_embeddings, trainer
+from eimf_core.training import item_embeddings
+from eimf_core.training import train as training
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import CutError, cut_after, small_run
@@ -64,7 +65,7 @@ def nearest(vectors: np.ndarray[Any, Any], ids: list[str], item: str) -> list[st
 
 @pytest.mark.parametrize("kind", ["text", "both", "random"])
 def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, kind: str) -> None:
-    trainer.train(folder, folder.with_name("model"), settings(item_vectors=kind, epochs=4))
+    training.train(folder, folder.with_name("model"), settings(item_vectors=kind, epochs=4))
     model = artifact.open_model(folder.with_name("model"))
     run = small_run(tomorrow(folder), init=folder.with_name("model"), item_vectors=kind)
     vectors, ids = run.learner.table.all().numpy(), run.data.vocab.ids
@@ -88,7 +89,7 @@ def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, k
 
 
 def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> None:
-    trainer.train(folder, folder.with_name("model"), settings(epochs=12, dimension=16))
+    training.train(folder, folder.with_name("model"), settings(epochs=12, dimension=16))
     assert artifact.open_model(folder.with_name("model")).text_map is None
     run = small_run(tomorrow(folder), init=folder.with_name("model"), item_vectors="text", dimension=16)
     vectors, ids = run.learner.table.all().numpy(), run.data.vocab.ids
@@ -97,10 +98,10 @@ def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> Non
 
 
 def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) -> None:
-    trainer.train(folder, tmp_path / "model", settings(item_vectors="text"))
+    training.train(folder, tmp_path / "model", settings(item_vectors="text"))
     sha256, remarks = files.sha256(tmp_path / "model" / "manifest.json"), Listening()
     # the earlier model may be replaced by the new one
-    trainer.train(
+    training.train(
         tomorrow(folder), tmp_path / "model", settings(item_vectors="text"), init=tmp_path / "model", reporter=remarks
     )
     assert any("23 items kept, 3 new ones placed by their text, 1 drawn, 1 gone" in note for note in remarks.notes)
@@ -111,18 +112,18 @@ def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) 
 
 
 def test_a_run_goes_on_better_than_from_nothing(folder: Path, tmp_path: Path) -> None:
-    trainer.train(folder, tmp_path / "model", settings(epochs=12, dropout=0.0))
+    training.train(folder, tmp_path / "model", settings(epochs=12, dropout=0.0))
     losses = {}
     for name, init in (("cold", None), ("warm", tmp_path / "model")):
         run = small_run(folder, init=init, epochs=1, dropout=0.0, seed=3)
         run.go()
-        losses[name] = run.progress.lines[0]["loss"]["prediction"]
+        losses[name] = run.state.lines[0]["loss"]["prediction"]
     assert losses["warm"] < losses["cold"] - 0.1
 
 
 @pytest.mark.parametrize("backbone", ["mind", "mfn", "sasrec", "gru4rec"])
 def test_networks_of_every_kind_are_taken_over(folder: Path, tmp_path: Path, backbone: str) -> None:
-    trainer.train(folder, tmp_path / "model", settings(backbone=backbone, epochs=1))
+    training.train(folder, tmp_path / "model", settings(backbone=backbone, epochs=1))
     model = artifact.open_model(tmp_path / "model")
     run = small_run(folder, init=tmp_path / "model", backbone=backbone, seed=5)
     for name, value in run.learner.backbone.state_dict().items():
@@ -130,7 +131,7 @@ def test_networks_of_every_kind_are_taken_over(folder: Path, tmp_path: Path, bac
 
 
 def test_categories_are_found_by_their_name(folder: Path, tmp_path: Path) -> None:
-    trainer.train(folder, tmp_path / "model", settings(backbone="mfn"))
+    training.train(folder, tmp_path / "model", settings(backbone="mfn"))
     before = artifact.open_model(tmp_path / "model").backbone["encoder.features"]
     lines = list(jsonl.read(folder / "items.jsonl", Item))
     # "more" is now the most frequent, and fish more frequent than tea and yarn
@@ -155,17 +156,17 @@ def test_categories_are_found_by_their_name(folder: Path, tmp_path: Path) -> Non
     ],
 )
 def test_settings_that_do_not_fit_are_told(folder: Path, tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+    training.train(folder, tmp_path / "model", settings(epochs=1))
     with pytest.raises(ConfigError, match=words) as caught:
-        trainer.train(folder, tmp_path / "next", settings(**changes), init=tmp_path / "model")
+        training.train(folder, tmp_path / "next", settings(**changes), init=tmp_path / "model")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "next").exists()
 
 
 def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_path: Path) -> None:
-    trainer.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
+    training.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
     remarks = Listening()
-    trainer.train(
+    training.train(
         folder, tmp_path / "next", settings(backbone="sasrec", hyperparameters={"layers": 3}, max_length=5, epochs=1),
         init=tmp_path / "model", reporter=remarks,
     )  # fmt: skip
@@ -176,16 +177,16 @@ def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_pat
 
 def test_no_model_and_a_broken_one(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
-        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "nowhere")
-    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+        training.train(folder, tmp_path / "next", settings(), init=tmp_path / "nowhere")
+    training.train(folder, tmp_path / "model", settings(epochs=1))
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="damaged"):
-        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "model")
+        training.train(folder, tmp_path / "next", settings(), init=tmp_path / "model")
 
 
 def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_path: Path) -> None:
-    earlier = trainer.train(folder, tmp_path / "model", settings(epochs=3))
-    summary = trainer.train(
+    earlier = training.train(folder, tmp_path / "model", settings(epochs=3))
+    summary = training.train(
         folder, tmp_path / "next", settings(epochs=9), init=tmp_path / "model", epochs_from=tmp_path / "model"
     )
     assert summary.epochs == earlier.best_epoch
@@ -197,18 +198,18 @@ def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(run_state, "CHECKPOINT_SECONDS", 0.0)
     for seed in (0, 1):
-        trainer.train(folder, tmp_path / f"model-{seed}", settings(seed=seed, epochs=1))
-    trainer.train(folder, tmp_path / "whole", settings(), init=tmp_path / "model-0")
+        training.train(folder, tmp_path / f"model-{seed}", settings(seed=seed, epochs=1))
+    training.train(folder, tmp_path / "whole", settings(), init=tmp_path / "model-0")
     with monkeypatch.context() as patched, pytest.raises(CutError):
         cut_after(patched, 5)
-        trainer.train(folder, tmp_path / "next", settings(), init=tmp_path / "model-0")
+        training.train(folder, tmp_path / "next", settings(), init=tmp_path / "model-0")
     copy = tmp_path / ".other.checkpoint"
     copy.mkdir()
     for path in (tmp_path / ".next.checkpoint").iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     remarks = {name: Listening() for name in ("next", "other")}
     for name, seed in (("next", 0), ("other", 1)):
-        trainer.train(folder, tmp_path / name, settings(), init=tmp_path / f"model-{seed}", reporter=remarks[name])
+        training.train(folder, tmp_path / name, settings(), init=tmp_path / f"model-{seed}", reporter=remarks[name])
     assert any("going on" in note for note in remarks["next"].notes)
     assert not any("going on" in note for note in remarks["other"].notes)
     part = "weights.safetensors"
@@ -222,7 +223,7 @@ def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
     labels = folder / "labels.jsonl"
     jsonl.write(labels, [label(key_of(data, user), f"user-{user}", "tea", "yarn") for user in range(8)])
     changes = {"item_vectors": "text"}
-    trainer.train(folder, tmp_path / "model", settings(epochs=1, **changes), labels=labels)
+    training.train(folder, tmp_path / "model", settings(epochs=1, **changes), labels=labels)
     model = artifact.open_model(tmp_path / "model")
     run = small_run(folder, labels, init=tmp_path / "model", seed=4, **changes)
     assert model.adapter is not None and run.learner.adapter is not None
@@ -234,7 +235,7 @@ def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, t
     """They start where the model's items with such titles are, not where text alone would put them today."""
     from tests.unit.test_explicit import labels_of
 
-    trainer.train(folder, tmp_path / "model", settings(item_vectors="text", epochs=4))
+    training.train(folder, tmp_path / "model", settings(item_vectors="text", epochs=4))
     later = tomorrow(folder)
     data = dataset.load(later, ("train",))
     jsonl.write(later / "labels.jsonl", labels_of(data))
@@ -255,7 +256,7 @@ def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_pat
 
     labels = folder / "labels.jsonl"
     jsonl.write(labels, labels_of(dataset.load(folder, ("train",))))
-    trainer.train(folder, tmp_path / "model", settings(epochs=1))
+    training.train(folder, tmp_path / "model", settings(epochs=1))
     said = Listening()
     changes: dict[str, Any] = {"label_start": True, "epochs": 1, "seed": 4}
     run, plain = (
@@ -264,5 +265,7 @@ def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_pat
     )
     for name, value in plain.learner.weights().items():
         assert torch.equal(value, run.learner.weights()[name]), name
-    trainer.train(folder, tmp_path / "next", settings(**changes), labels=labels, init=tmp_path / "model", reporter=said)
+    training.train(
+        folder, tmp_path / "next", settings(**changes), labels=labels, init=tmp_path / "model", reporter=said
+    )
     assert not any("start from words" in note for note in said.notes)

@@ -134,7 +134,7 @@ def test_labelled_users_of_a_step(labelled: Path) -> None:
     train = run.data.splits["train"]
     seen = set()
     for seed in range(60):
-        drawn = draw(run.trainer.labels, run.data.splits["train"], run.trainer.settings, np.random.default_rng(seed))
+        drawn = draw(run.loop.labels, run.data.splits["train"], run.loop.settings, np.random.default_rng(seed))
         assert drawn is not None and len(drawn.histories) == round(0.2 * 32)
         owners = []
         for history, target in zip(drawn.histories, drawn.targets, strict=True):
@@ -152,7 +152,7 @@ def test_joint_training_has_all_three_losses_and_moves_the_adapter(labelled: Pat
     run = small_run(labelled, labels=labelled / "labels.jsonl", labelled_share=0.2)
     before = {name: value.clone() for name, value in run.learner.weights().items()}
     run.go()
-    assert set(run.progress.lines[-1]["loss"]) == {"prediction", "semantic", "alignment"}
+    assert set(run.state.lines[-1]["loss"]) == {"prediction", "semantic", "alignment"}
     after = run.learner.weights()
     assert all(not torch_equal(before[name], after[name]) for name in ("adapter.weight", "adapter.bias"))
 
@@ -172,7 +172,7 @@ def torch_equal(one: Any, other: Any) -> bool:
 def test_each_part_has_its_switch(labelled: Path, weights: dict[str, float], parts: set[str]) -> None:
     run = small_run(labelled, labels=labelled / "labels.jsonl", epochs=1, **weights)
     run.go()
-    assert set(run.progress.lines[-1]["loss"]) == parts
+    assert set(run.state.lines[-1]["loss"]) == parts
 
 
 def test_an_interest_without_words_is_left_out_and_the_others_count(data: Dataset, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from eimf_core.errors import ConfigError
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learning_rate import FLOOR, factor
-from eimf_core.training.run_state import Progress
+from eimf_core.training.run_state import RunState
 from tests.small_training import SMALL, small_run
 
 
@@ -19,8 +19,8 @@ def test_each_schedule_follows_its_formula() -> None:
 
 
 def test_progress_tells_what_is_used_up() -> None:
-    assert Progress(TrainConfig(epochs=10)).share(2.5) == 0.25
-    limited = Progress(TrainConfig(epochs=10, max_minutes=2.0))
+    assert RunState(TrainConfig(epochs=10)).share(2.5) == 0.25
+    limited = RunState(TrainConfig(epochs=10, max_minutes=2.0))
     limited._seconds = 90.0
     assert limited.share(0.5) == 0.75 and limited.share(9.0) == 0.9
 

@@ -22,9 +22,9 @@ from eimf_core.training import (
     next_item_loss,
     run_state,
     text_projection,
-    trainer,
     validation,
 )
+from eimf_core.training import train as training
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side_information import SideInputs
@@ -129,7 +129,7 @@ def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, mon
 
 @pytest.mark.parametrize("item_vectors", ["text", "both", "random"])
 def test_the_model_has_a_map_from_text_where_text_was_used(folder: Path, tmp_path: Path, item_vectors: str) -> None:
-    trainer.train(folder, tmp_path / "model", settings(item_vectors=item_vectors, epochs=1))
+    training.train(folder, tmp_path / "model", settings(item_vectors=item_vectors, epochs=1))
     model = artifact.open_model(tmp_path / "model")
     assert (model.text_map is not None) == (item_vectors != "random")
     assert (model.config.text_encoder is not None) == (item_vectors != "random")
@@ -142,16 +142,16 @@ def test_the_model_has_a_map_from_text_where_text_was_used(folder: Path, tmp_pat
 def test_a_run_learns(folder: Path, item_vectors: str) -> None:
     run = small_run(folder, epochs=8, item_vectors=item_vectors, dropout=0.0)
     run.go()
-    losses = [line["loss"]["prediction"] for line in run.progress.lines]
+    losses = [line["loss"]["prediction"] for line in run.state.lines]
     assert losses[-1] < losses[0] - 0.1
-    assert run.progress.best is not None and run.progress.best > 0.2
+    assert run.state.best is not None and run.state.best > 0.2
 
 
 def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
     run = small_run(folder, loss="full", epochs=4)
-    assert run.trainer.full
+    assert run.loop.step.negatives is None
     run.go()
-    losses = [line["loss"]["prediction"] for line in run.progress.lines]
+    losses = [line["loss"]["prediction"] for line in run.state.lines]
     assert losses[-1] < losses[0]
     assert not settings(loss="auto", negatives=11).uses_full_softmax(24)
     assert settings(loss="auto", negatives=12).uses_full_softmax(24)
@@ -197,7 +197,7 @@ def test_the_validation_figure_is_that_of_eval(folder: Path, tmp_path: Path) -> 
     lines += [Sequence(user=f"x{n}", split="valid", items=history, targets=targets) for n, targets in enumerate(more)]
     lines += [Sequence(user="nobody", split="valid", items=[], targets=["tea-1"])]
     jsonl.write(folder / "sequences.jsonl", lines)
-    summary = trainer.train(folder, tmp_path / "model", settings(epochs=3))
+    summary = training.train(folder, tmp_path / "model", settings(epochs=3))
     found = evaluation.evaluate([tmp_path / "model"], folder, EvalConfig(split="valid", k=[10], resamples=100))
     wanted = next(
         record.value
@@ -225,7 +225,7 @@ def test_interests_that_are_one_are_noticed() -> None:
     torch.testing.assert_close(collapse.mean_cosine(alike), torch.ones(2))
     torch.testing.assert_close(collapse.mean_cosine(apart), torch.zeros(2))
     assert not collapse.mean_cosine(alike[:, :1]).any()
-    run = run_state.Progress(settings())
+    run = run_state.RunState(settings())
     run.end_epoch(Figures(0.1, 0.95), padding=0.0)
     assert run.collapsed
     # what counts is the epoch that is written
@@ -235,7 +235,7 @@ def test_interests_that_are_one_are_noticed() -> None:
 
 
 def test_patience_and_the_best_epoch() -> None:
-    run = run_state.Progress(settings(epochs=20, patience=3))
+    run = run_state.RunState(settings(epochs=20, patience=3))
     better = [run.end_epoch(Figures(figure, 0.0), padding=0.0) for figure in (0.1, 0.3, 0.2, 0.3)]
     assert better == [True, True, False, False] and not run.over
     run.end_epoch(Figures(0.1, 0.0), padding=0.0)
@@ -251,7 +251,7 @@ def test_the_best_epoch_is_what_is_written(folder: Path, tmp_path: Path, monkeyp
         return Figures(next(figures), 0.0)
 
     monkeypatch.setattr(validation.Validation, "measure", measure)
-    summary = trainer.train(folder, tmp_path / "model", settings(epochs=4))
+    summary = training.train(folder, tmp_path / "model", settings(epochs=4))
     assert (summary.best_epoch, summary.ndcg, summary.epochs) == (2, 0.5, 4)
     np.testing.assert_array_equal(artifact.open_model(tmp_path / "model").vectors, kept[1].numpy())
 
@@ -259,20 +259,20 @@ def test_the_best_epoch_is_what_is_written(folder: Path, tmp_path: Path, monkeyp
 def test_without_validation_lines_all_epochs_are_trained(folder: Path, tmp_path: Path) -> None:
     lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
     jsonl.write(folder / "sequences.jsonl", lines)
-    summary = trainer.train(folder, tmp_path / "model", settings(epochs=3, patience=1))
+    summary = training.train(folder, tmp_path / "model", settings(epochs=3, patience=1))
     assert (summary.epochs, summary.best_epoch, summary.ndcg) == (3, 3, None)
 
 
 def test_epochs_from_an_earlier_model(folder: Path, tmp_path: Path) -> None:
-    earlier = trainer.train(folder, tmp_path / "earlier", settings(epochs=6))
+    earlier = training.train(folder, tmp_path / "earlier", settings(epochs=6))
     lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
     jsonl.write(folder / "sequences.jsonl", lines)
-    final = trainer.train(folder, tmp_path / "final", settings(epochs=9), epochs_from=tmp_path / "earlier")
+    final = training.train(folder, tmp_path / "final", settings(epochs=9), epochs_from=tmp_path / "earlier")
     assert final.epochs == earlier.best_epoch < 9 and final.ndcg is None
     with pytest.raises(ModelError, match="without a validation split"):
-        trainer.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "final")
+        training.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "final")
     with pytest.raises(ConfigError, match="nowhere"):
-        trainer.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "nowhere")
+        training.train(folder, tmp_path / "last", settings(), epochs_from=tmp_path / "nowhere")
     assert not (tmp_path / "last").exists()
 
 
@@ -281,9 +281,9 @@ def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: 
     monkeypatch.setattr(run_state.time, "monotonic", lambda: float(next(clock)))
     run = small_run(folder, epochs=50, max_minutes=0.5)
     run.go()
-    assert run.progress.epoch < 50 and run.progress.out_of_time
+    assert run.state.epoch < 50 and run.state.out_of_time
     # it was measured all the same
-    assert run.progress.best is not None
+    assert run.state.best is not None
 
 
 def test_what_stands_beside_the_bar(folder: Path) -> None:
@@ -294,17 +294,17 @@ def test_what_stands_beside_the_bar(folder: Path) -> None:
             shown.append(figures)
 
     run = small_run(folder, epochs=3)
-    run.trainer.reporter = Bar()
+    run.loop.reporter = Bar()
     run.go()
     shown = [figures for figures in shown if figures]
     steps = len(shown) // 3
     assert all({"loss", "rate", "left"} <= set(figures) for figures in shown)
-    assert "valid" not in shown[0] and f"{run.progress.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
+    assert "valid" not in shown[0] and f"{run.state.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
     assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
-    clock = run_state.Progress(settings(epochs=4))
+    clock = run_state.RunState(settings(epochs=4))
     clock.set_clock(600.0)
     assert clock.shown(1.0)["left"] == "at most 30 min"
-    clock = run_state.Progress(settings(epochs=4, max_minutes=12.5))
+    clock = run_state.RunState(settings(epochs=4, max_minutes=12.5))
     clock.set_clock(600.0)
     assert clock.shown(1.0)["left"] == "at most 2 min"
 
@@ -321,7 +321,7 @@ def test_test_lines_are_never_looked_at(folder: Path, tmp_path: Path) -> None:
     made = []
     for number, kept in enumerate([lines, others, [line for line in lines if line.split != "test"]]):
         jsonl.write(folder / "sequences.jsonl", kept)
-        trainer.train(folder, tmp_path / f"model-{number}", settings())
+        training.train(folder, tmp_path / f"model-{number}", settings())
         parts = ("weights.safetensors", "interests.onnx")
         made.append([(tmp_path / f"model-{number}" / part).read_bytes() for part in parts])
     assert made[0] == made[1] == made[2]
@@ -331,10 +331,10 @@ def test_test_lines_are_never_looked_at(folder: Path, tmp_path: Path) -> None:
 def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None:
     jsonl.write(folder / "sequences.jsonl", [Sequence(user="u", split="train", items=["tea-1"])])
     with pytest.raises(InputError, match="two items"):
-        trainer.train(folder, tmp_path / "model", settings())
+        training.train(folder, tmp_path / "model", settings())
     jsonl.write(folder / "sequences.jsonl", [Sequence(user="u", split="test", items=["tea-1"], targets=["tea-2"])])
     with pytest.raises(InputError, match="'train'"):
-        trainer.train(folder, tmp_path / "model", settings())
+        training.train(folder, tmp_path / "model", settings())
     assert not (tmp_path / "model").exists()
 
 
@@ -446,8 +446,8 @@ def test_the_state_of_a_learner_is_whole(folder: Path) -> None:
     other = small_run(folder, item_vectors="both", seed=5)
     state = {name: value.clone() for name, value in one.learner.state().items()}
     other.learner.load_state(state)
-    batch = one.trainer.batches.epoch(np.random.default_rng(0)).batch(0)
+    batch = one.loop.batches.epoch(np.random.default_rng(0)).batch(0)
     for run in (one, other):
-        run.trainer.step(batch, np.random.default_rng(1))
+        run.loop.step.take(batch, np.random.default_rng(1))
     for (name, left), right in zip(one.learner.state().items(), other.learner.state().values(), strict=True):
         assert torch.equal(left, right), name

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eimf_core.training.losses.inputs import LabelInputs
+
 
 def item_word_alignment(
     items: Tensor, semantic: Tensor, item_numbers: Tensor, texts: Tensor, *, temperature: float
@@ -39,3 +41,13 @@ def item_word_alignment(
     wanted = torch.arange(len(items), device=items.device)
     # of a pair (text, item) another pair's item is left out where it shows this text, and the same way back
     return 0.5 * (functional.cross_entropy(logits.T, wanted) + functional.cross_entropy(logits, wanted))
+
+
+def loss(inputs: LabelInputs) -> Tensor | None:
+    """Item-word alignment of a step; None where no item of its labels is known."""
+    if not len(inputs.shown.rows):
+        return None
+    words = inputs.embed(inputs.shown_texts)
+    return item_word_alignment(
+        inputs.vectors[inputs.shown.rows], words, inputs.shown.rows, inputs.shown_texts, temperature=inputs.temperature
+    )

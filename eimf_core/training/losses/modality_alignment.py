@@ -21,6 +21,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from eimf_core.training.losses.inputs import LabelInputs
+
 Matches = tuple[Tensor, Tensor, Tensor]
 
 
@@ -62,3 +64,10 @@ def modality_alignment(
     own = both[0].new_full((len(mask),), 1.0 / len(mask))
     share = own[users] * (own.sum() / own[users].sum())
     return 0.5 * (share * (both[0] + both[1])).sum()
+
+
+def loss(inputs: LabelInputs) -> Tensor:
+    """Modality alignment of the labelled users of a step."""
+    return modality_alignment(
+        inputs.behavioural(), inputs.words, inputs.exists, inputs.texts, temperature=inputs.temperature
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from eimf_core.models.readout import hard_readout
+from eimf_core.training.losses.inputs import LabelInputs
 
 
 def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
@@ -21,3 +22,9 @@ def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor) -> Tensor
     targets (P, d), vectors of the items to predict.
     """
     return hard_readout(functional.normalize(interests, dim=-1), targets, mask)
+
+
+def loss(inputs: LabelInputs) -> Tensor:
+    """Semantic prediction of one target of each labelled user of a step."""
+    queries = semantic_queries(inputs.words, inputs.exists, inputs.unit[inputs.targets.rows])
+    return inputs.next_item(queries, inputs.targets)

@@ -1,0 +1,62 @@
+"""What losses read of a step: tensors, and groups of items by their rows among the item vectors of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ItemGroup:
+    """Items of a step that play one part, such as targets or negatives.
+
+    Attributes:
+        items: int64 item indices, of any shape, 0 for padding.
+        rows: int64 of the same shape, where their vectors stand among those of the step.
+    """
+
+    items: npt.NDArray[np.int64]
+    rows: Tensor
+
+    def __getitem__(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> ItemGroup:
+        return ItemGroup(self.items[chosen], self.rows[chosen])
+
+
+@dataclass(frozen=True)
+class LabelInputs:
+    """What the label losses of a step read: B labelled users of M interests at most, P pairs of a text and an item.
+
+    Attributes:
+        vectors: (R, d), item vectors of the step.
+        unit: (R, d), the same in unit length, as scores see them.
+        targets: (B,), one item of each user's history.
+        texts: int64 (B, M), equal where the words are equal, negative where there is no interest.
+        words: (B, M, d), semantic interests: what the adapter makes of the texts.
+        shown: (P,), items, each shown by the text beside it.
+        shown_texts: int64 (P,).
+        embed: from texts (P,) to semantic interests (P, d).
+        behavioural: gives the interests (B, K, d) that the backbone reads from the users' histories.
+        next_item: the loss of queries (B, d) whose next items are a group (B,).
+        temperature: divides cosines in contrastive losses.
+    """
+
+    vectors: Tensor
+    unit: Tensor
+    targets: ItemGroup
+    texts: Tensor
+    words: Tensor
+    shown: ItemGroup
+    shown_texts: Tensor
+    embed: Callable[[Tensor], Tensor]
+    behavioural: Callable[[], Tensor]
+    next_item: Callable[[Tensor, ItemGroup], Tensor]
+    temperature: float
+
+    @property
+    def exists(self) -> Tensor:
+        """bool (B, M), which semantic interests there are."""
+        return self.texts >= 0
