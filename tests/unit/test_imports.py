@@ -99,10 +99,13 @@ def test_every_module_has_a_room_and_every_room_is_there() -> None:
 def test_a_room_imports_what_the_readme_says(room: str) -> None:
     names, allowed = ROOMS[room]
     home = {name: called for called, (members, _) in ROOMS.items() for name in members}
+    used = set()
     for module, path in MODULES.items():
         if module.partition(".")[2].partition(".")[0] in names:
             for other in imported_modules(path):
-                assert home[other.split(".")[1]] in allowed | {room}, f"{module} imports {other}"
+                used.add(home[other.split(".")[1]])
+                assert used <= allowed | {room}, f"{module} imports {other}"
+    assert used - {room} == allowed - {room}, "the README allows more than is needed"
 
 
 @pytest.mark.parametrize("name", GROUND_FLOOR)
