@@ -215,3 +215,11 @@ def test_the_readme_has_every_backbone() -> None:
 def test_the_readme_of_prepare_has_every_format() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \|", TEXTS["eimf_core/prepare/README.md"], flags=re.MULTILINE)
     assert set(rows) >= {log.name for log in formats.LOGS}
+
+
+def test_what_the_map_says_to_add_a_line_to_is_there() -> None:
+    places = re.findall(r"`([\w.]+)` of `([\w/.]+\.py)`", TEXTS["eimf_core/README.md"])
+    assert len(places) >= 4
+    for name, path in places:
+        text = (ROOT / "eimf_core" / path).read_text()
+        assert all(re.search(rf"\b{part}\b", text) for part in name.split(".")), f"{name} of {path}"
