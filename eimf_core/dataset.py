@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,16 @@ def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) ->
 
 
 def load_items(path: str | Path) -> list[Item]:
-    """The catalogue in file order, its text cleaned (the file may come from any program).
+    """All of `read_items`."""
+    return list(read_items(path))
+
+
+def read_items(path: str | Path) -> Iterator[Item]:
+    """The items of an items.jsonl in file order, their text cleaned: the file may come from any program.
 
     Raises:
         InputError: for a bad line and for an id that occurs twice.
     """
-    items: list[Item] = []
     lines: dict[str, int] = {}
     for number, item in jsonl.read_numbered(path, Item):
         if item.item in lines:
@@ -136,8 +140,7 @@ def load_items(path: str | Path) -> list[Item]:
                 f"'{item.item}' stands on line {lines[item.item]} already", file=path, line=number, field="item"
             )
         lines[item.item] = number
-        items.append(clean_item(item))
-    return items
+        yield clean_item(item)
 
 
 def sequence_problem(line: Sequence) -> tuple[str, str] | None:

@@ -44,12 +44,12 @@ def describe(
         "versions": versions(),
         "arguments": arguments,
         "seed": seed,
-        "inputs": {str(path): None if _once(path) else files.sha256(path) for path in inputs},
+        "inputs": {str(path): None if _is_stream(path) else files.sha256(path) for path in inputs},
         "facts": facts or {},
     }
 
 
-def _once(path: str | Path) -> bool:
+def _is_stream(path: str | Path) -> bool:
     return str(path) == "-" or files.is_device(path)
 
 
@@ -60,7 +60,7 @@ def sidecar(output: str | Path) -> Path:
 
 def write(output: str | Path, description: dict[str, Any]) -> None:
     """Write the sidecar of an output; stdout ("-") and devices have none."""
-    if _once(output):
+    if _is_stream(output):
         return
     with files.atomic(sidecar(output)) as stream:
         stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))

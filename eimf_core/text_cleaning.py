@@ -1,4 +1,4 @@
-"""Item text cleaned, once, where it is read: `prepare` does it for raw logs, `dataset.load_items` for items.jsonl.
+"""Item text cleaned, once, where it is read: `prepare` does it for raw logs, `dataset.read_items` for items.jsonl.
 
 What comes behind these two takes titles as they are.
 """

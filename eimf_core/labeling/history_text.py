@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import jsonl
+from eimf_core import dataset, jsonl
 from eimf_core.errors import InputError
 from eimf_core.naming.terms import cut_at_word, title_terms
 from eimf_core.progress import Reporter
-from eimf_core.records import HistoryItem, Item, Sample
+from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.encoder_input import MOST_CATEGORIES
-from eimf_core.text_cleaning import clean, clean_item
+from eimf_core.text_cleaning import clean
 
 TITLE_LENGTH = 120
 BORDER, BETWEEN = " — ", ", "
@@ -74,7 +74,7 @@ def _clean(sample: Sample, titles: Titles, displayed: Titles) -> CleanSample:
 
 def _with_categories(titles: Titles, path: str, reporter: Reporter) -> Titles:
     title_of = {item: title for (item, _), title in titles.items()}
-    found = {item.item: clean_item(item) for item in jsonl.read(path, Item) if item.item in title_of}
+    found = {item.item: item for item in dataset.read_items(path) if item.item in title_of}
     if titles and not found:
         raise InputError("no item of the samples is there; expected the catalogue they come from", file=path)
     missing = len(title_of) - len(found)

@@ -23,6 +23,7 @@ STEP = 1 << 20
 """Rows handled at a time."""
 ID_ORDER = "ORDER BY try_cast(id AS UBIGINT) NULLS LAST, id"
 MOST_EVENTS = 1000
+ARRAYS = {"item": np.int32, "time": np.float64, "event": np.uint16}
 
 Keep = npt.NDArray[np.bool_]
 
@@ -96,7 +97,15 @@ def _at(ids: Sequence[str], positions: npt.NDArray[np.int64]) -> list[str]:
 def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequence[str] = (), reporter: Reporter) -> Log:
     """Number users and items of the table `raw`, sort, and lay the columns out as arrays.
 
-    `where`: SQL conditions on the rows of `raw` that count.
+    Args:
+        connection: to DuckDB, with the table `raw`, which is dropped.
+        scratch: the folder of the arrays' files.
+        has: the columns of `raw`.
+        where: SQL conditions on the rows of `raw` that count.
+        reporter: told when sorting begins and ends.
+
+    Raises:
+        InputError: for a column of events with too many values to be one.
     """
     reporter.begin("sorting")
     kept = " AND ".join(where) or "true"
@@ -105,19 +114,10 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
             f"CREATE TABLE {field}s AS SELECT id, row_number() OVER ({ID_ORDER}) - 1 AS code "
             f"FROM (SELECT DISTINCT {field} AS id FROM raw WHERE {kept})"
         )
-    events: list[str] = []
-    if "event" in has:
-        found = connection.execute(
-            f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MOST_EVENTS + 1}"
-        ).fetchall()
-        if len(found) > MOST_EVENTS:
-            raise _too_many_events()
-        events = [row[0] for row in found]
+    events = _event_names(connection, kept) if "event" in has else []
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
-    if "time" in has:
-        columns["time"] = "raw.time"
-    if "event" in has:
-        columns["event"] = _event_code(events)
+    columns |= {"time": "raw.time"} if "time" in has else {}
+    columns |= {"event": _event_code(events)} if "event" in has else {}
     connection.execute(
         f"CREATE TABLE log AS SELECT {', '.join(f'{value} AS {field}' for field, value in columns.items())} "
         f"FROM (SELECT *, rowid AS row FROM raw WHERE {kept}) AS raw "
@@ -125,21 +125,15 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
         f"ORDER BY users.code, {'raw.time, ' if 'time' in has else ''}raw.row"
     )
     connection.execute("DROP TABLE raw")
-    ids = {
-        field: [row[0] for row in connection.execute(f"SELECT id FROM {field}s ORDER BY code").fetchall()]
-        for field in ("user", "item")
-    }
+    user_ids, item_ids = _ids(connection, "users"), _ids(connection, "items")
     counts = connection.execute("SELECT count(*) AS n FROM log GROUP BY user ORDER BY user").fetchnumpy()["n"]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    types = {"item": np.int32, "time": np.float64, "event": np.uint16}
-    arrays = _export(
-        connection, scratch, {field: types[field] for field in columns if field in types}, int(offsets[-1])
-    )
+    arrays = _export(connection, scratch, [field for field in ARRAYS if field in columns], int(offsets[-1]))
     connection.execute("DROP TABLE log; DROP TABLE users; DROP TABLE items")
     reporter.end()
     return Log(
-        user_ids=ids["user"],
-        item_ids=ids["item"],
+        user_ids=user_ids,
+        item_ids=item_ids,
         event_names=events,
         offsets=offsets,
         items=arrays["item"],
@@ -148,12 +142,20 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
     )
 
 
-def _too_many_events() -> InputError:
-    """The error for a column of events that is none."""
-    return InputError(
-        f"has more than {MOST_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
-        field="event",
-    )
+def _ids(connection: Any, table: str) -> list[str]:
+    return [row[0] for row in connection.execute(f"SELECT id FROM {table} ORDER BY code").fetchall()]
+
+
+def _event_names(connection: Any, kept: str) -> list[str]:
+    found = connection.execute(
+        f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MOST_EVENTS + 1}"
+    ).fetchall()
+    if len(found) > MOST_EVENTS:
+        raise InputError(
+            f"has more than {MOST_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
+            field="event",
+        )
+    return [row[0] for row in found]
 
 
 def _event_code(names: list[str]) -> str:
@@ -161,14 +163,15 @@ def _event_code(names: list[str]) -> str:
     return f"(CASE raw.event {cases} END)::USMALLINT"
 
 
-def _export(connection: Any, scratch: Path, columns: dict[str, Any], rows: int) -> dict[str, npt.NDArray[Any]]:
+def _export(connection: Any, scratch: Path, fields: list[str], rows: int) -> dict[str, npt.NDArray[Any]]:
+    """Columns of the table `log` as arrays that are mapped from files."""
     arrays = {
-        field: np.memmap(scratch / f"{field}.bin", dtype=kind, mode="w+", shape=(max(rows, 1),))[:rows]
-        for field, kind in columns.items()
+        field: np.memmap(scratch / f"{field}.bin", dtype=ARRAYS[field], mode="w+", shape=(max(rows, 1),))[:rows]
+        for field in fields
     }
     for start in range(0, rows, STEP):
         part = connection.execute(
-            f"SELECT {', '.join(columns)} FROM log WHERE rowid >= {start} AND rowid < {start + STEP}"
+            f"SELECT {', '.join(fields)} FROM log WHERE rowid >= {start} AND rowid < {start + STEP}"
         ).fetchnumpy()
         for field, array in arrays.items():
             array[start : start + STEP] = part[field]
