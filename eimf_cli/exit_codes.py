@@ -89,8 +89,8 @@ def ignore_signals() -> None:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def exit_with(outcome: Outcome) -> NoReturn:
-    """Tell the line and exit with the code."""
+def report(outcome: Outcome) -> None:
+    """Print the line, and with EIMF_DEBUG=1 the traceback."""
     if outcome.error is not None and os.environ.get("EIMF_DEBUG") == "1":
         import traceback
 
@@ -99,6 +99,11 @@ def exit_with(outcome: Outcome) -> NoReturn:
         if not terminal.is_main_process() and outcome.code not in BY_SIGNAL:
             _wait_for_main_process(outcome)
         terminal.error(outcome.line)
+
+
+def exit_with(outcome: Outcome) -> NoReturn:
+    """Report the outcome and exit with its code."""
+    report(outcome)
     # Python remembers an interrupt inside exec("…"), which dataclasses call on import, until the next exec,
     # and would end itself by the signal in place of the exit code
     exec("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -103,15 +104,28 @@ def main(
     """
 
 
-def run() -> NoReturn:
-    """Runs the command and exits with the documented code."""
-    signal.signal(signal.SIGTERM, exit_codes.terminate)
+def execute(arguments: list[str] | None = None, *, on_error: Callable[[], None] = lambda: None) -> exit_codes.Outcome:
+    """Run a command line.
+
+    Args:
+        arguments: what follows `eimf`; those of the process by default.
+        on_error: called as soon as an exception arrives.
+
+    Returns:
+        How it ended; nothing has been printed about that yet.
+    """
     try:
-        result = app(standalone_mode=False, prog_name="eimf")
+        result = app(arguments, standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
-        outcome = exit_codes.of_result(result)
+        return exit_codes.of_result(result)
     except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:
-        exit_codes.ignore_signals()
-        outcome = exit_codes.of_exception(stopped)
+        on_error()
+        return exit_codes.of_exception(stopped)
+
+
+def run() -> NoReturn:
+    """Run the command line of the process and exit with the documented code."""
+    signal.signal(signal.SIGTERM, exit_codes.terminate)
+    outcome = execute(on_error=exit_codes.ignore_signals)
     exit_codes.ignore_signals()
     exit_codes.exit_with(outcome)

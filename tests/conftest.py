@@ -1,15 +1,21 @@
-"""Shared by all tests: running the command line as a subprocess, real data, slow tests on request."""
+"""Shared by all tests: running the command line in this process or another, real data, slow tests on request."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from eimf_cli import exit_codes, main
 
 ROOT = Path(__file__).resolve().parent.parent
 Eimf = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -37,9 +43,42 @@ def environment() -> dict[str, str]:
     return {**kept, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def eimf(environment: dict[str, str]) -> Eimf:
-    """Run `eimf ARGUMENTS` as a subprocess: `eimf("eval", model, data, stdin=b"…", cwd=…, timeout=…)`."""
+    """Run `eimf ARGUMENTS` in this process: `eimf("eval", model, data, stdin=b"…", cwd=…, env={…})`.
+
+    What stands on stdout and stderr, and the exit code, are those of the process that `eimf_process` would start.
+    """
+
+    def run(
+        *arguments: object, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        command = [str(argument) for argument in arguments]
+        with contextlib.ExitStack() as stack:
+            typed, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            typed.write(stdin)
+            typed.seek(0)
+            stack.enter_context(mock.patch.dict(os.environ, {**environment, **(env or {})}, clear=True))
+            stack.enter_context(contextlib.chdir(cwd or ROOT))
+            stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(typed, encoding="utf-8")))
+            stack.enter_context(contextlib.redirect_stdout(io.TextIOWrapper(out, encoding="utf-8")))
+            stack.enter_context(contextlib.redirect_stderr(io.TextIOWrapper(err, encoding="utf-8")))
+            outcome = main.execute(command)
+            exit_codes.report(outcome)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            written = []
+            for stream in (out, err):
+                stream.seek(0)
+                written.append(stream.read())
+        return subprocess.CompletedProcess(["eimf", *command], outcome.code, *written)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def eimf_process(environment: dict[str, str]) -> Eimf:
+    """Run `eimf ARGUMENTS` as a subprocess, for what only that shows: imports, signals, pipes, exit."""
 
     def run(
         *arguments: object,

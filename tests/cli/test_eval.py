@@ -189,7 +189,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
         (["model", "model"], "no such file"),
         (["model", "nowhere"], "no such directory"),
         (["model", "data", "-k", "0"], "-k"),
-        (["model", "data", "-k", "ten"], "integer"),
+        (["model", "data", "-k", "ten"], "a whole number"),
         (["model", "data", "--seen", "maybe"], "maybe"),
         (["model", "data", "--metrics", "accuracy"], "no metric 'accuracy'"),
         (["model", "data", "--slice", "age"], "no slice 'age'"),

@@ -24,7 +24,7 @@ def test_four_in_five_interests_are_rightly_named_and_more_than_by_words(eimf: E
         ("train", "data", "--labels", "labels.jsonl", "--epochs", EPOCHS, "-o", "model"),
     )
     for step in steps:
-        done = eimf(*step, cwd=tmp_path, timeout=300)
+        done = eimf(*step, cwd=tmp_path)
         assert done.returncode == 0, done.stderr.decode()
     judge, threshold = Judge(), RecommendConfig().name_threshold
     sequences = tmp_path / "data" / "sequences.jsonl"

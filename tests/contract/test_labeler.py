@@ -44,7 +44,7 @@ def test_the_script_makes_such_a_labeler(tmp_path: Path) -> None:
     """After two steps of training it knows nothing, but its file has the form and the tokens of the bundled one."""
     made = tmp_path / "new" / "labeler.gguf"
     command = [ROOT / "examples" / "make_labeler.py", "--steps", "2", "--check", "1", "--device", "cpu", "-o", made]
-    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True, timeout=300)
+    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True)
     new, bundled = gguf.GGUFReader(made), gguf.GGUFReader(resources.labeler())
     assert {name: field.contents() for name, field in new.fields.items()} == {
         name: field.contents() for name, field in bundled.fields.items()
@@ -62,7 +62,7 @@ def test_labeler_recovers_the_true_interests(eimf: Eimf, tmp_path: Path) -> None
         ("cluster", tmp_path / "data", "--budget", "100", "-o", tmp_path / "samples.jsonl"),
         ("label", tmp_path / "samples.jsonl", "--model", "bundled", "-o", tmp_path / "labels.jsonl"),
     ):
-        done = eimf(*step, timeout=300)
+        done = eimf(*step)
         assert done.returncode == 0, done.stderr.decode()
     truth = {
         line["user"]: {interest["name"] for interest in line["interests"]} for line in lines(SHOP / "truth.users.jsonl")

@@ -143,7 +143,7 @@ def test_a_catalogue_from_a_pipe_is_read_once(samples: Path, catalogue: Path, ei
     os.write(writing, catalogue.read_bytes())
     os.close(writing)
     output, pipe = tmp_path / "labels.jsonl", f"/dev/fd/{reading}"
-    done = eimf("label", samples, "--engine", "keywords", "--items", pipe, "-o", output, pass_fds=(reading,))
+    done = eimf("label", samples, "--engine", "keywords", "--items", pipe, "-o", output)
     os.close(reading)
     assert done.returncode == 0, done.stderr
     told = orjson.loads(provenance.sidecar(output).read_bytes())

@@ -101,13 +101,13 @@ def test_the_command_prints_the_recall(model: Path, eimf: Eimf) -> None:
         assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1 and b"recall@10" in done.stderr
 
 
-def test_training_ends_with_an_index(tmp_path: Path, eimf: Eimf) -> None:
+def test_training_ends_with_an_index(tmp_path: Path, eimf: Eimf, eimf_process: Eimf) -> None:
     pytest.importorskip("faiss", reason="the index is built with faiss: pip install eimf[faiss]")
     data = write_small_data(tmp_path)
     command = ["train", data, "--epochs", "1", "--item-vectors", "random", "--index", "-o", tmp_path / "model"]
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "faiss.py").write_text("raise ImportError\n")
-    done = eimf(*command, env={"PYTHONPATH": str(tmp_path / "broken")})
+    done = eimf_process(*command, env={"PYTHONPATH": str(tmp_path / "broken")})
     # said before the training, not after it
     assert "eimf[faiss]" in one_error_line(done, 2) and not (tmp_path / "model").exists()
     done = eimf(*command)
