@@ -8,10 +8,15 @@ from pathlib import Path
 from eimf_core.errors import ModelError
 
 
-def fetched(get: Callable[[bool], str], refusal: str) -> Path:
-    """What `get(local)` gives: with True it looks on this machine alone, with False on the hub too.
+def fetch(get: Callable[[bool], str], refusal: str) -> Path:
+    """Fetch a file; the library's own remarks on each try are kept back.
 
-    Raises ModelError(`refusal` and the reason). The library's own remarks on each try are kept back.
+    Args:
+        get: gives the path; called with True it looks on this machine alone, with False on the hub too.
+        refusal: what the error says before the reason.
+
+    Raises:
+        ModelError: where the file is neither here nor to be had.
     """
     from huggingface_hub.utils import logging
 

@@ -45,11 +45,14 @@ def cluster(
     seed: int,
     reporter: Reporter = SILENT,
 ) -> Clustering:
-    """Cluster the users with a text, `has_text` (U,). `wanted` is the number; None: chosen, at most `most`.
+    """Cluster the users that have a text, in one thread, so that the result depends on the seed alone.
 
-    The centres come from at most FITTED_AT_MOST users drawn with the seed. Fewer clusters than
-    wanted come out where there are fewer distinct users. One thread, so that the result depends on
-    the seed alone.
+    Args:
+        users: U users in the text space.
+        has_text: bool (U,).
+        wanted: number of clusters; None: as `choose_count` does. Fewer come out where fewer users are distinct.
+        most: number of clusters at most when it is chosen.
+        seed: of the FITTED_AT_MOST users that the centres come from, and of k-means.
     """
     rng = np.random.default_rng(seed)
     drawn = np.flatnonzero(has_text)
@@ -90,8 +93,11 @@ def held_out_cosines(
 ) -> dict[int, float]:
     """For each candidate number of clusters the mean cosine of held-out users to their nearest centre.
 
-    On a sample of users, of which one in five is held out; it rises with the number while further
-    clusters are about something, and falls once they describe single users.
+    It rises with the number while further clusters are about something, and falls once they describe single users.
+
+    Args:
+        vectors: unit vectors (n, D); of COMPARED of them, drawn with `rng`, one in five is held out.
+        most: number of clusters at most.
     """
     drawn = rng.permutation(len(vectors))[:COMPARED]
     held, fitted = np.split(vectors[drawn], [len(drawn) // 5])

@@ -35,10 +35,17 @@ def choose(
 ) -> Representatives:
     """Representative users of all clusters under one budget.
 
-    `labels` (U,) holds the cluster of each user or -1, `distances` (U,) that to its centre,
-    `distinct` (U,) the number of distinct items. A cluster's share goes by its size (see `shares`). Rich histories
-    (at least `rich` distinct items) come before others, then the nearer to the centre; among the
-    poor the longer come first. What a cluster cannot give goes to the others.
+    A cluster's share goes by its size (see `shares`). Rich histories come before others, then the nearer to the
+    centre; among the poor the longer come first. What a cluster cannot give goes to the others.
+
+    Args:
+        labels: int32 (U,), the cluster of each user or -1.
+        distances: float32 (U,), to the centre of the own cluster.
+        distinct: int64 (U,), the number of distinct items.
+        train: the histories.
+        budget: number of users in all.
+        rich: distinct items from which on a history is rich.
+        overlap: Jaccard similarity above which a user is a near-duplicate of a chosen one.
     """
     clusters = int(labels.max()) + 1
     sizes = np.bincount(labels[labels >= 0], minlength=clusters)
@@ -64,9 +71,16 @@ def choose(
 
 
 def shares(sizes: Ints, available: Ints, budget: int) -> Ints:
-    """A budget shared out in proportion to sizes by largest remainders, at most what is available.
+    """A budget shared out in proportion to sizes by largest remainders.
 
     Where the budget reaches, every cluster that has anyone gives at least one; the largest shares pay.
+
+    Args:
+        sizes, available: int64 (K,), users of each cluster, and those of them that can still be given.
+        budget: number of users in all.
+
+    Returns:
+        int64 (K,), at most what is available.
     """
     weights = np.where(available > 0, sizes, 0)
     given = np.zeros(len(sizes), dtype=np.int64)

@@ -29,7 +29,7 @@ class UnusableError(ValueError):
 
 @dataclass(frozen=True)
 class Interest:
-    """An interest as answered. `numbers` count the shown titles from 1; empty when not asked for."""
+    """An interest as answered. `numbers` count the titles of the prompt from 1; empty when not asked for."""
 
     name: str
     description: str
@@ -37,11 +37,21 @@ class Interest:
 
 
 def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str) -> list[Interest]:
-    """The interests in an answer about `count` shown titles; raises UnusableError.
+    """The interests in an answer.
 
     White space is folded, repeated item numbers are dropped, and an interest whose name was there before
-    gives its numbers to that one: a small model that says the same thing twice has said it. Nothing else
+    gives its numbers to that one: a small model that repeats itself has answered all the same. Nothing else
     is repaired.
+
+    Args:
+        text: the answer.
+        schema: of the prompt.
+        count: how many titles the prompt showed.
+        max_interests: more are refused.
+        instructions: the prompt's own text, of which an answer must be no echo.
+
+    Raises:
+        UnusableError: with the reason, in one line.
     """
     text = _THOUGHTS.sub("", text)
     fenced = _FENCE.match(text)

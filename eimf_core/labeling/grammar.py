@@ -21,11 +21,19 @@ _FIRST = r'[^"\\\x00-\x20\x7F-\xA0\u2028\u2029\uD800-\uF8FF\uFFF0-\uFFFF.,:;/_*-
 
 
 def of_schema(schema: dict[str, Any], count: int, max_interests: int) -> str:
-    """GBNF with the start rule `root` for a history of `count` titles, at most `max_interests` interests.
+    """The grammar of the answers that a schema allows.
 
-    Knows objects whose properties are all required and none else, arrays with both bounds, strings
-    with both bounds or an enumeration, and {"type": "history-item"}: a number from 1 to `count`.
-    Raises ConfigError for anything else.
+    Args:
+        schema: objects whose properties are all required and none else, arrays with both bounds, strings with both
+            bounds or an enumeration, and {"type": "history-item"}: a number from 1 to `count`.
+        count: titles of the history.
+        max_interests: bounds the schema's own number.
+
+    Returns:
+        GBNF with the start rule `root`.
+
+    Raises:
+        ConfigError: for any other schema.
     """
     return _written(orjson.dumps(bounded(schema, count, max_interests)), count)
 

@@ -38,6 +38,14 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
 
     An interest is visible with LEAST_ITEMS distinct items. Without `users` it must also hold
     LEAST_SHARE of the history, since nobody is after every category of which he has two things.
+
+    Args:
+        samples: file of Sample lines.
+        items: file of the interest or the categories of each item.
+        users: file of the interests that users really have.
+
+    Raises:
+        InputError: for a bad line, and where no item has an interest or categories.
     """
     named: dict[str, int] = {}
     about: dict[str, set[int]] = {}
@@ -65,9 +73,13 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
 def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
     """Precision and recall of a file of labels; those of no sample, or of one without truth, are left out.
 
-    Precision is the share of labelled interests that stand for a true one, each true one counted once;
-    recall the share of true interests that a labelled one stands for, all users together. `by_chance`
-    is the recall of the same labels given to other users, on average over all other users.
+    Returns:
+        Precision, the share of labelled interests that stand for a true one, each true one counted once; recall, the
+        share of true interests that a labelled one stands for, all users together; `by_chance`, the recall of the
+        same labels given to other users, on average over all other users; all from 0 to 1.
+
+    Raises:
+        InputError: for a bad line, and where no label can be compared.
     """
     found = list(jsonl.read(labels, Label))
     left_out = {"no sample": 0, "no true interest": 0}

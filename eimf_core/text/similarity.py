@@ -54,10 +54,15 @@ class TitleVectors:
 
 
 def assign(names: Vectors, titles: Vectors, *, least: float = LEAST_COSINE) -> list[list[int]]:
-    """For each of M names the positions of the titles that belong to it, each title to its nearest name.
+    """Assign each title to its nearest name.
 
-    names (M, D) and titles (n, D) are unit vectors. A title below `least` belongs to none; a name
-    that no title is nearest to keeps the one title nearest to it, so that every interest has an item.
+    Args:
+        names, titles: unit vectors (M, D) and (n, D).
+        least: cosine below which a title belongs to no name.
+
+    Returns:
+        For each name the positions of its titles. A name that no title is nearest to keeps the one title nearest to
+        it, so that every interest has an item.
     """
     if not len(names) or not len(titles):
         return [[] for _ in range(len(names))]

@@ -52,10 +52,10 @@ def named(name_or_path: str) -> TransformerEncoder:
         raise ConfigError(f"{name_or_path}: is a file, expected the folder of a sentence-transformers model")
     if name_or_path.startswith((".", "~")) or not HUB_NAME.fullmatch(name_or_path):
         raise ConfigError(f"{name_or_path}: no such folder, and no name of an encoder on the hub either")
-    return TransformerEncoder(_fetched(name_or_path), name_or_path)
+    return TransformerEncoder(_from_hub(name_or_path), name_or_path)
 
 
-def _fetched(name: str) -> Path:
+def _from_hub(name: str) -> Path:
     """The local snapshot of an encoder on the hub, downloaded by huggingface_hub unless it is there."""
     import huggingface_hub
 
@@ -66,7 +66,7 @@ def _fetched(name: str) -> Path:
             repository, local_files_only=local, allow_patterns=list(READ), ignore_patterns=list(NOT_READ)
         )
 
-    return hub.fetched(get, f"{name}: no such folder, and it could not be had from the hub")
+    return hub.fetch(get, f"{name}: no such folder, and it could not be had from the hub")
 
 
 class TransformerEncoder:

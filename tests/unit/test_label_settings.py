@@ -23,6 +23,7 @@ from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from eimf_core.text.similarity import TitleVectors
+from tests.conftest import Eimf
 from tests.openai_endpoint import Endpoint, reply
 from tests.tiny_gguf import CHATML, write_tiny_gguf
 from tests.unit.test_text import WordEncoder
@@ -129,6 +130,11 @@ def test_every_setting_stands_in_one_table() -> None:
     assert sorted(named) == sorted(field.name for field in fields(LabelConfig))
 
 
+def test_the_help_shows_at_most_twenty_options(eimf: Eimf) -> None:
+    shown = [line for line in eimf("label", "--help").stdout.decode().splitlines() if line.startswith("  -")]
+    assert 10 < len(shown) <= 20
+
+
 @pytest.mark.parametrize("name", REQUEST)
 def test_it_changes_the_request(folder: Path, name: str) -> None:
     base, change = REQUEST[name]
@@ -190,7 +196,7 @@ def hub(trial: Trial, name: str) -> None:
         fetched.append((repository, file))
         return trial.folder / "tiny.gguf"
 
-    trial.monkeypatch.setattr(llama_setup, "_fetched", fetch)
+    trial.monkeypatch.setattr(llama_setup, "_from_hub", fetch)
     given = {"hf_repo": "a/b", "hf_file": "c.gguf"}
     requests = {opened(trial.folder, **given | change).request for change in ({}, {name: "other"})}
     assert fetched == [tuple(given.values()), tuple((given | {name: "other"}).values())] and len(requests) == 1

@@ -256,8 +256,8 @@ def test_a_hub_that_cannot_be_reached_is_one_line(caplog: pytest.LogCaptureFixtu
         raise OSError("no\nnetwork")
 
     with pytest.raises(ModelError, match=r"m\.gguf: not here \(no network\)"):
-        hub.fetched(get, "m.gguf: not here")
+        hub.fetch(get, "m.gguf: not here")
     assert asked == [True, False] and not caplog.records
     logging.getLogger("huggingface_hub.utils._http").warning("heard again")
     assert len(caplog.records) == 1
-    assert hub.fetched(lambda local: "here", "") == Path("here")
+    assert hub.fetch(lambda local: "here", "") == Path("here")

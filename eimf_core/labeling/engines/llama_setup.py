@@ -27,7 +27,7 @@ def model_path(config: LabelConfig) -> Path:
     if config.hf_repo is not None and config.hf_file is not None:
         if config.model is not None:
             raise ConfigError("--model and --hf-repo exclude each other")
-        return _fetched(config.hf_repo, config.hf_file)
+        return _from_hub(config.hf_repo, config.hf_file)
     if config.model is None:
         raise ConfigError(
             "the engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
@@ -106,11 +106,11 @@ def _read_template(path: str | None) -> str | None:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
 
 
-def _fetched(repository: str, name: str) -> Path:
+def _from_hub(repository: str, name: str) -> Path:
     """A file on the hub, downloaded by huggingface_hub unless it is at hand already."""
     import huggingface_hub
 
     def get(local: bool) -> str:
         return str(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
 
-    return hub.fetched(get, f"{repository}/{name}: could not be had from the hub")
+    return hub.fetch(get, f"{repository}/{name}: could not be had from the hub")
