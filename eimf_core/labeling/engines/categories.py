@@ -14,15 +14,15 @@ from typing import Any, ClassVar
 
 import orjson
 
-from eimf_core import files, jsonl
+from eimf_core import files
+from eimf_core.dataset import read_items
 from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
-from eimf_core.labeling.history_text import clean_title
 from eimf_core.naming.terms import cut_at_word
 from eimf_core.progress import Reporter
-from eimf_core.records import Item, Sample
+from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
@@ -46,7 +46,7 @@ class Categories(SynchronousEngine):
         super().__init__()
         path = str(config.items)
         self.prompt = prompts.load(prompts.GENERAL)
-        self._of = {item.item: named(item.categories) for item in jsonl.read(path, Item)}
+        self._of = {item.item: named(item.categories) for item in read_items(path)}
         self._holding = Counter(name for names in self._of.values() for name in names)
         self._max_interests = config.max_interests
         self.model = f"categories of {Path(path).name}"
@@ -109,11 +109,10 @@ class Categories(SynchronousEngine):
 
 
 def named(categories: Sequence[str]) -> list[str]:
-    """Categories that can name an interest: in one line, with a letter, two characters at least, none twice."""
-    cleaned = [clean_title(category) for category in categories]
+    """Categories that can name an interest: with a letter, two characters at least."""
     return [
         name
-        for name in dict.fromkeys(cleaned)
+        for name in categories
         if len(name) > 1 and any(map(str.isalpha, name)) and not answer_parser.is_placeholder(name)
     ]
 
