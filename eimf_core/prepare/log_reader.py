@@ -55,21 +55,20 @@ def read(
     `fields`: those beside user and item that are read where every file has them.
     """
     has = frozenset.intersection(*(scan.has for _, scan in logs)) & (fields | {"user", "item"}) & frozenset(COLUMNS)
-    for lost in sorted(frozenset.union(*(scan.has for _, scan in logs)) & fields & frozenset(COLUMNS) - has):
-        if lost != "rating":
-            without = next(source.name for source, scan in logs if lost not in scan.has)
-            reporter.warn(f"{without}: has no {lost}; the {lost}s of the other files do not count")
-    columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in COLUMNS if field in has)
-    connection.execute(f"CREATE TABLE raw ({columns})")
+    for missing in sorted(frozenset.union(*(scan.has for _, scan in logs)) & fields & frozenset(COLUMNS) - has):
+        if missing != "rating":
+            without = next(source.name for source, scan in logs if missing not in scan.has)
+            reporter.warn(f"{without}: has no {missing}; the {missing}s of the other files do not count")
+    raw = RawTable(connection, has)
     items: list[Item] = []
     for number, (source, scan) in enumerate(logs):
         reporter.begin(f"reading {source.name}")
         copy = scratch / f"log-{number}"
-        items += _read_file(connection, source, scan, has, copy, rejects)
+        items += _read_file(raw, source, scan, copy, rejects)
         copy.unlink(missing_ok=True)
         reporter.end()
-    unit = _convert_times(connection, logs, has, rejects) if "time" in has and _rows(connection) else None
-    rows = _rows(connection)
+    unit = _convert_times(raw, logs, rejects) if "time" in has and raw.rows() else None
+    rows = raw.rows()
     if not rows:
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
         raise InputError(
@@ -78,52 +77,83 @@ def read(
     return Read(rows=rows, has=has, unit=unit, items=items)
 
 
-def _rows(connection: Any, condition: str = "true") -> int:
-    count: int = connection.execute(f"SELECT count(*) FROM raw WHERE {condition}").fetchone()[0]
-    return count
+class RawTable:
+    """The table `raw` of DuckDB, one row an interaction; `has` are its columns."""
+
+    def __init__(self, connection: Any, has: frozenset[str]) -> None:
+        self.connection = connection
+        self.has = has
+        self._fields = [field for field in COLUMNS if field in has]
+        columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in self._fields)
+        connection.execute(f"CREATE TABLE raw ({columns})")
+
+    def rows(self, condition: str = "true") -> int:
+        """How many rows meet a condition."""
+        count: int = self.connection.execute(f"SELECT count(*) FROM raw WHERE {condition}").fetchone()[0]
+        return count
+
+    def rows_from_here(self) -> str:
+        """The condition of the rows that are appended from now on."""
+        (after,) = self.connection.execute("SELECT coalesce(max(rowid) + 1, 0) FROM raw").fetchone()
+        return f"rowid >= {after}"
+
+    def unusable(self) -> str:
+        """The condition of a row with a value that is none of its column."""
+        tests = [f"{field} IS NULL" for field in self._fields]
+        tests += [f"NOT isfinite({field})" for field in NUMBERS if field in self.has]
+        return f"({' OR '.join(tests)})"
+
+    def delete(self, condition: str) -> None:
+        """Remove the rows that meet a condition."""
+        self.connection.execute(f"DELETE FROM raw WHERE {condition}")
+
+    def append(self, path: Path, scan: Scan) -> tuple[list[Item], int]:
+        """Append the rows of a file; returns the items it describes and how many rows DuckDB skipped."""
+        values = ", ".join(COLUMNS[field][1] for field in self._fields)
+        self.connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
+        skipped = {line for line, _, _ in duckdb_session.rejected(self.connection)}
+        # DuckDB looks at no more of a row than is asked for: bytes that are no text may be in the title alone
+        items = item_catalogue.from_log(self.connection, path, scan)
+        skipped |= {line for line, _, _ in duckdb_session.rejected(self.connection)}
+        return items, len(skipped)
 
 
-def _convert_times(connection: Any, logs: Sequence[tuple[Source, Scan]], has: frozenset[str], rejects: Rejects) -> str:
+def _convert_times(raw: RawTable, logs: Sequence[tuple[Source, Scan]], rejects: Rejects) -> str:
     """Leave out the times that are not of the unit of most and turn the others into seconds."""
-    unit, bad = time_units.detect_unit(connection, logs)
+    unit, bad = time_units.detect_unit(raw.connection, logs)
     if bad:
-        named = 0
+        found = 0
         for source, scan in logs:
-            for record, reason in row_checks.checked_rows(scan, source, has):
+            for record, reason in row_checks.checked_rows(scan, source, raw.has):
                 invalid = unit.problem(record.values["time"]) if record.values and not reason else ""
                 if invalid:
                     rejects.add(source.name, record.line, f"field 'time': {invalid}", record.text, advice=FIX_TIMES)
-                    named += 1
-        if named != bad:
-            raise RuntimeError(f"{bad:,} times are not {unit.name}, but {named:,} of them were found; {REPORT_IT}")
-        connection.execute(f"DELETE FROM raw WHERE {unit.invalid_sql}")
+                    found += 1
+        if found != bad:
+            raise RuntimeError(f"{bad:,} times are not {unit.name}, but {found:,} of them were found; {REPORT_IT}")
+        raw.delete(unit.invalid_sql)
     if unit.seconds:
-        connection.execute(f"UPDATE raw SET time = {unit.seconds}")
+        raw.connection.execute(f"UPDATE raw SET time = {unit.seconds}")
     return unit.name
 
 
-def _read_file(
-    connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path, rejects: Rejects
-) -> list[Item]:
+def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: Rejects) -> list[Item]:
     """Append a file to `raw`; returns the items that it describes.
 
     Where DuckDB cannot use every row as it is, each row is checked in Python, and the good ones
     come to DuckDB again.
     """
-    (before,) = connection.execute("SELECT coalesce(max(rowid) + 1, 0) FROM raw").fetchone()
-    of_file = f"rowid >= {before}"
-    needed = [f"{field} IS NULL" for field in COLUMNS if field in has]
-    needed += [f"NOT isfinite({field})" for field in NUMBERS if field in has]
-    unusable = f"{of_file} AND ({' OR '.join(needed)})"
+    of_file = raw.rows_from_here()
+    unusable = f"{of_file} AND {raw.unusable()}"
     with ThreadPoolExecutor(1) as pool:
         checking = pool.submit(log_files.refuse_broken, source)
-        items, skipped = _insert(connection, source, scan, has, copy)
+        items, skipped = _append(raw, source, scan, copy)
         checking.result()
-    bad = None if skipped is None else skipped + _rows(connection, unusable)
+    bad = None if skipped is None else skipped + raw.rows(unusable)
     if bad == 0:
         return items
     mostly_bad = ""
-    if bad is not None and 2 * bad > (rows := (skipped or 0) + _rows(connection, of_file)):
+    if bad is not None and 2 * bad > (rows := (skipped or 0) + raw.rows(of_file)):
         mostly_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOSTLY_BAD}"
 
     def reject(record: Record, reason: str) -> None:
@@ -131,48 +161,32 @@ def _read_file(
         advice = "" if reason == NOT_UTF8 else SKIP if reason == BAD_QUOTE else mostly_bad or SKIP
         rejects.add(source.name, record.line, reason, record.text, advice=advice)
 
-    connection.execute(f"DELETE FROM raw WHERE {of_file}")
-    plain, usable = row_checks.write_good_rows(scan, source, has, copy, reject)
+    raw.delete(of_file)
+    plain, usable = row_checks.write_good_rows(scan, source, raw.has, copy, reject)
     if usable:
-        items, skipped = _insert(connection, Source(copy, source.name, ()), plain, has, copy)
-        if skipped or _rows(connection, unusable) or _rows(connection, of_file) != usable:
+        items, skipped = _append(raw, Source(copy, source.name, ()), plain, copy)
+        if skipped or raw.rows(unusable) or raw.rows(of_file) != usable:
             raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {REPORT_IT}")
     return items
 
 
-def _insert(
-    connection: Any, source: Source, scan: Scan, has: frozenset[str], copy: Path
-) -> tuple[list[Item], int | None]:
-    """Append the rows of a file to `raw`; returns the items it describes and how many rows DuckDB skipped.
-
-    None of a file that DuckDB gives up on, which adds nothing.
-    """
+def _append(raw: RawTable, source: Source, scan: Scan, copy: Path) -> tuple[list[Item], int | None]:
+    """As `RawTable.append`, whatever its lines end with; None skipped where DuckDB gives a file up and adds nothing."""
     duckdb = duckdb_session.library()
-
-    fields = [field for field in COLUMNS if field in has]
-    values = ", ".join(COLUMNS[field][1] for field in fields)
-
-    def insert(path: Path) -> tuple[list[Item], int]:
-        connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
-        skipped = {line for line, _, _ in duckdb_session.rejected(connection)}
-        # DuckDB looks at no more of a row than is asked for: bytes that are no text may be in the title alone
-        items = item_catalogue.from_log(connection, path, scan)
-        skipped |= {line for line, _, _ in duckdb_session.rejected(connection)}
-        return items, len(skipped)
 
     try:
         # behind blank lines DuckDB does not see that lines end now in CR LF, now in LF
         plain = log_files.with_unix_line_ends(source.path, copy) if source.blank else None
         try:
-            return insert(plain or source.path)
+            return raw.append(plain or source.path, scan)
         except duckdb.InvalidInputException:
-            duckdb_session.rejected(connection)
+            duckdb_session.rejected(raw.connection)
             plain = None if plain else log_files.with_unix_line_ends(source.path, copy)
             if plain is None:
                 raise
-            return insert(plain)
+            return raw.append(plain, scan)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         if duckdb_session.is_full(error):
             raise
-        duckdb_session.rejected(connection)
+        duckdb_session.rejected(raw.connection)
         return [], None
