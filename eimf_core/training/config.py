@@ -1,4 +1,4 @@
-"""What `eimf train` can be told: one dataclass, each default and its help written once. No torch here."""
+"""The settings of `eimf train`: one dataclass, each default and its help written once. No torch here."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class TrainConfig:
         group="data",
     )
     item_categories: bool = setting(
-        False, "Item vectors hold a learned vector of each of their categories as well.", group="data"
+        False, "Item vectors hold a learned vector of each of their categories as well.", group="data", advanced=True
     )
     item_events: bool = setting(
         False,
         "Items of a history hold a learned vector of their kind of behaviour (view, buy) as well.",
-        group="data",
-    )
+        group="data", advanced=True,
+    )  # fmt: skip
     encoder: str | None = setting(
         None, "Text encoder, a name or path; the packaged one if not given.", group="data", advanced=True
     )
@@ -63,7 +63,7 @@ class TrainConfig:
 
     dimension: int = setting(128, "Width d of item vectors and interests.", "-d", group="model", low=1)
     interests: int = setting(4, "Behavioural interests K a user.", group="model", low=1)
-    dropout: float = setting(0.2, "Share of the values dropped out.", group="model", low=0, below=1)
+    dropout: float = setting(0.2, "Share of the values dropped out.", group="model", low=0, below=1, advanced=True)
     hyperparameters: dict[str, Any] = setting(
         {}, "Hyper-parameters of the backbone's own, by name.", group="model", config_only=True
     )
@@ -132,7 +132,7 @@ class TrainConfig:
     batch_size: int = setting(1024, "(History, target) pairs a step.", group="optimisation", low=1)
     learning_rate: float = setting(0.001, "Learning rate of Adam.", "--lr", group="optimisation", above=0)
     schedule: Literal["constant", "linear"] = setting(
-        "constant", "Learning-rate schedule: linear falls to the planned end.", group="optimisation"
+        "constant", "Learning-rate schedule: linear falls to the planned end.", group="optimisation", advanced=True
     )
     clip: float = setting(
         5.0, "Longest gradient, in norm; 0 for no limit.", group="optimisation", low=0, config_only=True

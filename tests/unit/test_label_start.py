@@ -24,7 +24,7 @@ from tests.small_data import write_small_data
 from tests.small_training import small_run
 
 # the labels of the small data and their three-dimensional text vectors
-from tests.unit.test_explicit import data, folder, found, joint, labels_of, text_of_items
+from tests.unit.test_label_training import data, folder, found, joint, labels_of, text_of_items
 
 __all__ = ["data", "folder", "found"]
 

@@ -233,7 +233,7 @@ def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", [True, False])
 def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, tmp_path: Path, start: bool) -> None:
     """They start where the model's items with such titles are, not where text alone would put them today."""
-    from tests.unit.test_explicit import labels_of
+    from tests.unit.test_label_training import labels_of
 
     training.train(folder, tmp_path / "model", settings(item_vectors="text", epochs=4))
     later = tomorrow(folder)
@@ -252,7 +252,7 @@ def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, t
 
 def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_path: Path) -> None:
     """Nor does the adapter, whose words would start in another space than the items."""
-    from tests.unit.test_explicit import labels_of
+    from tests.unit.test_label_training import labels_of
 
     labels = folder / "labels.jsonl"
     jsonl.write(labels, labels_of(dataset.load(folder, ("train",))))

@@ -55,7 +55,7 @@ def encode(texts: list[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("explicit")
+    made = tmp_path_factory.mktemp("labels")
     data = dataset.load(write_small_data(made), ("train",))
     jsonl.write(made / "labels.jsonl", labels_of(data))
     return made

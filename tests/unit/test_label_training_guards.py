@@ -23,7 +23,7 @@ from eimf_core.training.validation import Figures
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run, small_settings
-from tests.unit.test_explicit import LABELLED, labels_of
+from tests.unit.test_label_training import LABELLED, labels_of
 
 
 @pytest.fixture(scope="module")
