@@ -24,9 +24,10 @@ def clean(text: str) -> str:
     Whatever a title holds, it can neither break a line nor steer a terminal nor pass for a mark of a prompt.
     Cleaning twice changes nothing.
     """
-    if not text.isprintable():
-        text = "".join(map(_visible, text))
-    return " ".join(text.split())
+    if text.isprintable():
+        # most texts are clean
+        return text if "  " not in text and text.strip() == text else " ".join(text.split())
+    return " ".join("".join(map(_visible, text)).split())
 
 
 def _visible(char: str) -> str:
@@ -37,9 +38,9 @@ def _visible(char: str) -> str:
 
 def clean_item(item: Item) -> Item:
     """The item with clean title, categories (each once, without blank ones) and text."""
-    return msgspec.structs.replace(
-        item,
-        title=clean(item.title),
-        categories=list(dict.fromkeys(filter(None, map(clean, item.categories)))),
-        text=(clean(item.text) or None) if item.text else None,
-    )
+    title = clean(item.title)
+    categories = item.categories and list(dict.fromkeys(filter(None, map(clean, item.categories))))
+    text = (clean(item.text) or None) if item.text else None
+    if title == item.title and categories == item.categories and text == item.text:
+        return item
+    return msgspec.structs.replace(item, title=title, categories=categories, text=text)
