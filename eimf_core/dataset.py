@@ -91,10 +91,15 @@ def sample_key(user: str, items: list[str]) -> str:
 
 
 def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) -> Dataset:
-    """Read a prepared directory; lines of other splits are passed over.
+    """Read a prepared directory.
 
-    Raises ConfigError when a file is missing and InputError for a bad line, an item that is not in
-    the catalogue, or lists of different length in one line.
+    Args:
+        directory: what `prepare` wrote, or any program of the same two files.
+        splits: those that are kept; the lines of others are skipped.
+
+    Raises:
+        ConfigError: for a directory or a file that is missing.
+        InputError: for a bad line, an item that is not in the catalogue, or lists of different length in one line.
     """
     folder = Path(directory)
     if not folder.is_dir():

@@ -25,7 +25,11 @@ def sha256(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary stream of a file, unpacked when it is gzip; "-" is stdin."""
+    """A binary stream of a file, unpacked when it is gzip; "-" is stdin.
+
+    Raises:
+        ConfigError: for a path that cannot be opened.
+    """
     if str(path) == "-":
         yield sys.stdin.buffer
         return
@@ -56,6 +60,9 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
 
     The temporary file lies in the same folder; on any exception it is removed and the old content
     stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
+
+    Raises:
+        ConfigError: for a path that cannot be written.
     """
     if is_device(path):
         try:
@@ -108,10 +115,13 @@ def refuse_input_as_output(output: str | Path, inputs: Iterable[str | Path | Non
 
 @contextlib.contextmanager
 def locked(output: str | Path) -> Iterator[None]:
-    """Hold the lock of an output; ConfigError when another process is writing it.
+    """Hold the lock of an output in the block.
 
     The lock is on `.NAME.lock` beside the output and ends with the process, however it ends. The
     file is removed by the process that made it last.
+
+    Raises:
+        ConfigError: when another process is writing the output, or its folder cannot be written.
     """
     target = Path(output)
     if is_device(output):
@@ -153,7 +163,10 @@ def replaced_directory(path: str | Path) -> Iterator[Path]:
     """A fresh directory beside `path` that takes its place when the block ends without exception.
 
     A reader that opened the old directory keeps its old files. Where the system can exchange two
-    names in one step (Linux) there is no moment without a directory.
+    names in one step (Linux) there is always one of the two.
+
+    Raises:
+        ConfigError: for a path that is a file or cannot be written.
     """
     target = Path(path)
     if target.exists() and not target.is_dir():

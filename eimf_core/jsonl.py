@@ -39,7 +39,16 @@ def _without_none(value: Any) -> Any:
 
 
 def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
-    """The record on a line; InputError names file, line and field."""
+    """The record on a line.
+
+    Args:
+        line: JSON, with or without its newline.
+        kind: the record it should be; further fields are ignored.
+        file, number: what an error names, the number counted from 1.
+
+    Raises:
+        InputError: for a line that is no such record; it names file, line and field.
+    """
     try:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -65,10 +74,15 @@ def _field_and_problem(message: str) -> tuple[str | None, str]:
 
 
 def read(path: str | Path, kind: type[R]) -> Iterator[R]:
-    """Records of a file, or of stdin for "-"; gzip is recognised by its first bytes.
+    """Records of a file, or of stdin for "-".
 
-    Empty lines are skipped. Raises ConfigError for a path that cannot be opened and InputError for
-    a line that is no such record, a broken gzip stream or a file without any line.
+    Args:
+        path: gzip is recognised by its first bytes, whatever the name.
+        kind: the record on each line; empty lines are skipped.
+
+    Raises:
+        ConfigError: for a path that cannot be opened.
+        InputError: for a line that is no such record, a broken gzip stream, or a file without any line.
     """
     for _, record in read_numbered(path, kind):
         yield record
@@ -107,7 +121,15 @@ class Writer:
 
 @contextlib.contextmanager
 def writer(path: str | Path, *, flush: bool = False) -> Iterator[Writer]:
-    """A Writer to a file that appears whole (gzip when it ends in .gz), or to stdout for "-"."""
+    """A Writer to a file that appears whole, or to stdout for "-".
+
+    Args:
+        path: gzip where it ends in .gz.
+        flush: whether each line is visible at once.
+
+    Raises:
+        ConfigError: for a path that cannot be written.
+    """
     if str(path) == "-":
         yield Writer(sys.stdout.buffer, flush=flush)
         sys.stdout.buffer.flush()
@@ -131,8 +153,16 @@ def write(path: str | Path, records: Iterable[Record]) -> int:
 class Journal:
     """Appends finished records to `PATH.partial` and renames it to PATH at the end.
 
-    Opening it keeps what an earlier run finished and cuts a torn last line. Each record is flushed
-    and synced, so that a kill at any moment loses at most the record being written.
+    Opening it keeps what an earlier run finished and cuts a torn last line. Each record is synced, so
+    that a kill at any moment loses at most the record being written.
+
+    Attributes:
+        path, partial: the output, and the journal beside it.
+        finished: the records of an earlier run, of the kind that is given.
+
+    Raises:
+        ConfigError: for a path that cannot be written.
+        InputError: for a line of the journal that is no such record.
     """
 
     def __init__(self, path: str | Path, kind: type[R]) -> None:
@@ -157,6 +187,7 @@ class Journal:
         self._stream.seek(0, os.SEEK_END)
 
     def append(self, record: Record) -> None:
+        """Write a record to the disk; on a full disk (OSError) the journal is as before."""
         # past the stream's buffer, which would try to write a failed line again when it is closed
         handle = self._stream.fileno()
         start = os.fstat(handle).st_size

@@ -38,7 +38,15 @@ def describe(
     seed: int | None = None,
     facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of a sidecar as plain data; what can be read only once ("-", a pipe) has no hash."""
+    """The content of a sidecar as plain data.
+
+    Args:
+        command: the step, such as "prepare".
+        arguments: its settings as they were given.
+        inputs: what it read; each is hashed, but for stdin and pipes, which can be read only once.
+        seed: of the run.
+        facts: what later steps want to know.
+    """
     return {
         "command": command,
         "versions": versions(),

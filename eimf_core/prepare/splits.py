@@ -79,9 +79,16 @@ def temporal(
 ) -> Plan:
     """Two global time points; what a user did between them, or after the second, is to be predicted.
 
-    `target`: the last interaction of that period, the first, or all. The history is everything of
-    the user before the target, so nothing in it is later. Unless `points` are given they are taken
-    so that about `valid_share` and `test_share` of the interactions lie behind them.
+    The history is everything of the user before the target, so nothing in it is later.
+
+    Args:
+        log: a log with times.
+        valid_share, test_share: shares of the interactions that lie between the points and behind them.
+        points: the time points instead, in unix seconds.
+        target: what of a user's period is the target: the last interaction, the first, or all.
+
+    Raises:
+        ConfigError: where nothing lies before the first point.
     """
     assert log.times is not None
     start, end = log.offsets[:-1], log.offsets[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import signal
 import subprocess
@@ -148,6 +149,7 @@ def test_the_help_has_a_line_for_each_format(eimf: Eimf) -> None:
     text = eimf("prepare", "--help").stdout.decode()
     for kind in LOGS:
         assert f"\n    {kind.name} " in text, kind.name
+    assert len(re.findall(r"^  -", text, flags=re.MULTILINE)) <= 25
 
 
 def test_same_bytes_whatever_the_threads_and_the_memory(eimf: Eimf, tmp_path: Path) -> None:
