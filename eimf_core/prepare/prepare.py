@@ -86,11 +86,8 @@ def prepare(
         ConfigError: for paths and settings that do not work.
         InputError: for data that does not.
     """
-    if users is not None and config.split != "by-user":
-        raise ConfigError(f"--users goes with --split by-user, not with {config.split}")
-    for name in ("valid_share", "test_share"):
-        if users is not None and config.is_set(name):
-            raise wrong(name, "has no effect beside --users; leave it out")
+    if users is not None:
+        _check_partition_settings(config)
     with output_folder(output) as scratch:
         found = registry.find_logs(logs, config, scratch)
         job = _Job(scratch, found, registry.find_items(items, found, config), users, config, reporter)
@@ -104,13 +101,18 @@ def prepare(
         in_sidecar = {**facts, "format": formats, "report": written.as_dict(), "without_text": without_text}
         _write_sidecar(job, logs, in_sidecar)
         publish(scratch, output)
-    untitled = any(file.untitled for file in job.items)
-    if job.items and not untitled and len(catalogue.without_text) == len(catalogue.items):
-        reporter.warn("no item of the log has a title in the item files; are these the same ids?")
-    for warning in report.warnings(written, facts["split"], () if users else config.empty_splits()):
-        reporter.warn(warning)
+    _warn(job, written, catalogue, facts["split"])
     bad_rows = output / REJECTS
     return Prepared(output, written, catalogue.without_text, bad_rows if bad_rows.exists() else None, facts, formats)
+
+
+def _check_partition_settings(config: PrepareConfig) -> None:
+    """ConfigError for settings that a partition made elsewhere leaves without effect."""
+    if config.split != "by-user":
+        raise ConfigError(f"--users goes with --split by-user, not with {config.split}")
+    for name in ("valid_share", "test_share"):
+        if config.is_set(name):
+            raise wrong(name, "has no effect beside --users; leave it out")
 
 
 def _note_formats(job: _Job) -> None:
@@ -123,6 +125,14 @@ def _note_formats(job: _Job) -> None:
             job.reporter.warn(
                 f"{file.source.name}: no column is recognised as the title among {columns}; name it with --title-column"
             )
+
+
+def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -> None:
+    untitled = any(file.untitled for file in job.items)
+    if job.items and not untitled and len(catalogue.without_text) == len(catalogue.items):
+        job.reporter.warn("no item of the log has a title in the item files; are these the same ids?")
+    for warning in report.warnings(written, split, () if job.users else job.config.empty_splits()):
+        job.reporter.warn(warning)
 
 
 def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> None:

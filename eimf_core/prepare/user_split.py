@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
+from eimf_core.records import Split
 
-SPLITS = frozenset({"train", "valid", "test"})
+SPLITS = frozenset(get_args(Split))
 
 
 def read_partition(path: Path) -> dict[str, str]:
