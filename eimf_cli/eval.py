@@ -19,9 +19,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 def _help_metrics(wanted: bool) -> None:
     if wanted:
-        from eimf_core.evaluation import metric_glossary
+        from eimf_core.evaluation.metrics import glossary
 
-        print(metric_glossary.text())
+        print(glossary.text())
         raise typer.Exit
 
 

@@ -6,26 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from eimf_core.config import setting
-from eimf_core.errors import ConfigError
-
-LARGEST_K = 1000
-STANDARD = ("recall", "hit_rate", "ndcg", "mrr")
-FURTHER = (
-    "map",
-    "precision",
-    "coverage",
-    "gini",
-    "novelty",
-    "popularity",
-    "diversity_category",
-    "interest_cosine",
-    "interest_places",
-    "interest_hits",
-)
-ON_REQUEST = ("ndcg_hits", "diversity_text")
-METRICS = (*STANDARD, *FURTHER, *ON_REQUEST)
-SLICES = ("history", "popularity", "labels", "cold", "repeat", "category")
+from eimf_core.config import check, listed, setting, wrong
 
 
 @dataclass
@@ -33,7 +14,9 @@ class EvalConfig:
     """Settings of an evaluation; every one is recorded beside the figures."""
 
     split: Literal["test", "valid"] = setting("test", "Lines to evaluate on.")
-    k: list[int] = setting([10, 20], "Length of the ranked list; repeat for several.", "-k", metavar="K")
+    k: list[int] = setting(
+        [10, 20], "Length of the ranked list; repeat for several.", "-k", low=1, high=1000, metavar="K"
+    )
     seen: Literal["drop", "keep"] = setting(
         "drop", "Whether items of the history are dropped from the ranking (and from the targets) or kept."
     )
@@ -55,38 +38,50 @@ class EvalConfig:
         " history=5,20 and popularity=10 set bounds (or llm-esr-beauty, -fashion, -yelp), category=NAME takes one.",
         metavar="NAME[=VALUE]",
     )
-    labels: Path | None = setting(None, "Labels that tell labelled users (for --slice labels).", metavar="FILE")
     group: bool = setting(
         False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
     )
-    seed: int = setting(0, "Seed of the resampling, and of the order of equal scores where item order favours targets.")
-    resamples: int = setting(10_000, "Bootstrap resamples of the users behind each interval.")
-    threads: int = setting(0, "Threads; 0 takes as many as BLAS would (OMP_NUM_THREADS counts).")
+    labels: Path | None = setting(
+        None, "Labels that tell labelled users (for --slice labels).", group="data", metavar="FILE"
+    )
+    seed: int = setting(
+        0,
+        "Seed of the resampling, and of the order of equal scores where item order favours targets.",
+        group="machine",
+        low=0,
+    )
+    resamples: int = setting(
+        10_000,
+        "Bootstrap resamples of the users behind each interval; below 100 there is no interval.",
+        group="machine",
+        low=100,
+        advanced=True,
+    )
+    threads: int = setting(
+        0, "Threads; 0: OMP_NUM_THREADS, or all processors at hand.", group="machine", low=0, metavar="N"
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         self.k = sorted(set(self.k))
         if not self.k:
-            raise ConfigError("-k: give at least one length of list")
-        if self.k[0] < 1 or self.k[-1] > LARGEST_K:
-            raise ConfigError(f"-k: must be between 1 and {LARGEST_K}")
+            raise wrong("k", "is empty: give at least one length of list, such as -k 10")
         self.metrics = _metric_names(self.metrics)
         self.slice = list(dict.fromkeys(self.slice))
-        unknown = [word for word in self.slice if word.partition("=")[0] not in SLICES]
-        if unknown:
-            raise ConfigError(f"--slice: no slice '{unknown[0]}'; there are {', '.join(SLICES)}")
-        if self.seed < 0:
-            raise ConfigError("--seed: must not be negative")
-        if self.resamples < 100:
-            raise ConfigError("--resamples: must be at least 100 for an interval")
-        if self.threads < 0:
-            raise ConfigError("--threads: must not be negative")
+        if self.slice:
+            from eimf_core.evaluation.slices import SLICES
+
+            for word in self.slice:
+                if word.partition("=")[0] not in SLICES:
+                    raise wrong("slice", f"is '{word}', expected {listed(SLICES)}")
 
 
 def _metric_names(wanted: list[str]) -> list[str]:
-    sets = {"standard": STANDARD, "all": (*STANDARD, *FURTHER)}
+    from eimf_core.evaluation.metrics import METRICS, SETS
+
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
-        if word not in sets and word not in METRICS:
-            raise ConfigError(f"--metrics: no metric '{word}'; there are {', '.join((*sets, *METRICS))}")
-        names.update(dict.fromkeys(sets.get(word, (word,))))
+        if word not in SETS and word not in METRICS:
+            raise wrong("metrics", f"is '{word}', expected {listed((*SETS, *METRICS))}; --help-metrics tells them")
+        names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

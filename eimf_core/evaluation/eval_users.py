@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Cases:
+class EvalUsers:
     """The U users that are evaluated; user i is line `lines[i]` of the split.
 
     `targets` (int32, distinct per user, rising) and `target_offsets` (U + 1,) are as in SplitData.
@@ -73,12 +73,22 @@ class Cases:
         """Number of interactions in each history, shape (U,)."""
         return np.diff(self.split.offsets)[self.lines]
 
+    def targets_of(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Ints]:
+        """The targets of some users: for each the place in `rows` of its user, and the item; both (T,)."""
+        parts = [self.targets[self.target_offsets[row] : self.target_offsets[row + 1]] for row in rows]
+        return np.repeat(np.arange(len(rows)), [len(part) for part in parts]), np.concatenate(parts)
+
+    def blocks(self, rows: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
+        """Users cut into blocks of `size`; those with histories of like length share one: less padding."""
+        ordered = rows[np.argsort(self.history_lengths()[rows], kind="stable")]
+        return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
     def target_numbers(self) -> npt.NDArray[np.int64]:
         """Number of targets of each user, shape (U,)."""
         return np.diff(self.target_offsets)
 
     def target_users(self) -> npt.NDArray[np.int64]:
-        """The case that each entry of `targets` belongs to."""
+        """The case that each result of `targets` belongs to."""
         return np.repeat(np.arange(len(self)), self.target_numbers())
 
 
@@ -97,7 +107,7 @@ def left_out_before(dataset: Dataset, split: str) -> dict[str, int]:
         return {}
 
 
-def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Cases:
+def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> EvalUsers:
     """The cases of a split. `known` has one mask (N + 1,) per model: the items it has a vector for."""
     data = dataset.splits[split]
     width = len(dataset.vocab) + 1
@@ -128,7 +138,7 @@ def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Ca
     keys = keys[kept[keys // width]]
     offsets = np.zeros(int(kept.sum()) + 1, dtype=np.int64)
     np.cumsum(numbers[kept], out=offsets[1:])
-    return Cases(
+    return EvalUsers(
         split=data,
         lines=np.flatnonzero(kept),
         target_offsets=offsets,

@@ -10,35 +10,33 @@ from typing import Any
 import numpy as np
 
 from eimf_core import dataset as data
-from eimf_core import provenance
+from eimf_core import provenance, threads
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation import baselines, metric_records, seed_groups, slices, tie_breaking
-from eimf_core.evaluation import eval_users as of_cases
-from eimf_core.evaluation import list_metrics as of_lists
+from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.measure import Plan, measure
-from eimf_core.evaluation.metric_records import ALL, Entry
-from eimf_core.evaluation.metrics import ACCURACY
+from eimf_core.evaluation.metrics import list_metrics
+from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.evaluation.slice_bootstrap import ALL, Sampling, eval_slices
+from eimf_core.evaluation.system_results import SystemResult
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Metric, UserMetrics
-from eimf_core.threads import cores
-from eimf_core.threads import default as default_threads
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What came out: `records` (figures first, then comparisons), `facts` for the sidecar.
 
-    `entries` are the models, groups and baselines in the order of the records, `systems` the opened
-    models; with `dataset`, `cases` and `plan` they are there for whoever wants to look closer.
+    `results` are the models, groups and baselines in the order of the records, `systems` the opened
+    models; with `dataset`, `users` and `plan` they are there for whoever wants to look closer.
     """
 
     records: list[Metric]
-    entries: list[Entry]
+    results: list[SystemResult]
     systems: list[ModelSystem]
     dataset: data.Dataset
-    cases: of_cases.Cases
+    users: eval_users.EvalUsers
     plan: Plan
     facts: dict[str, Any]
     inputs: list[str | Path]
@@ -46,14 +44,14 @@ class Evaluation:
     @property
     def baselines(self) -> list[str]:
         """Names of the baselines."""
-        return [entry.name for entry in self.entries if entry.role == "baseline"]
+        return [result.name for result in self.results if result.role == "baseline"]
 
     @property
     def contenders(self) -> list[str]:
         """Names of what is compared with them: groups, and models that are in no group."""
-        return [entry.name for entry in self.entries if entry.role in ("model", "group")]
+        return [result.name for result in self.results if result.role in ("model", "group")]
 
-    def lost(self) -> dict[tuple[str, str, int | None, str], list[Metric]]:
+    def baseline_wins(self) -> dict[tuple[str, str, int | None, str], list[Metric]]:
         """The comparisons with a baseline that is better, by (slice, metric, k, model); accuracy only."""
         known = set(self.baselines)
         found: dict[tuple[str, str, int | None, str], list[Metric]] = {}
@@ -69,15 +67,15 @@ class Evaluation:
             name if column.slice == ALL else f"{name} {column.slice}"
             for name, column in zip(names, self.plan.columns, strict=True)
         ]
-        lengths, numbers = self.cases.history_lengths(), self.cases.target_numbers()
-        for case in range(len(self.cases)):
-            for entry in self.entries:
-                values = zip(names, entry.values[case].tolist(), strict=True)
+        lengths, numbers = self.users.history_lengths(), self.users.target_numbers()
+        for row in range(len(self.users)):
+            for result in self.results:
+                values = zip(names, result.values[row].tolist(), strict=True)
                 yield UserMetrics(
-                    user=self.cases.user(case),
-                    model=entry.name,
-                    history=int(lengths[case]),
-                    targets=int(numbers[case]),
+                    user=self.users.user(row),
+                    model=result.name,
+                    history=int(lengths[row]),
+                    targets=int(numbers[row]),
                     values={name: round(value, 6) for name, value in values if value == value},
                 )
 
@@ -97,14 +95,14 @@ def evaluate(
     other data, ModelError for a broken model or one whose scores are no numbers.
     """
     if len({Path(path).resolve() for path in models}) < len(models):
-        raise ConfigError("a model is given twice; name each once")
+        raise ConfigError("a model is given twice, so that it would be compared with itself; name each directory once")
     dataset = data.load(directory, ("train", settings.split))
     opened = [ModelSystem(path, dataset) for path in models]
-    cases = of_cases.select(dataset, settings.split, settings.seen, [model.known for model in opened])
-    _check(cases, dataset, settings)
-    parts = slices.choose(settings.slice, cases, dataset, seen=settings.seen, labels=settings.labels)
-    tied = tie_breaking.order(np.bincount(cases.targets, minlength=len(dataset.vocab) + 1), settings.k, settings.seed)
-    facts = {**_facts(opened, cases, dataset, settings), "slices": parts.sizes}
+    users = eval_users.select(dataset, settings.split, settings.seen, [model.known for model in opened])
+    _check(users, dataset, settings)
+    parts = slices.choose(settings.slice, users, dataset, seen=settings.seen, labels=settings.labels)
+    tied = tie_breaking.order(np.bincount(users.targets, minlength=len(dataset.vocab) + 1), settings.k, settings.seed)
+    facts = {**_facts(opened, users, dataset, settings), "slices": parts.sizes}
     facts["ties"] = {"order": tied.name, "deviation": round(tied.deviation, 2)}
     for remark in _remarks(facts):
         reporter.note(remark)
@@ -112,35 +110,37 @@ def evaluate(
         ks=settings.k,
         metrics=settings.metrics,
         seen=settings.seen,
-        facts=of_lists.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
+        facts=list_metrics.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
         priority=tied.priority,
         target_slices=parts.targets,
-        threads=settings.threads or default_threads(cores()),
+        threads=settings.threads or threads.default(threads.cores()),
     )
-    entries = [Entry.of(measure(model, cases, plan, reporter=reporter), "model", seed=model.seed) for model in opened]
+    results = [
+        SystemResult.of(measure(model, users, plan, reporter=reporter), "model", seed=model.seed) for model in opened
+    ]
     if settings.group:
-        entries = seed_groups.grouped(entries, [seed_groups.signature(model.model) for model in opened])
-        if not any(entry.role == "group" for entry in entries):
+        results = seed_groups.grouped(results, [seed_groups.signature(model.model) for model in opened])
+        if not any(result.role == "group" for result in results):
             reporter.warn("--group: no two models differ in their seed alone; each stands for itself")
     for baseline in baselines.fit(dataset, settings.baselines, reporter):
-        entries.append(Entry.of(measure(baseline, cases, plan, reporter=reporter), "baseline"))
+        results.append(SystemResult.of(measure(baseline, users, plan, reporter=reporter), "baseline"))
     records = metric_records.records(
-        entries,
+        results,
         plan.columns,
         settings.metrics,
-        metric_records.regions(plan.columns, parts.users, len(cases)),
-        metric_records.Common(
-            settings.split, dataset.protocol, settings.seen, tied.name, cases.left_out, settings.seed
+        eval_slices(plan.columns, parts.users, len(users)),
+        metric_records.SharedFields(
+            settings.split, dataset.protocol, settings.seen, tied.name, users.left_out, settings.seed
         ),
-        metric_records.Sampling(settings.resamples, settings.seed, plan.threads),
+        Sampling(settings.resamples, settings.seed, plan.threads),
     )
     _tell_missing(records, settings.metrics, reporter)
     return Evaluation(
         records=records,
-        entries=entries,
+        results=results,
         systems=opened,
         dataset=dataset,
-        cases=cases,
+        users=users,
         plan=plan,
         facts=facts,
         inputs=[
@@ -151,7 +151,7 @@ def evaluate(
     )
 
 
-def _check(cases: of_cases.Cases, dataset: data.Dataset, settings: EvalConfig) -> None:
+def _check(users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalConfig) -> None:
     path = dataset.directory / "sequences.jsonl"
     if not len(dataset.splits["train"]):
         raise InputError("has no train lines; the baselines are fitted on them", file=path)
@@ -159,8 +159,8 @@ def _check(cases: of_cases.Cases, dataset: data.Dataset, settings: EvalConfig) -
         raise InputError(
             f"has no {settings.split} lines; run prepare with another --split, or eval with another --split", file=path
         )
-    if not len(cases):
-        reasons = ", ".join(f"{reason} {count}" for reason, count in cases.left_out.items())
+    if not len(users):
+        reasons = ", ".join(f"{reason} {count}" for reason, count in users.left_out.items())
         raise InputError(f"no {settings.split} line is left to evaluate ({reasons})", file=path)
 
 
@@ -187,24 +187,24 @@ def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> A
 
 
 def _facts(
-    opened: Sequence[ModelSystem], cases: of_cases.Cases, dataset: data.Dataset, settings: EvalConfig
+    opened: Sequence[ModelSystem], users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalConfig
 ) -> dict[str, Any]:
     return {
         "protocol": dataset.protocol,
         "split": settings.split,
         "seen": settings.seen,
         "items": len(dataset.vocab),
-        "users": len(cases),
-        "left_out": cases.left_out,
-        "targets": len(cases.targets),
-        "repeated_targets_dropped": cases.repeated_targets,
+        "users": len(users),
+        "left_out": users.left_out,
+        "targets": len(users.targets),
+        "repeated_targets_dropped": users.repeated_targets,
         "models": {
             model.name: {
                 "backbone": model.model.config.backbone,
                 "seed": model.seed,
                 "items_unknown_to_model": int(len(dataset.vocab) - model.known.sum()),
                 "items_unknown_to_data": model.unmatched,
-                "targets_unknown_to_model": int((~model.known[cases.targets]).sum()),
+                "targets_unknown_to_model": int((~model.known[users.targets]).sum()),
             }
             for model in opened
         },

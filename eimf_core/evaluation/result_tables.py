@@ -45,16 +45,18 @@ def of_slices(evaluation: Evaluation) -> Table:
 
 
 def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tuple[str, Row]]) -> Table:
-    lost, called = evaluation.lost(), short_names(evaluation)
+    baseline_wins, called = evaluation.baseline_wins(), short_names(evaluation)
     shown = {label: by_row(evaluation, part).get(row, {}) for label, (part, row) in cells.items()}
     # the models of a group are in the lines and on the report's plot: a column each would hide the rest
     names = [
-        entry.name
-        for entry in evaluation.entries
-        if entry.role != "member" and any(entry.name in row for row in shown.values())
+        result.name
+        for result in evaluation.results
+        if result.role != "member" and any(result.name in row for row in shown.values())
     ]
     verdicts = {
-        label: _losses(lost, (part, *row), evaluation.contenders, called) for label, (part, row) in cells.items() if row
+        label: _losses(baseline_wins, (part, *row), evaluation.contenders, called)
+        for label, (part, row) in cells.items()
+        if row
     }
     losing = any(verdicts.values())
     rows = [
@@ -102,7 +104,7 @@ def of_interests(evaluation: Evaluation) -> Table:
 
 def short_names(evaluation: Evaluation) -> dict[str, str]:
     """Each system by the last parts of its path, as many as tell it from the others."""
-    names = [entry.name for entry in evaluation.entries]
+    names = [result.name for result in evaluation.results]
     return {name: _tail(name, names) for name in names}
 
 
@@ -184,12 +186,12 @@ def p_value(p: float | None) -> str:
 
 
 def _losses(
-    lost: dict[tuple[str, str, int | None, str], list[Metric]],
+    baseline_wins: dict[tuple[str, str, int | None, str], list[Metric]],
     row: tuple[str, str, int | None],
     names: Sequence[str],
     called: dict[str, str],
 ) -> str:
-    parts = [(name, lost[(*row, name)]) for name in names if (*row, name) in lost]
+    parts = [(name, baseline_wins[(*row, name)]) for name in names if (*row, name) in baseline_wins]
     if not parts:
         return ""
     if len(names) == 1:

@@ -11,7 +11,7 @@ import orjson
 
 from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError
-from eimf_core.evaluation.metric_records import Entry
+from eimf_core.evaluation.system_results import SystemResult
 
 
 def signature(model: Model) -> bytes:
@@ -26,40 +26,40 @@ def signature(model: Model) -> bytes:
     return orjson.dumps(described, option=orjson.OPT_SORT_KEYS, default=str)
 
 
-def grouped(entries: Sequence[Entry], signatures: Sequence[bytes]) -> list[Entry]:
-    """The entries of models, those that share a signature as members, and behind them a group for each.
+def grouped(results: Sequence[SystemResult], signatures: Sequence[bytes]) -> list[SystemResult]:
+    """The results of models, those that share a signature as members, and behind them a group for each.
 
     Raises ConfigError when two models of a group have the same seed.
     """
     families: dict[bytes, list[int]] = {}
     for at, known in enumerate(signatures):
         families.setdefault(known, []).append(at)
-    made = list(entries)
-    groups: list[Entry] = []
+    made = list(results)
+    groups: list[SystemResult] = []
     for members in (members for members in families.values() if len(members) > 1):
-        group = _group([entries[at] for at in members], members, taken={entry.name for entry in (*entries, *groups)})
+        group = _group([results[at] for at in members], members, taken={result.name for result in (*results, *groups)})
         groups.append(group)
         for at in members:
-            made[at] = replace(entries[at], role="member", group=group.name)
+            made[at] = replace(results[at], role="member", group=group.name)
     return made + groups
 
 
-def _group(entries: Sequence[Entry], members: list[int], taken: set[str]) -> Entry:
-    seeds = [entry.seed for entry in entries]
+def _group(results: Sequence[SystemResult], members: list[int], taken: set[str]) -> SystemResult:
+    seeds = [result.seed for result in results]
     if len(set(seeds)) < len(seeds):
-        names = " and ".join(entry.name for entry in entries if seeds.count(entry.seed) > 1)
+        names = " and ".join(result.name for result in results if seeds.count(result.seed) > 1)
         raise ConfigError(f"--group: {names} have the same settings and the same seed; leave one out")
-    name = _name([entry.name for entry in entries], taken)
-    total = np.zeros(entries[0].values.shape, dtype=np.float64)
-    for entry in entries:
-        total += entry.values
-    return Entry(
+    name = _name([result.name for result in results], taken)
+    total = np.zeros(results[0].values.shape, dtype=np.float64)
+    for result in results:
+        total += result.values
+    return SystemResult(
         name=name,
         role="group",
-        values=(total / len(entries)).astype(np.float32),
-        totals={k: [entry.totals[k][0] for entry in entries] for k in entries[0].totals},
+        values=(total / len(results)).astype(np.float32),
+        aggregates={k: [result.aggregates[k][0] for result in results] for k in results[0].aggregates},
         group=name,
-        seeds=len(entries),
+        seeds=len(results),
         members=members,
     )
 

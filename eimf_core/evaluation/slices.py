@@ -28,7 +28,7 @@ from eimf_core import jsonl
 from eimf_core.category_numbers import numbered
 from eimf_core.dataset import Dataset, Ints, sample_key
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation.eval_users import Cases
+from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.records import Label
 
 Mask = npt.NDArray[np.bool_]
@@ -78,34 +78,36 @@ class Slices:
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def choose(wanted: Sequence[str], cases: Cases, dataset: Dataset, *, seen: str, labels: Path | None = None) -> Slices:
+def choose(
+    wanted: Sequence[str], users: EvalUsers, dataset: Dataset, *, seen: str, labels: Path | None = None
+) -> Slices:
     """The slices that `wanted` names (checked by EvalConfig). Raises ConfigError for one that cannot be made."""
     made = Slices()
     for word in wanted:
         name, _, value = word.partition("=")
         if name in BY_USER:
-            for part, mask in BY_USER[name](value, cases, dataset, labels).items():
+            for part, mask in BY_USER[name](value, users, dataset, labels).items():
                 made.users[part] = mask
                 made.sizes[part] = {"users": int(mask.sum())}
         elif name == "repeat":
             made.targets += _repeat(value, seen)
         else:
-            masks = BY_ITEM[name](value, cases, dataset)
+            masks = BY_ITEM[name](value, users, dataset)
             # two choices may make the same part
             masks = {part: mask for part, mask in masks.items() if part not in made.sizes}
             made.targets += [TargetSlice(part, items=mask) for part, mask in masks.items()]
             for part, mask in masks.items():
-                within = mask[cases.targets]
-                users = len(np.unique(cases.target_users()[within]))
-                made.sizes[part] = {"items": int(mask[1:].sum()), "targets": int(within.sum()), "users": users}
+                within = mask[users.targets]
+                asking = len(np.unique(users.target_users()[within]))
+                made.sizes[part] = {"items": int(mask[1:].sum()), "targets": int(within.sum()), "users": asking}
     for chosen in made.targets:
         if chosen.repeated is not None:
-            made.sizes[chosen.name] = _size_of_repeat(chosen, cases)
+            made.sizes[chosen.name] = _size_of_repeat(chosen, users)
     return made
 
 
-def _by_history(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
-    lengths = cases.history_lengths()
+def _by_history(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+    lengths = users.history_lengths()
     if value in LLM_ESR:
         bounds = [LLM_ESR[value][0]]
     else:
@@ -114,10 +116,10 @@ def _by_history(value: str, cases: Cases, dataset: Dataset, labels: Path | None)
     return _ranges("history", lengths, bounds)
 
 
-def _by_label(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
     _no_value("labels", value)
     if labels is None:
-        raise ConfigError("--slice labels: give the labels too (--labels labels.jsonl)")
+        raise ConfigError("--slice labels: no labels are given to tell labelled users; add --labels labels.jsonl")
     keys = {label.key for label in jsonl.read(labels, Label) if label.error is None}
     train = dataset.splits["train"]
     ids = dataset.vocab.ids
@@ -128,18 +130,18 @@ def _by_label(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -
     }
     if not labelled:
         raise InputError("none of the labels belongs to a training line of this data", file=labels)
-    mask = np.array([cases.user(case) in labelled for case in range(len(cases))], dtype=np.bool_)
+    mask = np.array([users.user(row) in labelled for row in range(len(users))], dtype=np.bool_)
     return {"labels=yes": mask, "labels=no": ~mask}
 
 
-def _by_training(value: str, cases: Cases, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+def _by_training(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
     _no_value("cold", value)
     trained = set(dataset.splits["train"].users)
-    cold = np.array([cases.user(case) not in trained for case in range(len(cases))], dtype=np.bool_)
+    cold = np.array([users.user(row) not in trained for row in range(len(users))], dtype=np.bool_)
     return {"cold=yes": cold, "cold=no": ~cold}
 
 
-def _by_popularity(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
+def _by_popularity(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Mask]:
     counts = dataset.counts()
     if value in LLM_ESR:
         bounds = [LLM_ESR[value][1]]
@@ -150,7 +152,7 @@ def _by_popularity(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask
     return _ranges("popularity", counts, bounds)
 
 
-def _by_category(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
+def _by_category(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Mask]:
     names, columns, bounds = numbered(item.categories for item in dataset.items)
     items = np.repeat(np.arange(1, len(bounds)), np.diff(bounds))[np.argsort(columns, kind="stable")]
     members = dict(zip(names, np.split(items, np.cumsum(np.bincount(columns))[:-1]), strict=True)) if names else {}
@@ -159,7 +161,7 @@ def _by_category(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
     if value and value not in members:
         known = ", ".join(sorted(members, key=lambda name: -len(members[name]))[:LARGEST_CATEGORIES])
         raise ConfigError(f"--slice category: no item is in '{value}'; the largest are {known}")
-    asked = np.bincount(cases.targets, minlength=len(dataset.vocab) + 1)
+    asked = np.bincount(users.targets, minlength=len(dataset.vocab) + 1)
     largest = sorted(members, key=lambda name: (-int(asked[members[name]].sum()), name))[:LARGEST_CATEGORIES]
     masks = {}
     for name in [value] if value else largest:
@@ -172,14 +174,14 @@ def _by_category(value: str, cases: Cases, dataset: Dataset) -> dict[str, Mask]:
 def _repeat(value: str, seen: str) -> list[TargetSlice]:
     _no_value("repeat", value)
     if seen != "keep":
-        raise ConfigError("--slice repeat: needs --seen keep; otherwise no target is in the history")
+        raise ConfigError("--slice repeat: no target is in the history with --seen drop; add --seen keep")
     return [TargetSlice("repeat=yes", repeated=True), TargetSlice("repeat=no", repeated=False)]
 
 
-def _size_of_repeat(part: TargetSlice, cases: Cases) -> dict[str, int]:
-    histories = [cases.history(case) for case in range(len(cases))]
-    rows = cases.target_users()
-    within = part.of_targets(rows, cases.targets, histories)
+def _size_of_repeat(part: TargetSlice, users: EvalUsers) -> dict[str, int]:
+    histories = [users.history(row) for row in range(len(users))]
+    rows = users.target_users()
+    within = part.of_targets(rows, users.targets, histories)
     return {"targets": int(within.sum()), "users": len(np.unique(rows[within]))}
 
 
@@ -190,7 +192,9 @@ def _bounds(name: str, value: str) -> list[int]:
         bounds = sorted({int(word) for word in value.split(",")})
     except ValueError:
         known = ", ".join(LLM_ESR)
-        raise ConfigError(f"--slice {name}={value}: expected whole numbers with commas between, or {known}") from None
+        raise ConfigError(
+            f"--slice {name}={value}: expected whole numbers with commas between, such as {name}=5,20, or {known}"
+        ) from None
     if bounds[0] < 1:
         raise ConfigError(f"--slice {name}={value}: bounds start at 1")
     return bounds
@@ -216,12 +220,13 @@ def _ranges(name: str, values: npt.NDArray[np.int64], bounds: Sequence[int]) -> 
     return parts
 
 
-BY_USER: dict[str, Callable[[str, Cases, Dataset, Path | None], dict[str, Mask]]] = {
+BY_USER: dict[str, Callable[[str, EvalUsers, Dataset, Path | None], dict[str, Mask]]] = {
     "history": _by_history,
     "labels": _by_label,
     "cold": _by_training,
 }
-BY_ITEM: dict[str, Callable[[str, Cases, Dataset], dict[str, Mask]]] = {
+BY_ITEM: dict[str, Callable[[str, EvalUsers, Dataset], dict[str, Mask]]] = {
     "popularity": _by_popularity,
     "category": _by_category,
 }
+SLICES = (*BY_USER, *BY_ITEM, "repeat")

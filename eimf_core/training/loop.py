@@ -13,13 +13,12 @@ from eimf_core.progress import Reporter
 from eimf_core.training import learning_rate, setup
 from eimf_core.training.batches import Batches, Epoch
 from eimf_core.training.checkpoint import Checkpoint
-from eimf_core.training.collapse import CollapseMonitor
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.run_state import RunState
 from eimf_core.training.setup import Prepared
 from eimf_core.training.step import Step
-from eimf_core.training.validation import Figures, Validation
+from eimf_core.training.validation import CollapseMonitor, Figures, Validation
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2

@@ -1,104 +1,138 @@
-"""The figure that early stopping looks at: NDCG@10 on the validation split, full catalogue, seen dropped.
+"""What is measured after each epoch: NDCG@10 on the validation split, and how alike a user's interests are.
 
-Who is asked and what counts as a target is decided where `eval` decides it, in `evaluation.cases`.
+Who is asked, what counts as a target, how lists are ranked and measured: all of it is the code of `eimf eval`.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from eimf_core import ranking
-from eimf_core.dataset import Dataset
-from eimf_core.evaluation import eval_users, metrics
+from eimf_core.dataset import Dataset, Ints, SplitData
+from eimf_core.evaluation import eval_users
+from eimf_core.evaluation.measure import Plan, block_size, measure_block
+from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.models.backbone import Backbone
-from eimf_core.training.collapse import mean_cosine
+from eimf_core.padding import padded
+from eimf_core.training.batches import latest
 from eimf_core.training.side_information import SideInputs
+from eimf_core.vectors import mean_pairwise_cosine
 
 K = 10
 USERS_AT_ONCE = 256
-MOST_SCORES = 1 << 24  # scores held at a time: 64 MiB
+COLLAPSE_USERS, COLLAPSE_AT_ONCE = 1000, 250
 
 
 @dataclass(frozen=True)
 class Figures:
     """`ndcg`: mean NDCG@10, None without a validation split; `collapse`: mean cosine between two interests of a
-    user, 1 when all are one."""
+    user, 1 when all are one, 0 with one interest alone."""
 
     ndcg: float | None
     collapse: float
+
+
+class BackboneScorer:
+    """The model in training, as `eimf eval` sees a written one: the network and item vectors (N + 1, d) of now."""
+
+    name = "the model in training"
+
+    def __init__(self, backbone: Backbone, vectors: Tensor, *, max_length: int, side: SideInputs) -> None:
+        self._backbone, self._vectors, self._max_length, self._side = backbone, vectors, max_length, side
+        self._table = vectors.cpu().numpy()
+        # of each item, as in the model directory: a normalised copy of a large table would be as large
+        self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-12).cpu().numpy()
+
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+        """Scores of all items after each history (item indices, oldest first)."""
+        inputs = padded([history[-self._max_length :] for history in histories])
+        when = None if times is None else [known[-self._max_length :] for known in times]
+        kinds = None if events is None else [known[-self._max_length :] for known in events]
+        interests = _interests(self._backbone, self._vectors, inputs, self._side.of_histories(inputs, when, kinds))
+        return Scored(ranking.best_scores(interests, self._table, self._scale), interests, self._table)
 
 
 class Validation:
     """A fixed sample of the users of the validation split that `eval` would ask."""
 
     def __init__(
-        self, data: Dataset, *, users: int, max_length: int, side: SideInputs,
-        rng: np.random.Generator,
-    ) -> None:  # fmt: skip
-        """`users`: at most so many, 0 for all."""
-        self._cases = eval_users.select(data, "valid", "drop", [])
-        asked = np.arange(len(self._cases))
-        if 0 < users < len(asked):
-            asked = np.sort(rng.choice(len(asked), size=users, replace=False))
-        # users with histories of similar length go together: less padding
-        self._asked = asked[np.argsort(self._cases.history_lengths()[asked], kind="stable")]
-        self._width = len(data.vocab) + 1
-        self._max_length, self._side = max_length, side
+        self, data: Dataset, *, users: int, max_length: int, side: SideInputs, rng: np.random.Generator
+    ) -> None:
+        """`users`: at most so many, 0 for all; `rng` draws them."""
+        self._users = eval_users.select(data, "valid", "drop", [])
+        sample = np.arange(len(self._users))
+        if 0 < users < len(sample):
+            sample = np.sort(rng.choice(len(sample), size=users, replace=False))
+        width = len(data.vocab) + 1
+        self._plan = Plan(ks=[K], metrics=["ndcg", "interest_cosine"], seen="drop", priority=np.arange(width))
+        self._blocks = self._users.blocks(sample, block_size(width, USERS_AT_ONCE))
+        self._size, self._max_length, self._side = len(sample), max_length, side
 
     def __len__(self) -> int:
-        return len(self._asked)
+        return self._size
 
-    @torch.no_grad()
-    def measure(self, backbone: Backbone, vectors: torch.Tensor) -> Figures:
-        """The figures for the interests of `backbone` and the item vectors (N + 1, d)."""
-        was_training = backbone.training
-        backbone.eval()
-        scored = vectors.cpu().numpy()
-        # of each item, as in the model directory: a normalised copy of a large table would be as large
-        scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-12).cpu().numpy()
-        ndcg, collapse = 0.0, 0.0
-        size = max(1, min(USERS_AT_ONCE, MOST_SCORES // self._width))
-        for start in range(0, len(self._asked), size):
-            users = self._asked[start : start + size]
-            histories = [self._cases.history(int(user)) for user in users]
-            times, events = self._cases.times(users.tolist()), self._cases.events(users.tolist())
-            interests = _interests(backbone, vectors, histories, times, events, self._max_length, self._side)
-            scores = ranking.best_scores(interests.cpu().numpy(), scored)
-            scores = scores * scale
-            ranking.drop(scores, histories)
-            ndcg += float(self._ndcg(ranking.top_k(scores, K), users).sum())
-            collapse += float(mean_cosine(interests).sum())
-        backbone.train(was_training)
-        return Figures(ndcg / len(self), collapse / len(self))
+    def measure(self, backbone: Backbone, vectors: Tensor) -> Figures:
+        """The figures for the interests of `backbone` and the item vectors (N + 1, d).
 
-    def _ndcg(self, lists: npt.NDArray[np.int64], users: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        numbers = self._cases.target_numbers()[users]
-        rows = np.repeat(np.arange(len(users)), numbers)
-        targets = np.concatenate([self._targets(int(user)) for user in users])
-        return metrics.ndcg(metrics.find_hits(lists, rows, targets, self._width), numbers, K)
+        Raises ModelError where a score is not a finite number.
+        """
+        totals = np.zeros(2)
+        with _evaluating(backbone):
+            scorer = BackboneScorer(backbone, vectors, max_length=self._max_length, side=self._side)
+            for rows in self._blocks:
+                totals += measure_block(scorer, self._users, self._plan, rows).values.sum(axis=0)
+        ndcg, cosine = (totals / self._size).tolist()
+        return Figures(ndcg, _or_zero(cosine))
 
-    def _targets(self, user: int) -> npt.NDArray[np.int32]:
-        return self._cases.targets[self._cases.target_offsets[user] : self._cases.target_offsets[user + 1]]
+
+class CollapseMonitor:
+    """A fixed sample of training users, for data without a validation split; `rng` draws it."""
+
+    def __init__(self, train: SplitData, *, max_length: int, side: SideInputs, rng: np.random.Generator) -> None:
+        users = np.flatnonzero(np.diff(train.offsets))
+        if len(users) > COLLAPSE_USERS:
+            users = np.sort(rng.choice(users, size=COLLAPSE_USERS, replace=False))
+        self._users, self._train, self._max_length, self._side = users, train, max_length, side
+
+    def measure(self, backbone: Backbone, vectors: Tensor) -> float:
+        """The mean cosine between two interests of a user, for item vectors (N + 1, d); 0 when K = 1."""
+        total = 0.0
+        with _evaluating(backbone):
+            for start in range(0, len(self._users), COLLAPSE_AT_ONCE):
+                inputs = latest(self._train, self._users[start : start + COLLAPSE_AT_ONCE], self._max_length)
+                interests = _interests(backbone, vectors, inputs, self._side.of_items(inputs))
+                total += float(mean_pairwise_cosine(interests).sum())
+        return _or_zero(total / len(self._users))
 
 
 def _interests(
-    backbone: Backbone, vectors: torch.Tensor, histories: list[npt.NDArray[np.int32]],
-    times: list[npt.NDArray[np.float64]] | None, events: list[npt.NDArray[np.int32]] | None, max_length: int,
-    side: SideInputs,
-) -> torch.Tensor:  # fmt: skip
-    kept = [history[-max_length:] for history in histories]
-    padded = np.zeros((len(kept), max(len(history) for history in kept)), dtype=np.int64)
-    for row, history in enumerate(kept):
-        padded[row, : len(history)] = history
-    inputs = torch.from_numpy(padded).to(vectors.device)
-    latest = None if times is None else [when[-max_length:] for when in times]
-    kinds = None if events is None else [known[-max_length:] for known in events]
-    beside = side.of_histories(padded, latest, kinds)
-    interests, _ = backbone(functional.embedding(inputs, vectors), inputs > 0, beside)
-    made: torch.Tensor = interests
-    return made
+    backbone: Backbone, vectors: Tensor, inputs: npt.NDArray[np.int64], side: dict[str, Tensor]
+) -> npt.NDArray[np.float32]:
+    rows = torch.from_numpy(inputs).to(vectors.device)
+    interests, _ = backbone(functional.embedding(rows, vectors), rows > 0, side)
+    found: npt.NDArray[np.float32] = interests.cpu().numpy()
+    return found
+
+
+@contextlib.contextmanager
+def _evaluating(backbone: Backbone) -> Iterator[None]:
+    was_training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        backbone.train(was_training)
+
+
+def _or_zero(cosine: float) -> float:
+    """A single interest has no other to be like."""
+    return cosine if cosine == cosine else 0.0

@@ -92,8 +92,9 @@ def write_model(folder: Path, data: Path, name: str = "comirec-sa") -> None:
 def measure_ranking(model: Path, data: Path, users: int, threads: int, metrics: list[str]) -> dict[str, float]:
     """Users per second of wall and of CPU time, and the memory that came on top of what was loaded."""
     from eimf_core import dataset
-    from eimf_core.evaluation import config, eval_users, list_metrics
+    from eimf_core.evaluation import config, eval_users
     from eimf_core.evaluation.measure import Plan, measure
+    from eimf_core.evaluation.metrics import list_metrics
     from eimf_core.evaluation.scorers import ModelSystem
 
     loaded = dataset.load(data, ("train", "test"))

@@ -46,7 +46,7 @@ def test_lines_on_stdout_in_a_pipe(eimf: Eimf, folder: Path) -> None:
 
 
 def test_help_metrics_has_formula_and_source_of_each(eimf: Eimf) -> None:
-    from eimf_core.evaluation.config import METRICS
+    from eimf_core.evaluation.metrics import METRICS
 
     text = eimf("eval", "--help-metrics").stdout.decode()
     parts = {part.split()[0]: part for part in text.split("\n\n") if part[0] != " "}
@@ -191,8 +191,8 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
         (["model", "data", "-k", "0"], "-k"),
         (["model", "data", "-k", "ten"], "a whole number"),
         (["model", "data", "--seen", "maybe"], "maybe"),
-        (["model", "data", "--metrics", "accuracy"], "no metric 'accuracy'"),
-        (["model", "data", "--slice", "age"], "no slice 'age'"),
+        (["model", "data", "--metrics", "accuracy"], "--metrics is 'accuracy'"),
+        (["model", "data", "--slice", "age"], "--slice is 'age'"),
         (["model", "data", "--slice", "labels"], "--labels"),
         (["model", "data", "--slice", "labels", "--labels", "none.jsonl"], "none.jsonl: no such file"),
         (["model", "data", "--baselines", "slow"], "slow"),

@@ -13,8 +13,7 @@ import torch
 
 from eimf_core import artifact, dataset, jsonl
 from eimf_core.errors import InputError, ModelError
-from eimf_core.evaluation import eval_users as of_cases
-from eimf_core.evaluation import list_metrics as of_lists
+from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
@@ -202,8 +201,8 @@ def test_validation_and_eval_give_one_figure(folder: Path, tmp_path: Path) -> No
 def test_eval_and_recommend_make_one_list(folder: Path, model: Path) -> None:
     data = dataset.load(folder, ("train", "test"))
     system = ModelSystem(model, data)
-    found = of_cases.select(data, "test", "drop", [system.known])
-    plan = Plan(ks=[5], metrics=["recall"], seen="drop", facts=of_lists.catalogue_facts(data), priority=np.arange(25))
+    found = eval_users.select(data, "test", "drop", [system.known])
+    plan = Plan(ks=[5], metrics=["recall"], seen="drop", priority=np.arange(25))
     everyone = list(range(len(found)))
     lists, scored, _ = rank(system, found, everyone, plan)
     session = Session(model, RecommendConfig(k=5), reporter=Listening())

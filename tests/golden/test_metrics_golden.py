@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core.evaluation import metrics
+from eimf_core.evaluation.metrics import accuracy as metrics
 
 GOLDEN = json.loads(Path(__file__).with_name("metrics.json").read_text())
 LISTS = np.array(list(GOLDEN["lists"].values()))

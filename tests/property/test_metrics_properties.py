@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eimf_core.evaluation import metrics, statistics
+from eimf_core.evaluation import statistics
+from eimf_core.evaluation.metrics import accuracy as metrics
 
 NAMES = sorted(metrics.ACCURACY)
 

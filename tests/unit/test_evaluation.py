@@ -14,12 +14,11 @@ from msgspec.structs import replace as replace_record
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, InputError, ModelError
-from eimf_core.evaluation import eval_users as of_cases
-from eimf_core.evaluation import list_metrics as of_lists
-from eimf_core.evaluation import result_tables, tie_breaking
+from eimf_core.evaluation import eval_users, result_tables, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation, evaluate
 from eimf_core.evaluation.measure import Measured, Plan, measure
+from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.scorers import Floats, Scored
 from eimf_core.records import Item, Metric
 from eimf_core.records import Sequence as Line
@@ -55,7 +54,7 @@ def plan_for(data: Dataset, *, ks: Sequence[int] = (2,), seen: str = "drop", see
         ks=ks,
         metrics=["recall", "hit_rate", "ndcg", "mrr"],
         seen=seen,
-        facts=of_lists.catalogue_facts(data),
+        facts=list_metrics.catalogue_facts(data),
         priority=np.random.default_rng(seed).permutation(len(data.vocab) + 1),
         **more,  # type: ignore[arg-type]
     )
@@ -79,12 +78,12 @@ def test_who_is_asked_and_who_is_left_out(tmp_path: Path) -> None:
         ],
     )
     known = np.array([False, True, True, True, True, False])
-    dropped = of_cases.select(data, "test", "drop", [known])
+    dropped = eval_users.select(data, "test", "drop", [known])
     assert [dropped.user(case) for case in range(len(dropped))] == ["kept"]
     assert dropped.left_out == {"no_targets": 1, "no_history": 1, "history_unknown": 1, "targets_seen": 1}
     assert dropped.targets.tolist() == [3]
     assert dropped.repeated_targets == 3
-    kept = of_cases.select(data, "test", "keep", [known])
+    kept = eval_users.select(data, "test", "keep", [known])
     assert [kept.user(case) for case in range(len(kept))] == ["kept", "all seen"]
     assert kept.targets.tolist() == [1, 3, 1, 2]
     assert kept.target_offsets.tolist() == [0, 2, 4]
@@ -94,10 +93,10 @@ def test_who_is_asked_and_who_is_left_out(tmp_path: Path) -> None:
 def test_seen_items_are_dropped_or_kept(tmp_path: Path) -> None:
     data = write_data(tmp_path, 5, [line("t", "i1", split="train"), line("u", "i5 i4", "i3 i4")])
     falling = np.arange(6)  # i5 is best
-    dropped = measure(Fixed(falling), of_cases.select(data, "test", "drop", []), plan_for(data))
+    dropped = measure(Fixed(falling), eval_users.select(data, "test", "drop", []), plan_for(data))
     assert dropped.column("recall", 2).tolist() == [1]
     assert dropped.column("mrr", 2).tolist() == [1]
-    kept = measure(Fixed(falling), of_cases.select(data, "test", "keep", []), plan_for(data, seen="keep"))
+    kept = measure(Fixed(falling), eval_users.select(data, "test", "keep", []), plan_for(data, seen="keep"))
     assert kept.column("recall", 2).tolist() == [0.5]
     assert kept.column("mrr", 2).tolist() == [0.5]
 
@@ -115,7 +114,7 @@ def test_the_whole_history_is_dropped_not_only_what_the_model_looks_at(tmp_path:
 
 def test_lists_shorter_than_k_hold_no_item(tmp_path: Path) -> None:
     data = write_data(tmp_path, 3, [line("t", "i1", split="train"), line("u", "i1 i2", "i3")])
-    cases = of_cases.select(data, "test", "drop", [])
+    cases = eval_users.select(data, "test", "drop", [])
     result = measure(Fixed(np.arange(4)), cases, plan_for(data, ks=[1, 10]))
     assert result.recommended[10].tolist() == [0, 0, 0, 1]
     assert result.column("recall", 10).tolist() == [1]
@@ -134,7 +133,7 @@ def skewed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_constant_model_scores_like_chance(skewed: Dataset, seed: int) -> None:
-    cases = of_cases.select(skewed, "test", "keep", [])
+    cases = eval_users.select(skewed, "test", "keep", [])
     result = measure(Fixed(np.ones(301)), cases, plan_for(skewed, ks=[30], seen="keep", seed=seed))
     share = np.array([np.isin(cases.targets, np.flatnonzero(result.recommended[30])).mean()])
     # every user gets the same 30 of 300 items; which ones they are does not depend on popularity
@@ -175,7 +174,7 @@ def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled
         assert values["recall", 90] == pytest.approx(0.3, abs=0.15)
         assert values["coverage", 30] == pytest.approx(0.1)
         recommended = evaluation.plan.priority[1:].argsort()[:30] + 1
-        by_hand = np.isin(evaluation.cases.targets, recommended).mean()
+        by_hand = np.isin(evaluation.users.targets, recommended).mean()
         assert values["recall", 30] == pytest.approx(by_hand, abs=1e-6)
         assert (recommended.tolist() == list(range(1, 31))) == (name == "index")
 
@@ -195,7 +194,7 @@ def test_an_order_that_favours_targets_is_noticed() -> None:
 
 
 def test_threads_and_blocks_change_nothing(skewed: Dataset) -> None:
-    cases = of_cases.select(skewed, "test", "drop", [])
+    cases = eval_users.select(skewed, "test", "drop", [])
     scores = np.random.default_rng(1).normal(size=301)
     alone = measure(Fixed(scores), cases, plan_for(skewed, ks=[5, 20]))
     side_by_side = measure(Fixed(scores), cases, plan_for(skewed, ks=[5, 20], threads=3))
@@ -219,7 +218,7 @@ def brute_force(data: Dataset, scores: Floats, k: int, seen: str) -> list[float]
 @pytest.mark.parametrize("seen", ["drop", "keep"])
 def test_against_a_plain_loop(skewed: Dataset, seen: str) -> None:
     scores = np.random.default_rng(1).permutation(301).astype(np.float32)
-    cases = of_cases.select(skewed, "test", seen, [])
+    cases = eval_users.select(skewed, "test", seen, [])
     result: Measured = measure(Fixed(scores), cases, plan_for(skewed, ks=[20], seen=seen))
     np.testing.assert_allclose(result.column("recall", 20), brute_force(skewed, scores, 20, seen), rtol=1e-6)
 
@@ -378,7 +377,11 @@ def test_settings_are_checked(wrong: dict[str, object]) -> None:
 def test_losing_to_a_baseline_is_said(skewed: Dataset, tmp_path: Path) -> None:
     bad = write_small_model(tmp_path / "bad", skewed.items, np.zeros((301, 4), np.float32))
     evaluation = evaluate([bad], skewed.directory, EvalConfig(k=[3, 10], resamples=200))
-    losing = {key for key, lost in evaluation.lost().items() if "popularity" in {record.compared_to for record in lost}}
+    losing = {
+        key
+        for key, lost in evaluation.baseline_wins().items()
+        if "popularity" in {record.compared_to for record in lost}
+    }
     by_hand = {
         ("all", metric, k, str(bad))
         for (metric, k), record in figures(evaluation, bad).items()

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset, jsonl
-from eimf_core.evaluation import eval_users as of_cases
-from eimf_core.evaluation import list_metrics as of_lists
+from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
@@ -46,9 +45,9 @@ def test_eval_and_recommend_make_one_list(trained: tuple[Path, Path, Summary]) -
     folder, model, _ = trained
     data = dataset.load(folder, ("train", "test"))
     system = ModelSystem(model, data)
-    cases = of_cases.select(data, "test", "drop", [system.known])
+    cases = eval_users.select(data, "test", "drop", [system.known])
     plan = Plan(
-        ks=[5], metrics=["recall"], seen="drop", facts=of_lists.catalogue_facts(data), priority=np.arange(25)
+        ks=[5], metrics=["recall"], seen="drop", priority=np.arange(25)
     )  # fmt: skip
     everyone = list(range(len(cases)))
     lists, scored, _ = rank(system, cases, everyone, plan)

@@ -39,7 +39,7 @@ def test_mean_spread_and_pooled_difference(data: Path) -> None:
     single = model(data, "single", 9, dimension=7)
     evaluation = run(data, [*plain, *other, single], slice=["history=8"])
     base = str(data.parent)
-    groups = [entry.name for entry in evaluation.entries if entry.role == "group"]
+    groups = [result.name for result in evaluation.results if result.role == "group"]
     assert groups == [f"{base}/plain-*", f"{base}/other-*"]
     found = {(r.model, r.slice): r for r in evaluation.records if r.metric == "recall" and r.compared_to is None}
     for part in ("all", "history<8"):
@@ -74,7 +74,7 @@ def test_tables_show_groups_in_place_of_their_models(data: Path) -> None:
 def test_without_group_each_stands_for_itself(data: Path) -> None:
     models = [model(data, f"plain-{seed}", seed) for seed in (1, 2)]
     evaluation = evaluate(models, data, EvalConfig(k=[5], baselines="none", resamples=100))
-    assert {entry.role for entry in evaluation.entries} == {"model"}
+    assert {result.role for result in evaluation.results} == {"model"}
 
 
 def test_the_same_seed_twice_is_an_error(data: Path) -> None:

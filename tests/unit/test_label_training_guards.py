@@ -7,16 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
-import torch
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 from eimf_core.records import Label, Sequence
-from eimf_core.training import collapse, validation
 from eimf_core.training import train as training
+from eimf_core.training import validation
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.loop import Summary
 from eimf_core.training.validation import Figures
@@ -105,11 +105,11 @@ def test_collapse_is_logged_without_a_validation_split(
     assert not any("nearly all the same" in words for words in warnings)
     asked: list[int] = []
 
-    def alike(interests: torch.Tensor) -> torch.Tensor:
+    def alike(interests: np.ndarray) -> np.ndarray:
         asked.append(len(interests))
-        return torch.ones(len(interests))
+        return np.ones(len(interests))
 
-    monkeypatch.setattr(collapse, "mean_cosine", alike)
+    monkeypatch.setattr(validation, "mean_pairwise_cosine", alike)
     _, lines, warnings = trained(bare, tmp_path / "model")
     assert [line["collapse"] for line in lines] == [1.0, 1.0]
     assert any("nearly all the same" in words for words in warnings)

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset, jsonl
-from eimf_core.evaluation import aggregate_metrics as of_totals
-from eimf_core.evaluation import interest_usage as of_interests
-from eimf_core.evaluation import list_metrics as of_lists
+from eimf_core.evaluation.metrics import aggregate_metrics, interest_metrics, list_metrics
 from eimf_core.records import Item, Sequence
 
 CATEGORIES = {1: {"a"}, 2: {"a", "b"}, 3: {"b", "c"}, 4: set(), 5: {"c"}, 6: {"a", "c"}}
@@ -20,7 +18,7 @@ LISTS = np.array([[1, 2, 3, 4], [6, 5, 0, 0], [4, 1, 0, 0], [0, 0, 0, 0]])
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> of_lists.CatalogueFacts:
+def facts(tmp_path_factory: pytest.TempPathFactory) -> list_metrics.CatalogueFacts:
     folder = tmp_path_factory.mktemp("lists")
     items = [Item(item=str(at), title="x", categories=sorted(names)) for at, names in CATEGORIES.items()]
     jsonl.write(folder / "items.jsonl", items)
@@ -28,7 +26,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> of_lists.CatalogueFacts:
     jsonl.write(folder / "sequences.jsonl", lines)
     texts = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
-    return of_lists.catalogue_facts(dataset.load(folder, ("train",)), texts)
+    return list_metrics.catalogue_facts(dataset.load(folder, ("train",)), texts)
 
 
 def rows(k: int) -> list[list[int]]:
@@ -40,21 +38,21 @@ def check(values: np.ndarray, expected: list[float]) -> None:
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_novelty_and_popularity(facts: of_lists.CatalogueFacts, k: int) -> None:
+def test_novelty_and_popularity(facts: list_metrics.CatalogueFacts, k: int) -> None:
     owners = {item: max(1, sum(item in bought for bought in TRAIN.values())) for item in CATEGORIES}
     counts = {item: sum(bought.count(item) for bought in TRAIN.values()) for item in CATEGORIES}
     check(
-        of_lists.novelty(LISTS, facts, k),
+        list_metrics.novelty(LISTS, facts, k),
         [np.mean([math.log2(4 / owners[item]) for item in row]) if row else math.nan for row in rows(k)],
     )
     check(
-        of_lists.popularity(LISTS, facts, k),
+        list_metrics.popularity(LISTS, facts, k),
         [np.mean([counts[item] for item in row]) if row else math.nan for row in rows(k)],
     )
 
 
 @pytest.mark.parametrize("k", [2, 3, 4])
-def test_diversity(facts: of_lists.CatalogueFacts, k: int) -> None:
+def test_diversity(facts: list_metrics.CatalogueFacts, k: int) -> None:
     def by_category(one: int, other: int) -> float:
         shared = len(CATEGORIES[one] & CATEGORIES[other])
         return 1 - shared / math.sqrt(len(CATEGORIES[one]) * len(CATEGORIES[other]))
@@ -62,8 +60,8 @@ def test_diversity(facts: of_lists.CatalogueFacts, k: int) -> None:
     assert facts.texts is not None
     texts = facts.texts.astype(float)
     for values, distance, counted in (
-        (of_lists.diversity_category(LISTS, facts, k), by_category, lambda item: bool(CATEGORIES[item])),
-        (of_lists.diversity_text(LISTS, facts, k), lambda a, b: 1 - float(texts[a] @ texts[b]), lambda _: True),
+        (list_metrics.diversity_category(LISTS, facts, k), by_category, lambda item: bool(CATEGORIES[item])),
+        (list_metrics.diversity_text(LISTS, facts, k), lambda a, b: 1 - float(texts[a] @ texts[b]), lambda _: True),
     ):
         expected = []
         for row in rows(k):
@@ -73,13 +71,13 @@ def test_diversity(facts: of_lists.CatalogueFacts, k: int) -> None:
 
 
 def test_coverage_and_gini() -> None:
-    recommended = np.array([0, 3, 0, 1, 4])  # entry 0 is padding
-    assert of_totals.coverage(recommended) == 0.75
+    recommended = np.array([0, 3, 0, 1, 4])  # result 0 is padding
+    assert aggregate_metrics.coverage(recommended) == 0.75
     counts = recommended[1:]
     pairs = sum(abs(int(a) - int(b)) for a in counts for b in counts)
-    assert of_totals.gini(recommended) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
-    assert of_totals.gini(np.array([9, 2, 2, 2])) == pytest.approx(0)
-    assert of_totals.gini(np.array([0, 0, 0, 100])) == pytest.approx(2 / 3)
+    assert aggregate_metrics.gini(recommended) == pytest.approx(pairs / (2 * len(counts) * counts.sum()))
+    assert aggregate_metrics.gini(np.array([9, 2, 2, 2])) == pytest.approx(0)
+    assert aggregate_metrics.gini(np.array([0, 0, 0, 100])) == pytest.approx(2 / 3)
 
 
 def lists_of(users: int, rng: np.random.Generator) -> np.ndarray:
@@ -88,8 +86,8 @@ def lists_of(users: int, rng: np.random.Generator) -> np.ndarray:
     return np.stack([rng.choice(200, 5, replace=False, p=chance / chance.sum()) + 1 for _ in range(users)])
 
 
-def figures_of(lists: np.ndarray) -> dict[str, of_totals.Figure]:
-    return of_totals.Totals.of(np.bincount(lists.ravel(), minlength=201), lists.astype(np.int32)).figures
+def figures_of(lists: np.ndarray) -> dict[str, aggregate_metrics.AggregateValue]:
+    return aggregate_metrics.ListAggregates.of(np.bincount(lists.ravel(), minlength=201), lists.astype(np.int32)).values
 
 
 def test_what_a_user_moves_is_what_is_lost_without_him() -> None:
@@ -98,8 +96,8 @@ def test_what_a_user_moves_is_what_is_lost_without_him() -> None:
     without = [figures_of(np.delete(lists, user, axis=0)) for user in range(len(lists))]
     for name, exactness in (("coverage", 1e-12), ("gini", 5e-4)):
         left = np.array([whole[name].value - other[name].value for other in without])
-        np.testing.assert_allclose(whole[name].moves, left, atol=exactness)
-        assert np.corrcoef(whole[name].moves, left)[0, 1] > 0.9
+        np.testing.assert_allclose(whole[name].influence, left, atol=exactness)
+        assert np.corrcoef(whole[name].influence, left)[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("name", ["coverage", "gini"])
@@ -107,19 +105,22 @@ def test_the_interval_of_a_total_holds_what_other_users_give(name: str) -> None:
     rng = np.random.default_rng(3)
     drawn = [figures_of(lists_of(150, rng))[name] for _ in range(200)]
     expected = np.mean([figure.value for figure in drawn])
-    intervals = [of_totals.jackknife_interval(figure.value, figure.moves, 150) for figure in drawn]
+    intervals = [aggregate_metrics.jackknife_interval(figure.value, figure.influence, 150) for figure in drawn]
     held = np.mean([low <= expected <= high for low, high in intervals])
     assert held > 0.9
     # wider than needed, as the jackknife is, but not by much
     assert 1 < np.mean([high - low for low, high in intervals]) / (3.92 * np.std([f.value for f in drawn])) < 1.5
     # from some of the users alone it is about the same
-    some = of_totals.jackknife_interval(drawn[0].value, drawn[0].moves[:75], 150)
+    some = aggregate_metrics.jackknife_interval(drawn[0].value, drawn[0].influence[:75], 150)
     np.testing.assert_allclose(some, intervals[0], atol=0.02)
 
 
 def test_only_so_many_lists_are_kept() -> None:
-    assert of_totals.kept(7, 20).tolist() == list(range(7)) and len(of_totals.kept(0, 20)) == 0
-    many = of_totals.kept(1_000_000, 20)
+    assert (
+        aggregate_metrics.sampled_users(7, 20).tolist() == list(range(7))
+        and len(aggregate_metrics.sampled_users(0, 20)) == 0
+    )
+    many = aggregate_metrics.sampled_users(1_000_000, 20)
     assert len(many) == 500_000 and (np.diff(many) > 0).all() and many[-1] > 999_000
 
 
@@ -129,13 +130,13 @@ def test_interests_alike_and_their_shares() -> None:
     expected = [
         np.mean([a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(user, 2)]) for user in vectors
     ]
-    check(of_interests.interest_cosine(vectors, 6), expected)
-    assert np.isnan(of_interests.interest_cosine(vectors[:, :1], 6)).all()
-    use = of_interests.InterestUse(3, 3, [1, 2])
+    check(interest_metrics.interest_cosine(vectors), expected)
+    assert np.isnan(interest_metrics.interest_cosine(vectors[:, :1])).all()
+    use = interest_metrics.InterestUse(3, 3, [1, 2])
     sources = np.array([[0, 1], [2, 2]], dtype=np.int8)
     use.add(np.array([2, 0]), sources, np.array([[5, 6], [7, 0]]), np.array([[True, False], [False, False]]))
-    np.testing.assert_array_equal(of_interests.interest_places(use, 2), [[0, 0, 1], [0, 0, 0], [1, 1, 0]])
-    check(of_interests.shares(of_interests.interest_places(use, 2)), [1 / 3, 1 / 3, 1 / 3])
-    check(of_interests.shares(of_interests.interest_places(use, 1)), [1 / 2, 0, 1 / 2])
-    check(of_interests.shares(of_interests.interest_hits(use, 2)), [1, 0, 0])
-    check(of_interests.shares(np.zeros((2, 3), np.int16)), [0, 0, 0])
+    np.testing.assert_array_equal(interest_metrics.interest_places(use, 2), [[0, 0, 1], [0, 0, 0], [1, 1, 0]])
+    check(interest_metrics.shares(interest_metrics.interest_places(use, 2)), [1 / 3, 1 / 3, 1 / 3])
+    check(interest_metrics.shares(interest_metrics.interest_places(use, 1)), [1 / 2, 0, 1 / 2])
+    check(interest_metrics.shares(interest_metrics.interest_hits(use, 2)), [1, 0, 0])
+    check(interest_metrics.shares(np.zeros((2, 3), np.int16)), [0, 0, 0])

@@ -10,8 +10,7 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.evaluation import eval_users as of_cases
-from eimf_core.evaluation import slices
+from eimf_core.evaluation import eval_users, slices
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.records import Item, Label
@@ -41,7 +40,7 @@ def data(tmp_path: Path) -> Dataset:
 
 
 def choose(data: Dataset, *wanted: str, seen: str = "keep", labels: Path | None = None) -> slices.Slices:
-    return slices.choose(wanted, of_cases.select(data, "test", seen, []), data, seen=seen, labels=labels)
+    return slices.choose(wanted, eval_users.select(data, "test", seen, []), data, seen=seen, labels=labels)
 
 
 def members(made: slices.Slices) -> dict[str, list[int]]:
@@ -110,7 +109,7 @@ def test_targets_by_category_and_repetition(data: Dataset) -> None:
 def test_what_is_refused(data: Dataset, wanted: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         choose(data, wanted, seen="drop")
-    with pytest.raises(ConfigError, match="no slice 'age=3'"):
+    with pytest.raises(ConfigError, match="--slice is 'age=3', expected history"):
         EvalConfig(slice=["age=3"])
 
 
@@ -123,19 +122,19 @@ def test_figures_of_slices_are_those_of_their_users_and_targets(tmp_path: Path) 
         [model], tmp_path, EvalConfig(k=[5], slice=wanted, seen="keep", baselines="none", resamples=100)
     )
     figures = {(r.slice, r.metric): r for r in evaluation.records if r.compared_to is None}
-    lengths = evaluation.cases.history_lengths()
-    recall = evaluation.entries[0].values[:, 0]
+    lengths = evaluation.users.history_lengths()
+    recall = evaluation.results[0].values[:, 0]
     assert evaluation.plan.columns[0][:2] == ("recall", 5)
     assert figures["history<8", "recall"].value == pytest.approx(recall[lengths < 8].mean())
     assert (
         figures["history<8", "recall"].users == (lengths < 8).sum() == evaluation.facts["slices"]["history<8"]["users"]
     )
     # one target each: the slices of targets part the users
-    tea = np.array([evaluation.dataset.items[item - 1].categories == ["tea"] for item in evaluation.cases.targets])
+    tea = np.array([evaluation.dataset.items[item - 1].categories == ["tea"] for item in evaluation.users.targets])
     assert figures["category=tea", "recall"].value == pytest.approx(recall[tea].mean())
     assert figures["category=tea", "recall"].users == tea.sum()
     again = np.array(
-        [evaluation.cases.targets[case] in evaluation.cases.history(case) for case in range(len(evaluation.cases))]
+        [evaluation.users.targets[case] in evaluation.users.history(case) for case in range(len(evaluation.users))]
     )
     assert figures["repeat=yes", "ndcg"].users == again.sum()
     assert figures["repeat=no", "recall"].value == pytest.approx(recall[~again].mean())

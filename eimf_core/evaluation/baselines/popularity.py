@@ -20,7 +20,7 @@ class Popularity:
     name = "popularity"
 
     def __init__(self, counts: npt.NDArray[np.float32]) -> None:
-        """counts (N + 1,), entry 0 for padding."""
+        """counts (N + 1,), result 0 for padding."""
         self._scores = np.asarray(counts, dtype=np.float32)
         self._scores[0] = -np.inf
 

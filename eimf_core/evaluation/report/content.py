@@ -13,7 +13,7 @@ from eimf_core import ranking
 from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.measure import rank
-from eimf_core.evaluation.metrics import ACCURACY
+from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.report import plots
 from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
@@ -63,11 +63,11 @@ class Example:
 
 
 @dataclass
-class Drawn:
+class SampledUsers:
     """What is computed once for the model that the page shows from inside."""
 
     system: ModelSystem
-    cases: list[int]
+    users: list[int]
     lists: npt.NDArray[np.int64]
     scored: Scored
     attention: npt.NDArray[np.float32]
@@ -82,23 +82,23 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
     called = result_tables.short_names(evaluation)
     # interests that have names say more
     named_first = sorted(evaluation.systems, key=lambda system: not system.model.named)
-    drawn = _drawn(evaluation, named_first[0])
+    sample = _sample(evaluation, named_first[0])
     return {
         "facts": evaluation.facts,
         "seen": seen,
         "models": [called[name] for name in evaluation.contenders],
-        "shown": called[drawn.system.name],
+        "shown": called[sample.system.name],
         "main": named,
         "tables": result_tables.tables(evaluation),
-        "lost": _verdicts(evaluation, row),
+        "baseline_wins": _verdicts(evaluation, row),
         "summary_plot": plots.figures(evaluation, row),
         "comparison_plot": plots.comparisons(evaluation, row),
         "curves": plots.curves({called[system.name]: system.model.epochs for system in evaluation.systems}),
         "slices_plot": plots.slices(evaluation, row) if row[0] in ACCURACY else None,
-        "map": _map(evaluation, drawn),
-        "interests": _named_interests(evaluation, drawn),
-        "labelled": bool(drawn.system.model.named),
-        "examples": _examples(evaluation, drawn),
+        "map": _map(evaluation, sample),
+        "interests": _named_interests(evaluation, sample),
+        "labelled": bool(sample.system.model.named),
+        "examples": _examples(evaluation, sample),
     }
 
 
@@ -106,44 +106,44 @@ def _verdicts(evaluation: Evaluation, row: result_tables.Row) -> list[tuple[str,
     """A sentence for each model that says how it stands to the baselines, and whether one is ahead of it."""
     if not evaluation.baselines:
         return []
-    lost, called = evaluation.lost(), result_tables.short_names(evaluation)
+    baseline_wins, called = evaluation.baseline_wins(), result_tables.short_names(evaluation)
     return [
-        (f"{called[name]} is {said}.", ("all", *row, name) in lost)
+        (f"{called[name]} is {said}.", ("all", *row, name) in baseline_wins)
         for name in evaluation.contenders
         if (said := result_tables.verdict(evaluation, name))
     ]
 
 
-def _drawn(evaluation: Evaluation, system: ModelSystem) -> Drawn:
+def _sample(evaluation: Evaluation, system: ModelSystem) -> SampledUsers:
     """Lists and interests of a few users, drawn at random with the seed of the evaluation."""
-    cases = evaluation.cases
+    users = evaluation.users
     rng = np.random.default_rng(evaluation.facts["users"])
-    chosen = rng.permutation(len(cases))[:SAMPLED_USERS].tolist()
-    lists, scored, histories = rank(system, cases, chosen, evaluation.plan)
+    chosen = rng.permutation(len(users))[:SAMPLED_USERS].tolist()
+    lists, scored, histories = rank(system, users, chosen, evaluation.plan)
     shown = chosen[:EXAMPLES]
-    _, attention = system.interests(histories[:EXAMPLES], cases.times(shown), cases.events(shown))
-    return Drawn(system, chosen, lists[:, :LISTED], scored, attention)
+    _, attention = system.interests(histories[:EXAMPLES], users.times(shown), users.events(shown))
+    return SampledUsers(system, chosen, lists[:, :LISTED], scored, attention)
 
 
 def _titles(evaluation: Evaluation, indices: Any) -> list[str]:
     return [evaluation.dataset.items[int(index) - 1].title for index in indices]
 
 
-def _examples(evaluation: Evaluation, drawn: Drawn) -> list[Example]:
-    interests, vectors = _of(drawn)
-    namer = interest_names.names_of(drawn.system.model, RecommendConfig().name_threshold)
-    sources = ranking.sources(interests, vectors, drawn.lists)
+def _examples(evaluation: Evaluation, sample: SampledUsers) -> list[Example]:
+    interests, vectors = _interests_of(sample)
+    namer = interest_names.names_of(sample.system.model, RecommendConfig().name_threshold)
+    sources = ranking.sources(interests, vectors, sample.lists)
     made = []
-    for at, case in enumerate(drawn.cases[:EXAMPLES]):
-        history = evaluation.cases.history(case)
-        known = history[drawn.system.known[history]][-drawn.attention.shape[2] :]
-        start, end = evaluation.cases.target_offsets[case : case + 2]
-        targets = evaluation.cases.targets[start:end]
+    for at, case in enumerate(sample.users[:EXAMPLES]):
+        history = evaluation.users.history(case)
+        known = history[sample.system.known[history]][-sample.attention.shape[2] :]
+        start, end = evaluation.users.target_offsets[case : case + 2]
+        targets = evaluation.users.targets[start:end]
         named = namer.names(interests[at])
-        used = sorted({int(sources[at, place]) for place in range(drawn.lists.shape[1]) if drawn.lists[at, place]})
+        used = sorted({int(sources[at, place]) for place in range(sample.lists.shape[1]) if sample.lists[at, place]})
         made.append(
             Example(
-                user=evaluation.cases.user(case),
+                user=evaluation.users.user(case),
                 history=_titles(evaluation, history[-HISTORY:]),
                 earlier=max(0, len(history) - HISTORY),
                 targets=_titles(evaluation, targets[:HISTORY]),
@@ -152,13 +152,13 @@ def _examples(evaluation: Evaluation, drawn: Drawn) -> list[Example]:
                     Interest(
                         number=number,
                         name=named[number][0] or "no name near enough",
-                        from_items=_titles(evaluation, _attended(drawn.attention[at, number], known)),
+                        from_items=_titles(evaluation, _attended(sample.attention[at, number], known)),
                     )
                     for number in used
                 ],
                 items=[
                     Recommended(place + 1, _titles(evaluation, [item])[0], int(sources[at, place]), item in targets)
-                    for place, item in enumerate(drawn.lists[at])
+                    for place, item in enumerate(sample.lists[at])
                     if item
                 ],
             )
@@ -174,13 +174,13 @@ def _attended(attention: npt.NDArray[np.float32], history: npt.NDArray[np.int32]
     return sorted(weights, key=lambda item: -weights[item])[:2]
 
 
-def _of(drawn: Drawn) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    assert drawn.scored.interests is not None and drawn.scored.vectors is not None
-    return drawn.scored.interests, drawn.scored.vectors
+def _interests_of(sample: SampledUsers) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    assert sample.scored.interests is not None and sample.scored.vectors is not None
+    return sample.scored.interests, sample.scored.vectors
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedInterest:
     """An interest in words: how many of the drawn users' interests are nearest to it, and its nearest items."""
 
     name: str
@@ -188,11 +188,11 @@ class Named:
     items: list[str]
 
 
-def _named_interests(evaluation: Evaluation, drawn: Drawn) -> list[Named]:
+def _named_interests(evaluation: Evaluation, sample: SampledUsers) -> list[NamedInterest]:
     """The names that most interests of the drawn users have, each with the items nearest to their mean."""
-    interests, vectors = _of(drawn)
+    interests, vectors = _interests_of(sample)
     flat = interests.reshape(-1, interests.shape[2])
-    named = interest_names.names_of(drawn.system.model, RecommendConfig().name_threshold).names(flat)
+    named = interest_names.names_of(sample.system.model, RecommendConfig().name_threshold).names(flat)
     owners: dict[str, list[int]] = {}
     for at, (name, _) in enumerate(named):
         if name is not None:
@@ -204,15 +204,15 @@ def _named_interests(evaluation: Evaluation, drawn: Drawn) -> list[Named]:
         members = owners[name]
         mean = unit_rows(flat[members]).mean(axis=0)
         nearest = [int(item) for item in np.argsort(-(units @ mean), kind="stable")[: NEAREST + 1] if item][:NEAREST]
-        made.append(Named(name, users_of[name], _titles(evaluation, nearest)))
+        made.append(NamedInterest(name, users_of[name], _titles(evaluation, nearest)))
     return made
 
 
-def _map(evaluation: Evaluation, drawn: Drawn) -> plots.Plot | None:
+def _map(evaluation: Evaluation, sample: SampledUsers) -> plots.Plot | None:
     """Items and the interests of the example users in one plane."""
-    interests, vectors = _of(drawn)
+    interests, vectors = _interests_of(sample)
     counts = evaluation.dataset.counts().copy()
-    counts[~drawn.system.known] = -1
+    counts[~sample.system.known] = -1
     counts[0] = -1
     items = np.argsort(-counts, kind="stable")[: min(MAPPED_ITEMS, int((counts >= 0).sum()))]
     if len(items) < 5:

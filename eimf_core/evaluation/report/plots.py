@@ -107,7 +107,7 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     records = result_tables.by_row(evaluation, "all").get(row, {})
     if not records:
         return None
-    names = [entry.name for entry in evaluation.entries if entry.name in records]
+    names = [result.name for result in evaluation.results if result.name in records]
     title, called = result_tables.metric_name(*row), result_tables.short_names(evaluation)
     with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
         axes = figure.add_subplot()

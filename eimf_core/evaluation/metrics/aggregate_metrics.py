@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,10 @@ def coverage(recommended: Counts) -> float:
     return float((recommended[1:] > 0).mean())
 
 
-def coverage_moves(recommended: Counts) -> Values:
+def coverage_influence(recommended: Counts) -> Values:
     """What coverage loses when each item (N + 1,) is recommended once less."""
-    moves: Values = (recommended == 1) / (len(recommended) - 1)
-    return moves
+    influence: Values = (recommended == 1) / (len(recommended) - 1)
+    return influence
 
 
 def gini(recommended: Counts) -> float:
@@ -51,60 +52,73 @@ def gini(recommended: Counts) -> float:
     return float(((2 * np.arange(1, number + 1) - number - 1) * ordered).sum() / (number * ordered.sum()))
 
 
-def gini_moves(recommended: Counts) -> Values:
+def gini_influence(recommended: Counts) -> Values:
     """What the Gini index loses when each item (N + 1,) is recommended once less: (2 r_i - N - 1) / (N S) - G / S.
 
     r_i is the rank of the count, the lowest where counts are equal, and S their sum (in full S - 1).
     """
-    moves = np.zeros(len(recommended))
+    influence = np.zeros(len(recommended))
     if (total := recommended[1:].sum()) > 0:
         from scipy.stats import rankdata
 
         number = len(recommended) - 1
-        moves[1:] = ((2 * rankdata(recommended[1:], method="min") - number - 1) / number - gini(recommended)) / total
-    return moves
+        influence[1:] = (
+            (2 * rankdata(recommended[1:], method="min") - number - 1) / number - gini(recommended)
+        ) / total
+    return influence
 
 
-TOTALS: dict[str, Callable[[Counts], float]] = {"coverage": coverage, "gini": gini}
-MOVES: dict[str, Callable[[Counts], Values]] = {"coverage": coverage_moves, "gini": gini_moves}
+class Aggregate(NamedTuple):
+    """A metric of all lists together, and the influence of each item on it, which its interval comes from."""
+
+    value: Callable[[Counts], float]
+    influence: Callable[[Counts], Values]
+
+
+AGGREGATES = {
+    "coverage": Aggregate(coverage, coverage_influence),
+    "gini": Aggregate(gini, gini_influence),
+}
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of all lists, and how much each of the kept users (n,) moves it."""
+class AggregateValue:
+    """A figure of all lists, and the influence of each of the sampled users (n,) on it."""
 
     value: float
-    moves: Values
+    influence: Values
 
 
 @dataclass(frozen=True)
-class Totals:
+class ListAggregates:
     """The figures of the lists of one length."""
 
-    figures: dict[str, Figure]
+    values: dict[str, AggregateValue]
 
     @classmethod
-    def of(cls, recommended: Counts, lists: npt.NDArray[np.int32]) -> Totals:
-        """From the number of times each item was recommended (N + 1,) and the kept users' lists (n, k)."""
+    def of(cls, recommended: Counts, lists: npt.NDArray[np.int32]) -> ListAggregates:
+        """From the number of times each item was recommended (N + 1,) and the sampled users' lists (n, k)."""
         return cls(
             {
-                name: Figure(figure(recommended), np.where(lists > 0, MOVES[name](recommended)[lists], 0).sum(axis=1))
-                for name, figure in TOTALS.items()
+                name: AggregateValue(
+                    metric.value(recommended), np.where(lists > 0, metric.influence(recommended)[lists], 0).sum(axis=1)
+                )
+                for name, metric in AGGREGATES.items()
             }
         )
 
 
-def kept(users: int, longest: int) -> npt.NDArray[np.int64]:
-    """The users whose lists are kept, all of them where there is room; the same for every system."""
+def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:
+    """The users whose lists are kept for the jackknife: all of them where there is room; the same for every system."""
     number = min(users, max(1, MOST_PLACES // longest))
     return np.sort(np.random.default_rng(users).choice(users, size=number, replace=False))
 
 
-def jackknife_interval(value: float, moves: Values, users: int) -> tuple[float, float]:
-    """Bounds of the 95 % interval within [0, 1]: value +- 1.96 sqrt((U - 1) * variance of the moves).
+def jackknife_interval(value: float, influence: Values, users: int) -> tuple[float, float]:
+    """Bounds of the 95 % interval within [0, 1]: value +- 1.96 sqrt((U - 1) * variance of the influences).
 
-    With U users and all moves this is the delete-one jackknife, for Gini with the moves of a list's items
+    With U users and the influence of all this is the delete-one jackknife, for Gini with those of a list's items
     added up; with some of them, an estimate of it. Source: Efron and Tibshirani, 1993, ch. 11.
     """
-    reach = NORMAL * math.sqrt(max(0, users - 1) * float(np.var(moves)))
+    reach = NORMAL * math.sqrt(max(0, users - 1) * float(np.var(influence)))
     return max(0.0, value - reach), min(1.0, value + reach)

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
 
-from eimf_core.evaluation import aggregate_metrics, config, interest_usage, list_metrics, metrics
+from eimf_core.evaluation import metrics
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **metrics.ACCURACY,
-    **list_metrics.PER_USER,
-    **aggregate_metrics.TOTALS,
-    "interest_cosine": interest_usage.interest_cosine,
-    **interest_usage.SHARES,
-}
 SYMBOLS = """\
 rel_i is 1 when rank i of the list holds a target and 0 otherwise, k is the length of the list, T the
 number of distinct targets of a user. Accuracy is a mean over users, from 0 to 1, ranked over the whole catalogue."""
@@ -42,11 +33,11 @@ nothing_in_the_period, were left out by prepare."""
 def text() -> str:
     """All metrics in the order of `eval -m all`, those on request last, with formulas and sources; then intervals."""
     parts = [SYMBOLS]
-    for name in config.METRICS:
-        marks = [
-            mark for names, mark in ((config.STANDARD, "default"), (config.ON_REQUEST, "only by name")) if name in names
-        ]
+    ordered = sorted(metrics.METRICS, key=lambda name: name in metrics.ON_REQUEST)
+    for name in ordered:
+        sets = ((metrics.STANDARD, "default"), (metrics.ON_REQUEST, "only by name"))
+        marks = [mark for names, mark in sets if name in names]
         title = f"{name} ({marks[0]})" if marks else name
-        described = inspect.getdoc(FUNCTIONS[name]) or ""
+        described = inspect.getdoc(metrics.METRICS[name]) or ""
         parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
     return "\n\n".join([*parts, SURENESS])

@@ -13,13 +13,13 @@ Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int16]
 
 
-def interest_cosine(interests: npt.NDArray[np.float32] | None, users: int) -> Values:
+def interest_cosine(interests: npt.NDArray[np.float32]) -> Values:
     """Mean cosine over all pairs of a user's interests: 1 when they have all become the same.
 
-    interests (U, K, d); NaN without interests or with one alone. Source: after the interest
+    interests (U, K, d); NaN with one alone. Source: after the interest
     disagreement of Cen et al., KDD 2020, and the collapse shown by Xie et al., RecSys 2023.
     """
-    return np.full(users, np.nan) if interests is None else mean_pairwise_cosine(interests)
+    return mean_pairwise_cosine(interests)
 
 
 class InterestUse:
@@ -68,6 +68,7 @@ def shares(counts: Counts) -> Values:
     return found
 
 
+OF_INTERESTS: dict[str, Callable[[npt.NDArray[np.float32]], Values]] = {"interest_cosine": interest_cosine}
 SHARES: dict[str, Callable[[InterestUse, int], Counts]] = {
     "interest_places": interest_places,
     "interest_hits": interest_hits,

@@ -1,0 +1,30 @@
+"""The metrics, by name. A new one is a function with formula and source, and a line in the table of its kind:
+
+- `accuracy.ACCURACY`: of a ranked list and the targets, per user (k, slices of targets)
+- `list_metrics.PER_USER`: of a ranked list alone, per user (k)
+- `interest_metrics.OF_INTERESTS`: of a user's interests, per user (no k)
+- `aggregate_metrics.AGGREGATES`: of all lists together (k), with the influence that the jackknife needs
+- `interest_metrics.SHARES`: what each interest brought to all lists (k)
+
+`--metrics all`, the checks of `--metrics`, `--help-metrics` and the tests read them from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from eimf_core.evaluation.metrics import accuracy, aggregate_metrics, interest_metrics, list_metrics
+
+METRICS: dict[str, Callable[..., Any]] = {
+    **accuracy.ACCURACY,
+    **{name: metric.value for name, metric in aggregate_metrics.AGGREGATES.items()},
+    **list_metrics.PER_USER,
+    **interest_metrics.OF_INTERESTS,
+    **interest_metrics.SHARES,
+}
+STANDARD = ("recall", "hit_rate", "ndcg", "mrr")
+"""What is measured by default."""
+ON_REQUEST = ("ndcg_hits", "diversity_text")
+"""What is measured only by name: not standard, or slow."""
+SETS = {"standard": STANDARD, "all": tuple(name for name in METRICS if name not in ON_REQUEST)}

@@ -1,0 +1,47 @@
+"""What was measured of a system, of a baseline, or of several seeds as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.evaluation.measure import Measured
+from eimf_core.evaluation.metrics.aggregate_metrics import ListAggregates
+from eimf_core.evaluation.metrics.interest_metrics import InterestUse
+
+Floats = npt.NDArray[np.float32]
+Role = Literal["model", "baseline", "group", "member"]
+
+
+@dataclass
+class SystemResult:
+    """A line of the table: a model, a baseline, or a group of models that differ in their seed.
+
+    `values` (U, C) are those of the plan's columns. `role` is "model", "baseline", "group", or "member"
+    for a model that stands in a group and is not compared by itself. `members` are the places of a
+    group's models among the results.
+    """
+
+    name: str
+    role: Role
+    values: Floats
+    aggregates: dict[int, list[ListAggregates]]
+    interest_use: InterestUse | None = None
+    seed: int | None = None
+    group: str | None = None
+    seeds: int | None = None
+    members: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, measured: Measured, role: Role, *, seed: int | None = None) -> SystemResult:
+        return cls(
+            name=measured.system,
+            role=role,
+            values=measured.values,
+            aggregates={k: [measured.aggregates(k)] for k in measured.recommended},
+            interest_use=measured.interest_use,
+            seed=seed,
+        )
