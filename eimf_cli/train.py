@@ -20,16 +20,26 @@ def train(
     *,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="Model directory to write.")],
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.", rich_help_panel="labels")
+    ] = None,
     epochs_from: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL", help="Train for the epochs that this earlier model found best."),
+        typer.Option(
+            metavar="MODEL",
+            help="Train for the epochs that this earlier model found best.",
+            rich_help_panel="optimisation",
+            hidden=True,
+        ),
     ] = None,
     init: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="Start from this earlier model, such as yesterday's.")
     ] = None,
     index: Annotated[
-        bool, typer.Option("--index", help="Put an index for recommend --index beside the weights; needs faiss.")
+        bool,
+        typer.Option(
+            "--index", help="Put an index for recommend --index beside the weights; needs faiss.", hidden=True
+        ),
     ] = False,
     settings: TrainConfig,
 ) -> None:

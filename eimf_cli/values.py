@@ -101,7 +101,9 @@ def read_without_pydantic(parameters: Iterable[Any]) -> None:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean X?", or nothing."""
     words = list(known)
-    near = [each for each in words if each.startswith(word)] or difflib.get_close_matches(word, words, n=1)
+    near = sorted((each for each in words if each.startswith(word)), key=len) or difflib.get_close_matches(
+        word, words, n=1
+    )
     return f"; did you mean {near[0]}?" if near else ""
 
 
