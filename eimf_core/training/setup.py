@@ -19,6 +19,9 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import registry
 from eimf_core.progress import Reporter
+from eimf_core.text import loading
+from eimf_core.text.cache import CACHE, encode_cached, encode_items
+from eimf_core.text.encoder import Encoder
 from eimf_core.training import (
     item_embeddings,
     label_init,
@@ -114,6 +117,32 @@ def check_same_machine(resumed: dict[str, Any], here: dict[str, Any], folder: Pa
         raise ConfigError(f"the interrupted run goes on only with {said}, as it began; to start over, remove {folder}")
 
 
+class _TextVectors:
+    """Text vectors of a run; the encoder is opened when one is first needed."""
+
+    def __init__(self, data: Dataset, settings: TrainConfig, reporter: Reporter) -> None:
+        self._data, self._settings, self._reporter = data, settings, reporter
+        self._encoder: Encoder | None = None
+
+    @property
+    def encoder_name(self) -> str | None:
+        """The identity of the encoder, None where it was not needed."""
+        return None if self._encoder is None else self._encoder.identity
+
+    def of_texts(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """(n, D)."""
+        return encode_cached(texts, self._open(), self._data.directory / CACHE, self._reporter).astype(np.float32)
+
+    def of_items(self) -> npt.NDArray[np.float16]:
+        """(N + 1, D)."""
+        return encode_items(self._data.directory, self._data.items, self._open(), self._reporter)
+
+    def _open(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = loading.open_encoder(self._settings.encoder)
+        return self._encoder
+
+
 def prepare(
     data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter, *,
     init: str | Path | None = None, device: torch.device = CPU,
@@ -123,35 +152,32 @@ def prepare(
     `init`: an earlier model that the learner starts from. The start is the same on every device.
     """
     earlier = None if init is None else warm_start.WarmStart(init, settings)
-    text: npt.NDArray[np.float16] | None = None
-    found: Labels | None = None
-    name: str | None = None
-    encoder: Any = None
-
-    def opened() -> Any:
-        nonlocal encoder, name
-        if encoder is None:
-            from eimf_core.text.loading import open_encoder
-
-            encoder = open_encoder(settings.encoder)
-            name = encoder.identity
-        return encoder
-
-    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        from eimf_core.text.cache import CACHE, encode_cached
-
-        return encode_cached(texts, opened(), data.directory / CACHE, reporter).astype(np.float32)
-
+    vectors = _TextVectors(data, settings, reporter)
+    found = None if labels_path is None else labels.load(labels_path, data, vectors.of_texts, reporter)
     # what an earlier model has learned of the items is not put aside for words
     starts_from_words = settings.label_start and settings.item_vectors == "random" and earlier is None
-    if labels_path is not None:
-        found = labels.load(labels_path, data, encode, reporter)
-        if settings.inherited_items and (settings.label_weights.items or starts_from_words):
-            found = _with_inherited_items(found, data, settings, opened(), reporter)
-    if settings.knows_text:
-        from eimf_core.text.cache import encode_items
+    if found is not None and settings.inherited_items and (settings.label_weights.items or starts_from_words):
+        found = _with_inherited_items(found, data, settings, vectors.of_items(), reporter)
+    text = vectors.of_items() if settings.knows_text else None
+    learner, side = _fresh_learner(data, settings, found, text, reporter)
+    if earlier is None:
+        _start_items(learner, data, settings, found, reporter)
+    elif found is not None and settings.label_start and settings.item_vectors == "random":
+        reporter.note("item vectors go on from the earlier model, not from the words of the labels")
+    if found is not None and text is not None and settings.label_start:
+        label_init.start_adapter_from_text(learner, text)
+    encoder = vectors.encoder_name
+    start = None if earlier is None else earlier.apply(learner, data, text, encoder, side.events, reporter)
+    learner.move(device)
+    side.device = device
+    speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
+    return Prepared(learner, found, text, encoder, side, start)
 
-        text = encode_items(data.directory, data.items, opened(), reporter)
+
+def _fresh_learner(
+    data: Dataset, settings: TrainConfig, found: Labels | None, text: npt.NDArray[np.float16] | None,
+    reporter: Reporter,
+) -> tuple[Learner, SideInputs]:  # fmt: skip
     generator = torch.Generator().manual_seed(settings.seed)
     table = item_embeddings.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
     if settings.item_categories:
@@ -166,29 +192,26 @@ def prepare(
     if not side.timed:
         # what nothing was learned about is not read later either
         learner.backbone.side_inputs = tuple(read for read in learner.backbone.side_inputs if read != "days")
-    if settings.item_vectors == "neighbours" and earlier is None:
-        placed = neighbour_init.start_from_neighbours(table.weight, data.splits["train"], generator)
+    return learner, side
+
+
+def _start_items(
+    learner: Learner, data: Dataset, settings: TrainConfig, found: Labels | None, reporter: Reporter
+) -> None:
+    """Move the item vectors of a fresh learner to where histories or the words of labels see the items."""
+    train = data.splits["train"]
+    if settings.item_vectors == "neighbours":
+        placed = neighbour_init.start_from_neighbours(learner.table.weight, train, learner.generator)
         reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
-    if found is not None and starts_from_words:
-        placed = label_init.start_from_words(learner, found, data.splits["train"])
+    if settings.item_vectors == "random" and settings.label_start and found is not None:
+        placed = label_init.start_from_words(learner, found, train)
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
-    if found is not None and settings.label_start and settings.item_vectors == "random" and earlier is not None:
-        reporter.note("item vectors go on from the earlier model, not from the words of the labels")
-    if found is not None and text is not None and settings.label_start:
-        label_init.start_adapter_from_text(learner, text)
-    start = None if earlier is None else earlier.apply(learner, data, text, name, side.events, reporter)
-    learner.move(device)
-    side.device = device
-    speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
-    return Prepared(learner, found, text, name, side, start)
 
 
 def _with_inherited_items(
-    found: Labels, data: Dataset, settings: TrainConfig, encoder: Any, reporter: Reporter
+    found: Labels, data: Dataset, settings: TrainConfig, text: npt.NDArray[np.float16], reporter: Reporter
 ) -> Labels:
-    from eimf_core.text.cache import encode_items
-
-    train, text = data.splits["train"], encode_items(data.directory, data.items, encoder, reporter)
+    train = data.splits["train"]
     propagated = label_propagation.find(found, train, text, settings.inherited_cosine)
     more = label_propagation.with_items(found, propagated, train, text, settings.inherited_items)
     counts = [f"{len(np.unique(part.shown[1])):,}" for part in (found, more)]
