@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import hypothesis
 import pytest
 
 from eimf_cli import exit_codes, main
@@ -25,6 +26,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the slow tests too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried with more examples by --all."""
+    hypothesis.settings.register_profile("quick", max_examples=40)
+    hypothesis.settings.register_profile("all", max_examples=100)
+    hypothesis.settings.load_profile("all" if config.getoption("--all") else "quick")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

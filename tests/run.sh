@@ -13,4 +13,4 @@ export HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/mypy"
-exec "$VENV/bin/python" -m pytest -n "${EIMF_TEST_PROCESSES:-2}" --dist loadgroup "$@"
+exec "$VENV/bin/python" -m pytest -n "${EIMF_TEST_PROCESSES:-2}" --dist loadfile "$@"

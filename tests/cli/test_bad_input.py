@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,15 +26,13 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
     """A model trained for one epoch without the text encoder."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "data").mkdir()
     write_small_data(folder / "data")
-    command = [sys.executable, "-m", "eimf_cli", "train", folder / "data", "--epochs", "1", "--item-vectors", "random"]
-    subprocess.run(
-        [*map(str, command), "-o", str(folder / "model")], check=True, env=environment, cwd=ROOT, timeout=300
-    )
+    done = eimf("train", folder / "data", "--epochs", "1", "--item-vectors", "random", "-o", folder / "model")
+    assert done.returncode == 0, done.stderr
     return folder / "model"
 
 

@@ -47,27 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page(folder: Path, environment: dict[str, str]) -> Path:
-    import subprocess
-    import sys
-
-    command = [
-        sys.executable,
-        "-m",
-        "eimf_cli",
-        "eval",
-        "model",
-        "<b>other",
-        "data",
-        "-k",
-        "5",
-        "--report",
-        "page.html",
-    ]
-    done = subprocess.run(
-        [*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl"],
-        cwd=folder, env=environment, capture_output=True, check=False, timeout=120,
-    )  # fmt: skip
+def page(folder: Path, eimf: Eimf) -> Path:
+    command = ("eval", "model", "<b>other", "data", "-k", "5", "--report", "page.html")
+    done = eimf(*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     return folder / "page.html"
 

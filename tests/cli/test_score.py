@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -17,7 +15,7 @@ SHOP = ROOT / "examples" / "shop"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
     """Samples of forty customers of the shop, and keyword labels of them."""
     folder = tmp_path_factory.mktemp("quality")
     titles = {item.item: item.title for item in jsonl.read(SHOP / "items.jsonl", Item)}
@@ -33,8 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) 
         for at, user in enumerate(sorted(bought)[:40])
     ]  # fmt: skip
     jsonl.write(folder / "samples.jsonl", samples)
-    command = ["label", folder / "samples.jsonl", "--engine", "keywords", "-o", folder / "labels.jsonl"]
-    subprocess.run([sys.executable, "-m", "eimf_cli", *map(str, command)], check=True, env=environment, cwd=ROOT)
+    done = eimf("label", folder / "samples.jsonl", "--engine", "keywords", "-o", folder / "labels.jsonl")
+    assert done.returncode == 0, done.stderr
     return folder
 
 

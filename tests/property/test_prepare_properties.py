@@ -77,7 +77,9 @@ def expected(log: list[Row], config: PrepareConfig) -> dict[str, list[Row]]:
     return {user: mine[-config.max_length :] if config.max_length else mine for user, mine in found.items()}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=settings.default.max_examples * 2 // 5, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(rows, options)
 def test_nothing_is_lost_and_nothing_leaks(log: list[Row], chosen: dict[str, object]) -> None:
     for name, splits in APPLIES_TO.items():
@@ -147,7 +149,7 @@ logs_in_time = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(logs_in_time, st.sampled_from(("last", "first", "all")), st.integers(2, 5), st.integers(6, 9))
 def test_a_temporal_split_is_exactly_what_its_time_points_say(
     log: list[Row], target: str, valid_from: int, test_from: int
@@ -181,7 +183,7 @@ odd_times = (
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(odd_times, min_size=1, max_size=30), st.sampled_from(("csv", "jsonl")))
 def test_a_row_with_an_odd_time_is_in_the_output_or_in_the_rejects(times: list[str], kind: str) -> None:
     with tempfile.TemporaryDirectory() as name:
