@@ -33,9 +33,8 @@ REPORT_IT = "this is a mistake in eimf, please report it"
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: how many rows, the columns of `raw`, the unit of times, the items that the log describes."""
+    """What was read: the columns of `raw`, the unit of times, the items that the log describes."""
 
-    rows: int
     has: frozenset[str]
     unit: str | None
     items: list[Item]
@@ -68,13 +67,12 @@ def read(
         copy.unlink(missing_ok=True)
         reporter.end()
     unit = _convert_times(raw, logs, rejects) if "time" in has and raw.rows() else None
-    rows = raw.rows()
-    if not rows:
+    if not raw.rows():
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
         raise InputError(
             f"has no {'usable ' if reasons else ''}interactions{reasons and f' ({reasons})'}", file=logs[0][0].name
         )
-    return Read(rows=rows, has=has, unit=unit, items=items)
+    return Read(has=has, unit=unit, items=items)
 
 
 class RawTable:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,8 +54,18 @@ def _select_list(expressions: dict[str, str]) -> str:
     return ", ".join(f"{expressions.get(field, NOTHING)} AS {field}" for field in FIELDS)
 
 
+class _WithFields:
+    """A scan of a file with columns, or keys: `fields` says which is which field."""
+
+    fields: dict[str, str]
+
+    @property
+    def has(self) -> frozenset[str]:
+        return frozenset(self.fields)
+
+
 @dataclass(frozen=True)
-class Delimited:
+class Delimited(_WithFields):
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
     `blank`: lines before the first that are blank, which DuckDB would take for the header.
@@ -69,10 +79,6 @@ class Delimited:
     quote: str = ""
     blank: int = 0
     first: str = ""
-    has: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
         # by position: a column may have no name, or that of another
@@ -129,14 +135,10 @@ class UserLines:
 
 
 @dataclass(frozen=True)
-class JsonLines:
+class JsonLines(_WithFields):
     """One JSON object a line; `fields` says which key is which field."""
 
     fields: dict[str, str]
-    has: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
         keys = ", ".join(literal(f'$."{key}"') for key in self.fields.values())
@@ -183,15 +185,11 @@ def text_of(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Parquet:
+class Parquet(_WithFields):
     """A Parquet file; `fields` says which column is which field, `timestamps` which columns are of a type for times."""
 
     fields: dict[str, str]
     timestamps: frozenset[str] = frozenset()
-    has: frozenset[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "has", frozenset(self.fields))
 
     def query(self, path: Path) -> str:
         cells = {

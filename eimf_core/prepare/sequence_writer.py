@@ -65,24 +65,20 @@ def number_column(values: npt.NDArray[np.float64]) -> Column:
     return Column(text, np.concatenate([[0], commas + 1, [len(text) + 1]]))
 
 
-def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> int:
-    """Write the lines of all users, user by user, as Sequence records; returns how many."""
+def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> None:
+    """Write the lines of all users, user by user, as Sequence records."""
     reporter.begin("writing sequences", len(log))
     items, events = JsonStrings(log.item_ids), JsonStrings(log.event_names)
-    lines = 0
     # one chunk is written while the next is made
     with files.atomic(path) as stream, ThreadPoolExecutor(1) as pool:
         writing = pool.submit(stream.write, b"")
         for first, last in log.chunks(STEP):
-            made = list(_chunk(log, plan, first, last, items, events))
-            text = b"".join(made)
+            text = b"".join(_chunk(log, plan, first, last, items, events))
             writing.result()
             writing = pool.submit(stream.write, text)
-            lines += len(made)
             reporter.advance(int(log.offsets[last] - log.offsets[first]))
         writing.result()
     reporter.end()
-    return lines
 
 
 def _chunk(
