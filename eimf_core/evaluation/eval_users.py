@@ -88,7 +88,7 @@ class EvalUsers:
         return np.diff(self.target_offsets)
 
     def target_users(self) -> npt.NDArray[np.int64]:
-        """The case that each result of `targets` belongs to."""
+        """The user (row) that each entry of `targets` belongs to."""
         return np.repeat(np.arange(len(self)), self.target_numbers())
 
 

@@ -51,7 +51,7 @@ def eval_slices(columns: Sequence[Column], user_slices: dict[str, Mask], users: 
 
 
 class BootstrappedSlice:
-    """Values of all results within a slice, with resampled means: column c of result e is e * width + c."""
+    """Values of all results within a slice, with resampled means: column c of result r is r * width + c."""
 
     def __init__(self, results: Sequence[SystemResult], part: EvalSlice, sampling: Sampling, number: int) -> None:
         self.part = part

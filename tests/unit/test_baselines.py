@@ -123,7 +123,7 @@ def test_recent_popularity_with_and_without_times(tmp_path: Path) -> None:
     jsonl.write(tmp_path / "items.jsonl", [Item(item=f"i{at}", title="x") for at in range(1, 5)])
     lines = [Line(user=f"u{at}", split="train", items=["i1"] * 9 + ["i2"]) for at in range(5)]
     jsonl.write(tmp_path / "sequences.jsonl", lines)
-    assert ranked(RecentPopularity.fit(dataset.load(tmp_path, ("train",))).score([np.array([1])]).values[0]) == [
+    assert ranked(RecentPopularity(dataset.load(tmp_path, ("train",))).score([np.array([1])]).values[0]) == [
         2, 1, 3, 4,
     ]  # fmt: skip
     # the first user's purchases are the newest of all
@@ -132,7 +132,7 @@ def test_recent_popularity_with_and_without_times(tmp_path: Path) -> None:
         for at, line in enumerate(lines)
     ]
     jsonl.write(tmp_path / "sequences.jsonl", timed)
-    scores = RecentPopularity.fit(dataset.load(tmp_path, ("train",))).score([np.array([1])]).values[0]
+    scores = RecentPopularity(dataset.load(tmp_path, ("train",))).score([np.array([1])]).values[0]
     assert scores[1] == 4 and scores[2] == 1, "five of fifty: i1 four times, i2 once"
 
 
@@ -177,7 +177,7 @@ class Heard(Reporter):
 
 def test_choices(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     assert baselines.fit(data, "none") == []
-    monkeypatch.setattr(baselines, "EASE_ITEMS", {"fast": 5, "all": 20})
+    monkeypatch.setattr(item_based.Ease, "largest_catalogue", {"fast": 5, "all": 20})
     heard = Heard()
     assert [system.name for system in baselines.fit(data, "fast", heard)] == [
         "popularity", "recent-popularity", "last-item", "item-knn",

@@ -1,13 +1,17 @@
 """Systems without a model, fitted from the training lines of the data set that is evaluated.
 
-`fit` makes the chosen ones; what takes time to fit is kept under `DIR/.cache` by the hash of the
-training lines, so that the next evaluation of the same data reads it.
+A new one is a class in a file here and a line in `BASELINES`. It has a `name`, a docstring with its source, and
+`score` as `scorers.System` describes it. Either it is made from the data set alone, or it has a static `fit` too that
+turns the data set into arrays, and is made from both: the arrays are kept under `DIR/.cache` by the hash of the
+training lines, so that the next evaluation of the same data reads them. `largest_catalogue` (for `--baselines fast`
+and `all`) leaves it out of larger ones.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,8 @@ from eimf_core.evaluation.scorers import System
 from eimf_core.progress import SILENT, Reporter
 
 CACHE = ".cache"
-EASE_ITEMS = {"fast": 5_000, "all": 20_000}
-"""Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
+NO_LIMIT = {"fast": sys.maxsize, "all": sys.maxsize}
+BASELINES: tuple[Any, ...] = (Popularity, RecentPopularity, item_based.LastItem, item_based.ItemKnn, item_based.Ease)
 
 Fit = Callable[[Dataset], item_based.Arrays]
 
@@ -31,20 +35,18 @@ def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[Syst
     """The baselines of a choice: "fast" (EASE for small catalogues only), "all" or "none"."""
     if choice == "none":
         return []
-    kept = _Kept(dataset, reporter)
-    made: list[System] = [
-        Popularity.fit(dataset),
-        RecentPopularity.fit(dataset),
-        item_based.LastItem(dataset, kept.get("last-item", item_based.fit_last_item)),
-        item_based.ItemKnn(dataset, kept.get("item-knn", item_based.fit_item_knn)),
-    ]
-    if len(dataset.items) <= EASE_ITEMS[choice]:
-        made.append(item_based.Ease(dataset, kept.get("ease", item_based.fit_ease)))
-    else:
-        further = " (--baselines all fits it)" if len(dataset.items) <= EASE_ITEMS["all"] else ""
-        reporter.note(
-            f"baseline ease left out: {len(dataset.items):,} items, more than {EASE_ITEMS[choice]:,}{further}"
-        )
+    cache = _Cache(dataset, reporter)
+    made: list[System] = []
+    for kind in BASELINES:
+        if len(dataset.items) > (largest := getattr(kind, "largest_catalogue", NO_LIMIT))[choice]:
+            further = " (--baselines all fits it)" if len(dataset.items) <= largest["all"] else ""
+            reporter.note(
+                f"baseline {kind.name} left out: {len(dataset.items):,} items, more than {largest[choice]:,}{further}"
+            )
+        elif hasattr(kind, "fit"):
+            made.append(kind(dataset, cache.get(kind.name, kind.fit)))
+        else:
+            made.append(kind(dataset))
     return made
 
 
@@ -61,7 +63,7 @@ def training_hash(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-class _Kept:
+class _Cache:
     """Fitted arrays in files `DIR/.cache/baseline-NAME-HASH.safetensors`."""
 
     def __init__(self, dataset: Dataset, reporter: Reporter) -> None:

@@ -23,6 +23,8 @@ EASE_PENALTY = 200.0
 WINDOW = 10
 """Places after an item within which another one counts as following it."""
 MOST_PAIRS = 20_000_000
+EASE_ITEMS = {"fast": 5_000, "all": 20_000}
+"""Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
 
 
 def interactions(train: SplitData, width: int) -> Any:
@@ -90,6 +92,11 @@ class ItemKnn:
 
     name = "item-knn"
 
+    @staticmethod
+    def fit(dataset: Dataset) -> Arrays:
+        """What can be kept in a file."""
+        return fit_item_knn(dataset)
+
     def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
         self._width = len(dataset.vocab) + 1
         self._weights = _csr(arrays, self._width)
@@ -129,6 +136,11 @@ class LastItem:
     """
 
     name = "last-item"
+
+    @staticmethod
+    def fit(dataset: Dataset) -> Arrays:
+        """What can be kept in a file."""
+        return fit_last_item(dataset)
 
     def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
         self._follows = _csr(arrays, len(dataset.vocab) + 1)
@@ -170,6 +182,12 @@ class Ease:
     """An item's score is the sum of its weights from the items of the history. Source: Steck, WWW 2019."""
 
     name = "ease"
+    largest_catalogue = EASE_ITEMS
+
+    @staticmethod
+    def fit(dataset: Dataset) -> Arrays:
+        """What can be kept in a file."""
+        return fit_ease(dataset)
 
     def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
         self._weights = arrays["weights"]

@@ -19,14 +19,12 @@ class Popularity:
 
     name = "popularity"
 
-    def __init__(self, counts: npt.NDArray[np.float32]) -> None:
-        """counts (N + 1,), result 0 for padding."""
-        self._scores = np.asarray(counts, dtype=np.float32)
+    def __init__(self, dataset: Dataset) -> None:
+        self._scores = self._counted(dataset)
         self._scores[0] = -np.inf
 
-    @classmethod
-    def fit(cls, dataset: Dataset) -> Popularity:
-        return cls(dataset.counts().astype(np.float32))
+    def _counted(self, dataset: Dataset) -> Floats:
+        return dataset.counts().astype(np.float32)
 
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         return Scored(np.tile(self._scores, (len(histories), 1)))
@@ -41,12 +39,12 @@ class RecentPopularity(Popularity):
 
     name = "recent-popularity"
 
-    @classmethod
-    def fit(cls, dataset: Dataset) -> RecentPopularity:
+    def _counted(self, dataset: Dataset) -> Floats:
         train = dataset.splits["train"]
         width = len(dataset.vocab) + 1
         recent = np.bincount(train.items[_recent(train)], minlength=width).astype(np.float32)
-        return cls(with_popularity_below(recent[None], fallback(dataset.counts()))[0])
+        counted: Floats = with_popularity_below(recent[None], fallback(dataset.counts()))[0]
+        return counted
 
 
 def _recent(train: SplitData) -> npt.NDArray[np.bool_]:

@@ -117,7 +117,7 @@ def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:
 def jackknife_interval(value: float, influence: Values, users: int) -> tuple[float, float]:
     """Bounds of the 95 % interval within [0, 1]: value +- 1.96 sqrt((U - 1) * variance of the influences).
 
-    With U users and the influence of all this is the delete-one jackknife, for Gini with those of a list's items
+    With the influence of all U users this is the delete-one jackknife, for Gini with those of a list's items
     added up; with some of them, an estimate of it. Source: Efron and Tibshirani, 1993, ch. 11.
     """
     reach = NORMAL * math.sqrt(max(0, users - 1) * float(np.var(influence)))

@@ -22,7 +22,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CatalogueFacts:
-    """What the list metrics need to know of the items; row or result 0 is padding.
+    """What the list metrics need to know of the items; row or entry 0 is padding.
 
     `interactions` (N + 1,): training interactions; `information` (N + 1,): -log2 of the share of
     training users who have the item; `categories`: scipy CSR (N + 1, C), rows of length 1 (or empty),
