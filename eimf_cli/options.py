@@ -81,63 +81,25 @@ def _tables(context: typer.Context) -> set[str]:
     return set(group.list_commands(context.parent)) if group else {context.info_name or ""}
 
 
+def _common(kind: Any, *flags: str, default: Any = False, **more: Any) -> tuple[Any, Any]:
+    return Annotated[kind, typer.Option(*flags, rich_help_panel="common", **more)], default
+
+
 COMMON: dict[str, tuple[Any, Any]] = {
-    "config": (
-        Annotated[
-            Path | None,
-            typer.Option(
-                "--config",
-                callback=_read_config,
-                is_eager=True,
-                metavar="FILE.toml",
-                help="Read options from a TOML file: keys at the top, or in a table named as the command.",
-                rich_help_panel="common",
-            ),
-        ],
-        None,
+    "config": _common(
+        Path | None, "--config", default=None, metavar="FILE.toml", callback=_read_config, is_eager=True,
+        help="Read options from a TOML file: keys at the top, or in a table named as the command.",
     ),
-    "show_config": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--show-config", help="Print the resulting options as JSON and stop.", rich_help_panel="common"
-            ),
-        ],
-        False,
+    "show_config": _common(bool, "--show-config", help="Print the resulting options as JSON and stop."),
+    "quiet": _common(bool, "--quiet", "-q", help="Only warnings and errors on stderr."),
+    "verbose": _common(
+        bool, "--verbose", "-v", help="Also say how long each part takes, what comes from a cache, and versions."
     ),
-    "quiet": (
-        Annotated[
-            bool,
-            typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.", rich_help_panel="common"),
-        ],
-        False,
+    "help_all": _common(
+        bool, "--help-all", callback=_help_all, is_eager=True,
+        help="Show all options, and the keys that --config alone knows.",
     ),
-    "verbose": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--verbose",
-                "-v",
-                help="Also say how long each part takes, what comes from a cache, and versions.",
-                rich_help_panel="common",
-            ),
-        ],
-        False,
-    ),
-    "help_all": (
-        Annotated[
-            bool,
-            typer.Option(
-                "--help-all",
-                callback=_help_all,
-                is_eager=True,
-                help="Show all options, and the keys that --config alone knows.",
-                rich_help_panel="common",
-            ),
-        ],
-        False,
-    ),
-}
+}  # fmt: skip
 
 
 def step(
