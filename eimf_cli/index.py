@@ -1,19 +1,32 @@
-"""Building an index and saying what it finds, for `train` and `recommend`."""
+"""`eimf index`: put an index into a model, for `recommend --index`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from eimf_cli import terminal
+from eimf_cli.list_options import ModelPath
+from eimf_cli.options import step
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-def build(model: Path, *, verify: bool = False) -> None:
-    """Put an index into a model directory and print its recall against exact search; `verify` it first."""
-    from eimf_core import artifact
+@step(app, example="eimf index model/")
+def index(model: ModelPath) -> None:
+    """Build an index into a model, and print its recall against exact search. It needs faiss.
+
+    With --index `recommend` scores only the items that lie near to a user's interests, which is
+    faster with millions of items. `train --index` builds one at its end.
+    """
+    build(model)
+
+
+def build(model: Path) -> None:
+    """Put an index into a model directory and print its recall against exact search."""
     from eimf_core.recommend.build_index import K, build_index
 
-    if verify:
-        artifact.verify(model)
     built = build_index(model, reporter=terminal.TerminalReporter())
     terminal.info(
         f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "

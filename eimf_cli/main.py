@@ -22,7 +22,12 @@ STEPS = {
     "recommend": "Rank the catalogue for a history, for words, or for both.",
 }
 # a further command is one line: its module in eimf_cli has the same name
-FURTHER = {"score": "Tell how many true interests labels recover."}
+FURTHER = {
+    "score": "Tell how many true interests labels recover.",
+    "similar": "List the items nearest to one.",
+    "index": "Put an index into a model, for recommend --index.",
+    "verify": "Check that a model is as training wrote it.",
+}
 
 
 class Commands(typer.core.TyperGroup):

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import list_options, terminal
+from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
+from eimf_core.errors import ConfigError
 from eimf_core.recommend.config import RecommendConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -18,7 +20,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @step(app, example="eimf recommend model/ --items 50,172,181 -k 5", settings=RecommendConfig)
 def recommend(
     settings: RecommendConfig,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model directory that train wrote.")],
+    model: ModelPath,
     items: Annotated[
         list[str] | None, typer.Option(metavar="A,B,C", help="Item ids of the history, oldest first.")
     ] = None,
@@ -29,37 +31,24 @@ def recommend(
     queries: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.")
     ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(metavar="A,B,C", help="Item ids to leave out.")] = None,
-    exclude_items: Annotated[Path | None, typer.Option(metavar="FILE", help="Ids to leave out, one a line.")] = None,
-    only_items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Ids that may be recommended, such as those in stock.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(metavar="category=NAME", help="Only items of a category; repeat for more.")
-    ] = None,
-    new_items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Items (JSON lines) that came after training.")
-    ] = None,
+    exclude: Exclude = None,
+    exclude_items: ExcludeItems = None,
+    only_items: OnlyItems = None,
+    only: Only = None,
+    new_items: NewItems = None,
     explain: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
     ] = None,
+    table: AsTable = None,
     similar: Annotated[
-        str | None, typer.Option(metavar="ITEM", help="The items nearest to this one, by id or title.")
+        str | None, typer.Option(metavar="ITEM", hidden=True, help="Now a command of its own: eimf similar.")
     ] = None,
     build_index: Annotated[
-        bool,
-        typer.Option(
-            "--build-index",
-            help="Put an index into the model, for --index, and print its recall; a query beside it is answered after.",
-        ),
+        bool, typer.Option("--build-index", hidden=True, help="Now a command of its own: eimf index.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare all hashes of the model first, those of files over 32 MiB too.")
+        bool, typer.Option("--verify", hidden=True, help="Now a command of its own: eimf verify.")
     ] = False,
-    table: Annotated[
-        bool | None,
-        typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
-    ] = None,
 ) -> None:
     """Rank the catalogue for a history of items, for plain words, or for both.
 
@@ -68,47 +57,29 @@ def recommend(
     text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
     The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
-    from eimf_core.recommend import recommend as run
+    if similar is not None:
+        raise ConfigError("--similar: the nearest items are listed by 'eimf similar MODEL ITEM'")
+    if build_index:
+        raise ConfigError("--build-index: an index is built by 'eimf index MODEL'")
+    if verify:
+        raise ConfigError("--verify: a model is checked by 'eimf verify MODEL'")
+    from eimf_core.recommend import session
 
-    request = run.Request(
-        items=None if items is None else _ids(items),
+    request = session.Request(
+        items=None if items is None else list_options.ids(items),
         titles=like or [],
         user=user,
         sequences=sequences,
         text=text,
         queries=queries,
-        exclude=_ids(exclude),
+        exclude=list_options.ids(exclude),
         exclude_items=exclude_items,
         only_items=only_items,
         only=only or [],
         new_items=new_items,
         explain=explain,
-        similar=similar,
-        verify=verify,
     )
-    reporter = terminal.TerminalReporter()
-    if build_index:
-        from eimf_cli import index
-
-        index.build(model, verify=verify)
-        # Query lines on stdin are taken with --queries - alone: most who build an index ask nothing
-        if not request.is_query and queries is None and similar is None:
-            return
-    if request.is_stream and queries is None and sys.stdin.isatty():
+    if not request.is_query and queries is None and sys.stdin.isatty():
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
-    as_table = terminal.stdout_is_terminal() if table is None else table
-    if as_table:
-        from eimf_cli.recommendation_tables import answer_table
-
-        for answers in run.recommend(model, settings, request, reporter=reporter):
-            for answer in answers:
-                answer_table(answer)
-            sys.stdout.flush()
-        return
-    for lines in run.recommend_lines(model, settings, request, reporter=reporter):
-        sys.stdout.buffer.write(lines)
-        sys.stdout.flush()
-
-
-def _ids(options: list[str] | None) -> list[str]:
-    return [item.strip() for option in options or [] for item in option.split(",") if item.strip()]
+    answers = session.recommend(model, settings, request, reporter=terminal.TerminalReporter())
+    list_options.show(answers, table)

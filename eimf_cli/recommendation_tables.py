@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from eimf_cli import terminal
 from eimf_core.records import Recommendation, UserInterest
 
 
-def answer_table(answer: Recommendation) -> None:
-    """Rank, item, title, score, the interest that brought it and the history items behind that interest.
+def answer_table(line: bytes) -> None:
+    """Print a Recommendation line: rank, item, title, score, the interest behind it and the history items behind that.
 
     These stand where the interest comes first. A list without items is its title alone.
     """
+    answer = msgspec.json.decode(line, type=Recommendation)
     if not answer.items and answer.explain is None:
         print(terminal.printable(_title(answer)))
         return
@@ -22,15 +25,15 @@ def answer_table(answer: Recommendation) -> None:
     columns += ["interest"] if interests else []
     columns += ["because of"] if with_anchors else []
     rows = []
-    told: set[int | None] = set()
+    shown: set[int | None] = set()
     for item in answer.items:
         row = [str(item.rank), item.item, item.title, f"{item.score:.4f}"]
         if interests:
-            brought = None if item.interest is None else interests[item.interest]
-            row.append(_name(brought))
+            interest = None if item.interest is None else interests[item.interest]
+            row.append(_name(interest))
             if with_anchors:
-                row.append("" if item.interest in told else _anchors(brought))
-            told.add(item.interest)
+                row.append("" if item.interest in shown else _anchors(interest))
+            shown.add(item.interest)
         rows.append(row)
     terminal.table(_title(answer), columns, rows)
     if answer.explain is not None:

@@ -56,7 +56,7 @@ def train(
     if index:
         from eimf_core.recommend import build_index
 
-        build_index.check()
+        build_index.require_faiss()
     summary = training.train(
         directory,
         output,

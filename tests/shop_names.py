@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from eimf_core import jsonl
 from eimf_core.naming.interest_names import by_words
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Session
-from eimf_core.records import Query, Sequence
+from eimf_core.recommend.session import Session
+from eimf_core.records import Query, Recommendation, Sequence
 from eimf_core.text import numpy_encoder
 
 SHOP = Path(__file__).resolve().parents[1] / "examples" / "shop"
@@ -71,4 +72,5 @@ def measure(judge: Judge, model: Path, sequences: Path, threshold: float, *, wor
 
 def answers(session: Session, queries: list[Query]) -> list:  # type: ignore[type-arg]
     """The answers to all queries."""
-    return session.recommender.answer([session._reader.read(query) for query in queries])
+    lines = session.recommender.lines([session.resolver.resolve(query) for query in queries])
+    return [msgspec.json.decode(line, type=Recommendation) for line in lines]

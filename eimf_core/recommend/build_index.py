@@ -64,8 +64,8 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
     return Built(lists, probes, share, recall)
 
 
-def check() -> None:
-    """ConfigError when faiss is not installed; told before the training whose model is to have an index."""
+def require_faiss() -> None:
+    """ConfigError when faiss is not installed: said before a training whose model is to have an index."""
     _faiss()
 
 

@@ -82,5 +82,5 @@ class Index:
 def index_of(model: Model) -> Index:
     """The index of an opened model; ConfigError when it has none."""
     if model.index is None:
-        raise ConfigError(f"{model.name}: has no index; make one with 'eimf recommend {model.name} --build-index'")
+        raise ConfigError(f"{model.name}: has no index; make one with 'eimf index {model.name}'")
     return Index(model.name, model.index, model.config.items, model.config.dimension)

@@ -1,9 +1,9 @@
-"""What may be listed at all: items of a file, items without those of a file or of the command, items of a category."""
+"""What may be listed: the filters of the command and those of a query, and which of them left nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,16 @@ import orjson
 
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import query_stream
+from eimf_core.recommend import query_input
 from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import named
+from eimf_core.recommend.query_resolution import Floats, ResolvedQuery, shortened
 
 Mask = npt.NDArray[np.bool_]
 AT_ONCE = 4096
 SHOWN = 8
 
 
-def allowed(
+def command_filters(
     items: Items,
     *,
     only_items: str | Path | None = None,
@@ -31,21 +31,33 @@ def allowed(
     strict: bool = False,
     reporter: Reporter = SILENT,
 ) -> dict[str, Mask]:
-    """What each filter lets through (N + 1,), by the option that asks for it.
+    """The filters that hold for all queries.
 
-    Files hold one id a line, or JSON lines with the field `item`; one of items to leave out may be empty.
-    `only` holds "category=NAME"; several are alternatives. Raises ConfigError and InputError, with `strict`
-    for ids that the model does not know too.
+    Args:
+        items: the items of the model.
+        only_items, exclude_items: files with one id a line, or JSON lines with the field `item`; the second may
+            be empty.
+        exclude: ids to leave out.
+        only: "category=NAME"; several are alternatives.
+        strict: ids that the model does not know are an error.
+        reporter: gets a remark on them otherwise.
+
+    Returns:
+        What each filter lets through, (N + 1,), by the option that asks for it.
+
+    Raises:
+        ConfigError: a condition that is none, or that no item fulfils.
+        InputError: a file that is none of ids.
     """
     found: dict[str, Mask] = {}
     if only_items is not None:
-        found["--only-items"] = _listed(items, only_items, strict, reporter)
+        found["--only-items"] = _of_file(items, only_items, strict, reporter)
         if not found["--only-items"].any():
             raise InputError("holds no item that the model knows", file=only_items)
     if exclude_items is not None:
-        found["--exclude-items"] = ~_listed(items, exclude_items, strict, reporter, may_be_empty=True)
+        found["--exclude-items"] = ~_of_file(items, exclude_items, strict, reporter, may_be_empty=True)
     if exclude:
-        found["--exclude"] = ~_told(items, exclude, strict, reporter)
+        found["--exclude"] = ~_of_ids(items, exclude, strict, reporter)
     if only:
         found["--only"] = _of_category(items, [_category(condition) for condition in only])
     for mask in found.values():
@@ -53,7 +65,7 @@ def allowed(
     return found
 
 
-def _listed(items: Items, path: str | Path, strict: bool, reporter: Reporter, *, may_be_empty: bool = False) -> Mask:
+def _of_file(items: Items, path: str | Path, strict: bool, reporter: Reporter, *, may_be_empty: bool = False) -> Mask:
     mask = np.zeros(len(items) + 1, dtype=np.bool_)
     unknown: list[str] = []
     for item in ids(path, may_be_empty=may_be_empty):
@@ -63,28 +75,28 @@ def _listed(items: Items, path: str | Path, strict: bool, reporter: Reporter, *,
             unknown.append(item)
     mask[0] = False
     if unknown:
-        problem = f"{len(unknown):,} items are unknown to the model: {named(unknown)}"
+        problem = f"{len(unknown):,} items are unknown to the model: {shortened(unknown)}"
         if strict:
             raise InputError(problem, file=path)
         reporter.note(f"{path}: {problem}")
     return mask
 
 
-def _told(items: Items, listed: Sequence[str], strict: bool, reporter: Reporter) -> Mask:
+def _of_ids(items: Items, listed: Sequence[str], strict: bool, reporter: Reporter) -> Mask:
     """The items of ids on the command line."""
     mask = np.zeros(len(items) + 1, dtype=np.bool_)
     mask[items.indices(listed)] = True
     unknown = [item for item in listed if not items.index(item)]
     if unknown and strict:
-        raise InputError(f"unknown: {named(unknown)}")
+        raise InputError(f"unknown: {shortened(unknown)}")
     if unknown:
-        reporter.warn(f"unknown items: {named(unknown)}")
+        reporter.warn(f"unknown items: {shortened(unknown)}")
     return mask
 
 
 def ids(path: str | Path, *, may_be_empty: bool = False) -> Iterable[str]:
     """Item ids of a file, one a line, or the `item` of JSON lines."""
-    for lines in query_stream.ready(path, AT_ONCE, what="item id", may_be_empty=may_be_empty):
+    for lines in query_input.available_lines(path, AT_ONCE, what="item id", may_be_empty=may_be_empty):
         for number, line in lines:
             text = line.strip()
             if not text.startswith(b"{"):
@@ -117,3 +129,58 @@ def _of_category(items: Items, wanted: Sequence[str]) -> Mask:
             there = ", ".join(category for category, _ in known.most_common(SHOWN)) or "none at all"
             raise ConfigError(f"--only category={name}: no item is of it; there are {there}")
     return mask
+
+
+def mask_scores(scores: Floats, queries: Sequence[ResolvedQuery], allowed: Mask | None) -> None:
+    """Set what may not be listed to -inf, in place: seen or excluded items and those outside `only`.
+
+    Args:
+        scores: (B, N + 1).
+        queries: one for each row.
+        allowed: what the filters of the command let through, (N + 1,).
+    """
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
+    for row, query in zip(scores, queries, strict=True):
+        if not query.keep_seen:
+            row[query.history] = -np.inf
+        if len(query.excluded):
+            row[query.excluded] = -np.inf
+        if query.only is not None:
+            kept = row[query.only]
+            row[:] = -np.inf
+            row[query.only] = kept
+            row[0] = -np.inf
+
+
+def why_empty(items: int, filters: Mapping[str, Mask], query: ResolvedQuery, min_score: float | None) -> str:
+    """A sentence for a list without any of the `items`: which filter left nothing, and which came before it."""
+    left = np.ones(items + 1, dtype=np.bool_)
+    left[0] = False
+    applied: list[str] = []
+    for name, mask in _all(filters, query, items):
+        before = int(left.sum())
+        left &= mask
+        if not left.any():
+            return _sentence(name, before, applied)
+        if int(left.sum()) < before:
+            applied.append(name)
+    return "no item" if min_score is None else _sentence(f"--min-score {min_score:g}", int(left.sum()), applied)
+
+
+def _sentence(name: str, before: int, applied: list[str]) -> str:
+    earlier = f" that {' and '.join(applied)} left" if applied else ""
+    return f"{name} leaves none of the {before:,} items{earlier}"
+
+
+def _all(filters: Mapping[str, Mask], query: ResolvedQuery, items: int) -> Iterator[tuple[str, Mask]]:
+    yield from filters.items()
+    if query.only is not None:
+        mask = np.zeros(items + 1, dtype=np.bool_)
+        mask[query.only] = True
+        yield "only", mask
+    for name, gone in (("exclude", query.excluded), ("seen", () if query.keep_seen else query.history)):
+        if len(gone):
+            mask = np.ones(items + 1, dtype=np.bool_)
+            mask[gone] = False
+            yield name, mask

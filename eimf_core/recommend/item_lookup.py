@@ -62,7 +62,7 @@ class Items:
         for number in range(1, self.new + 1):
             yield self._items[len(self._catalogue) + number]
 
-    def titled(self, typed: str) -> Match:
+    def find_title(self, typed: str) -> Match:
         """The items that a typed title may mean."""
         if self._titles is None:
             new = (self._items[len(self._catalogue) + number].title for number in range(1, self.new + 1))

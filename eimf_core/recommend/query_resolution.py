@@ -1,4 +1,4 @@
-"""From a Query to what the model works with: item indices, a place for the words, what may be listed.
+"""From a Query to what the model works with: item indices, a vector for the words, what may be listed.
 
 Ids and titles that are not found are collected as unknown, with a remark; whether that is an error
 is for the settings to say.
@@ -28,11 +28,11 @@ SHOWN = 10
 
 
 @dataclass(slots=True)
-class Asked:
+class ResolvedQuery:
     """A query as the model takes it.
 
     `history` (n,) are indices of known items, oldest first, `times` (n,) their times and `events` (n,) their
-    kinds of behaviour, if known; `words` (d,) is the place of the `text` in the item space or None;
+    kinds of behaviour, if known; `text_vector` (d,) is the vector of the `text` in the item space or None;
     `excluded` and `only` are indices.
     """
 
@@ -40,7 +40,7 @@ class Asked:
     history: Indices
     times: npt.NDArray[np.float64] | None
     events: Indices | None
-    words: Floats | None
+    text_vector: Floats | None
     text: str | None
     unknown: list[str]
     excluded: Indices
@@ -50,10 +50,10 @@ class Asked:
     k: int
 
 
-class Reader:
-    """Turns queries into `Asked`.
+class QueryResolver:
+    """Turns queries into resolved ones.
 
-    `place_of` gives the place of a text (d,); `kinds` are the kinds of behaviour of the model; `single`
+    `text_vector` gives the vector of a text (d,); `kinds` are the kinds of behaviour of the model; `single`
     tells a query from the command line, where an ambiguous title is an error, from one of many.
     """
 
@@ -63,7 +63,7 @@ class Reader:
         settings: RecommendConfig,
         *,
         seen: str,
-        place_of: Callable[[str], Floats],
+        text_vector: Callable[[str], Floats],
         kinds: Mapping[str, int],
         reporter: Reporter,
         single: bool,
@@ -71,45 +71,54 @@ class Reader:
         self._items = items
         self._settings = settings
         self._keep_seen = (settings.seen or seen) == "keep"
-        self._place_of = place_of
+        self._text_vector = text_vector
         self._kinds = kinds
-        self._strange: set[str] = set()
+        self._unknown_events: set[str] = set()
         self._reporter = reporter
         self._single = single
 
-    def read(self, query: Query, *, file: object = None, line: int | None = None) -> Asked:
-        """What a query asks; InputError when it asks nothing, or for what `strict` forbids."""
+    def resolve(self, query: Query, *, file: object = None, line: int | None = None) -> ResolvedQuery:
+        """Look up everything that a query names.
+
+        Args:
+            query: what is asked.
+            file, line: where it stands, for errors; the line is its id when it has none.
+
+        Raises:
+            InputError: it asks nothing, or what `strict` forbids.
+            ConfigError: it asks by words, and the model knows none.
+        """
         if query.history is None and query.titles is None and query.text is None:
             raise InputError("has none of history, titles and text", file=file, line=line)
         settings = self._settings
         name = query.id if query.id is not None else str(line if line is not None else 1)
         unknown: list[str] = []
-        history = self._known(query.history or [], unknown)
+        history = self._indices(query.history or [], unknown)
         for title in query.titles or []:
-            if index := self._titled(title):
+            if index := self._index_of_title(title):
                 history.append(index)
             else:
                 unknown.append(title)
-        excluded = self._known(query.exclude, unknown) if query.exclude else []
-        only = None if query.only is None else self._known(query.only, unknown)
+        excluded = self._indices(query.exclude, unknown) if query.exclude else []
+        only = None if query.only is None else self._indices(query.only, unknown)
         if unknown:
             unknown = list(dict.fromkeys(unknown))
             self._report(unknown, query, name, file=file, line=line)
-        words = None
+        vector = None
         if query.text is not None and query.text.strip():
-            words = self._place_of(query.text)
+            vector = self._text_vector(query.text)
         k, diversity = query.k, query.diversity
         if k is not None and k < 1:
             raise InputError(f"is {k}, expected at least 1", file=file, line=line, field="k")
         if diversity is not None and not 0 <= diversity < float("inf"):
             raise InputError(f"is {diversity}, expected 0 or more", file=file, line=line, field="diversity")
-        return Asked(
+        return ResolvedQuery(
             id=name,
             history=np.array(history, dtype=np.int64),
             times=self._times(query, file=file, line=line),
             events=self._events(query, file=file, line=line),
-            words=words,
-            text=None if words is None else query.text,
+            text_vector=vector,
+            text=None if vector is None else query.text,
             unknown=unknown,
             excluded=np.array(excluded, dtype=np.int64) if excluded else NOTHING,
             only=None if only is None else np.array(only, dtype=np.int64),
@@ -122,40 +131,42 @@ class Reader:
         """The times of the known items of a history; None where titles, which have none, stand beside it."""
         if query.times is None or query.titles:
             return None
-        return np.array(self._beside(query, "times", query.times, file=file, line=line), dtype=np.float64)
+        return np.array(self._of_known_items(query, "times", query.times, file=file, line=line), dtype=np.float64)
 
     def _events(self, query: Query, *, file: object, line: int | None) -> Indices | None:
         """The kinds of behaviour of the known items, 0 for one that the model has not learned; None as with times."""
         if query.events is None or query.titles:
             return None
-        known = self._beside(query, "events", query.events, file=file, line=line)
-        strange = set(known) - self._strange - set(self._kinds)
-        if self._kinds and strange:
-            self._strange |= strange
-            learned = named(list(self._kinds))
-            self._reporter.warn(f"unknown events: {named(sorted(strange))}; the model has learned {learned}")
+        known = self._of_known_items(query, "events", query.events, file=file, line=line)
+        unknown = set(known) - self._unknown_events - set(self._kinds)
+        if self._kinds and unknown:
+            self._unknown_events |= unknown
+            learned = shortened(list(self._kinds))
+            self._reporter.warn(f"unknown events: {shortened(sorted(unknown))}; the model has learned {learned}")
         return np.array([self._kinds.get(kind, 0) for kind in known], dtype=np.int64)
 
-    def _beside(self, query: Query, field: str, told: Sequence[Any], *, file: object, line: int | None) -> list[Any]:
-        """What is told of the known items of a history; InputError where it does not go with the history."""
+    def _of_known_items(
+        self, query: Query, field: str, given: Sequence[Any], *, file: object, line: int | None
+    ) -> list[Any]:
+        """The entries of a field for the known items of a history; InputError where their numbers differ."""
         history = query.history or []
-        if len(told) != len(history):
-            raise InputError(f"has {len(told)} entries for {len(history)} items", file=file, line=line, field=field)
-        return [entry for item, entry in zip(history, told, strict=True) if self._items.index(item)]
+        if len(given) != len(history):
+            raise InputError(f"has {len(given)} entries for {len(history)} items", file=file, line=line, field=field)
+        return [entry for item, entry in zip(history, given, strict=True) if self._items.index(item)]
 
-    def one(self, item: str) -> int:
+    def item_index(self, item: str) -> int:
         """Index of an item given by id or title; InputError when it is neither, or the title of several."""
         if index := self._items.index(item):
             return index
-        match = self._items.titled(item)
+        match = self._items.find_title(item)
         if len(match.found) == 1 or (match.found and self._settings.first):
             return self._items.index(match.found[0].item)
         if match.found:
             raise InputError(_ambiguous(item, match))
-        near = f"; nearest are {_listed(match)}" if match.nearest else ""
+        near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
         raise InputError(f"no item has the id or a title like '{item}'{near}")
 
-    def _known(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
+    def _indices(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
         """Indices of the known ids; the others join `unknown`."""
         found = self._items.indices(ids)
         if 0 in found:
@@ -163,11 +174,11 @@ class Reader:
             found = [at for at in found if at]
         return found
 
-    def _titled(self, typed: str) -> int:
+    def _index_of_title(self, typed: str) -> int:
         """Index of the item with a title like this; 0, with a remark, when there is none."""
-        match = self._items.titled(typed)
+        match = self._items.find_title(typed)
         if not match.found:
-            near = f"; nearest are {_listed(match)}" if match.nearest else ""
+            near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
             self._reporter.warn(f"no title is like '{typed}'{near}")
             return 0
         if len(match.found) > 1 and not self._settings.first:
@@ -177,30 +188,30 @@ class Reader:
             self._reporter.warn(problem)
             return 0
         item = match.found[0]
-        if not match.exactly:
+        if not match.exact:
             self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
         return self._items.index(item.item)
 
     def _report(self, unknown: list[str], query: Query, name: str, *, file: object, line: int | None) -> None:
         known_ids = [item for item in unknown if item not in (query.titles or [])]
         if self._settings.strict:
-            raise InputError(f"unknown: {named(unknown)}", file=file, line=line)
+            raise InputError(f"unknown: {shortened(unknown)}", file=file, line=line)
         if known_ids:
             whose = "" if self._single else f"{name}: "
-            self._reporter.warn(f"{whose}unknown items: {named(known_ids)}")
+            self._reporter.warn(f"{whose}unknown items: {shortened(known_ids)}")
 
 
 def _ambiguous(typed: str, match: Match) -> str:
-    return f"'{typed}' may be {_listed(match)}; say which by its id or with more words, or take --first"
+    return f"'{typed}' may be {_titles_of(match)}; say which by its id or with more words, or take --first"
 
 
-def named(names: Sequence[str]) -> str:
-    """The first names of many."""
+def shortened(names: Sequence[str]) -> str:
+    """The first names of many, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _listed(match: Match) -> str:
+def _titles_of(match: Match) -> str:
     items = match.found or match.nearest
-    named = ", ".join(f"'{item.title}' ({item.item})" for item in items[:SHOWN])
+    titles = ", ".join(f"'{item.title}' ({item.item})" for item in items[:SHOWN])
     more = max(0, len(items) - SHOWN) + match.others
-    return named + (f" and {more:,} more" if more else "")
+    return titles + (f" and {more:,} more" if more else "")

@@ -1,14 +1,13 @@
-"""The answers: queries in, recommendations out, through interests, ranking and naming.
+"""Resolved queries in, results out, through interests, ranking and naming.
 
-Three kinds of query are ranked: with a history, by its interests (and words beside it, see `mixing`); with
-words alone, by their place in the item space; with nothing that is known, by popularity.
+Three kinds of query are ranked: with a history, by its interests (and words beside it, see `text_fusion`); with
+words alone, by their vector in the item space; with nothing that is known, by popularity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +17,15 @@ from eimf_core.artifact import Model
 from eimf_core.naming.interest_names import Named, Names, names_of
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import (
-    anchors,
-    candidate_lists,
-    diversity,
-    index_search,
-    merge_interests,
-    results,
-    text_mixing,
-)
-from eimf_core.recommend.candidate_lists import Ranked
+from eimf_core.recommend import attribution, diversity, index_search, text_fusion
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.empty_reasons import why_empty
+from eimf_core.recommend.item_filters import mask_scores, why_empty
 from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import Asked, Floats
-from eimf_core.recommend.result_lines import Lines
-from eimf_core.recommend.results import Block
-from eimf_core.records import Recommendation
+from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
+from eimf_core.recommend.result_lines import JsonLines
+from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
 
-T = TypeVar("T")
+Queries = Sequence[ResolvedQuery]
 
 LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
@@ -45,18 +34,27 @@ LARGEST_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Understood:
-    """What queries of one kind mean: `interests` (B, K, d) give the scores, `attention` (B, K, L) says what made them.
+class UserInterests:
+    """The interests of some queries of one kind.
 
-    `mixtures` are those of words and history, None where a query has only one of these. `names` and `led` (see
-    `merging`) have an entry for each interest, and one for the words behind those of a mixture.
+    Attributes:
+        vectors: what gives the scores, (B, K, d).
+        attention: over the history, (B, K, L); None for words alone.
+        fusions: of words and history, None where a query has only one of these.
+        names: a name for each interest, and behind those of a fusion one for the words.
+        merged_into: likewise, see `attribution`.
     """
 
-    interests: Floats
+    vectors: Floats
     attention: Floats | None
-    mixtures: Sequence[text_mixing.Mixture | None]
+    fusions: Sequence[text_fusion.Fusion | None]
     names: list[list[Named]]
-    led: list[merge_interests.Leaders]
+    merged_into: list[attribution.MergedInto]
+
+    @property
+    def without_text(self) -> list[attribution.MergedInto]:
+        """`merged_into` without the words behind those of a fusion."""
+        return [of[: self.vectors.shape[1]] for of in self.merged_into]
 
 
 class Recommender:
@@ -75,94 +73,97 @@ class Recommender:
         self.allowed = np.logical_and.reduce(list(self.filters.values())) if self.filters else None
         self._reporter = reporter
         self._names: Names | None = None
-        self._lines = Lines(items)
+        self.writer = JsonLines(items)
         self._index = index_search.index_of(model) if settings.index else None
-        self._told = False
+        self._warned = False
 
     @property
     def batch_size(self) -> int:
         """How many queries are best answered together."""
         return max(1, min(LARGEST_BATCH, LARGEST_SCORES // len(self.model.vectors)))
 
-    def answer(self, asked: Sequence[Asked]) -> list[Recommendation]:
-        """The answers in the order of the queries."""
-        return self._in_order(asked, lambda block: list(results.records(block, self.items)))
-
-    def lines(self, asked: Sequence[Asked]) -> list[bytes]:
-        """The answers as lines, in the order of the queries."""
-        return self._in_order(asked, self._lines.of)
-
-    def _in_order(self, asked: Sequence[Asked], write: Callable[[Block], list[T]]) -> list[T]:
-        """What `write` makes of the answers to queries of one kind, a bounded number together."""
-        told = [_kind(query) for query in asked]
-        if len(set(told)) == 1 and len(asked) <= self.batch_size:
-            return write(self._answer(told[0], asked))
-        made: dict[int, T] = {}
-        kinds: dict[str, list[int]] = {}
-        for at, kind in enumerate(told):
-            kinds.setdefault(kind, []).append(at)
-        for kind, rows in kinds.items():
+    def lines(self, queries: Queries) -> list[bytes]:
+        """The answers as JSON lines, in the order of the queries."""
+        kinds = [_kind(query) for query in queries]
+        if len(set(kinds)) == 1 and len(queries) <= self.batch_size:
+            return self.writer.write(self.result(queries))
+        made: dict[int, bytes] = {}
+        rows_of: dict[str, list[int]] = {}
+        for at, kind in enumerate(kinds):
+            rows_of.setdefault(kind, []).append(at)
+        for rows in rows_of.values():
             for start in range(0, len(rows), self.batch_size):
                 chunk = rows[start : start + self.batch_size]
-                made |= zip(chunk, write(self._answer(kind, [asked[at] for at in chunk])), strict=True)
-        return [made[at] for at in range(len(asked))]
+                made |= zip(chunk, self.writer.write(self.result([queries[at] for at in chunk])), strict=True)
+        return [made[at] for at in range(len(queries))]
 
-    def _answer(self, kind: str, asked: Sequence[Asked]) -> Block:
-        if kind == "popularity":
-            popular = self._popular(asked)
-            empty = {at: self.why_empty(asked[at]) for at, of in enumerate(popular) if not of.items}
-            return Block(asked, popular, fallback="popularity", empty=empty)
-        meant = self.understood(asked)
-        ranked = self._ranked(meant, asked)
-        return Block(
-            asked,
-            ranked,
-            [merge_interests.names(named, led) for named, led in zip(meant.names, meant.led, strict=True)],
-            self._anchors(asked, meant),
-            empty={at: self.why_empty(asked[at]) for at, of in enumerate(ranked) if not of.items},
+    def result(self, queries: Queries) -> Result:
+        """The answers to queries of one kind."""
+        if _kind(queries[0]) == "popularity":
+            popular = self._popular(queries)
+            return Result(queries, popular, fallback="popularity", empty=self._empty(queries, popular))
+        interests = self.interests(queries)
+        lists = self._lists(interests, queries)
+        return Result(
+            queries,
+            lists,
+            list(map(attribution.merged_names, interests.names, interests.merged_into)),
+            self._anchors(queries, interests),
+            empty=self._empty(queries, lists),
         )
 
-    def why_empty(self, query: Asked | None) -> str:
+    def _empty(self, queries: Queries, lists: Sequence[RankedList]) -> dict[int, str]:
+        return {at: self.why_empty(queries[at]) for at, ranked in enumerate(lists) if not ranked.items}
+
+    def why_empty(self, query: ResolvedQuery) -> str:
         """Which filter left nothing to list for a query."""
         return why_empty(len(self.items), self.filters, query, self.settings.min_score)
 
-    def understood(self, asked: Sequence[Asked]) -> Understood:
-        """What queries with a history, or with words alone, mean."""
-        if not len(asked[0].history):
-            own = _stacked(asked)
-            return Understood(own, None, [None] * len(asked), self.names(own), [[0]] * len(asked))
-        own, attention = self.interests(asked)
+    def interests(self, queries: Queries) -> UserInterests:
+        """The interests of queries with a history, or with words alone."""
+        if not len(queries[0].history):
+            own = np.stack([query.text_vector for query in queries if query.text_vector is not None])[:, None, :]
+            return UserInterests(own, None, [None] * len(queries), self.names(own), [[0]] * len(queries))
+        own, attention = self._run_network(queries)
         names = self.names(own)
-        led = [merge_interests.leaders(named) for named in names]
-        mixtures: list[text_mixing.Mixture | None] = [None] * len(asked)
-        interests = own
-        for at, query in enumerate(asked):
-            if query.words is None:
+        merged_into = [attribution.merge_by_name(of) for of in names]
+        fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
+        vectors = own
+        for at, query in enumerate(queries):
+            if query.text_vector is None:
                 continue
-            mixed = text_mixing.mixture(self.model, own[at], query.words, query.history, self.settings.text_weight)
-            interests = own.copy() if interests is own else interests
-            interests[at] = mixed.interests
-            mixtures[at] = mixed
+            fused = text_fusion.fuse(self.model, own[at], query.text_vector, query.history, self.settings.text_weight)
+            vectors = own.copy() if vectors is own else vectors
+            vectors[at] = fused.interests
+            fusions[at] = fused
             # the words are a reason of their own
-            led[at] = [*led[at], len(own[at])]
-            names[at] = [*names[at], *self.names(query.words[None, None])[0]]
-        return Understood(interests, attention, mixtures, names, led)
+            merged_into[at] = [*merged_into[at], len(own[at])]
+            names[at] = [*names[at], *self.names(query.text_vector[None, None])[0]]
+        return UserInterests(vectors, attention, fusions, names, merged_into)
 
-    def _anchors(self, asked: Sequence[Asked], meant: Understood) -> anchors.Shares | None:
-        if not self.settings.anchors or meant.attention is None:
-            return None
-        attention = merge_interests.attention(meant.attention, [led[: meant.interests.shape[1]] for led in meant.led])
-        return self.shares(asked, attention, self.settings.anchors, self.settings.anchor_share)
-
-    def interests(self, asked: Sequence[Asked]) -> tuple[Floats, Floats]:
+    def _run_network(self, queries: Queries) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
-        times = [query.times for query in asked if query.times is not None]
+        times = [query.times for query in queries if query.times is not None]
         events = None
-        if any(query.events is not None for query in asked):
-            events = [np.zeros_like(query.history) if query.events is None else query.events for query in asked]
-        return self.model.interests([query.history for query in asked], times or None, events)
+        if any(query.events is not None for query in queries):
+            events = [np.zeros_like(query.history) if query.events is None else query.events for query in queries]
+        return self.model.interests([query.history for query in queries], times or None, events)
 
-    def prepare(self) -> None:
+    def _anchors(self, queries: Queries, interests: UserInterests) -> attribution.Shares | None:
+        if not self.settings.anchors or interests.attention is None:
+            return None
+        return self.shares(queries, interests, self.settings.anchors, self.settings.anchor_share)
+
+    def shares(
+        self, queries: Queries, interests: UserInterests, most: int | None = None, least: float = 0.0
+    ) -> attribution.Shares:
+        """What made the interests of each query with a history: see `attribution.attention_shares`."""
+        assert interests.attention is not None
+        attention = attribution.merged_attention(interests.attention, interests.without_text)
+        read = [query.history[-self.model.config.max_length :] for query in queries]
+        return attribution.attention_shares(read, attention, most, least)
+
+    def load(self) -> None:
         """Load what every answer needs, before several threads want it at once."""
         history = [np.ones(1, dtype=np.int64)]
         self.names(self.model.interests(history)[0])
@@ -177,49 +178,53 @@ class Recommender:
         flat = self._names.names(interests.reshape(users * number, width))
         return [flat[at * number : (at + 1) * number] for at in range(users)]
 
-    def scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
-        """Scores (B, N + 1) of everything that may be listed; the rest is -inf."""
-        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale)
-        candidate_lists.restrict(scores, asked, self.allowed)
-        return scores
+    def scores(self, interests: Floats, queries: Queries) -> Floats:
+        """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
 
-    def listed_scores(self, interests: Floats, asked: Sequence[Asked]) -> Floats:
-        """As `scores`; through the index, where one is used and enough of what it finds may be listed."""
+        They come through the index, where one is used and enough of what it finds may be listed.
+        """
         if self._index is None:
-            return self.scores(interests, asked)
+            return self._exact_scores(interests, queries)
         scores = self._index.scores(interests, self.model)
-        candidate_lists.restrict(scores, asked, self.allowed)
-        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_wanted(query) for query in asked])
+        mask_scores(scores, queries, self.allowed)
+        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_candidates(query) for query in queries])
         if len(few):
-            scores[few] = self.scores(interests[few], [asked[row] for row in few.tolist()])
+            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()])
         return scores
 
-    def _ranked(self, meant: Understood, asked: Sequence[Asked]) -> list[Ranked]:
+    def _exact_scores(self, interests: Floats, queries: Queries) -> Floats:
+        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale)
+        mask_scores(scores, queries, self.allowed)
+        return scores
+
+    def _lists(self, interests: UserInterests, queries: Queries) -> list[RankedList]:
         if self.settings.per_interest:
-            return self._each(meant, asked)
-        found = list(self._chosen(self.listed_scores(meant.interests, asked), asked))
+            return self._lists_per_interest(interests, queries)
+        found = list(self._top_items(self.scores(interests.vectors, queries), queries))
         listed = padded([items for items, _ in found])
-        sources = ranking.sources(meant.interests, self.model.vectors, listed).tolist()
+        sources = ranking.sources(interests.vectors, self.model.vectors, listed).tolist()
         made = []
         for at, (items, scores) in enumerate(found):
-            led, mixed = meant.led[at], meant.mixtures[at]
-            of = [led[source] for source in sources[at][: len(items)]]
-            if mixed is not None and items:
-                by_words = text_mixing.brought_by_words(self.model, mixed, items).tolist()
-                of = [len(led) - 1 if words else source for source, words in zip(of, by_words, strict=True)]
-            made.append(Ranked(items, scores, of))
+            merged_into, fused = interests.merged_into[at], interests.fusions[at]
+            brought_by = [merged_into[source] for source in sources[at][: len(items)]]
+            if fused is not None and items:
+                by_text = fused.from_text(self.model, items).tolist()
+                text = len(merged_into) - 1
+                brought_by = [text if words else source for source, words in zip(brought_by, by_text, strict=True)]
+            made.append(RankedList(items, scores, brought_by))
         return made
 
-    def _each(self, meant: Understood, asked: Sequence[Asked]) -> list[Ranked]:
-        """A list for each interest that leads, and one for the words, whose other part the history is not."""
-        each: list[list[candidate_lists.Best]] = [[] for _ in asked]
-        for at in range(max(map(len, meant.led))):
-            scores = self.listed_scores(self.alone(meant, at), asked)
-            for row, best in enumerate(self._chosen(scores, asked)):
-                leads = at < len(meant.led[row]) and meant.led[row][at] == at
-                each[row].append(best if leads else ([], []))
+    def _lists_per_interest(self, interests: UserInterests, queries: Queries) -> list[RankedList]:
+        """A list for each interest that is not merged away, and one for the words."""
+        each: list[list[TopItems]] = [[] for _ in queries]
+        for number in range(max(map(len, interests.merged_into))):
+            scores = self.scores(self.interests_of_list(interests, number), queries)
+            for row, found in enumerate(self._top_items(scores, queries)):
+                merged_into = interests.merged_into[row]
+                is_own = number < len(merged_into) and merged_into[number] == number
+                each[row].append(found if is_own else ([], []))
         return [
-            Ranked(
+            RankedList(
                 [item for items, _ in found for item in items],
                 [score for _, scores in found for score in scores],
                 [at for at, (items, _) in enumerate(found) for _ in items],
@@ -228,58 +233,43 @@ class Recommender:
             for found in each
         ]
 
-    def alone(self, meant: Understood, number: int) -> Floats:
-        """The interests (B, G, d) that give the scores of one list of `per_interest`."""
-        if number < meant.interests.shape[1]:
-            return merge_interests.members(
-                meant.interests, [led[: meant.interests.shape[1]] for led in meant.led], number
-            )
-        nothing = np.zeros(meant.interests.shape[2], np.float32)
-        return np.stack([nothing if mixed is None else mixed.words for mixed in meant.mixtures])[:, None]
+    def interests_of_list(self, interests: UserInterests, number: int) -> Floats:
+        """The vectors (B, G, d) that give the scores of one list of `per_interest`; the words have the last."""
+        width = interests.vectors.shape[1]
+        if number < width:
+            return attribution.group_members(interests.vectors, interests.without_text, number)
+        nothing = np.zeros(interests.vectors.shape[2], np.float32)
+        return np.stack([nothing if fused is None else fused.text for fused in interests.fusions])[:, None]
 
-    def _popular(self, asked: Sequence[Asked]) -> list[Ranked]:
+    def _popular(self, queries: Queries) -> list[RankedList]:
         counts = np.asarray(self.model.counts, np.float32).copy()
         counts[0] = -np.inf
-        scores = np.repeat(counts[None], len(asked), axis=0)
-        candidate_lists.restrict(scores, asked, self.allowed)
-        return [Ranked(items, values, []) for items, values in self._chosen(scores, asked, varied=False)]
+        scores = np.repeat(counts[None], len(queries), axis=0)
+        mask_scores(scores, queries, self.allowed)
+        return [RankedList(*found, []) for found in self._top_items(scores, queries, diverse=False)]
 
-    def _chosen(self, scores: Floats, asked: Sequence[Asked], *, varied: bool = True) -> Iterator[candidate_lists.Best]:
+    def _top_items(self, scores: Floats, queries: Queries, *, diverse: bool = True) -> Iterator[TopItems]:
         """The items of each query's list and their scores, in order."""
-        wanted = [_wanted(query) if varied else query.k for query in asked]
-        for query, number, (items, values) in zip(
-            asked, wanted, candidate_lists.best(scores, max(wanted), self.settings.min_score), strict=True
-        ):
+        numbers = [_candidates(query) if diverse else query.k for query in queries]
+        found = top_items(scores, max(numbers), self.settings.min_score)
+        for query, number, (items, values) in zip(queries, numbers, found, strict=True):
             if number == query.k:
                 yield (items, values) if len(items) <= number else (items[:number], values[:number])
                 continue
             categories = [self.items.item(index).categories for index in items[:number]]
-            if not any(categories) and not self._told:
-                self._told = True
+            if not any(categories) and not self._warned:
+                self._warned = True
                 self._reporter.warn("the items have no categories: diversity changes nothing")
             kept = diversity.greedy(np.array(values[:number]), categories, query.k, query.diversity).tolist()
             yield [items[at] for at in kept], [values[at] for at in kept]
 
-    def shares(
-        self, asked: Sequence[Asked], attention: Floats, most: int | None = None, least: float = 0.0
-    ) -> anchors.Shares:
-        """What made the interests of each query: see `anchors.shares`."""
-        read = [anchors.latest(query.history, self.model.config.max_length) for query in asked]
-        return anchors.shares(read, attention, most, least)
 
-
-def _wanted(query: Asked) -> int:
-    """How many of the best items a list is made from."""
+def _candidates(query: ResolvedQuery) -> int:
+    """How many of the best items a list is chosen from."""
     return diversity.candidates(query.k) if query.diversity else query.k
 
 
-def _kind(query: Asked) -> str:
+def _kind(query: ResolvedQuery) -> str:
     if len(query.history):
         return "history" if query.times is None else "timed"
-    return "popularity" if query.words is None else "words"
-
-
-def _stacked(asked: Sequence[Asked]) -> Floats:
-    """The places of the words as one interest each, (B, 1, d)."""
-    rows: list[Floats] = [query.words for query in asked if query.words is not None]
-    return np.stack(rows)[:, None, :]
+    return "popularity" if query.text_vector is None else "text"

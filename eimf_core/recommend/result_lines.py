@@ -1,4 +1,4 @@
-"""Recommendation lines straight from columns, for streams: the bytes that the records would give.
+"""Recommendation lines straight from columns.
 
 A record for each item of each list costs more time than ranking it. What does not change from answer to
 answer (an item's id and title, a rank, a name) is written once and kept; numbers are written many at once.
@@ -9,46 +9,46 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 from msgspec.json import encode as _encoded
 
-from eimf_core.recommend.anchors import rounded
-from eimf_core.recommend.candidate_lists import Ranked
+from eimf_core.recommend.attribution import DIGITS
 from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.results import Block, weight
+from eimf_core.recommend.results import RankedList, Result
 
-KEPT = 1 << 14
+CACHED = 1 << 14
 """Parts of a line that are kept once written: ranks, interests, shares, names."""
 
 
-class Lines:
-    """Writes blocks; one for all threads of a stream."""
+class JsonLines:
+    """Writes results; one for all threads of a stream."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
         self._named: dict[int, bytes] = {}
         self._scored: dict[int, bytes] = {}
 
-    def of(self, block: Block) -> list[bytes]:
-        """The line of each query of a block, with its end."""
-        scores = iter(numbers([score for ranked in block.ranked for score in ranked.scores]))
-        similarities = iter(numbers([value for names in block.names or () for _, value in filter(None, names)]))
-        fallback = b"" if block.fallback is None else b',"fallback":%b' % _encoded(block.fallback)
-        empty = {at: b',"empty":%b' % _encoded(why) for at, why in block.empty.items()}
+    def write(self, result: Result) -> list[bytes]:
+        """The line of each query of a result, with its end."""
+        scores = iter(_numbers([score for ranked in result.lists for score in ranked.scores]))
+        similarities = iter(_numbers([value for names in result.names or () for _, value in filter(None, names)]))
+        fallback = b"" if result.fallback is None else b',"fallback":%b' % _encoded(result.fallback)
+        empty = {at: b',"empty":%b' % _encoded(why) for at, why in result.empty.items()}
         return [
             b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b%b}\n'
             % (
                 _encoded(query.id),
                 self._listed(ranked, scores),
-                b"" if block.names is None else self._interests(block, at, similarities),
+                b"" if result.names is None else self._interests(result, at, similarities),
                 _encoded(query.unknown) if query.unknown else b"[]",
                 fallback,
                 empty.get(at, b""),
             )
-            for at, (query, ranked) in enumerate(zip(block.asked, block.ranked, strict=True))
+            for at, (query, ranked) in enumerate(zip(result.queries, result.lists, strict=True))
         ]
 
-    def _listed(self, ranked: Ranked, scores: Iterator[bytes]) -> bytes:
+    def _listed(self, ranked: RankedList, scores: Iterator[bytes]) -> bytes:
         number = len(ranked.items)
         if not number:
             return b""
@@ -59,36 +59,35 @@ class Lines:
         parts[2::3] = islice(scores, number)
         # what ends an item and begins the next is written once for both
         if ranked.interests:
-            parts[3:-1:3] = map(_turn, ranked.interests, ranks[1:])
+            parts[3:-1:3] = map(_between_items, ranked.interests, ranks[1:])
             parts[-1] = b',"interest":%d}' % ranked.interests[-1]
         else:
             parts[3:-1:3] = [b'},{"rank":%d,' % rank for rank in ranks[1:]]
         return b"".join(parts)
 
-    def _interests(self, block: Block, at: int, similarities: Iterator[bytes]) -> bytes:
-        assert block.names is not None
-        brought = block.ranked[at].interests
-        listed = len(brought)
-        with_words = block.asked[at].text is not None
+    def _interests(self, result: Result, at: int, similarities: Iterator[bytes]) -> bytes:
+        assert result.names is not None
+        names, brought_by, text = result.names[at], result.lists[at].interests, result.queries[at].text
         parts = []
-        for number, named in enumerate(block.names[at]):
+        for number, named in enumerate(names):
             if named is None:
                 continue
             name, similarity = named
-            words = block.words(at, number) if with_words else None
+            # the words of a query are its last interest
+            words = text if text is not None and number == len(names) - 1 else None
             parts.append(_interest(number, words, name, similarity is not None))
             if similarity is not None:
                 parts.append(next(similarities))
-            parts.append(_weight(brought.count(number), listed))
-            if block.anchors is not None and words is None:
-                parts.append(self._anchors(block.anchors[at][number]))
+            parts.append(_weight(brought_by.count(number), len(brought_by)))
+            if result.shares is not None and words is None:
+                parts.append(self._anchors(result.shares[at][number]))
             parts.append(b"]}")
         return b"".join(parts)[1:]
 
     def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
         parts = [b",{"] * (3 * len(shares))
         parts[1::3] = self._items_named([index for index, _ in shares])
-        parts[2::3] = [_share(rounded(share)) for _, share in shares]
+        parts[2::3] = [_share(round(share, DIGITS)) for _, share in shares]
         return b"".join(parts)[1:]
 
     def _items_scored(self, indices: Iterable[int]) -> list[bytes]:
@@ -117,28 +116,37 @@ class Lines:
         return found
 
 
-def numbers(values: Sequence[float | None]) -> list[bytes]:
-    """Each number as JSON."""
+def with_explanation(line: bytes, explanation: dict[str, Any]) -> bytes:
+    """A line with the field `explain` behind the others."""
+    return b'%b,"explain":%b}\n' % (line.removesuffix(b"}\n"), _encoded(explanation))
+
+
+def error_line(query_id: str, problem: str) -> bytes:
+    """What stands in the place of an answer to a bad line."""
+    return b'{"id":%b,"items":[],"interests":[],"unknown":[],"error":%b}\n' % (_encoded(query_id), _encoded(problem))
+
+
+def _numbers(values: Sequence[float | None]) -> list[bytes]:
     return _encoded(values)[1:-1].split(b",") if values else []
 
 
-@lru_cache(KEPT)
-def _turn(interest: int, rank: int) -> bytes:
+@lru_cache(CACHED)
+def _between_items(interest: int, rank: int) -> bytes:
     return b',"interest":%d},{"rank":%d,' % (interest, rank)
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHED)
 def _interest(number: int, words: str | None, name: str | None, similar: bool) -> bytes:
-    told = b"" if words is None else b',"words":%b' % _encoded(words)
+    spoken = b"" if words is None else b',"words":%b' % _encoded(words)
     named = b"" if name is None else b',"name":%b' % _encoded(name)
-    return b',{"index":%d%b%b%b' % (number, told, named, b',"similarity":' if similar else b"")
+    return b',{"index":%d%b%b%b' % (number, spoken, named, b',"similarity":' if similar else b"")
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHED)
 def _weight(brought: int, listed: int) -> bytes:
-    return b',"weight":%b,"anchors":[' % _encoded(weight(brought, listed))
+    return b',"weight":%b,"anchors":[' % _encoded(round(brought / max(1, listed), DIGITS))
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHED)
 def _share(share: float) -> bytes:
     return b',"weight":%b}' % _encoded(share)

@@ -1,88 +1,81 @@
-"""Answers to queries of one kind, as columns, and as the records that people's programs read.
-
-`lines` writes the same straight from the columns.
-"""
+"""Answers to queries of one kind, as columns: ranked lists, the names of interests and what made these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from eimf_core import ranking
+from eimf_core.errors import ModelError
 from eimf_core.naming.interest_names import Named
-from eimf_core.recommend.anchors import Shares, rounded
-from eimf_core.recommend.candidate_lists import Ranked
-from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import Asked
-from eimf_core.records import Anchor, RankedItem, Recommendation, UserInterest
+from eimf_core.recommend.attribution import Shares
+from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
+
+TopItems = tuple[list[int], list[float]]
+"""Item indices and their scores, best first."""
+DIGITS = 6
+"""Decimal places of a score."""
 
 
 @dataclass(frozen=True)
-class Block:
-    """What some queries got, row for row: lists, the names of the interests and what made these.
+class RankedList:
+    """One list, best first.
 
-    `names` is None where a list comes from no interest, `anchors` where none are wanted or known. One of the
-    names is None where the interest is merged with an earlier one; the last is that of the words of a query
-    with words. `empty` says of some rows why nothing is listed.
+    Attributes:
+        items: item indices.
+        scores: one for each item.
+        interests: the interest that brought each item; empty where none did.
+        lengths: of lists that stand one behind the other, each with ranks from 1; None for one list.
     """
 
-    asked: Sequence[Asked]
-    ranked: list[Ranked]
+    items: list[int]
+    scores: list[float]
+    interests: list[int]
+    lengths: list[int] | None = None
+
+    @property
+    def ranks(self) -> Sequence[int]:
+        """The rank of each item in its list."""
+        if self.lengths is None:
+            return range(1, len(self.items) + 1)
+        return [rank for length in self.lengths for rank in range(1, length + 1)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What some queries got, row for row.
+
+    Attributes:
+        queries: the queries, with their ids and what was unknown in them.
+        lists: the list of each.
+        names: of the interests of each query; None where a list comes from no interest. A name is None where the
+            interest is merged into an earlier one; the last is that of the words of a query with words.
+        shares: what made these interests; None where that is not wanted or not known.
+        fallback: what stood in where nothing of the history is known.
+        empty: for rows without any item, which filter left nothing.
+    """
+
+    queries: Sequence[ResolvedQuery]
+    lists: list[RankedList]
     names: list[list[Named | None]] | None = None
-    anchors: Shares | None = None
+    shares: Shares | None = None
     fallback: str | None = None
     empty: Mapping[int, str] = field(default_factory=dict)
 
-    def words(self, at: int, number: int) -> str | None:
-        """The words of a row that are its interest `number`."""
-        assert self.names is not None
-        return self.asked[at].text if number == len(self.names[at]) - 1 else None
 
-
-def weight(brought: int, listed: int) -> float:
-    """The share of a list that an interest brought."""
-    return round(brought / max(1, listed), 4)
-
-
-def records(block: Block, items: Items) -> Iterator[Recommendation]:
-    """A block as records, in order."""
-    for at, (query, ranked) in enumerate(zip(block.asked, block.ranked, strict=True)):
-        yield Recommendation(
-            id=query.id,
-            items=list(_listed(ranked, items)),
-            interests=list(_interests(block, at, items)),
-            unknown=query.unknown,
-            fallback=block.fallback,
-            empty=block.empty.get(at),
-        )
-
-
-def _listed(ranked: Ranked, items: Items) -> Iterator[RankedItem]:
-    sources: Sequence[int | None] = ranked.interests or [None] * len(ranked.items)
-    for rank, index, score, source in zip(ranked.ranks, ranked.items, ranked.scores, sources, strict=True):
-        item = items.item(index)
-        yield RankedItem(rank=rank, item=item.item, title=item.title, score=score, interest=source)
-
-
-def _interests(block: Block, at: int, items: Items) -> Iterator[UserInterest]:
-    if block.names is None:
-        return
-    brought = block.ranked[at].interests
-    for number, named in enumerate(block.names[at]):
-        if named is None:
-            continue
-        name, similarity = named
-        words = block.words(at, number)
-        shares = [] if block.anchors is None or words is not None else block.anchors[at][number]
-        yield UserInterest(
-            index=number,
-            words=words,
-            name=name,
-            similarity=similarity,
-            weight=weight(brought.count(number), len(brought)),
-            anchors=[_anchor(items, index, share) for index, share in shares],
-        )
-
-
-def _anchor(items: Items, index: int, share: float) -> Anchor:
-    item = items.item(index)
-    return Anchor(item=item.item, title=item.title, weight=rounded(share))
+def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]:
+    """The k best items of each row of scores (B, N + 1); those at -inf or below `min_score` are left out."""
+    try:
+        items = ranking.top_k(scores, k)
+    except ValueError as error:
+        raise ModelError(f"the model gives a score that is no number ({error.args[0]}); train it again") from None
+    values = np.take_along_axis(scores, items, axis=1)
+    listed = np.isfinite(values) if min_score is None else np.isfinite(values) & (values >= min_score)
+    # scores fall along a row, so that what is listed stands in front
+    counts = listed.sum(axis=1).tolist()
+    rounded = np.round(values.astype(np.float64), DIGITS).tolist()
+    if listed.all():
+        return list(zip(items.tolist(), rounded, strict=True))
+    return [(row[:count], of[:count]) for row, of, count in zip(items.tolist(), rounded, counts, strict=True)]

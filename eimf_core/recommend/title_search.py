@@ -45,13 +45,13 @@ LOWERED = bytes(
 class Match:
     """What a typed title means: one item, several equally good ones, or none and the nearest.
 
-    Of very many `others` are counted only. `exactly` is false when spelling had to be bent for it.
+    Of very many `others` are counted only. `exact` is false when spelling had to be bent for it.
     """
 
     found: list[Item]
     nearest: list[Item] = field(default_factory=list)
     others: int = 0
-    exactly: bool = True
+    exact: bool = True
 
 
 def plain(text: str) -> str:
@@ -110,8 +110,8 @@ class Titles:
                 return self._match(found)
         return self._near(plain(typed))
 
-    def _match(self, found: Sequence[int], *, exactly: bool = True) -> Match:
-        return Match([self._item(at) for at in found[:MOST]], others=max(0, len(found) - MOST), exactly=exactly)
+    def _match(self, found: Sequence[int], *, exact: bool = True) -> Match:
+        return Match([self._item(at) for at in found[:MOST]], others=max(0, len(found) - MOST), exact=exact)
 
     def _places(self, kind: str, key: str) -> list[int]:
         """Places of titles with this key, rising. A table pays off when many are looked up."""
@@ -150,7 +150,7 @@ class Titles:
         good, likeness = self._by_title(typed, words.filled[near])
         best, second = [*likeness[:2], 0.0][:2]
         clear = len(good) == 1 or (best >= CLEAR and best - second >= MARGIN)
-        return self._match(good[:1] if clear else good, exactly=False)
+        return self._match(good[:1] if clear else good, exact=False)
 
     def _bare(self, at: int) -> str:
         """`without_year` of a title; what ends in no digit has no year."""

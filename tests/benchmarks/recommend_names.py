@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Session
+from eimf_core.recommend.session import Session
 from tests.shop_names import Judge, measure
 
 

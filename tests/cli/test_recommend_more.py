@@ -24,8 +24,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def answer(eimf: Eimf, folder: Path, *arguments: object) -> dict[str, Any]:
-    done = eimf("recommend", *arguments, cwd=folder)
+def answer(eimf: Eimf, folder: Path, *arguments: object, command: str = "recommend") -> dict[str, Any]:
+    done = eimf(command, *arguments, cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     (line,) = done.stdout.splitlines()
     made: dict[str, Any] = json.loads(line)
@@ -45,9 +45,8 @@ def test_arguments_that_are_no_utf8(eimf: Eimf, folder: Path) -> None:
     bent = b"tea\xff".decode("utf-8", "surrogateescape")
     assert answer(eimf, folder, "model", "--items", f"tea-1,{bent}")["unknown"] == ["tea?"]
     assert answer(eimf, folder, "worded", "--text", bent, "--items", "tea-1")["items"]
-    for option in ("--similar", "--explain"):
-        history = () if option == "--similar" else ("--items", "tea-1")
-        one_error_line(eimf("recommend", "model", *history, option, bent + "zzz", cwd=folder), 3)
+    one_error_line(eimf("recommend", "model", "--items", "tea-1", "--explain", bent + "zzz", cwd=folder), 3)
+    one_error_line(eimf("similar", "model", bent + "zzz", cwd=folder), 3)
     assert answer(eimf, folder, "model", "--like", bent + "zzz")["fallback"] == "popularity"
 
 
@@ -65,16 +64,24 @@ def test_threads_do_not_change_the_answers(eimf: Eimf, folder: Path) -> None:
 
 
 def test_nearest_items(eimf: Eimf, folder: Path) -> None:
-    made = answer(eimf, folder, "model", "--similar", "loom", "-k", "3")
+    made = answer(eimf, folder, "model", "loom", "-k", "3", command="similar")
     assert made["id"] == "yarn-6" and made["interests"] == [] and "yarn-6" not in ids(made)
     vectors = artifact.open_model(folder / "model").vectors
     units = vectors[1:] / np.linalg.norm(vectors[1:], axis=1, keepdims=True)
     cosines = units @ units[small_items().index(next(item for item in small_items() if item.item == "yarn-6"))]
     assert [item["score"] for item in made["items"]] == pytest.approx(np.sort(cosines)[::-1][1:4].tolist(), abs=1e-5)
-    assert "no item has the id or a title" in one_error_line(
-        eimf("recommend", "model", "--similar", "x", cwd=folder), 3
-    )
-    one_error_line(eimf("recommend", "model", "--similar", "loom", "--items", "tea-1", cwd=folder), 2)
+    assert "no item has the id or a title" in one_error_line(eimf("similar", "model", "x", cwd=folder), 3)
+    assert "'Fish Tank' (fish-1)" in one_error_line(eimf("similar", "model", "fish", cwd=folder), 3)
+    assert eimf("similar", "model", "fish", "--first", "--table", cwd=folder).stdout.startswith(b"fish-")
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [(["--similar", "loom"], "similar"), (["--build-index"], "index"), (["--verify", "--items", "tea-1"], "verify")],
+)
+def test_what_is_a_command_now_is_named(eimf: Eimf, folder: Path, options: list[str], command: str) -> None:
+    assert f"'eimf {command} MODEL" in one_error_line(eimf("recommend", "model", *options, cwd=folder), 2)
+    assert f"  {command} " in eimf("--help").stdout.decode()
 
 
 def test_an_explanation_agrees_with_the_list(eimf: Eimf, folder: Path) -> None:
@@ -106,7 +113,7 @@ def test_what_may_be_listed(eimf: Eimf, folder: Path) -> None:
     assert {item[:4] for item in ids(made)} == {"fish", "yarn"} and len(ids(made)) == 16
     popular = answer(eimf, folder, "model", "--items", "nope", "--only", "category=tea", "-k", "1")
     assert ids(popular) == ["tea-7"]
-    similar = answer(eimf, folder, "model", "--similar", "tea-1", "--only-items", "stock.txt")
+    similar = answer(eimf, folder, "model", "tea-1", "--only-items", "stock.txt", command="similar")
     assert set(ids(similar)) == {"tea-2", "yarn-1"}
 
 
@@ -183,13 +190,13 @@ def test_new_items_are_ranked_by_their_text(eimf: Eimf, folder: Path) -> None:
 
 def test_verify(eimf: Eimf, tmp_path: Path) -> None:
     write_named_model(tmp_path / "model")
-    done = eimf("recommend", tmp_path / "model", "--verify")
+    done = eimf("verify", tmp_path / "model")
     assert done.returncode == 0 and done.stdout == b"" and b"every file" in done.stderr
     weights = bytearray((tmp_path / "model" / "weights.safetensors").read_bytes())
     weights[-1] ^= 1
     (tmp_path / "model" / "weights.safetensors").write_bytes(weights)
-    for more in ([], ["--verify"]):
-        line = one_error_line(eimf("recommend", tmp_path / "model", "--items", "tea-1", *more), 4)
+    for asked in (["recommend", tmp_path / "model", "--items", "tea-1"], ["verify", tmp_path / "model"]):
+        line = one_error_line(eimf(*asked), 4)
         assert "weights.safetensors" in line and "sha256" in line
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from eimf_core.errors import InputError
-from eimf_core.recommend import query_stream
+from eimf_core.recommend import query_input
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import write_named_model
@@ -43,16 +43,16 @@ def test_the_mark_of_utf8_in_front_is_no_part_of_a_line(eimf: Eimf, folder: Path
 @pytest.mark.parametrize("content", [b"", b"\n", b"a", b"a\n", b"a\nb", b"\n\na\n\nbcd\ne", b"x" * 50 + b"\ny\n" * 3])
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_lines_come_whole_whatever_the_pieces(content: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_stream, "CHUNK", size)
-    lines = [line for chunk in query_stream._chunks(io.BytesIO(content), "x") for line in chunk]
+    monkeypatch.setattr(query_input, "CHUNK", size)
+    lines = [line for chunk in query_input._chunks(io.BytesIO(content), "x") for line in chunk]
     assert lines == (content.removesuffix(b"\n").split(b"\n") if content else [])
 
 
 def test_a_giant_line_takes_time_in_proportion_to_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_stream, "CHUNK", 64)
+    monkeypatch.setattr(query_input, "CHUNK", 64)
     content = b"x" * (1 << 22) + b"\nshort"
     began = time.process_time()
-    lines = [line for chunk in query_stream._chunks(io.BytesIO(content), "x") for line in chunk]
+    lines = [line for chunk in query_input._chunks(io.BytesIO(content), "x") for line in chunk]
     # 65,536 pieces: split again with each they would be 130 GB
     assert time.process_time() - began < 5 and lines == [b"x" * (1 << 22), b"short"]
 
@@ -130,7 +130,7 @@ def test_exclude_holds_for_a_stream_and_for_similar_items_too(eimf: Eimf, folder
     done = eimf("recommend", "model", "--exclude", "tea-2,nope", stdin=line, cwd=folder)
     found = [item["item"] for item in answers(done.stdout)[0]["items"]]
     assert len(found) == 22 and "tea-2" not in found and b"unknown items: nope" in done.stderr
-    done = eimf("recommend", "model", "--similar", "tea-1", "-k", "24", "--exclude", "tea-2", cwd=folder)
+    done = eimf("similar", "model", "tea-1", "-k", "24", "--exclude", "tea-2", cwd=folder)
     assert "tea-2" not in [item["item"] for item in answers(done.stdout)[0]["items"]]
     one_error_line(eimf("recommend", "model", "--exclude", "nope", "--strict", stdin=line, cwd=folder), 3)
 
@@ -151,5 +151,5 @@ def test_an_empty_list_is_told(eimf: Eimf, folder: Path) -> None:
     assert done.returncode == 0 and answers(done.stdout)[0]["empty"] == why
     assert done.stderr.decode() == f"eimf: warning: nothing can be recommended: {why}\n"
     assert eimf(*asked, "--table", cwd=folder).stdout.decode() == f"1: 0 items: {why}\n"
-    similar = eimf("recommend", "model", "--similar", "tea-1", "--min-score", "9", cwd=folder)
+    similar = eimf("similar", "model", "tea-1", "--min-score", "9", cwd=folder)
     assert "--min-score 9" in answers(similar.stdout)[0]["empty"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnxruntime as ort
 import orjson
@@ -22,8 +23,8 @@ from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
-from eimf_core.records import Item, Query, Sequence
+from eimf_core.recommend.session import Request, Session
+from eimf_core.records import Item, Query, Recommendation, Sequence
 from eimf_core.training import export
 from eimf_core.training import train as training
 from tests.listening import Listening
@@ -256,7 +257,8 @@ def test_queries_with_and_without_events_go_together(model: Path, tmp_path: Path
     ]
     (tmp_path / "queries.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
     session = Session(model, RecommendConfig(k=3), reporter=Listening())
-    together = [answer.items for block in session.stream(str(tmp_path / "queries.jsonl")) for answer in block]
+    written = b"".join(session.stream(tmp_path / "queries.jsonl"))
+    together = [msgspec.json.decode(line, type=Recommendation).items for line in written.splitlines()]
     alone = [session.ask(Query(**line)).items for line in lines]  # type: ignore[arg-type]
     assert [[item.item for item in items] for items in together] == [[item.item for item in items] for items in alone]
     for one, other in zip(together, alone, strict=True):

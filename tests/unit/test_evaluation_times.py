@@ -16,7 +16,7 @@ from eimf_core.evaluation.measure import Plan, rank
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.progress import SILENT
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Sequence
 from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig

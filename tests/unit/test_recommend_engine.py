@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.diversity import greedy
-from eimf_core.recommend.recommend import Request, Session
-from eimf_core.recommend.user_history import history_of
+from eimf_core.recommend.query_input import history_of
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import write_named_model
 from tests.small_models import taste_vectors
@@ -131,10 +132,10 @@ def test_a_batch_answers_as_its_queries_alone(path: Path) -> None:
         Query(history=["yarn-1", "fish-2", "tea-5"], k=2),
         Query(history=["fish-1"], diversity=1.0),
     ]
-    asked = [session._reader.read(query) for query in queries]
-    together = session.recommender.answer(asked)
-    assert together == [session.recommender.answer([one])[0] for one in asked]
-    assert [len(answer.items) for answer in together] == [6, 6, 2, 6]
+    asked = [session.resolver.resolve(query) for query in queries]
+    together = session.recommender.lines(asked)
+    assert together == [session.recommender.lines([one])[0] for one in asked]
+    assert [len(orjson.loads(line)["items"]) for line in together] == [6, 6, 2, 6]
 
 
 def test_the_longest_history_of_a_user(tmp_path: Path) -> None:

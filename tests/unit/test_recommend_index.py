@@ -17,7 +17,7 @@ from eimf_core import artifact
 from eimf_core.errors import ConfigError, EimfError, ModelError
 from eimf_core.recommend.build_index import build_index
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import write_named_model
@@ -82,7 +82,7 @@ def test_a_filter_that_leaves_too_little_falls_back_to_exact_search(model: Path)
 
 
 def test_one_line_without_index_and_without_faiss(model: Path, eimf: Eimf, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "--build-index" in one_error_line(eimf("recommend", model, "--items", "i1", "--index"), 2)
+    assert "eimf index" in one_error_line(eimf("recommend", model, "--items", "i1", "--index"), 2)
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ConfigError, match=r"eimf\[faiss\]"):
         build_index(model)
@@ -90,15 +90,11 @@ def test_one_line_without_index_and_without_faiss(model: Path, eimf: Eimf, monke
 
 def test_the_command_prints_the_recall(model: Path, eimf: Eimf) -> None:
     pytest.importorskip("faiss", reason="the index is built with faiss: pip install eimf[faiss]")
-    done = eimf("recommend", model, "--build-index")
+    done = eimf("index", model)
     assert done.returncode == 0 and done.stdout == b""
     assert "recall@10 against exact search 0.9" in done.stderr.decode() or "search 1.000" in done.stderr.decode()
     done = eimf("recommend", model, "--index", "--items", "i1", "-k", "1")
     assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1
-    # a query beside it is answered after
-    for asked in (["--items", "i1"], ["--similar", "i1"]):
-        done = eimf("recommend", model, "--build-index", "--verify", *asked, "-k", "1")
-        assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1 and b"recall@10" in done.stderr
 
 
 def test_training_ends_with_an_index(tmp_path: Path, eimf: Eimf, eimf_process: Eimf) -> None:

@@ -1,4 +1,4 @@
-"""Lines written by the block are, byte for byte, the records of each query answered alone."""
+"""Lines written by the block are, byte for byte, those of each query alone, and what their records would give."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import torch
 from eimf_core import artifact
 from eimf_core.models import registry
 from eimf_core.models.shape import Shape
-from eimf_core.recommend import anchors
+from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
-from eimf_core.records import Item, Query, SemanticInterest
+from eimf_core.recommend.result_lines import error_line
+from eimf_core.recommend.session import Request, Session
+from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.training import export
 from tests.recommend_models import write_named_model
 from tests.rounding import numbers_and_rest, rounds_by_place
@@ -71,6 +72,11 @@ def queries(ids: list[str], number: int) -> Iterator[Query]:
         yield Query(id=None if at % 3 == 0 else f'u"{at}', history=history, **more)
 
 
+def as_record(line: bytes) -> bytes:
+    """A line that is read as a record and written again."""
+    return msgspec.json.encode(msgspec.json.decode(line, type=Recommendation)) + b"\n"
+
+
 @pytest.mark.parametrize(
     "settings",
     [{}, {"anchors": 0}, {"per_interest": True}, {"min_score": 1.0, "diversity": 0.2}, {"name_threshold": 1.0}],
@@ -78,9 +84,10 @@ def queries(ids: list[str], number: int) -> Iterator[Query]:
 def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: dict[str, Any]) -> None:
     session = Session(wide, RecommendConfig(**settings), Request(queries="-"))
     ids = [item.item for item in session.model.catalogue]
-    asked = [session._reader.read(query, line=at) for at, query in enumerate(queries(ids, 400))]
+    asked = [session.resolver.resolve(query, line=at) for at, query in enumerate(queries(ids, 400))]
     together = session.recommender.lines(asked)
-    alone = [msgspec.json.encode(session.recommender.answer([one])[0]) + b"\n" for one in asked]
+    alone = [session.recommender.lines([one])[0] for one in asked]
+    assert list(map(as_record, together)) == together
     if rounds_by_place():
         pairs = [
             (numbers_and_rest(orjson.loads(one)), numbers_and_rest(orjson.loads(other)))
@@ -97,19 +104,29 @@ def test_words_and_interests_without_a_name(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model", named=False, words=True)
     session = Session(path, RecommendConfig(), Request(queries="-"))
     asked = [
-        session._reader.read(query, line=1)
+        session.resolver.resolve(query, line=1)
         for query in (Query(text="green tea"), Query(text="a loom", history=["fish-1"]), Query(history=["yarn-1"]))
     ]
-    records = session.recommender.answer(asked)
-    assert session.recommender.lines(asked) == [msgspec.json.encode(record) + b"\n" for record in records]
-    assert any(interest.name is None for record in records for interest in record.interests)
+    lines = session.recommender.lines(asked)
+    assert lines == [session.recommender.lines([one])[0] for one in asked] == list(map(as_record, lines))
+    assert any("name" not in interest for line in lines for interest in orjson.loads(line)["interests"])
+
+
+def test_errors_and_explanations_are_lines_of_the_same_record(tmp_path: Path) -> None:
+    session = Session(write_named_model(tmp_path / "model"), RecommendConfig())
+    line = session.line(Query(history=["tea-1"]), explain="yarn-1")
+    assert as_record(line) == line and orjson.loads(line)["explain"]["item"] == "yarn-1"
+    line = session.similar_line("tea-1")
+    assert as_record(line) == line and len(orjson.loads(line)["items"]) == 10
+    line = error_line('"7"', "ünusable")
+    assert as_record(line) == line and orjson.loads(line)["error"] == "ünusable"
 
 
 def test_shares_of_a_history_with_repeats() -> None:
     attention = np.array([[[0.125, 0.5, 0.25, 0.125], [0.0, 0.0, 1.0, 0.0]], [[1, 0, 0, 0], [1, 0, 0, 0]]], np.float32)
     histories = [np.array([7, 3, 7, 9]), np.array([4])]
-    assert anchors.shares(histories, attention) == [
+    assert attribution.attention_shares(histories, attention) == [
         [[(3, 0.5), (7, 0.375), (9, 0.125)], [(7, 1.0), (3, 0.0), (9, 0.0)]],
         [[(4, 1.0)], [(4, 1.0)]],
     ]
-    assert anchors.shares(histories, attention, 1)[0] == [[(3, 0.5)], [(7, 1.0)]]
+    assert attribution.attention_shares(histories, attention, 1)[0] == [[(3, 0.5)], [(7, 1.0)]]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
-from eimf_core.recommend import anchors, merge_interests
+from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import write_named_model
 
@@ -52,24 +51,24 @@ def test_words_bring_items_of_their_own_and_are_named_as_their_reason(path: Path
 @pytest.mark.parametrize(("weight", "taste"), [(0.0, "fish"), (1.0, "yarn")])
 def test_the_weight_goes_from_the_history_alone_to_the_words_alone(path: Path, weight: float, taste: str) -> None:
     history = ["fish-1", "fish-2"]
-    mixed = ask(path, Query(history=history, text=WOOL), k=6, text_weight=weight)
+    fused = ask(path, Query(history=history, text=WOOL), k=6, text_weight=weight)
     alone = ask(path, Query(history=history) if weight == 0 else Query(text=WOOL), k=6)
-    assert [item.item for item in mixed.items] == [item.item for item in alone.items]
-    assert set(tastes(mixed)) == {taste}
-    assert {item.interest for item in mixed.items} == ({0} if weight == 0 else {2})
+    assert [item.item for item in fused.items] == [item.item for item in alone.items]
+    assert set(tastes(fused)) == {taste}
+    assert {item.interest for item in fused.items} == ({0} if weight == 0 else {2})
 
 
 def test_the_nearest_to_the_words_stand_as_high_as_the_best_for_the_history(path: Path) -> None:
     made = session(path)
-    query = made._reader.read(Query(history=["fish-1", "fish-2"], text=WOOL))
-    mixed = made.recommender.understood([query]).mixtures[0]
-    assert mixed is not None
+    query = made.resolver.resolve(Query(history=["fish-1", "fish-2"], text=WOOL))
+    fused = made.recommender.interests([query]).fusions[0]
+    assert fused is not None
     vectors = made.model.vectors[1:]
     seen = [made.model.catalogue.index(item) - 1 for item in ("fish-1", "fish-2")]
-    own, words = (vectors @ mixed.own.T).max(axis=1), vectors @ mixed.words
+    own, words = (vectors @ fused.history.T).max(axis=1), vectors @ fused.text
     best = np.sort(np.delete(own, seen))[-10:].mean() - np.delete(own, seen).mean()
     assert np.sort(words)[-10:].mean() - words.mean() == pytest.approx(best, rel=1e-4)
-    np.testing.assert_allclose((vectors @ mixed.interests.T).max(axis=1), own + words, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose((vectors @ fused.interests.T).max(axis=1), own + words, rtol=1e-4, atol=1e-5)
 
 
 def test_a_list_for_the_words_too_and_the_same_answers_in_a_batch(path: Path) -> None:
@@ -79,9 +78,8 @@ def test_a_list_for_the_words_too_and_the_same_answers_in_a_batch(path: Path) ->
     for settings in ({}, {"per_interest": True}, {"diversity": 0.5}):
         made = session(path, **settings)
         queries = [Query(history=["fish-1"], text=WOOL), Query(history=["tea-1"]), Query(text="tea"), Query(history=[])]
-        asked = [made._reader.read(query, line=1) for query in queries]
-        expected = [msgspec.json.encode(made.recommender.answer([one])[0]) + b"\n" for one in asked]
-        assert made.recommender.lines(asked) == expected
+        asked = [made.resolver.resolve(query, line=1) for query in queries]
+        assert made.recommender.lines(asked) == [made.recommender.lines([one])[0] for one in asked]
 
 
 def test_an_item_that_the_words_bring_is_explained_by_them(path: Path) -> None:
@@ -116,15 +114,13 @@ def test_interests_of_one_name_are_one(path: Path) -> None:
     told = made.ask(Query(history=["tea-1", "tea-2"]), explain=apart.items[-1].item).explain
     assert told is not None and (told["interest"], told["name"]) == (0, "the same")
     assert told["similarity"] == interest.similarity and told["rank"] == len(apart.items)
-    asked = made._reader.read(Query(history=["tea-1", "tea-2"]))
-    assert made.recommender.lines([asked]) == [msgspec.json.encode(made.recommender.answer([asked])[0]) + b"\n"]
 
 
 def test_interests_of_one_name_have_one_list(path: Path) -> None:
     made = session(path, name_threshold=-1, k=5)
     merged = made.ask(Query(history=["tea-1", "tea-2"]))
     each = session(path, name_threshold=-1, k=5, per_interest=True)
-    each.recommender.prepare()
+    each.recommender.load()
     assert each.recommender._names is not None
     each.recommender._names._names = ["the same"] * 3
     answer = each.ask(Query(history=["tea-1", "tea-2"]))
@@ -133,16 +129,16 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
     ]
 
 
-def test_leaders_and_what_they_lead() -> None:
+def test_interests_of_one_name_are_merged_into_the_first() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
-    led = merge_interests.leaders(named)  # type: ignore[arg-type]
-    assert led == [0, 1, 2, 0, 4] and merge_interests.merged(led)
-    assert merge_interests.names(named, led) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
+    merged_into = attribution.merge_by_name(named)  # type: ignore[arg-type]
+    assert merged_into == [0, 1, 2, 0, 4] and attribution.any_merged(merged_into)
+    assert attribution.merged_names(named, merged_into) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
     interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
-    assert merge_interests.members(interests, [led], 0)[0].tolist() == [[0, 1], [6, 7]]
-    assert merge_interests.members(interests, [led], 2)[0].tolist() == [[4, 5]]
+    assert attribution.group_members(interests, [merged_into], 0)[0].tolist() == [[0, 1], [6, 7]]
+    assert attribution.group_members(interests, [merged_into], 2)[0].tolist() == [[4, 5]]
     weights = np.array([[[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0, 1]]], np.float32)
-    assert merge_interests.attention(weights, [led])[0, 0].tolist() == [0.75, 0.25]
+    assert attribution.merged_attention(weights, [merged_into])[0, 0].tolist() == [0.75, 0.25]
 
 
 # -- anchors
@@ -150,12 +146,12 @@ def test_leaders_and_what_they_lead() -> None:
 
 def test_a_history_item_with_next_to_no_share_is_no_reason() -> None:
     attention = np.array([[[0.9, 0.09, 0.01], [0.4, 0.35, 0.25]]], np.float32)
-    found = anchors.shares([np.array([5, 6, 7])], attention, 3, 0.1)
+    found = attribution.attention_shares([np.array([5, 6, 7])], attention, 3, 0.1)
     assert [[item for item, _ in of] for of in found[0]] == [[5], [5, 6, 7]]
     # the largest is named however small
     even = np.full((1, 1, 40), 1 / 40, np.float32)
-    assert [len(of) for of in anchors.shares([np.arange(1, 41)], even, 3, 0.1)[0]] == [1]
-    assert [len(of) for of in anchors.shares([np.arange(1, 41)], even, 3)[0]] == [3]
+    assert [len(of) for of in attribution.attention_shares([np.arange(1, 41)], even, 3, 0.1)[0]] == [1]
+    assert [len(of) for of in attribution.attention_shares([np.arange(1, 41)], even, 3)[0]] == [3]
 
 
 def test_the_least_share_is_a_setting(path: Path) -> None:
@@ -228,8 +224,6 @@ def test_an_empty_list_says_which_filter_emptied_it(
     made = session(path, **settings)
     answer = made.ask(query)
     assert answer.items == [] and answer.empty == why
-    asked = made._reader.read(query, line=1)
-    assert made.recommender.lines([asked]) == [msgspec.json.encode(made.recommender.answer([asked])[0]) + b"\n"]
     assert ask(path, Query(history=["tea-1"])).empty is None
 
 

@@ -77,7 +77,7 @@ def test_the_nearest_are_near(titles: Titles) -> None:
 
 
 def test_exactly_says_whether_spelling_was_bent(titles: Titles) -> None:
-    assert titles.find("toy story").exactly and not titles.find("toy stroy").exactly
+    assert titles.find("toy story").exact and not titles.find("toy stroy").exact
 
 
 def test_plain() -> None:
@@ -111,9 +111,9 @@ def test_all_at_once_as_one_by_one() -> None:
 
 def test_very_many_matches_are_counted() -> None:
     match = titles_of([f"Green Tea {at}" for at in range(300)]).find("gren tea")
-    assert len(match.found) == MOST and match.others == 300 - MOST and not match.exactly
+    assert len(match.found) == MOST and match.others == 300 - MOST and not match.exact
     match = titles_of(["Green Tea"] * 120).find("green tea")
-    assert len(match.found) == MOST and match.others == 120 - MOST and match.exactly
+    assert len(match.found) == MOST and match.others == 120 - MOST and match.exact
 
 
 def test_tables_find_what_going_through_all_titles_finds() -> None:

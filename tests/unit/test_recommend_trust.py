@@ -21,7 +21,7 @@ from eimf_core import artifact, model_files, weights_file
 from eimf_core.errors import EimfError, ModelError
 from eimf_core.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommend import Request, Session
+from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
 from tests.recommend_models import small_items, write_named_model
 from tests.small_models import taste_vectors
@@ -47,7 +47,7 @@ def use(model: Path) -> None:
     session = Session(model, RecommendConfig(), Request(items=["-"]))
     session.ask(Query(history=["tea-1", "fish-2", "nope"]), explain="yarn-1")
     session.ask(Query(titles=["loom"]))
-    session.similar("tea-1")
+    session.similar_line("tea-1")
 
 
 class Malicious:

@@ -1,4 +1,7 @@
-"""Query lines as they come: all that are there at once, and a line alone when it comes alone."""
+"""What is asked: Query lines as they come, and the history of a user out of a sequences file.
+
+All lines that are there are taken at once, and a line alone when it comes alone.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files
+from eimf_core import files, jsonl
 from eimf_core.errors import InputError
+from eimf_core.records import Sequence
 
 CHUNK = 1 << 18
 """Bytes taken at once."""
 Lines = list[tuple[int, bytes]]
+LATEST = ("test", "valid", "train")
+"""Splits by how late their histories end."""
 
 
-def ready(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
+def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
     """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
 
     Empty lines are left out, and the mark of UTF-8 that some programs put first. Raises ConfigError for
@@ -59,3 +65,24 @@ def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
         raise InputError(f"broken gzip stream ({error})", file=path) from None
     if rest := b"".join(pieces):
         yield [rest]
+
+
+def history_of(user: str, path: str | Path) -> Sequence:
+    """The line with the longest known history of a user: that of the test split, else valid, else train.
+
+    Only lines that hold the user's id are read. Raises InputError when none is the user's.
+    """
+    # ids with other characters may be written in several ways in JSON
+    plain = user.isascii() and user.isprintable() and not set(user) & set('"\\/')
+    wanted = user.encode("utf-8", "surrogatepass") if plain else b""
+    found: dict[str, Sequence] = {}
+    with files.open_bytes(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if wanted in line and line.strip():
+                sequence = jsonl.decode(line, Sequence, file=path, number=number)
+                if sequence.user == user:
+                    found[sequence.split] = sequence
+    for split in LATEST:
+        if split in found:
+            return found[split]
+    raise InputError(f"has no line of the user '{user}'", file=path, field="user")

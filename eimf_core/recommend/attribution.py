@@ -1,0 +1,102 @@
+"""What an interest is made of: interests with one name are merged, history items have shares of its attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eimf_core.naming.interest_names import Named
+from eimf_core.recommend.query_resolution import Floats, Indices
+
+DIGITS = 4
+"""Decimal places of a share."""
+MergedInto = list[int]
+"""For each interest of a query the first with the same name: itself when it has none, or one of its own."""
+Shares = list[list[list[tuple[int, float]]]]
+"""For each query and each of its interests: item indices and their shares, the largest first."""
+
+
+def merge_by_name(names: Sequence[Named]) -> MergedInto:
+    """Merge each interest of a query into the first with its name."""
+    first: dict[str, int] = {}
+    return [at if name is None else first.setdefault(name, at) for at, (name, _) in enumerate(names)]
+
+
+def any_merged(merged_into: MergedInto) -> bool:
+    """Whether any interest is merged into another."""
+    return any(at != first for at, first in enumerate(merged_into))
+
+
+def merged_names(names: Sequence[Named], merged_into: MergedInto) -> list[Named | None]:
+    """Names after merging, each with its group's largest similarity; None for an interest that is merged away."""
+    if not any_merged(merged_into):
+        return list(names)
+    best: dict[int, float] = {}
+    for first, (_, similarity) in zip(merged_into, names, strict=True):
+        if similarity is not None:
+            best[first] = max(similarity, best.get(first, similarity))
+    return [(name, best.get(at)) if merged_into[at] == at else None for at, (name, _) in enumerate(names)]
+
+
+def merged_attention(attention: Floats, merged_into: Sequence[MergedInto]) -> Floats:
+    """Attention (B, K, L) in which the first of a group has the group's mean, so that its shares sum to 1."""
+    rows = [row for row, of in enumerate(merged_into) if any_merged(of)]
+    if not rows:
+        return attention
+    made = attention.copy()
+    for row in rows:
+        for first in set(merged_into[row]):
+            members = [at for at, of in enumerate(merged_into[row]) if of == first]
+            made[row, first] = attention[row, members].mean(axis=0)
+    return made
+
+
+def group_members(interests: Floats, merged_into: Sequence[MergedInto], number: int) -> Floats:
+    """Interest `number` of each query with those merged into it: (B, G, d), repeated where other groups are larger."""
+    each = [[at for at, first in enumerate(of) if first == number] or [number] for of in merged_into]
+    width = max(map(len, each))
+    filled = np.array([own + own[:1] * (width - len(own)) for own in each], dtype=np.int64)
+    taken: Floats = np.take_along_axis(interests, filled[:, :, None], axis=1)
+    return taken
+
+
+def attention_shares(
+    histories: Sequence[Indices], attention: Floats, most: int | None = None, least: float = 0.0
+) -> Shares:
+    """Shares of the distinct items of each history in each interest's attention.
+
+    Args:
+        histories: what the network read, oldest first.
+        attention: (B, K, L), L at least the longest history.
+        most: items for each interest; None for all.
+        least: behind the largest only items of at least this share are given.
+
+    Returns:
+        Items and their shares, the largest first, ties by rising index; repeats of an item are summed.
+    """
+    users, number, width = attention.shape
+    items = np.zeros((users, width), dtype=np.int64)
+    for row, history in zip(items, histories, strict=True):
+        row[: len(history)] = history
+    order = np.argsort(items, axis=1, kind="stable")
+    items = np.take_along_axis(items, order, axis=1)
+    weights = np.take_along_axis(attention.astype(np.float64), order[:, None, :], axis=2)
+    # an item stands where it stands first; padding, index 0, nowhere
+    first = np.ones(items.shape, dtype=np.bool_)
+    first[:, 1:] = items[:, 1:] != items[:, :-1]
+    runs = np.add.reduceat(weights.transpose(1, 0, 2).reshape(number, -1), np.flatnonzero(first), axis=1)
+    summed = np.full((number, users, width), -1.0)
+    summed[:, first] = runs
+    summed[:, items == 0] = -1.0
+    summed = summed.transpose(1, 0, 2)
+    counts = (first & (items > 0)).sum(axis=1)
+    kept = int(counts.max(initial=0)) if most is None else min(most, width)
+    best = np.argsort(-summed, axis=2, kind="stable")[:, :, :kept]
+    values = np.take_along_axis(summed, best, axis=2)
+    enough = np.minimum(counts[:, None], np.maximum(1, (values >= least).sum(axis=2))).tolist()
+    found = np.take_along_axis(np.broadcast_to(items[:, None], summed.shape), best, axis=2).tolist()
+    return [
+        [list(zip(row[:number], of, strict=False)) for row, of, number in zip(rows, ofs, numbers, strict=True)]
+        for rows, ofs, numbers in zip(found, values.tolist(), enough, strict=True)
+    ]

@@ -1,0 +1,119 @@
+"""Plain words and new items as vectors in the item space.
+
+Words go through the text encoder, then the adapter that training learned from labels and the map that
+was fitted from the catalogue's text vectors to its item vectors, whichever the model has; with both, halfway
+between. Items that came after training go through the second alone, and are ranked like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eimf_core.artifact import Model
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.progress import Reporter
+from eimf_core.recommend.query_resolution import Floats
+from eimf_core.records import Item
+from eimf_core.vectors import unit_rows
+
+if TYPE_CHECKING:
+    from eimf_core.text.encoder import Encoder
+
+
+class TextVectors:
+    """Encodes texts for a model; the encoder is opened with the first text.
+
+    It is the packaged one or `encoder`, from the command line; what the model names is compared only.
+    """
+
+    def __init__(self, model: Model, encoder: str | None) -> None:
+        self._model = model
+        self._name = encoder
+        self._encoder: Encoder | None = None
+
+    def of_text(self, text: str) -> Floats:
+        """The vector (d,) of a text; ConfigError when the model knows no words or those of another encoder."""
+        maps = [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
+        if not maps:
+            raise ConfigError(
+                f"{self._model.name}: knows no words; train it with labels, or with item vectors that start from text"
+            )
+        encoded = self._encode([text])[0]
+        # few labels make a weak adapter: the items' own text steadies it (directions count, not lengths)
+        vectors: list[Floats] = [weight @ encoded + bias for weight, bias in maps]
+        if len(vectors) == 1:
+            return vectors[0]
+        between: Floats = unit_rows(unit_rows(np.stack(vectors)).sum(axis=0, keepdims=True))[0]
+        return between
+
+    def of_items(self, items: Sequence[Item]) -> Floats:
+        """The vectors (n, d) of items that training did not see; ConfigError when the model knows no item text."""
+        if self._model.text_map is None:
+            raise ConfigError(
+                f"{self._model.name}: knows no item text, so that new items have no vector; "
+                "train it with item vectors that start from text"
+            )
+        weight, bias = self._model.text_map
+        from eimf_core.text.encoder_input import item_text
+
+        vectors: Floats = self._encode([item_text(item) for item in items]) @ weight.T + bias
+        return vectors
+
+    def _encode(self, texts: list[str]) -> Floats:
+        if self._encoder is None:
+            self._encoder = self._opened()
+        vectors: Floats = np.asarray(self._encoder.encode(texts), np.float32)
+        return vectors
+
+    def _opened(self) -> Encoder:
+        from eimf_core.text.loading import PACKAGED, open_encoder
+
+        encoder: Encoder
+        if self._name is None or self._name == PACKAGED:
+            from eimf_core.text import numpy_encoder
+
+            encoder = numpy_encoder.packaged()
+        else:
+            encoder = open_encoder(self._name)
+        wanted = self._model.config.text_encoder
+        if encoder.identity != wanted:
+            raise ConfigError(
+                f"{self._model.name}: was trained with the text encoder {wanted}, not {encoder.identity}; "
+                "name the right one with --encoder"
+            )
+        return encoder
+
+
+def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[Item]:
+    """The items of a file that the model does not know; those without any text are left out, with a remark."""
+    from eimf_core import dataset
+    from eimf_core.text.encoder_input import item_text
+
+    listed = dataset.load_items(path)
+    known = [item for item in listed if model.catalogue.index(item.item)]
+    if known:
+        reporter.note(f"{path}: {len(known):,} items are known already and keep their place")
+    blank = [item for item in listed if not item_text(item)]
+    if blank:
+        reporter.warn(f"{path}: {len(blank):,} items without any text are left out")
+    out = {item.item for item in (*known, *blank)}
+    new = [item for item in listed if item.item not in out]
+    if not new and not known:
+        raise InputError("holds no item with a text", file=path)
+    return new
+
+
+def add_new_items(model: Model, items: Sequence[Item], text_vectors: TextVectors) -> None:
+    """Put items behind the last index of an opened model: its tables grow in memory, the directory stays."""
+    if not items:
+        return
+    vectors = text_vectors.of_items(items)
+    model.vectors = np.concatenate([model.vectors, vectors])
+    model.counts = np.concatenate([model.counts, np.zeros(len(items), dtype=model.counts.dtype)])
+    if model.scale is not None:
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        model.scale = np.concatenate([model.scale, (1 / lengths).astype(np.float32)])
