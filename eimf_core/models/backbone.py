@@ -40,7 +40,7 @@ class Backbone(nn.Module):
     where the backbone reads it (`side_inputs`): "days" float (B, L), days before the last item or -1
     where unknown, "features" int64 (B, L, F), the item's features from 1, 0 for none, and "events"
     int64 (B, L), its kind of behaviour from 1, 0 where unknown. What is missing from `side` is unknown.
-    A history without any item gives interests of zeros.
+    Interests have length 1; a history without any item gives interests of zeros.
 
     With kinds of behaviour (`shape.events`) an item of a history is its vector and that of its kind,
     e_i + q_(kind of i), whatever the backbone; q starts as zeros, that of an unknown kind stays there.
@@ -52,10 +52,10 @@ class Backbone(nn.Module):
     `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
     (B, L, K, L)}; entries at padding mean nothing. Only with `one_pass`.
 
-    `nearest` gives of the interests of every prefix only the one with the largest score (inner
-    product, or cosine where interests have length 1) with a vector of `wanted` (B, L, d), which is
-    all that a hard read-out needs: (B, L, d), and {"logits": (B, K, L)} where interests are running
-    means: the attention of prefix t is the softmax of the first t logits. Only with `picks`.
+    `nearest` gives of the interests of every prefix only the one with the largest cosine with a
+    vector of `wanted` (B, L, d), which is all that a hard read-out needs: (B, L, d), and {"logits":
+    (B, K, L)} where interests are running means: the attention of prefix t is the softmax of the
+    first t logits. Only with `picks`.
 
     A backbone says of itself:
         encoder_type, extractor_type: its parts.
@@ -98,19 +98,19 @@ class Backbone(nn.Module):
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         interests, auxiliary = self.extractor(self._states(vectors, mask, side or {}), mask)
-        return self._finished(interests) * mask.any(dim=1)[:, None, None], auxiliary
+        return functional.normalize(interests, dim=-1) * mask.any(dim=1)[:, None, None], auxiliary
 
     def prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """The interests of every prefix, in one pass."""
         states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.prefixes(states, mask)
-        return self._finished(interests), auxiliary
+        return functional.normalize(interests, dim=-1), auxiliary
 
     def nearest(self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """Of every prefix the interest that is nearest to what is wanted there."""
         states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.nearest(states, wanted.detach())
-        return self._finished(interests), auxiliary
+        return functional.normalize(interests, dim=-1), auxiliary
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
         """What answers for each target in training, (P, d): interests (P, K, d), targets (P, d)."""
@@ -132,6 +132,3 @@ class Backbone(nn.Module):
             vectors = vectors + functional.embedding(side["events"], self.behaviours, padding_idx=0)
         states: Tensor = self.encoder(self.dropout(vectors), mask, side)
         return states
-
-    def _finished(self, interests: Tensor) -> Tensor:
-        return functional.normalize(interests, dim=-1) if self.shape.normalise else interests

@@ -50,7 +50,6 @@ class AttentionHeads(Extractor):
     def __init__(self, shape: Shape, hyperparameters: AttentionHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)
         width, interests = shape.dimension, shape.interests
-        self.cosine = shape.normalise
         self.hidden = linear(width, 4 * width, generator, bias=False)
         self.heads = linear(4 * width, interests, generator, bias=False)
         self.positions = self.slopes = None
@@ -86,8 +85,7 @@ class AttentionHeads(Extractor):
         # found without gradients, so that they pass one head instead of all
         interests = prefix_means(logits.detach(), states.detach())
         scores = (interests * wanted[:, None]).sum(dim=-1)
-        if self.cosine:
-            scores /= torch.linalg.vector_norm(interests, dim=-1).clamp_min_(1e-12)
+        scores /= torch.linalg.vector_norm(interests, dim=-1).clamp_min_(1e-12)
         # picked by a product, whose gradient needs no scattering
         picked = functional.one_hot(scores.argmax(dim=1), logits.shape[1]).to(logits.dtype) @ logits
         return _means(running_softmax(picked)[:, None], states)[:, 0], {"logits": logits}

@@ -46,8 +46,7 @@ class MIND(Backbone):
         self.power = hyperparameters.power
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
-        blend = label_aware(interests, targets, self.power)
-        return functional.normalize(blend, dim=-1) if self.shape.normalise else blend
+        return functional.normalize(label_aware(interests, targets, self.power), dim=-1)
 
 
 def label_aware(interests: Tensor, targets: Tensor, power: float) -> Tensor:

@@ -16,7 +16,6 @@ class Shape:
         dropout: share of the values that training drops out.
         features: how many item features (categories) there are, 0 for none.
         events: how many kinds of behaviour there are, 0 for none.
-        normalise: whether interests have length 1.
     """
 
     dimension: int
@@ -25,4 +24,3 @@ class Shape:
     dropout: float = 0.0
     features: int = 0
     events: int = 0
-    normalise: bool = True

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+import types
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import onnxruntime as ort
+import orjson
 import pytest
 import torch
 from torch import Tensor
@@ -15,8 +19,10 @@ from torch import Tensor
 from eimf_core import artifact, dataset, ranking
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
-from eimf_core.models.backbone import Backbone
-from eimf_core.models.registry import BACKBONES, ENCODERS, EXTRACTORS
+from eimf_core.models.backbone import Backbone, TrainingStep
+from eimf_core.models.hyperparameters import Hyperparameters
+from eimf_core.models.registry import BACKBONES, ENCODERS, EXTRACTORS, Entry
+from eimf_core.models.sasrec import Transformer, TransformerHyperparameters
 from eimf_core.models.shape import Shape
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
@@ -29,7 +35,6 @@ from tests.small_training import SMALL, small_run
 LONGEST = 6
 NAMES = [*BACKBONES, *(f"{encoder}+{extractor}" for encoder in ENCODERS for extractor in EXTRACTORS)]
 each = pytest.mark.parametrize("name", NAMES)
-both_similarities = pytest.mark.parametrize("normalise", [True, False], ids=["cosine", "dot"])
 
 
 SLOWER = [name for name in NAMES if name in BACKBONES or name in ("gru+attention", "transformer+routing")]
@@ -60,10 +65,9 @@ def close(one: Tensor, other: Tensor) -> None:
 
 
 @each
-@both_similarities
 @torch.no_grad()
-def test_shapes_and_attention(name: str, normalise: bool) -> None:
-    backbone = made(name, normalise=normalise)
+def test_shapes_and_attention(name: str) -> None:
+    backbone = made(name)
     count = backbone.shape.interests
     assert count == (1 if registry.is_single(name) else 3)
     lengths = [1, LONGEST, 3, 0]
@@ -75,8 +79,7 @@ def test_shapes_and_attention(name: str, normalise: bool) -> None:
     assert (attention >= 0).all() and (attention[~mask[:, None].expand_as(attention)] == 0).all()
     close(attention.sum(dim=-1), (mask.any(dim=1).float())[:, None].expand(-1, count))
     assert (interests[3] == 0).all(), "a history without any item has interests of zeros"
-    if normalise:
-        close(interests[:3].norm(dim=-1), torch.ones(3, count))
+    close(interests[:3].norm(dim=-1), torch.ones(3, count))
 
 
 @each
@@ -123,9 +126,8 @@ def test_all_prefixes_in_one_pass_equal_one_prefix_at_a_time(name: str) -> None:
 
 
 @each
-@both_similarities
-def test_the_nearest_interest_and_its_gradient_are_those_of_all(name: str, normalise: bool) -> None:
-    backbone = made(name, normalise=normalise)
+def test_the_nearest_interest_and_its_gradient_are_those_of_all(name: str) -> None:
+    backbone = made(name)
     if not backbone.picks:
         pytest.skip("its interests depend on each other, or it reads one prefix at a time")
     vectors, mask = histories([LONGEST, 2, 5])
@@ -286,14 +288,67 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     }
     if model.features is not None:
         empty["features"] = np.zeros((1, 1, model.features.shape[1]), dtype=np.int64)
-    nothing = model._run(empty)
+    nothing = model._network.run(empty)
     assert not nothing[0].any() and not nothing[1].any()
+
+
+OWN = [(name, field.name) for name in BACKBONES for field in fields(registry.load(name).hyperparameters)]
+
+
+def another(kind: type[Hyperparameters], name: str) -> Any:
+    """A value of a hyper-parameter that is not its default."""
+    default, hint = getattr(kind(), name), get_type_hints(kind)[name]
+    if get_args(hint):
+        return next(value for value in get_args(hint) if value != default)
+    return 2 * default if hint is int else 0.5 * default
+
+
+@functools.cache
+def learned(folder: Path, name: str, own: str | None = None) -> Tensor:
+    """The item vectors after an epoch, with another value of the hyper-parameter `own`."""
+    given = {} if own is None else {own: another(registry.load(name).hyperparameters, own)}
+    return small_run(folder, backbone=name, epochs=1, hyperparameters=given).go()["table.weight"]
+
+
+@pytest.mark.parametrize(("name", "own"), OWN)
+def test_each_hyperparameter_has_an_effect(name: str, own: str, small_folder: Path) -> None:
+    assert not torch.equal(learned(small_folder, name), learned(small_folder, name, own))
+
+
+@pytest.mark.parametrize("name", [*BACKBONES, "transformer+attention"])
+def test_parameters_keep_their_names_so_that_older_models_are_a_warm_start(name: str) -> None:
+    """The names and shapes that the model directories of version 0.1 hold."""
+    wanted = orjson.loads((Path(__file__).parents[1] / "golden" / "backbone_parameters.json").read_bytes())[name]
+    found = made(name, events=2, dropout=0.0).state_dict()
+    assert {key: list(value.shape) for key, value in found.items()} == wanted
+
+
+class ShrinkingLast(Backbone):
+    """A backbone that a file and a line of the registry would add."""
+
+    hyperparameters = TransformerHyperparameters
+    encoder_type = Transformer
+    paper = "nobody, 2020"
+
+    def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
+        return {"shrinking": 0.1 * step.vectors.square().mean()}
+
+
+def test_a_backbone_joins_by_its_file_and_a_line(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = types.ModuleType("eimf_core.models.shrinking")
+    file.Last = ShrinkingLast  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, file.__name__, file)
+    monkeypatch.setitem(BACKBONES, "shrinking", Entry("shrinking.Last", single=True))
+    run = small_run(small_folder, backbone="shrinking", epochs=1, hyperparameters={"layers": 1})
+    run.go()
+    assert len(run.learner.backbone.encoder.blocks) == 1  # type: ignore[arg-type]
+    assert run.state.lines[-1]["loss"]["shrinking"] > 0
 
 
 def test_unknown_names_are_told_with_those_there_are() -> None:
     for name in ("comirec", "transformer+", "+attention", "rnn+attention", "transformer+magic", "gru+attention+last"):
         with pytest.raises(ConfigError, match="comirec-sa"):
-            registry.is_single(name)
+            registry.check_name(name)
 
 
 def test_every_named_backbone_names_its_paper() -> None:
