@@ -230,8 +230,8 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     )
     found = evaluate([model], folder, asked)
     columns = [(column.metric, study_table.named(column.slice)) for column in found.plan.columns]
-    short = found.cases.history_lengths() < SHORT
-    values = {f"{metric} {part}": found.entries[0].values[:, at] for at, (metric, part) in enumerate(columns)}
+    short = found.users.history_lengths() < SHORT
+    values = {f"{metric} {part}": found.results[0].values[:, at] for at, (metric, part) in enumerate(columns)}
     values |= {f"{metric} short": np.where(short, values[f"{metric} all"], np.nan) for metric in METRICS}
     (shop.work / "values").mkdir(exist_ok=True)
     np.savez_compressed(shop.work / "values" / f"{run.key}.npz", allow_pickle=False, **values)
@@ -250,7 +250,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
         "valid_ndcg@10": summary.ndcg,
         "epochs": summary.epochs,
         "best_epoch": summary.best_epoch,
-        "users": len(found.cases),
+        "users": len(found.users),
         "labelled": summary.labelled,
         "figures": {name: float(np.nanmean(part)) for name, part in values.items() if not np.isnan(part).all()},
         "train_cpu_seconds": round(trained - cpu, 1),
