@@ -52,7 +52,7 @@ class EvalConfig:
     )
     resamples: int = setting(
         10_000,
-        "Bootstrap resamples of the users behind each interval; below 100 there is no interval.",
+        "Bootstrap resamples of the users behind each interval.",
         group="machine",
         low=100,
         advanced=True,

@@ -1,6 +1,6 @@
 """Who is evaluated: users with their histories and targets, and who is left out and why.
 
-All systems of one evaluation answer the same cases, so that their figures can be compared user by
+All systems of one evaluation answer for the same users, so that their figures can be compared user by
 user. What a figure is about is decided here, once:
 
 - Targets are a set: an item that follows twice is one target.
@@ -45,28 +45,28 @@ class EvalUsers:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def user(self, case: int) -> str:
+    def user(self, row: int) -> str:
         """The user's id."""
-        return self.split.users[int(self.lines[case])]
+        return self.split.users[int(self.lines[row])]
 
-    def history(self, case: int) -> Ints:
+    def history(self, row: int) -> Ints:
         """The user's whole history, oldest first."""
-        return self.split.history(int(self.lines[case]))
+        return self.split.history(int(self.lines[row]))
 
-    def times(self, cases: Sequence[int]) -> list[npt.NDArray[np.float64]] | None:
+    def times(self, rows: Sequence[int]) -> list[npt.NDArray[np.float64]] | None:
         """When the items of these users' histories came (unix seconds), None where the data has no times."""
         known = self.split.times
         if known is None:
             return None
-        lines = [int(self.lines[case]) for case in cases]
+        lines = [int(self.lines[row]) for row in rows]
         return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
 
-    def events(self, cases: Sequence[int]) -> list[Ints] | None:
+    def events(self, rows: Sequence[int]) -> list[Ints] | None:
         """The kinds of behaviour of these users' histories, as numbers of the data; None where it tells none."""
         known = self.split.events
         if known is None:
             return None
-        lines = [int(self.lines[case]) for case in cases]
+        lines = [int(self.lines[row]) for row in rows]
         return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
 
     def history_lengths(self) -> npt.NDArray[np.int64]:
@@ -99,16 +99,16 @@ def left_out_before(dataset: Dataset, split: str) -> dict[str, int]:
     """
     report = dataset.facts.get("report")
     try:
-        told = report["splits"][split]  # type: ignore[index]
-        if told["users"] != len(dataset.splits[split]):
+        counted = report["splits"][split]  # type: ignore[index]
+        if counted["users"] != len(dataset.splits[split]):
             return {}
-        return {re.sub(r"\W+", "_", reason).strip("_"): int(count) for reason, count in told["left_out"].items()}
+        return {re.sub(r"\W+", "_", reason).strip("_"): int(count) for reason, count in counted["left_out"].items()}
     except (KeyError, TypeError, AttributeError, ValueError):
         return {}
 
 
 def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> EvalUsers:
-    """The cases of a split. `known` has one mask (N + 1,) per model: the items it has a vector for."""
+    """The users of a split to evaluate. `known` has one mask (N + 1,) per model: the items it has a vector for."""
     data = dataset.splits[split]
     width = len(dataset.vocab) + 1
     lengths = np.diff(data.offsets)
@@ -125,22 +125,22 @@ def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> Ev
     for mask in known:
         answerable &= np.bincount(history_users, weights=mask[data.items], minlength=len(data)) > 0
     left_out = left_out_before(dataset, split)
-    kept = np.ones(len(data), dtype=np.bool_)
+    evaluated = np.ones(len(data), dtype=np.bool_)
     for reason, holds in (
         ("no_targets", ~asked),
         ("no_history", lengths == 0),
         ("history_unknown", ~answerable),
         ("targets_seen", numbers == 0),
     ):
-        if count := int((kept & holds).sum()):
+        if count := int((evaluated & holds).sum()):
             left_out[reason] = count
-        kept &= ~holds
-    keys = keys[kept[keys // width]]
-    offsets = np.zeros(int(kept.sum()) + 1, dtype=np.int64)
-    np.cumsum(numbers[kept], out=offsets[1:])
+        evaluated &= ~holds
+    keys = keys[evaluated[keys // width]]
+    offsets = np.zeros(int(evaluated.sum()) + 1, dtype=np.int64)
+    np.cumsum(numbers[evaluated], out=offsets[1:])
     return EvalUsers(
         split=data,
-        lines=np.flatnonzero(kept),
+        lines=np.flatnonzero(evaluated),
         target_offsets=offsets,
         targets=(keys % width).astype(np.int32),
         left_out=left_out,

@@ -118,12 +118,12 @@ def _shares(
         return
     counts = np.concatenate([SHARES[name](use, k) for k, name in parts], axis=1)
     number = statistics.resamples_for(users, sampling.resamples)
-    drawn = statistics.bootstrap_means(
+    resampled = statistics.bootstrap_means(
         counts.astype(np.float32), number, sampling.generator(2, 0), sampling.threads
     ).reshape(number, len(parts), -1)
     with np.errstate(invalid="ignore"):
-        drawn = np.nan_to_num(drawn / drawn.sum(axis=2, keepdims=True))
-    low, high = statistics.interval(drawn)
+        resampled = np.nan_to_num(resampled / resampled.sum(axis=2, keepdims=True))
+    low, high = statistics.interval(resampled)
     for at, (k, name) in enumerate(parts):
         for interest, share in enumerate(shares(SHARES[name](use, k))):
             yield common.record(

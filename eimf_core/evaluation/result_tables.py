@@ -110,8 +110,8 @@ def short_names(evaluation: Evaluation) -> dict[str, str]:
 
 def _tail(name: str, names: Sequence[str]) -> str:
     parts = name.rstrip("/").split("/")
-    for kept in range(1, len(parts)):
-        tail = "/".join(parts[-kept:])
+    for length in range(1, len(parts)):
+        tail = "/".join(parts[-length:])
         if not any(other != name and f"/{other.rstrip('/')}".endswith(f"/{tail}") for other in names):
             return tail
     return name

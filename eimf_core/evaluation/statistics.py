@@ -36,10 +36,10 @@ def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, th
     users = len(values)
     values = np.ascontiguousarray(values, dtype=np.float32)
 
-    def block(count: int, own: np.random.Generator) -> Values:
+    def block(count: int, generator: np.random.Generator) -> Values:
         weights = np.empty((count, users), dtype=np.float32)
         for row in weights:
-            row[:] = np.bincount(own.integers(0, users, users, dtype=np.uint32), minlength=users)
+            row[:] = np.bincount(generator.integers(0, users, users, dtype=np.uint32), minlength=users)
         means: Values = (weights @ values).astype(np.float64) / users
         return means
 
@@ -66,11 +66,11 @@ def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generato
         return np.ones(differences.shape[1])
     total = differences.sum(axis=0, dtype=np.float64)
 
-    def block(count: int, own: np.random.Generator) -> Values:
-        raw = np.frombuffer(own.bytes(count * math.ceil(users / 8)), dtype=np.uint8).reshape(count, -1)
-        kept = np.unpackbits(raw, axis=1, count=users).astype(np.float32)
+    def block(count: int, generator: np.random.Generator) -> Values:
+        raw = np.frombuffer(generator.bytes(count * math.ceil(users / 8)), dtype=np.uint8).reshape(count, -1)
+        positive = np.unpackbits(raw, axis=1, count=users).astype(np.float32)
         # signs are 2 * bit - 1
-        sums: Values = np.abs(2.0 * (kept @ differences).astype(np.float64) - total)
+        sums: Values = np.abs(2.0 * (positive @ differences).astype(np.float64) - total)
         return sums
 
     sums = _in_blocks(block, resamples, users, rng, threads)
@@ -100,6 +100,6 @@ def _in_blocks(
     counts = [min(size, resamples - start) for start in range(0, resamples, size)]
     generators = rng.spawn(len(counts))
     if threads <= 1:
-        return np.concatenate([block(count, own) for count, own in zip(counts, generators, strict=True)])
+        return np.concatenate([block(count, generator) for count, generator in zip(counts, generators, strict=True)])
     with ThreadPoolExecutor(threads) as pool:
         return np.concatenate(list(pool.map(block, counts, generators)))

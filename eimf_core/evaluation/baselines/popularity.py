@@ -52,9 +52,9 @@ def _recent(train: SplitData) -> npt.NDArray[np.bool_]:
         newest: npt.NDArray[np.bool_] = train.times >= np.quantile(train.times, 1 - RECENT, method="higher")
         return newest
     lengths = np.diff(train.offsets)
-    kept = np.maximum(np.ceil(lengths * RECENT), 1)
+    recent = np.maximum(np.ceil(lengths * RECENT), 1)
     until_end = np.repeat(train.offsets[1:], lengths) - np.arange(len(train.items))
-    last: npt.NDArray[np.bool_] = until_end <= np.repeat(kept, lengths)
+    last: npt.NDArray[np.bool_] = until_end <= np.repeat(recent, lengths)
     return last
 
 

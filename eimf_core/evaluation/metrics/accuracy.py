@@ -120,13 +120,13 @@ ACCURACY: dict[str, Accuracy] = {
 }
 
 
-def find_hits(lists: npt.NDArray[np.integer], cases: Counts, targets: npt.NDArray[np.integer], width: int) -> Hits:
+def find_hits(lists: npt.NDArray[np.integer], rows: Counts, targets: npt.NDArray[np.integer], width: int) -> Hits:
     """Whether each place of the lists (B, n) holds a target of its row.
 
-    `cases` (T,) says which row each of the `targets` (T,) belongs to, both in rising order; width
+    `rows` (T,) says which row each of the `targets` (T,) belongs to, both in rising order; width
     is N + 1. Place 0, "no item", is never a hit.
     """
-    keys = np.append(cases * width + targets, np.iinfo(np.int64).max)
+    keys = np.append(rows * width + targets, np.iinfo(np.int64).max)
     places = np.arange(len(lists))[:, None] * width + lists
     found: Hits = keys[np.searchsorted(keys, places)] == places
     return found & (lists > 0)

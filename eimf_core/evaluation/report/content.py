@@ -134,16 +134,16 @@ def _examples(evaluation: Evaluation, sample: SampledUsers) -> list[Example]:
     namer = interest_names.names_of(sample.system.model, RecommendConfig().name_threshold)
     sources = ranking.sources(interests, vectors, sample.lists)
     made = []
-    for at, case in enumerate(sample.users[:EXAMPLES]):
-        history = evaluation.users.history(case)
+    for at, row in enumerate(sample.users[:EXAMPLES]):
+        history = evaluation.users.history(row)
         known = history[sample.system.known[history]][-sample.attention.shape[2] :]
-        start, end = evaluation.users.target_offsets[case : case + 2]
+        start, end = evaluation.users.target_offsets[row : row + 2]
         targets = evaluation.users.targets[start:end]
         named = namer.names(interests[at])
         used = sorted({int(sources[at, place]) for place in range(sample.lists.shape[1]) if sample.lists[at, place]})
         made.append(
             Example(
-                user=evaluation.users.user(case),
+                user=evaluation.users.user(row),
                 history=_titles(evaluation, history[-HISTORY:]),
                 earlier=max(0, len(history) - HISTORY),
                 targets=_titles(evaluation, targets[:HISTORY]),
