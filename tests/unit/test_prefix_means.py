@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eimf_core.models import running
+from eimf_core.models import prefix_means
 
-FORMS = [running.by_maps, running.by_sums]
+FORMS = [prefix_means.by_maps, prefix_means.by_sums]
 forms = pytest.mark.parametrize("form", FORMS, ids=["maps", "sums"])
 Form = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,7 +27,7 @@ def one_at_a_time(logits: Tensor, states: Tensor) -> Tensor:
 
 
 @forms
-@pytest.mark.parametrize("length", [1, running.BLOCK, running.BLOCK + 1, 5 * running.BLOCK - 3, 130])
+@pytest.mark.parametrize("length", [1, prefix_means.BLOCK, prefix_means.BLOCK + 1, 5 * prefix_means.BLOCK - 3, 130])
 def test_all_prefixes_at_once_equal_one_at_a_time(form: Form, length: int) -> None:
     logits, states = drawn(length)
     torch.testing.assert_close(form(logits, states), one_at_a_time(logits, states), rtol=1e-10, atol=1e-12)
@@ -57,8 +57,8 @@ def test_logits_far_apart_neither_overflow_nor_vanish(form: Form, slope: float) 
 
 def test_long_histories_go_by_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
-    monkeypatch.setattr(running, "by_maps", lambda *_: taken.append("maps"))
-    monkeypatch.setattr(running, "by_sums", lambda *_: taken.append("sums"))
-    for length in (50, running.LONG, running.LONG + 1):
-        running.prefix_means(*drawn(length))
+    monkeypatch.setattr(prefix_means, "by_maps", lambda *_: taken.append("maps"))
+    monkeypatch.setattr(prefix_means, "by_sums", lambda *_: taken.append("sums"))
+    for length in (50, prefix_means.LONG, prefix_means.LONG + 1):
+        prefix_means.prefix_means(*drawn(length))
     assert taken == ["maps", "maps", "sums"]
