@@ -42,7 +42,7 @@ def cluster(
     With --clusters auto, numbers from 2 to 128 are tried on a sample of users; the fewest clusters are
     taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
     """
-    if summary is not None and str(summary) == output:
+    if summary is not None and (output == str(summary) or Path(output).resolve() == summary.resolve()):
         raise ConfigError(f"--summary: {summary} is the output already; choose another file")
     from eimf_core import files, jsonl, provenance
     from eimf_core.clustering.cluster import cluster_users

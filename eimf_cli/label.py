@@ -9,7 +9,6 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
-from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import LabelConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -20,9 +19,6 @@ def label(
     *,
     samples: Annotated[Path, typer.Argument(metavar="SAMPLES|-", help="Samples that cluster wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
-    score: Annotated[
-        list[Path] | None, typer.Option(metavar="LABELS", hidden=True, help="Now a command of its own: eimf score.")
-    ] = None,
     settings: LabelConfig,
 ) -> None:
     """Ask a language model for the interests behind each sample's history.
@@ -32,22 +28,23 @@ def label(
     when the same command is run again, and labels of the same requests are taken over.
     Answers that other settings or samples gave are kept: --discard gives them up.
     """
-    if score:
-        raise ConfigError("--score: labels are scored by 'eimf score LABELS --samples SAMPLES --truth FILE'")
     if settings.dry_run:
         from eimf_core.labeling import dry_run
 
         totals = dry_run.dry_run(samples, settings, terminal.TerminalReporter())
-        guess = "" if totals.seconds is None else f"; about {totals.seconds / 60:.1f} minutes, very roughly"
-        terminal.info(f"{totals.prompts} prompts, {totals.tokens:,} tokens, {totals.shared} of each the same{guess}")
+        guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
+        terminal.info(
+            f"{totals.prompts} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
+        )
         return
     from eimf_core.labeling import label as labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
-    made = summary.labels - summary.reused
+    file = "" if str(output) == "-" else f"{output}: "
+    errors = f", {summary.errors} with an error (the first: {summary.first_error})" if summary.errors else ""
+    reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
-    errors = f", {summary.errors} without ({summary.first_error})" if summary.errors else ""
     terminal.info(
-        f"{output}: {summary.labels - summary.errors} users labelled{errors}; {made} asked in "
-        f"{summary.seconds:.0f} s{rate}, {summary.first_try} of {summary.labels} at the first try"
+        f"{file}{summary.labels - summary.errors} users labelled{errors}{reused}; {summary.first_try} at the first "
+        f"attempt; {summary.seconds:.0f} s{rate}"
     )

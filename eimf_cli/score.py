@@ -17,8 +17,8 @@ COLUMNS = ("labels", "engine", "users", "first try", "precision", "recall", "f1"
 @step(app, example="eimf score labels.jsonl keywords.jsonl --samples samples.jsonl --truth data/items.jsonl")
 def score(
     *,
-    labels: Annotated[list[Path], typer.Argument(metavar="LABELS ...", help="Labels that label wrote.")],
-    samples: Annotated[Path, typer.Option(metavar="FILE", help="The samples that they were made of.")],
+    labels: Annotated[list[Path], typer.Argument(metavar="LABELS ...", help="Files that label wrote.")],
+    samples: Annotated[Path, typer.Option(metavar="FILE", help="The samples that were labelled.")],
     truth: Annotated[
         Path, typer.Option(metavar="FILE", help="Each item's interest or categories, such as items.jsonl.")
     ],
@@ -32,11 +32,11 @@ def score(
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Write a LabelQuality line per file here.")
     ] = Path("-"),
 ) -> None:
-    """Tell how good labels are: how many true interests they recover.
+    """Score labels against known interests: precision, recall and F1, one line per file of labels.
 
-    Each labelled interest counts for the true one whose name is nearest to its text. Without known
-    interests the categories stand in that have two items and a fifth of a user's history. "by chance"
-    is the recall of the same labels given to other users.
+    Each labelled interest is matched to the true one whose name is nearest to its text. Where items have
+    categories instead of a true interest, a user's interests are the categories of at least two items and
+    a fifth of the history. "by chance" is the recall of the same labels given to other users.
     """
     from eimf_core import files, jsonl
     from eimf_core.labeling import scoring

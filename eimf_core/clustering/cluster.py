@@ -87,7 +87,7 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     if not len(train):
         raise InputError("has no line with the split 'train'", file=path, field="split")
     if settings.wanted is not None and settings.wanted > len(train):
-        raise ConfigError(f"--clusters is {settings.wanted}, but there are only {len(train)} training users")
+        raise ConfigError(f"--clusters is {settings.wanted}, but there are only {len(train):,} training users")
     encoder = open_encoder(settings.encoder, len(data.items))
     items = np.asarray(encode_items(directory, data.items, encoder, reporter), dtype=np.float32)
     distinct = distinct_items(train, _has_text(items))
@@ -148,13 +148,13 @@ def _report(facts: dict[str, Any], reporter: Reporter) -> None:
     if facts["held_out_cosine"]:
         scores = ", ".join(f"{count}: {score:.2f}" for count, score in facts["held_out_cosine"].items())
         reporter.note(
-            f"{facts['clusters']} clusters: the fewest with {kmeans.SHARE_OF_BEST:.0%} of the best cosine"
-            f" of held-out users to a centre ({scores})"
+            f"{facts['clusters']} clusters: the fewest with {kmeans.SHARE_OF_BEST:.0%} of the best mean cosine"
+            f" of held-out users to their nearest centre ({scores})"
         )
     if facts["samples"] < facts["budget"]:
         reporter.note(
             f"{facts['samples']} representative users for a budget of {facts['budget']}:"
-            f" {facts['near_duplicates']} nearly repeat another (overlap, a key of --config)"
+            f" {facts['near_duplicates']} near-duplicates passed over (raise 'overlap' in --config to keep more)"
         )
 
 

@@ -13,18 +13,16 @@ AUTO = "auto"
 class ClusterConfig:
     """Settings of a choice of representative users; raises ConfigError for a value that makes no sense."""
 
-    clusters: str = setting(
-        AUTO, "Number of clusters; auto: as many as bring held-out users near to a centre.", metavar="auto|N"
-    )
+    clusters: str = setting(AUTO, "Number of clusters; auto chooses it on held-out users, see above.", metavar="auto|N")
     budget: str = setting(
-        "5%", "Representative users in all: a number, or a share of the training users.", metavar="N|P%"
+        "5%", "Representative users to choose: a number, or a share of the training users.", metavar="N|P%"
     )
     encoder: str | None = setting(
         None, "Text encoder: a sentence-transformers folder or hub name; the packaged one if not given.", group="model"
     )
-    seed: int = setting(0, "Seed of everything that is drawn.", low=0)
+    seed: int = setting(0, "Random seed.", low=0)
     min_items: int = setting(
-        0, "Distinct items from which on a history is rich; 0: the upper quartile of users, at most 20.", low=0,
+        0, "Distinct items that make a history rich; 0: the upper quartile of users, at most 20.", low=0,
         advanced=True,
     )  # fmt: skip
     overlap: float = setting(

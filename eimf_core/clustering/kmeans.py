@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -55,11 +55,11 @@ def cluster(
         seed: of the FITTED_AT_MOST users that the centres come from, and of k-means.
     """
     rng = np.random.default_rng(seed)
-    drawn = np.flatnonzero(has_text)
-    if len(drawn) > FITTED_AT_MOST:
-        drawn = np.sort(rng.choice(drawn, FITTED_AT_MOST, replace=False))
+    sample = np.flatnonzero(has_text)
+    if len(sample) > FITTED_AT_MOST:
+        sample = np.sort(rng.choice(sample, FITTED_AT_MOST, replace=False))
     with _one_thread():
-        vectors = users.rows(drawn)
+        vectors = users.rows(sample)
         scores: dict[int, float] = {}
         if wanted is None:
             scores = held_out_cosines(vectors, most=most, rng=rng, reporter=reporter)
@@ -99,13 +99,13 @@ def held_out_cosines(
         vectors: unit vectors (n, D); of COMPARED of them, drawn with `rng`, one in five is held out.
         most: number of clusters at most.
     """
-    drawn = rng.permutation(len(vectors))[:COMPARED]
-    held, fitted = np.split(vectors[drawn], [len(drawn) // 5])
+    sample = rng.permutation(len(vectors))[:COMPARED]
+    held_out, fitted = np.split(vectors[sample], [len(sample) // 5])
     counts = candidates(len(fitted), most)
     reporter.begin("choosing the number of clusters", len(counts))
     scores = {}
     for count in counts:
-        scores[count] = float((held @ fit(fitted, count, rng, starts=1).T).max(axis=1).mean())
+        scores[count] = float((held_out @ fit(fitted, count, rng, starts=1).T).max(axis=1).mean())
         reporter.advance()
     reporter.end()
     return scores
@@ -114,9 +114,7 @@ def held_out_cosines(
 def choose_count(scores: dict[int, float]) -> int:
     """The fewest clusters that reach SHARE_OF_BEST of the best score; 1 without a score above 0."""
     best = max(scores.values(), default=0.0)
-    return (
-        min((count for count, score in scores.items() if score >= SHARE_OF_BEST * best), default=1) if best > 0 else 1
-    )
+    return min(count for count, score in scores.items() if score >= SHARE_OF_BEST * best) if best > 0 else 1
 
 
 def _assigned(
@@ -129,11 +127,12 @@ def _assigned(
     labels = np.full(len(users), -1, dtype=np.int32)
     distances = np.zeros(len(users), dtype=np.float32)
     reporter.begin("assigning users", len(users))
-    for block, vectors in _with_progress(users.blocks(), reporter):
+    for block, vectors in users.blocks():
         cosines = vectors @ centres.T
         nearest = np.argmax(cosines, axis=1)
         labels[block] = np.where(has_text[block], nearest, -1)
         distances[block] = np.clip(1 - cosines[np.arange(len(block)), nearest], 0, 2)
+        reporter.advance(len(block))
     reporter.end()
     sizes = np.bincount(labels[labels >= 0], minlength=len(centres))
     order = np.argsort(-sizes, kind="stable")
@@ -141,14 +140,6 @@ def _assigned(
     renamed = np.full(len(centres) + 1, -1, dtype=np.int32)  # the last entry is for the label -1
     renamed[order] = np.arange(len(order))
     return Clustering(centres[order], renamed[labels], distances, sizes[order], scores)
-
-
-def _with_progress(
-    blocks: Iterable[tuple[npt.NDArray[np.int64], Vectors]], reporter: Reporter
-) -> Iterator[tuple[npt.NDArray[np.int64], Vectors]]:
-    for users, vectors in blocks:
-        yield users, vectors
-        reporter.advance(len(users))
 
 
 @contextmanager

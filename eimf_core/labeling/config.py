@@ -17,7 +17,7 @@ class LabelConfig:
     """Settings of a labelling run; raises ConfigError for a value that makes no sense."""
 
     engine: EngineName = setting(
-        "llama-cpp", "A local model, a server, words of titles, categories, or recorded labels."
+        "llama-cpp", "Who answers: a GGUF model, a server, or no model: words of titles, categories, recorded labels."
     )
     model: str | None = setting(
         None,
@@ -26,24 +26,30 @@ class LabelConfig:
     )
     prompt: str | None = setting(
         None,
-        "Form of the prompt, or a template FILE.md with FILE.schema.json; by default what the model was made for.",
+        "A bundled prompt, or a template FILE.md with FILE.schema.json; by default what the model was trained with.",
         metavar="NAME|FILE",
     )
     items: str | None = setting(
         None, "The catalogue: titles are shown with their categories.", group="data", metavar="items.jsonl"
     )
-    max_interests: int = setting(4, "Interests a user at most.", group="labels", low=1)
+    max_interests: int = setting(4, "Interests per user, at most.", group="labels", low=1)
     language: str = setting("", "Language of names and descriptions, such as German.", group="labels")
     max_titles: int = setting(
-        30, "Items of a history that are shown, the latest ones.", group="labels", low=1, advanced=True
+        30, "Items of a history that the model is shown, the latest ones.", group="labels", low=1, advanced=True
     )
     max_error_share: str = setting(
-        "5%", "More users without a label than this share: exit code 4.", group="labels", metavar="P%", advanced=True
+        "5%",
+        "Exit with 4 when more users than this share are without a label.",
+        group="labels",
+        metavar="P%",
+        advanced=True,
     )
     retry_errors: bool = setting(
         False, "Ask again for users that an earlier run recorded with an error.", group="labels", advanced=True
     )
-    discard: bool = setting(False, "Give up labels in the output that other settings or samples gave.", group="labels")
+    discard: bool = setting(
+        False, "Discard labels in the output that were made with other settings or samples.", group="labels"
+    )
     replay: str | None = setting(
         None, "Labels made before, for --engine replay.", group="labels", metavar="labels.jsonl", advanced=True
     )
@@ -51,8 +57,10 @@ class LabelConfig:
         None, "Text encoder where items are assigned by similarity; the packaged one if not given.", group="labels",
         advanced=True,
     )  # fmt: skip
-    seed: int = setting(0, "Seed of what is drawn; asking again takes the next.", low=0)
-    dry_run: bool = setting(False, "Ask nothing: write each prompt with its tokens, and guess the time.")
+    seed: int = setting(0, "Random seed; each further attempt takes the next.", low=0)
+    dry_run: bool = setting(
+        False, "Only print each prompt with its tokens to stdout (-o is not written), and guess the time."
+    )
     server: str | None = setting(
         None,
         "OpenAI-compatible endpoint for --engine server, such as http://127.0.0.1:8080/v1.",
@@ -72,23 +80,32 @@ class LabelConfig:
     max_tokens: int = setting(
         0, "Longest answer in tokens; 0: by the prompt's schema.", group="model", low=0, advanced=True
     )
-    attempts: int = setting(
-        3, "Tries a user before it is recorded with an error.", group="model", low=1, config_only=True
-    )
+    attempts: int = setting(3, "Attempts per user before an error is recorded.", group="model", low=1, config_only=True)
     temperature: float = setting(
-        0.0, "Of the first try; 0 always takes the best token.", group="model", low=0, high=10, config_only=True
+        0.0,
+        "Sampling temperature of the first attempt; 0 always takes the best token.",
+        group="model",
+        low=0,
+        high=10,
+        config_only=True,
     )
-    retry_temperature: float = setting(0.7, "Of further tries.", group="model", low=0, high=10, config_only=True)
+    retry_temperature: float = setting(
+        0.7, "Sampling temperature of further attempts.", group="model", low=0, high=10, config_only=True
+    )
     timeout: float = setting(
         300.0, "Seconds to wait for one answer of the server.", group="model", above=0, config_only=True
     )
     retries: int = setting(
-        4, "Further tries when the server is busy or away, with growing pauses.", group="model", low=0, config_only=True
+        4,
+        "Further requests when the server is busy or away, with growing pauses.",
+        group="model",
+        low=0,
+        config_only=True,
     )
-    parallel: int = setting(8, "Users answered at a time.", group="machine", low=1)
+    parallel: int = setting(8, "Prompts answered at a time.", group="machine", low=1)
     gpu_layers: int = setting(0, "Layers on the GPU; -1 for all.", group="machine", low=-1)
     context: int = setting(
-        0, "Tokens a prompt with its answer may have; 0: up to 2048, as the model allows.", group="machine", low=0,
+        0, "Context length in tokens, prompt and answer; 0: up to 2048, as the model allows.", group="machine", low=0,
         advanced=True,
     )  # fmt: skip
     threads: int = setting(
@@ -98,7 +115,7 @@ class LabelConfig:
     def __post_init__(self) -> None:
         check(self)
         if (self.hf_repo is None) != (self.hf_file is None):
-            raise ConfigError("--hf-repo and --hf-file belong together")
+            raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")
         if self.items == "-":
             raise wrong("items", "is '-', expected a file")
         _ = self.error_share

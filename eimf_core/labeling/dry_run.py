@@ -51,7 +51,7 @@ def dry_run(samples_path: str | Path, config: LabelConfig, reporter: Reporter) -
         ConfigError: for an engine that sends no prompts.
     """
     if not engine_class(config.engine).uses_prompt:
-        raise ConfigError(f"--dry-run: the engine {config.engine} sends no prompts")
+        raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     samples = read_samples(samples_path, config.items, reporter)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)
     texts, tokens = [], 0

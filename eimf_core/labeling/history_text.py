@@ -76,23 +76,23 @@ def _with_categories(titles: Titles, path: str, reporter: Reporter) -> Titles:
     title_of = {item: title for (item, _), title in titles.items()}
     found = {item.item: item for item in dataset.read_items(path) if item.item in title_of}
     if titles and not found:
-        raise InputError("no item of the samples is there; expected the catalogue they come from", file=path)
+        raise InputError("holds no item of the samples; expected the catalogue they come from", file=path)
     missing = len(title_of) - len(found)
     if missing:
         reporter.warn(
-            f"{path}: {missing:,} of {len(title_of):,} items of the samples are not there: their titles alone"
+            f"{path}: lacks {missing:,} of {len(title_of):,} items of the samples; they are shown without categories"
         )
     others = sum(_shortened(item.title) != title_of[name] for name, item in found.items())
     if 2 * others > len(found):
         reporter.warn(
-            f"{path}: {others:,} of {len(found):,} items have another title than in the samples; is it their catalogue?"
+            f"{path}: {others:,} of {len(found):,} items have another title than in the samples; is it the right file?"
         )
     displayed = {
         (item, raw): displayed_title(title, found[item].categories if item in found else ())
         for (item, raw), title in titles.items()
     }
     if titles and displayed == titles:
-        reporter.warn(f"{path}: no item of the samples has categories: titles alone")
+        reporter.warn(f"{path}: no item of the samples has categories; --items changes nothing")
     return displayed
 
 

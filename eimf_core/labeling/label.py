@@ -58,7 +58,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     )
     kind = engine_class(config.engine)
     beside_titles = config.items if kind.reads_titles else None
-    samples = _distinct(history_text.read_samples(samples_path, beside_titles, reporter), reporter)
+    samples = _distinct(history_text.read_samples(samples_path, beside_titles, reporter), samples_path, reporter)
     entries = [entry for sample in samples for entry in sample.sample.history]
     items, cache = len({entry.item for entry in entries}), _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
@@ -72,29 +72,41 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
         done = {entry.request for entry in kept}
         missing = [request for request in labeler.requests if request not in done]
         if kept:
-            reporter.note(f"{output}: {len(kept)} labels are there already, {len(missing)} to go")
-        for made in _with_progress(labeler.labels(missing), len(labeler.requests), len(kept), reporter):
-            write(made)
-            labels.append(made)
-    summary = _summary(labels, len(kept), time.perf_counter() - began)
+            reporter.note(f"{output}: {len(kept)} labels are kept from an earlier run, {len(missing)} to go")
+        reporter.begin("labelling", len(labeler.requests))
+        reporter.advance(len(kept))
+        asking, answer_tokens = time.perf_counter(), 0
+        try:
+            for made in labeler.labels(missing):
+                passed = max(time.perf_counter() - asking, 1e-9)
+                write(made)
+                labels.append(made)
+                rates = {"users/min": f"{60 * (len(labels) - len(kept)) / passed:.0f}"}
+                if kind.uses_prompt:  # others repeat what a recorded answer took, at most
+                    answer_tokens += made.tokens.get("answer", 0)
+                    rates["tokens/s"] = f"{answer_tokens / passed:.0f}"
+                reporter.advance(1, **rates)
+        finally:
+            reporter.end()
+    summary = _summary(labels, len(kept), answer_tokens, time.perf_counter() - began)
     inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(kind) else [])]
     provenance.write(output, _provenance(inputs, labeler, summary))
     if summary.errors > config.error_share * summary.labels:
         raise LabelError(
-            f"{summary.errors} of {summary.labels} samples have no label, more than --max-error-share "
-            f"{config.max_error_share} allows; the first: {summary.first_error}"
+            f"{summary.errors} of {summary.labels} users have no label, more than --max-error-share "
+            f"{config.max_error_share} allows (the first: {summary.first_error}); --retry-errors asks again"
         )
     return summary
 
 
-def _distinct(samples: Iterable[CleanSample], reporter: Reporter) -> list[CleanSample]:
+def _distinct(samples: Iterable[CleanSample], samples_path: str | Path, reporter: Reporter) -> list[CleanSample]:
     found: dict[str, CleanSample] = {}
     repeated = 0
     for sample in samples:
         repeated += sample.sample.key in found
         found.setdefault(sample.sample.key, sample)
     if repeated:
-        reporter.warn(f"{repeated} samples left out: their key is there already")
+        reporter.warn(f"{samples_path}: {repeated} samples with the key of an earlier one are left out")
     return list(found.values())
 
 
@@ -142,11 +154,11 @@ def _without_others(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
     others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
     if others and not config.discard:
         raise ConfigError(
-            f"{output}: holds {len(others)} labels of other settings or samples, which would be lost; "
+            f"{output}: holds {len(others)} labels made with other settings or samples, which would be lost; "
             "choose another -o, or give --discard"
         )
     if others:
-        reporter.warn(f"{output}: {len(others)} labels of other settings or samples are discarded")
+        reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")
     if list(wanted.values()) != journal.finished:
         journal.close()
         jsonl.write(journal.partial, wanted.values())
@@ -167,30 +179,14 @@ def _finished(output: Path) -> list[Label]:
 # -- the report of the run
 
 
-def _with_progress(labels: Iterator[Label], total: int, done: int, reporter: Reporter) -> Iterator[Label]:
-    began = time.perf_counter()
-    reporter.begin("labelling", total)
-    reporter.advance(done)
-    tokens = count = 0
-    try:
-        for made in labels:
-            count += 1
-            tokens += made.tokens.get("answer", 0)
-            passed = max(time.perf_counter() - began, 1e-9)
-            yield made
-            reporter.advance(1, **{"users/min": f"{60 * count / passed:.0f}", "tokens/s": f"{tokens / passed:.0f}"})
-    finally:
-        reporter.end()
-
-
-def _summary(labels: Sequence[Label], reused: int, seconds: float) -> Summary:
+def _summary(labels: Sequence[Label], reused: int, answer_tokens: int, seconds: float) -> Summary:
     errors = [entry.error for entry in labels if entry.error is not None]
     return Summary(
         labels=len(labels),
         reused=reused,
         errors=len(errors),
         first_try=sum(entry.error is None and entry.attempts == 1 for entry in labels),
-        answer_tokens=sum(entry.tokens.get("answer", 0) for entry in labels[reused:]),
+        answer_tokens=answer_tokens,
         seconds=seconds,
         first_error=errors[0] if errors else None,
     )

@@ -75,9 +75,9 @@ def load(name: str) -> Prompt:
     try:
         template = path.read_text(encoding="utf-8")
         raw_schema = schema_path.read_bytes()
-    except FileNotFoundError as error:
+    except FileNotFoundError:
         raise ConfigError(
-            f"{error.filename}: no such prompt; there are {', '.join(names())}, or give FILE.md"
+            f"--prompt {name}: no such prompt; bundled are {', '.join(names())}, or give a file NAME.md"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None

@@ -53,7 +53,7 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
         words = [line.interest] if line.interest is not None else line.categories
         about[line.item] = {named.setdefault(name, len(named)) for name in words}
     if not named:
-        raise InputError("no item has an interest or categories to compare with", file=items)
+        raise InputError("no item has an 'interest' or 'categories'", file=items)
     really: dict[str, set[int]] | None = None
     if users is not None:
         really = {
@@ -92,7 +92,9 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
         else:
             kept.append(label)
     if not kept:
-        raise InputError("no label belongs to a sample with a true interest", file=labels)
+        raise InputError(
+            "no label is of a user in --samples with a true interest; are these labels of other samples?", file=labels
+        )
     stands_for = _nearest(kept, truth.names, encoder)
     true = [truth.of_sample[label.key] for label in kept]
     hits = _hits(stands_for, true)

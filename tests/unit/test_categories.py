@@ -98,7 +98,7 @@ def test_no_categories_at_all(tmp_path: Path) -> None:
     path = write_catalogue(tmp_path)
     with pytest.raises(InputError, match="no item of the samples has categories"):
         engine_for([sample("gift")], path, max_interests=4)
-    with pytest.raises(InputError, match="no item of the samples is there"):
+    with pytest.raises(InputError, match="holds no item of the samples"):
         engine_for([sample("stranger")], path, max_interests=4)
 
 

@@ -275,14 +275,14 @@ def test_labels_of_other_settings_or_samples_are_lost_only_with_discard(run: Run
     run(samples=[sample(number) for number in range(8)], reporter=listening)
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     before = output.read_bytes()
-    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels of other settings .* --discard"):
+    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made with other settings .* --discard"):
         run(samples=[sample(number) for number in range(3)], reporter=listening)
     with pytest.raises(ConfigError, match=r"holds 8 labels .* --discard"):
         run(seed=1, reporter=listening)
     assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
     run(samples=[sample(number) for number in range(3)], discard=True, reporter=listening)
     assert len(labels(tmp_path)) == 3 and listening.warnings == [
-        f"{output}: 5 labels of other settings or samples are discarded"
+        f"{output}: 5 labels made with other settings or samples are discarded"
     ]
 
 

@@ -65,9 +65,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 def test_every_option_arrives(tiny: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5})
     setup = setup_of(tiny, monkeypatch, threads=3, gpu_layers=7, context=1280, parallel=5, prompt="names")
-    worker = Worker(setup, lambda message: None)
-    assert worker._batch is not None
-    worker._batch.close()
+    Worker(setup, lambda message: None)
     assert given == {
         "gpu_layers": 7,
         "n_ctx": 5 * 1280,
@@ -89,9 +87,7 @@ def test_what_is_not_told_is_chosen(
     setup = setup_of(tiny, monkeypatch, parallel=2)
     # one thread for a small model, no layer on a GPU, the context that the model was trained for up to a limit
     assert (setup.threads, setup.gpu_layers, setup.context) == (1, 0, 2048)
-    worker = Worker(setup, lambda message: None)
-    assert worker._batch is not None
-    worker._batch.close()
+    Worker(setup, lambda message: None)
     assert given["gpu_layers"] == 0 and given["flash_attn_type"] == c.LLAMA_FLASH_ATTN_TYPE_DISABLED
     short = write_tiny_gguf(tmp_path / "short.gguf", sizes=Sizes(context=1200))
     assert setup_of(short, monkeypatch).context == 1200
@@ -127,5 +123,5 @@ def test_a_gpu_that_is_not_there_is_told_of(tiny: Path) -> None:
 
 def test_an_answer_that_leaves_no_room_for_a_prompt(tiny: Path) -> None:
     config = LabelConfig(model=str(tiny), context=500, max_tokens=500)
-    with pytest.raises(ConfigError, match="--context 500 leaves no room"):
+    with pytest.raises(ConfigError, match="--context 500 has no room"):
         open_engine(config, [SAMPLE], lambda: pytest.fail(""), SILENT)

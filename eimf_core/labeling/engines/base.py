@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.prompts import Prompt
@@ -54,27 +54,32 @@ class Answer:
     items_by: Literal["model", "similarity"] | None = None
 
 
-class Engine(Protocol):
-    """Anything that answers.
+class Engine:
+    """Base of engines.
 
-    The same for all of a class:
+    Attributes of a class:
         name: of the engine, as on the command line.
         uses_prompt: whether it asks a language model with the prompt. Otherwise `--model`, `--prompt` and `--language`
             do nothing, and there is nothing to show in a dry run.
         reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
 
-    Told by the settings:
-        prompt: its form of prompt; answers follow its schema, also those of engines that show it to nobody.
+    Attributes that depend on the settings:
+        prompt: answers follow its schema, also those of engines that show it to nobody.
         model, model_sha256: which model answers.
         settings: plain data, all that shapes an answer beside sample, prompt and model; a part of the request's hash.
         parallel: how many requests it wants at a time.
     """
 
     name: ClassVar[str]
-    uses_prompt: ClassVar[bool]
-    reads_titles: ClassVar[bool]
-    needs_catalogue: ClassVar[bool]
+    uses_prompt: ClassVar[bool] = True
+    reads_titles: ClassVar[bool] = True
+    needs_catalogue: ClassVar[bool] = False
+    prompt: Prompt
+    model: str
+    model_sha256: str | None = None
+    settings: dict[str, Any]
+    parallel: int = 1
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
@@ -84,44 +89,29 @@ class Engine(Protocol):
         With `config.dry_run` one that `uses_prompt` answers with the text of the prompt and its tokens.
         """
 
-    @property
-    def prompt(self) -> Prompt: ...
-
-    @property
-    def model(self) -> str: ...
-
-    @property
-    def model_sha256(self) -> str | None: ...
-
-    @property
-    def settings(self) -> dict[str, Any]: ...
-
-    @property
-    def parallel(self) -> int: ...
-
     def submit(self, request: Request) -> None:
         """Take a request; returns at once."""
+        raise NotImplementedError
 
     def take(self) -> Answer:
         """Wait for the next answer. Called only while a request is open.
 
         Raises ModelError or LabelError when no further request can be answered.
         """
+        raise NotImplementedError
 
     def expected_seconds(self, read: int, answers: int) -> float | None:
         """A rough guess of the time that it takes to read so many tokens and write so many answers, if there is one."""
+        return None
 
     def close(self) -> None:
         """Give up what is open and free everything; may be called twice and at any time."""
 
 
-class SynchronousEngine:
+class SynchronousEngine(Engine):
     """Base of engines without a language model that compute an answer on the spot: subclasses write `answer`."""
 
     uses_prompt: ClassVar[bool] = False
-    reads_titles: ClassVar[bool] = True
-    needs_catalogue: ClassVar[bool] = False
-    parallel = 1
 
     def __init__(self) -> None:
         self._open: deque[Request] = deque()
@@ -137,9 +127,3 @@ class SynchronousEngine:
         began = time.perf_counter()
         answer = self.answer(self._open.popleft())
         return replace(answer, seconds=time.perf_counter() - began)
-
-    def expected_seconds(self, read: int, answers: int) -> float | None:
-        return None
-
-    def close(self) -> None:
-        self._open.clear()

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 
@@ -50,13 +50,13 @@ class Categories(SynchronousEngine):
         self._holding = Counter(name for names in self._of.values() for name in names)
         self._max_interests = config.max_interests
         self.model = f"categories of {Path(path).name}"
-        self.model_sha256: str | None = files.sha256(path)
-        self.settings: dict[str, Any] = {"form": FORM, "max_interests": config.max_interests}
+        self.model_sha256 = files.sha256(path)
+        self.settings = {"form": FORM, "max_interests": config.max_interests}
         items = [entry.item for sample in samples for entry in sample.history]
         if items and not any(self._of.get(item) for item in items):
             known = any(item in self._of for item in items)
-            problem = "no item of the samples has categories" if known else "no item of the samples is there"
-            raise InputError(f"{problem}; --engine keywords names interests by titles", file=path, field="categories")
+            problem = "no item of the samples has categories" if known else "holds no item of the samples"
+            raise InputError(f"{problem}; --engine keywords works from titles alone", file=path, field="categories")
 
     def answer(self, request: Request) -> Answer:
         history = [entry.item for entry in request.sample.history]

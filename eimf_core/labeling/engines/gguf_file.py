@@ -1,4 +1,4 @@
-"""The head of a GGUF file, read without llama.cpp: is it whole, and what does its metadata say.
+"""The header of a GGUF file, read without llama.cpp: is it whole, and what does its metadata say.
 
 llama.cpp hides why a file cannot be loaded; here each reason gets its own line. Source of the format:
 the GGUF specification in ggml's docs/gguf.md (version 2 and 3, little endian).
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from eimf_core import files
-from eimf_core.errors import ConfigError, ModelError
+from eimf_core.errors import ModelError
 
 MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -30,8 +30,6 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     Raises ConfigError when the file cannot be opened and ModelError when it is no GGUF, cut short,
     or holds no weights.
     """
-    if str(path) != "-" and Path(path).is_dir():
-        raise ConfigError(f"{path}: is a directory, expected a GGUF file")
     try:
         stream = open(path, "rb")  # noqa: SIM115 (closed below)
     except OSError as error:
@@ -41,11 +39,11 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
             metadata, end = _head(stream)
             size = stream.seek(0, 2)
         except _BrokenError as problem:
-            raise ModelError(f"{path}: {problem}; get the file again") from None
+            raise ModelError(f"{path}: {problem}; download it again") from None
         except (struct.error, UnicodeDecodeError, OverflowError):
-            raise ModelError(f"{path}: is a GGUF file cut short or damaged in its head; get the file again") from None
+            raise ModelError(f"{path}: is a GGUF file cut short or damaged in its header; download it again") from None
     if size < end:
-        raise ModelError(f"{path}: is cut short ({size:,} of at least {end:,} bytes); get the file again")
+        raise ModelError(f"{path}: is cut short ({size:,} of at least {end:,} bytes); download it again")
     return metadata
 
 
@@ -55,13 +53,13 @@ def _head(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
     if not start:
         raise _BrokenError("is empty, expected a GGUF file")
     if start != MAGIC:
-        raise _BrokenError("is no GGUF file (it does not begin with 'GGUF')")
+        raise _BrokenError("is not a GGUF file (it does not begin with 'GGUF')")
     version = _scalar(stream, 4)
     if version not in (2, 3):
-        raise _BrokenError(f"is GGUF version {version}; versions 2 and 3 are known")
+        raise _BrokenError(f"is GGUF version {version}, expected 2 or 3")
     tensors, entries = _scalar(stream, 10), _scalar(stream, 10)
     if not 0 < entries < MOST_ENTRIES or tensors >= MOST_ENTRIES:
-        raise _BrokenError("is damaged (its head makes no sense)")
+        raise _BrokenError("is damaged (impossible counts in its header)")
     metadata = {}
     for _ in range(entries):
         key = _string(stream)
@@ -95,7 +93,7 @@ def _scalar(stream: IO[bytes], kind: int) -> Any:
 def _string(stream: IO[bytes]) -> str:
     length = _scalar(stream, 10)
     if length > LONGEST_STRING:
-        raise _BrokenError("is damaged (a text of absurd length)")
+        raise _BrokenError("is damaged (a string of impossible length)")
     raw = stream.read(length)
     if len(raw) < length:
         raise struct.error

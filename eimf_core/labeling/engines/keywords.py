@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,6 @@ class Keywords(SynchronousEngine):
     """Class-based TF-IDF over groups of similar titles; the samples of the run are the corpus."""
 
     name: ClassVar[str] = "keywords"
-    model_sha256 = None
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
@@ -50,22 +49,14 @@ class Keywords(SynchronousEngine):
         self._categories = config.items is not None  # they stand beside the titles
         self._tf_idf: TfIdf | None = None
         self._mean: npt.NDArray[np.float32] | None = None
-
-    @property
-    def model(self) -> str:
         of = " of titles with categories" if self._categories else ""
-        return f"class-based TF-IDF{of}, {self._vectors.encoder.name}"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        corpus = hashlib.sha256()
-        for title in self._vectors.titles:
-            corpus.update(title.encode("utf-8", "replace") + b"\n")
-        return {
-            "corpus": corpus.hexdigest(),
+        self.model = f"class-based TF-IDF{of}, {self._vectors.encoder.name}"
+        corpus = "".join(f"{title}\n" for title in self._vectors.titles).encode("utf-8", "replace")
+        self.settings = {
+            "corpus": hashlib.sha256(corpus).hexdigest(),
             "encoder": self._vectors.encoder.identity,
             "form": FORM,
-            "max_interests": self._max_interests,
+            "max_interests": config.max_interests,
         }
 
     def answer(self, request: Request) -> Answer:

@@ -74,13 +74,6 @@ class Batch:
         self._shared: list[int] = []
         self._holds = [False] * parallel
 
-    def close(self) -> None:
-        for generation in self._slots:
-            if generation is not None:
-                generation.sampler.close()
-        c.llama_batch_free(self._batch)
-        c.llama_free(self._context)
-
     @property
     def free(self) -> int:
         """How many more answers it can take now."""

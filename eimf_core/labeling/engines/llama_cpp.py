@@ -26,7 +26,7 @@ from eimf_core import files
 from eimf_core.errors import ModelError
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import gguf_file, llama_setup
-from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
@@ -38,16 +38,13 @@ KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
 # bytes of weights that a core gets through in a second, per token read or written, as measured with a
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
 READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
-INSTALL = 'the engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or choose --engine keywords)'
+INSTALL = '--engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or use --engine keywords)'
 
 
-class LlamaCpp:
+class LlamaCpp(Engine):
     """Requests answered by a GGUF file. The worker starts with the first request."""
 
     name: ClassVar[str] = "llama-cpp"
-    uses_prompt: ClassVar[bool] = True
-    reads_titles: ClassVar[bool] = True
-    needs_catalogue: ClassVar[bool] = False
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
@@ -60,14 +57,14 @@ class LlamaCpp:
         called = config.model or path.name
         self.prompt = llama_setup.prompt_for(config.prompt, metadata, called, reporter)
         if config.items and metadata.get("eimf.prompt"):
-            reporter.warn(f"{called}: was made for titles alone; --items makes its labels worse")
-        self.model_sha256: str | None = None if config.dry_run else files.sha256(path)
+            reporter.warn(f"{called}: was trained on titles alone; --items makes its labels worse")
+        self.model_sha256 = None if config.dry_run else files.sha256(path)
         self.parallel = config.parallel
         self._reporter = reporter
         self._config = config
         self._setup = llama_setup.worker_setup(path, metadata, self.prompt, config, reporter)
         template = self._setup.chat_template
-        self.settings: dict[str, Any] = {
+        self.settings = {
             "temperature": config.temperature,
             "retry_temperature": config.retry_temperature,
             "context": self._setup.context,
@@ -92,7 +89,8 @@ class LlamaCpp:
 
     def take(self) -> Answer:
         while True:
-            line = self._process.stdout.readline() if self._process and self._process.stdout else b""
+            assert self._process is not None and self._process.stdout is not None
+            line = self._process.stdout.readline()
             if not line.endswith(b"\n"):
                 answer = self._after_exit()
                 if answer is not None:
@@ -103,7 +101,9 @@ class LlamaCpp:
                 raise ModelError(f"{self._setup.path}: {message['failed']}")
             if message.get("offloads") is False and self._config.gpu_layers and not self._warned:
                 self._warned = True
-                self._reporter.warn("--gpu-layers does nothing: this llama.cpp has no GPU that it can use")
+                self._reporter.warn(
+                    "--gpu-layers: without effect, since llama.cpp finds no GPU or was built without support"
+                )
             if "number" in message:
                 self._exits = 0
                 self._warn_of_unknown_words(message)
@@ -125,10 +125,10 @@ class LlamaCpp:
         self._title_bytes += sum(len(entry.title.encode("utf-8", "replace")) for entry in visible)
         self._title_tokens += message["title_tokens"]
         if ENOUGH_TITLES < self._title_bytes < KNOWN_PIECE * self._title_tokens:
-            toy = " (it is the toy of the example shop; take an instruct model)" if self.model == BUNDLED else ""
+            toy = "; it is a toy for the example shop: use an instruct model" if self.model == BUNDLED else ""
             self._reporter.warn(
-                f"{self.model}: cuts these titles into pieces of {self._title_bytes / self._title_tokens:.1f} letters "
-                f"and can hardly know their words; do not trust its labels{toy}"
+                f"{self.model}: reads these titles in tokens of {self._title_bytes / self._title_tokens:.1f} bytes on "
+                f"average, so their words are new to it; do not trust its labels{toy}"
             )
 
     def close(self) -> None:
@@ -189,15 +189,15 @@ class LlamaCpp:
         self.close()
         self._exits += 1
         if self._exits > EXITS_IN_A_ROW:
-            raise ModelError(f"{self._setup.path}: llama.cpp has ended {self._exits} times in a row ({reason})")
+            raise ModelError(f"{self._setup.path}: llama.cpp crashed {self._exits} times in a row ({reason})")
         for number in self._suspects[:1] or self._open:
             self._crashes[number] = self._crashes.get(number, 0) + 1
         if self._suspects:
             return self._finish(
-                Answer(self._suspects[0], error=f"llama.cpp ended at this question ({reason})", final=True)
+                Answer(self._suspects[0], error=f"llama.cpp crashed at this prompt ({reason})", final=True)
             )
         self._suspects = list(self._open)
-        self._reporter.warn(f"llama.cpp ended ({reason}); open questions are asked again, one at a time")
+        self._reporter.warn(f"llama.cpp crashed ({reason}); restarting it with one prompt at a time")
         self._send(self._open[self._suspects[0]])
         return None
 
@@ -212,14 +212,10 @@ class LlamaCpp:
         return replace(answer, crashes=self._crashes.pop(answer.number, 0))
 
     def _exit_reason(self) -> str:
-        if self._process is None:
-            return "no worker"
+        assert self._process is not None and self._log is not None
         code = self._process.wait()
-        log = b""
-        if self._log is not None:
-            self._log.seek(0)
-            log = self._log.read()[-4000:]
-        last = log.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
+        self._log.seek(0)
+        last = self._log.read()[-4000:].decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
         reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"{reason}: {last}" if last else reason
 

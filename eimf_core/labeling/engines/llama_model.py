@@ -56,9 +56,8 @@ class Model:
             raise ModelError(f"{path}: llama.cpp cannot load it ({last_problem()})")
         self.vocabulary = c.llama_model_get_vocab(self.pointer)
         self.size: int = c.llama_vocab_n_tokens(self.vocabulary)
-        self.trained_context: int = c.llama_model_n_ctx_train(self.pointer)
         if not c.llama_model_has_decoder(self.pointer) or c.llama_model_is_diffusion(self.pointer):
-            raise ModelError(f"{path}: is no model that writes text from left to right")
+            raise ModelError(f"{path}: is not a causal language model (an encoder or a diffusion model); use another")
         self.bos = self._text_of(c.llama_vocab_bos(self.vocabulary))
         self.eos = self._text_of(c.llama_vocab_eos(self.vocabulary))
         self._adds_bos = bool(c.llama_vocab_get_add_bos(self.vocabulary))

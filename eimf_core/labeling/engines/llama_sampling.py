@@ -8,6 +8,7 @@ the same as when the grammar is applied to the whole vocabulary first.
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import llama_cpp as c
@@ -24,52 +25,37 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
-class Grammars:
-    """Parsed grammars, kept by their text; each answer gets a copy of its own."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._parsed: dict[str, Any] = {}
-
-    def sampler(self, grammar: str, *, seed: int, temperature: float) -> Sampler:
-        """A fresh sampler; ModelError when llama.cpp cannot read the grammar."""
-        if grammar not in self._parsed:
-            parsed = c.llama_sampler_init_grammar(self._model.vocabulary, grammar.encode(), b"root")
-            if not parsed:
-                raise ModelError(f"llama.cpp refuses the grammar of the answer ({last_problem()})")
-            self._parsed[grammar] = parsed
-        return Sampler(self._model, c.llama_sampler_clone(self._parsed[grammar]), seed, temperature)
-
-    def close(self) -> None:
-        for parsed in self._parsed.values():
-            c.llama_sampler_free(parsed)
-        self._parsed.clear()
+@functools.cache
+def parsed(model: Model, grammar: str) -> Any:
+    """A grammar as llama.cpp holds it; ModelError when it cannot read it."""
+    found = c.llama_sampler_init_grammar(model.vocabulary, grammar.encode(), b"root")
+    if not found:
+        raise ModelError(f"llama.cpp refuses the grammar of the answer ({last_problem()})")
+    return found
 
 
 class Sampler:
-    """The state of one answer: how far the grammar has come, and a random generator of its own."""
+    """The state of one answer: how far its copy of the grammar has come, and a random generator of its own."""
 
-    def __init__(self, model: Model, grammar: Any, seed: int, temperature: float) -> None:
+    def __init__(self, model: Model, grammar: str, *, seed: int, temperature: float) -> None:
         self._model = model
-        self._grammar = grammar
+        self._grammar = c.llama_sampler_clone(parsed(model, grammar))
         self._temperature = temperature
         self._random = np.random.default_rng(seed)
         self._end = np.flatnonzero(model.ends)[:1]
 
     def close(self) -> None:
-        if self._grammar:
-            c.llama_sampler_free(self._grammar)
-            self._grammar = None
+        c.llama_sampler_free(self._grammar)
 
     def next(self, logits: Floats) -> int:
         """The next token; `logits` (vocabulary) are changed. Raises ModelError when they are not finite."""
         logits[self._model.unwritable] = -np.inf
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):
-            raise ModelError("the model computes no finite numbers; its weights are damaged")
-        token = self._drawn(logits) if self._temperature > 0 else best
+            raise ModelError("the model computes no finite numbers: its weights are damaged; download it again")
+        token = self._sampled(logits) if self._temperature > 0 else best
         if not self._allowed(np.array([token]), logits)[0]:
-            token = self._admitted(logits)
+            token = self._sampled_allowed(logits)
         c.llama_sampler_accept(self._grammar, token)
         return token
 
@@ -77,7 +63,7 @@ class Sampler:
         """Whether the grammar allows the answer to end here."""
         return bool(len(self._end)) and bool(self._allowed(self._end, np.zeros(self._model.size, np.float32))[0])
 
-    def _drawn(self, logits: Floats) -> int:
+    def _sampled(self, logits: Floats) -> int:
         likely = np.flatnonzero(logits >= logits.max() + self._temperature * np.log(MIN_P))
         return self._draw(likely, logits)
 
@@ -86,7 +72,7 @@ class Sampler:
         weights = np.exp(scaled)
         return int(self._random.choice(tokens, p=weights / weights.sum()))
 
-    def _admitted(self, logits: Floats) -> int:
+    def _sampled_allowed(self, logits: Floats) -> int:
         """The best token that the grammar allows, or one drawn among the likely ones it allows."""
         few = np.argpartition(-logits, FEW)[:FEW] if len(logits) > FEW else np.arange(len(logits))
         tokens = few[self._allowed(few, logits)]
@@ -96,7 +82,7 @@ class Sampler:
             everything = np.flatnonzero(np.isfinite(logits))
             tokens = everything[self._allowed(everything, logits)]
         if not len(tokens):
-            raise ModelError("no token of the model's vocabulary continues the answer as the schema wants it")
+            raise ModelError("no token of the model's vocabulary fits the schema here; use another model")
         if self._temperature <= 0:
             return int(tokens[logits[tokens].argmax()])
         return self._draw(tokens[logits[tokens] >= logits[tokens].max() + self._temperature * np.log(MIN_P)], logits)

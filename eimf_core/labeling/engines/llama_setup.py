@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from eimf_core import hub, resources, threads
+from eimf_core import files, hub, resources, threads
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
@@ -26,11 +26,11 @@ def model_path(config: LabelConfig) -> Path:
     """
     if config.hf_repo is not None and config.hf_file is not None:
         if config.model is not None:
-            raise ConfigError("--model and --hf-repo exclude each other")
+            raise ConfigError("--model and --hf-repo both name a model; give one of them")
         return _from_hub(config.hf_repo, config.hf_file)
     if config.model is None:
         raise ConfigError(
-            "the engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
+            "--engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
             "--engine keywords needs no model)"
         )
     return resources.labeler() if config.model == BUNDLED else Path(config.model)
@@ -55,7 +55,10 @@ def worker_setup(
         dry=config.dry_run,
     )
     if setup.max_tokens >= setup.context:
-        raise ConfigError(f"--context {setup.context} leaves no room beside --max-tokens {setup.max_tokens}")
+        raise ConfigError(
+            f"--context {setup.context} has no room for a prompt beside an answer of {setup.max_tokens} tokens; "
+            "use a larger --context or a smaller --max-tokens"
+        )
     if template is None and "tokenizer.chat_template" not in metadata:
         reporter.warn(f"{path}: has no chat template; the prompt is sent as plain text (--chat-template gives one)")
     return setup
@@ -71,9 +74,9 @@ def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporte
     known = trained if isinstance(trained, str) and trained in prompts.names() else prompts.GENERAL
     prompt = prompts.load(wanted or known)
     if digest and digest != prompt.sha256:
-        problem = f"{model}: was made for another prompt (eimf.prompt_sha256 is not that of '{prompt.name}')"
+        problem = f"{model}: was trained with another version of the prompt '{prompt.name}' (eimf.prompt_sha256)"
         if wanted is None:
-            raise ModelError(f"{problem}; train it again, or give --prompt to use it all the same")
+            raise ModelError(f"{problem}; train it again, or give --prompt {prompt.name} to use it all the same")
         reporter.warn(problem)
     return prompt
 
@@ -89,7 +92,7 @@ def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
     cores = threads.cores()
     if config.threads > cores:
         # they would wait for each other, spinning: an answer can take hours
-        reporter.warn(f"--threads {config.threads}: there are no more than {cores} cores, so many are used")
+        reporter.warn(f"--threads {config.threads}: only {cores} cores are available; using {cores}")
     if config.threads:
         return min(config.threads, cores)
     if path.stat().st_size < SMALL_MODEL:
@@ -102,8 +105,10 @@ def _read_template(path: str | None) -> str | None:
         return None
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise files.unreadable(path, error) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text, expected a Jinja template") from None
 
 
 def _from_hub(repository: str, name: str) -> Path:

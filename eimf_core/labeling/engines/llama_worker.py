@@ -45,7 +45,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     threads: int
     gpu_layers: int
-    dry: bool = False
+    dry: bool
 
 
 class Lines:
@@ -96,7 +96,7 @@ class Worker:
                 threads=setup.threads,
                 gpu_layers=setup.gpu_layers,
             )
-        self._grammars = llama_sampling.Grammars(model)
+        self._model, self._sampler = model, llama_sampling.Sampler
         self._fitted: dict[int, Any] = {}
         self._ready = False
         self._waiting: deque[dict[str, Any]] = deque()
@@ -141,7 +141,7 @@ class Worker:
             return
         titles = len(request["titles"]) - fitted.trimmed
         rules = grammar.of_schema(self._setup.prompt.schema, titles, self._setup.max_interests)
-        sampler = self._grammars.sampler(rules, seed=request["seed"], temperature=request["temperature"])
+        sampler = self._sampler(self._model, rules, seed=request["seed"], temperature=request["temperature"])
         self._fitted[request["number"]] = fitted
         batch.add(self._generation(request["number"], fitted.tokens, sampler, self._setup.max_tokens))
 

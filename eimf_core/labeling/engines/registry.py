@@ -35,7 +35,7 @@ def open_engine(
         config: the settings of the run; those that the engine has no use for are warned of.
         samples: everything that will be asked about, with clean titles.
         vectors: opens the text encoder.
-        reporter: hears the warnings.
+        reporter: receives the warnings.
 
     Raises:
         ConfigError: where a setting is missing that the engine needs.
@@ -45,9 +45,9 @@ def open_engine(
     if not engine.uses_prompt:
         idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
         if idle:
-            reporter.warn(f"the engine {config.engine} asks no model: {', '.join(idle)} has no effect")
+            reporter.warn(f"without effect, since the engine {config.engine} asks no language model: {', '.join(idle)}")
     if engine.needs_catalogue and config.items is None:
-        raise ConfigError(f"the engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
+        raise ConfigError(f"--engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
     if config.items and not reads_catalogue(engine):
-        reporter.warn(f"the engine {config.engine} reads no catalogue: --items has no effect")
+        reporter.warn(f"without effect, since the engine {config.engine} reads no catalogue: --items")
     return engine(config, samples, vectors, reporter)

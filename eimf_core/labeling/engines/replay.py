@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 
@@ -32,18 +32,18 @@ class Replay(SynchronousEngine):
     ) -> None:
         super().__init__()
         if config.replay is None:
-            raise ConfigError("the engine replay needs --replay labels.jsonl")
+            raise ConfigError("--engine replay needs --replay labels.jsonl")
         self.prompt = wide_form(prompts.load(prompts.GENERAL))
         self._labels = {label.key: label for label in jsonl.read(config.replay, Label)}
         self._max_interests = config.max_interests
         self.model = Path(config.replay).name
-        self.model_sha256: str | None = files.sha256(config.replay)
-        self.settings: dict[str, Any] = {}
+        self.model_sha256 = files.sha256(config.replay)
+        self.settings = {}
 
     def answer(self, request: Request) -> Answer:
         label = self._labels.get(request.sample.key)
         if label is None:
-            return Answer(request.number, error="no label with this key is recorded", final=True)
+            return Answer(request.number, error="the file of --replay has no label with this key", final=True)
         if label.error is not None:
             return Answer(request.number, error=f"recorded: {label.error}", final=True)
         places: dict[str, int] = {}

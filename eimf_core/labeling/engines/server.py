@@ -26,7 +26,7 @@ from eimf_core.errors import ConfigError, EimfError, ModelError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN, longest_answer
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
@@ -48,14 +48,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class Server:
+class Server(Engine):
     """Requests answered over HTTP; a thread for each that is open."""
 
     name: ClassVar[str] = "server"
-    uses_prompt: ClassVar[bool] = True
-    reads_titles: ClassVar[bool] = True
-    needs_catalogue: ClassVar[bool] = False
-    model_sha256 = None
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
@@ -66,7 +62,7 @@ class Server:
         self.parallel = config.parallel
         self._config = config
         self._max_tokens = config.max_tokens or longest_answer(self.prompt.schema, config.max_interests)
-        self.settings: dict[str, Any] = {
+        self.settings = {
             "temperature": config.temperature,
             "retry_temperature": config.retry_temperature,
             "max_tokens": self._max_tokens,
@@ -87,14 +83,11 @@ class Server:
         threading.Thread(target=self._work, args=(request,), daemon=True).start()
 
     def take(self) -> Answer:
-        given = self._answers.get()
-        if isinstance(given, EimfError):
+        answer = self._answers.get()
+        if isinstance(answer, EimfError):
             self.close()
-            raise given
-        return given
-
-    def expected_seconds(self, read: int, answers: int) -> float | None:
-        return None
+            raise answer
+        return answer
 
     def close(self) -> None:
         self._closed.set()
@@ -114,7 +107,7 @@ class Server:
     def _ask(self, request: Request) -> Answer:
         began = time.perf_counter()
         pause = random.Random(request.seed * 1_000_003 + request.number)
-        problem, there = "", False
+        problem, reached = "", False
         attempt, form = 0, self._form
         while attempt <= self._config.retries:
             if self._closed.is_set():
@@ -124,7 +117,7 @@ class Server:
                 self._form = max(self._form, form)
                 return _answer_in(reply, request.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
-                message, there = _message(error), True
+                message, reached = _message(error), True
                 problem = f"HTTP {error.code} {message[:LONGEST_SHOWN]}"
                 if FORMS[form] and _is_about_form(error.code, message):
                     # kept only if it helps: a 400 may have other reasons; without a form the check has to do
@@ -142,11 +135,11 @@ class Server:
                 doubled = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * pause.uniform(0.5, 1.0)
                 self._closed.wait(min(wait, LONGEST_PAUSE) if wait is not None else doubled)
             attempt += 1
-        if there:  # and so others may fare better
+        if reached:  # and so others may fare better
             return Answer(request.number, error=problem, seconds=time.perf_counter() - began)
         raise ModelError(
-            f"{self._url}: no answer after {self._config.retries + 1} tries ({problem}); what was finished is kept, "
-            "run the same command again when the server is there"
+            f"{self._url}: no answer after {self._config.retries + 1} attempts ({problem}); finished labels are kept: "
+            "start the server and run the same command again"
         )
 
     def _body(self, request: Request, form: str) -> bytes:
@@ -221,23 +214,23 @@ def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
         usage = read.get("usage") or {}
         tokens = {"prompt": int(usage.get("prompt_tokens", 0)), "answer": int(usage.get("completion_tokens", 0))}
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError, AttributeError):
-        return Answer(number, error="the reply is none of an OpenAI-compatible endpoint", seconds=seconds)
+        return Answer(number, error="the reply is not that of an OpenAI-compatible endpoint", seconds=seconds)
     error = f"cut at {tokens['answer']} tokens" if choice.get("finish_reason") == "length" else None
     return Answer(number, text=text, error=error, tokens=tokens, seconds=seconds)
 
 
 def _checked(url: str | None, allow_remote: bool) -> str:
     if not url:
-        raise ConfigError("the engine server needs --server URL, such as http://127.0.0.1:8080/v1")
+        raise ConfigError("--engine server needs --server URL, such as http://127.0.0.1:8080/v1")
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"--server {url}: is no URL ({error})") from None
+        raise ConfigError(f"--server {url}: is not a URL ({error})") from None
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise ConfigError(f"--server {url}: is no URL such as http://127.0.0.1:8080/v1")
+        raise ConfigError(f"--server {url}: is not a URL such as http://127.0.0.1:8080/v1")
     if not allow_remote and not _is_loopback(host):
-        raise ConfigError(f"--server {url}: is another machine; --allow-remote sends the histories' titles there")
+        raise ConfigError(f"--server {url}: is another machine; give --allow-remote to send titles there")
     return url.rstrip("/").removesuffix("/chat/completions")
 
 
