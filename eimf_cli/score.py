@@ -9,6 +9,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 COLUMNS = ("labels", "engine", "users", "first try", "precision", "recall", "f1", "by chance", "items right")
@@ -42,6 +43,9 @@ def score(
     from eimf_core.labeling import scoring
     from eimf_core.text.loading import open_encoder
 
+    inputs = [str(path) for path in (samples, truth, truth_users, *labels)]
+    if inputs.count("-") > 1:
+        raise ConfigError("'-' is given for several inputs, but stdin can be read only once; give a file")
     files.refuse_input_as_output(output, (samples, truth, truth_users, *labels))
     known = scoring.truth(samples, truth, truth_users)
     # about four interests a label, and the true names

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from eimf_core import jsonl
-from eimf_core.naming.interest_names import by_words
+from eimf_core.naming.interest_names import namer_by_words
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query, Recommendation, Sequence
@@ -51,8 +51,8 @@ def measure(judge: Judge, model: Path, sequences: Path, threshold: float, *, wor
     session = Session(model, RecommendConfig(anchors=0, name_threshold=threshold))
     each = Session(model, RecommendConfig(anchors=0, per_interest=True, name_threshold=threshold))
     if words:
-        session.recommender._names = by_words(session.model, threshold)
-        each.recommender._names = session.recommender._names
+        session.recommender._namer = namer_by_words(session.model, threshold)
+        each.recommender._namer = session.recommender._namer
     lines = [line for line in jsonl.read(sequences, Sequence) if line.split == "test"]
     queries = [Query(id=line.user, history=line.items) for line in lines]
     found = Counter[str]()

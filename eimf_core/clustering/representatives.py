@@ -76,7 +76,7 @@ def shares(sizes: Ints, available: Ints, budget: int) -> Ints:
     Where the budget reaches, every cluster that has anyone gives at least one; the largest shares pay.
 
     Args:
-        sizes, available: int64 (K,), users of each cluster, and those of them that can still be given.
+        sizes, available: int64 (K,), users of each cluster, and those of them that can still be chosen.
         budget: number of users in all.
 
     Returns:

@@ -56,9 +56,9 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     files.refuse_input_as_output(
         output, (samples_path, config.model, config.items, config.replay, config.chat_template)
     )
-    kind = engine_class(config.engine)
-    beside_titles = config.items if kind.reads_titles else None
-    samples = _distinct(history_text.read_samples(samples_path, beside_titles, reporter), samples_path, reporter)
+    engine_kind = engine_class(config.engine)
+    catalogue = config.items if engine_kind.reads_titles else None
+    samples = _distinct_samples(history_text.read_samples(samples_path, catalogue, reporter), samples_path, reporter)
     entries = [entry for sample in samples for entry in sample.sample.history]
     items, cache = len({entry.item for entry in entries}), _cache(samples_path, output)
     # an encoder is opened only where similarity is needed
@@ -68,28 +68,13 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
     labeler = Labeler(engine, config, vectors, samples)
     with contextlib.closing(engine), _sink(output, labeler, reporter) as (kept, write):
-        labels = list(kept)
         done = {entry.request for entry in kept}
         missing = [request for request in labeler.requests if request not in done]
         if kept:
             reporter.note(f"{output}: {len(kept)} labels are kept from an earlier run, {len(missing)} to go")
-        reporter.begin("labelling", len(labeler.requests))
-        reporter.advance(len(kept))
-        asking, answer_tokens = time.perf_counter(), 0
-        try:
-            for made in labeler.labels(missing):
-                passed = max(time.perf_counter() - asking, 1e-9)
-                write(made)
-                labels.append(made)
-                rates = {"users/min": f"{60 * (len(labels) - len(kept)) / passed:.0f}"}
-                if kind.uses_prompt:  # others repeat what a recorded answer took, at most
-                    answer_tokens += made.tokens.get("answer", 0)
-                    rates["tokens/s"] = f"{answer_tokens / passed:.0f}"
-                reporter.advance(1, **rates)
-        finally:
-            reporter.end()
-    summary = _summary(labels, len(kept), answer_tokens, time.perf_counter() - began)
-    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(kind) else [])]
+        new, answer_tokens = _ask(labeler, missing, write, reporter)
+    summary = _summary([*kept, *new], len(kept), answer_tokens, time.perf_counter() - began)
+    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(engine_kind) else [])]
     provenance.write(output, _provenance(inputs, labeler, summary))
     if summary.errors > config.error_share * summary.labels:
         raise LabelError(
@@ -99,14 +84,14 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     return summary
 
 
-def _distinct(samples: Iterable[CleanSample], samples_path: str | Path, reporter: Reporter) -> list[CleanSample]:
+def _distinct_samples(samples: Iterable[CleanSample], path: str | Path, reporter: Reporter) -> list[CleanSample]:
     found: dict[str, CleanSample] = {}
     repeated = 0
     for sample in samples:
         repeated += sample.sample.key in found
         found.setdefault(sample.sample.key, sample)
     if repeated:
-        reporter.warn(f"{samples_path}: {repeated} samples with the key of an earlier one are left out")
+        reporter.warn(f"{path}: {repeated} samples with the key of an earlier one are left out")
     return list(found.values())
 
 
@@ -133,7 +118,7 @@ def _sink(
     with files.locked(output):
         journal = jsonl.Journal(output, Label)
         try:
-            journal = _without_others(journal, labeler, reporter)
+            journal = _keep_requested(journal, labeler, reporter)
             yield journal.finished, journal.append
             journal.finish()
         finally:
@@ -143,7 +128,7 @@ def _sink(
                     journal.partial.unlink()
 
 
-def _without_others(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:
+def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:
     """A journal that holds exactly the finished labels that are wanted again, of the journal and of the output."""
     config, output = labeler.config, journal.path
     found = [*journal.finished, *_finished(output)]
@@ -176,7 +161,31 @@ def _finished(output: Path) -> list[Label]:
         return []
 
 
-# -- the report of the run
+# -- the run and its report
+
+
+def _ask(
+    labeler: Labeler, missing: Sequence[str], write: Callable[[Label], None], reporter: Reporter
+) -> tuple[list[Label], int]:
+    """Ask for labels and write each at once; returns them and the tokens that a model wrote for them."""
+    new: list[Label] = []
+    answer_tokens = 0
+    began = time.perf_counter()
+    reporter.begin("labelling", len(labeler.requests))
+    reporter.advance(len(labeler.requests) - len(missing))
+    try:
+        for entry in labeler.labels(missing):
+            write(entry)
+            new.append(entry)
+            passed = time.perf_counter() - began
+            rates = {"users/min": f"{60 * len(new) / passed:.0f}"}
+            if labeler.engine.uses_prompt:  # a replayed label repeats what its model once took
+                answer_tokens += entry.tokens.get("answer", 0)
+                rates["tokens/s"] = f"{answer_tokens / passed:.0f}"
+            reporter.advance(1, **rates)
+    finally:
+        reporter.end()
+    return new, answer_tokens
 
 
 def _summary(labels: Sequence[Label], reused: int, answer_tokens: int, seconds: float) -> Summary:

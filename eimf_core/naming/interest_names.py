@@ -17,14 +17,14 @@ from eimf_core.naming.word_names import WordNames, word_names
 from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
-Named = tuple[str | None, float | None]
+ScoredName = tuple[str | None, float | None]
 
 MEAN_WEIGHT = 0.5
 """How much the mean of the items with a direction's words counts beside the direction itself: words that many other
 items have, far from here, lose. On Amazon Beauty the mean cosine to the items of the words rises from .47 to .51."""
 
 
-class Names:
+class Namer:
     """Names by the largest product with some directions (P, d), of which each has a name `of` (P,) the `names` (n).
 
     `means` (n, d) are what the similarity is the cosine to.
@@ -36,7 +36,7 @@ class Names:
         self._names, self._directions, self._of, self._means = names, directions, of, means
         self._threshold = threshold
 
-    def names(self, interests: Floats) -> list[Named]:
+    def names(self, interests: Floats) -> list[ScoredName]:
         """Name and cosine of each interest, both None where there is no name at all; interests (n, d)."""
         if not len(self._directions):
             return [(None, None)] * len(interests)
@@ -50,19 +50,19 @@ class Names:
         ]
 
 
-def names_of(model: Model, threshold: float) -> Names:
+def open_namer(model: Model, threshold: float) -> Namer:
     """What names the interests of a model."""
-    return by_labels(model, threshold) if model.named else by_words(model, threshold)
+    return namer_by_labels(model, threshold) if model.named else namer_by_words(model, threshold)
 
 
-def by_labels(model: Model, threshold: float) -> Names:
+def namer_by_labels(model: Model, threshold: float) -> Namer:
     """Names by the semantic interests that a model was trained with."""
     vectors = unit_rows(model.named_vectors)
     names = [interest.name for interest in model.named]
-    return Names(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
+    return Namer(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
 
 
-def by_words(model: Model, threshold: float) -> Names:
+def namer_by_words(model: Model, threshold: float) -> Namer:
     """Names by words: those that the model brings, else worked out now, which takes a moment."""
     # items that came after training stand behind the catalogue and give no words
     if model.words is None:
@@ -73,4 +73,4 @@ def by_words(model: Model, threshold: float) -> Names:
         except ValueError:
             raise ModelError(f"{model.name}: words.safetensors holds no names for this model; train it again") from None
     directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions
-    return Names(known.names, directions, known.of, known.means, threshold)
+    return Namer(known.names, directions, known.of, known.means, threshold)

@@ -2,7 +2,7 @@
 
 Without labels a model names interests by words. What that takes is worked out once, when the model is written:
 directions spread over the catalogue as its items are, and the most distinctive terms of the items that each ranks
-first. An interest then takes the terms of the nearest direction (see `interest_names.by_words`).
+first. An interest then takes the terms of the nearest direction (see `interest_names.namer_by_words`).
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ def word_names(size: int, item: Callable[[int], Item], vectors: Floats, scale: F
         The names; none where a vector is not finite.
     """
     try:
-        return _named(size, item, vectors, scale)
+        return _name_directions(size, item, vectors, scale)
     except ValueError:  # of `ranking.top_k`
         nothing = np.zeros((0, vectors.shape[1]), np.float32)
         return WordNames([], nothing, np.zeros(0, np.int32), nothing)
 
 
-def _named(size: int, item: Callable[[int], Item], vectors: Floats, scale: Floats | None) -> WordNames:
+def _name_directions(size: int, item: Callable[[int], Item], vectors: Floats, scale: Floats | None) -> WordNames:
     sample = np.unique(np.linspace(1, size, min(size, LARGEST_SAMPLE)).astype(np.int64))
     catalogue = TermIndex([item_terms(item(int(index))) for index in sample])
     # the row before the first is for padding, as in a model's table

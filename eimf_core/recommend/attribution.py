@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eimf_core.naming.interest_names import Named
+from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend.query_resolution import Floats, Indices
 
 DIGITS = 4
@@ -17,7 +17,7 @@ Shares = list[list[list[tuple[int, float]]]]
 """For each query and each of its interests: item indices and their shares, the largest first."""
 
 
-def merge_by_name(names: Sequence[Named]) -> MergedInto:
+def merge_by_name(names: Sequence[ScoredName]) -> MergedInto:
     """Merge each interest of a query into the first with its name."""
     first: dict[str, int] = {}
     return [at if name is None else first.setdefault(name, at) for at, (name, _) in enumerate(names)]
@@ -28,7 +28,7 @@ def any_merged(merged_into: MergedInto) -> bool:
     return any(at != first for at, first in enumerate(merged_into))
 
 
-def merged_names(names: Sequence[Named], merged_into: MergedInto) -> list[Named | None]:
+def merged_names(names: Sequence[ScoredName], merged_into: MergedInto) -> list[ScoredName | None]:
     """Names after merging, each with its group's largest similarity; None for an interest that is merged away."""
     if not any_merged(merged_into):
         return list(names)

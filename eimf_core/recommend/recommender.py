@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from eimf_core import ranking
 from eimf_core.artifact import Model
-from eimf_core.naming.interest_names import Named, Names, names_of
+from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import attribution, diversity, index_search, text_fusion
@@ -48,7 +48,7 @@ class UserInterests:
     vectors: Floats
     attention: Floats | None
     fusions: Sequence[text_fusion.Fusion | None]
-    names: list[list[Named]]
+    names: list[list[ScoredName]]
     merged_into: list[attribution.MergedInto]
 
     @property
@@ -72,7 +72,7 @@ class Recommender:
         self.model, self.items, self.settings, self.filters = model, items, settings, filters or {}
         self.allowed = np.logical_and.reduce(list(self.filters.values())) if self.filters else None
         self._reporter = reporter
-        self._names: Names | None = None
+        self._namer: Namer | None = None
         self.writer = JsonLines(items)
         self._index = index_search.index_of(model) if settings.index else None
         self._warned = False
@@ -168,14 +168,14 @@ class Recommender:
         history = [np.ones(1, dtype=np.int64)]
         self.names(self.model.interests(history)[0])
 
-    def names(self, interests: Floats) -> list[list[Named]]:
+    def names(self, interests: Floats) -> list[list[ScoredName]]:
         """A name for each interest (B, K, d)."""
-        if self._names is None:
+        if self._namer is None:
             if not self.model.named and self.model.words is None:
                 self._reporter.note(f"{self.model.name}: brings no names; they are made of its titles, each time anew")
-            self._names = names_of(self.model, self.settings.name_threshold)
+            self._namer = open_namer(self.model, self.settings.name_threshold)
         users, number, width = interests.shape
-        flat = self._names.names(interests.reshape(users * number, width))
+        flat = self._namer.names(interests.reshape(users * number, width))
         return [flat[at * number : (at + 1) * number] for at in range(users)]
 
     def scores(self, interests: Floats, queries: Queries) -> Floats:

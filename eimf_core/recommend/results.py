@@ -9,7 +9,7 @@ import numpy as np
 
 from eimf_core import ranking
 from eimf_core.errors import ModelError
-from eimf_core.naming.interest_names import Named
+from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend.attribution import Shares
 from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
 
@@ -59,7 +59,7 @@ class Result:
 
     queries: Sequence[ResolvedQuery]
     lists: list[RankedList]
-    names: list[list[Named | None]] | None = None
+    names: list[list[ScoredName | None]] | None = None
     shares: Shares | None = None
     fallback: str | None = None
     empty: Mapping[int, str] = field(default_factory=dict)

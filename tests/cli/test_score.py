@@ -75,6 +75,7 @@ def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
         ([samples, "--truth", truth], 3, "samples.jsonl:1: field"),
         ([labels, "--truth", labels], 3, "labels.jsonl:1: field 'item'"),
         ([labels, "--truth", truth, "-o", labels], 2, "input"),
+        (["-", "--truth", "-"], 2, "only once"),
     ):
         assert words in one_error_line(eimf("score", *arguments, "--samples", samples), code)
     assert labels.stat().st_size

@@ -39,7 +39,7 @@ def grouped(each: int = 40) -> tuple[list[Item], np.ndarray]:  # type: ignore[ty
 def test_directions_take_the_words_that_tell_them_from_the_others() -> None:
     items, vectors = grouped()
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
-    names = interest_names.Names(made.names, made.directions, made.of, made.means, 0.5)
+    names = interest_names.Namer(made.names, made.directions, made.of, made.means, 0.5)
     found = names.names(np.eye(8, dtype=np.float32)[:6] * 3)
     assert [(name or "").split(", ")[0] for name, _ in found] == list(GROUPS)
     assert all(similarity is not None and similarity > 0.5 for _, similarity in found)
@@ -83,8 +83,8 @@ def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same
     older = artifact.open_model(tmp_path / "older")
     assert older.words is None
     interests = brought.vectors[1:]
-    names = interest_names.names_of(brought, 0.3).names(interests)
-    assert names == interest_names.names_of(older, 0.3).names(interests)
+    names = interest_names.open_namer(brought, 0.3).names(interests)
+    assert names == interest_names.open_namer(older, 0.3).names(interests)
     assert names[brought.catalogue.index("yarn-1") - 1][0].split(", ")[0] == "yarn"  # type: ignore[union-attr]
     assert artifact.open_model(write_named_model(tmp_path / "labelled")).words is None
 
@@ -92,7 +92,7 @@ def test_a_model_without_labels_brings_its_words_and_an_older_one_finds_the_same
 def test_a_model_that_brings_words_reads_no_titles_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = artifact.open_model(write_named_model(tmp_path / "model", named=False))
     monkeypatch.setattr(type(model.catalogue), "item", lambda *_: pytest.fail("an item was read"))
-    assert interest_names.names_of(model, 0.3).names(model.vectors[1:3])
+    assert interest_names.open_namer(model, 0.3).names(model.vectors[1:3])
 
 
 @pytest.mark.parametrize("change", ["of", "directions", "means", "names"])
@@ -104,14 +104,14 @@ def test_words_that_do_not_fit_are_told_in_one_line(tmp_path: Path, change: str)
     arrays[change] = arrays[change][:-1] if change != "of" else arrays[change] + len(arrays["means"])
     artifact.add_arrays(path, "words.safetensors", arrays, {})
     with pytest.raises(ModelError, match=r"words\.safetensors holds no names for this model"):
-        interest_names.names_of(artifact.open_model(path), 0.3)
+        interest_names.open_namer(artifact.open_model(path), 0.3)
 
 
 def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
     items, vectors = grouped(2)
     vectors[3] = np.nan
     made = word_names(len(items), lambda index: items[index - 1], vectors, None)
-    assert made.names == [] and interest_names.Names(made.names, made.directions, made.of, made.means, 0).names(
+    assert made.names == [] and interest_names.Namer(made.names, made.directions, made.of, made.means, 0).names(
         vectors[:2]
     ) == [
         (None, None),
@@ -147,7 +147,7 @@ def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
 
     def names(first: float) -> list[str | None]:
         interest = np.array([[first, 1, 0]], np.float32)
-        return [name for name, _ in interest_names.by_words(Model, -1).names(interest)]  # type: ignore[arg-type]
+        return [name for name, _ in interest_names.namer_by_words(Model, -1).names(interest)]  # type: ignore[arg-type]
 
     # the cosine with `near` counts 1 + 0.5 times, that with `far` once
     assert names(1.45) == ["near"] and names(1.55) == ["far"]

@@ -101,7 +101,7 @@ def test_interests_of_one_name_are_one(path: Path) -> None:
     made = session(path, name_threshold=-1, k=24)
     apart = made.ask(Query(history=["tea-1", "tea-2"]))
     assert len(apart.interests) == 2
-    names = made.recommender._names
+    names = made.recommender._namer
     assert names is not None
     names._names = ["the same"] * len(names._names)
     answer = made.ask(Query(history=["tea-1", "tea-2"]))
@@ -121,8 +121,8 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
     merged = made.ask(Query(history=["tea-1", "tea-2"]))
     each = session(path, name_threshold=-1, k=5, per_interest=True)
     each.recommender.load()
-    assert each.recommender._names is not None
-    each.recommender._names._names = ["the same"] * 3
+    assert each.recommender._namer is not None
+    each.recommender._namer._names = ["the same"] * 3
     answer = each.ask(Query(history=["tea-1", "tea-2"]))
     assert [(item.item, item.score, item.interest) for item in answer.items] == [
         (item.item, item.score, 0) for item in merged.items

@@ -131,7 +131,7 @@ def _titles(evaluation: Evaluation, indices: Any) -> list[str]:
 
 def _examples(evaluation: Evaluation, sample: SampledUsers) -> list[Example]:
     interests, vectors = _interests_of(sample)
-    namer = interest_names.names_of(sample.system.model, RecommendConfig().name_threshold)
+    namer = interest_names.open_namer(sample.system.model, RecommendConfig().name_threshold)
     sources = ranking.sources(interests, vectors, sample.lists)
     made = []
     for at, row in enumerate(sample.users[:EXAMPLES]):
@@ -192,7 +192,7 @@ def _named_interests(evaluation: Evaluation, sample: SampledUsers) -> list[Named
     """The names that most interests of the drawn users have, each with the items nearest to their mean."""
     interests, vectors = _interests_of(sample)
     flat = interests.reshape(-1, interests.shape[2])
-    named = interest_names.names_of(sample.system.model, RecommendConfig().name_threshold).names(flat)
+    named = interest_names.open_namer(sample.system.model, RecommendConfig().name_threshold).names(flat)
     owners: dict[str, list[int]] = {}
     for at, (name, _) in enumerate(named):
         if name is not None:

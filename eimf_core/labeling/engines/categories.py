@@ -1,7 +1,7 @@
 """`categories`: interests without a language model, as the categories that a history's items share.
 
 Nobody reads a title: an interest is a category of the catalogue that two items of the history have in
-common, named by its own words. What a shop knows of its items anyway, and so what any labels have to beat.
+common, nameable by its own words. What a shop knows of its items anyway, and so what any labels have to beat.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Categories(SynchronousEngine):
         super().__init__()
         path = str(config.items)
         self.prompt = prompts.load(prompts.GENERAL)
-        self._of = {item.item: named(item.categories) for item in read_items(path)}
+        self._of = {item.item: nameable(item.categories) for item in read_items(path)}
         self._holding = Counter(name for names in self._of.values() for name in names)
         self._max_interests = config.max_interests
         self.model = f"categories of {Path(path).name}"
@@ -67,7 +67,7 @@ class Categories(SynchronousEngine):
         if not places:
             return Answer(request.number, error="no item of the history has categories", final=True)
         interests = []
-        for name in self._chosen(places, history):
+        for name in self._choose(places, history):
             shared = [self._of[history[number - 1]] for number in places[name]]
             path = [other for other in shared[0] if all(other in names for names in shared)]
             description = f"Items in {', '.join(path)}."
@@ -81,7 +81,7 @@ class Categories(SynchronousEngine):
         text = orjson.dumps({"interests": interests}).decode()
         return Answer(request.number, text=text, items_by="model")
 
-    def _chosen(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
+    def _choose(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
         """Categories, the most distinctive first, each counted by the items that no earlier one holds.
 
         n log(N / f): n distinct items of the history that are left, f the items of the catalogue in the
@@ -108,7 +108,7 @@ class Categories(SynchronousEngine):
         return found or [max(places, key=lambda name: (places[name][-1], weight(name)))]
 
 
-def named(categories: Sequence[str]) -> list[str]:
+def nameable(categories: Sequence[str]) -> list[str]:
     """Categories that can name an interest: with a letter, two characters at least."""
     return [
         name

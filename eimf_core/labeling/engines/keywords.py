@@ -69,11 +69,11 @@ class Keywords(SynchronousEngine):
             return Answer(request.number, error="the history has no titles", final=True)
         distinct = sorted(places, key=lambda title: places[title][-1])[-MOST_GROUPED:]
         distinct.sort(key=lambda title: places[title][0])
-        groups = self._chosen(group(self._centred(distinct)), [places[title] for title in distinct])
+        groups = self._choose_groups(group(self._centred(distinct)), [places[title] for title in distinct])
         interests = []
         taken: set[str] = set()
         for members in groups:
-            name, description = self._named([distinct[at] for at in members], taken)
+            name, description = self._name_group([distinct[at] for at in members], taken)
             taken.add(name.casefold())
             numbers = sorted(number for at in members for number in places[distinct[at]])[-MOST_ITEMS:]
             interests.append({"name": name, "description": description, "items": numbers})
@@ -87,7 +87,7 @@ class Keywords(SynchronousEngine):
             self._mean = everything.sum(axis=0) / (len(everything) + FEW_TITLES)
         return unit_rows(self._vectors.of(titles) - self._mean)
 
-    def _chosen(self, groups: list[list[int]], places: list[list[int]]) -> list[list[int]]:
+    def _choose_groups(self, groups: list[list[int]], places: list[list[int]]) -> list[list[int]]:
         """The largest groups, the later one of two as large; of single titles only the latest, where all are."""
 
         def weight(members: list[int]) -> tuple[bool, int, int]:
@@ -98,12 +98,12 @@ class Keywords(SynchronousEngine):
         several = [members for members in ranked if len(members) > 1]
         return (several or ranked[:1])[: self._max_interests]
 
-    def _named(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
+    def _name_group(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
         """Name and description of a group; a name that is taken gives way to the next terms."""
         if self._tf_idf is None:
             self._tf_idf = TfIdf(self._vectors.titles, displayed_terms if self._categories else title_terms)
         best = self._tf_idf.distinctive(titles)
-        names = [_joined(best[start : start + NAME_TERMS]) for start in range(len(best))]
+        names = [_join_terms(best[start : start + NAME_TERMS]) for start in range(len(best))]
         names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
         name = next(name for name in names if name.casefold() not in taken)
         return name, f"Titles about {', '.join(best[:DESCRIPTION_TERMS])}." if best else f"Titles such as {titles[-1]}."
@@ -125,7 +125,7 @@ def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
     return list(found.values())
 
 
-def _joined(chosen: Sequence[str]) -> str:
+def _join_terms(chosen: Sequence[str]) -> str:
     """Terms as a name, as many as fit."""
     name = chosen[0]
     for term in chosen[1:]:

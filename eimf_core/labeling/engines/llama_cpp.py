@@ -141,9 +141,8 @@ class LlamaCpp(Engine):
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
-        if self._log is not None:
+            assert self._log is not None
             self._log.close()
-            self._log = None
 
     # -- the worker
 

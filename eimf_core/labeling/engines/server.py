@@ -56,7 +56,7 @@ class Server(Engine):
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
     ) -> None:
-        self._url = _checked(config.server, config.allow_remote) + "/chat/completions"
+        self._url = _checked_url(config.server, config.allow_remote) + "/chat/completions"
         self.prompt = prompts.load(config.prompt or prompts.GENERAL)
         self.model = config.model or "default"
         self.parallel = config.parallel
@@ -172,10 +172,10 @@ class Server(Engine):
             headers["Authorization"] = f"Bearer {os.environ[API_KEY]}"
         request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
         with self._opener.open(request, timeout=self._config.timeout) as response:
-            return _whole(response, time.monotonic() + self._config.timeout)
+            return _read_all(response, time.monotonic() + self._config.timeout)
 
 
-def _whole(response: http.client.HTTPResponse, until: float) -> bytes:
+def _read_all(response: http.client.HTTPResponse, until: float) -> bytes:
     """All of a reply; TimeoutError when it is still dripping at `until`, for the socket only times single reads."""
     read = bytearray()
     while part := response.read1(1 << 16):
@@ -219,7 +219,7 @@ def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
     return Answer(number, text=text, error=error, tokens=tokens, seconds=seconds)
 
 
-def _checked(url: str | None, allow_remote: bool) -> str:
+def _checked_url(url: str | None, allow_remote: bool) -> str:
     if not url:
         raise ConfigError("--engine server needs --server URL, such as http://127.0.0.1:8080/v1")
     try:
