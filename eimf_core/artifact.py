@@ -88,13 +88,20 @@ class Contents:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
+def check_output(path: str | Path) -> None:
+    """Raise ConfigError where no model directory may be put: what is there is something else."""
+    target = Path(path)
+    if target.exists() and not target.is_dir():
+        raise ConfigError(f"{path}: is a file, expected a directory to write")
+    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
+        raise ConfigError(f"{path}: is not empty and not a model directory; choose another name")
+
+
 def write(path: str | Path, contents: Contents) -> None:
     """Write a model directory as a whole, in the place of an older one."""
     if len(contents.items) != contents.config.items:
         raise ValueError("config.items does not count the items")
-    target = Path(path)
-    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
-        raise ConfigError(f"{path}: is not empty and not a model directory; choose another name")
+    check_output(path)
     with files.replaced_directory(path) as folder:
         described: dict[str, dict[str, Any]] = {}
 

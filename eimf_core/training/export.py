@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,7 @@ from eimf_core.models.backbone import Backbone
 from eimf_core.naming.word_names import word_names
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.labels import Labels
-from eimf_core.training.learner import Learner
+from eimf_core.training.setup import Prepared
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -131,22 +131,23 @@ def _check(wrapped: _Network, exported: bytes, backbone: Backbone, width: int) -
 
 
 def contents(
-    learner: Learner,
+    prepared: Prepared,
     data: Dataset,
     settings: TrainConfig,
     *,
-    labels: Labels | None,
-    text: npt.NDArray[Any] | None,
-    features: npt.NDArray[np.int32] | None,
-    events: list[str],
-    encoder: str | None,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
-    training: dict[str, Any],
 ) -> Contents:
-    """Everything `artifact.write` needs. `text` (N + 1, D) are the items' text vectors and `encoder` names
-    the text encoder, if one was used; `features` (N + 1, F) what the backbone reads of items beside vectors,
-    and `events` the kinds of behaviour that it knows."""
+    """Everything `artifact.write` needs.
+
+    Args:
+        prepared: what was learned and from what; its learner has the weights to write.
+        data: the items.
+        settings: of the run.
+        epochs: a line for each.
+        provenance: for the manifest.
+    """
+    learner, labels, text, features = prepared.learner, prepared.labels, prepared.text, prepared.side.features
     learned = learner.table.all()
     vectors = learned.numpy()
     weights: dict[str, npt.NDArray[Any]] = {
@@ -170,7 +171,7 @@ def contents(
     interests = labels.interests if labels is not None else []
     words = None
     if not interests:
-        table, scale = weights["item_vectors"], weights.get("item_scale")
+        table, scale = weights["item_vectors"], weights["item_scale"]
         words = word_names(len(data.items), lambda index: data.items[index - 1], table, scale).arrays()
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(
@@ -180,11 +181,11 @@ def contents(
             dimension=settings.dimension,
             interests=learner.backbone.shape.interests,
             max_length=settings.max_length,
-            text_encoder=encoder,
+            text_encoder=prepared.encoder,
             text_dimension=text_widths[0] if text_widths else None,
-            events=events,
+            events=prepared.side.events,
             seed=settings.seed,
-            training=training,
+            training=asdict(settings),
         ),
         items=data.items,
         weights=weights,

@@ -78,7 +78,7 @@ class Loop:
             setup.check_same_machine(facts, self.machine, checkpoint.folder)
             self.learner.load_state(tensors)
             state.resume(facts)
-            state.threads = setup.set_threads(facts["threads"])
+            setup.set_threads(state.threads)
             self.reporter.note(f"going on after epoch {state.epoch}, step {state.step}")
         return state
 
@@ -143,7 +143,7 @@ class Loop:
     def _clocked(self, state: RunState) -> RunState:
         """The first process' clock counts for all, where time decides anything."""
         if self.settings.max_minutes is not None:
-            state.set_clock(self.group.from_first(state.seconds)[0])
+            (state.seconds,) = self.group.from_first(state.seconds)
         return state
 
     def _save(self, state: RunState, checkpoint: Checkpoint) -> None:

@@ -12,6 +12,11 @@ from eimf_core.training.validation import Figures
 
 CHECKPOINT_SECONDS = 30.0
 COLLAPSED = 0.9
+KEPT = (
+    "epoch", "step", "lines", "best", "best_epoch", "seconds", "epoch_seconds", "sums", "pairs", "norm", "stopped",
+    "threads", "gradient_norms", "norm_steps", "steps", "labelled",
+)  # fmt: skip
+"""What a checkpoint keeps."""
 
 
 class RunState:
@@ -25,16 +30,16 @@ class RunState:
         self.lines: list[dict[str, Any]] = []
         self.best: float | None = None
         self.best_epoch = 0
-        self._seconds = 0.0
-        self._epoch_seconds = 0.0
-        self._sums: dict[str, float] = {}
-        self._pairs = 0
-        self._norm = 0.0
-        self._gradient_norms: dict[str, float] = {}
-        self._norm_steps = 0
-        self._steps = self._labelled = 0
+        self.seconds = 0.0  # over all starts of this run
+        self.epoch_seconds = 0.0
+        self.sums: dict[str, float] = {}
+        self.pairs = 0
+        self.norm = 0.0
+        self.gradient_norms: dict[str, float] = {}
+        self.norm_steps = 0
+        self.steps = self.labelled = 0
         self._mark = self._saved = time.monotonic()
-        self._stopped = False
+        self.stopped = False
 
     def start_clock(self) -> None:
         """The time from here on counts."""
@@ -42,36 +47,27 @@ class RunState:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self._seconds += now - self._mark
-        self._epoch_seconds += now - self._mark
+        self.seconds += now - self._mark
+        self.epoch_seconds += now - self._mark
         self._mark = now
-
-    @property
-    def seconds(self) -> float:
-        """Time used so far, over all starts of this run."""
-        return self._seconds
 
     @property
     def out_of_time(self) -> bool:
         limit = self._settings.max_minutes
-        return limit is not None and self._seconds >= 60.0 * limit
+        return limit is not None and self.seconds >= 60.0 * limit
 
     @property
     def over(self) -> bool:
-        return self._stopped or self.out_of_time or self.epoch >= self._settings.epochs
+        return self.stopped or self.out_of_time or self.epoch >= self._settings.epochs
 
     def share(self, epochs: float) -> float:
         """How much of the planned epochs or of the time limit is used up after so many epochs."""
         limit = self._settings.max_minutes
-        return max(epochs / self._settings.epochs, 0.0 if limit is None else self._seconds / (60.0 * limit))
+        return max(epochs / self._settings.epochs, 0.0 if limit is None else self.seconds / (60.0 * limit))
 
     @property
     def checkpoint_due(self) -> bool:
         return time.monotonic() - self._saved >= CHECKPOINT_SECONDS
-
-    def set_clock(self, seconds: float) -> None:
-        """Take over the time used of another process of the same run."""
-        self._seconds = seconds
 
     def shown(self, epochs: float) -> dict[str, str]:
         """What stands beside a progress bar after so many epochs (1.5: half of the second)."""
@@ -80,60 +76,60 @@ class RunState:
             figures["valid"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
         used = self.share(epochs)
         if used > 0:
-            left = max(0.0, self._seconds * (1.0 - used) / used)
+            left = max(0.0, self.seconds * (1.0 - used) / used)
             figures["left"] = f"at most {left / 60:.0f} min" if left >= 90 else f"at most {left:.0f} s"
         return figures
 
     @property
     def mean_loss(self) -> str:
-        return f"{sum(self._sums.values()) / max(1, self.step):.3f}"
+        return f"{sum(self.sums.values()) / max(1, self.step):.3f}"
 
     @property
     def rate(self) -> str:
-        return f"{self._pairs / max(1e-9, self._epoch_seconds):,.0f}/s"
+        return f"{self.pairs / max(1e-9, self.epoch_seconds):,.0f}/s"
 
     @property
     def labelled_steps(self) -> float:
         """The share of all steps so far that saw a labelled user."""
-        return self._labelled / max(1, self._steps)
+        return self.labelled / max(1, self.steps)
 
     def gradient_norms_due(self, every: int) -> bool:
         """Whether the next step of this epoch, or the first after it that can, is to measure the gradient norms of
         the parts of the loss: one in so many steps."""
-        return self.step >= every * self._norm_steps
+        return self.step >= every * self.norm_steps
 
     def count(self, result: StepResult, pairs: int) -> None:
         """A step with so many (history, target) pairs is done."""
         self.step += 1
-        self._steps += 1
-        self._labelled += any(name in result.losses for name in LABEL_LOSSES)
-        self._pairs += pairs
-        self._norm += result.norm
+        self.steps += 1
+        self.labelled += any(name in result.losses for name in LABEL_LOSSES)
+        self.pairs += pairs
+        self.norm += result.norm
         for name, value in result.losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value)
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
         if result.gradient_norms is not None:
-            self._norm_steps += 1
+            self.norm_steps += 1
             for name, norm in result.gradient_norms.items():
-                self._gradient_norms[name] = self._gradient_norms.get(name, 0.0) + norm
+                self.gradient_norms[name] = self.gradient_norms.get(name, 0.0) + norm
         self._tick()
 
     def end_epoch(self, figures: Figures, *, padding: float) -> bool:
         """An epoch is done; true when its weights are the best so far."""
         steps = max(1, self.step)
-        training_seconds = self._epoch_seconds
+        training_seconds = self.epoch_seconds
         self._tick()
         self.epoch += 1
         line: dict[str, Any] = {
             "epoch": self.epoch,
-            "loss": {name: value / steps for name, value in self._sums.items()},
-            "gradient_norm": self._norm / steps,
-            "pairs": self._pairs,
-            "pairs_per_second": self._pairs / max(1e-9, training_seconds),
+            "loss": {name: value / steps for name, value in self.sums.items()},
+            "gradient_norm": self.norm / steps,
+            "pairs": self.pairs,
+            "pairs_per_second": self.pairs / max(1e-9, training_seconds),
             "padding": padding,
-            "seconds": self._seconds,
+            "seconds": self.seconds,
         }
-        if self._norm_steps:
-            line["gradients"] = {name: norm / self._norm_steps for name, norm in self._gradient_norms.items()}
+        if self.norm_steps:
+            line["gradients"] = {name: norm / self.norm_steps for name, norm in self.gradient_norms.items()}
         line["collapse"] = figures.collapse
         better = False
         if figures.ndcg is not None:
@@ -142,12 +138,12 @@ class RunState:
             if better:
                 self.best, self.best_epoch = figures.ndcg, self.epoch
             waited = self.epoch - self.best_epoch
-            self._stopped = self._settings.patience > 0 and waited >= self._settings.patience
+            self.stopped = self._settings.patience > 0 and waited >= self._settings.patience
         else:
             self.best_epoch = self.epoch
         self.lines.append(line)
-        self.step, self._pairs, self._norm, self._sums, self._epoch_seconds = 0, 0, 0.0, {}, 0.0
-        self._gradient_norms, self._norm_steps = {}, 0
+        self.step, self.pairs, self.norm, self.sums, self.epoch_seconds = 0, 0, 0.0, {}, 0.0
+        self.gradient_norms, self.norm_steps = {}, 0
         return better
 
     @property
@@ -175,20 +171,9 @@ class RunState:
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         self._saved = time.monotonic()
-        return {
-            "epoch": self.epoch, "step": self.step, "lines": self.lines, "best": self.best,
-            "best_epoch": self.best_epoch, "seconds": self._seconds, "epoch_seconds": self._epoch_seconds,
-            "sums": self._sums, "pairs": self._pairs, "norm": self._norm, "stopped": self._stopped,
-            "threads": self.threads, "gradient_norms": self._gradient_norms, "norm_steps": self._norm_steps,
-            "steps": self._steps, "labelled": self._labelled,
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in KEPT}
 
     def resume(self, facts: dict[str, Any]) -> None:
         """Go on from what `facts` gave."""
-        self.epoch, self.step, self.lines = facts["epoch"], facts["step"], facts["lines"]
-        self.best, self.best_epoch = facts["best"], facts["best_epoch"]
-        self._seconds, self._epoch_seconds = facts["seconds"], facts["epoch_seconds"]
-        self._sums, self._pairs, self._norm = facts["sums"], facts["pairs"], facts["norm"]
-        self._stopped = facts["stopped"]
-        self._gradient_norms, self._norm_steps = facts["gradient_norms"], facts["norm_steps"]
-        self._steps, self._labelled = facts["steps"], facts["labelled"]
+        for name in KEPT:
+            setattr(self, name, facts[name])

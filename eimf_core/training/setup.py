@@ -13,8 +13,7 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import artifact, files, threads
-from eimf_core import provenance as manifest
+from eimf_core import artifact, files, provenance, threads
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.models import registry
@@ -53,15 +52,6 @@ class Prepared:
     start: dict[str, Any] | None = None
 
 
-def check_output(output: str | Path) -> None:
-    """ConfigError when a model cannot be put there; found before training, not after it."""
-    target = Path(output)
-    if target.exists() and not target.is_dir():
-        raise ConfigError(f"{output}: is a file, expected a directory to write")
-    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
-        raise ConfigError(f"{output}: is not empty and not a model directory; choose another name")
-
-
 def check_data(data: Dataset) -> None:
     """InputError when there is nothing to learn from."""
     train = data.splits["train"]
@@ -97,7 +87,7 @@ def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
         # where it runs is told apart by what the checkpoint says, with a word to the user
         "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"},
         "inputs": [files.sha256(path) for path in read],
-        "versions": manifest.versions(),
+        "versions": provenance.versions(),
     }
     return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
@@ -220,14 +210,3 @@ def _with_inherited_items(
         f"{len(propagated):,} unlabelled users"
     )
     return more
-
-
-def provenance(data: Dataset, settings: TrainConfig, read: list[Path], facts: dict[str, Any]) -> dict[str, Any]:
-    """What the model's manifest says about how it came about."""
-    return manifest.describe(
-        command="train",
-        arguments=dataclasses.asdict(settings),
-        inputs=[*read],
-        seed=settings.seed,
-        facts={**data.facts, **facts},
-    )

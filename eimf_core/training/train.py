@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from eimf_core import artifact, dataset, files
+from eimf_core import artifact, dataset, files, provenance
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import distributed, export, gradient_norms, setup
 from eimf_core.training.checkpoint import Checkpoint
@@ -51,7 +51,8 @@ def train(
     Raises:
         ConfigError, InputError, ModelError: for settings, data or a model that cannot be trained with or from.
     """
-    setup.check_output(output)
+    # before training, not after it
+    artifact.check_output(output)
     if epochs_from is not None:
         settings = replace(settings, epochs=setup.best_epoch(epochs_from))
     chosen = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
@@ -96,17 +97,8 @@ def _write(
         )
     facts: dict[str, Any] = {"summary": asdict(loop.summary(state)), **loop.machine}
     facts |= {} if prepared.start is None else {"init": prepared.start}
-    contents = export.contents(
-        learner,
-        data,
-        settings,
-        labels=prepared.labels,
-        text=prepared.text,
-        features=prepared.side.features,
-        events=prepared.side.events,
-        encoder=prepared.encoder,
-        epochs=state.lines,
-        provenance=setup.provenance(data, settings, read, facts),
-        training=asdict(settings),
+    described = provenance.describe(
+        command="train", arguments=asdict(settings), inputs=[*read], seed=settings.seed, facts={**data.facts, **facts}
     )
+    contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described)
     artifact.write(output, contents)

@@ -185,11 +185,11 @@ LONE = """
 import os
 from eimf_cli import exit_codes
 exit_codes.MAIN_PROCESS_SECONDS = 1.0
-from eimf_core.training import setup
+from eimf_core import artifact
 if os.environ["RANK"] == "1":
     def check(output):
         raise MemoryError
-    setup.check_output = check
+    artifact.check_output = check
 """
 
 

@@ -297,10 +297,10 @@ def test_what_stands_beside_the_bar(folder: Path) -> None:
     assert "valid" not in shown[0] and f"{run.state.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
     assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
     clock = run_state.RunState(settings(epochs=4))
-    clock.set_clock(600.0)
+    clock.seconds = 600.0
     assert clock.shown(1.0)["left"] == "at most 30 min"
     clock = run_state.RunState(settings(epochs=4, max_minutes=12.5))
-    clock.set_clock(600.0)
+    clock.seconds = 600.0
     assert clock.shown(1.0)["left"] == "at most 2 min"
 
 
