@@ -25,11 +25,12 @@ class UserVectors:
     """Training users in the text space of their items.
 
     `items` float (N + 1, D), zero where an item has no text; of half precision, which may be mapped from a
-    file, no copy in full is made.
+    file, no copy in full is made. `centre` (D,), if given, is taken off the vector of every item with a text.
     """
 
     train: SplitData
     items: npt.NDArray[np.floating[Any]]
+    centre: Vectors | None = None
 
     def __len__(self) -> int:
         return len(self.train)
@@ -48,9 +49,11 @@ class UserVectors:
         weights = np.ones(len(at), dtype=np.float32)
         indices = self.train.items[at]
         words = self.items
-        if words.dtype != np.float32:
+        if words.dtype != np.float32 or self.centre is not None:
             used, places = np.unique(indices, return_inverse=True)
             words, indices = words[used].astype(np.float32), places.astype(np.int32)
+        if self.centre is not None:
+            words[words.any(axis=1)] -= self.centre
         return unit_rows(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
 
     def blocks(self) -> Iterator[tuple[Ints, Vectors]]:

@@ -8,11 +8,11 @@ one signature, and what training asks), `parts.py` (the signature of encoders an
 A new backbone is one file and one line in `registry.BACKBONES`:
 
 1. The file: a subclass of `Backbone` that sets `encoder_type` and `extractor_type` (of its own, or those of another
-   file), `hyperparameters` and `paper`. Name what differs from the paper in the docstring of the file.
+   file) and `hyperparameters`. The docstring of the file names the paper (`Paper:`) and what differs from it.
 2. Hyper-parameters: a frozen dataclass of `hyperparameter(default, help, low=…)` fields. They are set in
    `[train.hyperparameters]` of a `--config` file; unknown names, wrong types and values out of bounds are refused.
 3. Where it trains otherwise than by the softmax over the best interest for each target, override
-   `auxiliary_losses`, `pair_weights` or `read_out`, or set `negative_hardness`. Where its losses need all interests of
+   `auxiliary_losses`, `pair_weights`, `read_out` or `negative_hardness`. Where its losses need all interests of
    a user, let `picks` be false.
 4. The line: `"name": Entry("file.Class")`, with `single=True` for one interest a user.
 

@@ -59,8 +59,7 @@ class Backbone(nn.Module):
 
     A backbone says of itself:
         encoder_type, extractor_type: its parts.
-        hyperparameters: the dataclass of its own settings.
-        paper: where it comes from.
+        hyperparameters: the dataclass of its own settings; `own` holds their values.
         side_inputs: what it reads beside vectors and mask.
     and, where it trains otherwise than by the softmax over a hard read-out, overrides `negative_hardness`,
     `read_out`, `pair_weights` or `auxiliary_losses`.
@@ -69,16 +68,13 @@ class Backbone(nn.Module):
     encoder_type: ClassVar[type[Encoder]] = NoEncoder
     extractor_type: ClassVar[type[Extractor]] = LastState
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
-    paper: ClassVar[str]
     side_inputs: tuple[str, ...] = ()
-    negative_hardness = 0.0
-    """How much more negatives count that are near the interest; see `training/losses/sampled_softmax.py`."""
 
     def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
         super().__init__()
         self.encoder = self.encoder_type(shape, hyperparameters, generator)
         self.extractor = self.extractor_type(shape, hyperparameters, generator)
-        self.shape = shape
+        self.shape, self.own = shape, hyperparameters
         self.generator = generator
         self.dropout = Dropout(shape.dropout, generator)
         self.behaviours: nn.Parameter | None = None
@@ -95,6 +91,11 @@ class Backbone(nn.Module):
     def picks(self) -> bool:
         """Whether there is a `nearest`, and training needs no more."""
         return self.one_pass and self.extractor.picks
+
+    @property
+    def negative_hardness(self) -> float:
+        """How much more negatives count that are near the interest; see `training/losses/sampled_softmax.py`."""
+        return 0.0
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         interests, auxiliary = self.extractor(self._states(vectors, mask, side or {}), mask)

@@ -17,6 +17,5 @@ def combine(name: str, encoder: type[Encoder], extractor: type[Extractor]) -> ty
         "encoder_type": encoder,
         "extractor_type": extractor,
         "hyperparameters": dataclass(frozen=True)(type("CombinedHyperparameters", bases, {})),
-        "paper": "a free combination",
     }
     return type(name, (Backbone,), parts)

@@ -70,4 +70,3 @@ def squash(vectors: Tensor) -> Tensor:
 class ComiRecDR(Backbone):
     extractor_type = DynamicRouting
     hyperparameters = RoutingHyperparameters
-    paper = "Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020"

@@ -18,7 +18,7 @@ from eimf_core.models.backbone import Backbone
 from eimf_core.models.hyperparameters import Hyperparameters, hyperparameter
 from eimf_core.models.layers import linear, masked_softmax, running_softmax, table
 from eimf_core.models.parts import Extractor, Output
-from eimf_core.models.prefix_means import prefix_means
+from eimf_core.models.prefix_means import mapped, prefix_means
 from eimf_core.models.shape import Shape
 
 
@@ -78,7 +78,7 @@ class AttentionHeads(Extractor):
     def prefixes(self, states: Tensor, mask: Tensor) -> Output:
         logits = self.logits(states)
         attention = running_softmax(logits[:, :, None])
-        return _means(attention, states).transpose(1, 2), {"attention": attention.transpose(1, 2), "logits": logits}
+        return mapped(attention, states).transpose(1, 2), {"attention": attention.transpose(1, 2), "logits": logits}
 
     def nearest(self, states: Tensor, wanted: Tensor) -> Output:
         logits = self.logits(states)
@@ -88,16 +88,9 @@ class AttentionHeads(Extractor):
         scores /= torch.linalg.vector_norm(interests, dim=-1).clamp_min_(1e-12)
         # picked by a product, whose gradient needs no scattering
         picked = functional.one_hot(scores.argmax(dim=1), logits.shape[1]).to(logits.dtype) @ logits
-        return _means(running_softmax(picked)[:, None], states)[:, 0], {"logits": logits}
-
-
-def _means(attention: Tensor, states: Tensor) -> Tensor:
-    """Interests (B, K, L, d) from the maps of all prefixes (B, K, L, L)."""
-    interests: Tensor = (attention.flatten(1, 2) @ states).unflatten(1, attention.shape[1:3])
-    return interests
+        return mapped(running_softmax(picked)[:, None], states)[:, 0], {"logits": logits}
 
 
 class ComiRecSA(Backbone):
     extractor_type = AttentionHeads
     hyperparameters = AttentionHyperparameters
-    paper = "Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020"

@@ -16,7 +16,6 @@ from torch import Tensor
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.comirec_sa import AttentionHeads, AttentionHyperparameters
 from eimf_core.models.hyperparameters import hyperparameter
-from eimf_core.models.shape import Shape
 
 STEPS, RATE, LARGEST = 3, 1.0, 3.0
 
@@ -29,11 +28,7 @@ class DESMILHyperparameters(AttentionHyperparameters):
 class DESMIL(Backbone):
     extractor_type = AttentionHeads
     hyperparameters = DESMILHyperparameters
-    paper = "Liu et al., Deep Stable Multi-Interest Learning for Out-of-distribution Recommendation, 2022"
-
-    def __init__(self, shape: Shape, hyperparameters: DESMILHyperparameters, generator: torch.Generator) -> None:
-        super().__init__(shape, hyperparameters, generator)
-        self.random_features = hyperparameters.random_features
+    own: DESMILHyperparameters
 
     @property
     def picks(self) -> bool:
@@ -45,9 +40,10 @@ class DESMIL(Backbone):
             return None
         # drawn where the generator lives
         at = self.generator.device
-        frequencies = torch.empty(interests.shape[-1], self.random_features, device=at)
+        count = self.own.random_features
+        frequencies = torch.empty(interests.shape[-1], count, device=at)
         frequencies.normal_(generator=self.generator)
-        phases = torch.empty(self.random_features, device=at).uniform_(0.0, 2.0 * torch.pi, generator=self.generator)
+        phases = torch.empty(count, device=at).uniform_(0.0, 2.0 * torch.pi, generator=self.generator)
         return independent_weights(interests, frequencies.to(interests), phases.to(interests)) / len(interests)
 
 

@@ -38,4 +38,3 @@ class Recurrent(Encoder):
 
 class GRU4Rec(Backbone):
     encoder_type = Recurrent
-    paper = "Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR 2016"

@@ -83,17 +83,13 @@ class MFN(Backbone):
     encoder_type = ItemFeatures
     extractor_type = CombinedHeads
     hyperparameters = MFNHyperparameters
-    paper = "Xie et al., Multiple Interest and Fine Granularity Network for User Modeling, 2021, arXiv 2112.02591"
     side_inputs = ("features",)
-
-    def __init__(self, shape: Shape, hyperparameters: MFNHyperparameters, generator: torch.Generator) -> None:
-        super().__init__(shape, hyperparameters, generator)
-        self.disagreement_weight = hyperparameters.disagreement_weight
+    own: MFNHyperparameters
 
     def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
-        if not self.disagreement_weight or step.interests is None:
+        if not self.own.disagreement_weight or step.interests is None:
             return {}
-        return {"disagreement": self.disagreement_weight * disagreement(step.interests)}
+        return {"disagreement": self.own.disagreement_weight * disagreement(step.interests)}
 
 
 def disagreement(interests: Tensor) -> Tensor:

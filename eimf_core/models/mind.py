@@ -39,14 +39,10 @@ class SharedRouting(DynamicRouting):
 class MIND(Backbone):
     extractor_type = SharedRouting
     hyperparameters = MINDHyperparameters
-    paper = "Li et al., Multi-Interest Network with Dynamic Routing for Recommendation at Tmall, CIKM 2019"
-
-    def __init__(self, shape: Shape, hyperparameters: MINDHyperparameters, generator: torch.Generator) -> None:
-        super().__init__(shape, hyperparameters, generator)
-        self.power = hyperparameters.power
+    own: MINDHyperparameters
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
-        return functional.normalize(label_aware(interests, targets, self.power), dim=-1)
+        return functional.normalize(label_aware(interests, targets, self.own.power), dim=-1)
 
 
 def label_aware(interests: Tensor, targets: Tensor, power: float) -> Tensor:

@@ -101,5 +101,4 @@ class PIMI(Backbone):
     encoder_type = IntervalGraph
     extractor_type = AttentionHeads
     hyperparameters = PIMIHyperparameters
-    paper = "Chen et al., Exploring Periodicity and Interactivity in Multi-Interest Framework, IJCAI 2021"
     side_inputs = ("days",)

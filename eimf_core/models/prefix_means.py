@@ -26,7 +26,11 @@ def prefix_means(logits: Tensor, states: Tensor) -> Tensor:
 
 def by_maps(logits: Tensor, states: Tensor) -> Tensor:
     """The means by a softmax over each prefix."""
-    attention = running_softmax(logits[:, :, None])
+    return mapped(running_softmax(logits[:, :, None]), states)
+
+
+def mapped(attention: Tensor, states: Tensor) -> Tensor:
+    """The means (B, K, L, d) from the maps of all prefixes (B, K, L, L)."""
     means: Tensor = (attention.flatten(1, 2) @ states).unflatten(1, attention.shape[1:3])
     return means
 

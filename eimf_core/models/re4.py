@@ -65,26 +65,19 @@ class Decoder(nn.Module):
 class Re4(Backbone):
     extractor_type = RebuildingHeads
     hyperparameters = Re4Hyperparameters
-    paper = "Zhang et al., Re4: Learning to Re-contrast, Re-attend, Re-construct, WWW 2022"
-
-    def __init__(self, shape: Shape, hyperparameters: Re4Hyperparameters, generator: torch.Generator) -> None:
-        super().__init__(shape, hyperparameters, generator)
-        self.weights = {
-            "contrast": hyperparameters.contrast_weight,
-            "attend": hyperparameters.attend_weight,
-            "rebuild": hyperparameters.rebuild_weight,
-        }
-        self.temperature = hyperparameters.backward_temperature
+    own: Re4Hyperparameters
 
     def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
-        if not any(self.weights.values()):
+        own = self.own
+        weights = {"contrast": own.contrast_weight, "attend": own.attend_weight, "rebuild": own.rebuild_weight}
+        if not any(weights.values()):
             return {}
         interests, auxiliary = self(step.vectors, step.mask)
         losses = backward_flow(
             interests, auxiliary["attention"], auxiliary["states"], auxiliary["rebuilt"], step.mask,
-            temperature=self.temperature,
+            temperature=own.backward_temperature,
         )  # fmt: skip
-        return {name: self.weights[name] * value for name, value in losses.items()}
+        return {name: weights[name] * value for name, value in losses.items()}
 
 
 def backward_flow(

@@ -53,31 +53,27 @@ EXTRACTORS = {
 }
 
 
-def check_name(name: str) -> None:
-    """Raise ConfigError for a name that there is not; it lists those there are."""
-    is_single(name)
-
-
 def is_single(name: str) -> bool:
-    """Whether a backbone has one interest a user; raises ConfigError as `check_name` does."""
+    """Whether a backbone has one interest a user; ConfigError for a name that there is not lists those there are."""
     if name in BACKBONES:
         return BACKBONES[name].single
     return _parts(name)[1] == "last"
 
 
 def interests_of(name: str, wanted: int) -> int:
-    """How many interests a backbone gives when `wanted` are asked for; raises ConfigError as `check_name` does."""
+    """How many interests a backbone gives when `wanted` are asked for; raises ConfigError as `is_single` does."""
     return 1 if is_single(name) else wanted
 
 
 def load(name: str) -> type[Backbone]:
-    """The class of a backbone; imports torch. Raises ConfigError as `check_name` does."""
+    """The class of a backbone; imports torch. Raises ConfigError as `is_single` does."""
     if name in BACKBONES:
         found: type[Backbone] = _imported(BACKBONES[name].path)
         return found
+    # a wrong name is told before torch is loaded
+    encoder, extractor = _parts(name)
     from eimf_core.models.combination import combine
 
-    encoder, extractor = _parts(name)
     return combine(name, _imported(ENCODERS[encoder]), _imported(EXTRACTORS[extractor]))
 
 

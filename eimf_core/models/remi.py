@@ -16,7 +16,6 @@ from torch import Tensor
 from eimf_core.models.backbone import Backbone, TrainingStep
 from eimf_core.models.comirec_sa import AttentionHeads, AttentionHyperparameters
 from eimf_core.models.hyperparameters import hyperparameter
-from eimf_core.models.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,16 @@ class REMIHyperparameters(AttentionHyperparameters):
 class REMI(Backbone):
     extractor_type = AttentionHeads
     hyperparameters = REMIHyperparameters
-    paper = "Xie et al., Rethinking Multi-Interest Learning for Candidate Matching, RecSys 2023"
+    own: REMIHyperparameters
 
-    def __init__(self, shape: Shape, hyperparameters: REMIHyperparameters, generator: torch.Generator) -> None:
-        super().__init__(shape, hyperparameters, generator)
-        self.negative_hardness = hyperparameters.hardness
-        self.routing_weight = hyperparameters.routing_weight
+    @property
+    def negative_hardness(self) -> float:
+        return self.own.hardness
 
     def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
-        if not self.routing_weight or step.logits is None:
+        if not self.own.routing_weight or step.logits is None:
             return {}
-        return {"routing": self.routing_weight * routing_regularisation(step.logits, step.predicted)}
+        return {"routing": self.own.routing_weight * routing_regularisation(step.logits, step.predicted)}
 
 
 def routing_regularisation(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -93,4 +93,3 @@ class Block(nn.Module):
 class SASRec(Backbone):
     encoder_type = Transformer
     hyperparameters = TransformerHyperparameters
-    paper = "Kang and McAuley, Self-Attentive Sequential Recommendation, ICDM 2018"

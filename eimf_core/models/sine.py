@@ -70,4 +70,3 @@ class SparseConcepts(Extractor):
 class SINE(Backbone):
     extractor_type = SparseConcepts
     hyperparameters = ConceptHyperparameters
-    paper = "Tan et al., Sparse-Interest Network for Sequential Recommendation, WSDM 2021"

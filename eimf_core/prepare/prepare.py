@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
-from eimf_core.prepare.rejects import Rejects, collect_rejects
+from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.user_split import read_partition
 from eimf_core.progress import SILENT, Reporter
 
@@ -92,7 +93,7 @@ def prepare(
         found = registry.find_logs(logs, config, scratch)
         job = _Job(scratch, found, registry.find_items(items, found, config), users, config, reporter)
         _note_formats(job)
-        with collect_rejects(scratch / REJECTS if config.on_error == "skip" else None) as rejects:
+        with contextlib.closing(Rejects(scratch / REJECTS if config.on_error == "skip" else None)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
             written, catalogue, facts = (_pass_through if ready else _from_log)(job, rejects)
         jsonl.write(scratch / ITEMS, catalogue.items)

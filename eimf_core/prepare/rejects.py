@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -31,7 +29,7 @@ class Rejects:
         if self._path is None:
             raise InputError(f"{reason}; {advice}" if advice else reason, file=file, line=line)
         if self._stream is None:
-            self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` and `collect_rejects` see to it)
+            self._stream = open(self._path, "ab")  # noqa: SIM115 (`close` sees to it)
         if not log_files.is_utf8(text):
             # bytes that are no UTF-8 are shown as ISO-8859-1
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
@@ -39,22 +37,12 @@ class Rejects:
         self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
         self.reasons[QUOTED.sub(" ", reason).split(" (")[0]] += 1
 
-    def add_error(self, error: InputError, text: str, *, advice: str = SKIP) -> None:
+    def add_error(self, error: InputError, text: str) -> None:
         """The same for an error that names file, line and field."""
         reason = f"field '{error.field}': {error.problem}" if error.field else error.problem
-        self.add(str(error.file), error.line or 0, reason, text, advice=advice)
+        self.add(str(error.file), error.line or 0, reason, text)
 
     def close(self) -> None:
+        """Complete the file, if there is any."""
         if self._stream is not None:
             self._stream.close()
-            self._stream = None
-
-
-@contextlib.contextmanager
-def collect_rejects(path: Path | None) -> Iterator[Rejects]:
-    """Rejects whose file, if there are any, is complete at the end."""
-    rejects = Rejects(path)
-    try:
-        yield rejects
-    finally:
-        rejects.close()

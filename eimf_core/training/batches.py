@@ -45,11 +45,6 @@ class Epoch:
         return len(self.borders) - 1
 
     @property
-    def pairs(self) -> int:
-        """(History, target) pairs of the epoch."""
-        return len(self.starts) if self.single else int(self.lengths.sum())
-
-    @property
     def padding(self) -> float:
         """Share of the input cells that are padding."""
         longest = np.maximum.reduceat(self.lengths, self.borders[:-1])
@@ -80,7 +75,6 @@ class Batches:
         self._split, self._max_length, self._pairs, self._single = split, max_length, pairs, single
         self._sampled = sampled
         self._lengths = np.diff(split.offsets)
-        self.total = int(np.maximum(self._lengths - 1, 0).sum())
 
     def epoch(self, rng: np.random.Generator) -> Epoch:
         """The rows of one epoch; depends on the generator alone."""

@@ -6,28 +6,24 @@
 
 `state.json` is replaced in one step after the files it names are on disk; files that it does not
 name are left over from a kill and removed at the next save. RUN keeps a run from writing over the
-files of another that was interrupted before. Tensors go to the disk as they lie in memory and come back one at a
-time, so that a checkpoint of a large table takes no memory beside it.
+files of another that was interrupted before. Tensors go to the disk as they lie in memory and come back mapped from
+the file, so that a checkpoint of a large table takes no memory beside it.
 """
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from eimf_core import files, weights_file
 from eimf_core.errors import ConfigError
-from eimf_core.weights_file import DTYPES
 
 Tensors = Mapping[str, Tensor]
 
@@ -49,10 +45,10 @@ class Checkpoint:
             described = orjson.loads((self.folder / "state.json").read_bytes())
             if described["fingerprint"] != self._fingerprint:
                 return None
-            tensors = Stored(self.folder / described["state"])
+            tensors = load_file(self.folder / described["state"])
             if described["best"] is not None and not (self.folder / described["best"]).is_file():
                 return None
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, struct.error):
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SafetensorError):
             return None
         self._number, self._best = described["number"], described["best"]
         return tensors, described["facts"]
@@ -82,7 +78,7 @@ class Checkpoint:
 
     def load_best(self) -> Tensors | None:
         """The best weights, None when no epoch was measured."""
-        return None if self._best is None else Stored(self.folder / self._best)
+        return None if self._best is None else load_file(self.folder / self._best)
 
     def remove(self) -> None:
         """The run is over."""
@@ -92,35 +88,3 @@ class Checkpoint:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
         weights_file.write(self.folder / name, {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()})
-
-
-class Stored(Mapping[str, Tensor]):
-    """The tensors of a safetensors file, each read when it is asked for.
-
-    Raises OSError, ValueError, KeyError, TypeError or struct.error for a file that is no such file or is
-    cut short.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with open(path, "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > size - 8:
-                raise ValueError("cut short")
-            header = orjson.loads(stream.read(length))
-        self._start, self._entries = 8 + length, header
-        if max((entry["data_offsets"][1] for entry in header.values()), default=0) != size - self._start:
-            raise ValueError("cut short")
-
-    def __getitem__(self, name: str) -> Tensor:
-        entry = self._entries[name]
-        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), entry["shape"]
-        place = self._start + entry["data_offsets"][0]
-        return torch.from_numpy(np.fromfile(self._path, dtype, math.prod(shape), offset=place).reshape(shape))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)

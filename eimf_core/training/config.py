@@ -182,8 +182,6 @@ class TrainConfig:
     threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.", group="machine", low=0)
 
     def __post_init__(self) -> None:
-        # a wrong name is told before torch is loaded
-        registry.check_name(self.backbone)
         check(self)
         registry.read_hyperparameters(self.backbone, self.hyperparameters, self.dimension)
         if self.self_distillation and not registry.load(self.backbone).extractor_type.interests_correspond:

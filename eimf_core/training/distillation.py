@@ -10,7 +10,6 @@ as for the mean of all, in expectation, at a part of its cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.clustering.user_vectors import history_positions
+from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
@@ -28,7 +27,6 @@ from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
 from eimf_core.training.side_information import SideInputs
-from eimf_core.vectors import unit_rows
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -129,13 +127,14 @@ def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, 
     teachers = np.flatnonzero(lengths > longest)
     if len(teachers) > MOST_TEACHERS:
         teachers = np.sort(rng.choice(teachers, size=MOST_TEACHERS, replace=False))
-    centre = _centre(train, text)
-    known = np.concatenate([np.zeros((0, text.shape[1]), np.float32), *_blocks(train, teachers, text, centre)])
+    vectors = UserVectors(train, text, _centre(train, text))
+    known = vectors.rows(teachers)
     teachers, known = teachers[known.any(axis=1)], known[known.any(axis=1)]
     count = min(count, len(teachers))
     users, found = [np.zeros(0, np.int64)], [np.zeros((0, count), np.int64)]
     short = np.flatnonzero((lengths > 0) & (lengths <= longest)) if count else np.zeros(0, np.int64)
-    for start, rows in zip(range(0, len(short), BLOCK), _blocks(train, short, text, centre), strict=True):
+    for start in range(0, len(short), BLOCK):
+        rows = vectors.rows(short[start : start + BLOCK])
         there = rows.any(axis=1)
         cosines = rows[there] @ known.T
         nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
@@ -155,16 +154,3 @@ def _centre(train: SplitData, text: npt.NDArray[Any]) -> Floats:
         total += weights @ part
         seen += int(weights.sum())
     return (total / max(seen, 1)).astype(np.float32)
-
-
-def _blocks(train: SplitData, users: Ints, text: npt.NDArray[Any], centre: Floats) -> Iterator[Floats]:
-    """Unit vectors of some users, BLOCK at a time; only the text of their items is read. Zero without text."""
-    from scipy.sparse import csr_array
-
-    for start in range(0, len(users), BLOCK):
-        at, bounds = history_positions(train.offsets, users[start : start + BLOCK])
-        items, columns = np.unique(train.items[at], return_inverse=True)
-        words = text[items].astype(np.float32)
-        words[words.any(axis=1)] -= centre
-        chosen = csr_array((np.ones(len(at), np.float32), columns, bounds), shape=(len(bounds) - 1, len(items)))
-        yield unit_rows(chosen @ words)

@@ -21,7 +21,7 @@ def test_each_schedule_follows_its_formula() -> None:
 def test_progress_tells_what_is_used_up() -> None:
     assert RunState(TrainConfig(epochs=10)).share(2.5) == 0.25
     limited = RunState(TrainConfig(epochs=10, max_minutes=2.0))
-    limited._seconds = 90.0
+    limited.seconds = 90.0
     assert limited.share(0.5) == 0.75 and limited.share(9.0) == 0.9
 
 

@@ -17,7 +17,6 @@ from eimf_core.training.losses import log_partition
 from eimf_core.training.losses.full_softmax import full_softmax
 from eimf_core.training.losses.modality_alignment import match, modality_alignment
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
-from eimf_core.training.losses.semantic_prediction import semantic_queries
 
 NOTHING = (torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
 
@@ -137,14 +136,6 @@ def test_hard_readout_takes_the_best_interest_without_gradient_of_the_choice() -
     chosen.sum().backward()
     assert targets.grad is None and (interests.grad.sum(dim=(1, 2)) == 3).all()
     torch.testing.assert_close(hard_readout(interests, targets)[:5], chosen[:5])
-
-
-def test_semantic_queries_have_length_one() -> None:
-    interests, targets = normal(3, 2, 4), normal(3, 4, seed=1)
-    mask = torch.tensor([[True, True], [True, False], [True, True]])
-    unit = semantic_queries(interests, mask, targets)
-    torch.testing.assert_close(unit.norm(dim=1), torch.ones(3, dtype=torch.float64))
-    torch.testing.assert_close(unit[1], functional.normalize(interests[1, 0], dim=0))
 
 
 def test_the_match_has_the_largest_sum_of_cosines() -> None:

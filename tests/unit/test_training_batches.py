@@ -51,12 +51,10 @@ def single(request: pytest.FixtureRequest) -> bool:
 def test_every_pair_once_an_epoch_and_nothing_of_the_future(single: bool) -> None:
     batches = Batches(split(LENGTHS), max_length=MOST, pairs=10, single=single)
     wanted = Counter(100 * user + place for user, length in enumerate(LENGTHS) for place in range(2, length + 1))
-    assert batches.total == sum(wanted.values())
     for seed in range(5):
         epoch = batches.epoch(np.random.default_rng(seed))
         found = [pair for batch in batches_of(epoch) for pair in pairs(batch)]
         assert Counter(target for _, target in found) == wanted
-        assert epoch.pairs == len(found)
         for history, target in found:
             assert 1 <= len(history) <= MOST
             # neighbours of the same user, up to the item before the target: no padding within, no future

@@ -15,16 +15,8 @@ from eimf_core.models.readout import hard_readout
 from eimf_core.training.losses.inputs import LabelInputs
 
 
-def semantic_queries(interests: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
-    """The semantic interest (P, d) that answers for each target, ready for a softmax loss.
-
-    interests (P, M, d), semantic interests of the labelled users; mask bool (P, M), which exist;
-    targets (P, d), vectors of the items to predict.
-    """
-    return hard_readout(functional.normalize(interests, dim=-1), targets, mask)
-
-
 def loss(inputs: LabelInputs) -> Tensor:
     """Semantic prediction of one target of each labelled user of a step."""
-    queries = semantic_queries(inputs.words, inputs.exists, inputs.unit[inputs.targets.rows])
+    words = functional.normalize(inputs.words, dim=-1)
+    queries = hard_readout(words, inputs.unit[inputs.targets.rows], inputs.exists)
     return inputs.next_item(queries, inputs.targets)
