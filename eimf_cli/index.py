@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
 from eimf_cli import terminal
@@ -18,13 +16,8 @@ def index(model: ModelPath) -> None:
     """Build an index into a model, and print its recall against exact search. It needs faiss.
 
     With --index `recommend` scores only the items that lie near to a user's interests, which is
-    faster with millions of items. `train --index` builds one at its end.
+    faster with millions of items. A model that is trained again needs a new one.
     """
-    build(model)
-
-
-def build(model: Path) -> None:
-    """Put an index into a model directory and print its recall against exact search."""
     from eimf_core.recommend.build_index import K, build_index
 
     built = build_index(model, reporter=terminal.TerminalReporter())

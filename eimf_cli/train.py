@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -35,12 +34,6 @@ def train(
     init: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="Start from this earlier model, such as yesterday's.")
     ] = None,
-    index: Annotated[
-        bool,
-        typer.Option(
-            "--index", help="Put an index for recommend --index beside the weights; needs faiss.", hidden=True
-        ),
-    ] = False,
     settings: TrainConfig,
 ) -> None:
     """Train a small model that needs no language model any more.
@@ -53,10 +46,6 @@ def train(
     """
     from eimf_core.training import train as training
 
-    if index:
-        from eimf_core.recommend import build_index
-
-        build_index.require_faiss()
     summary = training.train(
         directory,
         output,
@@ -66,11 +55,6 @@ def train(
         init=init,
         reporter=terminal.TerminalReporter(),
     )
-    # of the processes of torchrun the first alone writes
-    if index and os.environ.get("RANK", "0") == "0":
-        from eimf_cli.index import build
-
-        build(output)
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
     labelled = ""
     if labels:

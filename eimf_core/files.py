@@ -110,7 +110,7 @@ def refuse_input_as_output(output: str | Path, inputs: Iterable[str | Path | Non
     if str(output) == "-" or is_device(output):
         return
     if Path(output).resolve() in {Path(path).resolve() for path in inputs if path is not None and str(path) != "-"}:
-        raise ConfigError(f"{output}: is an input and would be overwritten; choose another file as output")
+        raise ConfigError(f"{output}: is an input and would be overwritten; choose another output")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,8 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Record
 
 R = TypeVar("R", bound=Record)
+PLACE = re.compile(r": line \d+ column \d+ \(char (\d+)\)$")
+"""Where in a line a parser of JSON stopped, in its words."""
 
 
 def encode(record: Record) -> bytes:
@@ -52,14 +55,18 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
     try:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise InputError(
-            f"not a JSON object ({error}); expected one {kind.__name__} a line", file=file, line=number
-        ) from None
+        raise InputError(f"{not_json(error)}; expected one {kind.__name__} a line", file=file, line=number) from None
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
         field, problem = _field_and_problem(str(error))
         raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
+
+
+def not_json(error: ValueError) -> str:
+    """What is wrong with a line that is no JSON; the parser counts lines within it, which misleads."""
+    problem = PLACE.sub(lambda found: f" at character {int(found[1]) + 1}", str(error))
+    return f"not a JSON object ({problem})"
 
 
 def _field_and_problem(message: str) -> tuple[str | None, str]:

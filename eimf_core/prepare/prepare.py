@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl, provenance
+from eimf_core import files, jsonl, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import item_catalogue, log_loading, ready_sequences, registry, report, sequence_writer, splits
@@ -59,6 +59,12 @@ class _Job:
     config: PrepareConfig
     reporter: Reporter
 
+    @property
+    def inputs(self) -> list[Path]:
+        """The files that are read, stdin left out."""
+        logs = [log.source.path for log in self.logs if log.source.name != "-"]
+        return [*logs, *(file.source.path for file in self.items), *([self.users] if self.users else [])]
+
 
 Written = tuple[report.Report, Catalogue, dict[str, Any]]
 """The report on sequences that were written, their items, and the facts for the sidecar."""
@@ -92,6 +98,8 @@ def prepare(
     with output_folder(output) as scratch:
         found = registry.find_logs(logs, config, scratch)
         job = _Job(scratch, found, registry.find_items(items, found, config), users, config, reporter)
+        for name in (SEQUENCES, ITEMS, REJECTS):
+            files.refuse_input_as_output(output / name, job.inputs)
         _note_formats(job)
         with contextlib.closing(Rejects(scratch / REJECTS if config.on_error == "skip" else None)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
@@ -137,12 +145,10 @@ def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -
 
 
 def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> None:
-    inputs = [log.source.path for log in job.logs if log.source.name != "-"]
-    inputs += [file.source.path for file in job.items] + ([job.users] if job.users else [])
     description = provenance.describe(
         command="prepare",
         arguments={"logs": [str(log) for log in logs], **dataclasses.asdict(job.config)},
-        inputs=list(inputs),
+        inputs=[*job.inputs],
         seed=job.config.seed,
         facts=facts,
     )

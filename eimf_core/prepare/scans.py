@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import orjson
 
 from eimf_core.errors import InputError
+from eimf_core.jsonl import not_json
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import FIELDS
 from eimf_core.prepare.duckdb_session import file, library, literal, name
@@ -154,7 +155,7 @@ class JsonLines(_WithFields):
             try:
                 row = json_of(line)
             except ValueError as error:
-                yield Record(number, line, None, f"not a JSON object ({error})")
+                yield Record(number, line, None, not_json(error))
                 continue
             if not isinstance(row, dict):
                 yield Record(number, line, None, "is not a JSON object")

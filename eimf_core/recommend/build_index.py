@@ -43,7 +43,10 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
 
     Raises ConfigError when faiss is not installed, and what opening a model raises.
     """
-    faiss = _faiss()
+    try:
+        import faiss
+    except ImportError:
+        raise ConfigError('an index is built with faiss: pip install "eimf[faiss]"') from None
     model = artifact.open_model(path)
     vectors = model.vectors[1:] if model.scale is None else model.vectors[1:] * model.scale[1:, None]
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
@@ -62,19 +65,6 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
     described = {"lists": lists, "probes": probes, f"recall@{K}": round(recall, 4), "seed": seed}
     artifact.add_arrays(path, PART, arrays, {"index": described})
     return Built(lists, probes, share, recall)
-
-
-def require_faiss() -> None:
-    """ConfigError when faiss is not installed: said before a training whose model is to have an index."""
-    _faiss()
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError:
-        raise ConfigError('an index is built with faiss: pip install "eimf[faiss]"') from None
-    return faiss
 
 
 def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]]:

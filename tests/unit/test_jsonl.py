@@ -27,6 +27,7 @@ def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
         (b'{"item": "a", "title": "t", "categories": ["x", 3]}', "categories[1]", "expected 'str'"),
         (b'{"item": "a", "title": NaN}', None, "not a JSON object"),
         (b"item,title", None, "not a JSON object"),
+        (b'{"item": "a"', None, "not a JSON object (unexpected end of data at character 14); expected one Item a line"),
         (b"[1]", None, "expected 'object', got 'array'"),
         (b'{"item": "\xff", "title": "t"}', None, "not a JSON object"),
     ],

@@ -113,3 +113,16 @@ def test_users_of_a_partition_that_the_log_lacks_are_counted(tmp_path: Path) -> 
     assert done.report.splits["test"].left_out == {reason: 2}
     assert done.report.splits["valid"].left_out == {reason: 1}
     assert done.report.splits["train"].left_out == {}
+
+
+@pytest.mark.parametrize("name", ["sequences.jsonl", "items.jsonl", "rejects.jsonl"])
+def test_a_log_or_item_file_that_would_be_overwritten_is_refused(tmp_path: Path, name: str) -> None:
+    log, before = write_log(tmp_path / name), (tmp_path / name).read_bytes()
+    with pytest.raises(ConfigError, match=f"{name}: is an input and would be overwritten; choose another output"):
+        prepare([log], tmp_path, PrepareConfig(threads=1))
+    other = write_log(tmp_path / "log.csv")
+    (tmp_path / name).write_text('{"item": "i1", "title": "One"}\n')
+    with pytest.raises(ConfigError, match=f"{name}: is an input"):
+        prepare([other], tmp_path, PrepareConfig(threads=1), items=[tmp_path / name])
+    log.write_bytes(before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["log.csv", name])

@@ -21,7 +21,6 @@ from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import write_named_model
-from tests.small_data import write_small_data
 from tests.small_models import write_small_model
 
 TASTES = 40
@@ -94,21 +93,6 @@ def test_the_command_prints_the_recall(model: Path, eimf: Eimf) -> None:
     assert done.returncode == 0 and done.stdout == b""
     assert "recall@10 against exact search 0.9" in done.stderr.decode() or "search 1.000" in done.stderr.decode()
     done = eimf("recommend", model, "--index", "--items", "i1", "-k", "1")
-    assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1
-
-
-def test_training_ends_with_an_index(tmp_path: Path, eimf: Eimf, eimf_process: Eimf) -> None:
-    pytest.importorskip("faiss", reason="the index is built with faiss: pip install eimf[faiss]")
-    data = write_small_data(tmp_path)
-    command = ["train", data, "--epochs", "1", "--item-vectors", "random", "--index", "-o", tmp_path / "model"]
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "faiss.py").write_text("raise ImportError\n")
-    done = eimf_process(*command, env={"PYTHONPATH": str(tmp_path / "broken")})
-    # said before the training, not after it
-    assert "eimf[faiss]" in one_error_line(done, 2) and not (tmp_path / "model").exists()
-    done = eimf(*command)
-    assert done.returncode == 0 and "recall@10 against exact search" in done.stderr.decode()
-    done = eimf("recommend", tmp_path / "model", "--index", "--items", "tea-1", "-k", "1")
     assert done.returncode == 0 and len(orjson.loads(done.stdout)["items"]) == 1
 
 

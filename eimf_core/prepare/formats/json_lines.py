@@ -55,7 +55,7 @@ def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadR
         try:
             row = json_of(line)
         except ValueError as error:
-            yield bad_row(source, number, f"not a JSON object ({error})", line)
+            yield bad_row(source, number, jsonl.not_json(error), line)
             continue
         if isinstance(row, dict):
             yield item_of({field: row.get(key) for field, key in fields.items()})
