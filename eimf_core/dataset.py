@@ -73,6 +73,12 @@ class Dataset:
         split = self.facts.get("split")
         return f"{split}/{self.facts.get('targets', 'next')}" if split else "unknown"
 
+    def training_keys(self) -> Iterator[str]:
+        """The key of each training line, see `sample_key`."""
+        train, ids = self.splits["train"], self.vocab.ids
+        for number, user in enumerate(train.users):
+            yield sample_key(user, [ids[index - 1] for index in train.history(number)])
+
     def counts(self) -> npt.NDArray[np.int64]:
         """Training interactions per item index, shape (N + 1,); entry 0 is 0."""
         train = self.splits["train"]

@@ -14,24 +14,13 @@ class Vocab:
     """A fixed, ordered set of item ids."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        """Raises ValueError for an id that occurs twice."""
+        """`ids`: each once, in catalogue order."""
         self.ids: list[str] = list(ids)
         self._index = {item: index for index, item in enumerate(self.ids, start=1)}
-        if len(self._index) != len(self.ids):
-            seen: set[str] = set()
-            twice = next(item for item in self.ids if item in seen or seen.add(item))  # type: ignore[func-returns-value]
-            raise ValueError(f"item '{twice}' occurs twice")
 
     def __len__(self) -> int:
         """Number of items, padding not counted."""
         return len(self.ids)
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._index
-
-    def index(self, item: str) -> int:
-        """Index of an item; KeyError when it is unknown."""
-        return self._index[item]
 
     def get(self, item: str) -> int:
         """Index of an item; 0 when it is unknown."""
@@ -41,9 +30,3 @@ class Vocab:
         """Indices of items, 0 for unknown ones."""
         get = self._index.get
         return np.fromiter((get(item, PADDING) for item in items), dtype=np.int32)
-
-    def id(self, index: int) -> str:
-        """Id of an index from 1 on."""
-        if index < 1:
-            raise IndexError("index 0 is padding")
-        return self.ids[index - 1]

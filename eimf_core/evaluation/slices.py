@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from eimf_core import jsonl
 from eimf_core.category_numbers import numbered
-from eimf_core.dataset import Dataset, Ints, sample_key
+from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.records import Label
@@ -122,12 +122,7 @@ def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | Non
         raise ConfigError("--slice labels: no labels are given to tell labelled users; add --labels labels.jsonl")
     keys = {label.key for label in jsonl.read(labels, Label) if label.error is None}
     train = dataset.splits["train"]
-    ids = dataset.vocab.ids
-    labelled = {
-        user
-        for number, user in enumerate(train.users)
-        if sample_key(user, [ids[index - 1] for index in train.history(number)]) in keys
-    }
+    labelled = {user for user, key in zip(train.users, dataset.training_keys(), strict=True) if key in keys}
     if not labelled:
         raise InputError("none of the labels belongs to a training line of this data", file=labels)
     mask = np.array([users.user(row) in labelled for row in range(len(users))], dtype=np.bool_)

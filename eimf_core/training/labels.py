@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl
-from eimf_core.dataset import Dataset, sample_key
+from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
 from eimf_core.padding import spans
 from eimf_core.progress import Reporter
@@ -23,6 +23,7 @@ from eimf_core.text.encoder_input import interest_text
 
 Ints = npt.NDArray[np.int64]
 NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
+WHY = {"empty": "they name no interest", "repeated": "their user has an earlier one"}
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,7 @@ def load(
 
 def _training_keys(data: Dataset) -> dict[str, int]:
     train = data.splits["train"]
-    ids = data.vocab.ids
-    return {
-        sample_key(user, [ids[index - 1] for index in train.history(number)]): number
-        for number, user in enumerate(train.users)
-        if len(train.history(number))
-    }
+    return {key: number for number, key in enumerate(data.training_keys()) if len(train.history(number))}
 
 
 def _no_label(left_out: dict[str, int]) -> str:
@@ -134,7 +130,7 @@ def _report(left_out: dict[str, int], strangers: list[str], failed: list[str], r
         reporter.warn(f"{len(failed)} labels left out: they hold an error instead (user {_some(failed, '; user ')})")
     for reason, count in left_out.items():
         if count and reason not in ("no match", "error"):
-            reporter.warn(f"{count} labels left out: {reason}")
+            reporter.warn(f"{count} labels left out: {WHY[reason]}")
 
 
 def _some(named: list[str], between: str) -> str:

@@ -80,6 +80,11 @@ class Loop:
             state.resume(facts)
             setup.set_threads(state.threads)
             self.reporter.note(f"going on after epoch {state.epoch}, step {state.step}")
+        elif (checkpoint.folder / "state.json").exists():
+            self.reporter.warn(
+                f"{checkpoint.folder}: holds a run that cannot go on (other settings, data or versions, or damaged); "
+                "this one starts afresh and replaces it"
+            )
         return state
 
     def run(self, state: RunState, checkpoint: Checkpoint) -> None:

@@ -175,7 +175,7 @@ def _fresh_learner(
         if kinds:
             table.add_categories(features, kinds)
         else:
-            reporter.warn("no two items share a category: item vectors hold none")
+            reporter.warn("--item-categories has no effect: no two items share a category")
     side = SideInputs(registry.load(settings.backbone).side_inputs, data, reporter, events=settings.item_events)
     text_width = None if found is None else found.vectors.shape[1]
     learner = Learner(settings, table, text_width, generator, features=side.kinds, events=len(side.events))

@@ -60,7 +60,10 @@ class SideInputs:
         if events:
             known = data.splits["train"].events
             if known is None:
-                reporter.warn("the training lines have no events: the backbone runs on the items alone")
+                reporter.warn(
+                    "the training lines have no events: --item-events has no effect; "
+                    "name their column to eimf prepare with --event-column"
+                )
             else:
                 learned = np.unique(known)
                 self.events = [data.event_names[number - 1] for number in learned]

@@ -90,10 +90,11 @@ def _write(
         learner.load_weights(best)
     learner.move(CPU)
     if state.collapsed:
-        reporter.warn("the interests of a user are nearly all the same; try fewer interests or another seed")
+        reporter.warn("the interests of a user are nearly all the same; try a smaller --interests or another --seed")
     for part in gradient_norms.larger_than_prediction(state.written):
         reporter.warn(
-            f"the gradient norm of the loss '{part}' is larger than that of the prediction; give it a smaller weight"
+            f"the gradient norm of the loss '{part}' is larger than that of the prediction; "
+            "lower its weight in --config (eimf train --help-all lists them)"
         )
     facts: dict[str, Any] = {"summary": asdict(loop.summary(state)), **loop.machine}
     facts |= {} if prepared.start is None else {"init": prepared.start}

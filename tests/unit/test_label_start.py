@@ -185,7 +185,9 @@ def test_propagated_labels_add_items_whose_titles_fit_the_words(data: Dataset, f
     for user, donor in zip(propagated.users.tolist(), propagated.source.tolist(), strict=True):
         for row in found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist():
             name = found.interests[row].name
-            wanted |= {(row, item) for item in train.history(user).tolist() if data.vocab.id(item).startswith(name)}
+            wanted |= {
+                (row, item) for item in train.history(user).tolist() if data.vocab.ids[item - 1].startswith(name)
+            }
     assert set(map(tuple, more.shown.T.tolist())) == wanted and more.shown.shape[1] > found.shown.shape[1]
     # titles at right angles to all inherited words add nothing
     assert np.array_equal(

@@ -31,7 +31,7 @@ def labels_of(data: Dataset) -> list[Label]:
     train = data.splits["train"]
     made = []
     for user in range(LABELLED):
-        history = [data.vocab.id(int(index)) for index in train.history(user)]
+        history = [data.vocab.ids[index - 1] for index in train.history(user)]
         tastes = sorted({item.partition("-")[0] for item in history})
         interests = [
             SemanticInterest(
@@ -86,7 +86,7 @@ def test_shown_items_are_those_of_the_training_history_alone(folder: Path, data:
     loaded = labels.load(folder / "leaking.jsonl", data, encode, SILENT)
     assert set(loaded.shown[1].tolist()) == had
     for text, item in loaded.shown.T.tolist():
-        assert data.vocab.id(item).startswith(loaded.interests[text].name)
+        assert data.vocab.ids[item - 1].startswith(loaded.interests[text].name)
 
 
 def text_of_items(data: Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -168,7 +168,7 @@ def test_a_study_of_tiny_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     train = data.splits["train"]
     lines = []
     for user in range(12):
-        items = [data.vocab.id(int(index)) for index in train.history(user)]
+        items = [data.vocab.ids[index - 1] for index in train.history(user)]
         taste = items[0].partition("-")[0]
         shown = [item for item in items if item.startswith(taste)]
         lines.append(label(sample_key(train.users[user], items), train.users[user], interest(taste, *shown)))

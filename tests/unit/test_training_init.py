@@ -70,8 +70,7 @@ def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, k
     run = small_run(tomorrow(folder), init=folder.with_name("model"), item_vectors=kind)
     vectors, ids = run.learner.table.all().numpy(), run.data.vocab.ids
     for index, item in enumerate(model.catalogue, start=1):
-        if item.item in run.data.vocab:
-            at = run.data.vocab.index(item.item)
+        if at := run.data.vocab.get(item.item):
             np.testing.assert_allclose(vectors[at], model.vectors[index], atol=1e-5, err_msg=item.item)
     assert not vectors[0].any()
     for name, value in run.learner.backbone.state_dict().items():

@@ -25,7 +25,7 @@ from tests.small_training import small_run
 
 def key_of(data: Dataset, user: int) -> str:
     train = data.splits["train"]
-    return sample_key(train.users[user], [data.vocab.id(int(index)) for index in train.history(user)])
+    return sample_key(train.users[user], [data.vocab.ids[index - 1] for index in train.history(user)])
 
 
 def label(key: str, user: str, *names: str, **more: Any) -> Label:
@@ -110,7 +110,7 @@ def test_no_label_of_use_is_bad_data(data: Dataset, tmp_path: Path, lines: list[
 
 def test_a_user_whose_history_has_changed_is_no_match(data: Dataset, tmp_path: Path) -> None:
     train = data.splits["train"]
-    history = [data.vocab.id(int(index)) for index in train.history(0)]
+    history = [data.vocab.ids[index - 1] for index in train.history(0)]
     jsonl.write(
         tmp_path / "labels.jsonl",
         [label(sample_key(train.users[0], history[:-1]), "user-0", "tea"), label(key_of(data, 1), "user-1", "tea")],

@@ -28,6 +28,7 @@ from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side_information import SideInputs
 from eimf_core.training.validation import Figures
+from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import go_in_parts, small_run
 from tests.small_training import small_settings as settings
@@ -400,6 +401,18 @@ def test_a_checkpoint_is_a_safetensors_file_that_takes_no_memory_beside_its_tens
     assert written < 2 << 20 and read < 36 << 20
     plain = load_file(next(kept.folder.glob("state-*")))
     assert set(plain) == set(tensors) and all(torch.equal(plain[name], tensors[name]) for name in tensors)
+
+
+def test_a_checkpoint_that_is_replaced_is_told(folder: Path, tmp_path: Path) -> None:
+    said = Listening()
+    kept = Checkpoint(tmp_path / "model", "another")
+    kept.save({"a": torch.ones(3)}, {"epoch": 1})
+    training.train(folder, tmp_path / "model", settings(epochs=1), reporter=said)
+    assert [words for words in said.warnings if str(kept.folder) in words and "starts afresh" in words]
+    assert not kept.folder.exists()
+    said = Listening()
+    training.train(folder, tmp_path / "model", settings(epochs=1), reporter=said)
+    assert not any("starts afresh" in words for words in said.warnings)
 
 
 def test_a_run_never_writes_over_the_files_of_another(tmp_path: Path) -> None:
