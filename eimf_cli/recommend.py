@@ -11,7 +11,6 @@ import typer
 from eimf_cli import list_options, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
-from eimf_core.errors import ConfigError
 from eimf_core.recommend.config import RecommendConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,15 +39,6 @@ def recommend(
         str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
     ] = None,
     table: AsTable = None,
-    similar: Annotated[
-        str | None, typer.Option(metavar="ITEM", hidden=True, help="Now a command of its own: eimf similar.")
-    ] = None,
-    build_index: Annotated[
-        bool, typer.Option("--build-index", hidden=True, help="Now a command of its own: eimf index.")
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", hidden=True, help="Now a command of its own: eimf verify.")
-    ] = False,
 ) -> None:
     """Rank the catalogue for a history of items, for plain words, or for both.
 
@@ -57,12 +47,6 @@ def recommend(
     text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
     The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
-    if similar is not None:
-        raise ConfigError("--similar: the nearest items are listed by 'eimf similar MODEL ITEM'")
-    if build_index:
-        raise ConfigError("--build-index: an index is built by 'eimf index MODEL'")
-    if verify:
-        raise ConfigError("--verify: a model is checked by 'eimf verify MODEL'")
     from eimf_core.recommend import session
 
     request = session.Request(
