@@ -62,15 +62,23 @@ def evaluate(
     each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
     if len(paths) < 2:
         raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
-    from eimf_core import files, jsonl, provenance
+    from eimf_core import files, jsonl, model_files, provenance
     from eimf_core.evaluation.evaluate import evaluate as run
 
     *models, directory = paths
     to_file = output if output != "-" else None
     with contextlib.ExitStack() as locks:
-        for path in (path for path in (to_file, per_user, report) if path is not None):
-            if Path(path).is_dir():
+        read = [directory / name for name in ("sequences.jsonl", "items.jsonl")]
+        read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS)]
+        outputs = [Path(path) for path in (to_file, per_user, report) if path is not None]
+        for path in outputs:
+            if path.is_dir():
                 raise ConfigError(f"{path}: is a directory, expected a file to write")
+            files.refuse_input_as_output(path, [*read, settings.labels])
+            if not files.is_device(path) and [each.resolve() for each in outputs].count(path.resolve()) > 1:
+                raise ConfigError(
+                    f"{path}: is named by two of --output, --per-user and --report; give each its own file"
+                )
             locks.enter_context(files.locked(path))
         reporter = terminal.TerminalReporter()
         if report is not None and not settings.slice:

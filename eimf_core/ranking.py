@@ -140,11 +140,9 @@ def _row_top_k(row: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | Non
     limit = np.partition(row, len(row) - k)[len(row) - k]
     above = np.flatnonzero(row > limit)
     equal = np.flatnonzero(row == limit)
-    if priority is not None and len(above) + len(equal) > k:
-        wanted = k - len(above)
-        equal = equal[np.argpartition(priority[equal], wanted - 1)[:wanted]] if wanted < len(equal) else equal
-    elif priority is None:
-        equal = equal[: k - len(above)]
-    candidates = np.concatenate([above, equal])
+    wanted = k - len(above)
+    if priority is not None and wanted < len(equal):
+        equal = equal[np.argpartition(priority[equal], wanted - 1)]
+    candidates = np.concatenate([above, equal[:wanted]])
     ties = candidates if priority is None else priority[candidates]
-    return candidates[np.lexsort((ties, -row[candidates]))][:k].astype(np.int64)
+    return candidates[np.lexsort((ties, -row[candidates]))].astype(np.int64)

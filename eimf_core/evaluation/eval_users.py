@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,19 +56,15 @@ class EvalUsers:
 
     def times(self, rows: Sequence[int]) -> list[npt.NDArray[np.float64]] | None:
         """When the items of these users' histories came (unix seconds), None where the data has no times."""
-        known = self.split.times
-        if known is None:
-            return None
-        lines = [int(self.lines[row]) for row in rows]
-        return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
+        return None if self.split.times is None else self._of_histories(self.split.times, rows)
 
     def events(self, rows: Sequence[int]) -> list[Ints] | None:
         """The kinds of behaviour of these users' histories, as numbers of the data; None where it tells none."""
-        known = self.split.events
-        if known is None:
-            return None
+        return None if self.split.events is None else self._of_histories(self.split.events, rows)
+
+    def _of_histories(self, values: npt.NDArray[Any], rows: Sequence[int]) -> list[npt.NDArray[Any]]:
         lines = [int(self.lines[row]) for row in rows]
-        return [known[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
+        return [values[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
 
     def history_lengths(self) -> npt.NDArray[np.int64]:
         """Number of interactions in each history, shape (U,)."""

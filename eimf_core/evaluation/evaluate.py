@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,9 @@ class Evaluation:
 
     def per_user(self) -> Iterator[UserMetrics]:
         """The values of every user and system, user by user."""
-        names = [column.metric + (f"@{column.k}" if column.k else "") for column in self.plan.columns]
         names = [
-            name if column.slice == ALL else f"{name} {column.slice}"
-            for name, column in zip(names, self.plan.columns, strict=True)
+            column.metric + (f"@{column.k}" if column.k else "") + ("" if column.slice == ALL else f" {column.slice}")
+            for column in self.plan.columns
         ]
         lengths, numbers = self.users.history_lengths(), self.users.target_numbers()
         for row in range(len(self.users)):
@@ -129,8 +129,14 @@ def evaluate(
         plan.columns,
         settings.metrics,
         eval_slices(plan.columns, parts.users, len(users)),
-        metric_records.SharedFields(
-            settings.split, dataset.protocol, settings.seen, tied.name, users.left_out, settings.seed
+        partial(
+            Metric,
+            split=settings.split,
+            protocol=dataset.protocol,
+            seen=settings.seen,
+            ties=tied.name,
+            left_out=users.left_out,
+            eval_seed=settings.seed,
         ),
         Sampling(settings.resamples, settings.seed, plan.threads),
     )
@@ -218,11 +224,11 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
         remarks.append(f"users left out: {reasons}")
     if facts["repeated_targets_dropped"]:
         count = facts["repeated_targets_dropped"]
-        remarks.append(f"{count} targets are in the user's history and not asked for (--seen keep asks for them)")
+        remarks.append(f"{count} targets are left out since they are in the user's history (--seen keep counts them)")
     if facts["ties"]["order"] == "seeded":
         remarks.append(
-            f"the order of the items says what is asked for ({facts['ties']['deviation']:+.1f} standard deviations"
-            " towards the first): equal scores follow a seeded order instead"
+            f"the order of the items favours targets ({facts['ties']['deviation']:+.1f} standard deviations from"
+            " chance, + for the first items): ties in score go by a random order drawn with --seed, not by that order"
         )
     for name, model in facts["models"].items():
         if model["items_unknown_to_model"] or model["items_unknown_to_data"]:

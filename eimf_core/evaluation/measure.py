@@ -105,9 +105,9 @@ class Measured:
         """One value per user, shape (U,)."""
         return self.values[:, self.columns.index(Column(metric, k, slice))]
 
-    def aggregates(self, k: int) -> aggregate_metrics.ListAggregates:
+    def aggregates(self, k: int) -> dict[str, aggregate_metrics.AggregateValue]:
         """What the lists of this length are like all together."""
-        return aggregate_metrics.ListAggregates.of(self.recommended[k], self.lists[:, :k])
+        return aggregate_metrics.list_aggregates(self.recommended[k], self.lists[:, :k])
 
 
 def block_size(width: int, most: int = LARGEST_BLOCK) -> int:
@@ -137,23 +137,15 @@ def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter 
 
     blocks = users.blocks(np.arange(len(users)), block_size(width))
     reporter.begin(f"ranking with {system.name}", len(users))
+    pool = ThreadPoolExecutor(plan.threads)
     try:
         # one BLAS thread each: blocks run side by side, and their results do not depend on how many
         with threadpool_limits(1, user_api="blas"):
-            if plan.threads <= 1:
-                for rows in blocks:
-                    one(rows)
-                    reporter.advance(len(rows))
-                return result
-            pool = ThreadPoolExecutor(plan.threads)
-            try:
-                waiting = [pool.submit(one, rows) for rows in blocks]
-                for rows, done in zip(blocks, waiting, strict=True):
-                    done.result()
-                    reporter.advance(len(rows))
-            finally:
-                pool.shutdown(cancel_futures=True)
+            for rows, done in zip(blocks, [pool.submit(one, rows) for rows in blocks], strict=True):
+                done.result()
+                reporter.advance(len(rows))
     finally:
+        pool.shutdown(cancel_futures=True)
         reporter.end()
     return result
 

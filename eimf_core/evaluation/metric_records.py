@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 
 import numpy as np
@@ -16,28 +15,8 @@ from eimf_core.evaluation.slice_bootstrap import ALL, BootstrappedSlice, EvalSli
 from eimf_core.evaluation.system_results import SystemResult
 from eimf_core.records import Metric
 
-
-@dataclass(frozen=True)
-class SharedFields:
-    """What every record of an evaluation repeats."""
-
-    split: str
-    protocol: str
-    seen: str
-    ties: str
-    left_out: dict[str, int]
-    eval_seed: int
-
-    def record(self, **fields: object) -> Metric:
-        return Metric(
-            split=self.split,
-            protocol=self.protocol,
-            seen=self.seen,  # type: ignore[arg-type]
-            ties=self.ties,  # type: ignore[arg-type]
-            left_out=self.left_out,
-            eval_seed=self.eval_seed,
-            **fields,  # type: ignore[arg-type]
-        )
+MakeRecord = Callable[..., Metric]
+"""`Metric` with the fields that every record of an evaluation repeats."""
 
 
 def records(
@@ -45,28 +24,31 @@ def records(
     columns: Sequence[Column],
     wanted: Sequence[str],
     parts: Sequence[EvalSlice],
-    common: SharedFields,
+    record: MakeRecord,
     sampling: Sampling,
 ) -> list[Metric]:
-    """Every figure of every result, slice by slice, then every comparison; `wanted` names the metrics."""
+    """Every figure of every result, slice by slice, then every comparison.
+
+    `wanted` names the metrics; `record` makes a Metric with the fields that all share.
+    """
     figures: list[Metric] = []
     compared: list[Metric] = []
     for number, part in enumerate(parts):
         sample = BootstrappedSlice(results, part, sampling, number)
         for at, result in enumerate(results):
             if sample.users:
-                figures += _means(result, at, sample, columns, common)
+                figures += _means(result, at, sample, columns, record)
             if part.name == ALL:
-                figures += _aggregates(result, wanted, len(part.users), common)
-                figures += _shares(result, wanted, len(part.users), common, sampling)
+                figures += _aggregates(result, wanted, len(part.users), record)
+                figures += _shares(result, wanted, len(part.users), record, sampling)
         if not sample.users:
             continue
-        compared += _comparisons(results, sample, columns, common, sampling, number)
+        compared += _comparisons(results, sample, columns, record, sampling, number)
     return figures + _with_holm(compared)
 
 
 def _means(
-    result: SystemResult, at: int, sample: BootstrappedSlice, columns: Sequence[Column], common: SharedFields
+    result: SystemResult, at: int, sample: BootstrappedSlice, columns: Sequence[Column], record: MakeRecord
 ) -> Iterator[Metric]:
     for place, plan_column in enumerate(sample.part.columns):
         index = sample.column(at, place)
@@ -75,7 +57,7 @@ def _means(
             continue
         low, high = statistics.interval(sample.resampled[:, index])
         column = columns[plan_column]
-        yield common.record(
+        yield record(
             metric=column.metric,
             k=column.k,
             value=float(sample.means[index]),
@@ -88,15 +70,15 @@ def _means(
         )
 
 
-def _aggregates(result: SystemResult, wanted: Sequence[str], users: int, common: SharedFields) -> Iterator[Metric]:
+def _aggregates(result: SystemResult, wanted: Sequence[str], users: int, record: MakeRecord) -> Iterator[Metric]:
     """Figures of the lists of all users together; a group has the mean of its models."""
     for k, members in result.aggregates.items():
         for name in (name for name in wanted if name in AGGREGATES):
-            found = [member.values[name] for member in members]
+            found = [member[name] for member in members]
             value = float(np.mean([figure.value for figure in found]))
             low, high = jackknife_interval(value, np.mean([figure.influence for figure in found], axis=0), users)
             spread = float(np.std([figure.value for figure in found], ddof=1)) if len(found) > 1 else None
-            yield common.record(
+            yield record(
                 metric=name,
                 k=k,
                 value=value,
@@ -109,7 +91,7 @@ def _aggregates(result: SystemResult, wanted: Sequence[str], users: int, common:
 
 
 def _shares(
-    result: SystemResult, wanted: Sequence[str], users: int, common: SharedFields, sampling: Sampling
+    result: SystemResult, wanted: Sequence[str], users: int, record: MakeRecord, sampling: Sampling
 ) -> Iterator[Metric]:
     """What each interest brought; the bootstrap draws users, with all their places and hits."""
     use = result.interest_use
@@ -126,7 +108,7 @@ def _shares(
     low, high = statistics.interval(resampled)
     for at, (k, name) in enumerate(parts):
         for interest, share in enumerate(shares(SHARES[name](use, k))):
-            yield common.record(
+            yield record(
                 metric=name,
                 k=k,
                 value=float(share),
@@ -153,7 +135,7 @@ def _comparisons(
     results: Sequence[SystemResult],
     sample: BootstrappedSlice,
     columns: Sequence[Column],
-    common: SharedFields,
+    record: MakeRecord,
     sampling: Sampling,
     number: int,
 ) -> list[Metric]:
@@ -178,7 +160,7 @@ def _comparisons(
     for at, (first, second, place) in enumerate(compared):
         column = columns[sample.part.columns[place]]
         made.append(
-            common.record(
+            record(
                 metric=column.metric,
                 k=column.k,
                 value=float(sample.means[left[at]]),

@@ -155,7 +155,7 @@ def _by_category(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Ma
         raise ConfigError("--slice category: the items of this data have no categories")
     if value and value not in members:
         known = ", ".join(sorted(members, key=lambda name: -len(members[name]))[:LARGEST_CATEGORIES])
-        raise ConfigError(f"--slice category: no item is in '{value}'; the largest are {known}")
+        raise ConfigError(f"--slice category={value}: no item is in it; the largest categories are {known}")
     asked = np.bincount(users.targets, minlength=len(dataset.vocab) + 1)
     largest = sorted(members, key=lambda name: (-int(asked[members[name]].sum()), name))[:LARGEST_CATEGORIES]
     masks = {}
@@ -191,7 +191,7 @@ def _bounds(name: str, value: str) -> list[int]:
             f"--slice {name}={value}: expected whole numbers with commas between, such as {name}=5,20, or {known}"
         ) from None
     if bounds[0] < 1:
-        raise ConfigError(f"--slice {name}={value}: bounds start at 1")
+        raise ConfigError(f"--slice {name}={value}: a bound is 1 or more")
     return bounds
 
 

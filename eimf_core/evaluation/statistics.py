@@ -99,7 +99,5 @@ def _in_blocks(
     size = max(1, min(256, BLOCK_NUMBERS // max(1, users)))
     counts = [min(size, resamples - start) for start in range(0, resamples, size)]
     generators = rng.spawn(len(counts))
-    if threads <= 1:
-        return np.concatenate([block(count, generator) for count, generator in zip(counts, generators, strict=True)])
     with ThreadPoolExecutor(threads) as pool:
         return np.concatenate(list(pool.map(block, counts, generators)))

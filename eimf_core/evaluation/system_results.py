@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.evaluation.measure import Measured
-from eimf_core.evaluation.metrics.aggregate_metrics import ListAggregates
+from eimf_core.evaluation.metrics.aggregate_metrics import AggregateValue
 from eimf_core.evaluation.metrics.interest_metrics import InterestUse
 
 Floats = npt.NDArray[np.float32]
@@ -28,7 +28,7 @@ class SystemResult:
     name: str
     role: Role
     values: Floats
-    aggregates: dict[int, list[ListAggregates]]
+    aggregates: dict[int, list[dict[str, AggregateValue]]]
     interest_use: InterestUse | None = None
     seed: int | None = None
     group: str | None = None

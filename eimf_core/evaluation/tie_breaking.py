@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ class Order:
     A deviation above 0 says that items in front are asked for more often than others.
     """
 
-    name: str
+    name: Literal["index", "seeded"]
     priority: npt.NDArray[np.int64]
     deviation: float
 

@@ -144,8 +144,8 @@ def test_kept_beside_the_data_until_the_training_lines_change(data: Dataset, mon
     def refuse(_: Dataset) -> item_based.Arrays:
         raise AssertionError("was fitted again")
 
-    for name in ("fit_item_knn", "fit_last_item", "fit_ease"):
-        monkeypatch.setattr(item_based, name, refuse)
+    for kind in (item_based.ItemKnn, item_based.LastItem, item_based.Ease):
+        monkeypatch.setattr(kind, "fit", staticmethod(refuse))
     for before, system in zip(first, baselines.fit(data, "fast"), strict=True):
         np.testing.assert_array_equal(system.score([np.array([1, 2])]).values, before)
     more = Line(user="new", split="train", items=["i1", "i2"])
@@ -190,4 +190,4 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(data: Dataset) -> None:
     (data.directory / ".cache").write_text("in the way")
     heard = Heard()
     assert len(baselines.fit(data, "fast", heard)) == 5
-    assert len(heard.lines) == 3 and "cannot be kept" in heard.lines[0]
+    assert len(heard.lines) == 3 and "cannot be cached" in heard.lines[0]

@@ -99,9 +99,9 @@ def test_targets_by_category_and_repetition(data: Dataset) -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("category=blue", "no item is in 'blue'"),
+        ("category=blue", "category=blue: no item is in it"),
         ("history=short", "whole numbers"),
-        ("popularity=0", "start at 1"),
+        ("popularity=0", "a bound is 1 or more"),
         ("cold=yes", "no value"),
         ("repeat", "--seen keep"),
     ],

@@ -179,6 +179,18 @@ def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled
         assert (recommended.tolist() == list(range(1, 31))) == (name == "index")
 
 
+def test_the_order_of_ties_is_drawn_with_the_seed(skewed: Dataset, tmp_path: Path) -> None:
+    model = write_small_model(tmp_path / "model", skewed.items, np.zeros((301, 4), np.float32))
+
+    def recall(seed: int) -> float:
+        settings = EvalConfig(k=[30], seen="keep", seed=seed, resamples=100, baselines="none", metrics=["recall"])
+        return evaluate([model], skewed.directory, settings).records[0].value
+
+    values = [recall(seed) for seed in (0, 1, 2)]
+    assert len(set(values)) > 1, "each seed draws another order"
+    assert values == [recall(seed) for seed in (0, 1, 2)]
+
+
 def test_an_order_that_favours_targets_is_noticed() -> None:
     rng = np.random.default_rng(0)
     counts = rng.poisson(200 / np.arange(1, 501))

@@ -87,7 +87,7 @@ def lists_of(users: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def figures_of(lists: np.ndarray) -> dict[str, aggregate_metrics.AggregateValue]:
-    return aggregate_metrics.ListAggregates.of(np.bincount(lists.ravel(), minlength=201), lists.astype(np.int32)).values
+    return aggregate_metrics.list_aggregates(np.bincount(lists.ravel(), minlength=201), lists.astype(np.int32))
 
 
 def test_what_a_user_moves_is_what_is_lost_without_him() -> None:

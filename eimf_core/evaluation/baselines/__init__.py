@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,12 @@ CACHE = ".cache"
 NO_LIMIT = {"fast": sys.maxsize, "all": sys.maxsize}
 BASELINES: tuple[Any, ...] = (Popularity, RecentPopularity, item_based.LastItem, item_based.ItemKnn, item_based.Ease)
 
-Fit = Callable[[Dataset], item_based.Arrays]
-
 
 def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[System]:
     """The baselines of a choice: "fast" (EASE for small catalogues only), "all" or "none"."""
     if choice == "none":
         return []
-    cache = _Cache(dataset, reporter)
+    trained = training_hash(dataset)
     made: list[System] = []
     for kind in BASELINES:
         if len(dataset.items) > (largest := getattr(kind, "largest_catalogue", NO_LIMIT))[choice]:
@@ -44,7 +41,8 @@ def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[Syst
                 f"baseline {kind.name} left out: {len(dataset.items):,} items, more than {largest[choice]:,}{further}"
             )
         elif hasattr(kind, "fit"):
-            made.append(kind(dataset, cache.get(kind.name, kind.fit)))
+            path = dataset.directory / CACHE / f"baseline-{kind.name}-{trained}.safetensors"
+            made.append(kind(dataset, _fitted(kind, dataset, path, reporter)))
         else:
             made.append(kind(dataset))
     return made
@@ -63,29 +61,21 @@ def training_hash(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-class _Cache:
-    """Fitted arrays in files `DIR/.cache/baseline-NAME-HASH.safetensors`."""
-
-    def __init__(self, dataset: Dataset, reporter: Reporter) -> None:
-        self._dataset = dataset
-        self._reporter = reporter
-        self._hash = training_hash(dataset)
-
-    def get(self, name: str, fitted: Fit) -> item_based.Arrays:
-        path = self._dataset.directory / CACHE / f"baseline-{name}-{self._hash}.safetensors"
-        if (found := _read(path)) is not None:
-            self._reporter.debug(f"{path}: baseline {name}, fitted earlier")
-            return found
-        self._reporter.begin(f"fitting {name}")
-        try:
-            arrays = fitted(self._dataset)
-        finally:
-            self._reporter.end()
-        try:
-            weights_file.write(path, arrays)
-        except (OSError, ConfigError) as error:
-            self._reporter.warn(f"the baseline {name} cannot be kept for the next time ({error})")
-        return arrays
+def _fitted(kind: Any, dataset: Dataset, path: Path, reporter: Reporter) -> item_based.Arrays:
+    """The arrays of a baseline, read from the cache file `path` or fitted and written there."""
+    if (found := _read(path)) is not None:
+        reporter.debug(f"{path}: baseline {kind.name}, fitted earlier")
+        return found
+    reporter.begin(f"fitting {kind.name}")
+    try:
+        arrays: item_based.Arrays = kind.fit(dataset)
+    finally:
+        reporter.end()
+    try:
+        weights_file.write(path, arrays)
+    except (OSError, ConfigError) as error:
+        reporter.warn(f"the baseline {kind.name} cannot be cached and is fitted again the next time ({error})")
+    return arrays
 
 
 def _read(path: Path) -> dict[str, Any] | None:

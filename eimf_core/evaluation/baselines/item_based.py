@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from eimf_core.dataset import Dataset, Ints, SplitData
 from eimf_core.evaluation.baselines.popularity import fallback, with_popularity_below
@@ -29,23 +30,19 @@ EASE_ITEMS = {"fast": 5_000, "all": 20_000}
 
 def interactions(train: SplitData, width: int) -> Any:
     """Who has what: scipy CSR (U, N + 1) of ones, an item that occurs twice in a line once."""
-    from scipy.sparse import csr_array
-
     rows = np.repeat(np.arange(len(train)), np.diff(train.offsets))
     keys = np.unique(rows * width + train.items)
-    return _ones(csr_array, keys // width, keys % width, (len(train), width))
+    return _ones(keys // width, keys % width, (len(train), width))
 
 
-def _ones(make: Any, rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]) -> Any:
-    return make((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
+def _ones(rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, int]) -> Any:
+    return csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
 
 
 def _histories(histories: Sequence[Ints], width: int) -> Any:
-    from scipy.sparse import csr_array
-
     distinct = [np.unique(history) for history in histories]
     rows = np.repeat(np.arange(len(distinct)), [len(items) for items in distinct])
-    return _ones(csr_array, rows, np.concatenate(distinct), (len(distinct), width))
+    return _ones(rows, np.concatenate(distinct), (len(distinct), width))
 
 
 def fit_item_knn(dataset: Dataset) -> Arrays:
@@ -84,23 +81,24 @@ def _nearest(met: Any, at: int, item: int, lengths: npt.NDArray[np.float64]) -> 
     return columns[order], values[order]
 
 
-class ItemKnn:
+class _ItemWeights:
+    """A sparse matrix of weights from item to item (N + 1, N + 1), popularity where a history says nothing."""
+
+    def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
+        self._width = len(dataset.vocab) + 1
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+        self._weights = csr_array(parts, shape=(self._width, self._width))
+        self._fallback = fallback(dataset.counts())
+
+
+class ItemKnn(_ItemWeights):
     """An item's score is the sum of its cosines to the items of the history; others go by popularity.
 
     Source: Deshpande and Karypis, ACM TOIS 22(1), 2004.
     """
 
     name = "item-knn"
-
-    @staticmethod
-    def fit(dataset: Dataset) -> Arrays:
-        """What can be kept in a file."""
-        return fit_item_knn(dataset)
-
-    def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
-        self._width = len(dataset.vocab) + 1
-        self._weights = _csr(arrays, self._width)
-        self._fallback = fallback(dataset.counts())
+    fit = staticmethod(fit_item_knn)
 
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         sums = (_histories(histories, self._width) @ self._weights).toarray()
@@ -109,8 +107,6 @@ class ItemKnn:
 
 def fit_last_item(dataset: Dataset) -> Arrays:
     """How often item j follows item i within 10 places of a training line, each time counting 1 / distance."""
-    from scipy.sparse import csr_array
-
     train = dataset.splits["train"]
     width = len(dataset.vocab) + 1
     rows = np.repeat(np.arange(len(train)), np.diff(train.offsets))
@@ -120,7 +116,7 @@ def fit_last_item(dataset: Dataset) -> Arrays:
         before, after = train.items[together], train.items[together + distance]
         # an item that comes again is no recommendation
         other = before != after
-        total = total + _ones(csr_array, before[other], after[other], (width, width)) / distance
+        total = total + _ones(before[other], after[other], (width, width)) / distance
     total.sum_duplicates()
     return {
         "indptr": total.indptr.astype(np.int64),
@@ -129,25 +125,17 @@ def fit_last_item(dataset: Dataset) -> Arrays:
     }
 
 
-class LastItem:
+class LastItem(_ItemWeights):
     """An item's score is how often it followed the last item of the history; others go by popularity.
 
     Source: the sequential rules of Ludewig and Jannach, UMUAI 28, 2018.
     """
 
     name = "last-item"
-
-    @staticmethod
-    def fit(dataset: Dataset) -> Arrays:
-        """What can be kept in a file."""
-        return fit_last_item(dataset)
-
-    def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
-        self._follows = _csr(arrays, len(dataset.vocab) + 1)
-        self._fallback = fallback(dataset.counts())
+    fit = staticmethod(fit_last_item)
 
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
-        after = self._follows[[int(history[-1]) for history in histories]].toarray()
+        after = self._weights[[int(history[-1]) for history in histories]].toarray()
         return _scored(with_popularity_below(after, self._fallback))
 
 
@@ -183,11 +171,7 @@ class Ease:
 
     name = "ease"
     largest_catalogue = EASE_ITEMS
-
-    @staticmethod
-    def fit(dataset: Dataset) -> Arrays:
-        """What can be kept in a file."""
-        return fit_ease(dataset)
+    fit = staticmethod(fit_ease)
 
     def __init__(self, dataset: Dataset, arrays: Arrays) -> None:
         self._weights = arrays["weights"]
@@ -198,12 +182,6 @@ class Ease:
         # nothing of the history was in the training lines
         scores[~scores.any(axis=1)] = self._fallback
         return _scored(scores)
-
-
-def _csr(arrays: Arrays, width: int) -> Any:
-    from scipy.sparse import csr_array
-
-    return csr_array((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(width, width))
 
 
 def _scored(scores: Floats) -> Scored:

@@ -89,23 +89,19 @@ class AggregateValue:
     influence: Values
 
 
-@dataclass(frozen=True)
-class ListAggregates:
-    """The figures of the lists of one length."""
+def list_aggregates(recommended: Counts, lists: npt.NDArray[np.int32]) -> dict[str, AggregateValue]:
+    """The figures of lists of one length, by metric.
 
-    values: dict[str, AggregateValue]
-
-    @classmethod
-    def of(cls, recommended: Counts, lists: npt.NDArray[np.int32]) -> ListAggregates:
-        """From the number of times each item was recommended (N + 1,) and the sampled users' lists (n, k)."""
-        return cls(
-            {
-                name: AggregateValue(
-                    metric.value(recommended), np.where(lists > 0, metric.influence(recommended)[lists], 0).sum(axis=1)
-                )
-                for name, metric in AGGREGATES.items()
-            }
+    Args:
+        recommended: how many times each item was recommended, (N + 1,).
+        lists: of the sampled users, (n, k).
+    """
+    return {
+        name: AggregateValue(
+            metric.value(recommended), np.where(lists > 0, metric.influence(recommended)[lists], 0).sum(axis=1)
         )
+        for name, metric in AGGREGATES.items()
+    }
 
 
 def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class Example:
     items: list[Recommended]
 
 
-@dataclass
+@dataclass(frozen=True)
 class SampledUsers:
     """What is computed once for the model that the page shows from inside."""
 
@@ -71,7 +71,6 @@ class SampledUsers:
     lists: npt.NDArray[np.int64]
     scored: Scored
     attention: npt.NDArray[np.float32]
-    names: list[list[str | None]] = field(default_factory=list)
 
 
 def page(evaluation: Evaluation) -> dict[str, Any]:
