@@ -105,22 +105,21 @@ def write(path: str | Path, contents: Contents) -> None:
     with files.replaced_directory(path) as folder:
         described: dict[str, dict[str, Any]] = {}
 
-        def put(name: str, content: Iterable[bytes]) -> None:
-            with open(folder / name, "wb") as stream:
-                stream.writelines(content)
-            described[name] = _described(folder / name)
-
-        def put_arrays(name: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
-            weights_file.write(folder / name, arrays)
+        def put(name: str, content: Iterable[bytes] | dict[str, npt.NDArray[Any]]) -> None:
+            if isinstance(content, dict):
+                weights_file.write(folder / name, content)
+            else:
+                with open(folder / name, "wb") as stream:
+                    stream.writelines(content)
             described[name] = _described(folder / name)
 
         lengths: list[int] = []
         put("config.json", [orjson.dumps(msgspec.to_builtins(contents.config), option=orjson.OPT_INDENT_2)])
         put("items.jsonl", lines_of(contents.items, lengths))
-        put_arrays("items.index.safetensors", index_of(contents.items, lengths))
-        put_arrays("weights.safetensors", contents.weights)
+        put("items.index.safetensors", index_of(contents.items, lengths))
+        put("weights.safetensors", contents.weights)
         if contents.words is not None:
-            put_arrays("words.safetensors", contents.words)
+            put("words.safetensors", contents.words)
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
@@ -275,7 +274,7 @@ def open_model(path: str | Path) -> Model:
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
             if last_try:
-                raise ModelError(f"{path}: {error.filename} is missing; not a whole model directory") from None
+                raise ModelError(f"{path}: {error.filename} is missing; train or copy the model again") from None
     raise AssertionError("not reached")
 
 
@@ -293,7 +292,7 @@ def verify(path: str | Path) -> None:
                 if part.endswith(".safetensors"):
                     weights_file.check(handle, f"{path}/{part}")
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: {error.filename} is missing; not a whole model directory") from None
+        raise ModelError(f"{path}: {error.filename} is missing; train or copy the model again") from None
 
 
 def _config(name: str, content: bytes) -> ModelConfig:

@@ -41,7 +41,7 @@ def _open_one(path: str | Path, name: str, directory: int) -> int:
         raise ModelError(f"{path}: {name} cannot be read ({error.strerror})") from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise ModelError(f"{path}: {name} is no file")
+        raise ModelError(f"{path}: {name} is not a regular file")
     return handle
 
 
@@ -90,9 +90,13 @@ def check(name: str, handles: dict[str, int], *, whole: bool = False) -> None:
     for part, described in read_manifest(name, handles)["files"].items():
         size = os.fstat(handles[part]).st_size
         if size != described["size"]:
-            raise ModelError(f"{name}: {part} has {size} bytes, the manifest says {described['size']}; it is damaged")
+            raise ModelError(
+                f"{name}: {part} has {size} bytes, not the {described['size']} of the manifest; train or copy it again"
+            )
         if (whole or size <= LARGEST_HASHED) and _sha256(handles[part]) != described["sha256"]:
-            raise ModelError(f"{name}: {part} is not the file that training wrote (its sha256 differs)")
+            raise ModelError(
+                f"{name}: {part} is not the file that training wrote (its sha256 differs); train or copy it again"
+            )
 
 
 def _sha256(handle: int) -> str:

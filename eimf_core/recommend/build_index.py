@@ -22,7 +22,7 @@ ROUNDS = 10
 BLOCK = 1 << 16
 QUERIES = 200
 MIXED = 3
-"""Items whose mean is a query that the recall is measured with: an interest lies among the items that made it."""
+"""Items whose mean vector is one query of the recall measurement: an interest lies among the items that made it."""
 K = 10
 WANTED = 0.95
 """Share of the K best items that must be found; as many lists are looked into as that takes."""
@@ -52,7 +52,8 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     reporter.note(f"{path}: sorting {len(vectors):,} items into lists")
     arrays = _lists(faiss, vectors, seed)
-    queries = _queries(vectors, seed)
+    drawn = np.random.default_rng(seed).integers(len(vectors), size=(QUERIES, MIXED))
+    queries = vectors[drawn].mean(axis=1)
     exact = ranking.top_k(ranking.best_scores(queries[:, None], model.vectors, model.scale), K)
     probes, lists = 1, len(arrays["centroids"])
     while True:
@@ -81,13 +82,6 @@ def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]
         "starts": starts.astype(np.int64),
         "items": order.astype(np.int32),
     }
-
-
-def _queries(vectors: Floats, seed: int) -> Floats:
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(vectors), size=(QUERIES, MIXED))
-    mixed: Floats = vectors[drawn].mean(axis=1)
-    return mixed
 
 
 def _measured(

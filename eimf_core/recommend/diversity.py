@@ -21,7 +21,7 @@ LEAST_CANDIDATES = 100
 
 
 def candidates(k: int) -> int:
-    """How many of the best items a varied list of `k` is chosen from."""
+    """How many of the items with the highest scores a diversified list of `k` is chosen from."""
     return max(LEAST_CANDIDATES, CANDIDATES * k)
 
 

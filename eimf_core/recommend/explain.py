@@ -106,17 +106,18 @@ class _Position:
         scores = recommender.scores(interests, [query])[0]
         model, least = recommender.model, recommender.settings.min_score
         scale = 1.0 if model.scale is None else float(model.scale[index])
-        own = np.float32((interests[0] @ model.vectors[index]).max() * scale)
         # what is listed and what is explained has one score to the last digit
-        own = np.float32(scores[index]) if np.isfinite(scores[index]) else own
-        self.score = round(float(own), DIGITS)
+        score = np.float32(scores[index])
+        if not np.isfinite(score):
+            score = np.float32((interests[0] @ model.vectors[index]).max() * scale)
+        self.score = round(float(score), DIGITS)
         self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, query, index)
         if least is not None:
             scores[scores < least] = -np.inf
-            if self.left_out is None and own < least:
+            if self.left_out is None and score < least:
                 self.left_out = f"its score is below --min-score {least:g}"
         self.of = int(np.isfinite(scores).sum()) + (self.left_out is not None)
-        self.rank = 1 + int((scores > own).sum()) + int((scores[:index] == own).sum())
+        self.rank = 1 + int((scores > score).sum()) + int((scores[:index] == score).sum())
         if query.diversity and self.left_out is None:
             self._diversify(recommender, query, scores, index)
 
@@ -125,7 +126,7 @@ class _Position:
         number = diversity.candidates(query.k)
         ((items, values),) = top_items(scores[None], number, None)
         if index not in items:
-            self.left_out = f"it is not among the {number:,} best, which a varied list is chosen from"
+            self.left_out = f"it is not among the {number:,} items with the best scores, from which --diversity chooses"
             return
         categories = [recommender.items.item(at).categories for at in items]
         order = diversity.greedy(np.array(values), categories, len(items), query.diversity)
@@ -148,8 +149,8 @@ def _through(recommender: Recommender, shares: list[tuple[int, float]], index: i
     made = []
     for known, weight in shares:
         item = recommender.items.item(known)
-        own = np.asarray(recommender.model.vectors[known : known + 1], np.float32)
-        cosine = float((unit_rows(own) @ unit_rows(wanted).T)[0, 0])
+        vector = np.asarray(recommender.model.vectors[known : known + 1], np.float32)
+        cosine = float((unit_rows(vector) @ unit_rows(wanted).T)[0, 0])
         made.append(
             {"item": item.item, "title": item.title, "weight": round(weight, 4), "similarity": round(cosine, 4)}
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +51,14 @@ def command_filters(
     """
     found: dict[str, Mask] = {}
     if only_items is not None:
-        found["--only-items"] = _of_file(items, only_items, strict, reporter)
+        found["--only-items"] = _of_ids(items, ids(only_items), strict, only_items, reporter.note)
         if not found["--only-items"].any():
-            raise InputError("holds no item that the model knows", file=only_items)
+            raise InputError("holds no item that the model knows, so that nothing could be listed", file=only_items)
     if exclude_items is not None:
-        found["--exclude-items"] = ~_of_file(items, exclude_items, strict, reporter, may_be_empty=True)
+        listed = ids(exclude_items, may_be_empty=True)
+        found["--exclude-items"] = ~_of_ids(items, listed, strict, exclude_items, reporter.note)
     if exclude:
-        found["--exclude"] = ~_of_ids(items, exclude, strict, reporter)
+        found["--exclude"] = ~_of_ids(items, exclude, strict, "--exclude", reporter.warn)
     if only:
         found["--only"] = _of_category(items, [_category(condition) for condition in only])
     for mask in found.values():
@@ -65,32 +66,23 @@ def command_filters(
     return found
 
 
-def _of_file(items: Items, path: str | Path, strict: bool, reporter: Reporter, *, may_be_empty: bool = False) -> Mask:
+def _of_ids(
+    items: Items, listed: Iterable[str], strict: bool, source: str | Path, remark: Callable[[str], None]
+) -> Mask:
+    """The items of ids that stand in `source`, a file or an option."""
     mask = np.zeros(len(items) + 1, dtype=np.bool_)
     unknown: list[str] = []
-    for item in ids(path, may_be_empty=may_be_empty):
+    for item in listed:
         index = items.index(item)
         mask[index] = True
         if not index:
             unknown.append(item)
     mask[0] = False
     if unknown:
-        problem = f"{len(unknown):,} items are unknown to the model: {shortened(unknown)}"
+        problem = f"unknown items: {shortened(unknown)}"
         if strict:
-            raise InputError(problem, file=path)
-        reporter.note(f"{path}: {problem}")
-    return mask
-
-
-def _of_ids(items: Items, listed: Sequence[str], strict: bool, reporter: Reporter) -> Mask:
-    """The items of ids on the command line."""
-    mask = np.zeros(len(items) + 1, dtype=np.bool_)
-    mask[items.indices(listed)] = True
-    unknown = [item for item in listed if not items.index(item)]
-    if unknown and strict:
-        raise InputError(f"unknown: {shortened(unknown)}")
-    if unknown:
-        reporter.warn(f"unknown items: {shortened(unknown)}")
+            raise InputError(problem, file=source)
+        remark(f"{source}: {problem}")
     return mask
 
 

@@ -122,22 +122,23 @@ class Recommender:
     def interests(self, queries: Queries) -> UserInterests:
         """The interests of queries with a history, or with words alone."""
         if not len(queries[0].history):
-            own = np.stack([query.text_vector for query in queries if query.text_vector is not None])[:, None, :]
-            return UserInterests(own, None, [None] * len(queries), self.names(own), [[0]] * len(queries))
-        own, attention = self._run_network(queries)
-        names = self.names(own)
+            words = np.stack([query.text_vector for query in queries if query.text_vector is not None])[:, None, :]
+            return UserInterests(words, None, [None] * len(queries), self.names(words), [[0]] * len(queries))
+        of_history, attention = self._run_network(queries)
+        names = self.names(of_history)
         merged_into = [attribution.merge_by_name(of) for of in names]
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
-        vectors = own
+        vectors = of_history
         for at, query in enumerate(queries):
             if query.text_vector is None:
                 continue
-            fused = text_fusion.fuse(self.model, own[at], query.text_vector, query.history, self.settings.text_weight)
-            vectors = own.copy() if vectors is own else vectors
+            weight = self.settings.text_weight
+            fused = text_fusion.fuse(self.model, of_history[at], query.text_vector, query.history, weight)
+            vectors = of_history.copy() if vectors is of_history else vectors
             vectors[at] = fused.interests
             fusions[at] = fused
             # the words are a reason of their own
-            merged_into[at] = [*merged_into[at], len(own[at])]
+            merged_into[at] = [*merged_into[at], len(of_history[at])]
             names[at] = [*names[at], *self.names(query.text_vector[None, None])[0]]
         return UserInterests(vectors, attention, fusions, names, merged_into)
 
@@ -172,7 +173,10 @@ class Recommender:
         """A name for each interest (B, K, d)."""
         if self._namer is None:
             if not self.model.named and self.model.words is None:
-                self._reporter.note(f"{self.model.name}: brings no names; they are made of its titles, each time anew")
+                self._reporter.note(
+                    f"{self.model.name}: holds no names of interests; they are made from its item titles, which delays "
+                    "the first answer; a model trained by this version holds them"
+                )
             self._namer = open_namer(self.model, self.settings.name_threshold)
         users, number, width = interests.shape
         flat = self._namer.names(interests.reshape(users * number, width))
@@ -221,8 +225,8 @@ class Recommender:
             scores = self.scores(self.interests_of_list(interests, number), queries)
             for row, found in enumerate(self._top_items(scores, queries)):
                 merged_into = interests.merged_into[row]
-                is_own = number < len(merged_into) and merged_into[number] == number
-                each[row].append(found if is_own else ([], []))
+                is_merged = number >= len(merged_into) or merged_into[number] != number
+                each[row].append(([], []) if is_merged else found)
         return [
             RankedList(
                 [item for items, _ in found for item in items],

@@ -6,8 +6,8 @@ answer (an item's id and title, a rank, a name) is written once and kept; number
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -26,8 +26,9 @@ class JsonLines:
 
     def __init__(self, items: Items) -> None:
         self._items = items
-        self._named: dict[int, bytes] = {}
-        self._scored: dict[int, bytes] = {}
+        # of each item index: `"item":…,"title":…`, and the same up to the score
+        self._named = cache(self._item_named)
+        self._scored = cache(lambda index: self._named(index) + b',"score":')
 
     def write(self, result: Result) -> list[bytes]:
         """The line of each query of a result, with its end."""
@@ -55,7 +56,7 @@ class JsonLines:
         ranks = ranked.ranks
         parts = [b"}"] * (3 * number + 1)
         parts[0] = b'{"rank":%d,' % ranks[0]
-        parts[1::3] = self._items_scored(ranked.items)
+        parts[1::3] = map(self._scored, ranked.items)
         parts[2::3] = islice(scores, number)
         # what ends an item and begins the next is written once for both
         if ranked.interests:
@@ -86,34 +87,13 @@ class JsonLines:
 
     def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
         parts = [b",{"] * (3 * len(shares))
-        parts[1::3] = self._items_named([index for index, _ in shares])
+        parts[1::3] = [self._named(index) for index, _ in shares]
         parts[2::3] = [_share(round(share, DIGITS)) for _, share in shares]
         return b"".join(parts)[1:]
 
-    def _items_scored(self, indices: Iterable[int]) -> list[bytes]:
-        """As `_items_named`, up to the score."""
-        known = self._scored
-        try:
-            return [known[index] for index in indices]
-        except KeyError:
-            for index in indices:
-                known[index] = self._item_named(index) + b',"score":'
-            return [known[index] for index in indices]
-
-    def _items_named(self, indices: Iterable[int]) -> list[bytes]:
-        """`"item":…,"title":…` of each index."""
-        known = self._named
-        try:
-            return [known[index] for index in indices]
-        except KeyError:
-            return [self._item_named(index) for index in indices]
-
     def _item_named(self, index: int) -> bytes:
-        found = self._named.get(index)
-        if found is None:
-            item = self._items.item(index)
-            found = self._named[index] = b'"item":%b,"title":%b' % (_encoded(item.item), _encoded(item.title))
-        return found
+        item = self._items.item(index)
+        return b'"item":%b,"title":%b' % (_encoded(item.item), _encoded(item.title))
 
 
 def with_explanation(line: bytes, explanation: dict[str, Any]) -> bytes:

@@ -199,11 +199,12 @@ class Session:
         What stands before a bad line is answered before its InputError is raised. With `on_error` "skip" a bad
         line's answer holds its error, and the InputError comes at the end.
         """
+        from eimf_core import threads
         from eimf_core.recommend import thread_pipeline
 
         self.recommender.load()
-        threads = thread_pipeline.workers(self.recommender.settings.threads)
-        return thread_pipeline.ordered(self._batches(path), self._answer, threads)
+        number = self.recommender.settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
+        return thread_pipeline.ordered(self._batches(path), self._answer, number)
 
     def _answer(self, batch: Batch) -> bytes:
         lines = iter(self.recommender.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))

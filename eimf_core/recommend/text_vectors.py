@@ -40,7 +40,8 @@ class TextVectors:
         maps = [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
         if not maps:
             raise ConfigError(
-                f"{self._model.name}: knows no words; train it with labels, or with item vectors that start from text"
+                f"{self._model.name}: cannot rank by words, since training gave it no map from text to items; "
+                "train it with --labels, or with --item-vectors text"
             )
         encoded = self._encode([text])[0]
         # few labels make a weak adapter: the items' own text steadies it (directions count, not lengths)
@@ -54,8 +55,8 @@ class TextVectors:
         """The vectors (n, d) of items that training did not see; ConfigError when the model knows no item text."""
         if self._model.text_map is None:
             raise ConfigError(
-                f"{self._model.name}: knows no item text, so that new items have no vector; "
-                "train it with item vectors that start from text"
+                f"{self._model.name}: has no map from item text to vectors, which new items need; "
+                "train it with --item-vectors text"
             )
         weight, bias = self._model.text_map
         from eimf_core.text.encoder_input import item_text

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from eimf_core import threads
-
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
@@ -23,11 +21,6 @@ AHEAD = 4
 MOST_WORKERS = 8
 PAUSE = 0.2
 SWITCH = 0.0005
-
-
-def workers(wanted: int | None = None) -> int:
-    """As many as `wanted`; without that as many as there are processors at hand, or what OMP_NUM_THREADS says."""
-    return threads.default(MOST_WORKERS) if wanted is None else wanted
 
 
 def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator[R]:

@@ -132,7 +132,7 @@ def test_what_stands_before_a_bad_line_is_answered(eimf: Eimf, folder: Path) -> 
         (["--queries", "nowhere.jsonl"], "nowhere.jsonl"),
         (["--queries", "model"], "is a directory"),
         (["--user", "u", "--sequences", "nowhere.jsonl"], "nowhere.jsonl"),
-        (["--text", "tea"], "knows no words"),
+        (["--text", "tea"], "cannot rank by words"),
     ],
 )
 def test_wrong_arguments(eimf: Eimf, folder: Path, arguments: list[str], words: str) -> None:

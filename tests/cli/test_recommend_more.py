@@ -127,7 +127,7 @@ def test_what_may_be_listed(eimf: Eimf, folder: Path) -> None:
         ("--only-items", "empty.txt", 3, "is empty"),
         ("--exclude-items", "bad.jsonl", 3, "bad.jsonl:2: field 'item'"),
         ("--new-items", "bad.jsonl", 3, "bad.jsonl:2"),
-        ("--new-items", "new.jsonl", 2, "knows no item text"),
+        ("--new-items", "new.jsonl", 2, "--item-vectors text"),
         ("--encoder", "./nowhere", 0, ""),
     ],
 )

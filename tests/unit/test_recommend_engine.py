@@ -163,7 +163,7 @@ def test_times_of_known_items_reach_the_model(path: Path, monkeypatch: pytest.Mo
 
 
 def test_words_need_a_model_that_knows_some(path: Path) -> None:
-    with pytest.raises(ConfigError, match="knows no words"):
+    with pytest.raises(ConfigError, match="cannot rank by words"):
         ask(path, Query(text="green tea"))
     with pytest.raises(InputError, match="none of history, titles and text"):
         ask(path, Query(id="1"))
