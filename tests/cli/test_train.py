@@ -229,15 +229,15 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     arguments = ("train", str(data), *FAST, "--epochs", "4", "--patience", "0")
     full = (
         "import errno, os\n"
-        "from eimf_core.training import checkpoint\n"
-        "dump, calls = checkpoint._dump, []\n"
-        "def filling(tensors, stream):\n"
+        "from safetensors import numpy as library\n"
+        "save, calls = library.save_file, []\n"
+        "def filling(tensors, path):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 4:\n"
-        "        stream.write(b'half')\n"
+        "        path.write_bytes(b'half')\n"
         "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
-        "    dump(tensors, stream)\n"
-        "checkpoint._dump = filling\n"
+        "    save(tensors, path)\n"
+        "library.save_file = filling\n"
         "from eimf_cli.main import run; run()"
     )
     done = subprocess.run(
