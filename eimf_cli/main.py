@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eimf_cli import exit_codes, values
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, did_you_mean
 
 STEPS = {
     "prepare": "Read an interaction log of any usual kind.",
@@ -46,7 +46,7 @@ class Commands(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not ctx.resilient_parsing:
-            near = values.did_you_mean(name, known)
+            near = did_you_mean(name, known)
             raise ConfigError(f"there is no command '{name}'{near or '; eimf --help lists those there are'}")
         return super().resolve_command(ctx, args)
 
@@ -54,6 +54,10 @@ class Commands(typer.core.TyperGroup):
         values.read_without_pydantic(self.get_params(ctx))
         for parameter in self.params:
             parameter.show_envvar = False  # type: ignore[attr-defined]
+        if args[:1] == ["--help-all"]:
+            raise ConfigError(
+                "--help-all: options belong to a step; eimf STEP --help-all lists them, eimf --help the steps"
+            )
         return super().parse_args(ctx, args or ([] if ctx.resilient_parsing else ["--help"]))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -21,7 +21,7 @@ import typer
 
 from eimf_cli import terminal, values
 from eimf_cli.step_command import Step, StepCommand, default
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, did_you_mean
 
 
 def _help_all(context: typer.Context, wanted: bool) -> None:
@@ -68,7 +68,7 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     for key in (*shared, *own):
         if key.replace("-", "_") not in known:
             what = "table" if key in shared and isinstance(shared[key], dict) else "key"
-            near = values.did_you_mean(key.replace("-", "_"), known | tables if what == "table" else known)
+            near = did_you_mean(key.replace("-", "_"), known | tables if what == "table" else known)
             raise ConfigError(
                 f"{path}: unknown {what} '{key}'{near or f'; eimf {step} --show-config lists those there are'}"
             )

@@ -9,10 +9,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from typer.core import TyperCommand
 
-from eimf_cli import values
+from eimf_cli import moved_options, values
 from eimf_cli.exit_codes import UsageError
 from eimf_core.config import GROUPS, choices
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, did_you_mean
 
 HEADINGS = ("arguments", *GROUPS, "common")
 WIDEST_METAVAR = 24
@@ -53,36 +53,44 @@ def default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-MOVED = {
-    "--similar": "similar MODEL ITEM",
-    "--build-index": "index MODEL",
-    "--verify": "verify MODEL",
-    "--score": "score LABELS --samples SAMPLES --truth FILE",
-}
-"""Options that became commands."""
-
-
 class StepCommand(TyperCommand):
     """One command of eimf: its parameters carry their group in `rich_help_panel`; hidden ones are advanced."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         values.read_without_pydantic(self.get_params(ctx))
+        typed = list(args)
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            if hasattr(error, "option_name") and hasattr(error, "possibilities"):
-                raise self._unknown(ctx, error.option_name) from None
+            failed: Any = error
+            if hasattr(failed, "option_name") and hasattr(failed, "possibilities"):
+                raise self._unknown(ctx, failed.option_name) from None
+            if hasattr(failed, "param_type"):
+                failed.param_hint = self._missing(ctx, typed) or failed.param_hint
+            failed.ctx = failed.ctx or ctx
             raise
 
+    def _missing(self, ctx: Any, args: list[str]) -> str:
+        """All required options and arguments that are not given; the parser names the first."""
+        parameters: list[Any] = self.get_params(ctx)
+        given, _, _ = self.make_parser(ctx).parse_args(args=args)
+        names = [
+            max(each.opts, key=len) if each.param_type_name == "option" else each.metavar or each.name
+            for each in parameters
+            if each.required and each.value_is_missing(each.consume_value(ctx, given)[0])
+        ]
+        return " and ".join(f"'{name}'" for name in names)
+
     def _unknown(self, ctx: Any, option: str) -> ConfigError:
-        if option in MOVED:
-            return ConfigError(f"there is no option {option} any more; its work is done by 'eimf {MOVED[option]}'")
+        moved = moved_options.successor(ctx.info_name, option)
+        if moved is not None:
+            return ConfigError(f"{option}: {moved}")
         keys = ctx.obj.config_keys()
         name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
         if name in keys:
             return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
         options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]
-        near = values.did_you_mean(option, [*options, *(f"--{key.replace('_', '-')}" for key in keys)])
+        near = did_you_mean(option, [*options, *(f"--{key.replace('_', '-')}" for key in keys)])
         return ConfigError(f"there is no option {option}{near or f'; {ctx.command_path} --help-all lists all'}")
 
     def get_help(self, ctx: Any) -> str:

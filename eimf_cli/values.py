@@ -7,7 +7,6 @@ enough to be read here.
 
 from __future__ import annotations
 
-import difflib
 import os
 import types
 from collections.abc import Iterable
@@ -96,15 +95,6 @@ def read_without_pydantic(parameters: Iterable[Any]) -> None:
         descriptor = getattr(parameter, "type_descriptor", None)
         if descriptor is not None and getattr(parameter, "_runtime_param", None) is None:
             parameter._runtime_param = Reader(descriptor.annotation)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: "; did you mean X?", or nothing."""
-    words = list(known)
-    near = sorted((each for each in words if each.startswith(word)), key=len) or difflib.get_close_matches(
-        word, words, n=1
-    )
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _origin(parameter: Any, context: Any) -> str:

@@ -6,6 +6,8 @@ stderr and an exit code. A message says what is wrong and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class EimfError(Exception):
     """Base of all errors that carry a message meant for the user."""
@@ -45,3 +47,14 @@ class ModelError(EimfError):
 
 class LabelError(EimfError):
     """Labelling failed as a whole: the engine is gone, or too many answers were unusable."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: "; did you mean X?", or nothing."""
+    import difflib
+
+    words, sought = list(known), word.lower()
+    near = sorted((each for each in words if each.startswith(sought)), key=len) or difflib.get_close_matches(
+        sought, words, n=1
+    )
+    return f"; did you mean {near[0]}?" if near else ""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from eimf_cli import values
+from eimf_core.errors import did_you_mean
 
 Choice = Literal["drop", "keep"]
 
@@ -47,10 +48,11 @@ def test_what_is_no_such_value_is_told(kind: Any, given: Any, words: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("trian", "; did you mean train?"), ("rec", "; did you mean recommend?"), ("xyz", "")]
+    ("word", "expected"),
+    [("trian", "; did you mean train?"), ("Rec", "; did you mean recommend?"), ("xyz", "")],
 )
 def test_near_words_are_named(word: str, expected: str) -> None:
-    assert values.did_you_mean(word, ["train", "recommend"]) == expected
+    assert did_you_mean(word, ["train", "recommend"]) == expected
 
 
 def test_a_command_line_is_read_without_pydantic(tmp_path: Path) -> None:
