@@ -43,14 +43,14 @@ def ids(options: list[str] | None) -> list[str]:
     return [item.strip() for option in options or [] for item in option.split(",") if item.strip()]
 
 
-def show(answers: Iterable[bytes], as_table: bool | None) -> None:
-    """Write Recommendation lines as they come: as they are, or as tables."""
+def show(answers: Iterable[bytes], as_table: bool | None, *, heading: str | None = None) -> None:
+    """Write Recommendation lines as they come: as they are, or as tables under a heading or the id of each."""
     if terminal.stdout_is_terminal() if as_table is None else as_table:
         from eimf_cli.recommendation_tables import answer_table
 
         for lines in answers:
             for line in lines.splitlines():
-                answer_table(line)
+                answer_table(line, heading)
             sys.stdout.flush()
         return
     for lines in answers:

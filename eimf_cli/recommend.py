@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from eimf_cli import list_options, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
 from eimf_core.recommend.config import RecommendConfig
+
+if TYPE_CHECKING:
+    from eimf_core.recommend.session import Request
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -66,4 +69,13 @@ def recommend(
     if not request.is_query and queries is None and sys.stdin.isatty():
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     answers = session.recommend(model, settings, request, reporter=terminal.TerminalReporter())
-    list_options.show(answers, table)
+    list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
+
+
+def _heading(request: Request) -> str:
+    """What a query of the command line asks, in short."""
+    count = len(request.items or ()) + len(request.titles)
+    parts = [f"user {request.user}"] if request.user is not None else []
+    parts += [f"history of {count} item{'' if count == 1 else 's'}"] if count else []
+    parts += [f'the words "{request.text}"'] if request.text else []
+    return " and ".join(parts) or "empty history"

@@ -10,14 +10,15 @@ from eimf_cli import terminal
 from eimf_core.records import Recommendation, UserInterest
 
 
-def answer_table(line: bytes) -> None:
-    """Print a Recommendation line: rank, item, title, score, the interest behind it and the history items behind that.
+def answer_table(line: bytes, heading: str | None = None) -> None:
+    """Print a Recommendation line under a heading, its id by default.
 
+    Columns: rank, item, title, score, the interest behind it and the history items behind that.
     These stand where the interest comes first. A list without items is its title alone.
     """
     answer = msgspec.json.decode(line, type=Recommendation)
     if not answer.items and answer.explain is None:
-        print(terminal.printable(_title(answer)))
+        print(terminal.printable(_title(answer, heading or answer.id)))
         return
     interests = {interest.index: interest for interest in answer.interests}
     with_anchors = any(interest.anchors for interest in answer.interests)
@@ -35,15 +36,15 @@ def answer_table(line: bytes) -> None:
                 row.append("" if item.interest in shown else _anchors(interest))
             shown.add(item.interest)
         rows.append(row)
-    terminal.table(_title(answer), columns, rows)
+    terminal.table(_title(answer, heading or answer.id), columns, rows)
     if answer.explain is not None:
         _explanation(answer.explain)
 
 
-def _title(answer: Recommendation) -> str:
+def _title(answer: Recommendation, heading: str) -> str:
     if answer.error is not None:
-        return f"{answer.id}: {answer.error}"
-    what = f"{answer.id}: {len(answer.items)} items"
+        return f"{heading}: {answer.error}"
+    what = f"{heading}: {len(answer.items)} item{'' if len(answer.items) == 1 else 's'} listed"
     if answer.empty is not None:
         return f"{what}: {answer.empty}"
     return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what

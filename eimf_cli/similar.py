@@ -40,4 +40,4 @@ def similar(
         new_items=new_items,
     )
     line = session.similar(model, settings, item, request, reporter=terminal.TerminalReporter())
-    list_options.show([line], table)
+    list_options.show([line], table, heading=f"nearest to {item}")

@@ -20,12 +20,14 @@ import msgspec
 import orjson
 
 from eimf_core import files
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, InputError, did_you_mean
 from eimf_core.records import Record
 
 R = TypeVar("R", bound=Record)
 PLACE = re.compile(r": line \d+ column \d+ \(char (\d+)\)$")
 """Where in a line a parser of JSON stopped, in its words."""
+UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)
+"""What msgspec says of a field that a record must not have."""
 
 
 def encode(record: Record) -> bytes:
@@ -46,7 +48,7 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
 
     Args:
         line: JSON, with or without its newline.
-        kind: the record it should be; further fields are ignored.
+        kind: the record it should be; further fields are ignored, except in a Query.
         file, number: what an error names, the number counted from 1.
 
     Raises:
@@ -59,6 +61,11 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
+        unknown = UNKNOWN.match(str(error))
+        if unknown is not None:
+            known = [field.name for field in msgspec.structs.fields(kind)]
+            near = did_you_mean(unknown[1], known) or f"; a {kind.__name__} has {', '.join(known)}"
+            raise InputError(f"unknown field '{unknown[1]}'{near}", file=file, line=number) from None
         field, problem = _field_and_problem(str(error))
         raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
 

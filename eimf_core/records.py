@@ -2,7 +2,7 @@
 
 This is the one place for field names. Ids are always strings outside; integers live in `vocab`.
 A field whose value is `None` is left out of the line. Unknown fields are ignored when a line is
-read, so that a record may carry more than `eimf` needs.
+read, so that a record may carry more than `eimf` needs; those of a Query are refused.
 """
 
 from __future__ import annotations
@@ -211,8 +211,11 @@ class UserMetrics(Record, frozen=True, kw_only=True):
     values: dict[str, float]
 
 
-class Query(Record, frozen=True, kw_only=True):
-    """A request for recommendations: a history of item ids, or titles, or plain words."""
+class Query(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request for recommendations: a history of item ids, or titles, or plain words.
+
+    All fields may be left out, so that a misspelled one would change the answer without a word: it is an error.
+    """
 
     id: str | None = None
     history: list[str] | None = None

@@ -95,7 +95,7 @@ class QueryResolver:
         unknown: list[str] = []
         history = self._indices(query.history or [], unknown)
         for title in query.titles or []:
-            if index := self._index_of_title(title):
+            if index := self._index_of_title(title, file=file, line=line):
                 history.append(index)
             else:
                 unknown.append(title)
@@ -160,7 +160,7 @@ class QueryResolver:
             return index
         match = self._items.find_title(item)
         if len(match.found) == 1 or (match.found and self._settings.first):
-            return self._items.index(match.found[0].item)
+            return self._taken(item, match)
         if match.found:
             raise InputError(_ambiguous(item, match))
         near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
@@ -174,21 +174,25 @@ class QueryResolver:
             found = [at for at in found if at]
         return found
 
-    def _index_of_title(self, typed: str) -> int:
+    def _index_of_title(self, typed: str, *, file: object, line: int | None) -> int:
         """Index of the item with a title like this; 0, with a remark, when there is none."""
         match = self._items.find_title(typed)
         if not match.found:
             near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
-            self._reporter.warn(f"no title is like '{typed}'{near}")
+            self._reporter.warn(str(InputError(f"no title is like '{typed}'{near}", file=file, line=line)))
             return 0
         if len(match.found) > 1 and not self._settings.first:
-            problem = _ambiguous(typed, match)
+            problem = InputError(_ambiguous(typed, match), file=file, line=line)
             if self._single:
-                raise InputError(problem)
-            self._reporter.warn(problem)
+                raise problem
+            self._reporter.warn(str(problem))
             return 0
+        return self._taken(typed, match)
+
+    def _taken(self, typed: str, match: Match) -> int:
+        """The index of the best title, with a remark where it is not what was typed, or one of several."""
         item = match.found[0]
-        if not match.exact:
+        if not match.exact or len(match.found) > 1:
             self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
         return self._items.index(item.item)
 

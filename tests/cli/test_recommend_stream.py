@@ -48,6 +48,20 @@ def test_lines_come_whole_whatever_the_pieces(content: bytes, size: int, monkeyp
     assert lines == (content.removesuffix(b"\n").split(b"\n") if content else [])
 
 
+def test_a_misspelled_field_and_an_ambiguous_title_are_told_with_their_line(eimf: Eimf, folder: Path) -> None:
+    asked = b'{"titles": ["fish"]}\n{"history": ["tea-1"], "K": 3}\n'
+    done = eimf("recommend", "model", stdin=asked, cwd=folder)
+    warning, error = done.stderr.decode().splitlines()
+    assert done.returncode == 3 and error == "eimf: <stdin>:2: unknown field 'K'; did you mean k?"
+    assert warning.startswith("eimf: warning: <stdin>:1: 'fish' may be '")
+    assert len(answers(done.stdout)) == 1
+    done = eimf("recommend", "model", "--on-error", "skip", stdin=b'{"histroy": ["tea-1"]}\n' + asked, cwd=folder)
+    assert [answer.get("error") for answer in answers(done.stdout)] == [
+        "<stdin>:1: unknown field 'histroy'; did you mean history?", None,
+        "<stdin>:3: unknown field 'K'; did you mean k?",
+    ]  # fmt: skip
+
+
 def test_a_giant_line_takes_time_in_proportion_to_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_input, "CHUNK", 64)
     content = b"x" * (1 << 22) + b"\nshort"
@@ -150,6 +164,6 @@ def test_an_empty_list_is_told(eimf: Eimf, folder: Path) -> None:
     done = eimf(*asked, cwd=folder)
     assert done.returncode == 0 and answers(done.stdout)[0]["empty"] == why
     assert done.stderr.decode() == f"eimf: warning: nothing can be recommended: {why}\n"
-    assert eimf(*asked, "--table", cwd=folder).stdout.decode() == f"1: 0 items: {why}\n"
+    assert eimf(*asked, "--table", cwd=folder).stdout.decode() == f"history of 1 item: 0 items listed: {why}\n"
     similar = eimf("similar", "model", "tea-1", "--min-score", "9", cwd=folder)
     assert "--min-score 9" in answers(similar.stdout)[0]["empty"]
