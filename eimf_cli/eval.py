@@ -66,6 +66,8 @@ def evaluate(
     from eimf_core.evaluation.evaluate import evaluate as run
 
     *models, directory = paths
+    if (directory / "manifest.json").exists() and not (directory / "sequences.jsonl").exists():
+        raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
     to_file = output if output != "-" else None
     with contextlib.ExitStack() as locks:
         read = [directory / name for name in ("sequences.jsonl", "items.jsonl")]
@@ -104,3 +106,8 @@ def evaluate(
         from eimf_cli.metric_tables import metrics_table
 
         metrics_table(evaluation, to_stderr=as_lines)
+    else:
+        from eimf_core.evaluation import result_tables
+
+        for line, worse in result_tables.main_figures(evaluation):
+            (reporter.warn if worse else reporter.note)(line)

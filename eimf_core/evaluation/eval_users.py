@@ -104,6 +104,25 @@ def left_out_before(dataset: Dataset, split: str) -> dict[str, int]:
         return {}
 
 
+REASONS = {
+    "nothing_in_the_period": "with nothing in the {split} period",
+    "no_targets": "without targets",
+    "no_history": "without a history",
+    "history_unknown": "with a history of items that a model does not know",
+    "targets_seen": "whose targets are all in their history",
+    "not_in_users": "not in --users",
+}
+"""Why users are left out, in words; other reasons, which prepare gave, are read as they are."""
+
+
+def reasons_text(left_out: dict[str, int], split: str) -> str:
+    """The users left out, by reason."""
+    return ", ".join(
+        f"{count:,} {REASONS.get(reason, 'with ' + reason.replace('_', ' ')).format(split=split)}"
+        for reason, count in left_out.items()
+    )
+
+
 def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> EvalUsers:
     """The users of a split to evaluate. `known` has one mask (N + 1,) per model: the items it has a vector for."""
     data = dataset.splits[split]

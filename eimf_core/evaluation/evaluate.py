@@ -166,8 +166,8 @@ def _check(users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalCon
             f"has no {settings.split} lines; run prepare with another --split, or eval with another --split", file=path
         )
     if not len(users):
-        reasons = ", ".join(f"{reason} {count}" for reason, count in users.left_out.items())
-        raise InputError(f"no {settings.split} line is left to evaluate ({reasons})", file=path)
+        reasons = eval_users.reasons_text(users.left_out, settings.split)
+        raise InputError(f"no {settings.split} line is left to evaluate; users left out: {reasons}", file=path)
 
 
 def _tell_missing(records: Sequence[Metric], wanted: Sequence[str], reporter: Reporter) -> None:
@@ -220,8 +220,7 @@ def _facts(
 def _remarks(facts: dict[str, Any]) -> list[str]:
     remarks = []
     if facts["left_out"]:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in facts["left_out"].items())
-        remarks.append(f"users left out: {reasons}")
+        remarks.append(f"users left out: {eval_users.reasons_text(facts['left_out'], facts['split'])}")
     if facts["repeated_targets_dropped"]:
         count = facts["repeated_targets_dropped"]
         remarks.append(f"{count} targets are left out since they are in the user's history (--seen keep counts them)")

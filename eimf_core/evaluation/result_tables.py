@@ -10,6 +10,7 @@ from eimf_core.records import Metric
 
 Row = tuple[str, int | None]
 UNSURE = 0.05
+CHANCE = " (not significant)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
 
 
 def of_all(evaluation: Evaluation) -> Table:
-    """A row per metric, a column per model and baseline, and who loses to a baseline."""
+    """A row per metric, a column per model and baseline, and the baselines that are ahead of a model."""
     rows = by_row(evaluation, "all")
     facts = evaluation.facts
     title = f"{facts['split']} split, {facts['protocol']}, seen items {_seen(facts['seen'])}, {facts['users']:,} users"
@@ -67,11 +68,11 @@ def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tu
         ]
         for label, row in shown.items()
     ]
-    return Table(title, [first, *(called[name] for name in names), *(["loses to"] if losing else [])], rows)
+    return Table(title, [first, *(called[name] for name in names), *(["behind"] if losing else [])], rows)
 
 
 def of_comparisons(evaluation: Evaluation) -> Table:
-    """Differences between models and groups; those with baselines are in the column "loses to" and in the lines."""
+    """Differences between models and groups; those with baselines are in the column "behind" and in the lines."""
     known, called = set(evaluation.contenders), short_names(evaluation)
     rows = [
         [
@@ -165,7 +166,7 @@ def verdict(evaluation: Evaluation, name: str) -> str:
         if record.compared_to not in evaluation.baselines or record.model != name:
             continue
         if (record.slice, record.metric, record.k) == ("all", metric, k):
-            unsure = record.p_holm is None or record.p_holm >= UNSURE
+            unsure = not significant(record)
             ahead = (record.difference or 0) >= 0
             sort = ("ahead of" if ahead else "behind") if unsure else ("better than" if ahead else "worse than")
             sorts.setdefault(sort, []).append(str(record.compared_to))
@@ -198,14 +199,35 @@ def _losses(
         return others(parts[0][1])
     said = {others(records) for _, records in parts}
     if len(parts) == len(names) and len(said) == 1:
-        return f"all to {said.pop()}"
-    return "; ".join(f"{called[name]} to {others(records)}" for name, records in parts)
+        return f"all: {said.pop()}"
+    return "; ".join(f"{called[name]}: {others(records)}" for name, records in parts)
 
 
 def others(records: Iterable[Metric]) -> str:
-    """The baselines by name; one that may be ahead by chance with its p."""
-    words = []
-    for record in records:
-        unsure = record.p_holm is not None and record.p_holm >= UNSURE
-        words.append(f"{record.compared_to} (p {p_value(record.p_holm)})" if unsure else str(record.compared_to))
-    return ", ".join(words)
+    """The baselines by name, and which of them may be ahead by chance."""
+    return ", ".join(f"{record.compared_to}{'' if significant(record) else CHANCE}" for record in records)
+
+
+def significant(record: Metric) -> bool:
+    """Whether a difference is more than chance."""
+    return record.p_holm is not None and record.p_holm < UNSURE
+
+
+def main_figures(evaluation: Evaluation) -> list[tuple[str, bool]]:
+    """A line for each model with its main figure, and whether a baseline is better by more than chance."""
+    row, called = main_row(evaluation), short_names(evaluation)
+    values, wins = by_row(evaluation, "all").get(row, {}), evaluation.baseline_wins()
+    lines = []
+    for name in (name for name in evaluation.contenders if name in values):
+        figure = f"{metric_name(*row)} {number_text(values[name].value)}"
+        ahead = wins.get(("all", *row, name), [])
+        better = [record for record in ahead if significant(record)]
+        named = ", ".join(
+            f"{record.compared_to} {number_text(values[str(record.compared_to)].value)}" for record in better or ahead
+        )
+        if better:
+            lines.append((f"{called[name]}: {figure}, a baseline is better: {named}", True))
+        else:
+            behind = f", behind {named}{CHANCE}" if ahead else ""
+            lines.append((f"{called[name]}: {figure}{behind}", False))
+    return lines

@@ -41,7 +41,7 @@ def test_lines_on_stdout_in_a_pipe(eimf: Eimf, folder: Path) -> None:
     assert first["protocol"] == "leave-one-out/next" and first["seen"] == "drop" and first["seed"] == 4
     assert {record["k"] for record in records} == {5, 10}
     assert {record["model"] for record in records} >= {"model", "popularity"}
-    assert b"users left out: 27 targets_seen" in done.stderr
+    assert b"users left out: 27 whose targets are all in their history" in done.stderr
     assert eimf("eval", "model", "data", "-k", "5", "-k", "10", "-o", "-", cwd=folder).stdout == done.stdout
 
 
@@ -115,7 +115,16 @@ def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -
     write_small_model(folder / "lost", items, nonsense)
     done = eimf("eval", "lost", "data", "-k", "5", "--table", cwd=folder)
     rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("ndcg@5")]
-    assert "loses to" in done.stdout.decode() and any("ease" in row for row in rows)
+    assert "behind" in done.stdout.decode() and any("ease" in row for row in rows)
+    done = eimf("eval", "lost", "model", "data", "-k", "5", "-o", "metrics.jsonl", cwd=folder)
+    lost, better = done.stderr.decode().splitlines()[-2:]
+    assert re.fullmatch(r"(eimf: warning: )?lost: ndcg@5 0\.\d{4}, .*\bease 0\.\d{4}.*", lost)
+    assert re.fullmatch(r"model: ndcg@5 0\.\d{4}.*", better) and done.stdout == b""
+
+
+def test_swapped_directories_are_told(eimf: Eimf, folder: Path) -> None:
+    told = one_error_line(eimf("eval", "data", "model", cwd=folder), 2)
+    assert told == "eimf: model is a model directory; models come first, the prepared directory last"
 
 
 @pytest.mark.skipif(shutil.which("script") is None, reason="no program `script` to play a terminal")
@@ -186,7 +195,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
     [
         (["data"], "at least one model"),
         (["data", "data"], "is missing"),
-        (["model", "model"], "no such file"),
+        (["model", "model"], "models come first"),
         (["model", "nowhere"], "no such directory"),
         (["model", "data", "-k", "0"], "-k"),
         (["model", "data", "-k", "ten"], "a whole number"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -358,7 +359,7 @@ def test_users_that_prepare_left_out_are_counted_too(small: Path) -> None:
 def test_nothing_to_evaluate(tmp_path: Path) -> None:
     data = write_data(tmp_path, 3, [line("t", "i1 i2", split="train"), line("u", "i1", "i1")])
     model = write_small_model(tmp_path / "model", data.items, np.ones((4, 4), np.float32))
-    with pytest.raises(InputError, match="targets_seen 1"):
+    with pytest.raises(InputError, match="users left out: 1 whose targets are all"):
         evaluate([model], tmp_path, EvalConfig())
     with pytest.raises(InputError, match="no valid lines"):
         evaluate([model], tmp_path, EvalConfig(split="valid"))
@@ -421,3 +422,36 @@ def test_how_a_model_stands_to_the_baselines_in_words() -> None:
     mixed = said(against("a", -0.1, 0.01), against("b", 0.1, 0.02), against("c", -0.01, 0.6), against("d", 0.01, 1.0))
     assert mixed == "worse than a; better than b; behind c and ahead of d by what may be chance"
     assert said(against("e", 0.1, 0.01)) == ""
+
+
+def test_reasons_of_users_left_out_are_words() -> None:
+    counted = {"nothing_in_the_period": 1263, "targets_seen": 34, "fewer_than_3_interactions": 2}
+    assert eval_users.reasons_text(counted, "test") == (
+        "1,263 with nothing in the test period, 34 whose targets are all in their history, "
+        "2 with fewer than 3 interactions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [
+        (0.01, ("m: ndcg@10 0.1000, a baseline is better: a 0.3000", True)),
+        (0.6, ("m: ndcg@10 0.1000, behind a 0.3000 (not significant)", False)),
+    ],
+)
+def test_the_main_figure_says_whether_a_baseline_is_better(p: float, expected: tuple[str, bool]) -> None:
+    figure = Metric(
+        metric="ndcg", k=10, value=0.1, users=9, split="test", protocol="x", seen="drop", model="m"
+    )  # fmt: skip
+    baseline = replace_record(figure, model="a", value=0.3)
+    compared = replace_record(figure, compared_to="a", difference=-0.2, p=p, p_holm=p)
+
+    class Told:
+        records = [figure, baseline, compared]  # noqa: RUF012
+        results = [SimpleNamespace(name=name) for name in ("m", "a")]  # noqa: RUF012
+        baselines, contenders = ("a",), ("m",)
+
+        def baseline_wins(self) -> dict[tuple[str, str, int, str], list[Metric]]:
+            return {("all", "ndcg", 10, "m"): [compared]}
+
+    assert result_tables.main_figures(Told()) == [expected]  # type: ignore[arg-type]

@@ -102,12 +102,12 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _verdicts(evaluation: Evaluation, row: result_tables.Row) -> list[tuple[str, bool]]:
-    """A sentence for each model that says how it stands to the baselines, and whether one is ahead of it."""
+    """A sentence for each model on how it stands to the baselines, and whether one is better by more than chance."""
     if not evaluation.baselines:
         return []
-    baseline_wins, called = evaluation.baseline_wins(), result_tables.short_names(evaluation)
+    called = result_tables.short_names(evaluation)
     return [
-        (f"{called[name]} is {said}.", ("all", *row, name) in baseline_wins)
+        (f"{called[name]} is {said}.", said.startswith("worse than"))
         for name in evaluation.contenders
         if (said := result_tables.verdict(evaluation, name))
     ]
