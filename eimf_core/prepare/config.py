@@ -11,7 +11,7 @@ from eimf_core.prepare.value_parsing import parse_time
 
 APPLIES_TO = {
     "target": ("temporal",), "valid_from": ("temporal",), "test_from": ("temporal",),
-    "valid_share": ("temporal", "by-user"), "test_share": ("temporal", "by-user"),
+    "valid_share": ("temporal", "by-user"), "test_share": ("temporal", "by-user"), "seed": ("by-user",),
 }  # fmt: skip
 """The splits that a setting goes with."""
 PERIODS = (("since", "until"), ("valid_from", "test_from"))
@@ -89,13 +89,13 @@ class PrepareConfig:
         check(self)
         if self.valid_share + self.test_share >= 1:
             raise ConfigError("--valid-share and --test-share leave nothing to train on; lower them")
-        if (self.valid_from is None) != (self.test_from is None):
-            raise ConfigError("--valid-from and --test-from go together")
         for name, splits in APPLIES_TO.items():
             if self.is_set(name) and self.split not in splits:
                 raise wrong(name, f"goes with --split {' or '.join(splits)}, not with {self.split}")
             if self.is_set(name) and name.endswith("_share") and self.valid_from is not None:
                 raise wrong(name, "has no effect beside --valid-from and --test-from; leave it out")
+        if (self.valid_from is None) != (self.test_from is None):
+            raise ConfigError("--valid-from and --test-from go together")
         for first, second in PERIODS:
             start, end = self.seconds(first), self.seconds(second)
             if start is not None and end is not None and not start < end:

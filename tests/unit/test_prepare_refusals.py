@@ -24,6 +24,11 @@ def write_log(path: Path, rows: int = 100) -> Path:
     ("options", "words"),
     [
         ({"split": "leave-one-out", "target": "first"}, "--target goes with --split temporal, not with leave-one-out"),
+        (
+            {"split": "leave-one-out", "valid_from": "1"},
+            "--valid-from goes with --split temporal, not with leave-one-out",
+        ),
+        ({"seed": 3}, "--seed goes with --split by-user, not with temporal"),
         ({"split": "none", "valid_from": "1", "test_from": "2"}, "--valid-from goes with --split temporal"),
         ({"split": "leave-one-out", "valid_share": 0.2}, "--valid-share goes with --split temporal or by-user"),
         ({"split": "none", "test_share": 0.0}, "--test-share goes with --split temporal or by-user, not with none"),
