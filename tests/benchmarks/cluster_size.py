@@ -1,7 +1,7 @@
 """Time and memory of `eimf cluster` on many users, with generated text vectors instead of an encoder.
 
-    python tests/benchmarks/cluster_size.py                                 1M users x 50 items, 100k items
-    python tests/benchmarks/cluster_size.py --users 125000 --users 250000 --users 500000
+    python -m tests.benchmarks.cluster_size                                 1M users x 50 items, 100k items
+    python -m tests.benchmarks.cluster_size --users 125000 --users 250000 --users 500000
 
 Each size is a process of its own that reads generated files with times, as the command does, and
 writes the samples. Items lie around 200 themes in 384 dimensions, a user takes from two to four of

@@ -1,8 +1,8 @@
 """Speed and memory of `eimf eval`, on generated vectors or beside RecBole on the same data.
 
-    python tests/benchmarks/eval_speed.py                          12,000 items, 20,000 users
-    python tests/benchmarks/eval_speed.py --items 1000000 --users 5000
-    python tests/benchmarks/eval_speed.py --data DIR --recbole V/bin/python
+    python -m tests.benchmarks.eval_speed                          12,000 items, 20,000 users
+    python -m tests.benchmarks.eval_speed --items 1000000 --users 5000
+    python -m tests.benchmarks.eval_speed --data DIR --recbole V/bin/python
 
 The model has 64 dimensions and 4 interests (comirec-sa with drawn weights: speed does not depend on
 them). Every measurement is a process of its own. "ranking" is scoring, top-k and all metrics of

@@ -1,6 +1,6 @@
 """Tokens per CPU second and users per hour of the engine llama-cpp, by how many users share a batch.
 
-    python tests/benchmarks/label_speed.py [--model bundled|bf16|q8_0|q4_k_m|FILE.gguf] [--parallel 1 4 8 16]
+    python -m tests.benchmarks.label_speed [--model bundled|bf16|q8_0|q4_k_m|FILE.gguf] [--parallel 1 4 8 16]
         [--interests N]
 
 Users are drawn (seeded) from the example shop, 10 to 25 titles each. `f32`, `bf16`, `f16`, `q8_0` and `q4_k_m`

@@ -1,6 +1,6 @@
 """How fast `eimf prepare` is and how much memory it takes, on logs of any size that it makes itself.
 
-    python tests/benchmarks/prepare_speed.py --rows 1000000 --rows 20000000 [--memory-limit 2GB] [--long-ids]
+    python -m tests.benchmarks.prepare_speed --rows 1000000 --rows 20000000 [--memory-limit 2GB] [--long-ids]
 
 Each size is a CSV file (user, item, time, rating; a few very active users, a few very popular items)
 made with a fixed recipe, prepared with the temporal split and a 5-core by a process of its own.

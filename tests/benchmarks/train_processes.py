@@ -1,6 +1,6 @@
 """What several processes cost and change: the same runs by one process and by N, NDCG@20 and seconds.
 
-    python tests/benchmarks/train_processes.py DIR [--processes 2] [--seeds 3] [-- TRAIN OPTIONS]
+    python -m tests.benchmarks.train_processes DIR [--processes 2] [--seeds 3] [-- TRAIN OPTIONS]
 
 DIR is a prepared directory with a test split. Prints a line a run and the difference of the means.
 """

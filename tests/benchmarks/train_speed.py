@@ -1,9 +1,9 @@
 """How fast training is: whole steps (batch, negatives, both passes, optimiser) on one thread, in CPU seconds.
 
-    python tests/benchmarks/train_speed.py throughput DIR [--steps 500] [--only comirec-sa]
-    python tests/benchmarks/train_speed.py catalogue [--items 10000,100000,1000000,5000000]
-    python tests/benchmarks/train_speed.py memory DIR
-    python tests/benchmarks/train_speed.py labels DIR --labels labels.jsonl [--epochs 8] [--times 3]
+    python -m tests.benchmarks.train_speed throughput DIR [--steps 500] [--only comirec-sa]
+    python -m tests.benchmarks.train_speed catalogue [--items 10000,100000,1000000,5000000]
+    python -m tests.benchmarks.train_speed memory DIR
+    python -m tests.benchmarks.train_speed labels DIR --labels labels.jsonl [--epochs 8] [--times 3]
 
 `throughput` counts (history, target) pairs per CPU second after a first epoch, on a prepared
 directory, and the padding of its batches. `catalogue` makes up users over ever larger catalogues and

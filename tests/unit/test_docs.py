@@ -109,9 +109,11 @@ def test_readme_is_short() -> None:
 
 def test_the_pages_are_found_and_hold_commands() -> None:
     """The tests below would pass on nothing."""
-    rooms = {f"eimf_core/{room}/README.md" for room in ("prepare", "clustering", "labeling", "evaluation", "recommend")}
+    packages = {
+        f"eimf_core/{room}/README.md" for room in ("prepare", "clustering", "labeling", "evaluation", "recommend")
+    }
     others = {"README.md", "CHANGELOG.md", "eimf_core/README.md", "examples/study/README.md", "tests/README.md"}
-    assert rooms | others | {"tests/benchmarks/README.md"} <= set(PAGES)
+    assert packages | others | {"tests/benchmarks/README.md"} <= set(PAGES)
     assert sum(command.whole for command in COMMANDS if command.page == "README.md") >= 10
 
 
@@ -184,7 +186,7 @@ def sections(text: str) -> set[str]:
 
 
 def test_scripts_named_in_the_documentation_know_their_options() -> None:
-    """`python tests/benchmarks/X.py --option`: the script names the option."""
+    """`python -m tests.benchmarks.X --option`: the script names the option."""
     for page in DESCRIBED:
         for line in [*code_lines(TEXTS[page]), *quoted(TEXTS[page])]:
             found = re.match(r"python (-m )?((?:tests|examples)[\w./]+)(.*)", line)

@@ -41,8 +41,8 @@ def own(path: Path) -> set[str]:
     return {name for name in imports(path) if name.startswith(("eimf_core", "eimf_cli"))}
 
 
-def within(path: Path, *rooms: str) -> bool:
-    return path.relative_to(CORE).as_posix().startswith(rooms)
+def within(path: Path, *folders: str) -> bool:
+    return path.relative_to(CORE).as_posix().startswith(folders)
 
 
 def test_core_never_imports_the_command_line() -> None:
@@ -50,24 +50,24 @@ def test_core_never_imports_the_command_line() -> None:
         assert not any(name.startswith("eimf_cli") for name in own(path)), path
 
 
-def rooms() -> dict[str, tuple[tuple[str, ...], set[str]]]:
-    """The table of eimf_core/README.md: for each room its modules and folders, and the rooms it may import.
+def packages() -> dict[str, tuple[tuple[str, ...], set[str]]]:
+    """The table of eimf_core/README.md: for each package its modules and folders, and the packages it may import.
 
-    A room is called by its first module or folder.
+    A package is called by its first module or folder.
     """
     rows = re.findall(
-        r"^\| (`.+?) \|.+\| (.+) \|$", (CORE / "README.md").read_text().partition("\n## The way")[0], re.M
+        r"^\| (`.+?) \|.+\| (.+) \|$", (CORE / "README.md").read_text().partition("\n## From a row")[0], re.M
     )
     named = [tuple(name.rstrip("/") for name in re.findall(r"`([\w/]+)`", cell)) for cell, _ in rows]
-    called = {name: names[0] for names in named for name in names} | {"ground floor": named[0][0]}
+    called = {name: names[0] for names in named for name in names} | {"base modules": named[0][0]}
     return {
-        names[0]: (names, {called[name] for name in re.findall(r"ground floor|(?<=`)\w+", allowed)})
+        names[0]: (names, {called[name] for name in re.findall(r"base modules|(?<=`)\w+", allowed)})
         for names, (_, allowed) in zip(named, rows, strict=True)
     }
 
 
-ROOMS = rooms()
-GROUND_FLOOR = next(iter(ROOMS.values()))[0]
+PACKAGES = packages()
+BASE_MODULES = next(iter(PACKAGES.values()))[0]
 MODULES = {
     path.relative_to(ROOT).with_suffix("").as_posix().removesuffix("/__init__").replace("/", "."): path
     for path in CORE.rglob("*.py")
@@ -84,8 +84,8 @@ def imported_modules(path: Path) -> set[str]:
     return found - {"eimf_core"}
 
 
-def test_every_module_has_a_room_and_every_room_is_there() -> None:
-    told = [name for names, _ in ROOMS.values() for name in names]
+def test_every_module_stands_in_the_readme_and_is_there() -> None:
+    told = [name for names, _ in PACKAGES.values() for name in names]
     there = {
         path.stem if path.is_file() else path.name
         for path in CORE.iterdir()
@@ -95,22 +95,22 @@ def test_every_module_has_a_room_and_every_room_is_there() -> None:
     assert set(told) == there - {"__init__"}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_what_the_readme_says(room: str) -> None:
-    names, allowed = ROOMS[room]
-    home = {name: called for called, (members, _) in ROOMS.items() for name in members}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_what_the_readme_says(package: str) -> None:
+    names, allowed = PACKAGES[package]
+    home = {name: called for called, (members, _) in PACKAGES.items() for name in members}
     used = set()
     for module, path in MODULES.items():
         if module.partition(".")[2].partition(".")[0] in names:
             for other in imported_modules(path):
                 used.add(home[other.split(".")[1]])
-                assert used <= allowed | {room}, f"{module} imports {other}"
-    assert used - {room} == allowed - {room}, "the README allows more than is needed"
+                assert used <= allowed | {package}, f"{module} imports {other}"
+    assert used - {package} == allowed - {package}, "the README allows more than is needed"
 
 
-@pytest.mark.parametrize("name", GROUND_FLOOR)
-def test_the_ground_floor_imports_only_what_stands_before_it(name: str) -> None:
-    below = GROUND_FLOOR[: GROUND_FLOOR.index(name)]
+@pytest.mark.parametrize("name", BASE_MODULES)
+def test_base_modules_import_only_what_stands_before_them(name: str) -> None:
+    below = BASE_MODULES[: BASE_MODULES.index(name)]
     for imported in own(CORE / f"{name}.py"):
         assert imported.split(".")[1] in below, imported
 
@@ -151,7 +151,7 @@ def test_backbones_are_named_without_torch() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_heavy_packages_stay_in_their_rooms() -> None:
+def test_heavy_packages_stay_where_they_are_needed() -> None:
     for path in SOURCES:
         for imported in imports(path):
             package = imported.split(".")[0]
