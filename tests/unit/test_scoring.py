@@ -110,5 +110,5 @@ def test_nothing_to_compare_is_said(truth: scoring.Truth, tmp_path: Path) -> Non
     samples = written(tmp_path, "samples", [sample("a", "i0")])
     with pytest.raises(InputError, match="categories"):
         scoring.truth(samples, written(tmp_path, "items", [Item(item="i0", title="x")]))
-    with pytest.raises(InputError, match="no label belongs"):
+    with pytest.raises(InputError, match="no label is of a user"):
         scoring.score(written(tmp_path, "labels", [label("stranger", ("tea", "t1"))]), truth, WideWords())

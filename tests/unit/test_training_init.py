@@ -179,7 +179,7 @@ def test_no_model_and_a_broken_one(folder: Path, tmp_path: Path) -> None:
         training.train(folder, tmp_path / "next", settings(), init=tmp_path / "nowhere")
     training.train(folder, tmp_path / "model", settings(epochs=1))
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match="of the manifest"):
         training.train(folder, tmp_path / "next", settings(), init=tmp_path / "model")
 
 
