@@ -3,7 +3,7 @@
 Each backbone is a file: its parts (a sequence encoder and an interest extractor), a dataclass of its own
 hyper-parameters, what it adds to the training loss, its paper and what differs from it. They share `backbone.py` (the
 one signature, and what training asks), `parts.py` (the signature of encoders and extractors), `layers.py`,
-`prefix_means.py` and `shape.py`; `registry.py` names them without torch, `combination.py` makes ENCODER+EXTRACTOR.
+`prefix_means.py` and `shape.py`; `registry.py` names them without torch.
 
 A new backbone is one file and one line in `registry.BACKBONES`:
 

@@ -1,7 +1,6 @@
 """The backbones by name. No torch here, so that a wrong name is told before anything heavy is loaded.
 
-A name is one of `BACKBONES` or a free combination `ENCODER+EXTRACTOR`, such as "transformer+attention". How a new
-backbone joins stands in `eimf_core/models/__init__.py`.
+How a new backbone joins stands in `eimf_core/models/__init__.py`.
 """
 
 from __future__ import annotations
@@ -43,21 +42,11 @@ BACKBONES = {
     "sasrec": Entry("sasrec.SASRec", single=True),
     "gru4rec": Entry("gru4rec.GRU4Rec", single=True),
 }
-# the parts of free combinations
-ENCODERS = {"none": "parts.NoEncoder", "gru": "gru4rec.Recurrent", "transformer": "sasrec.Transformer"}
-EXTRACTORS = {
-    "attention": "comirec_sa.AttentionHeads",
-    "routing": "comirec_dr.DynamicRouting",
-    "concepts": "sine.SparseConcepts",
-    "last": "parts.LastState",
-}
 
 
 def is_single(name: str) -> bool:
     """Whether a backbone has one interest a user; ConfigError for a name that there is not lists those there are."""
-    if name in BACKBONES:
-        return BACKBONES[name].single
-    return _parts(name)[1] == "last"
+    return _entry(name).single
 
 
 def interests_of(name: str, wanted: int) -> int:
@@ -67,14 +56,9 @@ def interests_of(name: str, wanted: int) -> int:
 
 def load(name: str) -> type[Backbone]:
     """The class of a backbone; imports torch. Raises ConfigError as `is_single` does."""
-    if name in BACKBONES:
-        found: type[Backbone] = _imported(BACKBONES[name].path)
-        return found
-    # a wrong name is told before torch is loaded
-    encoder, extractor = _parts(name)
-    from eimf_core.models.combination import combine
-
-    return combine(name, _imported(ENCODERS[encoder]), _imported(EXTRACTORS[extractor]))
+    file, _, kind = _entry(name).path.partition(".")
+    found: type[Backbone] = getattr(importlib.import_module(f"eimf_core.models.{file}"), kind)
+    return found
 
 
 def read_hyperparameters(name: str, given: Mapping[str, Any], dimension: int) -> Hyperparameters:
@@ -108,17 +92,7 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
     return load(name)(shape, read_hyperparameters(name, given or {}, shape.dimension), generator)
 
 
-def _parts(name: str) -> tuple[str, str]:
-    encoder, _, extractor = name.partition("+")
-    if encoder in ENCODERS and extractor in EXTRACTORS:
-        return encoder, extractor
-    raise wrong(
-        "backbone",
-        f"is '{name}', expected one of {', '.join(BACKBONES)}, or ENCODER+EXTRACTOR with encoders "
-        f"{', '.join(ENCODERS)} and extractors {', '.join(EXTRACTORS)}",
-    )
-
-
-def _imported(path: str) -> Any:
-    file, _, name = path.partition(".")
-    return getattr(importlib.import_module(f"eimf_core.models.{file}"), name)
+def _entry(name: str) -> Entry:
+    if name not in BACKBONES:
+        raise wrong("backbone", f"is '{name}', expected one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]

@@ -27,7 +27,7 @@ class TrainConfig:
         ConfigError: for a value that is out of bounds, or that does not go with another one.
     """
 
-    backbone: str = setting("comirec-sa", "Backbone: a name, or ENCODER+EXTRACTOR.", known=tuple(registry.BACKBONES))
+    backbone: str = setting("comirec-sa", "Backbone.", known=tuple(registry.BACKBONES))
     epochs: int = setting(30, "Epochs at most; without a validation split exactly so many.", low=1)
     max_minutes: float | None = setting(None, "Stop after so many minutes of training.", above=0, metavar="M")
     seed: int = setting(0, "Seed of everything that is drawn.", low=0)

@@ -17,19 +17,13 @@ def test_defaults_and_what_is_given() -> None:
     assert type(made.hardness) is float  # type: ignore[attr-defined]
 
 
-def test_a_combination_has_those_of_both_parts() -> None:
-    made = registry.read_hyperparameters("transformer+attention", {"heads": 4, "positions": "none"}, 8)
-    assert vars(made) == {"layers": 2, "heads": 4, "positions": "none"}
-    assert vars(registry.read_hyperparameters("none+last", {}, 8)) == {}
-
-
 @pytest.mark.parametrize(
     ("backbone", "given", "words"),
     [
         ("remi", {"hardnes": 1.0}, "'hardnes' is unknown; remi has positions, hardness, routing_weight"),
         ("gru4rec", {"layers": 2}, "'layers' is unknown; gru4rec has none"),
         ("comirec-sa", {"hardness": 1.0}, "'hardness' is unknown; comirec-sa has positions"),
-        ("transformer+last", {"positions": "none"}, "'positions' is unknown; transformer\\+last has layers, heads"),
+        ("sasrec", {"positions": "none"}, "'positions' is unknown; sasrec has layers, heads"),
         ("remi", {"hardness": "much"}, "hardness is 'much', expected a number"),
         ("remi", {"hardness": True}, "hardness is True, expected a number"),
         ("sine", {"concepts": 1.5}, "concepts is 1.5, expected a whole number"),
@@ -39,7 +33,6 @@ def test_a_combination_has_those_of_both_parts() -> None:
         ("mfn", {"positions": "relative"}, "positions .* is 'relative', expected decay, absolute or none"),
         ("mfn", {"positions": 3}, "positions .* is '3', expected decay, absolute or none"),
         ("sasrec", {"heads": 3}, "heads .* is 3, which does not divide --dimension 8"),
-        ("transformer+concepts", {"heads": 3}, "heads .* is 3, which does not divide --dimension 8"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_settings(backbone: str, given: dict[str, Any], words: str) -> None:

@@ -145,7 +145,7 @@ def test_losses_know_no_data_and_models_no_training() -> None:
 def test_backbones_are_named_without_torch() -> None:
     program = (
         "import sys\nfrom eimf_core.models import registry\n"
-        "assert registry.is_single('sasrec') and not registry.is_single('transformer+attention')\n"
+        "assert registry.is_single('sasrec') and not registry.is_single('comirec-sa')\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
