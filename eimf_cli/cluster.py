@@ -11,7 +11,7 @@ import typer
 from eimf_cli import terminal
 from eimf_cli.options import step
 from eimf_core.clustering.config import ClusterConfig
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from eimf_core.records import Cluster, HistoryItem
@@ -61,7 +61,7 @@ def cluster(
         count = jsonl.write(output, found.samples())
         provenance.write(output, found.sidecar(settings))
     place = "" if output == "-" else f"{output}: "
-    clusters = f"{len(found.summaries)} cluster{'' if len(found.summaries) == 1 else 's'}"
+    clusters = counted(len(found.summaries), "cluster")
     terminal.info(f"{place}{count:,} representative users of {found.facts['users']:,} in {clusters}")
 
 

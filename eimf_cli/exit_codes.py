@@ -91,6 +91,7 @@ def ignore_signals() -> None:
 
 def report(outcome: Outcome) -> None:
     """Print the line, and with EIMF_DEBUG=1 the traceback."""
+    terminal.remove_bar()
     if outcome.error is not None and os.environ.get("EIMF_DEBUG") == "1":
         import traceback
 

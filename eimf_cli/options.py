@@ -39,6 +39,7 @@ def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
     """
     keys, hints = context.obj.config_keys(), context.obj.hints()
     given = _config_table(context, path) if path is not None else {}
+    context.meta[values.CONFIG_FILE] = path
     for name, value in given.items():
         if name in keys:
             try:

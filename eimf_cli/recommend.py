@@ -11,6 +11,7 @@ import typer
 from eimf_cli import list_options, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
+from eimf_core.errors import ConfigError, counted
 from eimf_core.recommend.config import RecommendConfig
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def recommend(
     """
     from eimf_core.recommend import session
 
+    ids = None if items is None else list_options.ids(items)
+    _refuse_blank({"--items": ids, "--like": like, "--user": user, "--text": text})
     request = session.Request(
-        items=None if items is None else list_options.ids(items),
+        items=ids,
         titles=like or [],
         user=user,
         sequences=sequences,
@@ -72,10 +75,21 @@ def recommend(
     list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
 
 
+def _refuse_blank(given: dict[str, list[str] | str | None]) -> None:
+    """ConfigError for an option that says nothing, as a variable of a script may: popularity is no answer to it."""
+    for option, value in given.items():
+        said = [value] if isinstance(value, str) else value
+        if said is not None and not (said and all(text.strip() for text in said)):
+            raise ConfigError(
+                f"{option} is empty; for the most popular items ask with an empty history on stdin: "
+                """echo '{"history":[]}'"""
+            )
+
+
 def _heading(request: Request) -> str:
     """What a query of the command line asks, in short."""
     count = len(request.items or ()) + len(request.titles)
     parts = [f"user {request.user}"] if request.user is not None else []
-    parts += [f"history of {count} item{'' if count == 1 else 's'}"] if count else []
+    parts += [f"history of {counted(count, 'item')}"] if count else []
     parts += [f'the words "{request.text}"'] if request.text else []
     return " and ".join(parts) or "empty history"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from eimf_cli import terminal
+from eimf_core.errors import counted
 from eimf_core.records import Recommendation, UserInterest
 
 
@@ -44,7 +45,7 @@ def answer_table(line: bytes, heading: str | None = None) -> None:
 def _title(answer: Recommendation, heading: str) -> str:
     if answer.error is not None:
         return f"{heading}: {answer.error}"
-    what = f"{heading}: {len(answer.items)} item{'' if len(answer.items) == 1 else 's'} listed"
+    what = f"{heading}: {counted(len(answer.items), 'item')} listed"
     if answer.empty is not None:
         return f"{what}: {answer.empty}"
     return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what

@@ -70,6 +70,27 @@ class StepCommand(TyperCommand):
             failed.ctx = failed.ctx or ctx
             raise
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            place = self._place(ctx, str(error))
+            if place is None:
+                raise
+            raise ConfigError(place) from None
+
+    def _place(self, ctx: Any, message: str) -> str | None:
+        """A message about a value that no option of the command line gave: with the variable or the file it is in."""
+        option, _, problem = message.partition(" ")
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            if option in parameter.opts:
+                return f"{values.origin(parameter, ctx)} {problem}"
+        path, key = ctx.meta.get(values.CONFIG_FILE), option.rstrip(":")
+        if path is not None and key in ctx.obj.config_keys() and problem.startswith("(in --config)"):
+            return f"{path}: {message.replace(' (in --config)', '', 1)}"
+        return None
+
     def _missing(self, ctx: Any, args: list[str]) -> str:
         """All required options and arguments that are not given; the parser names the first."""
         parameters: list[Any] = self.get_params(ctx)

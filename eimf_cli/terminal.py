@@ -15,6 +15,7 @@ from eimf_core.progress import Reporter
 
 WIDTH_OFF_TERMINAL = 160
 _level = 0
+_shown_bar: Any = None
 # of several processes that torchrun started, the first prints for all
 _main_process = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
@@ -33,6 +34,14 @@ def printable(text: str) -> str:
 def is_main_process() -> bool:
     """Whether this is the process that prints: of several that torchrun started, the first."""
     return _main_process
+
+
+def remove_bar() -> None:
+    """Take away the progress bar of work that was cut short, which else hides the cursor from then on."""
+    global _shown_bar
+    if _shown_bar is not None:
+        _shown_bar.stop()
+        _shown_bar = None
 
 
 def error(message: str, *, always: bool = False) -> None:
@@ -121,6 +130,7 @@ class TerminalReporter(Reporter):
         self._started: list[tuple[str, float]] = []
 
     def begin(self, what: str, total: int | None = None) -> None:
+        global _shown_bar
         self._started.append((what, time.perf_counter()))
         if _level < 0 or not _main_process or not sys.stderr.isatty():
             return
@@ -138,6 +148,7 @@ class TerminalReporter(Reporter):
                 transient=True,
             )
             self._bar.start()
+            _shown_bar = self._bar
         self._tasks.append(self._bar.add_task(what, total=total, figures=""))
 
     def advance(self, amount: int = 1, **figures: str) -> None:
@@ -154,7 +165,7 @@ class TerminalReporter(Reporter):
         if len(self._tasks) > 1:
             self._bar.remove_task(self._tasks.pop())
             return
-        self._bar.stop()
+        remove_bar()
         self._bar = None
         self._tasks.clear()
 

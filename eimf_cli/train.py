@@ -9,6 +9,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core.errors import counted
 from eimf_core.training.config import TrainConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -44,8 +45,11 @@ def train(
     an earlier model found best. With --init it starts from an earlier model: items are found by their
     id, new ones are placed by their text, and those that are gone are left out.
     """
+    reporter = terminal.TerminalReporter()
+    reporter.begin("importing torch")
     from eimf_core.training import train as training
 
+    reporter.end()
     summary = training.train(
         directory,
         output,
@@ -53,11 +57,11 @@ def train(
         labels=labels,
         epochs_from=epochs_from,
         init=init,
-        reporter=terminal.TerminalReporter(),
+        reporter=reporter,
     )
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f} after epoch {summary.best_epoch}"
     labelled = ""
     if labels:
         labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
         labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
-    terminal.info(f"{output}: {summary.epochs} epochs in {summary.seconds:.0f} s{best}{labelled}")
+    terminal.info(f"{output}: {counted(summary.epochs, 'epoch')} in {summary.seconds:.0f} s{best}{labelled}")

@@ -16,6 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from eimf_core.config import listed
 from eimf_core.errors import ConfigError
 
+CONFIG_FILE = "config_file"
+"""Where a context's `meta` keeps the path of --config."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 
@@ -83,9 +85,9 @@ class Reader:
         try:
             found = read(self.kind, value)
         except ValueError as error:
-            raise ConfigError(f"{_origin(param, ctx)} {error}") from None
+            raise ConfigError(f"{origin(param, ctx)} {error}") from None
         if isinstance(found, Path) and found.exists() and not os.access(found, os.R_OK):
-            raise ConfigError(f"{_origin(param, ctx)}: {found} may not be read (permission denied)")
+            raise ConfigError(f"{origin(param, ctx)}: {found} may not be read (permission denied)")
         return found
 
 
@@ -97,10 +99,11 @@ def read_without_pydantic(parameters: Iterable[Any]) -> None:
             parameter._runtime_param = Reader(descriptor.annotation)
 
 
-def _origin(parameter: Any, context: Any) -> str:
-    """How to name a value: the option, the environment variable or the key of --config."""
+def origin(parameter: Any, context: Any) -> str:
+    """How to name a value: the option, the environment variable, or the file of --config and its key."""
     name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.display_name_raw
     source = context.get_parameter_source(parameter.name)
     if source is not None and source.name == "ENVIRONMENT":
         return f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
-    return f"{name} (in --config)" if source is not None and source.name == "DEFAULT_MAP" else name
+    in_file = source is not None and source.name == "DEFAULT_MAP"
+    return f"{context.meta[CONFIG_FILE]}: {parameter.name}" if in_file else name

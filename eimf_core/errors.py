@@ -49,6 +49,11 @@ class LabelError(EimfError):
     """Labelling failed as a whole: the engine is gone, or too many answers were unusable."""
 
 
+def counted(number: int, what: str) -> str:
+    """A number and what it counts: "1 epoch", "1,200 epochs"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean X?", or nothing."""
     import difflib

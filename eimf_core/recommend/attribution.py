@@ -1,4 +1,4 @@
-"""What an interest is made of: interests with one name are merged, history items have shares of its attention."""
+"""What an interest is made of: those with one name or direction are merged, history items have shares of attention."""
 
 from __future__ import annotations
 
@@ -8,19 +8,38 @@ import numpy as np
 
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend.query_resolution import Floats, Indices
+from eimf_core.vectors import unit_rows
 
 DIGITS = 4
 """Decimal places of a share."""
+SAME_COSINE = 1 - 1e-5
+"""Interests of at least this cosine list the same, such as all those of a history of one item."""
 MergedInto = list[int]
-"""For each interest of a query the first with the same name: itself when it has none, or one of its own."""
+"""For each interest of a query the first with its name or its direction: itself when there is none before it."""
 Shares = list[list[list[tuple[int, float]]]]
 """For each query and each of its interests: item indices and their shares, the largest first."""
 
 
-def merge_by_name(names: Sequence[ScoredName]) -> MergedInto:
-    """Merge each interest of a query into the first with its name."""
+def merge(names: Sequence[Sequence[ScoredName]], interests: Floats) -> list[MergedInto]:
+    """Merge each interest of a query into the first with its name or, where it has none, with its direction.
+
+    Args:
+        names: of the interests of each query.
+        interests: (B, K, d).
+    """
+    units = unit_rows(interests)
+    same = (units @ units.transpose(0, 2, 1) >= SAME_COSINE) | np.eye(units.shape[1], dtype=np.bool_)
+    return [_merged(of, alike) for of, alike in zip(names, same.argmax(axis=2).tolist(), strict=True)]
+
+
+def _merged(names: Sequence[ScoredName], alike: Sequence[int]) -> MergedInto:
+    """`alike`: for each interest the first with its direction, itself included."""
     first: dict[str, int] = {}
-    return [at if name is None else first.setdefault(name, at) for at, (name, _) in enumerate(names)]
+    made: MergedInto = []
+    for at, (name, _) in enumerate(names):
+        earlier = made[alike[at]] if alike[at] < at else at
+        made.append(earlier if name is None else first.setdefault(name, at))
+    return made
 
 
 def any_merged(merged_into: MergedInto) -> bool:

@@ -126,7 +126,7 @@ class Recommender:
             return UserInterests(words, None, [None] * len(queries), self.names(words), [[0]] * len(queries))
         of_history, attention = self._run_network(queries)
         names = self.names(of_history)
-        merged_into = [attribution.merge_by_name(of) for of in names]
+        merged_into = attribution.merge(names, of_history)
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
         for at, query in enumerate(queries):

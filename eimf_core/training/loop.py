@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from eimf_core.dataset import Dataset
+from eimf_core.errors import counted
 from eimf_core.progress import Reporter
 from eimf_core.training import learning_rate, setup
 from eimf_core.training.batches import Batches, Epoch
@@ -89,6 +90,11 @@ class Loop:
 
     def run(self, state: RunState, checkpoint: Checkpoint) -> None:
         """Train until the epochs, the time or the patience are at an end."""
+        if self.validation is None:
+            self.reporter.note(
+                f"no user to validate on: nothing says which epoch is best, and the last of "
+                f"{counted(self.settings.epochs, 'epoch')} is kept"
+            )
         state.start_clock()
         while not self._clocked(state).over:
             self.group.check_same(self.learner.digest() if self.group.size > 1 else 0)

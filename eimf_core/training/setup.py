@@ -52,14 +52,19 @@ class Prepared:
     start: dict[str, Any] | None = None
 
 
-def check_data(data: Dataset) -> None:
-    """InputError when there is nothing to learn from."""
+def check_data(data: Dataset, reporter: Reporter) -> None:
+    """InputError when there is nothing to learn from; a warning where no item has a title."""
     train = data.splits["train"]
     path = data.directory / "sequences.jsonl"
     if not len(train):
         raise InputError("has no line with the split 'train'", file=path, field="split")
     if not (np.diff(train.offsets) > 1).any():
         raise InputError("no training line has two items: there is no next item to learn", file=path, field="items")
+    if not any(item.title.strip() for item in data.items):
+        reporter.warn(
+            f"{data.directory / 'items.jsonl'}: no item has a title, so that neither item vectors nor names of "
+            "interests can come from titles; give titles to prepare by --items"
+        )
 
 
 def best_epoch(model: str | Path) -> int:

@@ -61,12 +61,16 @@ def train(
         with files.locked(output) if group.first else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes
             group.wait()
+            reporter.begin(f"reading {directory}")
             data = dataset.load(directory, ("train", "valid"))
-            setup.check_data(data)
+            reporter.end()
+            setup.check_data(data, reporter)
             setup.set_threads(settings.threads)
+            reporter.begin("preparing the run")
             prepared = group.first_before_others(
                 lambda: setup.prepare(data, settings, labels, reporter, init=init, device=group.device)
             )
+            reporter.end()
             read = setup.inputs(data, labels, init)
             checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
             loop = Loop(data, settings, prepared, reporter, group)
@@ -101,5 +105,7 @@ def _write(
     described = provenance.describe(
         command="train", arguments=asdict(settings), inputs=[*read], seed=settings.seed, facts={**data.facts, **facts}
     )
+    reporter.begin(f"writing {output}")
     contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described)
     artifact.write(output, contents)
+    reporter.end()

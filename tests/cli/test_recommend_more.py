@@ -37,8 +37,19 @@ def ids(made: dict[str, Any]) -> list[str]:
 
 
 def test_an_empty_history_is_answered_by_popularity(eimf: Eimf, folder: Path) -> None:
-    made = answer(eimf, folder, "model", "--items", "", "-k", "2")
+    done = eimf("recommend", "model", "-k", "2", stdin=b'{"history":[]}', cwd=folder)
+    made = json.loads(done.stdout)
     assert made["fallback"] == "popularity" and len(made["items"]) == 2 and made["unknown"] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "blank"), [("--items", ""), ("--items", " , "), ("--like", ""), ("--text", " "), ("--user", "")]
+)
+def test_an_option_that_says_nothing_is_not_answered_by_popularity(
+    eimf: Eimf, folder: Path, option: str, blank: str
+) -> None:
+    line = one_error_line(eimf("recommend", "worded", option, blank, cwd=folder), 2)
+    assert option in line and "is empty" in line
 
 
 def test_arguments_that_are_no_utf8(eimf: Eimf, folder: Path) -> None:

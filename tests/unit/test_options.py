@@ -15,7 +15,7 @@ import typer
 
 from eimf_cli.options import step
 from eimf_cli.step_command import Step
-from eimf_core.config import setting
+from eimf_core.config import check, setting
 from eimf_core.errors import ConfigError
 
 Run = Callable[..., Any]
@@ -29,10 +29,13 @@ class Settings:
     backbone: str = setting("sa", "Backbone.", group="model", known=("sa", "dr"))
     k: list[int] = setting([10], "Cut-offs.", "-k", group="data")
     flag: bool = setting(True, "A switch.", group="machine")
-    rare: float = setting(0.5, "Rarely of use.", group="optimisation", advanced=True)
+    rare: float = setting(0.5, "Rarely of use.", group="optimisation", advanced=True, low=0)
     hyperparameters: dict[str, Any] = setting({}, "Inner numbers.", config_only=True)
-    half_life: float | None = setting(None, "Half-life.", config_only=True)
+    half_life: float | None = setting(None, "Half-life.", config_only=True, low=0)
     kind: Literal["a", "b"] = setting("a", "A kind.", config_only=True)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def command() -> tuple[Any, dict[str, Any]]:
@@ -131,8 +134,10 @@ def test_show_config_holds_the_keys_of_the_file_too(run: Run, tmp_path: Path) ->
         ("kind = 'c'", "kind is 'c', expected a or b"),
         ("half_life = 'x'", "half_life is 'x', expected a number"),
         ("hyperparameters = 3", "hyperparameters is '3', expected a table"),
-        ("epochs = 'x'", "--epochs (in --config) is 'x', expected a whole number"),
-        ("loss = 'x'", "--loss (in --config) is 'x', expected full or sampled"),
+        ("epochs = 'x'", "it.toml: epochs is 'x', expected a whole number"),
+        ("loss = 'x'", "it.toml: loss is 'x', expected full or sampled"),
+        ("rare = -1", "it.toml: rare is -1.0, expected 0 or more"),
+        ("half_life = -1", "it.toml: half_life is -1.0, expected 0 or more"),
         ("tried = 3", "'tried' is no table"),
     ],
 )
@@ -164,6 +169,10 @@ def test_wrong_options_are_told(run: Run, arguments: list[str], words: str) -> N
 def test_a_wrong_environment_variable_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EIMF_TRIED_EPOCHS", "x")
     with pytest.raises(ConfigError, match="EIMF_TRIED_EPOCHS is 'x', expected a whole number"):
+        run("here")
+    monkeypatch.delenv("EIMF_TRIED_EPOCHS")
+    monkeypatch.setenv("EIMF_TRIED_RARE", "-1")
+    with pytest.raises(ConfigError, match=r"EIMF_TRIED_RARE is -1\.0, expected 0 or more"):
         run("here")
 
 

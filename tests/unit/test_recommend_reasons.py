@@ -10,6 +10,7 @@ import pytest
 
 from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import write_named_model
@@ -131,14 +132,34 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
 
 def test_interests_of_one_name_are_merged_into_the_first() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
-    merged_into = attribution.merge_by_name(named)  # type: ignore[arg-type]
+    interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    (merged_into,) = attribution.merge([named], interests)  # type: ignore[list-item]
     assert merged_into == [0, 1, 2, 0, 4] and attribution.any_merged(merged_into)
     assert attribution.merged_names(named, merged_into) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
-    interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
     assert attribution.group_members(interests, [merged_into], 0)[0].tolist() == [[0, 1], [6, 7]]
     assert attribution.group_members(interests, [merged_into], 2)[0].tolist() == [[4, 5]]
     weights = np.array([[[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0, 1]]], np.float32)
     assert attribution.merged_attention(weights, [merged_into])[0, 0].tolist() == [0.75, 0.25]
+
+
+def test_interests_without_names_are_merged_where_they_point_the_same_way() -> None:
+    vectors = np.array([[[1, 0], [0, 1], [2, 1e-4], [0, 3], [0, 0], [0, 0]]], np.float32)
+    named = [(None, 0.1), ("b", 0.5), (None, 0.2), (None, 0.3), (None, None), (None, None)]
+    assert attribution.merge([named], vectors) == [[0, 1, 0, 1, 4, 5]]  # type: ignore[list-item]
+
+
+def test_the_same_list_is_not_given_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each head of attention reads a history of one item alike."""
+    each = session(path, name_threshold=1, k=3, per_interest=True)
+    network = each.recommender._run_network
+
+    def alike(queries: list[ResolvedQuery]) -> tuple[Floats, Floats]:
+        vectors, attention = network(queries)
+        return np.repeat(vectors[:, :1], 2, axis=1), attention
+
+    monkeypatch.setattr(each.recommender, "_run_network", alike)
+    answer = each.ask(Query(history=["tea-1"]))
+    assert [item.interest for item in answer.items] == [0, 0, 0] and [of.index for of in answer.interests] == [0]
 
 
 # -- anchors

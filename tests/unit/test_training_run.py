@@ -15,7 +15,7 @@ from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import evaluate as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.records import Sequence
+from eimf_core.records import Item, Sequence
 from eimf_core.training import (
     item_embeddings,
     next_item_loss,
@@ -255,8 +255,20 @@ def test_the_best_epoch_is_what_is_written(folder: Path, tmp_path: Path, monkeyp
 def test_without_validation_lines_all_epochs_are_trained(folder: Path, tmp_path: Path) -> None:
     lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
     jsonl.write(folder / "sequences.jsonl", lines)
-    summary = training.train(folder, tmp_path / "model", settings(epochs=3, patience=1))
+    remarks = Listening()
+    summary = training.train(folder, tmp_path / "model", settings(epochs=3, patience=1), reporter=remarks)
     assert (summary.epochs, summary.best_epoch, summary.ndcg) == (3, 3, None)
+    assert "no user to validate on: nothing says which epoch is best, and the last of 3 epochs is kept" in remarks.notes
+    assert not remarks.warnings
+
+
+def test_a_catalogue_without_titles_is_told(folder: Path, tmp_path: Path) -> None:
+    items = [Item(item=item.item, title="") for item in jsonl.read(folder / "items.jsonl", Item)]
+    jsonl.write(folder / "items.jsonl", items)
+    remarks = Listening()
+    training.train(folder, tmp_path / "model", settings(epochs=1), reporter=remarks)
+    (warning,) = [line for line in remarks.warnings if "title" in line]
+    assert "items.jsonl: no item has a title" in warning and "--items" in warning
 
 
 def test_epochs_from_an_earlier_model(folder: Path, tmp_path: Path) -> None:
