@@ -118,7 +118,7 @@ def locked(output: str | Path) -> Iterator[None]:
     """Hold the lock of an output in the block.
 
     The lock is on `.NAME.lock` beside the output and ends with the process, however it ends. The
-    file is removed by the process that made it last.
+    file is removed by the process that made it last, and folders that were made for it are where nothing was written.
 
     Raises:
         ConfigError: when another process is writing the output, or its folder cannot be written.
@@ -129,6 +129,7 @@ def locked(output: str | Path) -> Iterator[None]:
         yield
         return
     path = target.with_name(f".{target.name}.lock")
+    new = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle = _open_and_lock(path)
@@ -142,6 +143,9 @@ def locked(output: str | Path) -> Iterator[None]:
         # unlinked while still locked: whoever opened it before sees that it is gone and tries again
         path.unlink(missing_ok=True)
         os.close(handle)
+        with contextlib.suppress(OSError):
+            for folder in new:
+                folder.rmdir()
 
 
 def _open_and_lock(path: Path) -> int:

@@ -20,23 +20,16 @@ def output_folder(output: Path) -> Iterator[Path]:
     """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there."""
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: is a file, expected a directory to write")
-    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
-    try:
-        with files.locked(output / SEQUENCES):
-            scratch = output / SCRATCH
-            # what a killed run left behind
-            shutil.rmtree(scratch, ignore_errors=True)
-            try:
-                scratch.mkdir()
-                yield scratch
-            finally:
-                with signals.deferred():
-                    shutil.rmtree(scratch, ignore_errors=True)
-    finally:
-        for folder in missing:
-            # only while empty
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with files.locked(output / SEQUENCES):
+        scratch = output / SCRATCH
+        # what a killed run left behind
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            scratch.mkdir()
+            yield scratch
+        finally:
+            with signals.deferred():
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def publish(scratch: Path, output: Path) -> None:

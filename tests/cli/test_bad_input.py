@@ -211,6 +211,25 @@ def test_model_with_a_part_missing_or_cut(eimf: Eimf, data: Path, model: Path, p
     assert not (data.parent / "metrics.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prepare", "log.csv"],
+        ["cluster", "data", "--clusters", "900"],
+        ["label", "samples.jsonl", "--engine", "replay"],
+        ["train", "data", "--labels", "log.csv"],
+        ["eval", "data", "data"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_refused_command_leaves_no_folder(eimf: Eimf, data: Path, arguments: list[str]) -> None:
+    (data.parent / "log.csv").write_text("user,item,time\na,b,c\n")
+    (data.parent / "samples.jsonl").write_text(SAMPLE)
+    done = eimf(*arguments, "-o", "new/folder/out", cwd=data.parent)
+    assert done.returncode in (2, 3, 4), done.stderr
+    assert not (data.parent / "new").exists()
+
+
 def test_missing_model(eimf: Eimf, data: Path) -> None:
     assert "nowhere" in one_error_line(eimf("recommend", data / "nowhere", "--items", "tea-1"), 2)
     assert "nowhere" in one_error_line(eimf("eval", data / "nowhere", data), 2)
