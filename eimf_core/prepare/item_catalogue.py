@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from eimf_core import text_cleaning
+from eimf_core.prepare import number_ids
 from eimf_core.prepare.columns import TEXT_FIELDS
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFile
 from eimf_core.prepare.raw_text import shortened, split_categories, without_html
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Scan
-from eimf_core.prepare.value_parsing import BLANKS, trimmed_sql
+from eimf_core.prepare.value_parsing import BLANKS, is_missing, trimmed_sql
 from eimf_core.records import Item
 
 LONGEST_TITLE = 300
@@ -53,9 +54,11 @@ def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalog
     for item in texts:
         name = item.item.strip(BLANKS)
         if name not in in_log:
+            name = number_ids.whole(name)
+        if name not in in_log:
             others += 1
         elif name not in found or not found[name].title:
-            found[name] = prepared(item, text_length)
+            found[name] = msgspec.structs.replace(prepared(item, text_length), item=name)
     items, without = [], []
     for name in ids:
         known = found.get(name) or Item(item=name, title="")
@@ -71,15 +74,20 @@ def prepared(item: Item, text_length: int) -> Item:
     plain = text_cleaning.clean_item(
         Item(
             item=item.item.strip(BLANKS),
-            title=without_html(item.title),
-            categories=[without_html(name) for name in item.categories],
-            text=without_html(item.text or ""),
+            title=_present(without_html(item.title)),
+            categories=[_present(without_html(name)) for name in item.categories],
+            text=_present(without_html(item.text or "")),
             attributes=item.attributes or None,
         )
     )
     title = shortened(plain.title, LONGEST_TITLE)
     text = shortened(plain.text or "", text_length)
     return msgspec.structs.replace(plain, title=title, text=text if text and text != title else None)
+
+
+def _present(text: str) -> str:
+    """The text; empty where it stands for no value."""
+    return "" if is_missing(text) else text
 
 
 def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import InputError
+from eimf_core.prepare import number_ids
 from eimf_core.prepare.duckdb_session import literal
 from eimf_core.progress import Reporter
 
 STEP = 1 << 20
 """Rows handled at a time."""
-ID_ORDER = "ORDER BY try_cast(id AS UBIGINT) NULLS LAST, id"
+NAME_ORDER = "ORDER BY try_cast(name AS UBIGINT) NULLS LAST, name"
 MOST_EVENTS = 1000
 ARRAYS = {"item": np.int32, "time": np.float64, "event": np.uint16}
 
@@ -110,9 +111,11 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
     reporter.begin("sorting")
     kept = " AND ".join(where) or "true"
     for field in ("user", "item"):
+        connection.execute(f"CREATE TABLE {field}s AS SELECT DISTINCT {field} AS id FROM raw WHERE {kept}")
+        name = number_ids.name_sql(connection, field, reporter)
         connection.execute(
-            f"CREATE TABLE {field}s AS SELECT id, row_number() OVER ({ID_ORDER}) - 1 AS code "
-            f"FROM (SELECT DISTINCT {field} AS id FROM raw WHERE {kept})"
+            f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
+            f"FROM (SELECT id, {name} AS name FROM {field}s)"
         )
     events = _event_names(connection, kept) if "event" in has else []
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
@@ -143,7 +146,7 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
 
 
 def _ids(connection: Any, table: str) -> list[str]:
-    return [row[0] for row in connection.execute(f"SELECT id FROM {table} ORDER BY code").fetchall()]
+    return [row[0] for row in connection.execute(f"SELECT DISTINCT name, code FROM {table} ORDER BY code").fetchall()]
 
 
 def _event_names(connection: Any, kept: str) -> list[str]:

@@ -18,8 +18,8 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 COLUMNS = {
-    "user": ("VARCHAR", f"nullif({value_parsing.trimmed_sql('user')}, '')"),
-    "item": ("VARCHAR", f"nullif({value_parsing.trimmed_sql('item')}, '')"),
+    "user": ("VARCHAR", value_parsing.present_sql("user")),
+    "item": ("VARCHAR", value_parsing.present_sql("item")),
     "time": ("DOUBLE", value_parsing.time_sql("time")),
     "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
     "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),

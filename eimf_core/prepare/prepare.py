@@ -13,7 +13,16 @@ from typing import Any
 from eimf_core import files, jsonl, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
-from eimf_core.prepare import item_catalogue, log_loading, ready_sequences, registry, report, sequence_writer, splits
+from eimf_core.prepare import (
+    item_catalogue,
+    log_loading,
+    number_ids,
+    ready_sequences,
+    registry,
+    report,
+    sequence_writer,
+    splits,
+)
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
@@ -161,7 +170,11 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     scans = log_loading.scans_of(job.logs, job.config, job.scratch, rejects)
     registry.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
     loaded = log_loading.load(job.scratch, scans, job.config, rejects, job.reporter)
-    log, plan = loaded.log, splits.make(loaded.log, job.config, partition)
+    log = loaded.log
+    if partition is not None:
+        known = set(log.user_ids)
+        partition = {user if user in known else number_ids.whole(user): split for user, split in partition.items()}
+    plan = splits.make(log, job.config, partition)
     texts = itertools.chain(item_catalogue.read_items(job.items, job.config, rejects), loaded.items)
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)

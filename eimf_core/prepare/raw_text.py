@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import csv
 import html
 import re
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
+SEPARATORS = ("|", ";", " > ", ",")
+"""What parts categories in one string; a comma may stand in the name of a category of a shop's path."""
+NAME_KEYS = ("name", "title", "label", "category", "genre", "description")
+"""Keys of an object of which the first that is there names a category."""
+_LIST = re.compile(r"""\[.*\]|\{.*\}|\(['"].*\)""", re.DOTALL)
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<![^<>]*>")
 
@@ -49,7 +59,44 @@ def strings_in(value: Any) -> list[str]:
     return list(found)
 
 
-def split_categories(text: str, separators: str = "|,;") -> list[str]:
-    """Categories in one string: at the first of the separators that occurs."""
-    separator = next((each for each in separators if each in text), None)
-    return [part.strip() for part in text.split(separator)] if separator else [text] if text.strip() else []
+def split_categories(text: str) -> list[str]:
+    """Categories in one string: a list as JSON, Python or SQL write it, else at the first separator that occurs."""
+    text = text.strip()
+    if _LIST.fullmatch(text):
+        return categories_in(_listed(text))
+    separator = next((each for each in SEPARATORS if each in text), None)
+    return [part.strip() for part in text.split(separator)] if separator else [text] if text else []
+
+
+def categories_in(value: Any) -> list[str]:
+    """Categories in a value of any nesting, each once, in order; of an object its name, or the words it counts."""
+    found: dict[str, None] = {}
+
+    def walk(inner: Any) -> None:
+        if isinstance(inner, str | int | float) and not isinstance(inner, bool):
+            found.setdefault(str(inner))
+        elif isinstance(inner, dict):
+            named = next((inner[key] for key in NAME_KEYS if isinstance(inner.get(key), str)), None)
+            counts = all(isinstance(count, int | float) for count in inner.values())
+            words = [value for value in inner.values() if not isinstance(value, int | float)]
+            walk(named if named is not None else list(inner) if counts else words)
+        elif isinstance(inner, set | frozenset):
+            walk(sorted(inner, key=str))
+        elif isinstance(inner, Iterable):
+            for part in inner:
+                walk(part)
+
+    walk(split_categories(value) if isinstance(value, str) else value)
+    return list(found)
+
+
+def _listed(text: str) -> Any:
+    """What a list that is written as text holds: JSON, a Python literal, or words between brackets."""
+    with contextlib.suppress(orjson.JSONDecodeError):
+        return orjson.loads(text)
+    # numpy writes no commas; Python would make one string of two
+    literal = re.sub(r"""(['"])\s+(?=['"])""", r"\1, ", text)
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(literal)
+    words = next(csv.reader([text[1:-1]], skipinitialspace=True), [])
+    return [word.strip().strip("'\"") for word in words]

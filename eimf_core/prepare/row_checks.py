@@ -32,12 +32,15 @@ def row_problem(record: Record, has: frozenset[str]) -> str:
     if record.values is None:
         return record.problem
     for name in ("user", "item"):
-        if not record.values[name].strip(BLANKS):
-            return f"field '{name}': is empty"
+        if value_parsing.is_missing(record.values[name]):
+            return f"field '{name}': {value_parsing.missing_problem(record.values[name], name)}"
     if "time" in has and value_parsing.parse_time(record.values["time"]) is None:
         return f"field 'time': {value_parsing.time_problem(record.values['time'])}"
     if "rating" in has and not value_parsing.is_number(record.values["rating"]):
-        return f"field 'rating': is '{record.values['rating']}', {NO_NUMBER}"
+        rating = record.values["rating"]
+        missing = value_parsing.is_missing(rating)
+        problem = value_parsing.missing_problem(rating, "rating") if missing else f"is '{rating}', {NO_NUMBER}"
+        return f"field 'rating': {problem}"
     return ""
 
 

@@ -13,6 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 BLANKS = " \t\n\v\f\r"
 """What may stand around a value and does not count."""
+MISSING = frozenset({
+    "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT", "NULL", "Null", "null",
+    "(null)", "[null]", "None", "none", "NONE", "\\N", "undefined",
+})  # fmt: skip
+"""What stands for no value in an id, a time, a rating or a title: the words of pandas, SQL dumps and spreadsheets."""
 _BLANKS_SQL = "concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))"
 NUMBER = re.compile(r"[-+._0-9eE]+")
 _MONTH, _DAY, _BLANK = "(0?[1-9]|1[0-2])", "(0?[1-9]|[12][0-9]|3[01])", r"[ \t\n\v\f\r]*"
@@ -31,6 +36,23 @@ NO_TIME = "expected a number of seconds or an ISO date such as 2024-01-31 or 202
 def trimmed_sql(field: str) -> str:
     """SQL for a text without blanks around it; whether there are any costs less to see than to cut."""
     return f"CASE WHEN {field} < '!' OR {field}[-1] < '!' THEN trim({field}, {_BLANKS_SQL}) ELSE {field} END"
+
+
+def present_sql(field: str) -> str:
+    """SQL for a text without blanks around it; null for a word that stands for no value."""
+    words = ", ".join(f"'{word}'" for word in sorted(MISSING))
+    trimmed = trimmed_sql(field)
+    return f"CASE WHEN {trimmed} IN ({words}) THEN NULL ELSE {trimmed} END"
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text stands for no value."""
+    return text.strip(BLANKS) in MISSING
+
+
+def missing_problem(text: str, what: str) -> str:
+    """Why a text that stands for no value cannot be used; `what` it should have been."""
+    return f"is '{text.strip(BLANKS)}', which stands for no {what}" if text.strip(BLANKS) else "is empty"
 
 
 def time_sql(field: str) -> str:
@@ -65,6 +87,8 @@ def is_date(text: str) -> bool:
 
 def time_problem(text: str) -> str:
     """What is wrong with a text that is no time."""
+    if is_missing(text):
+        return missing_problem(text, "time")
     if _DAY_FIRST.fullmatch(text.strip(BLANKS)):
         return f"is '{text}', where day and month cannot be told apart; write dates as 2024-01-31"
     return f"is '{text}', {NO_TIME}"

@@ -14,6 +14,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import Prepared, prepare
 from eimf_core.prepare.value_parsing import NO_TIME
+from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
 
 LOG = [("1", "10", 5, 100), ("2", "10", 3, 105), ("1", "20", 4, 110), ("2", "30", 2, 120), ("1", "30", 1, 130)]
@@ -79,7 +80,8 @@ def run(folder: Path, *names: str, **options: Any) -> Prepared:
     options = {"split": "none", **options}
     items = [folder / name for name in options.pop("items", ())]
     logs = [folder / name for name in names] or [folder]
-    return prepare(logs, folder / "out", PrepareConfig(threads=1, **options), items=items)
+    given = {"items": items, "users": options.pop("users", None), "reporter": options.pop("reporter", SILENT)}
+    return prepare(logs, folder / "out", PrepareConfig(threads=1, **options), **given)
 
 
 def lines(folder: Path) -> list[Sequence]:
@@ -280,7 +282,7 @@ def test_bad_rows_are_named_or_counted_and_kept(tmp_path: Path) -> None:
     assert [row["line"] for row in rejects] == [4, 5, 6, 7, 8, 12]
     assert [row["text"] for row in rejects] == ["u,b", "u,c,soon", ",d,4", "u,e,5,6", "u,f,inf", "v,y,"]
     assert done.report.rejected == {
-        "has 2 columns, expected 3": 1, f"field 'time': {NO_TIME}": 3,
+        "has 2 columns, expected 3": 1, f"field 'time': {NO_TIME}": 2, "field 'time': is empty": 1,
         "field 'user': is empty": 1, "has 4 columns, expected 3": 1,
     }  # fmt: skip
     (tmp_path / "log.csv").write_text("user,item,time\nu,a,1\n")

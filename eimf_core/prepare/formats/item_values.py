@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from eimf_core.prepare.raw_text import split_categories, strings_in
+from eimf_core.prepare.raw_text import categories_in, strings_in
 from eimf_core.prepare.scans import text_of
 from eimf_core.records import Item
 
 
 def item_of(values: dict[str, Any]) -> Item:
     """An item from values by field; titles, categories and text may be lists, of any nesting."""
-    category = values.get("category")
     return Item(
         item=text_of(values["item"]),
         title=_joined(values.get("title")),
-        categories=split_categories(category) if isinstance(category, str) else strings_in(category or []),
+        categories=categories_in(values.get("category") or []),
         text=_joined(values.get("text")),
     )
 

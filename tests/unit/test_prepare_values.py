@@ -1,0 +1,122 @@
+"""Single values: words that stand for none, ids that are numbers, categories in all forms."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from eimf_core.errors import InputError
+from eimf_core.prepare.raw_text import split_categories
+from eimf_core.prepare.value_parsing import MISSING
+from tests.listening import Listening
+from tests.unit.test_prepare_formats import histories, lines, run
+
+
+def write_log(folder: Path, *rows: str) -> None:
+    (folder / "log.csv").write_text("user,item,time\n" + "".join(f"{row}\n" for row in rows))
+
+
+@pytest.mark.parametrize("word", sorted(MISSING - {""}))
+def test_a_word_that_stands_for_no_value_is_no_id(tmp_path: Path, word: str) -> None:
+    write_log(tmp_path, "u,a,1", f" {word},b,2", f"u,{word} ,3", f"u,c,{word}", "u,d,5", "v,a,6", "v,b,7")
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, "log.csv")
+    assert str(caught.value).endswith(
+        f"log.csv:3: field 'user': is '{word}', which stands for no user; --on-error skip leaves such rows out"
+    )
+    done = run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "d"], "v": ["a", "b"]}
+    assert done.report.rejected == {f"field '{of}': which stands for no {of}": 1 for of in ("user", "item", "time")}
+
+
+def test_a_word_that_stands_for_no_value_is_no_title(tmp_path: Path) -> None:
+    write_log(tmp_path, "u,a,1", "u,b,2", "u,c,3")
+    (tmp_path / "items.csv").write_text(
+        "item,title,categories\na,NaN,\"['Tea', nan]\"\nb,N/A,null\nc,None the wiser,\n"
+    )
+    done = run(tmp_path, "log.csv", items=["items.csv"])
+    made = [json.loads(line) for line in (tmp_path / "out" / "items.jsonl").read_text().splitlines()]
+    assert [(item["title"], item["categories"]) for item in made] == [
+        ("a", ["Tea"]),
+        ("b", []),
+        ("None the wiser", []),
+    ]
+    assert done.without_text == ["a", "b"]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_whole_numbers_of_a_table_of_floats_are_ids_without_a_point(tmp_path: Path, form: str) -> None:
+    rows = [(8, 118), (8, 119), (10, 118), (10, 119)]
+    if form == "csv":
+        (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(f"{u}.0,{i}.0,5\n" for u, i in rows))
+    elif form == "jsonl":
+        text = "".join(json.dumps({"user": float(u), "item": float(i), "time": 5}) + "\n" for u, i in rows)
+        (tmp_path / "log.jsonl").write_text(text)
+    else:
+        values = ", ".join(f"({u}::DOUBLE, {i}::DOUBLE, 5)" for u, i in rows)
+        duckdb.sql(f"SELECT * FROM (VALUES {values}) AS t(user, item, time)").write_parquet(
+            str(tmp_path / "log.parquet")
+        )
+    (tmp_path / "items.csv").write_text("item,title\n118,Tea\n119.0,Wool\n")
+    told = Listening()
+    done = run(tmp_path, f"log.{form}", items=["items.csv"], reporter=told)
+    assert histories(tmp_path) == {"8": ["118", "119"], "10": ["118", "119"]}
+    assert done.without_text == [] and done.report.described_not_in_log == 0
+    assert "user ids such as 10.0 are taken as 10" in told.notes
+
+
+def test_ids_with_fractions_and_words_stay_as_they_are(tmp_path: Path) -> None:
+    write_log(tmp_path, "1.0,a.0,1", "1.5,7E5,2", "1,3e8,3")
+    told = Listening()
+    run(tmp_path, "log.csv", reporter=told)
+    assert histories(tmp_path) == {"1": ["3e8"], "1.0": ["a.0"], "1.5": ["7E5"]}
+    assert told.warnings == []
+
+
+def test_119_and_119_point_0_are_one_user_in_time_order(tmp_path: Path) -> None:
+    write_log(tmp_path, "119.0,a,3", "119,b,2", "119.0,c,1")
+    run(tmp_path, "log.csv")
+    assert [(line.user, line.items) for line in lines(tmp_path)] == [("119", ["c", "b", "a"])]
+    (tmp_path / "users.csv").write_text("119.0,train\n")
+    done = run(tmp_path, "log.csv", split="by-user", users=tmp_path / "users.csv")
+    assert done.report.splits["train"].users == 1
+
+
+def test_ids_that_have_lost_digits_are_warned_of_and_not_merged(tmp_path: Path) -> None:
+    write_log(tmp_path, "7.656120E+16,a,1", "7.65612E+16,b,2")
+    told = Listening()
+    run(tmp_path, "log.csv", reporter=told)
+    assert histories(tmp_path) == {"7.656120E+16": ["a"], "7.65612E+16": ["b"]}
+    (warning,) = told.warnings
+    assert warning.startswith("2 user ids are numbers such as 7.656120E+16, which have lost their last digits")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("['A', \"It's\"]", ["A", "It's"]),
+        ('["A", "B, C"]', ["A", "B, C"]),
+        ("['A' 'B']", ["A", "B"]),
+        ("('A', 'B')", ["A", "B"]),
+        ("{'B', 'A'}", ["A", "B"]),
+        ('{Action,"Sci Fi"}', ["Action", "Sci Fi"]),
+        ("[A, B]", ["A", "B"]),
+        ("[['A', 'B'], ['C']]", ["A", "B", "C"]),
+        ('[{"id": 1, "name": "Drama"}, {"id": 2, "name": "Action, War"}]', ["Drama", "Action, War"]),
+        ("[{'id': 16, 'name': \"Children's\"}]", ["Children's"]),
+        ("{'fantasy, paranormal': 31, 'young-adult': 5}", ["fantasy, paranormal", "young-adult"]),
+        ("[27, 9]", ["27", "9"]),
+        ("[]", []),
+        ("A|B, C", ["A", "B, C"]),
+        ("A; B", ["A", "B"]),
+        ("Home > Pots, Pans", ["Home", "Pots, Pans"]),
+        ("A, B", ["A", "B"]),
+        ("(2011)", ["(2011)"]),
+        ("['A', 'B'", ["['A'", "'B'"]),
+    ],
+)
+def test_categories_in_all_forms(text: str, names: list[str]) -> None:
+    assert split_categories(text) == names
