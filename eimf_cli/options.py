@@ -112,7 +112,8 @@ def step(
         app: the application of the command's own module, which holds this command alone.
         example: the command line that leads the help.
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
-            function gets the instance as the keyword argument `settings`.
+            function gets the instance as the keyword argument `settings`, and the names of those that are no
+            defaults as `given` where it has this argument.
     """
     about = Step(example, settings)
 
@@ -120,11 +121,13 @@ def step(
         own = inspect.signature(function).parameters
         hints = get_type_hints(function, include_extras=True)
         options = _options_of(about)
-        typed = {name: (hints[name], own[name].default) for name in own if name != "settings"} | options | COMMON
+        parameters = [name for name in own if name not in ("settings", "given")]
+        typed = {name: (hints[name], own[name].default) for name in parameters} | options | COMMON
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
             terminal.configure(quiet=arguments.pop("quiet"), verbose=arguments.pop("verbose"))
+            context = arguments.pop("context", None)
             show, config_only = arguments.pop("show_config"), arguments.pop("config")
             arguments.pop("help_all")
             if show:
@@ -132,6 +135,8 @@ def step(
             if settings:
                 given = {name: arguments.pop(name) for name in options}
                 arguments["settings"] = settings(**given, **config_only)
+                if context is not None:
+                    arguments["given"] = _given(context, about, config_only)
             started = time.perf_counter()
             result = function(**arguments)
             if terminal.is_verbose():
@@ -141,6 +146,8 @@ def step(
                 terminal.debug(run_summary(time.perf_counter() - started, seed))
             return result
 
+        if "given" in own:
+            typed["context"] = (typer.Context, inspect.Parameter.empty)
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
@@ -152,6 +159,13 @@ def step(
         return run
 
     return decorate
+
+
+def _given(context: Any, about: Step, config_only: dict[str, Any]) -> frozenset[str]:
+    """The settings that come from the command line, the environment or --config."""
+    typed = {name for name in about.options() if context.get_parameter_source(name).name != "DEFAULT"}
+    keys = about.config_keys().items()
+    return frozenset(typed | {name for name, field in keys if config_only[name] != default(field)})
 
 
 def _print_config(config: dict[str, Any]) -> None:

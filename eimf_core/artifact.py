@@ -6,7 +6,8 @@
     weights.safetensors       item_vectors (N+1, d), item_scale (N+1,)?, item_counts (N+1,),
                               adapter_weight (d, D)?, adapter_bias (d,)?, named_vectors (n, d)?,
                               text_weight (d, D)?, text_bias (d,)?, item_features (N+1, F)?,
-                              backbone.NAME: the network's weights, for training that goes on from them
+                              backbone.NAME: the network's weights, for training that goes on from them;
+                              of an ensemble item_lengths (N+1, M) and backbone.MEMBER.NAME
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
@@ -36,6 +37,7 @@ from eimf_core import files, jsonl, model_files, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
+from eimf_core.model_members import Blocks, Member, MemberConfig, naming_width
 from eimf_core.model_network import InterestNetwork
 from eimf_core.padding import padded
 from eimf_core.records import Item, SemanticInterest
@@ -48,7 +50,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     `text_encoder` names the encoder of the labels and item texts and its hash; it is compared,
     never loaded from here. `seen` is the setting validation used. `events` are the kinds of behaviour that
-    the network knows, by number from 1.
+    the network knows, by number from 1. `members` are those of an ensemble (see `model_members`), whose `backbone`
+    joins their names by +, whose `dimension` is the sum and whose `interests` is the product of theirs.
     """
 
     format: int = FORMAT
@@ -62,6 +65,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     events: list[str] = []
     seen: str = "drop"
     seed: int = 0
+    members: list[MemberConfig] = []
     training: dict[str, Any] = {}
 
 
@@ -73,9 +77,9 @@ class Contents:
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
     rows sum to 1 over the mask. It may also read `features` int64 (B, L, F), the rows of item_features,
-    `days` float32 (B, L), days before the last item or -1 where unknown, and `events` int64 (B, L), kinds
-    of behaviour by number, 0 where unknown. An item's score is
-    max_k <interest_k, item_vector> * item_scale.
+    `days` float32 (B, L), days before the last item or -1 where unknown, `events` int64 (B, L), kinds
+    of behaviour by number, 0 where unknown, and `lengths` float32 (B, L, M), the rows of item_lengths. An item's
+    score is max_k <interest_k, item_vector> * item_scale.
     """
 
     config: ModelConfig
@@ -161,8 +165,11 @@ class Model:
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
     gives an item without interactions a vector from its text vector. `words` are the arrays of names made of
-    words, None in a model that was trained with labels or written before there were any. `backbone` are the
-    network's weights by name, which only training reads. `provenance` is what the manifest says.
+    words, None in a model that was trained with labels or written before there were any. `members` are what
+    training goes on from; `weights`, by name, and `network` (ONNX) are what the directory holds of them.
+    `provenance` is what the manifest says. Of an ensemble, `lengths` (N+1, M) are those of
+    the members' own item vectors; maps from text give these own vectors side by side, and `place` makes item
+    vectors of them.
     """
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
@@ -170,6 +177,7 @@ class Model:
         self.provenance = model_files.read_manifest(name, handles)
         self.config = _config(name, model_files.read(handles["config.json"]))
         weights = weights_file.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
+        self.weights = weights
         index = weights_file.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
         self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
         rows, width = self.config.items + 1, self.config.dimension
@@ -185,16 +193,25 @@ class Model:
             self.named_vectors = self._weight(weights, "named_vectors", (len(self.named), width))
         self.adapter = self._linear(weights, "adapter")
         self.text_map = self._linear(weights, "text")
+        members = self.config.members
+        if members and (sum(each.dimension for each in members) != width or min(each.weight for each in members) <= 0):
+            raise ModelError(f"{name}: config.json describes members that do not fit its dimension; train it again")
+        self._blocks = Blocks([each.dimension for each in members], [each.weight for each in members])
+        self.lengths = self._weight(weights, "item_lengths", (rows, len(members))) if members else None
+        self.naming_width = naming_width(members, width)
         prefix = "backbone."
-        self.backbone = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
+        self._networks = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         self.event_numbers = {name: at for at, name in enumerate(self.config.events, start=1)}
-        if self.config.events:
-            self._weight(weights, "backbone.behaviours", (len(self.config.events) + 1, width))
+        for member in self.members if self.config.events else []:
+            kinds = member.network.get("behaviours")
+            if kinds is not None and kinds.shape != (len(self.config.events) + 1, member.dimension):
+                raise ModelError(f"{name}: the weights of its kinds of behaviour have the shape {kinds.shape}")
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self.index = self._optional(handles, "index.safetensors")
         self.words = self._optional(handles, "words.safetensors")
-        self._network = InterestNetwork(name, model_files.read(handles["interests.onnx"]))
+        self.network = model_files.read(handles["interests.onnx"])
+        self._network = InterestNetwork(name, self.network)
         self._epochs = model_files.read(handles["train.jsonl"])
 
     def _optional(self, handles: dict[str, int], part: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -216,6 +233,48 @@ class Model:
         if weights[key].shape != shape:
             raise ModelError(f"{self.name}: '{key}' has the shape {weights[key].shape}, expected {shape}")
         return weights[key]
+
+    @property
+    def members(self) -> list[Member]:
+        """The members of an ensemble, each as a model of its own; otherwise the model itself."""
+        config = self.config
+        if not config.members:
+            vectors, network = self.vectors, self._networks
+            own = (config.backbone, config.dimension, config.interests, vectors, network, self.text_map, self.adapter)
+            return [Member(*own)]
+        assert self.lengths is not None
+        made = []
+        for number, (each, part) in enumerate(zip(config.members, self._blocks.parts, strict=True)):
+            prefix = f"{number + 1}."
+            network = {key[len(prefix) :]: value for key, value in self._networks.items() if key.startswith(prefix)}
+            text_map, adapter = (
+                None if learned is None else (learned[0][part], learned[1][part])
+                for learned in (self.text_map, self.adapter)
+            )
+            vectors = self._blocks.own(self.vectors, self.lengths, number)
+            made.append(Member(each.backbone, each.dimension, each.interests, vectors, network, text_map, adapter))
+        return made
+
+    @property
+    def network_inputs(self) -> list[str]:
+        """The names of what its network reads."""
+        return self._network.inputs
+
+    def place(self, vectors: Floats) -> Floats:
+        """Item vectors (n, d) of what a map from text gives (n, d)."""
+        return self._blocks.joint(vectors)[0] if self.config.members else vectors
+
+    def append(self, vectors: Floats) -> None:
+        """Put items behind the last index by what the map from text gives for them (n, d): tables grow in memory."""
+        count = len(vectors)
+        if self.lengths is not None:
+            vectors, lengths = self._blocks.joint(vectors)
+            self.lengths = np.concatenate([self.lengths, lengths])
+        self.vectors = np.concatenate([self.vectors, vectors])
+        self.counts = np.concatenate([self.counts, np.zeros(count, dtype=self.counts.dtype)])
+        if self.scale is not None:
+            norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+            self.scale = np.concatenate([self.scale, (1 / norms).astype(np.float32)])
 
     @property
     def epochs(self) -> list[dict[str, Any]]:
@@ -249,6 +308,8 @@ class Model:
             # an item that was added to the opened model has none
             known = items * (items < len(self.features))
             inputs["features"] = self.features[known].astype(np.int64)
+        if self.lengths is not None:
+            inputs["lengths"] = self.lengths[items]
         if "days" in self._network.inputs:
             inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
             for row, when in enumerate(times or ()):

@@ -101,7 +101,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
         for seed in range(wanted.get("more_seeds", {}).get(data, wanted["seeds"])):
             for setting in wanted["settings"]:
                 able = [name for name in wanted["configurations"] if setting in kinds[name].get("settings", [setting])]
-                for backbone in wanted.get("backbones", [TrainConfig().backbone]):
+                for backbone in wanted.get("backbones", ["comirec-sa"]):
                     for name in able:
                         for budget in wanted["budgets"]:
                             configuration = kinds[name]

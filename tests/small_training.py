@@ -21,6 +21,7 @@ from eimf_core.training.run_state import RunState
 from tests.small_data import write_small_data
 
 SMALL: dict[str, Any] = {
+    "backbone": "comirec-sa",
     "epochs": 2,
     "dimension": 8,
     "interests": 3,

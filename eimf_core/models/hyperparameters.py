@@ -30,8 +30,14 @@ class Hyperparameters:
         """Raise ConfigError where vectors of width `dimension` do not fit."""
 
 
+SAID = "hyperparameters (in --config):"
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 Kind = TypeVar("Kind", bound=Hyperparameters)
+
+
+def told(kind: type[Hyperparameters], backbone: str) -> str:
+    """Which hyper-parameters a backbone has, for messages."""
+    return f"{backbone} has {', '.join(field.name for field in fields(kind)) or 'none'}"
 
 
 def read(kind: type[Kind], given: Mapping[str, Any], backbone: str) -> Kind:
@@ -46,16 +52,15 @@ def read(kind: type[Kind], given: Mapping[str, Any], backbone: str) -> Kind:
         ConfigError: for a name that the backbone does not have, and for a value of another type or out of bounds.
     """
     hints, names = get_type_hints(kind), [field.name for field in fields(kind)]
-    said = "hyperparameters (in --config):"
-    there = f"{backbone} has {', '.join(names)}" if names else f"{backbone} has none"
+    there = told(kind, backbone)
     values = {}
     for name, value in given.items():
         if name not in names:
-            raise ConfigError(f"{said} '{name}' is unknown; {there}")
+            raise ConfigError(f"{SAID} '{name}' is unknown; {there}")
         expected = hints[name]
         if expected is float and type(value) is int:
             value = float(value)
         if expected in WORDS and type(value) is not expected:
-            raise ConfigError(f"{said} {name} is {value!r}, expected {WORDS[expected]}; {there}")
+            raise ConfigError(f"{SAID} {name} is {value!r}, expected {WORDS[expected]}; {there}")
         values[name] = value
     return kind(**values)

@@ -1,16 +1,18 @@
 """The backbones by name. No torch here, so that a wrong name is told before anything heavy is loaded.
 
-How a new backbone joins stands in `eimf_core/models/__init__.py`.
+Names joined by + are the members of an ensemble (`training/ensemble.py`): each is a backbone that is trained by
+itself. How a new backbone joins stands in `eimf_core/models/__init__.py`.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from eimf_core.config import wrong
+from eimf_core.errors import ConfigError
 from eimf_core.models import hyperparameters
 from eimf_core.models.hyperparameters import Hyperparameters
 from eimf_core.models.shape import Shape
@@ -42,6 +44,14 @@ BACKBONES = {
     "sasrec": Entry("sasrec.SASRec", single=True),
     "gru4rec": Entry("gru4rec.GRU4Rec", single=True),
 }
+
+
+def members(name: str) -> list[str]:
+    """The backbones that are named, one or several joined by +; raises ConfigError as `is_single` does."""
+    named = name.split("+")
+    for each in named:
+        _entry(each)
+    return named
 
 
 def is_single(name: str) -> bool:
@@ -77,6 +87,28 @@ def read_hyperparameters(name: str, given: Mapping[str, Any], dimension: int) ->
     return made
 
 
+def own_hyperparameters(name: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Hyper-parameters of the members of an ensemble: each gets those that it knows; imports torch.
+
+    Args:
+        name: backbones joined by +, or one, which gets all.
+        given: values by name.
+
+    Raises:
+        ConfigError: for a name that none of several members knows.
+    """
+    named = members(name)
+    if len(named) == 1:
+        return [dict(given)]
+    kinds = [load(each).hyperparameters for each in named]
+    known = [{field.name for field in fields(kind)} for kind in kinds]
+    for key in given:
+        if not any(key in own for own in known):
+            there = dict.fromkeys(hyperparameters.told(kind, each) for kind, each in zip(kinds, named, strict=True))
+            raise ConfigError(f"{hyperparameters.SAID} '{key}' is unknown; {', '.join(there)}")
+    return [{key: value for key, value in given.items() if key in own} for own in known]
+
+
 def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[str, Any] | None = None) -> Backbone:
     """The network of a backbone.
 
@@ -94,5 +126,5 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
 
 def _entry(name: str) -> Entry:
     if name not in BACKBONES:
-        raise wrong("backbone", f"is '{name}', expected one of {', '.join(BACKBONES)}")
+        raise wrong("backbone", f"is '{name}', expected one of {', '.join(BACKBONES)}, or several joined by +")
     return BACKBONES[name]

@@ -27,7 +27,7 @@ items have, far from here, lose. On Amazon Beauty the mean cosine to the items o
 class Namer:
     """Names by the largest product with some directions (P, d), of which each has a name `of` (P,) the `names` (n).
 
-    `means` (n, d) are what the similarity is the cosine to.
+    `means` (n, d) are what the similarity is the cosine to. Of an interest its first d columns count.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Namer:
         self._threshold = threshold
 
     def names(self, interests: Floats) -> list[ScoredName]:
-        """Name and cosine of each interest, both None where there is no name at all; interests (n, d)."""
+        """Name and cosine of each interest, both None where there is no name at all; interests (n, d or more)."""
         if not len(self._directions):
             return [(None, None)] * len(interests)
-        own = unit_rows(interests)
+        own = unit_rows(interests[:, : self._directions.shape[1]])
         chosen = self._of[(own @ self._directions.T).argmax(axis=1)]
         cosines = np.einsum("nd,nd->n", own, self._means[chosen], dtype=np.float64)
         rounded = np.round(cosines, 4).tolist()
@@ -57,7 +57,7 @@ def open_namer(model: Model, threshold: float) -> Namer:
 
 def namer_by_labels(model: Model, threshold: float) -> Namer:
     """Names by the semantic interests that a model was trained with."""
-    vectors = unit_rows(model.named_vectors)
+    vectors = unit_rows(model.named_vectors[:, : model.naming_width])
     names = [interest.name for interest in model.named]
     return Namer(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
 
@@ -66,10 +66,11 @@ def namer_by_words(model: Model, threshold: float) -> Namer:
     """Names by words: those that the model brings, else worked out now, which takes a moment."""
     # items that came after training stand behind the catalogue and give no words
     if model.words is None:
-        known = word_names(len(model.catalogue), model.catalogue.item, model.vectors, model.scale)
+        vectors = model.vectors[:, : model.naming_width]
+        known = word_names(len(model.catalogue), model.catalogue.item, vectors, model.scale)
     else:
         try:
-            known = WordNames.from_arrays(model.words, model.config.dimension)
+            known = WordNames.from_arrays(model.words, model.naming_width)
         except ValueError:
             raise ModelError(f"{model.name}: words.safetensors holds no names for this model; train it again") from None
     directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions

@@ -45,14 +45,15 @@ class TextVectors:
             )
         encoded = self._encode([text])[0]
         # few labels make a weak adapter: the items' own text steadies it (directions count, not lengths)
-        vectors: list[Floats] = [weight @ encoded + bias for weight, bias in maps]
+        vectors: list[Floats] = [self._model.place((weight @ encoded + bias)[None])[0] for weight, bias in maps]
         if len(vectors) == 1:
             return vectors[0]
         between: Floats = unit_rows(unit_rows(np.stack(vectors)).sum(axis=0, keepdims=True))[0]
         return between
 
     def of_items(self, items: Sequence[Item]) -> Floats:
-        """The vectors (n, d) of items that training did not see; ConfigError when the model knows no item text."""
+        """What the map from text gives for items that training did not see, (n, d); ConfigError when the model knows
+        no item text."""
         if self._model.text_map is None:
             raise ConfigError(
                 f"{self._model.name}: has no map from item text to vectors, which new items need; "
@@ -112,9 +113,4 @@ def add_new_items(model: Model, items: Sequence[Item], text_vectors: TextVectors
     """Put items behind the last index of an opened model: its tables grow in memory, the directory stays."""
     if not items:
         return
-    vectors = text_vectors.of_items(items)
-    model.vectors = np.concatenate([model.vectors, vectors])
-    model.counts = np.concatenate([model.counts, np.zeros(len(items), dtype=model.counts.dtype)])
-    if model.scale is not None:
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-        model.scale = np.concatenate([model.scale, (1 / lengths).astype(np.float32)])
+    model.append(text_vectors.of_items(items))

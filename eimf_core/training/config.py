@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from eimf_core.config import check, setting, wrong
 from eimf_core.models import registry
 
+DEFAULT = "comirec-sa+sasrec+gru4rec"
+FAST = "comirec-sa"
+"""What `--fast` trains."""
+SEEDS_APART = 1_000_003
+"""Between the seeds of two members of one name."""
 SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
 
 
@@ -27,9 +32,15 @@ class TrainConfig:
         ConfigError: for a value that is out of bounds, or that does not go with another one.
     """
 
-    backbone: str = setting("comirec-sa", "Backbone.", known=tuple(registry.BACKBONES))
+    backbone: str = setting(
+        DEFAULT,
+        f"Backbone, or several joined by + as an ensemble: {', '.join(registry.BACKBONES)}.",
+        known=tuple(registry.BACKBONES), metavar="NAME[+NAME …]",
+    )  # fmt: skip
     epochs: int = setting(30, "Epochs at most; without a validation split exactly so many.", low=1)
-    max_minutes: float | None = setting(None, "Stop after so many minutes of training.", above=0, metavar="M")
+    max_minutes: float | None = setting(
+        None, "Stop after so many minutes of training, an equal part of them for each member.", above=0, metavar="M"
+    )
     seed: int = setting(0, "Seed of everything that is drawn.", low=0)
 
     max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1)
@@ -183,11 +194,32 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        registry.read_hyperparameters(self.backbone, self.hyperparameters, self.dimension)
-        if self.self_distillation and not registry.load(self.backbone).extractor_type.interests_correspond:
-            raise wrong(
-                "self_distillation", f"compares interest k of two users, but those of {self.backbone} have no order"
+        own = registry.own_hyperparameters(self.backbone, self.hyperparameters)
+        for name, given in zip(registry.members(self.backbone), own, strict=True):
+            registry.read_hyperparameters(name, given, self.dimension)
+            if self.self_distillation and not registry.load(name).extractor_type.interests_correspond:
+                raise wrong("self_distillation", f"compares interest k of two users, but those of {name} have no order")
+
+    @property
+    def members(self) -> list[TrainConfig]:
+        """The settings of each member of an ensemble; these settings where there is one backbone."""
+        names = registry.members(self.backbone)
+        if len(names) == 1:
+            return [self]
+        limit = None if self.max_minutes is None else self.max_minutes / len(names)
+        return [
+            replace(
+                self,
+                backbone=name,
+                # the same name twice is another seed
+                seed=self.seed + SEEDS_APART * names[:at].count(name),
+                max_minutes=limit,
+                hyperparameters=own,
             )
+            for at, (name, own) in enumerate(
+                zip(names, registry.own_hyperparameters(self.backbone, self.hyperparameters), strict=True)
+            )
+        ]
 
     @property
     def uses_labels(self) -> bool:

@@ -22,6 +22,7 @@ from eimf_core.models.backbone import Backbone
 from eimf_core.naming.word_names import word_names
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
+from eimf_core.training.joint_network import JointNetwork
 from eimf_core.training.setup import Prepared
 
 OPSET = 18
@@ -31,7 +32,7 @@ TOLERANCE = 1e-4
 class _Network(nn.Module):
     """The one-prefix form with the two outputs that the model directory promises; side inputs in order."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone | JointNetwork) -> None:
         super().__init__()
         self.backbone = backbone
 
@@ -43,12 +44,12 @@ class _Network(nn.Module):
         return interests, auxiliary["attention"]
 
 
-def side_inputs(backbone: Backbone) -> list[str]:
+def side_inputs(backbone: Backbone | JointNetwork) -> list[str]:
     """What the exported network reads beside vectors and mask: what this backbone has learned to use."""
     return [name for name in backbone.side_inputs if name != "features" or backbone.shape.features]
 
 
-def network(backbone: Backbone, width: int = 0) -> bytes:
+def network(backbone: Backbone | JointNetwork, width: int = 0) -> bytes:
     """The backbone as ONNX, with free batch size and length; see `artifact.Contents` for its form.
 
     `width`: features of an item at most, where the backbone reads features.
@@ -93,7 +94,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _histories(
-    backbone: Backbone, lengths: list[int], width: int, generator: torch.Generator
+    backbone: Backbone | JointNetwork, lengths: list[int], width: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, ...]:
     """Random histories of these lengths in the order of the network's inputs."""
     longest = max(lengths)
@@ -106,11 +107,14 @@ def _histories(
         ),
         "events": torch.arange(len(lengths) * longest).view(len(lengths), longest) % (backbone.shape.events + 1),
     }
+    if isinstance(backbone, JointNetwork):
+        shape = (len(lengths), longest, len(backbone.members))
+        side["lengths"] = torch.empty(shape).uniform_(0.5, 2.0, generator=generator)
     return vectors * mask[:, :, None], mask, *(side[name].contiguous() for name in side_inputs(backbone))
 
 
 @torch.no_grad()
-def _check(wrapped: _Network, exported: bytes, backbone: Backbone, width: int) -> None:
+def _check(wrapped: _Network, exported: bytes, backbone: Backbone | JointNetwork, width: int) -> None:
     """Compare both forms on random histories of all kinds of length, an empty one included."""
     import onnxruntime
 
@@ -137,6 +141,7 @@ def contents(
     *,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
+    named: bool = True,
 ) -> Contents:
     """Everything `artifact.write` needs.
 
@@ -146,6 +151,8 @@ def contents(
         settings: of the run.
         epochs: a line for each.
         provenance: for the manifest.
+        named: whether interests are to have names of words where no labels name them; a member of an ensemble
+            needs none.
     """
     learner, labels, text, features = prepared.learner, prepared.labels, prepared.text, prepared.side.features
     learned = learner.table.all()
@@ -162,15 +169,15 @@ def contents(
         weights["item_features"] = features
     if labels is not None and learner.adapter is not None:
         with torch.no_grad():
-            named = learner.adapter(torch.from_numpy(labels.vectors))
+            of_labels = learner.adapter(torch.from_numpy(labels.vectors))
         weights["adapter_weight"] = learner.adapter.weight.detach().numpy()
         weights["adapter_bias"] = learner.adapter.bias.detach().numpy()
-        weights["named_vectors"] = named.numpy()
+        weights["named_vectors"] = of_labels.numpy()
     if text is not None:
         weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_projection.fit(text, vectors)
     interests = labels.interests if labels is not None else []
     words = None
-    if not interests:
+    if named and not interests:
         table, scale = weights["item_vectors"], weights["item_scale"]
         words = word_names(len(data.items), lambda index: data.items[index - 1], table, scale).arrays()
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]

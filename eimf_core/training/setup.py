@@ -13,9 +13,9 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import artifact, files, provenance, threads
+from eimf_core import files, provenance, threads
 from eimf_core.dataset import Dataset
-from eimf_core.errors import ConfigError, InputError, ModelError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.models import registry
 from eimf_core.progress import Reporter
 from eimf_core.text import loading
@@ -65,15 +65,6 @@ def check_data(data: Dataset, reporter: Reporter) -> None:
             f"{data.directory / 'items.jsonl'}: no item has a title, so that neither item vectors nor names of "
             "interests can come from titles; give titles to prepare by --items"
         )
-
-
-def best_epoch(model: str | Path) -> int:
-    """The epoch with the best validation figure of a model; ModelError when it was trained without one."""
-    measured = [line for line in artifact.open_model(model).epochs if "valid" in line]
-    if not measured:
-        raise ModelError(f"{model}: was trained without a validation split, so that no epoch is its best")
-    # the first of equals, as in training
-    return int(max(measured, key=lambda line: float(line["valid"]["ndcg@10"]))["epoch"])
 
 
 def set_threads(wanted: int) -> int:
@@ -140,13 +131,14 @@ class _TextVectors:
 
 def prepare(
     data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter, *,
-    init: str | Path | None = None, device: torch.device = CPU,
+    init: str | Path | None = None, init_member: int = 0, device: torch.device = CPU,
 ) -> Prepared:  # fmt: skip
     """Labels, text vectors and a learner at its start; the text encoder is opened only if needed.
 
-    `init`: an earlier model that the learner starts from. The start is the same on every device.
+    `init`: an earlier model that the learner starts from, or from `init_member` of its members. The start is the
+    same on every device.
     """
-    earlier = None if init is None else warm_start.WarmStart(init, settings)
+    earlier = None if init is None else warm_start.WarmStart(init, settings, init_member)
     vectors = _TextVectors(data, settings, reporter)
     found = None if labels_path is None else labels.load(labels_path, data, vectors.of_texts, reporter)
     # what an earlier model has learned of the items is not put aside for words

@@ -1,25 +1,42 @@
 """`eimf train`: from a prepared directory, and labels if there are any, to a model directory.
 
-`train` sets everything up and runs the loop (`loop.py`), whose steps (`step.py`) say what is minimised.
+`train` trains one model, or the members of an ensemble one after the other (`ensemble.py`): it sets each up and runs
+the loop (`loop.py`), whose steps (`step.py`) say what is minimised.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from dataclasses import asdict, replace
+import shutil
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from eimf_core import artifact, dataset, files, provenance
+from eimf_core.dataset import Dataset
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, export, gradient_norms, setup
+from eimf_core.training import distributed, ensemble, export, gradient_norms, plan, setup
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
+from eimf_core.training.distributed import Group
 from eimf_core.training.loop import Loop, Summary
+from eimf_core.training.plan import Plan
 from eimf_core.training.run_state import RunState
 from eimf_core.training.setup import Prepared
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all members of a run have in common. `read` are the files that it reads."""
+
+    data: Dataset
+    labels: str | Path | None
+    init: str | Path | None
+    read: list[Path]
+    group: Group
 
 
 def train(
@@ -30,6 +47,7 @@ def train(
     labels: str | Path | None = None,
     epochs_from: str | Path | None = None,
     init: str | Path | None = None,
+    given: Collection[str] = (),
     reporter: Reporter = SILENT,
 ) -> Summary:
     """Train a model on the training lines of a prepared directory.
@@ -41,8 +59,10 @@ def train(
         output: the model directory, replaced as a whole at the end.
         settings: of the run.
         labels: that label wrote.
-        epochs_from: a model whose best epoch says for how many this one trains, for data without a validation split.
+        epochs_from: a model whose settings are taken over, with the epochs and the weights of members that it found
+            best, for data without a validation split.
         init: a model that this one starts from.
+        given: names of settings that count in place of those of `epochs_from`.
         reporter: hears of progress, remarks and warnings.
 
     Returns:
@@ -53,8 +73,8 @@ def train(
     """
     # before training, not after it
     artifact.check_output(output)
-    if epochs_from is not None:
-        settings = replace(settings, epochs=setup.best_epoch(epochs_from))
+    planned = plan.make(settings, epochs_from=epochs_from, init=init, given=given)
+    settings = planned.settings
     chosen = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
     with distributed.joined(chosen) as group:
         reporter = reporter if group.first else SILENT
@@ -66,26 +86,66 @@ def train(
             reporter.end()
             setup.check_data(data, reporter)
             setup.set_threads(settings.threads)
-            reporter.begin("preparing the run")
-            prepared = group.first_before_others(
-                lambda: setup.prepare(data, settings, labels, reporter, init=init, device=group.device)
-            )
-            reporter.end()
-            read = setup.inputs(data, labels, init)
-            checkpoint = Checkpoint(output, setup.fingerprint(data, settings, read))
-            loop = Loop(data, settings, prepared, reporter, group)
-            state = loop.start(checkpoint)
-            loop.run(state, checkpoint)
-            summary = loop.summary(state)
-            if group.first:
-                _write(output, loop, prepared, state, checkpoint, read)
-                checkpoint.remove()
-    return summary
+            run = _Run(data, labels, init, setup.inputs(data, labels, init), group)
+            if len(planned.members) == 1:
+                return _train_one(run, output, planned.members[0], planned.places[0], reporter)
+            return _train_members(run, output, planned, reporter)
+
+
+def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+    """Train the members that are not finished yet, join them, and remove what they were joined from."""
+    work, group, count = ensemble.folder(output), run.group, len(planned.members)
+    paths: list[Path] = []
+    warned: set[str] = set()
+    total = 0.0
+    for number, (member, place) in enumerate(zip(planned.members, planned.places, strict=True), start=1):
+        path = work / f"{number}-{member.backbone}"
+        said = ensemble.MemberReporter(reporter, number, count, member.backbone, warned)
+        fingerprint = setup.fingerprint(run.data, member, run.read)
+        (finished,) = group.from_first(float(group.first and ensemble.is_finished(path, fingerprint)))
+        if finished:
+            said.note("is trained already")
+        else:
+            total += _train_one(run, path, member, place, said, alone=False).seconds
+        paths.append(path)
+    if not group.first:
+        # the first process alone joins; what the others say is not heard
+        return Summary(0, 0, None, total, 0, 0, {}, 0.0)
+    made = ensemble.write(
+        paths, run.data, planned.settings, output, weights=planned.weights, inputs=run.read, reporter=reporter
+    )
+    shutil.rmtree(work, ignore_errors=True)
+    return made
+
+
+def _train_one(
+    run: _Run, output: str | Path, settings: TrainConfig, place: int, reporter: Reporter, *, alone: bool = True
+) -> Summary:
+    """Train a model, or with `alone` false a member of an ensemble, and write its directory.
+
+    `place`: the member of the model `init` that it starts from.
+    """
+    data, group = run.data, run.group
+    reporter.begin("preparing the run")
+    prepared = group.first_before_others(
+        lambda: setup.prepare(
+            data, settings, run.labels, reporter, init=run.init, init_member=place, device=group.device
+        )
+    )
+    reporter.end()
+    checkpoint = Checkpoint(output, setup.fingerprint(data, settings, run.read))
+    loop = Loop(data, settings, prepared, reporter, group)
+    state = loop.start(checkpoint)
+    loop.run(state, checkpoint)
+    if group.first:
+        _write(output, loop, prepared, state, checkpoint, run.read, alone=alone)
+        checkpoint.remove()
+    return loop.summary(state)
 
 
 def _write(
     output: str | Path, loop: Loop, prepared: Prepared, state: RunState, checkpoint: Checkpoint,
-    read: list[Path],
+    read: list[Path], *, alone: bool,
 ) -> None:  # fmt: skip
     """Write the weights of the best epoch as a model directory."""
     data, settings, learner, reporter = loop.data, loop.settings, prepared.learner, loop.reporter
@@ -101,11 +161,12 @@ def _write(
             "lower its weight in --config (eimf train --help-all lists them)"
         )
     facts: dict[str, Any] = {"summary": asdict(loop.summary(state)), **loop.machine}
+    facts["fingerprint"] = setup.fingerprint(data, settings, read)
     facts |= {} if prepared.start is None else {"init": prepared.start}
     described = provenance.describe(
         command="train", arguments=asdict(settings), inputs=[*read], seed=settings.seed, facts={**data.facts, **facts}
     )
     reporter.begin(f"writing {output}")
-    contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described)
+    contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described, named=alone)
     artifact.write(output, contents)
     reporter.end()

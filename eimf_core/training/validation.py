@@ -60,6 +60,24 @@ class BackboneScorer:
         return Scored(ranking.best_scores(interests, self._table, self._scale), interests, self._table)
 
 
+def sampled_users(
+    data: Dataset, most: int, rng: np.random.Generator, known: Sequence[npt.NDArray[np.bool_]] = ()
+) -> tuple[eval_users.EvalUsers, npt.NDArray[np.int64]]:
+    """The users of the validation split that `eval` would ask, and the rows of those that are asked here.
+
+    Args:
+        data: with a validation split.
+        most: how many are asked at most, 0 for all.
+        rng: draws them.
+        known: as in `eval_users.select`.
+    """
+    users = eval_users.select(data, "valid", "drop", known)
+    rows = np.arange(len(users))
+    if 0 < most < len(rows):
+        rows = np.sort(rng.choice(len(rows), size=most, replace=False))
+    return users, rows
+
+
 class Validation:
     """A fixed sample of the users of the validation split that `eval` would ask."""
 
@@ -67,10 +85,7 @@ class Validation:
         self, data: Dataset, *, users: int, max_length: int, side: SideInputs, rng: np.random.Generator
     ) -> None:
         """`users`: at most so many, 0 for all; `rng` draws them."""
-        self._users = eval_users.select(data, "valid", "drop", [])
-        sample = np.arange(len(self._users))
-        if 0 < users < len(sample):
-            sample = np.sort(rng.choice(len(sample), size=users, replace=False))
+        self._users, sample = sampled_users(data, users, rng)
         width = len(data.vocab) + 1
         self._plan = Plan(ks=[K], metrics=["ndcg", "interest_cosine"], seen="drop", priority=np.arange(width))
         self._blocks = self._users.blocks(sample, block_size(width, USERS_AT_ONCE))

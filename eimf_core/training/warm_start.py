@@ -8,6 +8,7 @@ left out. Optimisers start afresh.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from eimf_core import artifact, files
 from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.model_members import Member
 from eimf_core.models import registry
 from eimf_core.progress import Reporter
 from eimf_core.training import item_embeddings, text_projection
@@ -54,10 +56,12 @@ class WarmStart:
         ModelError: when it is broken.
     """
 
-    def __init__(self, path: str | Path, settings: TrainConfig) -> None:
+    def __init__(self, path: str | Path, settings: TrainConfig, member: int = 0) -> None:
+        """`member`: the place of the one to start from among the members of an ensemble."""
         self.path, self._label_start = path, settings.label_start
         self._model = artifact.open_model(path)
-        _check(path, self._model, settings)
+        self._member = self._model.members[member]
+        _check(path, self._model, self._member, settings)
         self._sha256 = files.sha256(manifest(path))
 
     def apply(
@@ -69,7 +73,7 @@ class WarmStart:
         `text` (N + 1, D) are the items' text vectors where item vectors come from text, `encoder` the
         identity of the text encoder in use; `events` the kinds of behaviour that the learner knows.
         """
-        model, table = self._model, learner.table
+        model, member, table = self._model, self._member, learner.table
         places = data.vocab.indices(item.item for item in model.catalogue)
         known = np.zeros(len(data.items) + 1, dtype=bool)
         known[places] = True
@@ -77,9 +81,10 @@ class WarmStart:
         same_encoder = encoder is not None and encoder == model.config.text_encoder
         text_to_items = None
         if text is not None:
-            text_to_items = model.text_map if same_encoder and model.text_map else _fitted(text, model.vectors, places)
-        placed = _fill(table, model.vectors, places, known, text, text_to_items, learner.generator)
-        adapter = model.adapter if same_encoder and model.adapter is not None else None
+            known_map = same_encoder and member.text_map
+            text_to_items = member.text_map if known_map else _fitted(text, member.vectors, places)
+        placed = _fill(table, member.vectors, places, known, text, text_to_items, learner.generator)
+        adapter = member.adapter if same_encoder and member.adapter is not None else None
         if adapter is None and text_to_items is not None and self._label_start and text_to_items[0].any():
             # words start where the model has items with such titles
             adapter = text_to_items
@@ -100,11 +105,11 @@ class WarmStart:
 
     def _network(self, data: Dataset, events: list[str]) -> dict[str, Floats]:
         """The weights of the network, those of categories and of kinds of behaviour in today's order."""
-        model, weights = self._model, dict(self._model.backbone)
+        model, weights = self._model, dict(self._member.network)
         if FEATURES in weights:
             before = feature_names(list(model.catalogue))
             weights[FEATURES] = _by_name(weights[FEATURES], before, feature_names(data.items))
-        unknown = np.zeros((1, model.config.dimension), dtype=np.float32)
+        unknown = np.zeros((1, self._member.dimension), dtype=np.float32)
         weights[BEHAVIOURS] = _by_name(weights.get(BEHAVIOURS, unknown), model.config.events, events)
         return weights
 
@@ -125,21 +130,43 @@ def manifest(path: str | Path) -> Path:
     return Path(path) / "manifest.json"
 
 
-def _check(path: str | Path, model: Model, settings: TrainConfig) -> None:
-    config = model.config
+def places(path: str | Path, members: Sequence[TrainConfig]) -> list[int]:
+    """From which member of an earlier model each member of a run starts: the one of its name.
+
+    Raises:
+        ConfigError: the model has other members, or the settings of one do not fit it.
+    """
+    model = artifact.open_model(path)
+    theirs, wanted = [member.backbone for member in model.members], [settings.backbone for settings in members]
+    if sorted(theirs) != sorted(wanted):
+        raise _differs(path, "backbone", model.config.backbone, "+".join(wanted))
+    found = []
+    for at, (name, settings) in enumerate(zip(wanted, members, strict=True)):
+        same = [place for place, known in enumerate(theirs) if known == name]
+        place = same[wanted[:at].count(name)]
+        _check(path, model, model.members[place], settings)
+        found.append(place)
+    return found
+
+
+def _differs(path: str | Path, name: str, theirs: object, ours: object) -> ConfigError:
+    return ConfigError(
+        f"--init {path}: its {name} is {theirs}, this run's {ours}; give --{name} {theirs} or start without it"
+    )
+
+
+def _check(path: str | Path, model: Model, member: Member, settings: TrainConfig) -> None:
     wanted = {
-        "backbone": (config.backbone, settings.backbone),
-        "dimension": (config.dimension, settings.dimension),
-        "interests": (config.interests, registry.interests_of(settings.backbone, settings.interests)),
+        "backbone": (member.backbone, settings.backbone),
+        "dimension": (member.dimension, settings.dimension),
+        "interests": (member.interests, registry.interests_of(settings.backbone, settings.interests)),
     }
     for name, (theirs, ours) in wanted.items():
         if theirs != ours:
-            raise ConfigError(
-                f"--init {path}: its {name} is {theirs}, this run's {ours}; give --{name} {theirs} or start without it"
-            )
+            raise _differs(path, name, theirs, ours)
     if model.scale is None:
         raise ConfigError(f"--init {path}: scores by inner products, and training is by cosines; start without it")
-    if not model.backbone:
+    if not member.network:
         raise ModelError(f"{path}: keeps no weights of its network to start from; train it again")
 
 

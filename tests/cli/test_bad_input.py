@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "data").mkdir()
     write_small_data(folder / "data")
-    done = eimf("train", folder / "data", "--epochs", "1", "--item-vectors", "random", "-o", folder / "model")
+    done = eimf("train", folder / "data", "--fast", "--epochs", "1", "--item-vectors", "random", "-o", folder / "model")
     assert done.returncode == 0, done.stderr
     return folder / "model"
 
@@ -186,10 +186,10 @@ def test_train_with_labels_of_other_data(eimf: Eimf, data: Path) -> None:
     labels = data.parent / "labels.jsonl"
     (data.parent / "samples.jsonl").write_text(SAMPLE)
     assert eimf("label", data.parent / "samples.jsonl", "--engine", "keywords", "-o", labels).returncode == 0
-    done = eimf("train", data, "--labels", labels, "--epochs", "1", "-o", data.parent / "out")
+    done = eimf("train", data, "--fast", "--labels", labels, "--epochs", "1", "-o", data.parent / "out")
     assert "labels.jsonl" in one_error_line(done, 3)
     labels.write_bytes(labels.read_bytes().replace(b'"interests"', b'"hobbies"'))
-    done = eimf("train", data, "--labels", labels, "--epochs", "1", "-o", data.parent / "out")
+    done = eimf("train", data, "--fast", "--labels", labels, "--epochs", "1", "-o", data.parent / "out")
     assert "labels.jsonl:1: field 'interests'" in one_error_line(done, 3)
     assert not (data.parent / "out").exists()
 

@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(eimf: Eimf, data: Path, tmp_path: Path) -> Path:
-    done = eimf("train", data, "--epochs", "1", "--item-vectors", "random", "-o", tmp_path / "model")
+    done = eimf("train", data, "--fast", "--epochs", "1", "--item-vectors", "random", "-o", tmp_path / "model")
     assert done.returncode == 0, done.stderr
     return tmp_path / "model"
 

@@ -18,7 +18,7 @@ from eimf_core.records import Label
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
 
-FAST = ("--item-vectors", "random", "-d", "8", "--epochs", "2")
+FAST = ("--backbone", "comirec-sa", "--item-vectors", "random", "-d", "8", "--epochs", "2")
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ def test_the_configurations_beside_the_examples_are_accepted(
 
 def test_epochs_from_on_the_command_line(eimf: Eimf, data: Path, tmp_path: Path) -> None:
     assert eimf("train", data, *FAST, "-o", tmp_path / "earlier").returncode == 0
-    done = eimf("train", data, *FAST, "--epochs-from", tmp_path / "earlier", "-q", "-o", tmp_path / "final")
+    done = eimf("train", data, "--epochs-from", tmp_path / "earlier", "-q", "-o", tmp_path / "final")
     assert done.returncode == 0 and len(artifact.open_model(tmp_path / "final").epochs) in (1, 2)
     done = eimf("train", data, *FAST, "--epochs-from", tmp_path / "nowhere", "-o", tmp_path / "last")
     assert "nowhere" in one_error_line(done, 2)

@@ -272,7 +272,7 @@ def test_going_on_from_a_model_with_other_kinds(folder: Path, model: Path, tmp_p
     told = (folder / "sequences.jsonl").read_bytes().replace(b'"view"', b'"a look"', 40)
     (later / "sequences.jsonl").write_bytes(told)
     run = small_run(later, init=model, item_events=True)
-    before, now = artifact.open_model(model).backbone["behaviours"], run.learner.backbone.behaviours
+    before, now = artifact.open_model(model).members[0].network["behaviours"], run.learner.backbone.behaviours
     assert run.data.event_names == ["a look", "buy", "view"] and now is not None
     assert not now[:2].any()
     np.testing.assert_array_equal(now[2:].detach().numpy(), before[1:])

@@ -74,7 +74,7 @@ def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, k
             np.testing.assert_allclose(vectors[at], model.vectors[index], atol=1e-5, err_msg=item.item)
     assert not vectors[0].any()
     for name, value in run.learner.backbone.state_dict().items():
-        np.testing.assert_array_equal(value.numpy(), model.backbone[name])
+        np.testing.assert_array_equal(value.numpy(), model.members[0].network[name])
     if kind == "random":
         assert vectors[1:5].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.5)
     else:
@@ -126,12 +126,12 @@ def test_networks_of_every_kind_are_taken_over(folder: Path, tmp_path: Path, bac
     model = artifact.open_model(tmp_path / "model")
     run = small_run(folder, init=tmp_path / "model", backbone=backbone, seed=5)
     for name, value in run.learner.backbone.state_dict().items():
-        np.testing.assert_array_equal(value.numpy(), model.backbone[name], err_msg=name)
+        np.testing.assert_array_equal(value.numpy(), model.members[0].network[name], err_msg=name)
 
 
 def test_categories_are_found_by_their_name(folder: Path, tmp_path: Path) -> None:
     training.train(folder, tmp_path / "model", settings(backbone="mfn"))
-    before = artifact.open_model(tmp_path / "model").backbone["encoder.features"]
+    before = artifact.open_model(tmp_path / "model").members[0].network["encoder.features"]
     lines = list(jsonl.read(folder / "items.jsonl", Item))
     # "more" is now the most frequent, and fish more frequent than tea and yarn
     extra = [Item(item=f"fish-{at}", title="Fish", categories=["fish"]) for at in range(8, 20)]

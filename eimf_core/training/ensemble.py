@@ -1,0 +1,162 @@
+"""An ensemble: its members are trained one after the other, each by itself, then joined.
+
+A member is an ordinary model directory in `.MODEL.members/` beside MODEL until all are there. One that is finished is
+not trained again when the same command is run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eimf_core import artifact, dataset, files, provenance
+from eimf_core.dataset import Dataset
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.training import join
+from eimf_core.training.config import TrainConfig
+from eimf_core.training.join import Ensemble
+from eimf_core.training.loop import Summary
+
+
+class MemberReporter(Reporter):
+    """Says of which member the progress and the remarks are."""
+
+    def __init__(self, reporter: Reporter, number: int, count: int, name: str, warned: set[str]) -> None:
+        """`warned`: the warnings so far; what holds for all members is said once."""
+        self._reporter, self._said, self._warned = reporter, f"member {number} of {count}, {name}", warned
+        self._later = count - number
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self._reporter.begin(f"{self._said}, {what}", total)
+
+    def advance(self, amount: int = 1, **figures: str) -> None:
+        if self._later and "left" in figures:
+            figures["left"] += f", then {self._later} more {'member' if self._later == 1 else 'members'}"
+        self._reporter.advance(amount, **figures)
+
+    def end(self) -> None:
+        self._reporter.end()
+
+    def note(self, message: str) -> None:
+        self._reporter.note(f"{self._said}, {message}")
+
+    def debug(self, message: str) -> None:
+        self._reporter.debug(message)
+
+    def warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._reporter.warn(message)
+
+
+def folder(output: str | Path) -> Path:
+    """Where the members of the model at `output` lie while they are trained."""
+    target = Path(output)
+    return target.with_name(f".{target.name}.members")
+
+
+def is_finished(member: Path, fingerprint: str) -> bool:
+    """Whether a member was trained to its end by a run with this fingerprint."""
+    try:
+        found: bool = artifact.open_model(member).provenance["facts"]["fingerprint"] == fingerprint
+    except (ConfigError, ModelError, KeyError, TypeError):
+        return False
+    return found
+
+
+def write(
+    members: list[Path], data: Dataset, settings: TrainConfig, output: str | Path, *, weights: list[float] | None,
+    inputs: list[Path], reporter: Reporter,
+) -> Summary:  # fmt: skip
+    """Join the trained members of a run and write the model directory.
+
+    Args:
+        members: their directories.
+        data: what they were trained on.
+        settings: of the run.
+        output: the model directory to write.
+        weights: of the members where there is no validation split; None for equal ones.
+        inputs: the files that the run read.
+        reporter: hears of the weights.
+
+    Returns:
+        How the run ended, for all members together.
+    """
+    systems = [ModelSystem(path, data) for path in members]
+    facts = [system.model.provenance["facts"] for system in systems]
+    machine = {name: facts[0][name] for name in ("device", "processes") if name in facts[0]}
+    summaries = [Summary(**known["summary"]) for known in facts]
+    more = {"summaries": [asdict(summary) for summary in summaries], **machine}
+    more |= {"init": [known["init"] for known in facts]} if "init" in facts[0] else {}
+    arguments = asdict(settings)
+    about = provenance.describe(
+        command="train", arguments=arguments, inputs=[*inputs], seed=settings.seed, facts={**data.facts, **more}
+    )
+    chosen = _write(
+        systems, data, output, given=weights, valid_users=settings.valid_users, seed=settings.seed,
+        training=arguments, about=about, reporter=reporter,
+    )  # fmt: skip
+    return Summary(
+        epochs=sum(summary.epochs for summary in summaries),
+        best_epoch=0,
+        ndcg=chosen.ndcg,
+        seconds=sum(summary.seconds for summary in summaries),
+        users=summaries[0].users,
+        labelled=summaries[0].labelled,
+        left_out=summaries[0].left_out,
+        labelled_steps=sum(summary.labelled_steps for summary in summaries) / len(summaries),
+    )
+
+
+def join_models(
+    models: list[Path], directory: str | Path, output: str | Path, *, reporter: Reporter = SILENT
+) -> Ensemble:
+    """Join models that were trained apart, say on several machines: `eimf join`.
+
+    Args:
+        models: directories of models of the same catalogue, none of them an ensemble.
+        directory: that prepare wrote and that they were trained on; its validation split says the weights.
+        output: the model directory to write.
+        reporter: hears of progress and of the weights.
+
+    Returns:
+        The members that stayed and their weights.
+
+    Raises:
+        ConfigError: models that cannot be joined.
+        InputError, ModelError: for data or a model that is broken.
+    """
+    artifact.check_output(output)
+    if len({path.resolve() for path in models}) < len(models):
+        raise ConfigError("a model is given twice; train it again with another --seed to have two of its kind")
+    for path in models:
+        if path.resolve() == Path(output).resolve():
+            raise ConfigError(f"{output}: is one of the models that are joined; choose another output")
+    with files.locked(output):
+        data = dataset.load(directory, ("train", "valid"))
+        systems = [ModelSystem(path, data) for path in models]
+        first = systems[0].model.config
+        training = {**first.training, "backbone": "+".join(system.model.config.backbone for system in systems)}
+        read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
+        about = provenance.describe(
+            command="join", arguments={"models": [str(path) for path in models]},
+            inputs=[*read, *(path / "manifest.json" for path in models)], seed=first.seed, facts=data.facts,
+        )  # fmt: skip
+        return _write(
+            systems, data, output, given=None, valid_users=int(training.get("valid_users", 0)), seed=first.seed,
+            training=training, about=about, reporter=reporter,
+        )  # fmt: skip
+
+
+def _write(
+    systems: list[ModelSystem], data: Dataset, output: str | Path, *, given: list[float] | None, valid_users: int,
+    seed: int, training: dict[str, Any], about: dict[str, Any], reporter: Reporter,
+) -> Ensemble:  # fmt: skip
+    join.check([system.model for system in systems], data)
+    chosen = join.choose(systems, data, given=given, valid_users=valid_users, seed=seed, reporter=reporter)
+    reporter.note(chosen.described)
+    artifact.write(output, join.contents(chosen, data, training=training, provenance=about))
+    return chosen

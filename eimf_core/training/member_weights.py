@@ -1,0 +1,160 @@
+"""What each member of an ensemble weighs: chosen on the users of the validation split, by NDCG@10.
+
+Scores of the members are computed once. Of each user the items count that any member ranks high, and the targets:
+what no member ranks high has no place among the first ten of a sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import ranking
+from eimf_core.evaluation.eval_users import EvalUsers
+from eimf_core.evaluation.measure import block_size
+from eimf_core.evaluation.scorers import System
+from eimf_core.progress import SILENT, Reporter
+
+Floats = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float64]
+
+K = 10
+CANDIDATES = 300
+"""Items of a user that count for each member, the best ones."""
+USERS_AT_ONCE = 256
+NEVER = np.float32(-1e3)
+"""The score of what may not be listed; no product with a weight of 0 makes NaN of it."""
+STEPS = (0.2, 0.1, 0.05, 0.02)
+"""How far a weight is moved at a time, the coarsest first."""
+DISCOUNTS = 1.0 / np.log2(np.arange(2, K + 2))
+
+
+@dataclass(frozen=True)
+class CandidateBlock:
+    """Some users of the validation split with the items that count for each.
+
+    Attributes:
+        items: (B, C), rising, 0 where a user has fewer.
+        scores: of each member, (M, B, C).
+        owners: the row of each target, (T,).
+        targets: its item, (T,).
+    """
+
+    items: npt.NDArray[np.int64]
+    scores: Floats
+    owners: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+
+    def ndcg(self, scores: Floats) -> npt.NDArray[np.float64]:
+        """NDCG@10 of each user (B,) for these scores of its items (B, C), as `evaluation.metrics.accuracy.ndcg`."""
+        wanted = np.bincount(self.owners, minlength=len(self.items))
+        items, own = self.items[self.owners], scores[self.owners]
+        value = own[items == self.targets[:, None]][:, None]
+        ahead = (own > value) | ((own == value) & (items < self.targets[:, None]))
+        places = ahead.sum(axis=1)
+        gains = np.where(places < K, DISCOUNTS[np.minimum(places, K - 1)], 0.0)
+        ideal = np.concatenate([[1.0], np.cumsum(DISCOUNTS)])[np.minimum(wanted, K)]
+        values: npt.NDArray[np.float64] = np.bincount(self.owners, weights=gains, minlength=len(self.items)) / ideal
+        return values
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Weights (M,) whose sum is 1, the validation NDCG@10 of the ensemble, and those of the members (M,)."""
+
+    weights: Weights
+    ndcg: float
+    members: Weights
+
+
+def choose(blocks: Sequence[CandidateBlock]) -> Chosen:
+    """The weights with the best mean NDCG@10; never worse than the best member alone."""
+    count = len(blocks[0].scores)
+
+    def measure(weights: Weights) -> float:
+        summed = [block.ndcg(np.tensordot(weights.astype(np.float32), block.scores, axes=1)) for block in blocks]
+        return float(np.concatenate(summed).mean())
+
+    alone = np.array([measure(weights) for weights in np.eye(count)])
+    weights, ndcg = ascend(measure, [*np.eye(count), np.full(count, 1.0 / count)])
+    return Chosen(weights, ndcg, alone)
+
+
+def ascend(measure: Callable[[Weights], float], starts: Sequence[Weights]) -> tuple[Weights, float]:
+    """The best weights that are found from these starts, one weight moved at a time, and their measure.
+
+    Args:
+        measure: of weights (M,) with the sum 1, the larger the better.
+        starts: weights (M,); the result is at least as good as the best of them.
+    """
+    found = [_ascend(measure, start) for start in starts]
+    return max(found, key=lambda each: each[1])
+
+
+def _ascend(measure: Callable[[Weights], float], weights: Weights) -> tuple[Weights, float]:
+    best = measure(weights)
+    for step in STEPS:
+        moved = True
+        while moved:
+            moved = False
+            for number in range(len(weights)):
+                for change in (step, -step):
+                    tried = weights.copy()
+                    tried[number] = min(1.0, max(0.0, round(tried[number] + change, 6)))
+                    total = tried.sum() - tried[number]
+                    if total > 0:
+                        others = np.arange(len(tried)) != number
+                        tried[others] *= (1.0 - tried[number]) / total
+                    elif tried[number] < 1.0:
+                        continue
+                    value = measure(tried)
+                    if value > best:
+                        weights, best, moved = tried, value, True
+    return weights, best
+
+
+def candidates(
+    systems: Sequence[System], users: EvalUsers, rows: npt.NDArray[np.int64], width: int, reporter: Reporter = SILENT
+) -> list[CandidateBlock]:
+    """The items that count for some users, with the scores of each member.
+
+    Args:
+        systems: the members.
+        users: of the validation split; items of their histories are not listed.
+        rows: of the users that are asked.
+        width: N + 1, with N items in the catalogue.
+        reporter: hears of progress.
+    """
+    made = []
+    reporter.begin("scores of the members", len(rows))
+    for part in users.blocks(rows, block_size(width, USERS_AT_ONCE)):
+        made.append(_block(systems, users, part))
+        reporter.advance(len(part))
+    reporter.end()
+    return made
+
+
+def _block(systems: Sequence[System], users: EvalUsers, rows: npt.NDArray[np.int64]) -> CandidateBlock:
+    histories = [users.history(row) for row in rows.tolist()]
+    times, events = users.times(rows.tolist()), users.events(rows.tolist())
+    owners, targets = users.targets_of(rows)
+    scores = []
+    for system in systems:
+        values = system.score(histories, times, events).values
+        ranking.drop(values, histories)
+        scores.append(values)
+    most = int(np.bincount(owners, minlength=len(rows)).max())
+    wanted = np.zeros((len(rows), most), dtype=np.int64)
+    places = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    wanted[owners, places] = targets
+    items = np.concatenate([*(ranking.top_k(values, CANDIDATES) for values in scores), wanted], axis=1)
+    items.sort(axis=1)
+    # an item that several members rank high stands there once
+    items[:, 1:][items[:, 1:] == items[:, :-1]] = 0
+    items.sort(axis=1)
+    items = items[:, int((items == 0).sum(axis=1).min()) :]
+    of_items = [np.maximum(np.take_along_axis(values, items, axis=1), NEVER) for values in scores]
+    return CandidateBlock(items, np.stack(of_items), owners, targets.astype(np.int64))

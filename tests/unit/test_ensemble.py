@@ -1,0 +1,357 @@
+"""An ensemble is one model: its scores are the weighted sum of its members', however it came about."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core import artifact, dataset, jsonl, ranking
+from eimf_core.artifact import Model
+from eimf_core.errors import ConfigError, ModelError
+from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.progress import SILENT
+from eimf_core.recommend.text_vectors import TextVectors, add_new_items
+from eimf_core.records import Item, Sequence
+from eimf_core.training import ensemble, join, member_weights
+from eimf_core.training import train as training
+from eimf_core.training.config import SEEDS_APART, TrainConfig
+from eimf_core.training.join import Ensemble
+from eimf_core.training.validation import sampled_users
+from tests.listening import Listening
+from tests.small_data import write_small_data
+from tests.small_training import CutError, cut_after
+from tests.small_training import small_settings as settings
+
+NAMES = ["comirec-sa", "sasrec", "gru4rec"]
+WEIGHTS = [0.5, 0.2, 0.3]
+FILES = ("weights.safetensors", "interests.onnx", "items.jsonl", "words.safetensors", "train.jsonl")
+
+
+def wanted(name: str, **changes: Any) -> TrainConfig:
+    return settings(**{"backbone": name, "item_vectors": "text", **changes})
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/ and a model of each name."""
+    folder = tmp_path_factory.mktemp("apart")
+    (folder / "data").mkdir()
+    write_small_data(folder / "data")
+    for name in NAMES:
+        training.train(folder / "data", folder / name, wanted(name))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def joint(apart: Path) -> Path:
+    """The three models, joined with given weights."""
+    data = dataset.load(apart / "data")
+    made = Ensemble([artifact.open_model(apart / name) for name in NAMES], WEIGHTS)
+    artifact.write(apart / "joint", join.contents(made, data, training={}, provenance={}))
+    return apart / "joint"
+
+
+@pytest.fixture
+def copied(apart: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of all of it that a test may change."""
+    shutil.copytree(apart, tmp_path / "copy")
+    yield tmp_path / "copy"
+
+
+def scores(model: Model, histories: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """As `recommend` has them."""
+    return ranking.best_scores(model.interests(histories)[0], model.vectors, model.scale)
+
+
+def test_the_joint_score_is_the_weighted_sum(apart: Path, joint: Path) -> None:
+    model = artifact.open_model(joint)
+    artifact.verify(joint)
+    members = [artifact.open_model(apart / name) for name in NAMES]
+    histories = [np.array([1, 9, 2]), np.array([17]), np.arange(1, 12), np.array([3, 3, 3, 20])]
+    summed = sum(weight * scores(member, histories) for weight, member in zip(WEIGHTS, members, strict=True))
+    np.testing.assert_allclose(scores(model, histories)[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
+    np.testing.assert_allclose(np.linalg.norm(model.vectors[1:], axis=1), 1.0, atol=1e-6)
+    interests, attention = model.interests(histories)
+    assert interests.shape == (4, 3, 24) and (model.config.dimension, model.config.interests) == (24, 3)
+    np.testing.assert_allclose(np.linalg.norm(interests, axis=2), 1.0, atol=1e-5)
+    np.testing.assert_allclose(attention.sum(axis=2), 1.0, atol=1e-5)
+    of_members = [member.interests(histories)[1] for member in members]
+    np.testing.assert_allclose(
+        attention, sum(weight * own for weight, own in zip(WEIGHTS, of_members, strict=True)), atol=1e-5
+    )
+
+
+def test_evaluation_scores_are_the_weighted_sum(apart: Path, joint: Path) -> None:
+    """In the order of the data, whatever that of the model."""
+    other = apart / "other"
+    other.mkdir(exist_ok=True)
+    jsonl.write(other / "items.jsonl", reversed(list(jsonl.read(apart / "data" / "items.jsonl", Item))))
+    jsonl.write(other / "sequences.jsonl", jsonl.read(apart / "data" / "sequences.jsonl", Sequence))
+    data = dataset.load(other, ("valid",))
+    histories = [data.splits["valid"].history(row) for row in range(8)]
+    summed = sum(
+        weight * ModelSystem(apart / name, data).score(histories).values
+        for weight, name in zip(WEIGHTS, NAMES, strict=True)
+    )
+    found = ModelSystem(joint, data).score(histories).values
+    np.testing.assert_allclose(found[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
+
+
+def test_new_items_and_words_have_the_weighted_sum_too(apart: Path, joint: Path) -> None:
+    new = [Item(item="new-1", title="Green Tea Pot"), Item(item="new-2", title="Silk Wool Yarn")]
+    opened = []
+    for path in (joint, *(apart / name for name in NAMES)):
+        model = artifact.open_model(path)
+        add_new_items(model, new, TextVectors(model, None))
+        opened.append(model)
+    # the new items stand in the histories as well, so that the networks read them
+    histories = [np.array([1, 25, 2]), np.array([26])]
+    model, *members = opened
+    summed = sum(weight * scores(member, histories) for weight, member in zip(WEIGHTS, members, strict=True))
+    found = scores(model, histories)
+    assert found.shape == (2, 27)
+    np.testing.assert_allclose(found[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
+    words = TextVectors(model, None).of_text("wool")
+    assert words.shape == (24,) and abs(np.linalg.norm(words) - 1.0) < 1e-5
+    titles = [item.item.split("-")[0] for item in model.catalogue]
+    best = np.argsort(-(model.vectors[1:25] @ words))[:3]
+    assert [titles[at] for at in best].count("yarn") >= 2
+
+
+def test_members_can_be_taken_out_again(apart: Path, joint: Path) -> None:
+    for member, name in zip(artifact.open_model(joint).members, NAMES, strict=True):
+        alone = artifact.open_model(apart / name)
+        (known,) = alone.members
+        np.testing.assert_allclose(member.vectors, known.vectors, atol=1e-6)
+        assert (member.backbone, member.dimension, member.interests) == (name, 8, known.interests)
+        for key, part in known.network.items():
+            np.testing.assert_array_equal(member.network[key], part)
+        assert member.text_map is not None and known.text_map is not None
+        np.testing.assert_array_equal(member.text_map[0], known.text_map[0])
+
+
+def test_interests_are_named_by_members_with_several(joint: Path) -> None:
+    from eimf_core.naming.interest_names import open_namer
+
+    model = artifact.open_model(joint)
+    assert model.naming_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
+    interests, _ = model.interests([np.array([1, 2, 9, 10, 17])])
+    changed = interests.copy()
+    changed[:, :, 8:] = -changed[:, :, 8:]
+    namer = open_namer(model, 0.0)
+    assert namer.names(interests[0]) == namer.names(changed[0])
+
+
+@pytest.fixture(scope="module")
+def together(apart: Path) -> Path:
+    training.train(apart / "data", apart / "together", wanted("+".join(NAMES)))
+    return apart / "together"
+
+
+def test_trained_together_or_apart_is_the_same_model(apart: Path, together: Path) -> None:
+    paths = [apart / name for name in NAMES]
+    ensemble.join_models(paths, apart / "data", apart / "joined", reporter=SILENT)
+    for part in FILES:
+        if part != "train.jsonl":
+            assert (together / part).read_bytes() == (apart / "joined" / part).read_bytes(), part
+    one, other = artifact.open_model(together).config, artifact.open_model(apart / "joined").config
+    assert one == other
+    assert not ensemble.folder(together).exists()
+
+
+def test_weights_are_those_of_the_validation_figure(apart: Path, together: Path) -> None:
+    """What the last line of train.jsonl says is what the written model reaches, and no member reaches more."""
+    data = dataset.load(apart / "data")
+    lines = [orjson.loads(line) for line in (together / "train.jsonl").read_bytes().splitlines()]
+    said = lines[-1]["ensemble"]
+    users, rows = sampled_users(data, 0, np.random.default_rng(0))
+    found = {}
+    for path in (together, *(apart / name for name in NAMES)):
+        (block,) = member_weights.candidates([ModelSystem(path, data)], users, rows, len(data.items) + 1)
+        found[path.name] = float(block.ndcg(block.scores[0]).mean())
+    assert found["together"] == pytest.approx(said["ndcg@10"], abs=1e-9)
+    assert found["together"] >= max(found[name] for name in NAMES)
+    assert sum(member["weight"] for member in said["members"]) == pytest.approx(1.0)
+    epochs = {line["backbone"]: line["epoch"] for line in lines[:-1]}
+    assert set(epochs.values()) == {2} and [member["backbone"] for member in said["members"]] == list(epochs)
+
+
+def block_of(rng: np.random.Generator, members: int = 3) -> member_weights.CandidateBlock:
+    """Invented scores of 40 users for 30 items, of which each wants one to three."""
+    wanted = [np.sort(rng.choice(np.arange(1, 31), size=rng.integers(1, 4), replace=False)) for _ in range(40)]
+    owners = np.repeat(np.arange(40), [len(own) for own in wanted])
+    targets = np.concatenate(wanted)
+    made = rng.normal(size=(members, 40, 30)).astype(np.float32)
+    for scored in made[:2]:
+        scored[owners, targets - 1] += rng.normal(1.0, 1.0, size=len(targets)).astype(np.float32)
+    return member_weights.CandidateBlock(np.tile(np.arange(1, 31), (40, 1)), made, owners, targets)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_are_never_worse_than_the_best_member(seed: int) -> None:
+    chosen = member_weights.choose([block_of(np.random.default_rng(seed))])
+    assert chosen.ndcg >= chosen.members.max()
+    assert chosen.weights.sum() == pytest.approx(1.0) and (chosen.weights >= 0).all()
+    # two members that know something, and noise
+    assert chosen.ndcg > chosen.members.max() and chosen.weights[2] < 0.2
+
+
+def test_ndcg_of_candidates_is_that_of_evaluation() -> None:
+    from eimf_core.evaluation.metrics import accuracy
+
+    block = block_of(np.random.default_rng(7))
+    values = block.scores[0].round(0)  # with ties
+    table = np.concatenate([np.full((40, 1), -np.inf, np.float32), values], axis=1)
+    lists = ranking.top_k(table, 10)
+    hits = accuracy.find_hits(lists, block.owners, block.targets, 31)
+    known = accuracy.ndcg(hits, np.bincount(block.owners), 10)
+    np.testing.assert_allclose(block.ndcg(values), known, atol=1e-12)
+
+
+def test_a_run_killed_between_and_within_members_ends_with_the_same_bits(
+    apart: Path, together: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    for saves in (5, 45, 20, 10_000):
+        with monkeypatch.context() as patched:
+            cut_after(patched, saves)
+            listening = Listening()
+            try:
+                training.train(copied / "data", copied / "again", wanted("+".join(NAMES)), reporter=listening)
+            except CutError:
+                assert ensemble.folder(copied / "again").exists()
+        trained += [note for note in listening.notes if "is trained already" in note or "going on" in note]
+    assert any("is trained already" in note for note in trained) and any("going on" in note for note in trained)
+    for part in FILES[:-1]:
+        assert (copied / "again" / part).read_bytes() == (together / part).read_bytes(), part
+    assert sorted(path.name for path in copied.glob(".again*")) == []
+
+
+def test_the_same_backbone_twice_is_two_seeds(apart: Path, tmp_path: Path) -> None:
+    one, other = TrainConfig(backbone="sasrec+sasrec", seed=3, max_minutes=4.0).members
+    assert (one.seed, other.seed, other.max_minutes) == (3, 3 + SEEDS_APART, 2.0)
+    training.train(apart / "data", tmp_path / "two", wanted("gru4rec+gru4rec", epochs=1))
+    members = artifact.open_model(tmp_path / "two").members
+    if len(members) == 2:
+        assert not np.array_equal(members[0].vectors, members[1].vectors)
+
+
+def test_a_member_alone_is_an_ordinary_model(apart: Path, tmp_path: Path) -> None:
+    """Where the validation split gives the others no weight."""
+    data = dataset.load(apart / "data")
+    made = Ensemble([artifact.open_model(apart / "sasrec")], [1.0], 0.5, [0.5, 0.4])
+    artifact.write(tmp_path / "alone", join.contents(made, data, training={}, provenance={}))
+    model, before = artifact.open_model(tmp_path / "alone"), artifact.open_model(apart / "sasrec")
+    assert model.config == before.config and not model.config.members and model.epochs[:-1] == before.epochs
+    np.testing.assert_array_equal(model.vectors, before.vectors)
+    assert model.network == before.network and model.words is not None
+
+
+def test_hyperparameters_go_to_the_members_that_have_them() -> None:
+    made = TrainConfig(backbone="comirec-sa+sasrec", hyperparameters={"layers": 1, "positions": "none"})
+    assert [member.hyperparameters for member in made.members] == [{"positions": "none"}, {"layers": 1}]
+    with pytest.raises(ConfigError, match="'hardness' is unknown; comirec-sa has positions, sasrec has layers, heads"):
+        TrainConfig(backbone="comirec-sa+sasrec", hyperparameters={"hardness": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sasrec+", "is '', expected one of comirec-sa"),
+        ("transformer+attention", "or several joined by \\+"),
+    ],
+)
+def test_a_name_that_is_none_is_told(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        TrainConfig(backbone=name)
+
+
+def test_a_warm_start_of_each_member(apart: Path, joint: Path, tmp_path: Path) -> None:
+    names = ["gru4rec", "comirec-sa", "sasrec"]
+    changes = {"epochs": 1, "learning_rate": 1e-9}
+    training.train(apart / "data", tmp_path / "model", wanted("+".join(names), **changes), init=joint)
+    before = {member.backbone: member for member in artifact.open_model(joint).members}
+    model = artifact.open_model(tmp_path / "model")
+    for member in model.members:
+        np.testing.assert_allclose(member.vectors, before[member.backbone].vectors, atol=1e-4)
+    assert model.provenance["facts"]["init"][0]["kept"] == 24
+    with pytest.raises(ConfigError, match="its backbone is comirec-sa\\+sasrec\\+gru4rec, this run's sasrec; give --b"):
+        training.train(apart / "data", tmp_path / "other", wanted("sasrec"), init=joint)
+    with pytest.raises(ConfigError, match="its dimension is 8, this run's 16"):
+        training.train(apart / "data", tmp_path / "other", wanted("+".join(NAMES), dimension=16), init=joint)
+    assert not (tmp_path / "other").exists()
+
+
+def without_validation(folder: Path, target: Path) -> Path:
+    target.mkdir()
+    lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split != "valid"]
+    jsonl.write(target / "sequences.jsonl", lines)
+    shutil.copy(folder / "items.jsonl", target)
+    return target
+
+
+def test_epochs_from_takes_over_everything(apart: Path, tmp_path: Path) -> None:
+    """Settings, members, epochs and weights; what is given counts in its place."""
+    data = dataset.load(apart / "data")
+    models = [artifact.open_model(apart / name) for name in NAMES]
+    about = models[0].config.training | {"backbone": "+".join(NAMES)}
+    written = join.contents(Ensemble(models, WEIGHTS), data, training=about, provenance={})
+    artifact.write(tmp_path / "earlier", written)
+    later = without_validation(apart / "data", tmp_path / "later")
+    training.train(
+        later, tmp_path / "model", TrainConfig(temperature=0.2), epochs_from=tmp_path / "earlier", given={"temperature"}
+    )
+    model = artifact.open_model(tmp_path / "model")
+    known = {member.backbone: member for member in artifact.open_model(tmp_path / "earlier").config.members}
+    assert [member.backbone for member in model.config.members] == NAMES
+    for member, weight in zip(model.config.members, WEIGHTS, strict=True):
+        assert member.weight == pytest.approx(weight) and member.epochs == known[member.backbone].epochs
+        theirs = known[member.backbone].training | {"threads": 0}  # that of this machine
+        assert member.training == {**theirs, "epochs": member.epochs, "temperature": 0.2, "backbone": member.backbone}
+    with pytest.raises(ConfigError, match="--backbone contradicts --epochs-from"):
+        training.train(later, tmp_path / "no", TrainConfig(), epochs_from=tmp_path / "earlier", given={"backbone"})
+    with pytest.raises(ModelError, match="without a validation split"):
+        training.train(later, tmp_path / "no", TrainConfig(), epochs_from=tmp_path / "model")
+
+
+def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -> None:
+    later = without_validation(apart / "data", tmp_path / "later")
+    training.train(later, tmp_path / "model", wanted("sasrec+gru4rec", epochs=1))
+    model = artifact.open_model(tmp_path / "model")
+    assert [member.weight for member in model.config.members] == [0.5, 0.5]
+    assert model.config.interests == 1 and model.naming_width == 16
+
+
+def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) -> None:
+    def fails(words: str, *models: Path) -> None:
+        with pytest.raises(ConfigError, match=words):
+            ensemble.join_models(list(models), apart / "data", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    fails("is an ensemble; join models that are none", apart / "sasrec", joint)
+    fails("given twice", apart / "sasrec", apart / "sasrec")
+    training.train(apart / "data", tmp_path / "short", wanted("sasrec", max_length=4, epochs=1))
+    fails("its max_length: 4, that of .*: 6", apart / "gru4rec", tmp_path / "short")
+    (tmp_path / "data").mkdir()
+    write_small_data(tmp_path / "data", seed=5)
+    items = list(jsonl.read(tmp_path / "data" / "items.jsonl", Item))
+    jsonl.write(tmp_path / "data" / "items.jsonl", [*items, Item(item="more", title="More")])
+    training.train(tmp_path / "data", tmp_path / "larger", wanted("sasrec", epochs=1))
+    fails("has other items than", apart / "gru4rec", tmp_path / "larger")
+    with pytest.raises(ConfigError, match="is one of the models"):
+        ensemble.join_models([apart / "sasrec", apart / "gru4rec"], apart / "data", apart / "sasrec")
+
+
+def test_progress_says_which_member() -> None:
+    listening = Listening()
+    said = ensemble.MemberReporter(listening, 2, 3, "sasrec", warned := set())
+    said.note("epoch 4: done")
+    said.warn("no titles")
+    ensemble.MemberReporter(listening, 3, 3, "gru4rec", warned).warn("no titles")
+    assert listening.notes == ["member 2 of 3, sasrec, epoch 4: done"] and listening.warnings == ["no titles"]
