@@ -113,7 +113,7 @@ def step(
         example: the command line that leads the help.
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
             function gets the instance as the keyword argument `settings`, and the names of those that are no
-            defaults as `given` where it has this argument.
+            defaults as `explicit` where it has this argument.
     """
     about = Step(example, settings)
 
@@ -121,13 +121,13 @@ def step(
         own = inspect.signature(function).parameters
         hints = get_type_hints(function, include_extras=True)
         options = _options_of(about)
-        parameters = [name for name in own if name not in ("settings", "given")]
+        parameters = [name for name in own if name not in ("settings", "explicit")]
         typed = {name: (hints[name], own[name].default) for name in parameters} | options | COMMON
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
             terminal.configure(quiet=arguments.pop("quiet"), verbose=arguments.pop("verbose"))
-            context = arguments.pop("context", None)
+            parsed = arguments.pop("parsed", None)
             show, config_only = arguments.pop("show_config"), arguments.pop("config")
             arguments.pop("help_all")
             if show:
@@ -135,8 +135,8 @@ def step(
             if settings:
                 given = {name: arguments.pop(name) for name in options}
                 arguments["settings"] = settings(**given, **config_only)
-                if context is not None:
-                    arguments["given"] = _given(context, about, config_only)
+                if parsed is not None:
+                    arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
             result = function(**arguments)
             if terminal.is_verbose():
@@ -146,8 +146,8 @@ def step(
                 terminal.debug(run_summary(time.perf_counter() - started, seed))
             return result
 
-        if "given" in own:
-            typed["context"] = (typer.Context, inspect.Parameter.empty)
+        if "explicit" in own:
+            typed["parsed"] = (typer.Context, inspect.Parameter.empty)
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
@@ -161,7 +161,7 @@ def step(
     return decorate
 
 
-def _given(context: Any, about: Step, config_only: dict[str, Any]) -> frozenset[str]:
+def _explicit(context: Any, about: Step, config_only: dict[str, Any]) -> frozenset[str]:
     """The settings that come from the command line, the environment or --config."""
     typed = {name for name in about.options() if context.get_parameter_source(name).name != "DEFAULT"}
     keys = about.config_keys().items()

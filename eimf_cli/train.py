@@ -40,7 +40,7 @@ def train(
         bool, typer.Option("--fast", help=f"Train {FAST} alone: worse by a little, several times as fast.")
     ] = False,
     settings: TrainConfig,
-    given: frozenset[str],
+    explicit: frozenset[str],
 ) -> None:
     """Train a small model that needs no language model any more.
 
@@ -54,16 +54,16 @@ def train(
     are left out.
     """
     if fast:
-        if "backbone" in given:
+        if "backbone" in explicit:
             raise ConfigError("--fast and --backbone both say what is trained; leave out one of the two")
-        settings, given = replace(settings, backbone=FAST), given | {"backbone"}
+        settings, explicit = replace(settings, backbone=FAST), explicit | {"backbone"}
     reporter = terminal.TerminalReporter()
     reporter.begin("importing torch")
     from eimf_core.training import plan
     from eimf_core.training import train as training
 
     reporter.end()
-    if init is not None and epochs_from is None and "backbone" not in given:
+    if init is not None and epochs_from is None and "backbone" not in explicit:
         settings = replace(settings, backbone=plan.backbone_of(init))
     summary = training.train(
         directory,
@@ -72,7 +72,7 @@ def train(
         labels=labels,
         epochs_from=epochs_from,
         init=init,
-        given=given,
+        given=explicit,
         reporter=reporter,
     )
     after = f" after epoch {summary.best_epoch}" if summary.best_epoch else ""

@@ -34,7 +34,7 @@ class TrainConfig:
 
     backbone: str = setting(
         DEFAULT,
-        f"Backbone, or several joined by + as an ensemble: {', '.join(registry.BACKBONES)}.",
+        "Backbone, or several joined by + as the members of an ensemble.",
         known=tuple(registry.BACKBONES), metavar="NAME[+NAME …]",
     )  # fmt: skip
     epochs: int = setting(30, "Epochs at most; without a validation split exactly so many.", low=1)

@@ -50,6 +50,7 @@ THROUGHPUT = [
     ("comirec-dr, sampled prefixes, length 50", {"backbone": "comirec-dr", "max_length": 50}, False),
 ]
 COMMON = {
+    "backbone": "comirec-sa",
     "dimension": 64,
     "interests": 4,
     "negatives": 1280,
@@ -169,7 +170,7 @@ def memory(folder: Path) -> None:
 
 def run(folder: Path, output: Path, *options: str) -> float:
     """Train with item vectors from ids alone on one thread; CPU seconds."""
-    command = [sys.executable, "-m", "eimf_cli", "train", str(folder), "-o", str(output), *options]
+    command = [sys.executable, "-m", "eimf_cli", "train", str(folder), "--fast", "-o", str(output), *options]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--item-vectors", "random", "--threads", "1", "-q"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

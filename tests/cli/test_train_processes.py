@@ -20,8 +20,8 @@ from tests.small_data import write_small_data
 
 Start = Callable[..., subprocess.Popen[bytes]]
 FAST = (
-    "--item-vectors", "random", "-d", "8", "--negatives", "8", "--loss", "sampled", "--batch-size", "64",
-    "--max-length", "6", "--lr", "0.01", "--patience", "0",
+    "--backbone", "comirec-sa", "--item-vectors", "random", "-d", "8", "--negatives", "8", "--loss", "sampled",
+    "--batch-size", "64", "--max-length", "6", "--lr", "0.01", "--patience", "0",
 )  # fmt: skip
 
 
@@ -102,6 +102,17 @@ def test_two_processes_end_with_one_model_that_is_as_good_as_that_of_one(
     manifest = orjson.loads((tmp_path / "two" / "manifest.json").read_bytes())
     assert manifest["facts"]["processes"] == 2
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "a lock or checkpoint is left"
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_members_of_an_ensemble(torchrun: Start, data: Path, tmp_path: Path) -> None:
+    arguments = (data, *FAST, "--backbone", "comirec-sa+gru4rec", "-o", tmp_path / "model")
+    running = torchrun(*arguments)
+    stderr = running.communicate(timeout=120)[1].decode()
+    assert running.returncode == 0, stderr
+    assert stderr.count("member 2 of 2, gru4rec, epoch 2:") == 1 and stderr.count("ensemble: comirec-sa") == 1, stderr
+    artifact.verify(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir() if "model" in path.name) == ["model"]
 
 
 @pytest.mark.slow

@@ -288,5 +288,5 @@ def test_a_model_whose_kinds_are_not_those_of_its_network_is_refused(model: Path
         (copy / path.name).write_bytes(path.read_bytes())
     config = orjson.loads((copy / "config.json").read_bytes())
     forge(copy, "config.json", orjson.dumps({**config, "events": ["buy", "view", "steal"]}))
-    with pytest.raises(ModelError, match="behaviours"):
+    with pytest.raises(ModelError, match="kinds of behaviour"):
         artifact.open_model(copy)
