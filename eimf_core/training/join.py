@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 
 from eimf_core.artifact import Contents, Model, ModelConfig
-from eimf_core.dataset import Dataset
+from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
 from eimf_core.model_members import Blocks, MemberConfig, naming_width
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
@@ -55,6 +55,23 @@ class Ensemble:
         if self.ndcg is not None and self.alone is not None:
             figures = f"; validation NDCG@10 {self.ndcg:.4f} (best member {max(self.alone):.4f})"
         return f"ensemble: {', '.join(names)}{figures}"
+
+
+class WeightedSystem:
+    """Weighted members as what is evaluated, before they are joined."""
+
+    name = "the ensemble"
+
+    def __init__(self, systems: Sequence[System], weights: Sequence[float]) -> None:
+        self._systems, self._weights = systems, weights
+
+    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+        """The weighted sums of the members' scores of all items after each history."""
+        parts = [system.score(histories, times, events).values for system in self._systems]
+        values = self._weights[0] * parts[0]
+        for weight, part in zip(self._weights[1:], parts[1:], strict=True):
+            values += weight * part
+        return Scored(values)
 
 
 def choose(

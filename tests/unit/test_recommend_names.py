@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -142,7 +141,7 @@ def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
     means = np.array([[0, 0, 1], [0, 1, 0]], np.float32)
 
     class Model:
-        name, config = "model", SimpleNamespace(dimension=3)
+        name, naming_width = "model", 3
         words = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means).arrays()
 
     def names(first: float) -> list[str | None]:
