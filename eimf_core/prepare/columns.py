@@ -10,34 +10,50 @@ from collections.abc import Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.raw_text import shortened
 
+MOST_SHOWN = 10
+LONGEST_SHOWN = 40
+"""Columns that a message lists, and characters of each."""
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 ITEM_FIELDS = ("item", "title", "category", "text")
 TEXT_FIELDS = frozenset({"title", "category"})
 """Item text in a log: read only where its column is named, since it usually has a file of its own."""
 COLUMN_OPTIONS = tuple(f"{field}_column" for field in FIELDS if field not in TEXT_FIELDS)
+ITEM_COLUMN_OPTIONS = tuple(f"items_{field}_column" for field in ITEM_FIELDS)
+"""The settings that name columns of the item table alone."""
 KNOWN_NAMES = {
     "user": (
         "user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid",
-        "client", "clientid", "buyer", "buyerid", "account", "accountid",
+        "client", "clientid", "buyer", "buyerid", "account", "accountid", "username", "customeruserid", "profileid",
+        "playerid", "personid", "email", "customeremail", "billingemail", "emailbilling", "sessionid", "session",
     ),
     "item": (
         "item", "itemid", "iid", "product", "productid", "parentasin", "asin", "movieid", "articleid", "businessid",
-        "bookid", "trackid", "songid", "newsid", "videoid", "sku",
+        "bookid", "trackid", "songid", "newsid", "videoid", "sku", "isbn", "artistid", "gameid", "appid", "venueid",
+        "locationid", "placeid", "poiid", "hotelid", "recipeid", "animeid", "courseid", "jobid", "goodsid", "stockcode",
+        "itemsku", "lineitemsku", "variantsku", "itemproductid", "contentid", "beerid", "showid", "productsku",
     ),
     "time": ("time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime"),
     "rating": ("rating", "stars", "score", "overall"),
     "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype"),
-    "title": ("title", "name", "itemtitle", "itemname", "productname", "producttitle", "movietitle"),
-    "category": ("categories", "category", "genres", "genre", "maincategory", "categoryname", "class"),
-    "text": ("text", "description"),
+    "title": (
+        "title", "name", "itemtitle", "itemname", "productname", "producttitle", "movietitle", "booktitle", "prodname",
+        "appname", "artistname", "trackname", "songname", "gamename", "lineitemname", "coursename", "coursetitle",
+        "originaltitle", "headline", "movie", "song", "artist",
+    ),
+    "category": (
+        "categories", "category", "genres", "genre", "maincategory", "categoryname", "class", "productcategory",
+        "itemcategory", "producttypename", "producttype", "departmentname", "tags",
+    ),
+    "text": ("text", "description", "detaildesc", "abstract", "overview", "plot", "bodyhtml", "shortdescription"),
 }  # fmt: skip
 """Normalised names by which columns are recognised; the first that is there counts."""
 
 
 def normalised(column: str) -> str:
-    """A column's name as `KNOWN_NAMES` has it: lower case without blanks, - and _, and without RecBole's type."""
-    return "".join(char for char in column.partition(":")[0].lower() if char not in " _-")
+    """A column's name as `KNOWN_NAMES` has it: letters and digits in lower case, without RecBole's type."""
+    return "".join(char for char in column.partition(":")[0].lower() if char.isalnum())
 
 
 def recognised_column(columns: Sequence[str], field: str) -> str | None:
@@ -54,6 +70,19 @@ def named_column(config: PrepareConfig, field: str) -> str | None:
     return column
 
 
+def column_called(columns: Sequence[str], name: str | None) -> str | None:
+    """The column of a name that the settings give; RecBole's type may be left out."""
+    if name is None or name in columns:
+        return name
+    return next((column for column in columns if column.partition(":")[0] == name), None)
+
+
+def shown(columns: Sequence[str]) -> str:
+    """The names of columns for a message: the first ten, none of them long."""
+    names = ", ".join(shortened(column, LONGEST_SHOWN) for column in columns[:MOST_SHOWN])
+    return names + (f", … ({len(columns):,} in all)" if len(columns) > MOST_SHOWN else "")
+
+
 def log_columns(columns: Sequence[str], config: PrepareConfig, file: str, advice: str = "") -> dict[str, str]:
     """Which column of a log is which field.
 
@@ -64,44 +93,56 @@ def log_columns(columns: Sequence[str], config: PrepareConfig, file: str, advice
         advice: what else may help where no column is the user's or the item's.
 
     Raises:
-        InputError: for a named column that is not there, and where there is none for user or item.
+        InputError: for named columns that are not there, and where there is none for user or item.
     """
+    named = {field: name for field in FIELDS if (name := named_column(config, field)) is not None}
+    # a named column of item text that is not here may be the item file's: `check_text_columns` looks at both
+    absent = [
+        name for field, name in named.items() if field not in TEXT_FIELDS and column_called(columns, name) is None
+    ]
+    if absent:
+        which = "column" if len(absent) == 1 else "columns"
+        names = ", ".join(f"'{name}'" for name in absent)
+        raise InputError(f"has no {which} {names}; there are {shown(columns)}", file=file, line=1)
     found = {}
     for field in FIELDS:
-        named = named_column(config, field)
-        if field in TEXT_FIELDS:
-            # a named column that is not here may be the item file's: `check_text_columns` looks at both
-            column = named if named in columns else None
-        elif named is not None and named not in columns:
-            raise InputError(f"has no column '{named}'; there are {', '.join(columns)}", file=file, line=1)
-        else:
-            column = named or recognised_column(columns, field)
+        recognised = None if field in named or field in TEXT_FIELDS else recognised_column(columns, field)
+        column = column_called(columns, named.get(field)) or recognised
         if column is not None:
             found[field] = column
-        elif field in ("user", "item"):
-            raise InputError(
-                f"no column is recognised as the {field} among {', '.join(columns)}; name it with --{field}-column "
-                f"(by number where there is no header){advice}",
-                file=file,
-                line=1,
-            )
+    missing = [field for field in ("user", "item") if field not in found]
+    if missing:
+        options = " and ".join(f"--{field}-column" for field in missing)
+        which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
+        raise InputError(
+            f"no column is recognised as the {which} among {shown(columns)}; name {them} "
+            f"with {options} (by number where there is no header){advice}",
+            file=file,
+            line=1,
+        )
     return found
 
 
 def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> dict[str, str]:
-    """Which column of an item table is which field; a named one that is not here may be the log's.
+    """Which column of an item table is which field; a named one that is not here may be that of another table.
 
     Raises:
         InputError: where there is none for the item.
     """
     found = {}
     for field in ITEM_FIELDS:
-        named = named_column(config, field)
-        column = named if named in columns else recognised_column(columns, field)
+        own, shared = getattr(config, f"items_{field}_column"), named_column(config, field)
+        column = column_called(columns, own) or column_called(columns, shared) or recognised_column(columns, field)
         if column is not None:
             found[field] = column
+    if "item" not in found and "title" in found:
+        # what is called id beside a title is that of the item
+        ids = [column for column in columns if normalised(column) == "id"]
+        found = {"item": ids[0], **found} if ids else found
     if "item" not in found:
         raise InputError(
-            f"no column is recognised as the item among {', '.join(columns)}; name it with --item-column", file=file
+            f"no column is recognised as the item among {shown(columns)}; name it with --items-item-column "
+            "(by number where there is no header)",
+            file=file,
         )
     return found

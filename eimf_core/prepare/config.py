@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,9 @@ APPLIES_TO = {
     "valid_share": ("temporal", "by-user"), "test_share": ("temporal", "by-user"), "seed": ("by-user",),
 }  # fmt: skip
 """The splits that a setting goes with."""
+ESCAPE = re.compile(r"\\t|\\x([0-9a-fA-F]{2})")
+LONGEST_SEPARATOR = 4
+"""Bytes of a separator, as DuckDB has it."""
 PERIODS = (("since", "until"), ("valid_from", "test_from"))
 FILTERS = ("min_rating", "event", "since", "until", "repeats", "min_user", "min_item", "max_length")
 """Settings that drop interactions; `duplicates` drops what is no interaction of its own."""
@@ -63,8 +67,28 @@ class PrepareConfig:
     category_column: str | None = setting(
         None, "Column of the categories, likewise.", group="data", advanced=True, metavar="NAME"
     )
+    items_item_column: str | None = setting(
+        None, "Column of the item in --items, where it is called otherwise there.", group="data", metavar="NAME"
+    )
+    items_title_column: str | None = setting(None, "Column of the title in --items.", group="data", metavar="NAME")
+    items_category_column: str | None = setting(
+        None, "Column of the categories in --items.", group="data", advanced=True, metavar="NAME"
+    )
+    items_text_column: str | None = setting(
+        None, "Column of the description in --items.", group="data", advanced=True, metavar="NAME"
+    )
     header: Literal["auto", "yes", "no"] = setting(
         "auto", "Columns by number: whether the first line is a header.", group="data"
+    )
+    separator: str | None = setting(
+        None,
+        "What separates the columns of the log, such as '~' or '\\t'.",
+        group="data",
+        advanced=True,
+        metavar="TEXT",
+    )
+    skip_lines: int = setting(
+        0, "Lines before the header or the first row of the log.", group="data", low=0, advanced=True, metavar="N"
     )
     min_rating: float | None = setting(None, "Drop lower ratings.", group="data", metavar="R")
     event: list[str] = setting([], "Keep this kind of behaviour only; may be repeated.", group="data", metavar="NAME")
@@ -87,6 +111,8 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.separator is not None:
+            object.__setattr__(self, "separator", _separator(self.separator))
         if self.valid_share + self.test_share >= 1:
             raise ConfigError("--valid-share and --test-share leave nothing to train on; lower them")
         for name, splits in APPLIES_TO.items():
@@ -122,3 +148,11 @@ class PrepareConfig:
     def options_set(self, *names: str) -> list[str]:
         """Those of the settings that are not their defaults, as they are written on the command line."""
         return [option_name(name) for name in names if self.is_set(name)]
+
+
+def _separator(text: str) -> str:
+    """The separator that is meant: \\t and \\x01 are written out."""
+    found = ESCAPE.sub(lambda code: "\t" if code[0] == r"\t" else chr(int(code[1], 16)), text)
+    if not found or len(found.encode()) > LONGEST_SEPARATOR or "\n" in found or "\r" in found:
+        raise wrong("separator", f"is '{text}', expected 1 to {LONGEST_SEPARATOR} characters such as '~' or '\\t'")
+    return found

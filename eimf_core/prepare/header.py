@@ -6,47 +6,88 @@ import csv
 from collections.abc import Mapping, Sequence
 
 from eimf_core.errors import InputError
-from eimf_core.prepare.columns import FIELDS, KNOWN_NAMES, TEXT_FIELDS, named_column, normalised
-from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.value_parsing import is_number, parse_time
 
 DELIMITERS = (",", "\t", ";", "|")
+RARE_DELIMITERS = ("::", "\x01", "\x1f", "~", "^")
+"""Delimiters that are one only where most lines have as many as the first."""
+AGREEING_LINES = 100
+"""Lines that a delimiter is held against."""
 
 
 def delimiter_of(source: Source) -> str:
-    """The delimiter that occurs most in the first line; a blank where all lines have as many as it."""
-    found = max(DELIMITERS, key=source.first.count)
-    if found not in source.first and len({line.strip().count(" ") for line in source.head}) == 1:
+    """What separates the columns of a table.
+
+    What the file or the user says, else what parts most lines into as many cells as the first and into most; a
+    blank where nothing else parts the first line and all lines have as many.
+    """
+    if source.separator:
+        return source.separator
+    found = [each for each in (*DELIMITERS, *RARE_DELIMITERS) if each in source.first]
+    agreeing = [each for each in found if _agree(source.head[:AGREEING_LINES], each)]
+    plain = agreeing or [each for each in found if each in DELIMITERS]
+    if plain:
+        return max(plain, key=source.first.count)
+    if len({line.strip().count(" ") for line in source.head}) == 1:
         return " "
-    return found
+    return DELIMITERS[0]
 
 
-def header_of(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
+def separates(delimiter: str, source: Source) -> bool:
+    """Whether a delimiter parts most lines of a table into as many cells as the first."""
+    return delimiter in source.first and _agree(source.head[:AGREEING_LINES], delimiter)
+
+
+def _agree(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether a delimiter parts most lines into as many cells as the first."""
+    counts = [len(split_line(line, delimiter)) for line in lines]
+    return 2 * counts.count(counts[0]) > len(counts)
+
+
+def split_line(line: str, delimiter: str, quote: str = '"') -> list[str]:
+    """The cells of a line without blanks around them; a delimiter of several characters knows no quotes."""
+    if delimiter == " ":
+        line = line.strip()
+    if len(delimiter) > 1 or not quote:
+        return [cell.strip() for cell in line.split(delimiter)]
+    found = next(csv.reader([line], delimiter=delimiter, quotechar=quote, skipinitialspace=True), [""])
+    return [cell.strip() for cell in found]
+
+
+def header_of(source: Source, named: Mapping[str, str], header: str = "auto") -> tuple[str, tuple[str, ...], bool]:
     """Delimiter and column names of a table, and whether it has a header.
 
     Columns that are named by number are called 1, 2, …, whatever numbers the first row holds; only
     then there may be no header. A number that is no position (such as 0) can only be a name.
+
+    Args:
+        source: the table.
+        named: the columns that the settings name, by field.
+        header: yes, no or auto.
+
+    Raises:
+        InputError: where the first line may be a header or data.
     """
     delimiter = delimiter_of(source)
-    first = source.first if delimiter == " " else source.head[0]
-    names = tuple(cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True)))
-    named = {field: named_column(config, field) for field in FIELDS if field not in TEXT_FIELDS}
-    numbers = {column for column in named.values() if column}
+    names = tuple(split_line(source.head[0], delimiter))
+    numbers = set(named.values())
     positions = numbered(len(names))
     if (
         numbers
         and all(column.isdigit() for column in numbers)
         and (numbers <= set(positions) or not numbers <= set(names))
     ):
-        header = {"yes": True, "no": False}.get(config.header)
-        if header is None:
-            rows = [*csv.reader(source.head, delimiter=delimiter)]
-            header = is_header(rows, {field: int(column) - 1 for field, column in named.items() if column})
-        if header is None:
+        known = {"yes": True, "no": False}.get(header)
+        if known is None:
+            rows = [split_line(line, delimiter) for line in source.head]
+            known = is_header(rows, {field: int(column) - 1 for field, column in named.items()})
+        if known is None:
             raise unclear_header(source)
-        return delimiter, positions, header
-    return delimiter, names if config.header != "no" else positions, config.header != "no"
+        return delimiter, positions, known
+    return delimiter, names if header != "no" else positions, header != "no"
 
 
 def numbered(count: int) -> tuple[str, ...]:
@@ -57,10 +98,15 @@ def numbered(count: int) -> tuple[str, ...]:
 def unclear_header(source: Source) -> InputError:
     """The error for a first line that may be the header or the first row."""
     return InputError(
-        f"may be a header or data ({source.first}); say --header yes or --header no",
+        f"may be a header or data ({shortened(source.first, 80)}); say --header yes or --header no",
         file=source.name,
-        line=source.blank + 1,
+        line=source.before + 1,
     )
+
+
+def names_columns(cells: Sequence[str], fields: Sequence[str]) -> bool:
+    """Whether a row names the columns of these fields, wherever they stand."""
+    return all(recognised_column(cells, field) is not None for field in fields)
 
 
 def names_user_or_item(cells: Sequence[str]) -> bool:
@@ -84,12 +130,18 @@ def is_header(rows: Sequence[Sequence[str]], positions: Mapping[str, int]) -> bo
     cells = {field: first[at] for field, at in positions.items() if at < len(first)}
     if any(normalised(cell) in KNOWN_NAMES[field] for field, cell in cells.items()):
         return True
-    for field in ("time", "rating"):
-        if cells.get(field):
-            return parse_time(cells[field]) is None
-    for cell, column in zip(first, columns, strict=True):
-        if cell and any(column) and all(is_number(value) for value in column if value):
-            return not is_number(cell)
+    if [cell for cell in first if cell] == [str(at) for at in range(len(first) - first.count(""))]:
+        # the numbers that pandas gives to columns without names, or a row
+        return None
+    votes = {parse_time(cells[field]) is None for field in ("time", "rating") if cells.get(field)}
+    votes |= {
+        not is_number(cell)
+        for cell, column in zip(first, columns, strict=True)
+        if cell and any(column) and all(is_number(value) for value in column if value)
+    }
+    if votes:
+        # a word above numbers beside a number above numbers: a row without a value, such as NULL, or a header
+        return votes.pop() if len(votes) == 1 else None
     for cell, column in zip(first, columns, strict=True):
         if cell and (cell in column or (any(map(str.isdigit, cell)) and _shape(cell) in map(_shape, column))):
             return False

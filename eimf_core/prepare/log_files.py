@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import gzip
 import re
@@ -34,19 +33,42 @@ NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859
 class Source:
     """One file. `name` is how messages call it, `head` its first lines that are not blank (none of Parquet).
 
-    `blank`: how many blank lines come before these.
+    Attributes:
+        path: what is read; in the scratch folder where the file had to be unpacked first.
+        given: the file on the disk of the user, where it is not `path`.
+        folder: where files that belong to it are looked for, where it is not that of `path`.
+        at: the numbers of the lines of `head` in the file, from 1.
+        separator: what separates columns, where the file or the user says so.
     """
 
     path: Path
     name: str
     head: tuple[str, ...]
     parquet: bool = False
-    blank: int = 0
+    given: Path | None = None
+    folder: Path | None = None
+    at: tuple[int, ...] = ()
+    separator: str = ""
+
+    @property
+    def before(self) -> int:
+        """How many lines come before the first of `head`: blank ones, and others that are no rows."""
+        return self.at[0] - 1 if self.at else 0
 
     @property
     def stem(self) -> str:
         """The file name without .gz or .zst, in lower case: what formats look at."""
         return self.path.name.lower().removesuffix(".gz").removesuffix(".zst")
+
+    @property
+    def given_path(self) -> Path:
+        """The file on the disk of the user."""
+        return self.given or self.path
+
+    @property
+    def beside(self) -> Path:
+        """The folder where files that belong to this one are looked for."""
+        return self.folder or self.given_path.parent
 
     @property
     def first(self) -> str:
@@ -70,25 +92,29 @@ def expand(argument: Path, scratch: Path) -> list[Path]:
     return [argument]
 
 
-def probe(path: Path, name: str | None = None) -> Source:
-    """Look into a file; ConfigError when it cannot be opened, InputError when it is empty or broken."""
+def probe(path: Path, name: str | None = None, *, skip: int = 0) -> Source:
+    """Look into a file behind its first `skip` lines.
+
+    Raises:
+        ConfigError: when it cannot be opened.
+        InputError: when it is empty or broken.
+    """
     called = name or str(path)
     if compression(path) == "zstd":
         lines = _zstd_head(path)
     else:
         with open_log(path) as stream:
             start = stream.read(HEAD_BYTES)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InputError("is UTF-16; convert the file first, such as with iconv -f utf-16 -t utf-8", file=called)
         if start.startswith(PARQUET):
             return Source(path=path, name=called, head=(), parquet=True)
         lines = LINE_END.split(decoded(start))
         # the last line is probably cut
         lines = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
-    head = tuple(line for line in lines if line.strip())[:HEAD_LINES]
-    if not head:
-        raise InputError("is empty; expected a log of interactions", file=called)
-    return Source(path=path, name=called, head=head, blank=lines.index(head[0]))
+    numbers = tuple(at for at, line in enumerate(lines, start=1) if at > skip and line.strip())[:HEAD_LINES]
+    if not numbers:
+        behind = f" behind its first {skip} lines" if skip else ""
+        raise InputError(f"is empty{behind}; expected a log of interactions", file=called)
+    return Source(path=path, name=called, head=tuple(lines[at - 1] for at in numbers), at=numbers)
 
 
 def decoded(raw: bytes) -> str:
@@ -111,14 +137,14 @@ def open_log(path: Path) -> Iterator[IO[bytes]]:
         raise _broken_gzip(path, error) from None
 
 
-def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank.
+def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of each line that is not blank, behind the first `before`.
 
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
     bytes as surrogates, see `is_utf8`.
     """
     if compression(path) == "zstd":
-        yield from _zstd_lines(path, latin=latin)
+        yield from ((number, line) for number, line in _zstd_lines(path, latin=latin) if number > before)
         return
     with open_log(path) as stream:
         encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
@@ -132,7 +158,7 @@ def lines(path: Path, *, latin: bool = True) -> Iterator[tuple[int, str]]:
                 line = raw.decode(encoding)
             if number == 1:
                 line = line.removeprefix("\N{BYTE ORDER MARK}")
-            if line.strip(BLANKS):
+            if number > before and line.strip(BLANKS):
                 yield number, line.rstrip("\r\n")
 
 
@@ -188,18 +214,19 @@ def _zstd_connection(path: Path) -> Iterator[Any]:
             raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
 
 
-def text_lines(path: Path) -> str:
-    """SQL for the lines of a file that are not blank, as the column `line`, in file order."""
-    return f"(SELECT line FROM {_all_lines(path)} WHERE trim(line, E' \\t\\r') <> '')"
+def text_lines(path: Path, before: int = 0) -> str:
+    """SQL for the lines of a file that are not blank, behind the first `before`: the column `line`, in file order."""
+    return f"(SELECT line FROM {_all_lines(path, before)} WHERE trim(line, E' \\t\\r') <> '')"
 
 
-def _all_lines(path: Path) -> str:
-    """SQL for all lines of a file, as the column `line`; null for an empty one."""
+def _all_lines(path: Path, before: int = 0) -> str:
+    """SQL for all lines of a file behind the first `before`, as the column `line`; null for an empty one."""
     packed = compression(path)
     return (
-        f"read_csv({duckdb_session.file(path)}, compression = '{packed}', auto_detect = false, header = false, "
-        f"delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, strict_mode = false, "
-        f"store_rejects = true, rejects_limit = 0, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
+        f"read_csv({duckdb_session.file(path)}, compression = '{packed}', skip = {before}, auto_detect = false, "
+        f"header = false, delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, "
+        "strict_mode = false, store_rejects = true, rejects_limit = 0, "
+        f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )
 
 

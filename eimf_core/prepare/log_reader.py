@@ -174,7 +174,7 @@ def _append(raw: RawTable, source: Source, scan: Scan, copy: Path) -> tuple[list
 
     try:
         # behind blank lines DuckDB does not see that lines end now in CR LF, now in LF
-        plain = log_files.with_unix_line_ends(source.path, copy) if source.blank else None
+        plain = log_files.with_unix_line_ends(source.path, copy) if source.before else None
         try:
             return raw.append(plain or source.path, scan)
         except duckdb.InvalidInputException:

@@ -23,6 +23,7 @@ from eimf_core.prepare import (
     sequence_writer,
     splits,
 )
+from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
@@ -71,8 +72,9 @@ class _Job:
     @property
     def inputs(self) -> list[Path]:
         """The files that are read, stdin left out."""
-        logs = [log.source.path for log in self.logs if log.source.name != "-"]
-        return [*logs, *(file.source.path for file in self.items), *([self.users] if self.users else [])]
+        logs = [log.source.given_path for log in self.logs if log.source.name != "-"]
+        items = [file.source.given_path for file in self.items]
+        return list(dict.fromkeys([*logs, *items, *([self.users] if self.users else [])]))
 
 
 Written = tuple[report.Report, Catalogue, dict[str, Any]]
@@ -106,7 +108,7 @@ def prepare(
         _check_partition_settings(config)
     with output_folder(output) as scratch:
         found = registry.find_logs(logs, config, scratch)
-        job = _Job(scratch, found, registry.find_items(items, found, config), users, config, reporter)
+        job = _Job(scratch, found, registry.find_items(items, found, config, scratch), users, config, reporter)
         for name in (SEQUENCES, ITEMS, REJECTS):
             files.refuse_input_as_output(output / name, job.inputs)
         _note_formats(job)
@@ -139,9 +141,9 @@ def _note_formats(job: _Job) -> None:
     for file in job.items:
         job.reporter.note(file.remark())
         if file.untitled:
-            columns = ", ".join(file.columns)
             job.reporter.warn(
-                f"{file.source.name}: no column is recognised as the title among {columns}; name it with --title-column"
+                f"{file.source.name}: no column is recognised as the title among {shown(file.columns)}; name it with "
+                "--items-title-column"
             )
 
 

@@ -122,7 +122,7 @@ def checked_lines(logs: Sequence[Source], found: SequenceStatistics, rejects: Re
     """The good lines of all files; InputError when none is for training."""
     seen: dict[tuple[str, str], str] = {}
     for source in logs:
-        for number, text in log_files.lines(source.path, latin=False):
+        for number, text in log_files.lines(source.path, before=source.before, latin=False):
             try:
                 raw = text.encode("utf-8", "surrogateescape")
                 line = jsonl.decode(raw, Line, file=source.name, number=number)

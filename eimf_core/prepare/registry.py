@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -10,8 +11,16 @@ from typing import Any
 
 from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import log_files
-from eimf_core.prepare.columns import COLUMN_OPTIONS, TEXT_FIELDS, item_columns, named_column
+from eimf_core.prepare import log_sources
+from eimf_core.prepare.columns import (
+    COLUMN_OPTIONS,
+    ITEM_COLUMN_OPTIONS,
+    TEXT_FIELDS,
+    column_called,
+    item_columns,
+    named_column,
+    shown,
+)
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES
 from eimf_core.prepare.formats.base import ItemFile, ItemFormat, LogFile, LogFormat, files_matching
@@ -28,7 +37,7 @@ ITEMS: tuple[ItemFormat, ...] = _formats("ITEMS")
 
 
 def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -> list[LogFile]:
-    """The log files that the arguments name; a folder stands for the log files published in it.
+    """The log files that the arguments name; a folder or an archive stands for the log files published in it.
 
     Raises:
         ConfigError: for a folder without a log, an option that no log obeys, and a file that is named twice.
@@ -39,62 +48,80 @@ def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -
         raise ConfigError(f"--format is '{config.format}', expected auto, {', '.join(known)}")
     found: list[LogFile] = []
     for argument in arguments:
-        paths = _in_folder(argument, config.format) if argument.is_dir() else log_files.expand(argument, scratch)
-        for path in paths:
-            source = log_files.probe(path, "-" if str(argument) == "-" else None)
+        for source in log_sources.sources(argument, _published(config.format), config, scratch):
             found.append(LogFile(source, known.get(config.format) or _detect_log(source, config)))
-    for option in (*COLUMN_OPTIONS, "header"):
+    for option in (*COLUMN_OPTIONS, "header", "separator"):
         if config.is_set(option) and not any(option in log.format.options for log in found):
             kinds = ", ".join(sorted({log.format.name for log in found}))
             raise ConfigError(f"{option_name(option)} does not go with a log of the kind {kinds}")
-    if len({log.source.path.resolve() for log in found}) < len(found):
+    if len({log.source.given_path.resolve() for log in found if log.source.folder is None}) < sum(
+        log.source.folder is None for log in found
+    ):
         raise ConfigError("a log file is named twice; its interactions would count twice")
     return found
 
 
-def _in_folder(folder: Path, format: str) -> list[Path]:
-    for kind in LOGS:
-        if format not in ("auto", kind.name):
-            continue
-        for group in kind.published:
-            each = [files_matching(folder, (pattern,)) for pattern in group.split()]
-            if all(each):
-                return [path for paths in each for path in paths]
-    names = sorted({pattern for kind in LOGS for pattern in kind.published})
-    raise ConfigError(
-        f"{folder}: holds none of the logs that are known by name ({', '.join(names)}); name the log file itself"
-    )
+def _published(format: str) -> list[str]:
+    """Names of published logs, in the order in which they count."""
+    return [group for kind in LOGS if format in ("auto", kind.name) for group in kind.published]
 
 
 def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
-    named = any(map(config.is_set, COLUMN_OPTIONS))
+    named = [option for option in (*COLUMN_OPTIONS, "separator") if config.is_set(option)]
+    known_by_its_own: LogFormat | None = None
     for kind in LOGS:
-        if kind.parquet == source.parquet and kind.matches(source) and (kind.table or not named):
-            return kind
+        if kind.parquet != source.parquet or not kind.matches(source):
+            continue
+        if kind.table or not named:
+            # item text lies beside a published log whatever its columns are called
+            beside = known_by_its_own.item_files if known_by_its_own else ()
+            return dataclasses.replace(kind, item_files=beside) if beside else kind
+        if kind.convert is not None:
+            raise ConfigError(
+                f"{option_name(named[0])} does not go with a log of the kind {kind.name}, which {source.name} is; "
+                "leave it out, or say --format csv to read the file as any table"
+            )
+        known_by_its_own = known_by_its_own or kind
     if source.first[:1] in ("[", "{") and not source.parquet:
         way = "jq -c '.[]'" if source.first.startswith("[") else "jq -c ."
         raise InputError(f"holds JSON, but not one object a line; write it so, such as with {way}", file=source.name)
     raise InputError(
-        "is no log that is recognised; name its kind with --format (eimf prepare --help lists them)", file=source.name
+        "is no log that is recognised; say with --separator what separates its columns, with --skip-lines how many "
+        "lines come before its header, or name its kind with --format (eimf prepare --help lists them)",
+        file=source.name,
     )
 
 
-def find_items(items: Sequence[Path], logs: Sequence[LogFile], config: PrepareConfig) -> list[ItemFile]:
+def find_items(items: Sequence[Path], logs: Sequence[LogFile], config: PrepareConfig, scratch: Path) -> list[ItemFile]:
     """Item files: those that are named, else those that lie beside the logs.
 
     Raises:
+        ConfigError: for an option that no item file obeys.
         InputError: for a file whose format, or whose column of the item, is not recognised.
     """
-    beside = (path for log in logs for path in files_matching(log.source.path.parent, log.format.item_files))
+    beside = (path for log in logs for path in files_matching(log.source.beside, log.format.item_files))
     paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
-    return [_item_file(log_files.probe(path), config) for path in paths]
+    found = [_item_file(log_sources.item_source(path, config, scratch), config) for path in paths]
+    columns = {column for file in found for column in file.columns}
+    for option in filter(config.is_set, ITEM_COLUMN_OPTIONS):
+        if not columns:
+            kinds = ", ".join(sorted({file.format.name for file in found}))
+            where = f"item text of the kind {kinds}" if kinds else "a log without --items"
+            raise ConfigError(f"{option_name(option)} does not go with {where}")
+        if column_called([*columns], getattr(config, option)) is None:
+            there = shown([column for file in found for column in file.columns])
+            raise ConfigError(
+                f"{option_name(option)}: no item table has a column '{getattr(config, option)}'; there are {there}"
+            )
+    return found
 
 
 def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
+    named = any(map(config.is_set, ITEM_COLUMN_OPTIONS))
     for kind in ITEMS:
-        if kind.parquet == source.parquet and kind.matches(source):
-            fields = item_columns(kind.columns(source), config, source.name) if kind.columns else {}
-            return ItemFile(source, kind, fields)
+        if kind.parquet == source.parquet and kind.matches(source) and (kind.columns is not None or not named):
+            columns = kind.columns(source, config) if kind.columns else ()
+            return ItemFile(source, kind, columns, item_columns(columns, config, source.name) if columns else {})
     raise InputError(
         "is no item file that is recognised; expected Item lines, or a table, JSON lines or Parquet with an item and "
         "a title column",
@@ -104,10 +131,10 @@ def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
 
 def check_text_columns(config: PrepareConfig, in_log: frozenset[str], files: Iterable[ItemFile]) -> None:
     """ConfigError where the settings name a column of item text that neither the log nor an item table has."""
-    columns = {column for file in files for column in file.columns}
+    columns = [column for file in files for column in file.columns]
     for field in sorted(TEXT_FIELDS - in_log, reverse=True):
         named = named_column(config, field)
-        if named and named not in columns:
+        if named and column_called(columns, named) is None:
             raise ConfigError(f"--{field}-column: neither the log nor an item table has a column '{named}'")
 
 

@@ -19,20 +19,20 @@ def shape_problem(cells: list[str] | None, expected: int) -> str:
 
 
 def cells_of(
-    path: Path, delimiter: str, quote: str, *, latin: bool = True
+    path: Path, delimiter: str, quote: str, *, before: int = 0, latin: bool = True
 ) -> Iterator[tuple[int, str, list[str] | None]]:
     """First line, text and cells of each row that is not blank; None for a row that csv cannot read.
 
-    `latin`: as `log_files.lines` has it.
+    `before` and `latin`: as `log_files.lines` has them.
     """
     if len(delimiter) > 1 or not quote:
-        for number, line in log_files.lines(path, latin=latin):
+        for number, line in log_files.lines(path, before=before, latin=latin):
             yield number, line, line.split(delimiter)
         return
     csv.field_size_limit(log_files.LONGEST_LINE)
     unread: deque[tuple[int, str]] = deque()
     kept: list[tuple[int, str]] = []
-    rest = log_files.lines(path, latin=latin)
+    rest = log_files.lines(path, before=before, latin=latin)
 
     def feed() -> Iterator[str]:
         while (found := unread.popleft() if unread else next(rest, None)) is not None:

@@ -69,7 +69,7 @@ class _WithFields:
 class Delimited(_WithFields):
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
-    `blank`: lines before the first that are blank, which DuckDB would take for the header.
+    `before`: lines before the first that are no rows, blank ones too, which DuckDB would take for the header.
     `first`: the first line where it had to be decided whether it is a header.
     """
 
@@ -78,7 +78,7 @@ class Delimited(_WithFields):
     fields: dict[str, str]
     header: bool = False
     quote: str = ""
-    blank: int = 0
+    before: int = 0
     first: str = ""
 
     def query(self, path: Path) -> str:
@@ -89,13 +89,15 @@ class Delimited(_WithFields):
             f"SELECT {_select_list(cells)} FROM read_csv({file(path)}, "
             f"auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"compression = '{log_files.compression(path)}', skip = {self.blank}, columns = {{{types}}}, "
+            f"compression = '{log_files.compression(path)}', skip = {self.before}, columns = {{{types}}}, "
             "strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
         positions = {field: self.columns.index(column) for field, column in self.fields.items()}
-        for number, (line, text, cells) in enumerate(cells_of(path, self.delimiter, self.quote, latin=False)):
+        for number, (line, text, cells) in enumerate(
+            cells_of(path, self.delimiter, self.quote, before=self.before, latin=False)
+        ):
             if number == 0 and self.header:
                 continue
             if cells is None or len(cells) != len(self.columns):
@@ -109,11 +111,12 @@ class UserLines:
     """One line a user: the id, then the items in time order, separated by blanks or tabs.
 
     `first`: the first line where it had to be decided whether it is data. `width`: how many words a line has
-    to have; 0 for two or more.
+    to have; 0 for two or more. `before`: lines before the first that are no rows.
     """
 
     first: str = ""
     width: int = 0
+    before: int = 0
     header = False
     has: frozenset[str] = frozenset({"user", "item"})
 
@@ -123,10 +126,10 @@ class UserLines:
             {"user": "parts[1]", "item": f"unnest(CASE WHEN {bad_row} THEN [NULL] ELSE parts[2:] END)"}
         )
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
-        return f"SELECT {selected} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path)})"
+        return f"SELECT {selected} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path, self.before)})"
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in log_files.lines(path, latin=False):
+        for number, line in log_files.lines(path, before=self.before, latin=False):
             user, *items = WIDE_BLANKS.split(line.strip(" \t\r"))
             if self.width and len(items) + 1 != self.width:
                 yield Record(number, line, None, f"has {len(items) + 1} words, expected {self.width}")
@@ -137,21 +140,22 @@ class UserLines:
 
 @dataclass(frozen=True)
 class JsonLines(_WithFields):
-    """One JSON object a line; `fields` says which key is which field."""
+    """One JSON object a line; `fields` says which key is which field, `before` how many lines are none."""
 
     fields: dict[str, str]
+    before: int = 0
 
     def query(self, path: Path) -> str:
         keys = ", ".join(literal(f'$."{key}"') for key in self.fields.values())
         cells = {field: f"cells[{at}]" for at, field in enumerate(self.fields, start=1)}
         # a line that is no JSON gives nulls and is explained later
         return (
-            f"SELECT {_select_list(cells)} "
-            f"FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells FROM {log_files.text_lines(path)})"
+            f"SELECT {_select_list(cells)} FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells "
+            f"FROM {log_files.text_lines(path, self.before)})"
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        for number, line in log_files.lines(path, latin=False):
+        for number, line in log_files.lines(path, before=self.before, latin=False):
             try:
                 row = json_of(line)
             except ValueError as error:

@@ -144,7 +144,7 @@ def test_published_names_lead_to_the_log(tmp_path: Path, kind: LogFormat) -> Non
 
 @item_format
 def test_an_item_file_is_detected_and_read(tmp_path: Path, kind: ItemFormat) -> None:
-    (found,) = registry.find_items([write(tmp_path, ITEMS[kind.name])], [], PrepareConfig())
+    (found,) = registry.find_items([write(tmp_path, ITEMS[kind.name])], [], PrepareConfig(), tmp_path)
     assert found.format is kind
     items = [item for item in kind.read(found.source, PrepareConfig()) if isinstance(item, Item)]
     assert [(item.item, item.title) for item in items] == [("10", "Tea"), ("20", "Wool")]

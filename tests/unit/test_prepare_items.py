@@ -120,4 +120,49 @@ def test_an_item_table_without_titles_is_said(tmp_path: Path) -> None:
     settings = PrepareConfig(split="none")
     prepare([tmp_path / "log.csv"], tmp_path / "out", settings, items=[tmp_path / "items.csv"], reporter=said)
     assert len(said.warnings) == 1
-    assert "no column is recognised as the title among item, label; name it with --title-column" in said.warnings[0]
+    assert (
+        "no column is recognised as the title among item, label; name it with --items-title-column" in said.warnings[0]
+    )
+
+
+def test_two_tables_with_columns_of_their_own(tmp_path: Path) -> None:
+    """The item has one name in the log and another in the table; `id` beside a title is the item."""
+    (tmp_path / "log.tsv").write_text("who\tartistID\tweight\n1\t10\t5\n1\t11\t4\n")
+    (tmp_path / "items.tsv").write_text("id\tname\turl\n10\tAlpha\tx\n11\tBeta\ty\n")
+    (tmp_path / "odd.csv").write_text("key,what,kind,words\n10,Alpha,A,one\n11,Beta,B,two\n")
+    (tmp_path / "bare.csv").write_text("x,10,Alpha\ny,11,Beta\n")
+    run(tmp_path, "log.tsv", items=["items.tsv"], user_column="who", item_column="artistID")
+    assert titles(tmp_path) == {"10": "Alpha", "11": "Beta"}
+    named = {"items_item_column": "key", "items_title_column": "what", "items_category_column": "kind"}
+    named["items_text_column"] = "words"
+    run(tmp_path, "log.tsv", items=["odd.csv"], user_column="who", item_column="artistID", **named)
+    assert list(jsonl.read(tmp_path / "out" / "items.jsonl", Item)) == [
+        Item(item="10", title="Alpha", categories=["A"], text="one"),
+        Item(item="11", title="Beta", categories=["B"], text="two"),
+    ]
+    numbers = {"items_item_column": "2", "items_title_column": "3"}
+    run(tmp_path, "log.tsv", items=["bare.csv"], user_column="who", **numbers)
+    assert titles(tmp_path) == {"10": "Alpha", "11": "Beta"}
+
+
+def test_a_column_of_the_item_table_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "items.csv").write_text("sku,name\n1,Tea\n")
+    (tmp_path / "movies.dat").write_text("1::Tea::Food\n")
+    with pytest.raises(
+        ConfigError, match="--items-title-column: no item table has a column 'nam'; there are sku, name"
+    ):
+        run(tmp_path, "log.csv", items=["items.csv"], items_title_column="nam")
+    with pytest.raises(ConfigError, match="--items-title-column does not go with a log without --items"):
+        run(tmp_path, "log.csv", items_title_column="name")
+
+
+def test_lines_of_python_literals_are_items_too(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
+    (tmp_path / "games.json").write_text(
+        "{u'id': u'1', u'title': u'T\\xe9a', 'x': None}\n{'id': '2', 'title': 'Wool'}\n{'id'\n"
+    )
+    with pytest.raises(InputError, match=r"games\.json:3: not a JSON object"):
+        run(tmp_path, "log.csv", items=["games.json"])
+    run(tmp_path, "log.csv", items=["games.json"], on_error="skip")
+    assert titles(tmp_path) == {"1": "Téa", "2": "Wool"}

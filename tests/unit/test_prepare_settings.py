@@ -37,7 +37,13 @@ CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     "event_column": ({}, "kind"),
     "title_column": ({}, "label"),
     "category_column": ({"title_column": "label"}, "group"),
+    "items_item_column": ({}, "other"),
+    "items_title_column": ({}, "called"),
+    "items_category_column": ({}, "called"),
+    "items_text_column": ({}, "called"),
     "header": ({**BY_NUMBER, "header": "yes", "split": "none"}, "no"),
+    "separator": ({"user_column": "1", "item_column": "2", "header": "no", "split": "none"}, ";"),
+    "skip_lines": ({**BY_NUMBER, "header": "yes", "split": "none"}, 3),
     "min_rating": ({}, 4.0),
     "event": ({}, ["buy"]),
     "since": ({}, "2017-07-14 02:40:10"),
@@ -77,13 +83,14 @@ def write_files(folder: Path) -> None:
         rows.append(
             (
                 f"u{user}", f"i{item}", time, 1 + n % 5, "buy" if n % 3 else "view", f"u{user % 5}", f"j{item}",
-                time + n % 7 * 10, 1 + n % 4, "a" if n % 2 else "b", f"Label {item}", f"Group {item % 3}",
+                time + n % 7 * 10, 1 + n % 4, "a" if n % 2 else "b", f"Label; {item}", f"Group {item % 3}",
             )
         )  # fmt: skip
     rows += [rows[-1], ("u0", "i1", "soon", 1, "buy", "u0", "j1", 1500000000, 1, "a", "", "")]
     lines = [COLUMNS, *rows, ("u1", rows[1][1], *rows[31][2:])]
     (folder / "log.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in lines))
-    (folder / "items.csv").write_text("item,description\n" + "".join(f"i{n},A long description\n" for n in range(11)))
+    items = "".join(f"i{n},A long description {n},i{(n + 1) % 11},Called {n}\n" for n in range(11))
+    (folder / "items.csv").write_text(f"item,description,other,called\n{items}")
 
 
 def outcome(folder: Path, settings: dict[str, Any], duckdb_settings: list[Any]) -> Any:
@@ -109,7 +116,7 @@ def test_a_changed_setting_changes_what_comes_out(tmp_path: Path, duckdb_setting
     assert not isinstance(before, str), before
     after = outcome(tmp_path, {**beside, name: value}, duckdb_settings)
     assert after != before
-    if name not in ("format", "on_error"):
+    if name not in ("format", "on_error", "separator"):
         assert not isinstance(after, str), after
     if name in ("memory_limit", "threads"):
         assert after[:2] == before[:2] and after[2] != before[2]

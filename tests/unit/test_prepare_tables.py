@@ -21,6 +21,8 @@ HEADS = {
     "a value that comes again": ("a,x\na,y\n", False),
     "an id like the others": ("B0004,u71\nB0007,u12\n", False),
     "nothing": ("who,what\na,x\nb,y\n", None),
+    "a word beside numbers, above numbers": ("8,118,NULL\n5,130,4\n", None),
+    "the numbers that pandas gives": ("0,1,2\nu,a,x\nv,b,y\n", None),
     "one line": ("who,what\n", None),
 }
 
@@ -59,7 +61,7 @@ def test_is_header_looks_at_all_columns_and_whole_rows() -> None:
 
 def test_no_header_where_columns_have_to_be_told(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\na,x\n")
-    with pytest.raises(InputError, match="among 1, 2; name it with --user-column"):
+    with pytest.raises(InputError, match="among 1, 2; name them with --user-column and --item-column"):
         run(tmp_path, "log.csv", header="no")
 
 
@@ -85,7 +87,6 @@ def test_json_and_encodings_that_are_no_log(tmp_path: Path) -> None:
         ("a.json", b'[{"user":"u","item":"a"}]', r"a\.json: holds JSON, but not one object a line.*jq -c '\.\[\]'"),
         ("b.json", b'{\n "user": "u",\n "item": "a"\n}\n', r"b\.json: holds JSON.*jq -c \.$"),
         ("c.jsonl", b'{"user":"u","item":["a","b"]}\n', r"c\.jsonl: field 'item': holds lists"),
-        ("d.csv", "user,item\nu,a\n".encode("utf-16"), r"d\.csv: is UTF-16; convert"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=words):
@@ -113,6 +114,19 @@ def test_packed_files_are_told_by_their_first_bytes(tmp_path: Path) -> None:
     for name in ("packed.csv", "plain.csv.gz", "plain.csv.zst", "z.csv"):
         run(tmp_path, name)
         assert histories(tmp_path) == {"u": ["a", "b"]}, name
+
+
+def test_a_message_lists_ten_columns_at_most(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(",".join(f"c{n}" for n in range(101)) + "\n" + ",".join("1" * 101) + "\n")
+    for options in ({}, {"user_column": "c1", "item_column": "x"}):
+        with pytest.raises(InputError, match=r"c0, c1, .*, c9, … \(101 in all\)"):
+            run(tmp_path, "log.csv", **options)
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="has no columns 'x', 'y'; there are a, b"):
+        run(tmp_path, "log.csv", user_column="x", item_column="y")
 
 
 def test_the_header_of_pairs_is_no_user(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ LOGS = (
         "amazon",
         "Amazon reviews 2014 and 2018: JSON lines with reviewerID, asin, unixReviewTime; meta_*.json beside it",
         lambda source: {"reviewerID", "asin"} <= set(object_of(source.first)),
-        lambda source, config: JsonLines(REVIEWS),
+        lambda source, config: JsonLines(REVIEWS, source.before),
         published=("reviews_*.json", "[!m]*_5.json"),
         item_files=("meta_*.json", "meta_*.jsonl"),
     ),
@@ -89,7 +89,7 @@ LOGS = (
         "amazon-2023",
         "Amazon reviews 2023: JSON lines with user_id, parent_asin, timestamp in ms; metadata meta_*.jsonl beside it",
         lambda source: {"user_id", "parent_asin"} <= set(object_of(source.first)),
-        lambda source, config: JsonLines(REVIEWS_2023),
+        lambda source, config: JsonLines(REVIEWS_2023, source.before),
         item_files=("meta_*.jsonl", "meta_*.json"),
     ),
 )

@@ -69,7 +69,7 @@ class ItemFormat:
     name: str
     matches: Callable[[Source], bool]
     read: Callable[[Source, PrepareConfig], Iterator[Item | BadRow]]
-    columns: Callable[[Source], tuple[str, ...]] | None = None
+    columns: Callable[[Source, PrepareConfig], tuple[str, ...]] | None = None
     parquet: bool = False
 
 
@@ -83,16 +83,12 @@ class LogFile:
 
 @dataclass(frozen=True)
 class ItemFile:
-    """An item file, its format, and the column of each field where columns are recognised or named."""
+    """An item file, its format, its columns and that of each field, where columns are recognised or named."""
 
     source: Source
     format: ItemFormat
+    columns: tuple[str, ...]
     fields: dict[str, str]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns of a file whose columns are recognised or named."""
-        return self.format.columns(self.source) if self.format.columns else ()
 
     @property
     def untitled(self) -> bool:
@@ -111,10 +107,12 @@ def bad_row(source: Source, line: int, problem: str, text: str) -> BadRow:
     return BadRow(InputError(problem, file=source.name, line=line), text)
 
 
-def table_rows(source: Source, delimiter: str, quote: str, columns: int) -> Iterator[list[str] | BadRow]:
-    """The cells of each row of an item table behind its header; a bad row where there are not so many columns."""
-    for number, (line, text, cells) in enumerate(cells_of(source.path, delimiter, quote)):
-        if number == 0:
+def table_rows(
+    source: Source, delimiter: str, quote: str, columns: int, *, header: bool = True
+) -> Iterator[list[str] | BadRow]:
+    """The cells of each row of an item table; a bad row where there are not so many columns."""
+    for number, (line, text, cells) in enumerate(cells_of(source.path, delimiter, quote, before=source.before)):
+        if number == 0 and header:
             continue
         if cells is None or len(cells) != columns:
             yield bad_row(source, line, shape_problem(cells, columns), text)

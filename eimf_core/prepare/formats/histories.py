@@ -64,7 +64,7 @@ def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
     delimiter, quote = ("\t", "") if recbole else (",", '"')
     names = ("itemidlist", "itemid") if recbole else ("historyitemid", "itemid")
     positions: list[int] = []
-    for line, text, cells in cells_of(source.path, delimiter, quote):
+    for line, text, cells in cells_of(source.path, delimiter, quote, before=source.before):
         if not positions:
             columns = [normalised(cell) for cell in cells or []]
             positions = [columns.index(name) for name in ("userid", *names)]

@@ -23,6 +23,10 @@ def _keys(source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for line in source.head for key in object_of(line)))
 
 
+def _item_keys(source: Source, config: PrepareConfig) -> tuple[str, ...]:
+    return _keys(source)
+
+
 def _scan(source: Source, config: PrepareConfig) -> JsonLines:
     fields = log_columns(_keys(source), config, source.name)
     for name in ("user", "item"):
@@ -30,7 +34,7 @@ def _scan(source: Source, config: PrepareConfig) -> JsonLines:
             raise InputError(
                 "holds lists or objects; expected one interaction a line", file=source.name, field=fields[name]
             )
-    return JsonLines(fields)
+    return JsonLines(fields, source.before)
 
 
 def _is_item_line(source: Source) -> bool:
@@ -75,5 +79,5 @@ LOGS = (
 )
 ITEMS = (
     ItemFormat("Item lines", _is_item_line, _read_item_lines),
-    ItemFormat("JSON lines of items", lambda source: bool(object_of(source.first)), _read_objects, _keys),
+    ItemFormat("JSON lines of items", lambda source: bool(object_of(source.first)), _read_objects, _item_keys),
 )

@@ -38,12 +38,14 @@ def _is_movies(source: Source) -> bool:
 
 
 def _split_at(delimiter: str) -> Callable[[Source, PrepareConfig], Delimited]:
-    return lambda source, config: Delimited(delimiter, RATINGS, {field: field for field in RATINGS})
+    return lambda source, config: Delimited(
+        delimiter, RATINGS, {field: field for field in RATINGS}, before=source.before
+    )
 
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
     columns = tuple(CSV_HEADER.split(","))
-    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"', source.blank)
+    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"', source.before)
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:

@@ -27,15 +27,15 @@ def _pairs(source: Source, config: PrepareConfig) -> Delimited | UserLines:
     words = _words(source)
     if config.header != "no" and names_user_or_item(words[0]):
         fields = log_columns(words[0], config, source.name)
-        return Delimited(delimiter, tuple(words[0]), fields, True, "", source.blank, source.first)
+        return Delimited(delimiter, tuple(words[0]), fields, True, "", source.before, source.first)
     header = {"yes": True, "no": False}.get(config.header)
     if header is None and (is_header(words, {"user": 0, "item": 1}) is not False) and len(words) > 1:
         # a header whose names are not known, or ids that look like one
         raise unclear_header(source)
     if not header and any(line.count(delimiter) != 1 for line in source.head):
         # columns that are lined up with blanks
-        return UserLines(width=len(COLUMNS))
-    return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), bool(header), "", source.blank)
+        return UserLines(width=len(COLUMNS), before=source.before)
+    return Delimited(delimiter, COLUMNS, dict(zip(COLUMNS, COLUMNS, strict=True)), bool(header), "", source.before)
 
 
 LOGS = (

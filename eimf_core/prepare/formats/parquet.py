@@ -27,7 +27,7 @@ def _types(source: Source) -> dict[str, str]:
     return {row[0]: row[1] for row in described}
 
 
-def _columns(source: Source) -> tuple[str, ...]:
+def _columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
     return tuple(_types(source))
 
 
@@ -44,7 +44,7 @@ def _scan(source: Source, config: PrepareConfig) -> Parquet:
 
 
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    fields = item_columns(_columns(source), config, source.name)
+    fields = item_columns(_columns(source, config), config, source.name)
     # the id as the log has it, which is read as text
     selected = [f"{name(column)}{'::VARCHAR' if field == 'item' else ''}" for field, column in fields.items()]
     with library().connect() as connection:

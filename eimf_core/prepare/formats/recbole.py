@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eimf_core.prepare.columns import COLUMN_OPTIONS, ITEM_FIELDS, log_columns, recognised_column
+from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
 from eimf_core.prepare.log_files import Source
@@ -35,14 +35,18 @@ def _is_item(source: Source) -> bool:
 
 def _scan(source: Source, config: PrepareConfig) -> Delimited:
     columns = _columns(source)
-    return Delimited("\t", columns, log_columns(columns, config, source.name), True, blank=source.blank)
+    return Delimited("\t", columns, log_columns(columns, config, source.name), True, before=source.before)
+
+
+def _item_columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
+    return _columns(source)
 
 
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     columns = _columns(source)
-    found = {field: recognised_column(columns, field) for field in ITEM_FIELDS}
-    positions = {field: columns.index(column) for field, column in found.items() if column is not None}
-    sequence = (found["category"] or "").endswith("_seq")
+    found = item_columns(columns, config, source.name)
+    positions = {field: columns.index(column) for field, column in found.items()}
+    sequence = found.get("category", "").endswith("_seq")
     for row in table_rows(source, "\t", "", len(columns)):
         if isinstance(row, BadRow):
             yield row
@@ -62,7 +66,8 @@ LOGS = (
         _scan,
         published=("*.inter",),
         options=COLUMN_OPTIONS,
+        table=True,
         item_files=("*.item",),
     ),
 )
-ITEMS = (ItemFormat(".item", _is_item, _read_items),)
+ITEMS = (ItemFormat(".item", _is_item, _read_items, _item_columns),)

@@ -32,9 +32,9 @@ def _user_lines(source: Source, config: PrepareConfig) -> UserLines:
             f"may be a header or prose ({shortened(source.first, 80)}); say --header no if it is what a user did, "
             "else take it off, or name the columns of a table with --user-column and --item-column",
             file=source.name,
-            line=source.blank + 1,
+            line=source.before + 1,
         )
-    return UserLines(source.first if header is None else "")
+    return UserLines(source.first if header is None else "", before=source.before)
 
 
 LOGS = (

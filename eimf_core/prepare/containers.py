@@ -1,0 +1,263 @@
+"""Files that are packed, or whose text has another form: a readable copy in the scratch folder, or what the file is.
+
+gzip and zstd are read as they are. Zip and tar archives, xz and bz2, UTF-16 and lines of Python literals (as old
+public sets are) are written once more. Everything else that is no text is refused by its name.
+"""
+
+from __future__ import annotations
+
+import ast
+import bz2
+import codecs
+import contextlib
+import lzma
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from eimf_core import files
+from eimf_core.errors import InputError
+from eimf_core.prepare import log_files
+
+START_BYTES = 1 << 12
+ZIP = b"PK\x03\x04"
+TAR_AT, TAR = 257, b"ustar"
+STREAMS: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
+    b"\xfd7zXZ\0": (".xz", lzma.open),
+    b"BZh": (".bz2", bz2.open),
+}
+"""First bytes of a packed file: the ending of its name, and what unpacks it."""
+CSV = "write the table as CSV or Parquet"
+EXPORT = "export the table as CSV"
+UNPACK = "unpack it first"
+NO_TEXT = (
+    (b"SQLite format 3\0", "an SQLite database", EXPORT),
+    (b"\x93NUMPY", "a NumPy array", CSV),
+    (b"\x89HDF", "an HDF5 file", CSV),
+    (b"MATLAB 5.0", "a MATLAB file", CSV),
+    (b"X\n\0\0\0", "an R data file", CSV),
+    (b"RDX", "an R data file", CSV),
+    (b"ARROW1", "an Arrow file", "write it as Parquet"),
+    (b"FEA1", "a Feather file", "write it as Parquet"),
+    (b"Obj\x01", "an Avro file", CSV),
+    (b"ORC", "an ORC file", CSV),
+    (b"7z\xbc\xaf", "a 7z archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (b"\x1f\x9d", "packed with compress (.Z)", UNPACK),
+    (b"\x04\x22\x4d\x18", "packed with lz4", UNPACK),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", "save the sheet as CSV"),
+    (b"%PDF", "a PDF", EXPORT),
+)
+"""First bytes of a file that is no text, what it is, and what to do."""
+PICKLE = re.compile(rb"\x80[\x02-\x05]")
+POINTER = re.compile(rb"version https://git-lfs\S*\s+oid (\S+)\s+size (\d+)")
+WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head)\b", re.IGNORECASE)
+ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+LITERAL = re.compile(r"\{\s*u?['\"]")
+"""How a line starts that holds a dictionary of Python."""
+
+
+def readable(path: Path, scratch: Path, name: str) -> Path:
+    """The file itself, or what it holds in the scratch folder: one file, or a folder where it is an archive of several.
+
+    Args:
+        path: a file as it was given.
+        scratch: where a copy may lie.
+        name: how errors call the file.
+
+    Raises:
+        ConfigError: when it cannot be opened.
+        InputError: for a file that is no text and cannot be unpacked; it says what the file is.
+    """
+    raw = _start(path, files.open_bytes)
+    if raw.startswith(ZIP):
+        return _from_archive(path, scratch, name, _unzip)
+    for magic, (ending, unpack) in STREAMS.items():
+        if raw.startswith(magic):
+            return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
+    # a zstd file is unpacked by DuckDB alone
+    start = b"" if log_files.compression(path) == "zstd" else _start(path, log_files.open_log)
+    if start[TAR_AT:].startswith(TAR):
+        return _from_archive(path, scratch, name, _untar)
+    encoding = _encoding(start)
+    if encoding:
+        return readable(_as_utf8(path, scratch, name, encoding), scratch, name)
+    if not start.startswith(log_files.PARQUET):
+        _refuse(start, name)
+    return _literals_as_json(path, scratch) if _holds_literals(start) else path
+
+
+def _start(path: Path, open_file: Callable[[Path], contextlib.AbstractContextManager[IO[bytes]]]) -> bytes:
+    with open_file(path) as stream:
+        return stream.read(START_BYTES)
+
+
+def _fresh(scratch: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=scratch, prefix="unpacked-"))
+
+
+def _refuse(start: bytes, name: str) -> None:
+    """InputError for what is no text; it says what it is."""
+    for magic, what, way in NO_TEXT:
+        if start.startswith(magic):
+            raise InputError(f"is {what}, which is not read; {way}", file=name)
+    if PICKLE.match(start):
+        raise InputError(
+            "is a Python pickle, which is not read because it can run code; where you trust it, write it as CSV, "
+            "such as with pandas.read_pickle and to_csv",
+            file=name,
+        )
+    pointer = POINTER.match(start)
+    if pointer:
+        oid, size = pointer[1].decode(), int(pointer[2])
+        raise InputError(
+            f"is a Git LFS pointer ({oid}, {size:,} bytes), not the data; fetch it with git lfs pull", file=name
+        )
+    if WEB_PAGE.match(start):
+        raise InputError("is a web page, not the data; get the file itself", file=name)
+    if start.count(b"\0") * 1000 > len(start):
+        raise InputError("is no text that is known (it holds NUL bytes); write the log as CSV in UTF-8", file=name)
+
+
+def _encoding(start: bytes) -> str:
+    """The encoding of a text that is UTF-16 or UTF-32, with its mark or without; empty for others."""
+    for mark, encoding in ENCODINGS:
+        if start.startswith(mark):
+            return encoding
+    half = max(len(start) // 2, 1)
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # letters, digits and delimiters have a zero in every second byte
+        if start[first::2].count(b"\0") > 0.9 * half and start[1 - first :: 2].count(b"\0") < 0.01 * half:
+            return encoding
+    return ""
+
+
+def _as_utf8(path: Path, scratch: Path, name: str, encoding: str) -> Path:
+    target = _fresh(scratch) / path.name
+    try:
+        with log_files.open_log(path) as raw, open(target, "w", encoding="utf-8", newline="") as copy:
+            shutil.copyfileobj(codecs.getreader(encoding)(raw), copy, 1 << 20)
+    except UnicodeError as error:
+        raise InputError(f"is not whole {encoding.upper()} ({error})", file=name) from None
+    return target
+
+
+def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callable[[Path], Any]) -> Path:
+    """An unpacked copy of a file, without the ending of its name."""
+    target = _fresh(scratch) / path.name.removesuffix(ending)
+    try:
+        with unpack(path) as stream, open(target, "wb") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+    except (EOFError, lzma.LZMAError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(f"broken {ending[1:]} stream ({error}); get the file again", file=name) from None
+    return target
+
+
+def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path, Path], None]) -> Path:
+    """The one file of an archive, or the folder of several."""
+    folder = _fresh(scratch)
+    try:
+        extract(path, folder)
+    except RuntimeError as error:
+        raise InputError(f"is an archive that cannot be unpacked ({error}); {UNPACK}", file=name) from None
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise InputError(f"broken archive ({error}); get the file again", file=name) from None
+    if (folder / "xl" / "workbook.xml").exists():
+        raise InputError("is an Excel workbook, which is not read; save the sheet as CSV", file=name)
+    held = [each for each in members(folder) if not _is_remark(each)]
+    if not held:
+        raise InputError("is an archive without a file", file=name)
+    if all(each.suffix == ".npy" for each in held):
+        raise InputError(f"is a NumPy archive (.npz), which is not read; {CSV}", file=name)
+    if len(held) == 1:
+        return readable(held[0], scratch, f"{name}/{held[0].name}")
+    while len(inside := [*folder.iterdir()]) == 1 and inside[0].is_dir():
+        folder = inside[0]
+    return folder
+
+
+def members(folder: Path) -> list[Path]:
+    """The files in a folder and below it, without hidden ones and what macOS adds."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path for path in found if not any(part[0] == "." or part == "__MACOSX" for part in _parts(path, folder))]
+
+
+def _parts(path: Path, folder: Path) -> tuple[str, ...]:
+    return path.relative_to(folder).parts
+
+
+def _is_remark(path: Path) -> bool:
+    """Whether a file is about the data, by its name."""
+    return path.stem.lower() in ("readme", "license", "licence") or path.suffix in (".md", ".pdf", ".html")
+
+
+def _unzip(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+
+
+def _untar(path: Path, folder: Path) -> None:
+    with log_files.open_log(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        archive.extractall(folder, filter="data")
+
+
+def _holds_literals(start: bytes) -> bool:
+    """Whether the first line that is not blank is a dictionary as Python writes it, and no JSON."""
+    line = log_files.decoded(start).lstrip().partition("\n")[0]
+    # of a line that is longer than what is looked at the start has to do
+    cut = len(line.encode()) >= START_BYTES - 4
+    if not LITERAL.match(line):
+        return False
+    return line.startswith(("{'", "{u'", '{u"')) if cut else not _is_json(line) and _literal(line) is not None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _literal(line: str) -> dict[Any, Any] | None:
+    """The dictionary of Python on a line; None where there is none."""
+    try:
+        found = ast.literal_eval(line.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _literals_as_json(path: Path, scratch: Path) -> Path:
+    """A copy as JSON lines; a line that is no dictionary stays as it is, in its place, to be refused by its number."""
+    target = _fresh(scratch) / path.name.removesuffix(".gz")
+    with open(target, "wb") as copy:
+        for line in _numbered_as_in_file(log_files.lines(path, latin=False)):
+            found = _literal(line) if line else None
+            with contextlib.suppress(TypeError, UnicodeEncodeError):
+                if found is not None:
+                    line = orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS, default=list).decode()
+            copy.write(line.encode("utf-8", "surrogateescape") + b"\n")
+    return target
+
+
+def _numbered_as_in_file(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+    """The lines with blank ones where there were some."""
+    last = 0
+    for number, line in lines:
+        yield from ("" for _ in range(number - last - 1))
+        yield line
+        last = number

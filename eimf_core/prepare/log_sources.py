@@ -1,0 +1,75 @@
+"""What arguments stand for: files, patterns, stdin, folders and archives, each unpacked and looked into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from eimf_core.errors import ConfigError
+from eimf_core.prepare import containers, log_files, preamble
+from eimf_core.prepare.columns import shown
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import files_matching
+from eimf_core.prepare.header import separates
+from eimf_core.prepare.log_files import Source
+
+
+def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scratch: Path) -> Iterator[Source]:
+    """The log files that an argument stands for.
+
+    Args:
+        argument: a file, a pattern, "-", a folder or an archive.
+        published: names of logs in a folder, several in one string belong together; the first that is there counts.
+        config: the settings.
+        scratch: where stdin and what is unpacked lie.
+
+    Raises:
+        ConfigError: for a folder or an archive without such a log, and for a path that cannot be opened.
+        InputError: for a file that is empty, broken or no text.
+    """
+    if argument.is_dir():
+        for path in _in_folder(argument, argument, published):
+            yield _source(path, path, str(path), config, scratch)
+        return
+    for path in log_files.expand(argument, scratch):
+        name = "-" if str(argument) == "-" else str(path)
+        inside = containers.readable(path, scratch, name)
+        if not inside.is_dir():
+            yield _source(path, inside, name, config, scratch)
+            continue
+        for member in _in_folder(inside, path, published):
+            found = _source(path, member, f"{name}/{member.relative_to(inside)}", config, scratch)
+            yield dataclasses.replace(found, folder=member.parent)
+
+
+def item_source(path: Path, config: PrepareConfig, scratch: Path) -> Source:
+    """An item file, looked into; raises as `sources`, and ConfigError for an archive of several files."""
+    inside = containers.readable(path, scratch, str(path))
+    if inside.is_dir():
+        held = shown([str(each.relative_to(inside)) for each in containers.members(inside)])
+        raise ConfigError(f"{path}: holds several files ({held}); unpack it and name the one with the titles")
+    found = dataclasses.replace(log_files.probe(inside, str(path)), given=path)
+    if config.separator is not None and separates(config.separator, found):
+        found = dataclasses.replace(found, separator=config.separator)
+    return preamble.passed_over(found)
+
+
+def _source(given: Path, path: Path, name: str, config: PrepareConfig, scratch: Path) -> Source:
+    readable = containers.readable(path, scratch, name) if path != given or given.parent != scratch else path
+    found = dataclasses.replace(log_files.probe(readable, name, skip=config.skip_lines), given=given)
+    if found.parquet and config.skip_lines:
+        raise ConfigError(f"--skip-lines does not go with a log of the kind parquet, which {name} is")
+    if config.separator is not None:
+        found = dataclasses.replace(found, separator=config.separator)
+    return found if config.skip_lines else preamble.passed_over(found)
+
+
+def _in_folder(folder: Path, given: Path, published: Sequence[str]) -> list[Path]:
+    for group in published:
+        each = [files_matching(folder, (pattern,)) for pattern in group.split()]
+        if all(each):
+            return [path for paths in each for path in paths]
+    held = shown([str(path.relative_to(folder)) for path in containers.members(folder)]) or "nothing"
+    what = "name the log file itself" if folder == given else "unpack it and name the log file itself"
+    raise ConfigError(f"{given}: holds none of the logs that are known by name, but {held}; {what}")

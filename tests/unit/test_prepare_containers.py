@@ -1,0 +1,167 @@
+"""Packed files, other encodings, lines of Python, and files that are no text: read, or named for what they are."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import sqlite3
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core.errors import ConfigError, InputError
+from tests.unit.test_prepare_formats import histories, run, titles
+
+LOG = "user,item,time\nu,a,1\nu,bé,2\nv,a,3\n"
+HISTORIES = {"u": ["a", "bé"], "v": ["a"]}
+ITEMS = "item,title\na,Tea\nbé,Wool\n"
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return raw.getvalue()
+
+
+def tarred(files: dict[str, str], mode: str) -> bytes:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode=mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content.encode())
+            archive.addfile(member, io.BytesIO(content.encode()))
+    return raw.getvalue()
+
+
+READ: dict[str, bytes] = {
+    "log.zip": zipped({"log.csv": LOG}),
+    "with-readme.zip": zipped({"set/README.md": "about", "__MACOSX/._log.csv": "x", "set/log.csv": LOG}),
+    "log.csv.xz": lzma.compress(LOG.encode()),
+    "log.csv.bz2": bz2.compress(LOG.encode()),
+    "log.tar": tarred({"log.csv": LOG}, "w"),
+    "log.tar.gz": tarred({"log.csv": LOG}, "w:gz"),
+    "log.tar.xz": tarred({"set/log.csv": LOG}, "w:xz"),
+    "marked.csv": LOG.encode("utf-16"),
+    "big-endian.csv": b"\xfe\xff" + LOG.encode("utf-16-be"),
+    "no-mark.csv": LOG.encode("utf-16-le"),
+    "wide.csv": LOG.encode("utf-32"),
+    "packed.csv.gz": gzip.compress(LOG.encode("utf-16")),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_packed_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(READ[name])
+    (tmp_path / "items.bz2").write_bytes(bz2.compress(ITEMS.encode("utf-16")))
+    run(tmp_path, name, items=["items.bz2"])
+    assert histories(tmp_path) == HISTORIES
+    assert titles(tmp_path) == {"a": "Tea", "bé": "Wool"}
+    assert not (tmp_path / "out" / ".prepare.tmp").exists()
+    sidecar = orjson.loads((tmp_path / "out" / "sequences.jsonl.meta.json").read_bytes())
+    assert list(sidecar["inputs"]) == [str(tmp_path / name), str(tmp_path / "items.bz2")]
+
+
+def test_an_archive_of_a_published_set_is_its_folder(tmp_path: Path) -> None:
+    files = {
+        "ml-1m/ratings.dat": "1::10::5::100\n1::20::4::110\n",
+        "ml-1m/movies.dat": "10::Tea::Food\n20::Wool::Home\n",
+        "ml-1m/users.dat": "1::F::1::10::x\n",
+    }
+    (tmp_path / "ml-1m.zip").write_bytes(zipped(files))
+    run(tmp_path, "ml-1m.zip")
+    assert histories(tmp_path) == {"1": ["10", "20"]} and titles(tmp_path) == {"10": "Tea", "20": "Wool"}
+    (tmp_path / "two.zip").write_bytes(zipped({"x/one.csv": LOG, "x/two.csv": LOG}))
+    with pytest.raises(
+        ConfigError, match=r"two\.zip: holds none of the logs that are known by name, but one\.csv, two\.csv"
+    ):
+        run(tmp_path, "two.zip")
+    with pytest.raises(ConfigError, match=r"two\.zip: holds several files .* unpack it"):
+        run(tmp_path, "ml-1m.zip", items=["two.zip"])
+
+
+def test_bad_rows_of_a_packed_file_keep_their_line(tmp_path: Path) -> None:
+    (tmp_path / "log.csv.xz").write_bytes(lzma.compress(b"user,item\nu,a\n\nu\n"))
+    with pytest.raises(InputError, match=r"log\.csv\.xz:4: has 1 columns, expected 2"):
+        run(tmp_path, "log.csv.xz")
+
+
+def test_broken_archives(tmp_path: Path) -> None:
+    for name, content in (
+        ("a.zip", READ["log.zip"][:60]),
+        ("a.xz", READ["log.csv.xz"][:40]),
+        ("a.bz2", READ["log.csv.bz2"][:30]),
+        ("empty.zip", zipped({})[:0] or zipped({"x/": ""})),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}: (broken|is an archive without a file)"):
+            run(tmp_path, name)
+
+
+def workbook() -> bytes:
+    return zipped({"[Content_Types].xml": "<x/>", "xl/workbook.xml": "<x/>", "xl/worksheets/sheet1.xml": "<x/>"})
+
+
+def array() -> bytes:
+    raw = io.BytesIO()
+    np.save(raw, np.arange(3))
+    return raw.getvalue()
+
+
+def arrays() -> bytes:
+    raw = io.BytesIO()
+    np.savez(raw, a=np.arange(3))
+    return raw.getvalue()
+
+
+def database() -> bytes:
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE log (user, item)")
+        return connection.serialize()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+NAMED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "xlsx": (workbook, "is an Excel workbook, which is not read; save the sheet as CSV"),
+    "pkl": (lambda: pickle.dumps({"user": [1]}), "is a Python pickle, which is not read because it can run code"),
+    "npy": (array, "is a NumPy array"),
+    "npz": (arrays, r"is a NumPy archive \(\.npz\)"),
+    "sqlite": (database, "is an SQLite database, which is not read; export the table as CSV"),
+    "h5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file"),
+    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(100), "is a 7z archive.*unpack it first"),
+    "json": (lambda: POINTER, r"is a Git LFS pointer \(sha256:4d7a, 12,345 bytes\), not the data; .* git lfs pull"),
+    "html": (lambda: b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>", "is a web page, not the data"),
+    "bin": (lambda: bytes(range(256)) * 8, "it holds NUL bytes"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_is_no_text_is_named(tmp_path: Path, name: str) -> None:
+    make, words = NAMED[name]
+    (tmp_path / "log.csv").write_text(LOG)
+    (tmp_path / f"x.{name}").write_bytes(make())
+    with pytest.raises(InputError, match=rf"x\.{name}: .*({words})"):
+        run(tmp_path, f"x.{name}")
+    with pytest.raises(InputError, match=rf"x\.{name}: .*({words})"):
+        run(tmp_path, "log.csv", items=[f"x.{name}"])
+
+
+@pytest.mark.parametrize("first", ["", "\n\n"])
+def test_lines_of_python_literals_are_a_log(tmp_path: Path, first: str) -> None:
+    """As old public sets are written: u'…', None, True, names in single quotes."""
+    rows = ["{u'user_id': u'u', u'item': 'a', 'n': None}", "{'user_id': \"u\", 'item': 'b', 'n': True}", "{'user_id'"]
+    (tmp_path / "log.json").write_text(first + "\n".join([*rows, ""]))
+    line = 3 + first.count("\n")
+    with pytest.raises(InputError, match=rf"log\.json:{line}: "):
+        run(tmp_path, "log.json")
+    run(tmp_path, "log.json", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "b"]}
