@@ -32,7 +32,9 @@ def prepare(
     *,
     logs: Annotated[
         list[Path],
-        typer.Argument(metavar="LOG", help="Files of interactions (.gz, .zst), patterns, a published folder, or -."),
+        typer.Argument(
+            metavar="LOG", help="Files of interactions (packed or not), patterns, a published folder or archive, or -."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to write.")],
     items: Annotated[
