@@ -79,9 +79,9 @@ class Blocks:
         return scaled
 
 
-def naming_width(members: Sequence[MemberConfig], dimension: int) -> int:
-    """How many of the first columns of a joint vector name an interest: those of members with several interests.
+def distinct_width(members: Sequence[MemberConfig], dimension: int) -> int:
+    """In how many of its first columns the interests of a user differ: those of members with several interests.
 
-    A member with one interest adds the same to all of them, which would give them all one name.
+    A member with one interest adds the same to all of them, which is computed once, and gives none of them its name.
     """
     return sum(member.dimension for member in members if member.interests > 1) or dimension

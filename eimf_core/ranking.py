@@ -23,24 +23,41 @@ GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
 
-def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None) -> Floats:
+def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None, distinct: int | None = None) -> Floats:
     """Score all items for each user: the largest product over the interests, times the item's scale.
 
     Args:
         interests: (B, K, d).
         vectors: (N + 1, d), row 0 for padding.
         scale: (N + 1,), or None.
+        distinct: how many of the first columns tell the interests of a user apart, all if not given; what they
+            share behind these is multiplied once.
 
     Returns:
         Scores (B, N + 1), column 0 at -inf. A NaN in any interest's product gives NaN. `sources` says which
         interests the scores of a few items come from.
     """
+    number, width = interests.shape[1:]
+    if distinct is not None and distinct < width and number > 1:
+        best = _largest_products(interests[:, :, :distinct], vectors[:, :distinct])
+        with np.errstate(invalid="ignore", over="ignore"):
+            best += _largest_products(interests[:, :1, distinct:], vectors[:, distinct:])
+    else:
+        best = _largest_products(interests, vectors)
+    if scale is not None:
+        best *= scale
+    best[:, 0] = -np.inf
+    return best
+
+
+def _largest_products(interests: Floats, vectors: Floats) -> Floats:
+    """The largest product of each item (N + 1, d) over the interests (B, K, d) of each user."""
     users, number, width = interests.shape
     stacked = interests.reshape(users * number, width)
     if len(stacked) == 1:
         # a product with a single row is summed in another order: alone or among others, a score is the same but,
         # on processors without AVX-512, where OpenBLAS rounds by a row's place, for the last digit
-        return best_scores(np.repeat(interests, 2, axis=0), vectors, scale)[:1]
+        return _largest_products(np.repeat(interests, 2, axis=0), vectors)[:1]
     best = np.empty((users, len(vectors)), dtype=np.float32)
     # one product for all interests, so that the item table is read once; tiles bound the memory
     tile = max(512, LARGEST_PRODUCT // max(1, users * number) // WHOLE * WHOLE)
@@ -55,9 +72,6 @@ def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None)
             flat = held[: len(stacked) * len(part)].reshape(len(stacked), len(part))
             np.matmul(stacked, part.T, out=flat)
         flat.reshape(users, number, len(part)).max(axis=1, out=best[:, start : start + tile])
-    if scale is not None:
-        best *= scale
-    best[:, 0] = -np.inf
     return best
 
 

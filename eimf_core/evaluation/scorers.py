@@ -99,6 +99,6 @@ class ModelSystem:
 
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         interests, _ = self.interests(histories, times, events)
-        values = ranking.best_scores(interests, self._vectors, self._scale)
+        values = ranking.best_scores(interests, self._vectors, self._scale, self.model.distinct_width)
         values[:, self._unknown] = -np.inf
         return Scored(values, interests, self._vectors)

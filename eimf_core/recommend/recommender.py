@@ -197,7 +197,7 @@ class Recommender:
         return scores
 
     def _exact_scores(self, interests: Floats, queries: Queries) -> Floats:
-        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale)
+        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale, self.model.distinct_width)
         mask_scores(scores, queries, self.allowed)
         return scores
 

@@ -9,7 +9,7 @@ from eimf_core.config import check, setting, wrong
 from eimf_core.models import registry
 
 DEFAULT = "comirec-sa+sasrec+gru4rec"
-FAST = "comirec-sa"
+FAST = "gru4rec"
 """What `--fast` trains."""
 SEEDS_APART = 1_000_003
 """Between the seeds of two members of one name."""

@@ -170,7 +170,18 @@ def memory(folder: Path) -> None:
 
 def run(folder: Path, output: Path, *options: str) -> float:
     """Train with item vectors from ids alone on one thread; CPU seconds."""
-    command = [sys.executable, "-m", "eimf_cli", "train", str(folder), "--fast", "-o", str(output), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "eimf_cli",
+        "train",
+        str(folder),
+        "--backbone",
+        "comirec-sa",
+        "-o",
+        str(output),
+        *options,
+    ]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--item-vectors", "random", "--threads", "1", "-q"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -21,7 +21,7 @@ def test_four_in_five_interests_are_rightly_named_and_more_than_by_words(eimf: E
         ("prepare", SHOP / "interactions.csv", "--items", SHOP / "items.jsonl", "-o", "data"),
         ("cluster", "data", "--budget", "10%", "-o", "samples.jsonl"),
         ("label", "samples.jsonl", "--model", "bundled", "-o", "labels.jsonl"),
-        ("train", "data", "--fast", "--labels", "labels.jsonl", "--epochs", EPOCHS, "-o", "model"),
+        ("train", "data", "--backbone", "comirec-sa", "--labels", "labels.jsonl", "--epochs", EPOCHS, "-o", "model"),
     )
     for step in steps:
         done = eimf(*step, cwd=tmp_path)

@@ -87,6 +87,19 @@ def test_the_joint_score_is_the_weighted_sum(apart: Path, joint: Path) -> None:
     )
 
 
+def test_what_interests_share_is_multiplied_once_with_the_same_scores() -> None:
+    rng = np.random.default_rng(0)
+    interests = rng.normal(size=(5, 4, 12)).astype(np.float32)
+    interests[:, :, 5:] = interests[:, :1, 5:]
+    vectors, scale = rng.normal(size=(2000, 12)).astype(np.float32), rng.random(2000).astype(np.float32)
+    for given in (None, scale):
+        found = ranking.best_scores(interests, vectors, given, 5)
+        np.testing.assert_allclose(found[:, 1:], ranking.best_scores(interests, vectors, given)[:, 1:], atol=1e-5)
+        assert (found[:, 0] == -np.inf).all()
+        # alone as among others
+        np.testing.assert_array_equal(found[:1], ranking.best_scores(interests[:1], vectors, given, 5))
+
+
 def test_evaluation_scores_are_the_weighted_sum(apart: Path, joint: Path) -> None:
     """In the order of the data, whatever that of the model."""
     other = apart / "other"
@@ -140,7 +153,7 @@ def test_interests_are_named_by_members_with_several(joint: Path) -> None:
     from eimf_core.naming.interest_names import open_namer
 
     model = artifact.open_model(joint)
-    assert model.naming_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
+    assert model.distinct_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
     interests, _ = model.interests([np.array([1, 2, 9, 10, 17])])
     changed = interests.copy()
     changed[:, :, 8:] = -changed[:, :, 8:]
@@ -325,7 +338,7 @@ def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -
     training.train(later, tmp_path / "model", wanted("sasrec+gru4rec", epochs=1))
     model = artifact.open_model(tmp_path / "model")
     assert [member.weight for member in model.config.members] == [0.5, 0.5]
-    assert model.config.interests == 1 and model.naming_width == 16
+    assert model.config.interests == 1 and model.distinct_width == 16
 
 
 def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
     means = np.array([[0, 0, 1], [0, 1, 0]], np.float32)
 
     class Model:
-        name, naming_width = "model", 3
+        name, distinct_width = "model", 3
         words = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means).arrays()
 
     def names(first: float) -> list[str | None]:
