@@ -12,6 +12,7 @@
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
     words.safetensors         names made of words, where no interest is named (see `naming`)
+    next_items.safetensors    what followed each item in training, if it counts in the score (see `next_items`)
     index.safetensors         inverted lists of items, if an index was built (see `recommend.index_search`)
     manifest.json             sizes and sha256 of the files above, provenance; written last
 
@@ -33,12 +34,13 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files, jsonl, model_files, weights_file
+from eimf_core import files, jsonl, model_files, next_items, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
 from eimf_core.model_members import Blocks, Member, MemberConfig, distinct_width
 from eimf_core.model_network import InterestNetwork
+from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import padded
 from eimf_core.records import Item, SemanticInterest
 
@@ -51,7 +53,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     `text_encoder` names the encoder of the labels and item texts and its hash; it is compared,
     never loaded from here. `seen` is the setting validation used. `events` are the kinds of behaviour that
     the network knows, by number from 1. `members` are those of an ensemble (see `model_members`), whose `backbone`
-    joins their names by +, whose `dimension` is the sum and whose `interests` is the product of theirs.
+    joins their names by +, whose `dimension` is the sum and whose `interests` is the product of theirs. `next_items`
+    says what the graph of next items counts, None without one.
     """
 
     format: int = FORMAT
@@ -66,20 +69,21 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     seen: str = "drop"
     seed: int = 0
     members: list[MemberConfig] = []
+    next_items: NextItemsConfig | None = None
     training: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class Contents:
     """What training hands over. Shapes as in the module's description; `network` is ONNX bytes, `words` the
-    arrays of names made of words, where no interest is named.
+    arrays of names made of words, where no interest is named, `next_items` those of the graph that the config tells of.
 
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
     rows sum to 1 over the mask. It may also read `features` int64 (B, L, F), the rows of item_features,
     `days` float32 (B, L), days before the last item or -1 where unknown, `events` int64 (B, L), kinds
     of behaviour by number, 0 where unknown, and `lengths` float32 (B, L, M), the rows of item_lengths. An item's
-    score is max_k <interest_k, item_vector> * item_scale.
+    score is max_k <interest_k, item_vector> * item_scale, plus what `next_items` adds.
     """
 
     config: ModelConfig
@@ -88,6 +92,7 @@ class Contents:
     network: bytes
     named: list[SemanticInterest] = field(default_factory=list)
     words: dict[str, npt.NDArray[Any]] | None = None
+    next_items: dict[str, npt.NDArray[Any]] | None = None
     epochs: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -124,6 +129,8 @@ def write(path: str | Path, contents: Contents) -> None:
         put("weights.safetensors", contents.weights)
         if contents.words is not None:
             put("words.safetensors", contents.words)
+        if contents.next_items is not None:
+            put(next_items.PART, contents.next_items)
         put("interests.onnx", [contents.network])
         put("named.jsonl", map(jsonl.encode, contents.named))
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
@@ -165,7 +172,8 @@ class Model:
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
     gives an item without interactions a vector from its text vector. `words` are the arrays of names made of
-    words, None in a model that was trained with labels or written before there were any. `members` are what
+    words, None in a model that was trained with labels or written before there were any. `next_items` is the graph that
+    counts in the score beside the vectors, or None. `members` are what
     training goes on from; `weights`, by name, and `network` (ONNX) are what the directory holds of them.
     `provenance` is what the manifest says. Of an ensemble, `lengths` (N+1, M) are those of
     the members' own item vectors; maps from text give these own vectors side by side, and `place` makes item
@@ -210,12 +218,23 @@ class Model:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self.index = self._optional(handles, "index.safetensors")
         self.words = self._optional(handles, "words.safetensors")
+        self.next_items = self._next_items(handles)
         self.network = model_files.read(handles["interests.onnx"])
         self._network = InterestNetwork(name, self.network)
         self._epochs = model_files.read(handles["train.jsonl"])
 
     def _optional(self, handles: dict[str, int], part: str) -> dict[str, npt.NDArray[Any]] | None:
         return weights_file.map_file(handles[part], f"{self.name}/{part}") if part in handles else None
+
+    def _next_items(self, handles: dict[str, int]) -> NextItems | None:
+        config, arrays = self.config.next_items, self._optional(handles, next_items.PART)
+        if (config is None) != (arrays is None):
+            raise ModelError(
+                f"{self.name}: config.json and manifest.json disagree on {next_items.PART}; train the model again"
+            )
+        if config is None or arrays is None:
+            return None
+        return next_items.read(self.name, arrays, config, self.config.items)
 
     def _linear(self, weights: dict[str, npt.NDArray[Any]], key: str) -> tuple[Floats, Floats] | None:
         """A map from text to item space: weight (d, D) and bias (d,), None where there is none."""

@@ -24,7 +24,7 @@ PARTS = (
     "named.jsonl",
     "train.jsonl",
 )
-OPTIONAL = ("index.safetensors", "words.safetensors")
+OPTIONAL = ("index.safetensors", "next_items.safetensors", "words.safetensors")
 """Files that need not be there; they count when the manifest names them."""
 LARGEST_HASHED = 1 << 25
 """Bytes of a file up to which its hash is compared whenever a model is opened: about 20 ms of work."""

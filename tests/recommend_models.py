@@ -28,13 +28,19 @@ def small_items() -> list[Item]:
 
 
 def write_named_model(
-    path: Path, items: list[Item] | None = None, *, named: bool = True, words: bool = False, **config: Any
+    path: Path,
+    items: list[Item] | None = None,
+    *,
+    named: bool = True,
+    words: bool = False,
+    graph: dict[str, Any] | None = None,
+    **config: Any,
 ) -> Path:
     """A model over `taste_vectors` (d = 4) whose items lie near the axis of their taste.
 
     With `named`, the axes of the tastes are the named interests. Interest 0 of a history is the mean
     of its vectors, interest 1 the opposite. With `words`, texts get a place by regression from the
-    items' texts, as adapter and as text map.
+    items' texts, as adapter and as text map. `graph` are the arrays of a graph of next items.
     """
     items = items or small_items()
     vectors = taste_vectors(items, noise=0.1)
@@ -62,7 +68,13 @@ def write_named_model(
     artifact.write(
         path,
         artifact.Contents(
-            config=settings, items=items, weights=weights, network=halves_network(), named=interests, words=made
+            config=settings,
+            items=items,
+            weights=weights,
+            network=halves_network(),
+            named=interests,
+            words=made,
+            next_items=graph,
         ),
     )
     return path

@@ -56,9 +56,14 @@ class ModelSystem:
     many items of the model the data set does not have.
     """
 
-    def __init__(self, path: str | Path, dataset: Dataset) -> None:
-        """Raises ModelError for a broken directory and InputError when no item is known to both."""
+    def __init__(self, path: str | Path, dataset: Dataset, *, vectors_only: bool = False) -> None:
+        """Raises ModelError for a broken directory and InputError when no item is known to both.
+
+        With `vectors_only` the graph of next items adds nothing to the scores.
+        """
         self.model = artifact.open_model(path)
+        if vectors_only:
+            self.model.next_items = None
         self.name = str(path)
         self._rows = np.zeros(len(dataset.vocab) + 1, dtype=np.int64)
         matched = 0
@@ -80,6 +85,12 @@ class ModelSystem:
         same = self.unmatched == 0 and bool((self._rows == np.arange(len(self._rows))).all())
         # the mapped table itself where the two catalogues agree, else a copy in the right order
         self._vectors: Floats = np.asarray(self.model.vectors if same else self.model.vectors[self._rows], np.float32)
+        # the column of each item of the model, 0 where the data does not have it
+        self._columns: Ints | None = None
+        if not same:
+            self._columns = np.zeros(len(self.model.catalogue) + 1, dtype=np.int32)
+            self._columns[self._rows] = np.arange(len(self._rows))
+            self._columns[0] = 0
         scale = self.model.scale
         self._scale: Floats | None = None if scale is None else np.asarray(scale[self._rows], np.float32)
 
@@ -100,5 +111,8 @@ class ModelSystem:
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
         interests, _ = self.interests(histories, times, events)
         values = ranking.best_scores(interests, self._vectors, self._scale, self.model.distinct_width)
+        if self.model.next_items is not None:
+            rows = [self._rows[history] for history in histories]
+            self.model.next_items.add(values, [own[own > 0] for own in rows], columns=self._columns)
         values[:, self._unknown] = -np.inf
         return Scored(values, interests, self._vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,10 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         item, title, score, rank (the one in the list that the settings make, of that interest alone with
         `per_interest`), of (items that may stand in it), interest, words (where these are the interest), name,
         similarity, interest_rank (in the list of that interest alone), scores (of each interest, the words' last),
-        through (history items with their share of the interest's attention and their cosine to the item) and, where
-        the item cannot stand in the list, left_out; its rank is then the one its score would give.
+        through (history items with their share of the interest's attention and their cosine to the item), where the
+        model has a graph of next items what that adds to the score (next_items) and after which history items the
+        item came in training (after, with what each adds), and, where the item cannot stand in the list, left_out; its
+        rank is then the one its score would give.
 
     Raises:
         InputError: the query has nothing that makes interests.
@@ -56,8 +59,9 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     interests = recommender.interests([query])
     products = _products(recommender, interests, index)
     source = _source(recommender, interests, products, index)
-    words = source == interests.vectors.shape[1] or not len(query.history)
-    alone = _Position(recommender, query, recommender.interests_of_list(interests, source), index)
+    by_words = source == interests.vectors.shape[1]
+    words = by_words or not len(query.history)
+    alone = _Position(recommender, query, recommender.interests_of_list(interests, source), index, words=by_words)
     merged = alone
     if not recommender.settings.per_interest:
         merged = _Position(recommender, query, interests.vectors, index)
@@ -77,9 +81,32 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         "interest_rank": alone.rank,
         "scores": [round(value, DIGITS) for value in products],
         "through": [] if words else _through(recommender, recommender.shares([query], interests)[0][source], index),
+        **_next_items(recommender, query, index),
         "left_out": merged.left_out,
     }
     return {key: value for key, value in described.items() if value is not None}
+
+
+def _edges(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[int, float]:
+    """What the graph of next items adds to an item's score, by the history item it comes after, most first."""
+    graph = recommender.model.next_items
+    added: defaultdict[int, float] = defaultdict(float)
+    if graph is not None and len(query.history):
+        share = recommender.history_shares([query])
+        for back, found, score in zip(*graph.edges(query.history), strict=True):
+            if found == index and score:
+                added[int(query.history[-1 - back])] += float(score) * (1.0 if share is None else float(share[0]))
+    return dict(sorted(added.items(), key=lambda edge: -edge[1]))
+
+
+def _next_items(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[str, Any]:
+    """The part of the score that the graph of next items gives, and after which history items it does."""
+    if recommender.model.next_items is None or not len(query.history):
+        return {}
+    added = _edges(recommender, query, index)
+    items = [(recommender.items.item(known), score) for known, score in added.items()]
+    after = [{"item": item.item, "title": item.title, "score": round(score, DIGITS)} for item, score in items]
+    return {"next_items": round(sum(added.values()), DIGITS), "after": after}
 
 
 def _products(recommender: Recommender, interests: UserInterests, index: int) -> list[float]:
@@ -102,14 +129,17 @@ def _source(recommender: Recommender, interests: UserInterests, products: list[f
 class _Position:
     """Where an item stands in the list that some interests (1, G, d) make, as the command would show it."""
 
-    def __init__(self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int) -> None:
-        scores = recommender.scores(interests, [query])[0]
+    def __init__(
+        self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int, *, words: bool = False
+    ) -> None:
+        scores = recommender.scores(interests, [query], words=words)[0]
         model, least = recommender.model, recommender.settings.min_score
         scale = 1.0 if model.scale is None else float(model.scale[index])
         # what is listed and what is explained has one score to the last digit
         score = np.float32(scores[index])
         if not np.isfinite(score):
             score = np.float32((interests[0] @ model.vectors[index]).max() * scale)
+            score += np.float32(0 if words else sum(_edges(recommender, query, index).values()))
         self.score = round(float(score), DIGITS)
         self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, query, index)
         if least is not None:

@@ -9,6 +9,7 @@ section IV (the inverted file, here without codes).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,18 @@ class Index:
             raise self._broken()
         return found
 
-    def scores(self, interests: Floats, model: Model) -> Floats:
+    def scores(self, interests: Floats, model: Model, also: Sequence[npt.NDArray[np.int64]] | None = None) -> Floats:
         """Scores (B, N + 1) as `ranking.best_scores` gives them, -inf for items that are not looked at.
 
-        Items that the opened model got since are always looked at.
+        Items that the opened model got since are always looked at, and those in `also`, which holds some for each row.
         """
         rows = len(model.vectors)
         late = np.arange(len(self._items) + 1, rows)
         scores = np.full((len(interests), rows), -np.inf, dtype=np.float32)
-        for row, own in zip(scores, interests, strict=True):
+        for at, (row, own) in enumerate(zip(scores, interests, strict=True)):
             places = np.concatenate([self.candidates(own), late])
+            if also is not None:
+                places = np.union1d(places, also[at])
             with np.errstate(invalid="ignore", over="ignore"):
                 best = (own @ model.vectors[places].T).max(axis=0)
             row[places] = best if model.scale is None else best * model.scale[places]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from eimf_core import ranking
 from eimf_core.artifact import Model
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
+from eimf_core.next_items import NextItems
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import attribution, diversity, index_search, text_fusion
@@ -182,24 +183,44 @@ class Recommender:
         flat = self._namer.names(interests.reshape(users * number, width))
         return [flat[at * number : (at + 1) * number] for at in range(users)]
 
-    def scores(self, interests: Floats, queries: Queries) -> Floats:
+    def scores(self, interests: Floats, queries: Queries, *, words: bool = False) -> Floats:
         """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
 
         They come through the index, where one is used and enough of what it finds may be listed.
+
+        Args:
+            interests: (B, G, d).
+            queries: one for each row.
+            words: the interests are words alone, to which no item of a history adds anything.
         """
+        graph = None if words or not len(queries[0].history) else self.model.next_items
         if self._index is None:
-            return self._exact_scores(interests, queries)
-        scores = self._index.scores(interests, self.model)
-        mask_scores(scores, queries, self.allowed)
+            return self._exact_scores(interests, queries, graph)
+        near = None if graph is None else [graph.neighbours(query.history) for query in queries]
+        scores = self._index.scores(interests, self.model, near)
+        self._finish(scores, queries, graph)
         few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_candidates(query) for query in queries])
         if len(few):
-            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()])
+            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()], graph)
         return scores
 
-    def _exact_scores(self, interests: Floats, queries: Queries) -> Floats:
+    def _exact_scores(self, interests: Floats, queries: Queries, graph: NextItems | None) -> Floats:
         scores = ranking.best_scores(interests, self.model.vectors, self.model.scale, self.model.distinct_width)
-        mask_scores(scores, queries, self.allowed)
+        self._finish(scores, queries, graph)
         return scores
+
+    def _finish(self, scores: Floats, queries: Queries, graph: NextItems | None) -> None:
+        """Add what the graph of next items says to vector scores, and take out what may not be listed; in place."""
+        if graph is not None:
+            graph.add(scores, [query.history for query in queries], shares=self.history_shares(queries))
+        mask_scores(scores, queries, self.allowed)
+
+    def history_shares(self, queries: Queries) -> Floats | None:
+        """What the history of each query counts beside its words (B,); None where no query has words."""
+        if all(query.text_vector is None for query in queries):
+            return None
+        weight = self.settings.text_weight
+        return np.array([1.0 if query.text_vector is None else 1 - weight for query in queries], np.float32)
 
     def _lists(self, interests: UserInterests, queries: Queries) -> list[RankedList]:
         if self.settings.per_interest:
@@ -222,7 +243,8 @@ class Recommender:
         """A list for each interest that is not merged away, and one for the words."""
         each: list[list[TopItems]] = [[] for _ in queries]
         for number in range(max(map(len, interests.merged_into))):
-            scores = self.scores(self.interests_of_list(interests, number), queries)
+            words = number >= interests.vectors.shape[1]
+            scores = self.scores(self.interests_of_list(interests, number), queries, words=words)
             for row, found in enumerate(self._top_items(scores, queries)):
                 merged_into = interests.merged_into[row]
                 is_merged = number >= len(merged_into) or merged_into[number] != number

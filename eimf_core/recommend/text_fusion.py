@@ -30,12 +30,14 @@ class Fusion:
         history: interests of the history, (K, d).
         text: vector of the words, (d,).
         history_mean, text_mean: the mean scores of the two parts over the catalogue.
+        next_items: what the graph of next items adds to the history's part, (N + 1,); None without one.
     """
 
     history: Floats
     text: Floats
     history_mean: float
     text_mean: float
+    next_items: Floats | None = None
 
     @property
     def interests(self) -> Floats:
@@ -48,6 +50,8 @@ class Fusion:
         by_history, by_text = (vectors @ self.history.T).max(axis=1), vectors @ self.text
         if model.scale is not None:
             by_history, by_text = by_history * model.scale[items], by_text * model.scale[items]
+        if self.next_items is not None:
+            by_history = by_history + self.next_items[items]
         higher: npt.NDArray[np.bool_] = by_text - self.text_mean > by_history - self.history_mean
         return higher
 
@@ -66,7 +70,11 @@ def fuse(model: Model, interests: Floats, text: Floats, history: Indices, weight
     vectors, scale = model.vectors[1::step], None if model.scale is None else model.scale[1::step]
     unseen = np.ones(len(model.vectors), dtype=np.bool_)
     unseen[history] = False
-    by_history = _scores(interests, vectors, scale)
+    by_history, added = _scores(interests, vectors, scale), None
+    if model.next_items is not None:
+        added = np.zeros((1, len(model.vectors)), np.float32)
+        model.next_items.add(added, [history])
+        by_history = by_history + added[0, 1::step]
     by_text = _scores(text[None], vectors, scale)
     height = _height(by_text)
     # words without any direction say nothing
@@ -76,6 +84,7 @@ def fuse(model: Model, interests: Floats, text: Floats, history: Indices, weight
         text=np.asarray(weight * even * text, np.float32),
         history_mean=(1 - weight) * float(by_history.mean()),
         text_mean=weight * even * float(by_text.mean()),
+        next_items=None if added is None else np.asarray((1 - weight) * added[0], np.float32),
     )
 
 

@@ -6,19 +6,24 @@ not trained again when the same command is run again.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from eimf_core import artifact, dataset, files, provenance
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.next_items import NextItemsConfig
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import join
+from eimf_core.training import join, next_item_choice, next_item_graph
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
 from eimf_core.training.loop import Summary
+from eimf_core.training.validation import sampled_users
 
 
 class MemberReporter(Reporter):
@@ -69,7 +74,7 @@ def is_finished(member: Path, fingerprint: str) -> bool:
 
 def write(
     members: list[Path], data: Dataset, settings: TrainConfig, output: str | Path, *, weights: list[float] | None,
-    inputs: list[Path], reporter: Reporter,
+    next_items: NextItemsConfig | None, inputs: list[Path], reporter: Reporter,
 ) -> Summary:  # fmt: skip
     """Join the trained members of a run and write the model directory.
 
@@ -79,6 +84,7 @@ def write(
         settings: of the run.
         output: the model directory to write.
         weights: of the members where there is no validation split; None for equal ones.
+        next_items: what the graph of next items counts there; None for nothing.
         inputs: the files that the run read.
         reporter: hears of the weights.
 
@@ -96,8 +102,8 @@ def write(
         command="train", arguments=arguments, inputs=[*inputs], seed=settings.seed, facts={**data.facts, **more}
     )
     chosen = _write(
-        systems, data, output, given=weights, valid_users=settings.valid_users, seed=settings.seed,
-        training=arguments, about=about, reporter=reporter,
+        systems, data, output, given=weights, next_items=next_items, valid_users=settings.valid_users,
+        seed=settings.seed, training=arguments, about=about, reporter=reporter,
     )  # fmt: skip
     return Summary(
         epochs=sum(summary.epochs for summary in summaries),
@@ -137,7 +143,8 @@ def join_models(
             raise ConfigError(f"{output}: is one of the models that are joined; choose another output")
     with files.locked(output):
         data = dataset.load(directory, ("train", "valid"))
-        systems = [ModelSystem(path, data) for path in models]
+        # next items count once, beside the joint score
+        systems = [ModelSystem(path, data, vectors_only=True) for path in models]
         first = systems[0].model.config
         training = {**first.training, "backbone": "+".join(system.model.config.backbone for system in systems)}
         read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
@@ -146,17 +153,30 @@ def join_models(
             inputs=[*read, *(path / "manifest.json" for path in models)], seed=first.seed, facts=data.facts,
         )  # fmt: skip
         return _write(
-            systems, data, output, given=None, valid_users=int(training.get("valid_users", 0)), seed=first.seed,
-            training=training, about=about, reporter=reporter,
+            systems, data, output, given=None, next_items=None, valid_users=int(training.get("valid_users", 0)),
+            seed=first.seed, training=training, about=about, reporter=reporter,
         )  # fmt: skip
 
 
 def _write(
-    systems: list[ModelSystem], data: Dataset, output: str | Path, *, given: list[float] | None, valid_users: int,
-    seed: int, training: dict[str, Any], about: dict[str, Any], reporter: Reporter,
+    systems: list[ModelSystem], data: Dataset, output: str | Path, *, given: list[float] | None,
+    next_items: NextItemsConfig | None, valid_users: int, seed: int, training: dict[str, Any], about: dict[str, Any],
+    reporter: Reporter,
 ) -> Ensemble:  # fmt: skip
     join.check([system.model for system in systems], data)
     chosen = join.choose(systems, data, given=given, valid_users=valid_users, seed=seed, reporter=reporter)
     reporter.note(chosen.described)
-    artifact.write(output, join.contents(chosen, data, training=training, provenance=about))
+    contents = join.contents(chosen, data, training=training, provenance=about)
+    kept = [next(system for system in systems if system.model is member) for member in chosen.members]
+    rows = np.zeros(0, dtype=np.int64)
+    if len(data.splits["valid"]):
+        users, rows = sampled_users(data, valid_users, np.random.default_rng(seed), [system.known for system in kept])
+    if len(rows):
+        blocks = users.blocks(rows, block_size(len(data.vocab) + 1))
+        weighted = join.WeightedSystem(kept, chosen.weights)
+        found = next_item_choice.choose(weighted, users, blocks, data, reporter)
+        chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
+    else:
+        graph = next_item_graph.like(next_items, data)
+    artifact.write(output, next_item_choice.added(contents, graph))
     return chosen

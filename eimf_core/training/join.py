@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -140,7 +141,7 @@ def check(models: Sequence[Model], data: Dataset) -> None:
 
 
 def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], provenance: dict[str, Any]) -> Contents:
-    """Everything `artifact.write` needs for the joint model.
+    """Everything `artifact.write` needs for the joint model, without a graph of next items.
 
     Args:
         ensemble: members, of which `check` has nothing to say, and their weights.
@@ -208,7 +209,7 @@ def _alone(ensemble: Ensemble, data: Dataset, provenance: dict[str, Any]) -> Con
     if words is None and not model.named:
         words = word_names(len(data.items), lambda index: data.items[index - 1], model.vectors, model.scale).arrays()
     return Contents(
-        config=model.config,
+        config=msgspec.structs.replace(model.config, next_items=None),
         items=data.items,
         weights=model.weights,
         network=model.network,

@@ -10,6 +10,7 @@ from typing import Any
 from eimf_core import artifact
 from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.next_items import NextItemsConfig
 from eimf_core.training import warm_start
 from eimf_core.training.config import TrainConfig
 
@@ -20,12 +21,14 @@ BESIDE_EPOCHS_FROM = ("backbone", "epochs", "max_minutes")
 @dataclass(frozen=True)
 class Plan:
     """`settings` of the run, those of each member, and the member of an earlier model that each starts from (0
-    without one). `weights` are those of the members where no validation split says them; None: equal ones."""
+    without one). Where no validation split says them, `weights` are those of the members, None: equal ones, and
+    `next_items` is what the graph of next items counts, None: nothing."""
 
     settings: TrainConfig
     members: list[TrainConfig]
     places: list[int]
     weights: list[float] | None = None
+    next_items: NextItemsConfig | None = None
 
 
 def make(
@@ -53,7 +56,9 @@ def make(
         earlier = artifact.open_model(init).config.members
         if weights is None and earlier:
             weights = [earlier[place].weight for place in places]
-    return Plan(settings, members, places, weights)
+    chose = epochs_from if epochs_from is not None else init
+    next_items = None if chose is None else artifact.open_model(chose).config.next_items
+    return Plan(settings, members, places, weights, next_items)
 
 
 def backbone_of(model: str | Path) -> str:

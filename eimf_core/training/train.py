@@ -10,14 +10,24 @@ import contextlib
 import functools
 import shutil
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eimf_core import artifact, dataset, files, provenance
 from eimf_core.dataset import Dataset
+from eimf_core.next_items import NextItemsConfig
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import distributed, ensemble, export, gradient_norms, plan, setup
+from eimf_core.training import (
+    distributed,
+    ensemble,
+    export,
+    gradient_norms,
+    next_item_choice,
+    next_item_graph,
+    plan,
+    setup,
+)
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
@@ -30,13 +40,14 @@ from eimf_core.training.setup import Prepared
 
 @dataclass(frozen=True)
 class _Run:
-    """What all members of a run have in common. `read` are the files that it reads."""
+    """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in `Plan`."""
 
     data: Dataset
     labels: str | Path | None
     init: str | Path | None
     read: list[Path]
     group: Group
+    next_items: NextItemsConfig | None
 
 
 def train(
@@ -86,7 +97,7 @@ def train(
             reporter.end()
             setup.check_data(data, reporter)
             setup.set_threads(settings.threads)
-            run = _Run(data, labels, init, setup.inputs(data, labels, init), group)
+            run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items)
             if len(planned.members) == 1:
                 return _train_one(run, output, planned.members[0], planned.places[0], reporter)
             return _train_members(run, output, planned, reporter)
@@ -112,8 +123,9 @@ def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Repor
         # the first process alone joins; what the others say is not heard
         return Summary(0, 0, None, total, 0, 0, {}, 0.0)
     made = ensemble.write(
-        paths, run.data, planned.settings, output, weights=planned.weights, inputs=run.read, reporter=reporter
-    )
+        paths, run.data, planned.settings, output, weights=planned.weights, next_items=planned.next_items,
+        inputs=run.read, reporter=reporter,
+    )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return made
 
@@ -137,17 +149,18 @@ def _train_one(
     loop = Loop(data, settings, prepared, reporter, group)
     state = loop.start(checkpoint)
     loop.run(state, checkpoint)
+    summary = loop.summary(state)
     if group.first:
-        _write(output, loop, prepared, state, checkpoint, run.read, alone=alone)
+        summary = _write(output, run, loop, prepared, state, checkpoint, alone=alone)
         checkpoint.remove()
-    return loop.summary(state)
+    return summary
 
 
 def _write(
-    output: str | Path, loop: Loop, prepared: Prepared, state: RunState, checkpoint: Checkpoint,
-    read: list[Path], *, alone: bool,
-) -> None:  # fmt: skip
-    """Write the weights of the best epoch as a model directory."""
+    output: str | Path, run: _Run, loop: Loop, prepared: Prepared, state: RunState, checkpoint: Checkpoint, *,
+    alone: bool,
+) -> Summary:  # fmt: skip
+    """Write the weights of the best epoch as a model directory; how the run ended, with what counts beside them."""
     data, settings, learner, reporter = loop.data, loop.settings, prepared.learner, loop.reporter
     best = checkpoint.load_best()
     if best is not None:
@@ -160,13 +173,24 @@ def _write(
             f"the gradient norm of the loss '{part}' is larger than that of the prediction; "
             "lower its weight in --config (eimf train --help-all lists them)"
         )
-    facts: dict[str, Any] = {"summary": asdict(loop.summary(state)), **loop.machine}
-    facts["fingerprint"] = setup.fingerprint(data, settings, read)
+    summary, graph = loop.summary(state), None
+    if alone and loop.validation is not None:
+        chosen = loop.validation.choose_next_items(learner.backbone, learner.table.all(), data, reporter)
+        summary, graph = replace(summary, ndcg=chosen.ndcg), chosen.graph
+    elif alone:
+        graph = next_item_graph.like(run.next_items, data)
+    facts: dict[str, Any] = {"summary": asdict(summary), **loop.machine}
+    facts["fingerprint"] = setup.fingerprint(data, settings, run.read)
     facts |= {} if prepared.start is None else {"init": prepared.start}
     described = provenance.describe(
-        command="train", arguments=asdict(settings), inputs=[*read], seed=settings.seed, facts={**data.facts, **facts}
+        command="train",
+        arguments=asdict(settings),
+        inputs=[*run.read],
+        seed=settings.seed,
+        facts={**data.facts, **facts},
     )
     reporter.begin(f"writing {output}")
     contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described, named=alone)
-    artifact.write(output, contents)
+    artifact.write(output, next_item_choice.added(contents, graph))
     reporter.end()
+    return summary

@@ -22,6 +22,8 @@ from eimf_core.evaluation.measure import Plan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.models.backbone import Backbone
 from eimf_core.padding import padded
+from eimf_core.progress import Reporter
+from eimf_core.training import next_item_choice
 from eimf_core.training.batches import latest
 from eimf_core.training.side_information import SideInputs
 from eimf_core.vectors import mean_pairwise_cosine
@@ -106,6 +108,14 @@ class Validation:
                 totals += measure_block(scorer, self._users, self._plan, rows).values.sum(axis=0)
         ndcg, cosine = (totals / self._size).tolist()
         return Figures(ndcg, _or_zero(cosine))
+
+    def choose_next_items(
+        self, backbone: Backbone, vectors: Tensor, data: Dataset, reporter: Reporter
+    ) -> next_item_choice.Chosen:
+        """The graph of next items that goes best with the interests of `backbone` and the item vectors (N + 1, d)."""
+        with _evaluating(backbone):
+            scorer = BackboneScorer(backbone, vectors, max_length=self._max_length, side=self._side)
+            return next_item_choice.choose(scorer, self._users, self._blocks, data, reporter)
 
 
 class CollapseMonitor:

@@ -1,0 +1,135 @@
+"""A graph of next items: what followed each item in training histories, as a second part of a model's score.
+
+    score(x) = vector score(x) + weight * sum over j < last of decay^j A[item_j, x]
+
+item_0 is the last item of the history, item_1 the one before it. A is a sparse matrix: for each item its neighbours
+and their values (`training.next_item_graph` counts it). An item without edges, such as one that came after training,
+adds nothing and gets nothing. Read with numpy; a model directory without the file has no such part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core.errors import ModelError
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+PART = "next_items.safetensors"
+MOST_NEIGHBOURS = 100
+"""Neighbours of an item at most, those with the largest values."""
+MOST_ITEMS = 100
+"""Items of a history that may count."""
+LARGEST_WEIGHT = 1e9
+
+
+class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the graph counts in the score: `weight` against the vector score, `decay` from each of the `last` items
+    of a history to the one before it. `backward` is what it was counted with (see `training.next_item_graph`)."""
+
+    weight: float
+    decay: float
+    last: int
+    backward: float = 0.0
+
+
+class NextItems:
+    """The graph of a model.
+
+    `arrays` are those of the file: `starts` int64 (N + 2,), where the neighbours of each item index begin, and the
+    end; `items` int32 (E,), their indices, each once in a row; `values` float32 (E,) of A.
+    """
+
+    def __init__(self, arrays: Arrays, config: NextItemsConfig, name: str = "the model") -> None:
+        self.arrays, self.config, self._name = arrays, config, name
+        self._starts, self._items, self._values = arrays["starts"], arrays["items"], arrays["values"]
+        self._factors = np.array([config.weight * config.decay**back for back in range(config.last)], np.float32)
+
+    def recent(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> Indices:
+        """The items (B, last) that count, the last one of each history first; 0 where there is none with edges."""
+        found = np.zeros((len(histories), self.config.last), dtype=np.int64)
+        for row, history in zip(found, histories, strict=True):
+            latest = history[: -self.config.last - 1 : -1]
+            row[: len(latest)] = latest
+        # items that came after training have no row
+        found[found >= len(self._starts) - 1] = 0
+        return found
+
+    def add(
+        self,
+        scores: Floats,
+        histories: Sequence[npt.NDArray[np.integer[Any]]],
+        *,
+        shares: Floats | None = None,
+        columns: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        """Add this part to vector scores (B, W), in place; -inf stays what it is.
+
+        Args:
+            scores: of every item for each history.
+            histories: item indices of the model, oldest first.
+            shares: what this part counts in each row (B,); None for all of it.
+            columns: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
+        """
+        recent = self.recent(histories)
+        for back, factor in enumerate(self._factors):
+            rows, places = self._places(recent[:, back])
+            found = self._items[places] if columns is None else columns[self._items[places]]
+            added = factor * self._values[places]
+            # a row holds an item once, so that no sum is lost but in column 0, which is never listed
+            scores[rows, found] += added if shares is None else added * shares[rows]
+
+    def neighbours(self, history: npt.NDArray[np.integer[Any]]) -> Indices:
+        """The items that this part adds to for one history, rising."""
+        return np.unique(self.edges(history)[1])
+
+    def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Indices, Indices, Floats]:
+        """The edges that count for one history: from which item, 0 for the last one, to which item, and their score."""
+        rows, places = self._places(self.recent([history])[0])
+        return rows, self._items[places].astype(np.int64), self._factors[rows] * self._values[places]
+
+    def _places(self, items: Indices) -> tuple[Indices, Indices]:
+        """For each edge of these items (B,) the row of its item, and its place in the file."""
+        begins = self._starts[items]
+        counts = self._starts[items + 1] - begins
+        rows = np.repeat(np.arange(len(items)), counts)
+        ends = np.cumsum(counts)
+        places = np.arange(len(rows)) + np.repeat(begins - ends + counts, counts)
+        found = self._items[places]
+        if len(found) and not (found.min() >= 1 and found.max() < len(self._starts) - 1):
+            raise _broken(self._name)
+        return rows, places
+
+
+def read(name: str, arrays: Arrays, config: NextItemsConfig, items: int) -> NextItems:
+    """The graph of a file; `items` is the number N of the catalogue. Raises ModelError for a file that holds none."""
+    try:
+        starts, neighbours, values = arrays["starts"], arrays["items"], arrays["values"]
+    except KeyError as error:
+        raise ModelError(f"{name}: {PART} has no {error}; train the model again") from None
+    fits = (
+        starts.dtype == np.int64
+        and starts.shape == (items + 2,)
+        and neighbours.dtype == np.int32
+        and values.dtype == np.float32
+        and neighbours.ndim == 1
+        and values.shape == neighbours.shape
+        and starts[0] == starts[1] == 0
+        and starts[-1] == len(neighbours)
+        and bool((np.diff(starts) >= 0).all())
+    )
+    counts = 1 <= config.last <= MOST_ITEMS and 0 <= config.decay <= 1 and 0 <= config.weight <= LARGEST_WEIGHT
+    if not fits or not counts:
+        raise _broken(name)
+    return NextItems(arrays, config, name)
+
+
+def _broken(name: str) -> ModelError:
+    return ModelError(f"{name}: {PART} is no graph of this model's items; train the model again")
