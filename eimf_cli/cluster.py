@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eimf_cli import terminal
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_core.clustering.config import ClusterConfig
-from eimf_core.errors import ConfigError, counted
+from eimf_core.errors import counted
 
 if TYPE_CHECKING:
     from eimf_core.records import Cluster, HistoryItem
@@ -31,6 +30,7 @@ def cluster(
     summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a Cluster line per cluster here, as shown on stderr.")
     ] = None,
+    force: Force = False,
     settings: ClusterConfig,
 ) -> None:
     """Cluster users by the text of their items and choose representative ones for label to describe.
@@ -42,24 +42,18 @@ def cluster(
     With --clusters auto, numbers from 2 to 128 are tried on a sample of users; the fewest clusters are
     taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
     """
-    if summary is not None and (output == str(summary) or Path(output).resolve() == summary.resolve()):
-        raise ConfigError(f"--summary: {summary} is the output already; choose another file")
-    from eimf_core import files, jsonl, provenance
+    from eimf_core import dataset, jsonl, outputs, provenance
     from eimf_core.clustering.cluster import cluster_users
 
-    with contextlib.ExitStack() as locks:
-        for path in (output, summary):
-            if path not in ("-", None):
-                files.refuse_input_as_output(
-                    str(path), (directory / name for name in ("sequences.jsonl", "items.jsonl"))
-                )
-                locks.enter_context(files.locked(str(path)))
+    with outputs.claimed([output, summary], inputs=dataset.files_of(directory), force=force) as places:
         found = cluster_users(directory, settings, terminal.TerminalReporter())
         _table(found.summaries)
+        sidecar = found.sidecar(settings)
         if summary is not None:
-            jsonl.write(summary, found.summaries)
-        count = jsonl.write(output, found.samples())
-        provenance.write(output, found.sidecar(settings))
+            jsonl.write(places[str(summary)], found.summaries)
+            provenance.write(places[str(summary)], sidecar)
+        count = jsonl.write(places[output], found.samples())
+        provenance.write(places[output], sidecar)
     place = "" if output == "-" else f"{output}: "
     clusters = counted(len(found.summaries), "cluster")
     terminal.info(f"{place}{count:,} representative users of {found.facts['users']:,} in {clusters}")

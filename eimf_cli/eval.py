@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from eimf_cli import terminal
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.config import EvalConfig
 
@@ -48,6 +47,7 @@ def evaluate(
         bool | None,
         typer.Option("--table/--jsonl", help="A table or JSON lines on stdout; by default a table on a terminal."),
     ] = None,
+    force: Force = False,
     help_metrics: Annotated[
         bool,
         typer.Option(
@@ -62,42 +62,33 @@ def evaluate(
     each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
     if len(paths) < 2:
         raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
-    from eimf_core import files, jsonl, model_files, provenance
+    from eimf_core import dataset, jsonl, model_files, outputs, provenance
     from eimf_core.evaluation.evaluate import evaluate as run
 
     *models, directory = paths
     if (directory / "manifest.json").exists() and not (directory / "sequences.jsonl").exists():
         raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
     to_file = output if output != "-" else None
-    with contextlib.ExitStack() as locks:
-        read = [directory / name for name in ("sequences.jsonl", "items.jsonl")]
-        read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS)]
-        outputs = [Path(path) for path in (to_file, per_user, report) if path is not None]
-        for path in outputs:
-            if path.is_dir():
-                raise ConfigError(f"{path}: is a directory, expected a file to write")
-            files.refuse_input_as_output(path, [*read, settings.labels])
-            if not files.is_device(path) and [each.resolve() for each in outputs].count(path.resolve()) > 1:
-                raise ConfigError(
-                    f"{path}: is named by two of --output, --per-user and --report; give each its own file"
-                )
-            locks.enter_context(files.locked(path))
+    read = [*dataset.files_of(directory), settings.labels]
+    read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS, *model_files.OPTIONAL)]
+    with outputs.claimed([to_file, per_user, report], inputs=read, force=force) as places:
         reporter = terminal.TerminalReporter()
         if report is not None and not settings.slice:
             settings = replace(settings, slice=["history", "popularity"])
         evaluation = run(models, directory, settings, reporter=reporter)
         sidecar = evaluation.sidecar({**vars(settings), "paths": paths})
         if per_user is not None:
-            jsonl.write(per_user, evaluation.per_user())
-            provenance.write(per_user, sidecar)
+            jsonl.write(places[str(per_user)], evaluation.per_user())
         if report is not None:
             from eimf_core.evaluation import report as page
 
-            page.write(report, evaluation, reporter=reporter)
-            terminal.info(f"{report}: open it in a browser")
+            page.write(places[str(report)], evaluation, reporter=reporter)
         if to_file is not None:
-            jsonl.write(to_file, evaluation.records)
-            provenance.write(to_file, sidecar)
+            jsonl.write(places[to_file], evaluation.records)
+        for place in places.values():
+            provenance.write(place, sidecar)
+    if report is not None:
+        terminal.info(f"{report}: open it in a browser")
     as_table = terminal.stdout_is_terminal() if table is None else table
     as_lines = output == "-" or table is False or (not as_table and output is None)
     if as_lines:

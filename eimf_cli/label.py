@@ -26,7 +26,7 @@ def label(
     The answer is held to the prompt's schema, checked against the history, and asked for again when
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
     when the same command is run again, and labels of the same requests are taken over.
-    Answers that other settings or samples gave are kept: --discard gives them up.
+    Answers that other settings or samples gave are kept: --force gives them up.
     """
     if settings.dry_run:
         from eimf_core.labeling import dry_run

@@ -13,6 +13,7 @@ UNIFORM = "removed; negatives are drawn uniformly and corrected for that"
 MOVED = {
     "cluster": {"--half-life": "removed; all items of a history count alike"},
     "label": {
+        "--discard": "now --force",
         "--score": "a command now: eimf score LABELS --samples FILE --truth FILE",
         "--truth": "now with eimf score LABELS --samples FILE --truth FILE",
         "--truth-users": "now with eimf score LABELS --samples FILE --truth FILE",

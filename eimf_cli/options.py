@@ -103,6 +103,13 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+# hidden: --help-all shows it, and the error that it is for names it
+Force = Annotated[
+    bool,
+    typer.Option("--force", rich_help_panel="common", hidden=True, help="Replace an output that no run of eimf wrote."),
+]
+
+
 def step(
     app: typer.Typer, *, example: str, settings: type | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

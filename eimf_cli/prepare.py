@@ -12,7 +12,7 @@ import orjson
 import typer
 
 from eimf_cli import terminal
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_cli.prepare_report import show
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.registry import help_lines
@@ -49,6 +49,7 @@ def prepare(
         Path | None, typer.Option(metavar="FILE", help="by-user: a split made elsewhere, user and split a line.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object on stdout.")] = False,
+    force: Force = False,
     settings: PrepareConfig,
 ) -> None:
     """Read an interaction log of any usual kind; write sequences.jsonl and items.jsonl.
@@ -58,7 +59,7 @@ def prepare(
     """
     from eimf_core.prepare.prepare import prepare as run
 
-    done = run(logs, output, settings, items=items, users=users, reporter=terminal.TerminalReporter())
+    done = run(logs, output, settings, items=items, users=users, force=force, reporter=terminal.TerminalReporter())
     if json:
         sys.stdout.buffer.write(orjson.dumps(done.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
     else:

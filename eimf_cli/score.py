@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from eimf_cli import terminal
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -32,6 +32,7 @@ def score(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Write a LabelQuality line per file here.")
     ] = Path("-"),
+    force: Force = False,
 ) -> None:
     """Score labels against known interests: precision, recall and F1, one line per file of labels.
 
@@ -39,24 +40,24 @@ def score(
     categories instead of a true interest, a user's interests are the categories of at least two items and
     a fifth of the history. "by chance" is the recall of the same labels given to other users.
     """
-    from eimf_core import files, jsonl
+    from eimf_core import jsonl, outputs, provenance
     from eimf_core.labeling import scoring
     from eimf_core.text.loading import open_encoder
 
-    inputs = [str(path) for path in (samples, truth, truth_users, *labels)]
-    if inputs.count("-") > 1:
+    inputs: list[str | Path] = [path for path in (samples, truth, truth_users, *labels) if path is not None]
+    if list(map(str, inputs)).count("-") > 1:
         raise ConfigError("'-' is given for several inputs, but stdin can be read only once; give a file")
-    files.refuse_input_as_output(output, (samples, truth, truth_users, *labels))
-    known = scoring.truth(samples, truth, truth_users)
-    # about four interests a label, and the true names
-    opened = open_encoder(encoder, 4 * len(known.of_sample) * len(labels) + len(known.names))
-    scores = [scoring.score(path, known, opened) for path in labels]
-    on_screen = str(output) == "-" and terminal.stdout_is_terminal()
-    if str(output) != "-":
-        with files.locked(output):
-            jsonl.write(output, scores)
-    elif not on_screen:
-        jsonl.write("-", scores)
+    with outputs.claimed([output], inputs=inputs, force=force) as places:
+        known = scoring.truth(samples, truth, truth_users)
+        # about four interests a label, and the true names
+        opened = open_encoder(encoder, 4 * len(known.of_sample) * len(labels) + len(known.names))
+        scores = [scoring.score(path, known, opened) for path in labels]
+        on_screen = str(output) == "-" and terminal.stdout_is_terminal()
+        if not on_screen:
+            jsonl.write(places[str(output)], scores)
+            arguments = {"labels": labels, "samples": samples, "truth": truth, "truth_users": truth_users}
+            described = provenance.describe(command="score", arguments=arguments | {"encoder": encoder}, inputs=inputs)
+            provenance.write(places[str(output)], described)
     rows = [
         (s.labels, s.engine, s.users, s.first_try, s.precision, s.recall, s.f1, s.by_chance, s.items_right)
         for s in scores

@@ -51,7 +51,8 @@ def train(
     --split none is trained on with all settings of an earlier model, as long as it found best; options
     beside it count in place of its own. With --init it starts from an earlier model and has its
     backbones: items are found by their id, new ones are placed by their text, and those that are gone
-    are left out.
+    are left out. A model that is at MODEL already is kept as MODEL.previous, in the place of the one
+    before it.
     """
     if fast:
         if "backbone" in explicit:

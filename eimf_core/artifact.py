@@ -97,21 +97,41 @@ class Contents:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
+def previous(path: str | Path) -> Path:
+    """Where the model is kept that was at a path before the last training wrote to it: `MODEL.previous`."""
+    target = files.real(path)
+    return target.with_name(f"{target.name}.previous")
+
+
 def check_output(path: str | Path) -> None:
-    """Raise ConfigError where no model directory may be put: what is there is something else."""
-    target = Path(path)
-    if target.exists() and not target.is_dir():
-        raise ConfigError(f"{path}: is a file, expected a directory to write")
-    if target.is_dir() and any(target.iterdir()) and not (target / "manifest.json").exists():
-        raise ConfigError(f"{path}: is not empty and not a model directory; choose another name")
+    """Raise ConfigError where no model directory may be put, or where files of other kinds would be lost."""
+    if files.real(path) in (Path("/"), Path.cwd()):
+        raise ConfigError(f"{path}: is where you are or all there is; give the model a directory of its own")
+    for place in (Path(path), previous(path)):
+        _check_replaceable(place)
 
 
-def write(path: str | Path, contents: Contents) -> None:
-    """Write a model directory as a whole, in the place of an older one."""
+def _check_replaceable(place: Path) -> None:
+    if place.exists() and not place.is_dir():
+        raise ConfigError(f"{place}: is a file, expected a directory to write")
+    held = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
+    if held and "manifest.json" not in held:
+        raise ConfigError(f"{place}: is not empty and not a model directory; choose another name")
+    if others := sorted(held - {"manifest.json", *model_files.PARTS, *model_files.OPTIONAL}):
+        raise ConfigError(f"{place}: holds {others[0]}, which is no part of a model and would be lost; move it away")
+
+
+def write(path: str | Path, contents: Contents) -> bool:
+    """Write a model directory as a whole, in the place of an older one, which is kept as `previous`.
+
+    Returns:
+        Whether there was an older one.
+    """
     if len(contents.items) != contents.config.items:
         raise ValueError("config.items does not count the items")
     check_output(path)
-    with files.replaced_directory(path) as folder:
+    replaced = (Path(path) / "manifest.json").exists()
+    with files.replaced_directory(path, keep=previous(path) if replaced else None) as folder:
         described: dict[str, dict[str, Any]] = {}
 
         def put(name: str, content: Iterable[bytes] | dict[str, npt.NDArray[Any]]) -> None:
@@ -136,6 +156,7 @@ def write(path: str | Path, contents: Contents) -> None:
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
         manifest = {**contents.provenance, "format": FORMAT, "files": described}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
+    return replaced
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -152,8 +173,10 @@ def add_arrays(path: str | Path, name: str, arrays: dict[str, npt.NDArray[Any]],
         provenance: joins what the manifest says.
 
     Raises:
+        ConfigError: the directory holds files of other kinds, which would be lost.
         ModelError: the directory is not whole.
     """
+    _check_replaceable(Path(path))
     with files.locked(path), model_files.opened(path) as handles, files.replaced_directory(path) as folder:
         manifest = model_files.read_manifest(str(path), handles)
         for part in manifest["files"]:

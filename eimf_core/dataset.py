@@ -96,6 +96,12 @@ def sample_key(user: str, items: list[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def files_of(directory: str | Path) -> list[Path]:
+    """The files that `load` reads."""
+    sequences = Path(directory) / "sequences.jsonl"
+    return [Path(directory) / "items.jsonl", sequences, provenance.sidecar(sequences)]
+
+
 def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) -> Dataset:
     """Read a prepared directory.
 

@@ -1,20 +1,29 @@
-"""Files as a whole: opened for reading, hashed, written atomically and locked; directories replaced in one step."""
+"""Files as a whole: opened for reading, hashed, written atomically and locked; directories replaced in one step.
+
+What may be written over, and how the outputs of a command appear together, is in `outputs`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import hashlib
 import os
+import re
 import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from eimf_core.errors import ConfigError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a file that cannot grow; it does not say which."""
 
 
 def sha256(path: str | Path) -> str:
@@ -59,17 +68,23 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
     """A binary stream whose content replaces `path` when the block ends without an exception.
 
     The temporary file lies in the same folder; on any exception it is removed and the old content
-    stays as it was. What is no file, such as /dev/null or a named pipe, is written to as it is.
+    stays as it was. A link stays, and the file that it leads to is replaced. What is no file, such as
+    /dev/null or a named pipe, is written to as it is; "-" is stdout.
 
     Raises:
         ConfigError: for a path that cannot be written.
     """
+    if str(path) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
     if is_device(path):
         try:
-            handle = os.open(path, os.O_WRONLY)
+            # of /dev/stdout, which the shell may have opened to append
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-        with os.fdopen(handle, "wb") as stream:
+        with named_when_full(path), os.fdopen(handle, "wb") as stream:
             yield stream
         return
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
@@ -79,18 +94,19 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """As `atomic`, with the path of the temporary file in place of a stream: for libraries that write to a path."""
-    target = Path(path)
+    target = real(path)
     if target.is_dir():
         raise ConfigError(f"{path}: is a directory, expected a file to write")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
     os.close(handle)
     try:
-        yield Path(name)
-        sync(Path(name))
+        with named_when_full(path):
+            yield Path(name)
+            sync(Path(name))
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except BaseException:
@@ -99,18 +115,80 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def named_when_full(path: str | Path) -> Iterator[None]:
+    """Let the OSError of a file that cannot grow name it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def real(path: str | Path) -> Path:
+    """Where a path leads through links."""
+    return Path(os.path.realpath(path))
+
+
 def is_device(path: str | Path) -> bool:
-    """Whether a path is a device, a pipe or the like: nothing that another file may take the place of."""
-    target = Path(path)
-    return target.exists() and not target.is_dir() and (not target.is_file() or str(path).startswith("/dev/"))
+    """Whether a path is a device, a pipe, or an open file such as /dev/stdout: nothing to put another file in."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _is_open_file(path)
 
 
-def refuse_input_as_output(output: str | Path, inputs: Iterable[str | Path | None]) -> None:
-    """ConfigError when an output is one of the files that are read, which would be gone."""
-    if str(output) == "-" or is_device(output):
-        return
-    if Path(output).resolve() in {Path(path).resolve() for path in inputs if path is not None and str(path) != "-"}:
-        raise ConfigError(f"{output}: is an input and would be overwritten; choose another output")
+def _is_open_file(path: str | Path) -> bool:
+    """Whether a path leads through one of the links that the system has for the open files of a process."""
+    name = os.path.abspath(path)
+    while os.path.islink(name):
+        with contextlib.suppress(OSError):
+            if os.lstat(name).st_dev == os.stat("/proc/self/fd").st_dev:
+                return True
+        name = os.path.join(os.path.dirname(name), os.readlink(name))
+    return False
+
+
+def _prefix(target: Path) -> str:
+    """How the names of temporary files and folders of an output begin; they lie beside it."""
+    return f".{target.name}."
+
+
+def leftovers(path: str | Path) -> list[Path]:
+    """Temporary files and folders of an output that a killed process left; only for the holder of its lock."""
+    target = real(path)
+    name = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]{8}\.tmp")
+    return sorted(entry for entry in target.parent.glob(".*.tmp") if name.fullmatch(entry.name))
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what `leftovers` finds."""
+    for entry in leftovers(path):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside an output, gone when the block ends.
+
+    Raises:
+        ConfigError: for a path that cannot be written.
+    """
+    target = real(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -123,7 +201,7 @@ def locked(output: str | Path) -> Iterator[None]:
     Raises:
         ConfigError: when another process is writing the output, or its folder cannot be written.
     """
-    target = Path(output)
+    target = real(output)
     if is_device(output):
         # several may write to a device or a pipe
         yield
@@ -163,38 +241,48 @@ def _open_and_lock(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def replaced_directory(path: str | Path) -> Iterator[Path]:
+def replaced_directory(path: str | Path, *, keep: Path | None = None) -> Iterator[Path]:
     """A fresh directory beside `path` that takes its place when the block ends without exception.
 
-    A reader that opened the old directory keeps its old files. Where the system can exchange two
-    names in one step (Linux) there is always one of the two.
+    For the holder of its lock. A reader that opened the old directory keeps its old files. Where the system can
+    exchange two names in one step (Linux) there is always one of the two. A link stays, and the directory that it
+    leads to is replaced.
+
+    Args:
+        path: the directory.
+        keep: a name beside it for the old one, which takes the place of what was kept there before; without it the
+            old one is removed.
 
     Raises:
         ConfigError: for a path that is a file or cannot be written.
     """
-    target = Path(path)
+    target = real(path)
     if target.exists() and not target.is_dir():
         raise ConfigError(f"{path}: is a file, expected a directory to write")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
-    try:
-        fresh.chmod(0o777 & ~_umask())
-        yield fresh
-        for entry in fresh.rglob("*"):
-            sync(entry)
-        sync(fresh)
-        if target.exists():
-            _exchange(fresh, target)
-            shutil.rmtree(fresh, ignore_errors=True)
-        else:
-            fresh.rename(target)
+    remove_leftovers(path)
+    with scratch(path) as folder:
+        # of its own inside the scratch folder, where the directory that is to be removed ends up
+        fresh = folder / "fresh"
+        fresh.mkdir(mode=0o777)
+        with named_when_full(path):
+            yield fresh
+            for entry in fresh.rglob("*"):
+                sync(entry)
+            sync(fresh)
+        if keep is not None and target.exists():
+            # in two steps, after each of which the old one is whole at one of the names
+            _put(fresh, keep)
+            fresh = keep
+        _put(fresh, target)
         sync(target.parent)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+
+
+def _put(directory: Path, target: Path) -> None:
+    """Move a directory to a name; what had the name before is at the old place of the directory afterwards."""
+    if target.exists():
+        _exchange(directory, target)
+    else:
+        directory.rename(target)
 
 
 def _umask() -> int:

@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import os
 import re
-import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -144,10 +143,7 @@ def writer(path: str | Path, *, flush: bool = False) -> Iterator[Writer]:
     Raises:
         ConfigError: for a path that cannot be written.
     """
-    if str(path) == "-":
-        yield Writer(sys.stdout.buffer, flush=flush)
-        sys.stdout.buffer.flush()
-    elif str(path).endswith(".gz"):
+    if str(path).endswith(".gz"):
         # mtime 0 and no name: the same records give the same bytes
         with files.atomic(path) as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
             yield Writer(packed, flush=flush)  # type: ignore[arg-type]
@@ -162,6 +158,12 @@ def write(path: str | Path, records: Iterable[Record]) -> int:
         for record in records:
             out.write(record)
     return out.count
+
+
+def partial(path: str | Path) -> Path:
+    """Where the journal of an output lies."""
+    target = files.real(path)
+    return target.with_name(f"{target.name}.partial")
 
 
 class Journal:
@@ -180,8 +182,8 @@ class Journal:
     """
 
     def __init__(self, path: str | Path, kind: type[R]) -> None:
-        self.path = Path(path)
-        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.path = files.real(path)
+        self.partial = partial(path)
         self.finished: list[Any] = []
         if self.path.is_dir():
             raise ConfigError(f"{path}: is a directory, expected a file to write")

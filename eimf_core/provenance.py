@@ -1,12 +1,13 @@
 """Provenance: `OUT.meta.json` beside each output says how it came about.
 
-It holds versions, arguments, configuration, seed and the sha256 of every input, and whatever a
-step wants later steps to know (`facts`, such as the protocol of a split).
+It holds versions, arguments, configuration, seed and the sha256 of every input and of the output, and whatever
+a step wants later steps to know (`facts`, such as the protocol of a split).
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from eimf_core import files
 from eimf_core.errors import InputError
 
 PACKAGES = ("eimf", "numpy", "torch", "scikit-learn", "sentence-transformers", "llama-cpp-python", "onnxruntime")
+HASHES = "outputs"
+"""The key of the hashes of what a sidecar describes."""
 
 
 def versions() -> dict[str, str]:
@@ -66,12 +69,29 @@ def sidecar(output: str | Path) -> Path:
     return Path(f"{output}.meta.json")
 
 
-def write(output: str | Path, description: dict[str, Any]) -> None:
-    """Write the sidecar of an output; stdout ("-") and devices have none."""
+def write(output: str | Path, description: dict[str, Any], *, beside: Iterable[Path] = ()) -> None:
+    """Write the sidecar of an output, which is there already; stdout ("-") and devices have none.
+
+    Args:
+        output: the file that it describes.
+        description: from `describe`.
+        beside: further files that this sidecar stands for; those that there are.
+    """
     if _is_stream(output):
         return
+    written = [path for path in (Path(output), *beside) if path.exists()]
+    described = {**description, HASHES: {path.name: files.sha256(path) for path in written}}
     with files.atomic(sidecar(output)) as stream:
-        stream.write(orjson.dumps(description, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
+        stream.write(orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
+
+
+def hashes(path: Path) -> dict[str, str] | None:
+    """The sha256 of what a sidecar describes, by file name; None where there is no sidecar of eimf."""
+    try:
+        described = orjson.loads(path.read_bytes())
+        return dict(described.get(HASHES, {})) if {"command", "versions"} <= described.keys() else None
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
 
 
 def read_facts(output: str | Path) -> dict[str, Any]:
@@ -81,7 +101,7 @@ def read_facts(output: str | Path) -> dict[str, Any]:
         return {}
     try:
         facts = orjson.loads(path.read_bytes())["facts"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         raise InputError("is not a sidecar of eimf; delete it or make the data again", file=path) from None
     if not isinstance(facts, dict):
         raise InputError("is not an object", file=path, field="facts")

@@ -34,7 +34,7 @@ inputs=("$work/data/sequences.jsonl")
 step "$work/samples.jsonl" cluster "$work/data" --budget 10% -o "$work/samples.jsonl"
 
 inputs=("$work/samples.jsonl" examples/labeler/shop-labeler.gguf)
-step "$work/labels.jsonl" label "$work/samples.jsonl" --model bundled --discard -o "$work/labels.jsonl"
+step "$work/labels.jsonl" label "$work/samples.jsonl" --model bundled --force -o "$work/labels.jsonl"
 
 inputs=("$work/data/sequences.jsonl" "$work/labels.jsonl")
 step "$work/model/manifest.json" train "$work/data" --labels "$work/labels.jsonl" -o "$work/model"

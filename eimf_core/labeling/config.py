@@ -47,8 +47,8 @@ class LabelConfig:
     retry_errors: bool = setting(
         False, "Ask again for users that an earlier run recorded with an error.", group="labels", advanced=True
     )
-    discard: bool = setting(
-        False, "Discard labels in the output that were made with other settings or samples.", group="labels"
+    force: bool = setting(
+        False, "Replace labels made with other settings or samples, or an output that no run of eimf wrote."
     )
     replay: str | None = setting(
         None, "Labels made before, for --engine replay.", group="labels", metavar="labels.jsonl", advanced=True

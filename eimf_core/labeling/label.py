@@ -3,7 +3,7 @@
 Every finished label is written and flushed at once to `OUTPUT.partial`, which becomes the output at
 the end. The same command run again goes on with what is missing; a label is taken over when its
 `request` is the same, so that another model, prompt or setting means new labels. Answers that would be lost so are
-discarded only with `discard`.
+given up only with `force`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, jsonl, provenance
+from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, EimfError, LabelError
 from eimf_core.labeling import history_text
 from eimf_core.labeling.config import LabelConfig
@@ -48,14 +48,13 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     """Label all samples of a file ("-" is stdin) to a file or stdout ("-").
 
     Raises:
-        ConfigError: where answers that another run gave would be discarded, and `config.discard` is not set.
+        ConfigError: where answers that another run gave would be discarded, and `config.force` is not set.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
             with the reason in each line's `error`.
     """
     began = time.perf_counter()
-    files.refuse_input_as_output(
-        output, (samples_path, config.model, config.items, config.replay, config.chat_template)
-    )
+    if str(output) != "-":
+        outputs.refuse_inputs([Path(output)], (samples_path, *_files_of(config)))
     engine_kind = engine_class(config.engine)
     catalogue = config.items if engine_kind.reads_titles else None
     samples = _distinct_samples(history_text.read_samples(samples_path, catalogue, reporter), samples_path, reporter)
@@ -82,6 +81,13 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
             f"{config.max_error_share} allows (the first: {summary.first_error}); --retry-errors asks again"
         )
     return summary
+
+
+def _files_of(config: LabelConfig) -> list[str]:
+    """The files that the settings may name; a name of a model or a prompt is no file, and does no harm."""
+    schema = config.prompt and f"{config.prompt.removesuffix('.md')}.schema.json"
+    named = (config.model, config.items, config.replay, config.chat_template, config.prompt, schema)
+    return [path for path in named if path is not None]
 
 
 def _distinct_samples(samples: Iterable[CleanSample], path: str | Path, reporter: Reporter) -> list[CleanSample]:
@@ -116,6 +122,9 @@ def _sink(
             yield [], out.write
         return
     with files.locked(output):
+        if not _finished(Path(output)):
+            outputs.refuse_foreign([Path(output)], Path(output), force=labeler.config.force)
+        outputs.remove_leftovers(Path(output))
         journal = jsonl.Journal(output, Label)
         try:
             journal = _keep_requested(journal, labeler, reporter)
@@ -137,10 +146,10 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
         if entry.request in labeler.requests and not (config.retry_errors and entry.error is not None):
             wanted.setdefault(entry.request, entry)
     others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
-    if others and not config.discard:
+    if others and not config.force:
         raise ConfigError(
             f"{output}: holds {len(others)} labels made with other settings or samples, which would be lost; "
-            "choose another -o, or give --discard"
+            "choose another -o, or give --force"
         )
     if others:
         reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from eimf_core import files, provenance, signals
+from eimf_core import files, outputs, provenance, signals
 from eimf_core.errors import ConfigError
 
 SCRATCH = ".prepare.tmp"
@@ -16,12 +16,18 @@ SEQUENCES, ITEMS, REJECTS = "sequences.jsonl", "items.jsonl", "rejects.jsonl"
 
 
 @contextlib.contextmanager
-def output_folder(output: Path) -> Iterator[Path]:
-    """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there."""
+def output_folder(output: Path, *, force: bool) -> Iterator[Path]:
+    """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there.
+
+    Raises:
+        ConfigError: where the output holds files of these names that no run of eimf wrote, unless `force`.
+    """
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: is a file, expected a directory to write")
     with files.locked(output / SEQUENCES):
         scratch = output / SCRATCH
+        written = [output / name for name in (SEQUENCES, ITEMS, REJECTS)]
+        outputs.refuse_foreign(written, written[0], force=force, scratch=[scratch])
         # what a killed run left behind
         shutil.rmtree(scratch, ignore_errors=True)
         try:
@@ -35,13 +41,16 @@ def output_folder(output: Path) -> Iterator[Path]:
 def publish(scratch: Path, output: Path) -> None:
     """Move the finished files into place, so that a kill leaves the old set, none, or the new one.
 
-    `sequences.jsonl` goes first and comes last: without it there is no data set.
+    `sequences.jsonl` goes first and comes last: without it there is no data set. The sidecar that describes a file
+    is there as long as the file, in its place or in the scratch folder.
     """
     sidecar = provenance.sidecar(SEQUENCES).name
-    for name in (SEQUENCES, sidecar, REJECTS):
-        (output / name).unlink(missing_ok=True)
-    for name in (REJECTS, ITEMS, sidecar, SEQUENCES):
-        if name != REJECTS or (scratch / name).exists():
-            files.sync(scratch / name)
-            os.replace(scratch / name, output / name)
-    files.sync(output)
+    with signals.deferred():
+        (output / SEQUENCES).unlink(missing_ok=True)
+        if not (scratch / REJECTS).exists():
+            (output / REJECTS).unlink(missing_ok=True)
+        for name in (REJECTS, ITEMS, sidecar, SEQUENCES):
+            if (scratch / name).exists():
+                files.sync(scratch / name)
+                os.replace(scratch / name, output / name)
+        files.sync(output)

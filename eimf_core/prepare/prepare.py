@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, jsonl, provenance
+from eimf_core import jsonl, outputs, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
@@ -88,6 +88,7 @@ def prepare(
     *,
     items: Sequence[Path] = (),
     users: Path | None = None,
+    force: bool = False,
     reporter: Reporter = SILENT,
 ) -> Prepared:
     """Read logs, filter, split and write; the old output stays until the new one is complete.
@@ -98,6 +99,7 @@ def prepare(
         config: the settings.
         items: files with item text; by default those that are published beside the logs.
         users: a partition of the users made elsewhere, for the by-user split.
+        force: whether files in the directory that no run of eimf wrote may be replaced.
         reporter: told of progress, remarks and warnings.
 
     Raises:
@@ -106,11 +108,12 @@ def prepare(
     """
     if users is not None:
         _check_partition_settings(config)
-    with output_folder(output) as scratch:
+    written_files = [output / name for name in (SEQUENCES, ITEMS, REJECTS)]
+    outputs.refuse_inputs(written_files, [*logs, *items, users])
+    with output_folder(output, force=force) as scratch:
         found = registry.find_logs(logs, config, scratch)
         job = _Job(scratch, found, registry.find_items(items, found, config, scratch), users, config, reporter)
-        for name in (SEQUENCES, ITEMS, REJECTS):
-            files.refuse_input_as_output(output / name, job.inputs)
+        outputs.refuse_inputs(written_files, job.inputs)
         _note_formats(job)
         with contextlib.closing(Rejects(scratch / REJECTS if config.on_error == "skip" else None)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
@@ -163,7 +166,7 @@ def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> No
         seed=job.config.seed,
         facts=facts,
     )
-    provenance.write(job.scratch / SEQUENCES, description)
+    provenance.write(job.scratch / SEQUENCES, description, beside=[job.scratch / name for name in (ITEMS, REJECTS)])
 
 
 def _from_log(job: _Job, rejects: Rejects) -> Written:

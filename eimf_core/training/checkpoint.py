@@ -32,7 +32,7 @@ class Checkpoint:
     """The checkpoint of the model at `output`; `fingerprint` tells one run from another."""
 
     def __init__(self, output: str | Path, fingerprint: str) -> None:
-        target = Path(output)
+        target = files.real(output)
         self.folder = target.with_name(f".{target.name}.checkpoint")
         self._fingerprint = fingerprint
         self._run = fingerprint[:12]

@@ -67,7 +67,7 @@ def train(
 
     Args:
         directory: that prepare wrote.
-        output: the model directory, replaced as a whole at the end.
+        output: the model directory, replaced as a whole at the end; what was there is kept beside it.
         settings: of the run.
         labels: that label wrote.
         epochs_from: a model whose settings are taken over, with the epochs and the weights of members that it found
@@ -191,6 +191,6 @@ def _write(
     )
     reporter.begin(f"writing {output}")
     contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described, named=alone)
-    artifact.write(output, next_item_choice.added(contents, graph))
+    artifact.write(output, next_item_choice.added(contents, graph), reporter)
     reporter.end()
     return summary

@@ -206,7 +206,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
         (["model", "data", "--slice", "labels", "--labels", "none.jsonl"], "none.jsonl: no such file"),
         (["model", "data", "--baselines", "slow"], "slow"),
         (["model", "data", "--per-user", "model"], "is a directory"),
-        (["model", "data", "--per-user", "same.jsonl", "-o", "same.jsonl"], "same.jsonl: is named by two"),
+        (["model", "data", "--per-user", "same.jsonl", "-o", "same.jsonl"], "same.jsonl: would be written twice"),
         (["model", "data", "-o", "data/sequences.jsonl"], "is an input and would be overwritten"),
         (["model", "data", "--report", "model/config.json"], "is an input and would be overwritten"),
         (["model", "data", "-o", "model"], "is a directory"),

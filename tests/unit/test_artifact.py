@@ -114,7 +114,7 @@ def test_replacing_keeps_an_opened_model_readable(model: Path) -> None:
     artifact.write(model, contents())
     assert opened.catalogue.item(1).item == "a"
     artifact.open_model(model)
-    assert [path.name for path in model.parent.iterdir()] == ["model"]
+    assert sorted(path.name for path in model.parent.iterdir()) == ["model", "model.previous"]
 
 
 def test_foreign_directory_is_not_replaced(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ OTHERWISE = {
     "retries": "says when to give up",
     "max_error_share": "says how the run ends",
     "retry_errors": "says which labels are made anew",
-    "discard": "says which labels are given up",
+    "force": "says which labels are given up",
     "dry_run": "makes no labels",
     "allow_remote": "allows a server or refuses it",
     "parallel": "speed alone",
@@ -205,7 +205,7 @@ def hub(trial: Trial, name: str) -> None:
 def attempts(trial: Trial, name: str) -> None:
     made = trial.go(retries=0, attempts=1, max_error_share="1")
     assert made.attempts == 1 and made.error == 'HTTP 503 {"error":"busy"}'
-    assert trial.go(retries=0, attempts=2, discard=True, retry_errors=True).error is None
+    assert trial.go(retries=0, attempts=2, force=True, retry_errors=True).error is None
 
 
 def timeout(trial: Trial, name: str) -> None:
@@ -230,11 +230,11 @@ def retry_errors(trial: Trial, name: str) -> None:
     assert trial.go(retries=0, attempts=1, retry_errors=True).error is None
 
 
-def discard(trial: Trial, name: str) -> None:
+def force(trial: Trial, name: str) -> None:
     first = trial.go()
-    with pytest.raises(ConfigError, match="--discard"):
+    with pytest.raises(ConfigError, match="--force"):
         trial.go(seed=1)
-    assert trial.go(seed=1, discard=True).request != first.request
+    assert trial.go(seed=1, force=True).request != first.request
 
 
 def dry(trial: Trial, name: str) -> None:
@@ -263,7 +263,7 @@ def worker(trial: Trial, name: str) -> None:
 
 PROBES: dict[str, Callable[[Trial, str], None]] = {
     "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
-    "max_error_share": max_error_share, "retry_errors": retry_errors, "discard": discard, "dry_run": dry,
+    "max_error_share": max_error_share, "retry_errors": retry_errors, "force": force, "dry_run": dry,
     "allow_remote": allow_remote, "parallel": worker, "gpu_layers": worker, "threads": worker,
 }  # fmt: skip
 

@@ -248,7 +248,7 @@ def test_nothing_finished_leaves_nothing(run: Run, tmp_path: Path) -> None:
 def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: Path) -> None:
     run()
     before = labels(tmp_path)
-    engine, summary = run(samples=[sample(number) for number in range(3, 8)], discard=True)
+    engine, summary = run(samples=[sample(number) for number in range(3, 8)], force=True)
     assert sorted(int(ask.sample.key, 16) for ask in engine.asks) == [6, 7]
     made = labels(tmp_path)
     assert summary.reused == 3 and set(made) == {f"user-{number}" for number in range(3, 8)}
@@ -261,7 +261,7 @@ def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: P
 def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict[str, Any]) -> None:
     run()
     before = {entry.request for entry in labels(tmp_path).values()}
-    engine, summary = run(lambda user, seed: described(items=[1]), **change, discard=True)
+    engine, summary = run(lambda user, seed: described(items=[1]), **change, force=True)
     if change == {"model": "x"}:  # how the model is named on the command line does not matter, its hash does
         assert not engine.asks
         return
@@ -269,28 +269,28 @@ def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict
     assert not before & {entry.request for entry in labels(tmp_path).values()}
 
 
-def test_labels_of_other_settings_or_samples_are_lost_only_with_discard(run: Run, tmp_path: Path) -> None:
+def test_labels_of_other_settings_or_samples_are_lost_only_with_force(run: Run, tmp_path: Path) -> None:
     listening = Listening()
     run(reporter=listening)
     run(samples=[sample(number) for number in range(8)], reporter=listening)
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     before = output.read_bytes()
-    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made with other settings .* --discard"):
+    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made with other settings .* --force"):
         run(samples=[sample(number) for number in range(3)], reporter=listening)
-    with pytest.raises(ConfigError, match=r"holds 8 labels .* --discard"):
+    with pytest.raises(ConfigError, match=r"holds 8 labels .* --force"):
         run(seed=1, reporter=listening)
     assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
-    run(samples=[sample(number) for number in range(3)], discard=True, reporter=listening)
+    run(samples=[sample(number) for number in range(3)], force=True, reporter=listening)
     assert len(labels(tmp_path)) == 3 and listening.warnings == [
         f"{output}: 5 labels made with other settings or samples are discarded"
     ]
 
 
-def test_a_journal_of_other_settings_is_kept_until_discard_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_journal_of_other_settings_is_kept_until_force_says_so(run: Run, tmp_path: Path) -> None:
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     run(samples=[sample(number) for number in range(3)])
     with pytest.raises(StopError):
-        run(stop_at(2), seed=1, discard=True)
+        run(stop_at(2), seed=1, force=True)
     finished, journal = output.read_bytes(), partial.read_bytes()
     assert journal.count(b"\n") == 2
     # two of the journal, three of the output
@@ -300,7 +300,7 @@ def test_a_journal_of_other_settings_is_kept_until_discard_says_so(run: Run, tmp
     with pytest.raises(ConfigError, match="holds 3 labels"):
         run(seed=1)
     assert (output.read_bytes(), partial.read_bytes()) == (finished, journal)
-    _, summary = run(seed=1, discard=True)
+    _, summary = run(seed=1, force=True)
     assert summary.reused == 2 and len(labels(tmp_path)) == 6
 
 
