@@ -42,6 +42,7 @@ from eimf_core.model_members import Blocks, Member, MemberConfig, distinct_width
 from eimf_core.model_network import InterestNetwork
 from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import padded
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item, SemanticInterest
 
 Floats = npt.NDArray[np.float32]
@@ -121,12 +122,8 @@ def _check_replaceable(place: Path) -> None:
         raise ConfigError(f"{place}: holds {others[0]}, which is no part of a model and would be lost; move it away")
 
 
-def write(path: str | Path, contents: Contents) -> bool:
-    """Write a model directory as a whole, in the place of an older one, which is kept as `previous`.
-
-    Returns:
-        Whether there was an older one.
-    """
+def write(path: str | Path, contents: Contents, reporter: Reporter = SILENT) -> None:
+    """Write a model directory as a whole, in the place of an older one, which is kept as `previous`."""
     if len(contents.items) != contents.config.items:
         raise ValueError("config.items does not count the items")
     check_output(path)
@@ -156,7 +153,8 @@ def write(path: str | Path, contents: Contents) -> bool:
         put("train.jsonl", (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in contents.epochs))
         manifest = {**contents.provenance, "format": FORMAT, "files": described}
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
-    return replaced
+    if replaced:
+        reporter.note(f"{path}: the model that was there is kept as {previous(path)}")
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class MemberReporter(Reporter):
 
 def folder(output: str | Path) -> Path:
     """Where the members of the model at `output` lie while they are trained."""
-    target = Path(output)
+    target = files.real(output)
     return target.with_name(f".{target.name}.members")
 
 
@@ -178,5 +178,5 @@ def _write(
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
     else:
         graph = next_item_graph.like(next_items, data)
-    artifact.write(output, next_item_choice.added(contents, graph))
+    artifact.write(output, next_item_choice.added(contents, graph), reporter)
     return chosen

@@ -95,7 +95,8 @@ def test_no_command_replaces_a_foreign_file(eimf: Eimf, folder: Path) -> None:
 
 
 def test_training_keeps_the_model_that_was_there(eimf: Eimf, folder: Path) -> None:
-    asked = ["train", "data", "--dimension", "4", "--epochs", "1", "--item-vectors", "random", "-o"]
+    asked = ["train", "data", "--backbone", "comirec-sa", "--dimension", "4", "--epochs", "1"]
+    asked += ["--item-vectors", "random", "-o"]
     (folder / "current").symlink_to("v1")
     said = []
     for seed in ("1", "2", "3"):
