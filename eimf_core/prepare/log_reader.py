@@ -13,7 +13,7 @@ from eimf_core.prepare import duckdb_session, item_catalogue, log_files, row_che
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.rejects import SKIP, Rejects
 from eimf_core.prepare.row_cells import BAD_QUOTE
-from eimf_core.prepare.scans import Record, Scan
+from eimf_core.prepare.scans import Delimited, Record, Scan
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
@@ -27,7 +27,7 @@ COLUMNS = {
 """Columns of `raw` and how they come from the text of a scan."""
 NUMBERS = ("time", "rating")
 FIX_TIMES = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
-MOSTLY_BAD = "name the right columns (--time-column and so on) or --format; --on-error skip would leave little"
+MOSTLY_BAD = "its columns or its --format are probably others; --on-error skip would leave little"
 REPORT_IT = "this is a mistake in eimf, please report it"
 
 
@@ -66,6 +66,8 @@ def read(
         items += _read_file(raw, source, scan, copy, rejects)
         copy.unlink(missing_ok=True)
         reporter.end()
+    if raw.empty_rows:
+        reporter.note(f"{raw.empty_rows:,} empty rows passed over")
     unit = _convert_times(raw, logs, rejects) if "time" in has and raw.rows() else None
     if not raw.rows():
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
@@ -76,11 +78,15 @@ def read(
 
 
 class RawTable:
-    """The table `raw` of DuckDB, one row an interaction; `has` are its columns."""
+    """The table `raw` of DuckDB, one row an interaction; `has` are its columns.
+
+    `empty_rows`: rows of the files that had nothing in them, and were passed over.
+    """
 
     def __init__(self, connection: Any, has: frozenset[str]) -> None:
         self.connection = connection
         self.has = has
+        self.empty_rows = 0
         self._fields = [field for field in COLUMNS if field in has]
         columns = ", ".join(f"{field} {COLUMNS[field][0]}" for field in self._fields)
         connection.execute(f"CREATE TABLE raw ({columns})")
@@ -148,6 +154,8 @@ def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: R
         items, skipped = _append(raw, source, scan, copy)
         checking.result()
     bad = None if skipped is None else skipped + raw.rows(unusable)
+    if bad and isinstance(scan, Delimited):
+        bad -= _pass_over_empty(raw, scan, copy if copy.exists() else source.path, of_file)
     if bad == 0:
         return items
     mostly_bad = ""
@@ -166,6 +174,18 @@ def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: R
         if skipped or raw.rows(unusable) or raw.rows(of_file) != usable:
             raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {REPORT_IT}")
     return items
+
+
+def _pass_over_empty(raw: RawTable, scan: Delimited, path: Path, of_file: str) -> int:
+    """Remove the rows of a file whose cells are all empty, where no other row lacks both ids; returns how many."""
+    without_ids = f"{of_file} AND user IS NULL AND item IS NULL"
+    (empty,) = raw.connection.execute(scan.empty_rows(path)).fetchone()
+    duckdb_session.rejected(raw.connection)
+    raw.empty_rows += empty
+    if not empty or raw.rows(without_ids) != empty:
+        return 0
+    raw.delete(without_ids)
+    return int(empty)
 
 
 def _append(raw: RawTable, source: Source, scan: Scan, copy: Path) -> tuple[list[Item], int | None]:

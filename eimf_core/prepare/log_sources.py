@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
 from eimf_core.prepare.header import separates
 from eimf_core.prepare.log_files import Source
+
+SPLITS = ("train", "valid", "test")
+PART = re.compile(r"(.+)\.(train|valid|test)\.inter(\.gz|\.zst)?")
 
 
 def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scratch: Path) -> Iterator[Source]:
@@ -55,6 +60,31 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path) -> Source:
     return preamble.passed_over(found)
 
 
+def unread(arguments: Sequence[Path], read: Sequence[Path]) -> Iterator[str]:
+    """Remarks on what lies in the folders that were named, and was not read."""
+    known = {path.resolve() for path in read}
+    for folder in (argument for argument in arguments if argument.is_dir()):
+        others = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
+        left = [path.name for path in others if path.resolve() not in known]
+        if left:
+            yield f"{folder}: not read: {shown(left)}"
+
+
+def parts_left_out(read: Sequence[Path]) -> Iterator[str]:
+    """Warnings of the other parts of a split whose file was named, and which were not read."""
+    known = {path.resolve() for path in read}
+    for path in read:
+        part = PART.fullmatch(path.name)
+        if not part:
+            continue
+        beside = files_matching(path.parent, [f"{glob.escape(part[1])}.{name}.inter" for name in SPLITS])
+        left = [other.name for other in beside if other.resolve() not in known]
+        if left:
+            others = " and ".join(left)
+            yield f"{path}: is one part of a split; {others} beside it not read; name the folder to read all"
+            return
+
+
 def _source(given: Path, path: Path, name: str, config: PrepareConfig, scratch: Path) -> Source:
     readable = containers.readable(path, scratch, name) if path != given or given.parent != scratch else path
     found = dataclasses.replace(log_files.probe(readable, name, skip=config.skip_lines), given=given)
@@ -67,9 +97,12 @@ def _source(given: Path, path: Path, name: str, config: PrepareConfig, scratch: 
 
 def _in_folder(folder: Path, given: Path, published: Sequence[str]) -> list[Path]:
     for group in published:
-        each = [files_matching(folder, (pattern,)) for pattern in group.split()]
-        if all(each):
-            return [path for paths in each for path in paths]
+        patterns = group.split()
+        out = {path for each in patterns if each.startswith("-") for path in files_matching(folder, (each[1:],))}
+        each = [files_matching(folder, (pattern,)) for pattern in patterns if not pattern.startswith("-")]
+        found = [[path for path in paths if path not in out] for paths in each]
+        if all(found):
+            return [path for paths in found for path in paths]
     held = shown([str(path.relative_to(folder)) for path in containers.members(folder)]) or "nothing"
     what = "name the log file itself" if folder == given else "unpack it and name the log file itself"
     raise ConfigError(f"{given}: holds none of the logs that are known by name, but {held}; {what}")

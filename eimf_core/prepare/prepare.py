@@ -16,6 +16,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
     item_catalogue,
     log_loading,
+    log_sources,
     number_ids,
     ready_sequences,
     registry,
@@ -115,6 +116,7 @@ def prepare(
         job = _Job(scratch, found, registry.find_items(items, found, config, scratch), users, config, reporter)
         outputs.refuse_inputs(written_files, job.inputs)
         _note_formats(job)
+        _note_unread(job, logs)
         with contextlib.closing(Rejects(scratch / REJECTS if config.on_error == "skip" else None)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
             written, catalogue, facts = (_pass_through if ready else _from_log)(job, rejects)
@@ -148,6 +150,14 @@ def _note_formats(job: _Job) -> None:
                 f"{file.source.name}: no column is recognised as the title among {shown(file.columns)}; name it with "
                 "--items-title-column"
             )
+
+
+def _note_unread(job: _Job, arguments: Sequence[Path]) -> None:
+    """Say what lies in the folders and beside the parts of a split that are named, and is not read."""
+    for remark in log_sources.unread(arguments, job.inputs):
+        job.reporter.note(remark)
+    for warning in log_sources.parts_left_out(job.inputs):
+        job.reporter.warn(warning)
 
 
 def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -> None:

@@ -1,16 +1,18 @@
-"""The rows of a table parsed in Python, as DuckDB parses them."""
+"""The rows of a table parsed in Python, as DuckDB parses them, and mended where it gives up."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eimf_core.prepare import log_files
 
 BAD_QUOTE = "has a quote that is not closed, or text behind a closed one"
+BACKSLASH = "\\"
+_ESCAPED = re.compile(r"\\(.)")
 
 
 def shape_problem(cells: list[str] | None, expected: int) -> str:
@@ -19,37 +21,62 @@ def shape_problem(cells: list[str] | None, expected: int) -> str:
 
 
 def cells_of(
-    path: Path, delimiter: str, quote: str, *, before: int = 0, latin: bool = True
+    path: Path,
+    delimiter: str,
+    quote: str,
+    *,
+    escape: str = "",
+    width: int = 0,
+    before: int = 0,
+    latin: bool = True,
 ) -> Iterator[tuple[int, str, list[str] | None]]:
-    """First line, text and cells of each row that is not blank; None for a row that csv cannot read.
+    """First line, text and cells of each row that is not blank; None for a row that cannot be read.
 
-    `before` and `latin`: as `log_files.lines` has them.
+    A row whose cells are all empty is blank, as spreadsheets leave them.
+
+    Args:
+        path, delimiter, quote: the table; without a quote, and with a long delimiter, lines are split as they are.
+        escape: what stands before a quote within quotes, where it is no second quote.
+        width: how many cells a row has, to mend one whose quotes are odd; 0 where it is not known.
+        before, latin: as `log_files.lines` has them.
     """
+    for line, text, cells in _rows(path, delimiter, quote, escape, width, before, latin):
+        if cells is None or any(cell.strip() for cell in cells):
+            yield line, text, cells
+
+
+def _rows(
+    path: Path, delimiter: str, quote: str, escape: str, width: int, before: int, latin: bool
+) -> Iterator[tuple[int, str, list[str] | None]]:
+    rest = log_files.lines(path, before=before, latin=latin)
     if len(delimiter) > 1 or not quote:
-        for number, line in log_files.lines(path, before=before, latin=latin):
+        for number, line in rest:
             yield number, line, line.split(delimiter)
         return
     csv.field_size_limit(log_files.LONGEST_LINE)
     unread: deque[tuple[int, str]] = deque()
     kept: list[tuple[int, str]] = []
-    rest = log_files.lines(path, before=before, latin=latin)
 
     def feed() -> Iterator[str]:
         while (found := unread.popleft() if unread else next(rest, None)) is not None:
             kept.append(found)
-            yield found[1] + "\n"
+            yield (_unescaped(found[1]) if escape == BACKSLASH else found[1]) + "\n"
 
     # DuckDB, too, passes over blanks around quotes
     dialect = {"delimiter": delimiter, "quotechar": quote, "strict": True, "skipinitialspace": True}
     rows = csv.reader(feed(), **dialect)  # type: ignore[arg-type]
     while True:
         kept.clear()
+        cells: list[str] | None = None
         try:
-            cells: list[str] | None = next(rows)
+            cells = next(rows)
+            odd = delimiter == "\t" and len(kept) > 1 and _are_rows([line for _, line in kept], delimiter, width)
         except StopIteration:
             return
         except csv.Error:
-            cells = _without_blanks(kept[0][1], delimiter, quote)
+            odd = True
+        if odd:
+            cells = _mended(kept[0][1], delimiter, quote, width)
             # a quote that is not closed spoils its own line only
             unread.extendleft(reversed(kept[1:]))
             del kept[1:]
@@ -57,10 +84,53 @@ def cells_of(
         yield kept[0][0], "\n".join(line for _, line in kept), cells
 
 
-def _without_blanks(line: str, delimiter: str, quote: str) -> list[str] | None:
-    """The cells of a line with blanks between closing quotes and delimiters; None when there is more amiss."""
-    line = re.sub(f"{re.escape(quote)}[ \t]+(?={re.escape(delimiter)}|$)", quote, line)
+def _are_rows(lines: Sequence[str], delimiter: str, width: int) -> bool:
+    """Whether lines that quotes join are rows by themselves: their quotes are text."""
+    return all(line.count(delimiter) + 1 == width for line in lines)
+
+
+def _unescaped(line: str) -> str:
+    r"""A line with `\"` as two quotes, and any other character without the backslash before it."""
+    if BACKSLASH not in line:
+        return line
+    return _ESCAPED.sub(lambda found: '""' if found[1] == '"' else found[1], line)
+
+
+def escape_of(lines: Sequence[str], delimiter: str, quote: str = '"') -> str:
+    r"""What stands before a quote within quotes: the backslash where `\"` is there and rows can be read so alone."""
+    with_backslash = [line for line in lines if f"{BACKSLASH}{quote}" in line]
+    if len(delimiter) > 1 or not with_backslash:
+        return quote
+    plain = any(_parsed(line, delimiter, quote) is None for line in with_backslash)
+    return BACKSLASH if plain and all(_parsed(_unescaped(line), delimiter, quote) for line in with_backslash) else quote
+
+
+def _mended(line: str, delimiter: str, quote: str, width: int) -> list[str] | None:
+    """The cells of a line whose quotes are odd; None when it has no reading of the right width."""
+    # blanks between a closing quote and the delimiter
+    cells = _parsed(re.sub(f"{re.escape(quote)}[ \t]+(?={re.escape(delimiter)}|$)", quote, line), delimiter, quote)
+    if cells is not None:
+        return cells
+    cells = _parsed(_unescaped(line), delimiter, quote)
+    if cells is not None and len(cells) == width:
+        return cells
+    # text behind a closed quote: the quotes are text; between tabs also one that stands alone
+    cells = line.split(delimiter)
+    if len(cells) == width and (delimiter == "\t" or not any(cell.count(quote) % 2 for cell in cells)):
+        return [_unquoted(cell, quote) for cell in cells]
+    return None
+
+
+def _unquoted(cell: str, quote: str) -> str:
+    plain = cell.strip()
+    inner = plain[1:-1]
+    if len(plain) > 1 and plain[0] == plain[-1] == quote and quote not in inner.replace(2 * quote, ""):
+        return inner.replace(2 * quote, quote)
+    return cell
+
+
+def _parsed(line: str, delimiter: str, quote: str) -> list[str] | None:
     try:
-        return next(csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True))
+        return next(csv.reader([line], delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True), [])
     except csv.Error:
         return None

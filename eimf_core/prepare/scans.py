@@ -23,6 +23,7 @@ from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import FIELDS
 from eimf_core.prepare.duckdb_session import file, library, literal, name
 from eimf_core.prepare.row_cells import cells_of, shape_problem
+from eimf_core.prepare.value_parsing import BLANKS_SQL
 
 LONG = 1 << 64
 """Whole numbers from here on are more than the fast reader of JSON can hold."""
@@ -69,6 +70,7 @@ class _WithFields:
 class Delimited(_WithFields):
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
+    `escape`: what stands before a quote within quotes; a second quote where it is empty.
     `before`: lines before the first that are no rows, blank ones too, which DuckDB would take for the header.
     `first`: the first line where it had to be decided whether it is a header.
     """
@@ -80,24 +82,37 @@ class Delimited(_WithFields):
     quote: str = ""
     before: int = 0
     first: str = ""
+    escape: str = ""
 
     def query(self, path: Path) -> str:
+        cells = {field: f"c{self.columns.index(column)}" for field, column in self.fields.items()}
+        return f"SELECT {_select_list(cells)} FROM {self._table(path)}"
+
+    def empty_rows(self, path: Path) -> str:
+        """SQL for the number of rows whose cells are all empty, as spreadsheets leave them."""
+        cells = ", ".join(f"c{at}" for at in range(len(self.columns)))
+        return f"SELECT count(*) FROM {self._table(path)} WHERE trim(concat({cells}), {BLANKS_SQL}) = ''"
+
+    def _table(self, path: Path) -> str:
         # by position: a column may have no name, or that of another
         types = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(self.columns)))
-        cells = {field: f"c{self.columns.index(column)}" for field, column in self.fields.items()}
         return (
-            f"SELECT {_select_list(cells)} FROM read_csv({file(path)}, "
-            f"auto_detect = false, delim = {literal(self.delimiter)}, "
-            f"quote = {literal(self.quote)}, escape = {literal(self.quote)}, header = {str(self.header).lower()}, "
-            f"compression = '{log_files.compression(path)}', skip = {self.before}, columns = {{{types}}}, "
+            f"read_csv({file(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
+            f"quote = {literal(self.quote)}, escape = {literal(self.escape or self.quote)}, "
+            f"header = {str(self.header).lower()}, compression = '{log_files.compression(path)}', "
+            f"skip = {self.before}, columns = {{{types}}}, "
             "strict_mode = true, store_rejects = true, rejects_limit = 0)"
+        )
+
+    def _rows(self, path: Path) -> Iterator[tuple[int, str, list[str] | None]]:
+        width = len(self.columns)
+        return cells_of(
+            path, self.delimiter, self.quote, escape=self.escape, width=width, before=self.before, latin=False
         )
 
     def records(self, path: Path) -> Iterator[Record]:
         positions = {field: self.columns.index(column) for field, column in self.fields.items()}
-        for number, (line, text, cells) in enumerate(
-            cells_of(path, self.delimiter, self.quote, before=self.before, latin=False)
-        ):
+        for number, (line, text, cells) in enumerate(self._rows(path)):
             if number == 0 and self.header:
                 continue
             if cells is None or len(cells) != len(self.columns):

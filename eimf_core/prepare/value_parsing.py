@@ -18,7 +18,7 @@ MISSING = frozenset({
     "(null)", "[null]", "None", "none", "NONE", "\\N", "undefined",
 })  # fmt: skip
 """What stands for no value in an id, a time, a rating or a title: the words of pandas, SQL dumps and spreadsheets."""
-_BLANKS_SQL = "concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))"
+BLANKS_SQL = "concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))"
 NUMBER = re.compile(r"[-+._0-9eE]+")
 _MONTH, _DAY, _BLANK = "(0?[1-9]|1[0-2])", "(0?[1-9]|[12][0-9]|3[01])", r"[ \t\n\v\f\r]*"
 DATE = (
@@ -35,7 +35,7 @@ NO_TIME = "expected a number of seconds or an ISO date such as 2024-01-31 or 202
 
 def trimmed_sql(field: str) -> str:
     """SQL for a text without blanks around it; whether there are any costs less to see than to cut."""
-    return f"CASE WHEN {field} < '!' OR {field}[-1] < '!' THEN trim({field}, {_BLANKS_SQL}) ELSE {field} END"
+    return f"CASE WHEN {field} < '!' OR {field}[-1] < '!' THEN trim({field}, {BLANKS_SQL}) ELSE {field} END"
 
 
 def present_sql(field: str) -> str:
@@ -58,7 +58,7 @@ def missing_problem(text: str, what: str) -> str:
 def time_sql(field: str) -> str:
     """SQL for a time, as `parse_time` gives it; null for what is none."""
     # DuckDB knows no blank before the zone
-    date = f"replace(replace(trim({field}, {_BLANKS_SQL}), ' +', '+'), ' -', '-')"
+    date = f"replace(replace(trim({field}, {BLANKS_SQL}), ' +', '+'), ' -', '-')"
     return (
         f"coalesce(try_cast({field} AS DOUBLE), "
         f"CASE WHEN regexp_full_match({field}, '{DATE}') THEN epoch(try_cast({date} AS TIMESTAMPTZ)) END)"

@@ -10,8 +10,8 @@ none: text is cleaned behind it. `tests/contract/test_formats.py` holds every fo
 MODULES = (
     "movielens",
     "amazon",
-    "histories",
     "recbole",
+    "histories",
     "pairs",
     "user_lines",
     "published_items",

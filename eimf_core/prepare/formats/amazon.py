@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,29 +18,16 @@ REVIEWS = {"user": "reviewerID", "item": "asin", "time": "unixReviewTime", "rati
 REVIEWS_2023 = {"user": "user_id", "item": "parent_asin", "time": "timestamp", "rating": "rating"}
 
 
-def _first_literal(source: Source) -> dict[str, Any]:
-    """The Python dictionary on the first line; empty when it is none."""
-    line = source.first
-    if not line.startswith("{'"):
-        return {}
-    try:
-        found = ast.literal_eval(line)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _is_metadata(source: Source) -> bool:
-    row = object_of(source.first) or _first_literal(source)
+    row = object_of(source.first)
     return ("asin" in row or "parent_asin" in row) and not {"reviewerID", "user_id"} & set(row)
 
 
 def _read_metadata(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     for number, line in log_files.lines(source.path):
         try:
-            row = ast.literal_eval(line) if line.startswith("{'") else orjson.loads(line)
-            yield _item(row)
-        except (ValueError, SyntaxError, LookupError, AttributeError, TypeError, MemoryError, RecursionError) as error:
+            yield _item(orjson.loads(line))
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
             yield bad_row(source, number, f"not the metadata of a product ({_reason(error)})", line)
 
 

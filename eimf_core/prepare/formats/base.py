@@ -25,8 +25,9 @@ class LogFormat:
         summary: its line in the help.
         matches: whether a file is one, by its name and its first lines.
         scan: how its rows are read.
-        published: names (glob patterns, several in one string belong together) of such files in a published
-            folder; the first that is there counts.
+        published: names (glob patterns, several in one string belong together, - before one leaves its files out)
+            of such files in a published folder; the first that is there counts.
+        no_times: what a message says of a log of this kind that has no times.
         item_files: names of the item files beside a log.
         convert: for kinds whose rows overlap: all files to one that `scan` reads, in the scratch folder given.
         options: the settings of columns and header that this kind obeys.
@@ -39,6 +40,7 @@ class LogFormat:
     matches: Callable[[Source], bool]
     scan: Callable[[Source, PrepareConfig], Scan]
     published: tuple[str, ...] = ()
+    no_times: str = "has no times"
     item_files: tuple[str, ...] = ()
     convert: Callable[[Sequence[Source], Path, Rejects], Path] | None = None
     options: tuple[str, ...] = ()
@@ -108,10 +110,11 @@ def bad_row(source: Source, line: int, problem: str, text: str) -> BadRow:
 
 
 def table_rows(
-    source: Source, delimiter: str, quote: str, columns: int, *, header: bool = True
+    source: Source, delimiter: str, quote: str, columns: int, *, header: bool = True, escape: str = ""
 ) -> Iterator[list[str] | BadRow]:
     """The cells of each row of an item table; a bad row where there are not so many columns."""
-    for number, (line, text, cells) in enumerate(cells_of(source.path, delimiter, quote, before=source.before)):
+    rows = cells_of(source.path, delimiter, quote, escape=escape, width=columns, before=source.before)
+    for number, (line, text, cells) in enumerate(rows):
         if number == 0 and header:
             continue
         if cells is None or len(cells) != columns:

@@ -19,6 +19,7 @@ from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.header import delimiter_of, header_of, numbered
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_cells import escape_of
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 
@@ -39,7 +40,7 @@ def _scan(source: Source, config: PrepareConfig) -> Delimited:
         if columns.count(column) > 1:
             raise InputError(f"has two columns '{column}'", file=source.name, line=source.before + 1)
     first = source.first if columns == numbered(len(columns)) else ""
-    return Delimited(delimiter, columns, fields, header, '"', source.before, first)
+    return Delimited(delimiter, columns, fields, header, '"', source.before, first, escape_of(source.head, delimiter))
 
 
 def _item_header(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
@@ -58,7 +59,8 @@ def _item_columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     delimiter, columns, header = _item_header(source, config)
     positions = {field: columns.index(name) for field, name in item_columns(columns, config, source.name).items()}
-    for row in table_rows(source, delimiter, '"', len(columns), header=header):
+    escape = escape_of(source.head, delimiter)
+    for row in table_rows(source, delimiter, '"', len(columns), header=header, escape=escape):
         if isinstance(row, BadRow):
             yield row
         else:

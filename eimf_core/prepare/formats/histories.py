@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
+from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.log_files import Source
@@ -19,6 +21,9 @@ from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.scans import UserLines
 from eimf_core.prepare.value_parsing import BLANKS
+
+PARTS = ("*.train.inter", "*.valid.inter", "*.test.inter")
+PAD, FILLING = frozenset({"[PAD]"}), "0"
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,58 @@ def join_rows(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
 
 
 def convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
-    """Write the sequences of all files as one line a user; returns the path."""
-    target = scratch / "histories"
+    """Write the sequences of all files as one line a user; returns the path.
+
+    Files of a split are read in the order of time: training, validation, test.
+    """
+    ordered = sorted(files, key=_place)
+    filling = _filling(ordered)
+    rows = (_without(row, filling) for source in ordered for row in _rows(source, rejects))
+    return write_lines(scratch / "histories", join_rows(rows, rejects))
+
+
+def write_lines(target: Path, sequences: Mapping[str, Iterable[str]]) -> Path:
+    """Write one line a user; returns the path."""
     with open(target, "w", encoding="utf-8") as stream:
-        for user, items in join_rows((row for source in files for row in _rows(source, rejects)), rejects).items():
+        for user, items in sequences.items():
             stream.write(" ".join([user, *items]) + "\n")
     return target
+
+
+def _place(source: Source) -> int:
+    path = source.given_path
+    named = f"{path.parent.name}/{path.name}".lower()
+    return next((at for at, part in enumerate(("train", "valid", "test")) if part in named), len(PARTS))
+
+
+def _filling(files: Sequence[Source]) -> frozenset[str]:
+    """The words that fill lists up to one length: [PAD], and 0 where all lists are as long and none leads to it."""
+    recbole = [source for source in files if _is_recbole(source)]
+    lists = [history for source in recbole for history, _ in _lists_and_items(source, source.head[1:])]
+    padded = any(FILLING in (history[0], history[-1]) for history in lists if history)
+    if not padded or len(set(map(len, lists))) > 1:
+        return PAD
+    lines = ((source, line) for source in recbole for _, line in log_files.lines(source.path, before=source.before))
+    led_to = any(item == FILLING for source, line in lines for _, item in _lists_and_items(source, [line]))
+    return PAD if led_to else PAD | {FILLING}
+
+
+def _lists_and_items(source: Source, lines: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    columns = source.first.split("\t")
+    history, item = columns.index("item_id_list:token_seq"), columns.index("item_id:token")
+    for cells in (line.split("\t") for line in lines):
+        if len(cells) == len(columns):
+            yield cells[history].split(), cells[item].strip()
+
+
+def _without(row: Row, filling: frozenset[str]) -> Row:
+    """The row without what fills its list at either end."""
+    start, end = 0, len(row.history)
+    while start < end and row.history[start] in filling:
+        start += 1
+    while start < end and row.history[end - 1] in filling:
+        end -= 1
+    return row if end - start == len(row.history) else replace(row, history=row.history[start:end])
 
 
 def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
@@ -105,11 +156,12 @@ def _is_minionerec(source: Source) -> bool:
 LOGS = (
     LogFormat(
         "recbole-lists",
-        "RecBole benchmark files (user_id, item_id_list, item_id), rows joined; titles from .item; no times",
+        "RecBole benchmark files (user_id, item_id_list, item_id), rows joined; titles from .item",
         _is_recbole,
         lambda source, config: UserLines(),
-        published=("*.test.inter", "*.valid.inter", "*.train.inter"),
+        published=tuple(" ".join(parts) for count in (3, 2, 1) for parts in combinations(PARTS, count)),
         item_files=("*.item",),
+        no_times="gives no time to each item of its lists",
         convert=convert,
     ),
     LogFormat(

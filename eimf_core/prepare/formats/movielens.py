@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, table_rows
+from eimf_core.prepare.header import names_columns
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 
 RATINGS = ("user", "item", "rating", "time")
+NEARLY_ALL = 0.9
+"""The share of lines that tell the kind of a file."""
 BEST = 10
 """The highest rating that is one, whatever the scale."""
 CSV_HEADER = "userId,movieId,rating,timestamp"
@@ -23,10 +26,20 @@ NO_GENRE = {"(no genres listed)", "unknown"}
 
 
 def _are_ratings(source: Source, delimiter: str) -> bool:
-    """Whether the lines are four numbers, of which the third can be a rating."""
-    rows = [line.split(delimiter) for line in source.head[:100]]
-    numbers = all(len(row) == len(RATINGS) and all(_is_number(cell) for cell in row) for row in rows)
-    return bool(rows) and numbers and all(float(row[2]) <= BEST for row in rows)
+    """Whether nearly all lines are four numbers, of which the third can be a rating; others are bad rows."""
+    rows = [line.split(delimiter) for line in source.head[_has_header(source) :][:100]]
+    numbers = [row for row in rows if len(row) == len(RATINGS) and all(map(_is_number, row))]
+    return nearly_all(len(numbers), len(rows)) and all(float(row[2]) <= BEST for row in numbers)
+
+
+def _has_header(source: Source) -> bool:
+    """Whether the first line of ratings between "::" names the columns."""
+    return names_columns(source.first.split("::"), ("user", "item"))
+
+
+def nearly_all(count: int, total: int) -> bool:
+    """Whether so many of all lines are enough to tell the kind of a file."""
+    return total > 0 and count >= NEARLY_ALL * total
 
 
 def _is_number(cell: str) -> bool:
@@ -34,13 +47,13 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_movies(source: Source) -> bool:
-    return bool(source.head) and all(line.count("::") == 2 for line in source.head[:100])
+    counts = [line.count("::") for line in source.head[:100]]
+    return nearly_all(counts.count(2), len(counts))
 
 
 def _split_at(delimiter: str) -> Callable[[Source, PrepareConfig], Delimited]:
-    return lambda source, config: Delimited(
-        delimiter, RATINGS, {field: field for field in RATINGS}, before=source.before
-    )
+    fields = {field: field for field in RATINGS}
+    return lambda source, config: Delimited(delimiter, RATINGS, fields, _has_header(source), before=source.before)
 
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
@@ -58,8 +71,14 @@ def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRo
 
 
 def read_movies_dat(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    for row in _split_lines(source, "::", 3):
-        yield row if isinstance(row, BadRow) else _movie(row[0], row[1], row[2].split("|"))
+    """A title may hold "::" itself: the id stands before the first, the genres behind the last."""
+    for number, line in log_files.lines(source.path):
+        item, first, rest = line.partition("::")
+        title, last, genres = rest.rpartition("::")
+        if first and last:
+            yield _movie(item, title, genres.split("|"))
+        else:
+            yield bad_row(source, number, f"has {len(line.split('::'))} fields, expected 3", line)
 
 
 def _read_movies_csv(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:

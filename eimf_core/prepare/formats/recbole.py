@@ -64,7 +64,7 @@ LOGS = (
         "RecBole atomic files: .inter (user_id:token, item_id:token, timestamp:float), titles from .item beside it",
         _is_inter,
         _scan,
-        published=("*.inter",),
+        published=("*.inter -*.train.inter -*.valid.inter -*.test.inter",),
         options=COLUMN_OPTIONS,
         table=True,
         item_files=("*.item",),
