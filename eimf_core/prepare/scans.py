@@ -71,6 +71,7 @@ class Delimited(_WithFields):
     """A table: one row a line, `columns` in file order, `fields` says which column is which field.
 
     `escape`: what stands before a quote within quotes; a second quote where it is empty.
+    `instead`: by field the column that counts where that of the field is empty.
     `before`: lines before the first that are no rows, blank ones too, which DuckDB would take for the header.
     `first`: the first line where it had to be decided whether it is a header.
     """
@@ -83,9 +84,12 @@ class Delimited(_WithFields):
     before: int = 0
     first: str = ""
     escape: str = ""
+    instead: tuple[tuple[str, str], ...] = ()
 
     def query(self, path: Path) -> str:
         cells = {field: f"c{self.columns.index(column)}" for field, column in self.fields.items()}
+        for field, column in self.instead:
+            cells[field] = f"coalesce(nullif({cells[field]}, ''), c{self.columns.index(column)})"
         return f"SELECT {_select_list(cells)} FROM {self._table(path)}"
 
     def empty_rows(self, path: Path) -> str:
@@ -118,7 +122,10 @@ class Delimited(_WithFields):
             if cells is None or len(cells) != len(self.columns):
                 yield Record(line, text, None, shape_problem(cells, len(self.columns)))
             else:
-                yield Record(line, text, {field: cells[at] for field, at in positions.items()})
+                values = {field: cells[at] for field, at in positions.items()}
+                for field, column in self.instead:
+                    values[field] = values[field] or cells[self.columns.index(column)]
+                yield Record(line, text, values)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,81 @@ LOGS: dict[str, dict[str, str]] = {
         "tea.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t10\t5\t100\n1\t20\t4\t110\n"
         "2\t10\t3\t120\n"
     },
+    "mind": {"behaviors.tsv": "1\t1\t11/15/2019 8:55:22 AM\t10\t20-1 30-0\n2\t2\t11/15/2019 8:55:22 PM\t10 30\t20-0\n"},
+    "instacart": {
+        "orders.csv": "order_id,user_id,eval_set,order_number\n7,1,prior,1\n8,1,train,2\n9,2,prior,1\n",
+        "order_products__prior.csv": "order_id,product_id,add_to_cart_order,reordered\n7,10,1,0\n8,20,1,0\n9,10,1,0\n",
+    },
+    "shopify": {
+        "orders_export.csv": "Name,Email,Created at,Lineitem name,Lineitem sku\n#1,a@x,2024-01-31 10:00:00,Tea,10\n"
+        "#1,,,Wool,20\n#2,b@x,2024-01-31 11:00:00,Tea,10\n"
+    },
+    "diginetica": {
+        "train-item-views.csv": "session_id;user_id;item_id;timeframe;eventdate\n1;NA;10;500;2016-05-09\n1;NA;20;700;"
+        "2016-05-09\n2;7;10;100;2016-05-10\n"
+    },
+    "retailrocket": {
+        "events.csv": "timestamp,visitorid,event,itemid,transactionid\n1433221332117,1,view,10,\n1433221332118,1,"
+        "transaction,20,5\n1433221332119,2,view,10,\n"
+    },
+    "lastfm-2k": {"user_artists.dat": "userID\tartistID\tweight\n1\t10\t5\n1\t20\t4\n2\t10\t3\n"},
+    "book-crossing": {
+        "BX-Book-Ratings.csv": '"User-ID";"ISBN";"Book-Rating"\n"1";"10";"5"\n"1";"20";"0"\n"2";"10";"7"\n'
+    },
+    "hm": {
+        "transactions_train.csv": "t_dat,customer_id,article_id,price,sales_channel_id\n2018-09-20,1,10,0.05,2\n"
+        "2018-09-21,1,20,0.05,2\n2018-09-22,2,10,0.05,1\n"
+    },
+    "kuairec": {
+        "big_matrix.csv": "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio\n"
+        "1,10,13838,10867,2020-07-05 00:08:23.438,20200705.0,1593878903.438,1.27\n"
+        "1,20,13665,10984,2020-07-05 00:13:41.297,20200705.0,1593879221.297,1.24\n"
+    },
+    "kuairand": {
+        "log_standard_4_08_to_4_21_pure.csv": "user_id,video_id,date,hourmin,time_ms,is_click\n"
+        "1,10,20220421,700,1650495646893,1\n1,20,20220421,700,1650495646894,0\n"
+    },
+    "tmall": {
+        "user_log_format1.csv": "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type\n"
+        "1,10,833,2882,2661.0,829,0\n1,20,1271,2882,2661.0,830,2\n"
+    },
+    "foursquare-csv": {
+        "dataset_TSMC2014_NYC.csv": "userId,venueId,venueCategoryId,venueCategory,latitude,longitude,timezoneOffset,"
+        "utcTimestamp\n1,10,4b,Bridge,40.7,-74.0,-240,Tue Apr 03 18:00:09 +0000 2012\n"
+    },
+    "taobao": {"UserBehavior.csv": "1,10,41,pv,1511544070\n1,20,41,buy,1511561733\n2,10,41,pv,1511572885\n"},
+    "amazon-ratings": {
+        "ratings_Tea.csv": "A39HTATAQ9V7YF,0205616461,5.0,1369699200\nA3JM6GV9MNOF9X,0558925278,3.0,1355443200\n"
+    },
+    "amazon-ratings-2018": {
+        "Tea.csv": "0205616461,A39HTATAQ9V7YF,5.0,1369699200\n0558925278,A3JM6GV9MNOF9X,3.0,1355443200\n"
+    },
+    "gowalla": {
+        "Gowalla_totalCheckins.txt": "1\t2010-10-19T23:55:27Z\t30.23\t-97.79\t10\n1\t2010-10-18T22:17:43Z\t30.2\t-97.7"
+        "\t20\n"
+    },
+    "foursquare": {
+        "dataset_TSMC2014_NYC.txt": "1\t10\t4bf5\tTea Room\t40.71\t-74.00\t-240\tTue Apr 03 18:00:09 +0000 2012\n"
+        "2\t20\t4bf6\tBridge\t40.60\t-74.04\t-240\tTue Apr 03 18:00:25 +0000 2012\n"
+    },
+    "lastfm-360k": {
+        "usersha1-artmbid-artname-plays.tsv": f"{'0a' * 20}\t3bd73256-3905-4f3a-97e2-8b341527f805\tBetty\t2137\n"
+        f"{'0a' * 20}\t\tDie Ärzte\t1099\n"
+    },
+    "lastfm-1k": {
+        "userid-timestamp-artid-artname-traid-traname.tsv": "user_000001\t2009-05-04T23:08:57Z\t"
+        "f1b1cf71-bd35-4e99-8624-24a6e15f133a\tDeep Dish\t\tNearly Famous\n"
+        "user_000001\t2009-05-04T13:54:10Z\t\tAlfa\tf7c1f8f8-b935-45ed-8fc8-7def69d92a10\tComposition\n"
+    },
+    "yelp": {
+        "yelp_academic_dataset_review.json": '{"review_id":"K","user_id":"1","business_id":"10","stars":3.0,"date":'
+        '"2018-07-07 22:09:11"}\n'
+    },
+    "goodreads": {
+        "goodreads_interactions_tea.json": '{"user_id":"1","book_id":"10","review_id":"x","is_read":true,"rating":5,'
+        '"date_added":"Mon Jul 02 09:12:00 -0700 2007","date_updated":"Mon Jul 02 09:12:00 -0700 2007"}\n'
+    },
+    "steam": {"steam_reviews.json": '{"username": "1", "product_id": "10", "date": "2017-12-17", "hours": 0.1}\n'},
     "pairs": {"log.txt": "1 10\n1 20\n2 10\n"},
     "user-lines": {"log.txt": "1 10 20\n2 10\n3 30 10 20\n"},
     "sequences": {"log.jsonl": '{"user": "1", "split": "train", "items": ["10", "20"]}\n'},
@@ -66,6 +141,12 @@ ITEMS: dict[str, dict[str, str]] = {
     "products lookup": {
         "products_lookup.csv": ",global_product_id,name\n0,7,Tea\n1,8,Wool\n",
         "item_id_to_int.json": '{"10": 7, "20": 8}',
+    },
+    "MIND news": {
+        "news.tsv": "10\tfood\tdrinks\tTea\tGreen\thttps://x\t[]\t[]\n20\thome\tcloth\tWool\t\thttps://y\t[]\t[]\n"
+    },
+    "Shopify products": {
+        "products_export.csv": "Handle,Title,Body (HTML),Type,Variant SKU\ntea,Tea,T,A,10\ntea,,,,\nw,Wool,,,20\n"
     },
     "an object of items": {"Tea.item.json": '{"10": {"title": "Tea"}, "20": {"title": "Wool"}}'},
     "Item lines": {"items.jsonl": '{"item": "10", "title": "Tea"}\n{"item": "20", "title": "Wool"}\n'},

@@ -15,6 +15,9 @@ from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.scans import Scan, json_of
 from eimf_core.records import Item
 
+NEARLY_ALL = 0.9
+"""The share of lines that tell the kind of a file."""
+
 
 @dataclass(frozen=True)
 class LogFormat:
@@ -132,6 +135,11 @@ def files_matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
                 if path.is_file():
                     found.setdefault(path)
     return list(found)
+
+
+def nearly_all(count: int, total: int) -> bool:
+    """Whether so many of all lines are enough to tell the kind of a file."""
+    return total > 0 and count >= NEARLY_ALL * total
 
 
 def object_of(line: str) -> dict[str, Any]:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, table_rows
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, nearly_all, table_rows
 from eimf_core.prepare.header import names_columns
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 
 RATINGS = ("user", "item", "rating", "time")
-NEARLY_ALL = 0.9
-"""The share of lines that tell the kind of a file."""
 BEST = 10
 """The highest rating that is one, whatever the scale."""
 CSV_HEADER = "userId,movieId,rating,timestamp"
@@ -35,11 +33,6 @@ def _are_ratings(source: Source, delimiter: str) -> bool:
 def _has_header(source: Source) -> bool:
     """Whether the first line of ratings between "::" names the columns."""
     return names_columns(source.first.split("::"), ("user", "item"))
-
-
-def nearly_all(count: int, total: int) -> bool:
-    """Whether so many of all lines are enough to tell the kind of a file."""
-    return total > 0 and count >= NEARLY_ALL * total
 
 
 def _is_number(cell: str) -> bool:

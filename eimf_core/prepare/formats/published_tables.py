@@ -1,0 +1,228 @@
+"""Published logs that are tables, told by their columns or, without a header, by what stands in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eimf_core.prepare.columns import normalised
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.formats.base import LogFormat, nearly_all
+from eimf_core.prepare.header import delimiter_of, split_line
+from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_cells import escape_of
+from eimf_core.prepare.scans import Delimited
+
+LINES = 100
+"""Lines that are looked at."""
+
+
+@dataclass(frozen=True)
+class Headed:
+    """A published table with a header.
+
+    Attributes:
+        name, summary, published, item_files: as in `LogFormat`.
+        fields: the column of each field, in its normalised form.
+        more: columns that it has besides, and that tell it from others.
+    """
+
+    name: str
+    summary: str
+    fields: dict[str, str]
+    more: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    item_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A published table without a header.
+
+    Attributes:
+        name, summary, published, item_files: as in `LogFormat`.
+        delimiter, columns: what separates the columns, and what they are; those that are fields have their names.
+        cells: what nearly every row has in these columns.
+        instead: by field the column that counts where that of the field is empty.
+    """
+
+    name: str
+    summary: str
+    delimiter: str
+    columns: tuple[str, ...]
+    cells: dict[str, str]
+    instead: tuple[tuple[str, str], ...] = ()
+    published: tuple[str, ...] = ()
+    item_files: tuple[str, ...] = ()
+
+
+NUMBER, DECIMAL, SECONDS = r"\d+", r"-?\d+(\.\d+)?", r"1\d{9}"
+ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+WEEKDAY_TIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [-+]\d{4} \d{4}"
+UUID = r"([0-9a-f]{8}-[0-9a-f-]{27})?"
+REVIEWER, ASIN, STARS = r"A[0-9A-Z]{9,20}", r"[0-9B][0-9A-Z]{9}", r"[1-5](\.0)?"
+FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
+
+HEADED = (
+    Headed(
+        "diginetica", "Diginetica: train-item-views.csv, a session as the user",
+        {"user": "sessionid", "item": "itemid", "time": "eventdate"}, ("userid", "timeframe"),
+        published=("train-item-views.csv",),
+    ),
+    Headed(
+        "retailrocket", "RetailRocket: events.csv",
+        {"user": "visitorid", "item": "itemid", "time": "timestamp", "event": "event"}, ("transactionid",),
+        published=("events.csv",),
+    ),
+    Headed(
+        "lastfm-2k", "Last.fm 2K (HetRec): user_artists.dat, names from artists.dat beside it",
+        {"user": "userid", "item": "artistid"}, ("weight",),
+        published=("user_artists.dat",), item_files=("artists.dat",),
+    ),
+    Headed(
+        "book-crossing", "Book-Crossing: BX-Book-Ratings.csv, titles from BX-Books.csv beside it",
+        {"user": "userid", "item": "isbn", "rating": "bookrating"},
+        published=("BX-Book-Ratings.csv", "BX_Book-Ratings.csv", "Book-Ratings.csv"),
+        item_files=("BX-Books.csv", "BX_Books.csv", "Books.csv"),
+    ),
+    Headed(
+        "hm", "H&M: transactions_train.csv, product names from articles.csv beside it",
+        {"user": "customerid", "item": "articleid", "time": "tdat"},
+        published=("transactions_train.csv",), item_files=("articles.csv",),
+    ),
+    Headed(
+        "kuairec", "KuaiRec: big_matrix.csv, captions from kuairec_caption_category.csv beside it",
+        {"user": "userid", "item": "videoid", "time": "timestamp"}, ("playduration", "watchratio"),
+        published=("big_matrix.csv", "small_matrix.csv"), item_files=("kuairec_caption_category.csv",),
+    ),
+    Headed(
+        "kuairand", "KuaiRand: log_standard_*.csv, captions from kuairand_video_categories.csv beside it",
+        {"user": "userid", "item": "videoid", "time": "timems"}, ("hourmin",),
+        published=("log_standard_*.csv",), item_files=("kuairand_video_categories.csv",),
+    ),
+    Headed(
+        "tmall", "Tmall (IJCAI-15): user_log_format1.csv",
+        {"user": "userid", "item": "itemid", "time": "timestamp", "event": "actiontype"}, ("sellerid",),
+        published=("user_log_format1.csv",),
+    ),
+    Headed(
+        "foursquare-csv", "Foursquare check-ins (TSMC 2014) with a header: dataset_TSMC2014_NYC.csv",
+        {"user": "userid", "item": "venueid", "time": "utctimestamp", "title": "venuecategory"},
+        published=("dataset_TSMC2014_*.csv",),
+    ),
+)  # fmt: skip
+BARE = (
+    Bare(
+        "taobao", "Taobao: UserBehavior.csv (user, item, category, behaviour, seconds)", ",",
+        ("user", "item", "category id", "event", "time"),
+        {"user": NUMBER, "item": NUMBER, "event": "pv|buy|cart|fav", "time": SECONDS},
+        published=("UserBehavior.csv",),
+    ),
+    Bare(
+        "amazon-ratings", "Amazon 2014, ratings only: ratings_*.csv; meta_*.json beside it", ",",
+        ("user", "item", "rating", "time"),
+        {"user": REVIEWER, "item": ASIN, "rating": STARS, "time": r"\d{9,10}"},
+        published=("ratings_*.csv",), item_files=("meta_*.json",),
+    ),
+    Bare(
+        "amazon-ratings-2018", "Amazon 2018, ratings only: the item before the user; meta_*.json beside it", ",",
+        ("item", "user", "rating", "time"),
+        {"user": REVIEWER, "item": ASIN, "rating": STARS, "time": r"\d{9,10}"},
+        item_files=("meta_*.json",),
+    ),
+    Bare(
+        "gowalla", "Gowalla and Brightkite check-ins: *_totalCheckins.txt (user, time, latitude, longitude, place)",
+        "\t", ("user", "time", "latitude", "longitude", "item"),
+        {"time": ISO, "latitude": DECIMAL, "longitude": DECIMAL},
+        published=("*_totalCheckins.txt",),
+    ),
+    Bare(
+        "foursquare", "Foursquare check-ins (TSMC 2014): dataset_TSMC2014_NYC.txt; the kind of venue as title", "\t",
+        ("user", "item", "kind", "title", "latitude", "longitude", "offset", "time"),
+        {"time": WEEKDAY_TIME, "latitude": DECIMAL, "longitude": DECIMAL},
+        published=("dataset_TSMC2014_*.txt",),
+    ),
+    Bare(
+        "lastfm-360k", "Last.fm 360K: usersha1-artmbid-artname-plays.tsv, artists with their names", "\t",
+        ("user", "item", "title", "plays"),
+        {"user": "[0-9a-f]{40}", "item": UUID, "plays": r"\s*\d+\s*"}, (("item", "title"),),
+        published=("usersha1-artmbid-artname-plays.tsv",),
+    ),
+    Bare(
+        "lastfm-1k", "Last.fm 1K: userid-timestamp-artid-artname-traid-traname.tsv, tracks with their names", "\t",
+        ("user", "time", "artist id", "category", "item", "title"),
+        {"time": ISO, "artist id": UUID, "item": UUID}, (("item", "title"),),
+        published=("userid-timestamp-artid-artname-traid-traname.tsv",),
+    ),
+)  # fmt: skip
+
+
+def _columns(source: Source) -> list[str]:
+    return split_line(source.head[0], delimiter_of(source))
+
+
+def _has_columns(table: Headed) -> Callable[[Source], bool]:
+    wanted = {*table.fields.values(), *table.more}
+
+    def matches(source: Source) -> bool:
+        return bool(source.head) and wanted <= set(map(normalised, _columns(source)))
+
+    return matches
+
+
+def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
+    def scan(source: Source, config: PrepareConfig) -> Delimited:
+        columns = _columns(source)
+        by_name = {normalised(column): column for column in reversed(columns)}
+        delimiter = delimiter_of(source)
+        return Delimited(
+            delimiter,
+            tuple(columns),
+            {field: by_name[table.fields[field]] for field in FIELDS if field in table.fields},
+            header=True,
+            quote='"',
+            before=source.before,
+            escape=escape_of(source.head, delimiter),
+        )
+
+    return scan
+
+
+def _has_cells(table: Bare) -> Callable[[Source], bool]:
+    patterns = [(table.columns.index(column), re.compile(pattern)) for column, pattern in table.cells.items()]
+
+    def matches(source: Source) -> bool:
+        rows = [line.split(table.delimiter) for line in source.head[:LINES]]
+        fitting = [
+            len(row) == len(table.columns) and all(pattern.fullmatch(row[at].strip()) for at, pattern in patterns)
+            for row in rows
+        ]
+        return nearly_all(sum(fitting), len(rows)) and fitting[0]
+
+    return matches
+
+
+def _scan_bare(table: Bare) -> Callable[[Source, PrepareConfig], Delimited]:
+    fields = {field: field for field in FIELDS if field in table.columns}
+    return lambda source, config: Delimited(
+        table.delimiter, table.columns, fields, before=source.before, instead=table.instead
+    )
+
+
+LOGS = (
+    *(
+        LogFormat(
+            table.name, table.summary, _has_columns(table), _scan_headed(table),
+            published=table.published, item_files=table.item_files,
+        )
+        for table in HEADED
+    ),
+    *(
+        LogFormat(
+            table.name, table.summary, _has_cells(table), _scan_bare(table),
+            published=table.published, item_files=table.item_files,
+        )
+        for table in BARE
+    ),
+)  # fmt: skip
