@@ -46,8 +46,8 @@ class TrainConfig:
     max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1)
     item_vectors: Literal["text", "random", "neighbours", "both"] = setting(
         "text",
-        "Item vectors start from text (PCA of the text vectors), random, or from neighbours, where items that stand "
-        "near each other in histories are near; both: id plus projected text.",
+        "Item vectors start from text (what neighbours in histories have in common), random, or from neighbours, where "
+        "items that stand near each other in histories are near; both: id plus projected text.",
         group="data",
     )
     item_categories: bool = setting(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table
@@ -109,21 +110,23 @@ class ItemTable(nn.Module):
         return torch.from_numpy(centred).to(self.weight.device)
 
 
-def make(kind: str, items: int, dimension: int, text: Text | None, generator: torch.Generator) -> ItemTable:
-    """A fresh table. kind "random"; "text", started from the PCA of `text` (N + 1, D); "both"."""
+def make(
+    kind: str, items: int, dimension: int, generator: torch.Generator, text: Text | None = None,
+    start: tuple[Floats, Floats] | None = None,
+) -> ItemTable:  # fmt: skip
+    """A fresh table. kind "random"; "text", started from `text` (N + 1, D) through `start`, the mean (D,) of text
+    and the map (d, D) of centred text; "both", which learns on from that map."""
     noise = torch.empty(items + 1, dimension).normal_(generator=generator)
     noise[0] = 0.0
-    if kind == "random" or text is None:
+    if kind == "random" or text is None or start is None:
         return ItemTable(noise.mul_(DEVIATION))
-    mean, components = principal_components(text, dimension)
+    mean, projection = start
     if kind == "both":
-        return ItemTable(noise.mul_(NOISE), text, mean, components)
-    width = min(dimension, text.shape[1])
-    # components beyond the width of the text are left to the noise
-    noise[:, :width] *= NOISE
+        return ItemTable(noise.mul_(NOISE), text, mean, projection)
+    # elements that no text reaches are left to the noise
+    noise[:, torch.from_numpy(projection.any(axis=1))] *= NOISE
     noise.mul_(DEVIATION)
-    start = ItemTable(noise, text, mean, components).all()
-    return ItemTable(start)
+    return ItemTable(ItemTable(noise, text, mean, projection).all())
 
 
 def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
@@ -132,6 +135,15 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0. All are 0 where
     the vectors are all the same, items without titles say: nothing parts them.
     """
+    mean, covariance = moments(text)
+    components = np.zeros((dimension, text.shape[1]))
+    width = min(dimension, text.shape[1])
+    components[:width] = np.linalg.eigh(covariance)[1][:, ::-1][:, :width].T
+    return mean.astype(np.float32), scaled(components, covariance)
+
+
+def moments(text: Text) -> tuple[Doubles, Doubles]:
+    """Mean (D,) and covariance (D, D) of text vectors (N + 1, D), row 0 left out."""
     total, products = np.zeros(text.shape[1]), np.zeros((text.shape[1], text.shape[1]))
     for start in range(1, len(text), CHUNK):
         part = text[start : start + CHUNK].astype(np.float64)
@@ -139,13 +151,13 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
         products += part.T @ part
     count = max(1, len(text) - 1)
     mean = total / count
-    values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-    components = np.zeros((dimension, text.shape[1]))
-    width = min(dimension, text.shape[1])
-    components[:width] = vectors[:, ::-1][:, :width].T
-    # the sign of an eigenvector is anyone's choice: make its largest entry positive
+    return mean, products / count - np.outer(mean, mean)
+
+
+def scaled(components: Doubles, covariance: Doubles) -> Floats:
+    """Components (d, D), so long that what they project has elements of standard deviation DEVIATION; the sign of an
+    eigenvector is anyone's choice: its largest entry is made positive. All 0 where nothing is left to project."""
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
-    components *= np.where(largest < 0, -1.0, 1.0)
-    kept = values[::-1][:width].sum() / dimension
-    components *= DEVIATION / np.sqrt(kept) if kept > SAME else 0.0
-    return mean.astype(np.float32), components.astype(np.float32)
+    kept = np.einsum("kd,de,ke->", components, covariance, components) / len(components)
+    scale = DEVIATION / np.sqrt(kept) if kept > SAME else 0.0
+    return (components * np.where(largest < 0, -scale, scale)).astype(np.float32)

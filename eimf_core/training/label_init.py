@@ -16,10 +16,9 @@ import torch
 from scipy import sparse
 
 from eimf_core.dataset import SplitData
-from eimf_core.training.item_embeddings import Text, principal_components
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.neighbour_init import Doubles, Flags, fill, neighbours, project
+from eimf_core.training.neighbour_init import Doubles, Flags, Floats, fill, neighbours, project
 
 
 @torch.no_grad()
@@ -43,17 +42,14 @@ def start_from_words(learner: Learner, labels: Labels, train: SplitData) -> int:
 
 
 @torch.no_grad()
-def start_adapter_from_text(learner: Learner, text: Text) -> None:
-    """Start the adapter as the projection that places items by their text (N + 1, D), so that words and items
-    that start from titles meet before the first step. Draws nothing."""
-    if learner.adapter is None:
-        return
-    mean, components = principal_components(text, learner.table.weight.shape[1])
+def start_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -> None:
+    """Start the adapter as the map that places items by their text, less its `mean` (D,), through `projection` (d, D),
+    so that words and items that start from titles meet before the first step. Draws nothing."""
     # an adapter of zeros would learn from a vector without a direction
-    if not components.any():
+    if learner.adapter is None or not projection.any():
         return
-    learner.adapter.weight.copy_(torch.from_numpy(components))
-    learner.adapter.bias.copy_(torch.from_numpy(-components @ mean))
+    learner.adapter.weight.copy_(torch.from_numpy(projection))
+    learner.adapter.bias.copy_(torch.from_numpy(-projection @ mean))
 
 
 def shown_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:

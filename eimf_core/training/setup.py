@@ -27,10 +27,12 @@ from eimf_core.training import (
     label_propagation,
     labels,
     neighbour_init,
+    text_start,
     warm_start,
 )
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
+from eimf_core.training.item_embeddings import Floats
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 from eimf_core.training.side_information import SideInputs, item_features
@@ -146,13 +148,14 @@ def prepare(
     if found is not None and settings.inherited_items and (settings.label_weights.items or starts_from_words):
         found = _with_inherited_items(found, data, settings, vectors.of_items(), reporter)
     text = vectors.of_items() if settings.knows_text else None
-    learner, side = _fresh_learner(data, settings, found, text, reporter)
+    placed = None if text is None else text_start.find(text, data.splits["train"], settings.dimension)
+    learner, side = _fresh_learner(data, settings, found, text, placed, reporter)
     if earlier is None:
         _start_items(learner, data, settings, found, reporter)
     elif found is not None and settings.label_start and settings.item_vectors == "random":
         reporter.note("item vectors go on from the earlier model, not from the words of the labels")
-    if found is not None and text is not None and settings.label_start:
-        label_init.start_adapter_from_text(learner, text)
+    if found is not None and placed is not None and settings.label_start:
+        label_init.start_adapter_from_text(learner, *placed)
     encoder = vectors.encoder_name
     start = None if earlier is None else earlier.apply(learner, data, text, encoder, side.events, reporter)
     learner.move(device)
@@ -163,10 +166,12 @@ def prepare(
 
 def _fresh_learner(
     data: Dataset, settings: TrainConfig, found: Labels | None, text: npt.NDArray[np.float16] | None,
-    reporter: Reporter,
+    placed: tuple[Floats, Floats] | None, reporter: Reporter,
 ) -> tuple[Learner, SideInputs]:  # fmt: skip
     generator = torch.Generator().manual_seed(settings.seed)
-    table = item_embeddings.make(settings.item_vectors, len(data.items), settings.dimension, text, generator)
+    table = item_embeddings.make(
+        settings.item_vectors, len(data.items), settings.dimension, generator, text=text, start=placed
+    )
     if settings.item_categories:
         features, kinds = item_features(data.items)
         if kinds:

@@ -70,7 +70,8 @@ def text_vectors(rows: int, width: int) -> np.ndarray[Any, np.dtype[np.float16]]
 
 def test_item_vectors_from_text_keep_its_geometry() -> None:
     text = text_vectors(60, 12)
-    table = item_embeddings.make("text", 59, 8, text, torch.Generator().manual_seed(0))
+    start = item_embeddings.principal_components(text, 8)
+    table = item_embeddings.make("text", 59, 8, torch.Generator().manual_seed(0), text, start)
     vectors = table.all().numpy()
     assert not vectors[0].any()
     assert vectors[1:].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.1)
@@ -85,8 +86,9 @@ def test_item_vectors_from_text_keep_its_geometry() -> None:
 @pytest.mark.parametrize("kind", ["text", "random", "both"])
 def test_tables_are_seeded_and_wider_than_the_text_if_need_be(kind: str) -> None:
     text = text_vectors(20, 6)
+    start = item_embeddings.principal_components(text, 16)
     one, same, other = (
-        item_embeddings.make(kind, 19, 16, text, torch.Generator().manual_seed(seed)).all() for seed in (0, 0, 1)
+        item_embeddings.make(kind, 19, 16, torch.Generator().manual_seed(seed), text, start).all() for seed in (0, 0, 1)
     )
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert one.shape == (20, 16) and not one[0].any() and one[1:].abs().sum(dim=0).min() > 0
@@ -94,7 +96,8 @@ def test_tables_are_seeded_and_wider_than_the_text_if_need_be(kind: str) -> None
 
 def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
     text = text_vectors(20, 6)
-    table = item_embeddings.make("both", 19, 4, text, torch.Generator().manual_seed(0))
+    start = item_embeddings.principal_components(text, 4)
+    table = item_embeddings.make("both", 19, 4, torch.Generator().manual_seed(0), text, start)
     rows = torch.tensor([0, 3, 7])
     leaf, vectors = table.rows(rows)
     torch.testing.assert_close(vectors.detach(), table.all()[rows])
@@ -120,7 +123,8 @@ def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, mon
     np.testing.assert_allclose(bias, wanted.intercept_, atol=1e-5)
     assert not np.concatenate([part.ravel() for part in text_projection.fit(np.zeros((4, 6)), vectors[:4])]).any()
     # an item that training never touched lies where the map puts it
-    table = item_embeddings.make("both", 59, 4, text, torch.Generator().manual_seed(0))
+    start = item_embeddings.principal_components(text, 4)
+    table = item_embeddings.make("both", 59, 4, torch.Generator().manual_seed(0), text, start)
     placed = table.text_map()
     assert placed is not None
     table.weight.zero_()

@@ -1,0 +1,67 @@
+"""Where item vectors start from text: the directions of text in which items near each other in histories agree.
+
+    S w_j = l_j (C + r tr(C) / D I) w_j,  l_1 >= l_2 >= ...;   W = (sqrt(l_1) w_1, ..., sqrt(l_d) w_d)'
+
+S is the covariance (D, D) between the text vectors of neighbours in training histories, C that of their text vectors.
+The w_j are canonical directions (Hotelling, Biometrika 28, 1936) of the texts of neighbours. Scaled so, W is the linear
+map that minimises the spectral contrastive loss over pairs of neighbours (HaoChen et al., NeurIPS 2021). Principal
+components keep what sets texts apart, whether or not it has a part in what follows what.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, sparse
+
+from eimf_core.dataset import SplitData
+from eimf_core.training.item_embeddings import CHUNK, SAME, Floats, Text, moments, principal_components, scaled
+from eimf_core.training.neighbour_init import BLOCK, Doubles, neighbours
+
+RIDGE = 0.03  # r: directions that hardly any text has are not trusted
+
+
+def find(text: Text, train: SplitData, dimension: int) -> tuple[Floats, Floats]:
+    """The mean (D,) of text vectors (N + 1, D) and the map W (d, D) of centred ones to where items start.
+
+    Rows of zeros have no text. The mapped vectors have elements of standard deviation `item_embeddings.DEVIATION`.
+    Rows of W are zero where no further direction agrees. Without neighbours, W are the principal components.
+    """
+    between, within = covariances(text, train)
+    spread = np.trace(within) / len(within)
+    if spread <= SAME:
+        return principal_components(text, dimension)
+    width = min(dimension, len(within))
+    values, vectors = linalg.eigh(
+        between,
+        within + RIDGE * spread * np.eye(len(within)),
+        subset_by_index=(len(within) - width, len(within) - 1),
+    )
+    components = np.zeros((dimension, len(within)))
+    components[:width] = (vectors * np.sqrt(np.maximum(values, 0.0))).T[::-1]
+    mean, covariance = moments(text)
+    return mean.astype(np.float32), scaled(components, covariance)
+
+
+def covariances(text: Text, train: SplitData) -> tuple[Doubles, Doubles]:
+    """Covariances (D, D) between the text vectors (N + 1, D) of neighbours, and of theirs; each pair counts both ways.
+    A pair of which one has no text does not count."""
+    starts = range(0, len(text), CHUNK)
+    there = sparse.diags(np.concatenate([text[start : start + CHUNK].any(axis=1) for start in starts]).astype(float))
+    links = there @ neighbours(train, len(text)) @ there
+    weights = np.asarray(links.sum(axis=1)).ravel()
+    width = text.shape[1]
+    between, within, total = np.zeros((width, width)), np.zeros((width, width)), np.zeros(width)
+    # a few columns at a time: the vectors of a million items, spread, would take gigabytes
+    for first in range(0, width, BLOCK):
+        block = slice(first, first + BLOCK)
+        beside = links @ text[:, block].astype(np.float64)
+        for start in starts:
+            rows = slice(start, start + CHUNK)
+            part = text[rows].astype(np.float64)
+            between[:, block] += part.T @ beside[rows]
+            within[:, block] += part.T @ (part[:, block] * weights[rows, None])
+            total[block] += weights[rows] @ part[:, block]
+    count = max(weights.sum(), 1.0)
+    mean = total / count
+    square = np.outer(mean, mean)
+    return between / count - square, within / count - square
