@@ -34,12 +34,14 @@ class Extractor(nn.Module):
     """States (B, L, d) and mask (B, L) to K interests and their attention maps; see `Backbone` for all forms.
 
     `one_pass` says whether there is a `prefixes`, `picks` whether there is a `nearest`, and
-    `interests_correspond` whether interest k of one user answers to interest k of another.
+    `interests_correspond` whether interest k of one user answers to interest k of another. Interests of a user
+    whose mean cosine is above `collapsed` are nearly all the same.
     """
 
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
     one_pass = picks = False
     interests_correspond = True
+    collapsed = 0.9
 
     def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
         super().__init__()

@@ -40,6 +40,7 @@ BACKBONES = {
     "re4": Entry("re4.Re4"),
     "desmil": Entry("desmil.DESMIL"),
     "mfn": Entry("mfn.MFN"),
+    "narm": Entry("narm.NARM"),
     "sine": Entry("sine.SINE"),
     "sasrec": Entry("sasrec.SASRec", single=True),
     "gru4rec": Entry("gru4rec.GRU4Rec", single=True),

@@ -10,6 +10,7 @@ from torch import Tensor
 from eimf_core.training import negatives
 from eimf_core.training.losses.full_softmax import full_softmax
 from eimf_core.training.losses.inputs import ItemGroup
+from eimf_core.training.losses.interest_mixture import interest_mixture
 from eimf_core.training.losses.sampled_softmax import sampled_softmax
 from eimf_core.training.negatives import Negatives
 
@@ -36,7 +37,8 @@ class NextItemLoss:
         """Mean loss of P pairs.
 
         Args:
-            queries: (P, d), the interests that answer for the targets, in unit length.
+            queries: (P, d), the interests that answer for the targets, in unit length; or (P, K, d) where all
+                interests of a user answer together, with equal weights and no hardness.
             targets: (P,), the next items.
             weights: (P,) of the pairs, their sum 1; None for equal ones.
             hardness: of interest-aware negatives, see `losses/sampled_softmax.py`.
@@ -45,9 +47,16 @@ class NextItemLoss:
         queries = queries / self.temperature
         if self.negatives is None:
             numbers = torch.from_numpy(targets.items - 1).to(device)
+            if queries.dim() == 3:
+                rows = torch.arange(len(numbers), device=device)
+                return interest_mixture(queries, positives, self.candidates, (rows, numbers), None)
             return full_softmax(queries, self.candidates, numbers, weights=weights, hardness=hardness)
         hits = negatives.accidental(self.negatives.items, targets.items)
         accidental = (torch.from_numpy(hits[0]).to(device), torch.from_numpy(hits[1]).to(device))
+        if queries.dim() == 3:
+            # uniform negatives: all corrections are alike
+            log_ratio = float(self.negatives.correction[0])
+            return interest_mixture(queries, positives, self.candidates, accidental, log_ratio)
         correction = torch.from_numpy(self.negatives.correction).to(device)
         return sampled_softmax(
             queries, positives, self.candidates, correction, accidental, weights=weights, hardness=hardness

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from eimf_core.models import registry
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.label_losses import LABEL_LOSSES
 from eimf_core.training.step import StepResult
 from eimf_core.training.validation import Figures
 
 CHECKPOINT_SECONDS = 30.0
-COLLAPSED = 0.9
 KEPT = (
     "epoch", "step", "lines", "best", "best_epoch", "seconds", "epoch_seconds", "sums", "pairs", "norm", "stopped",
     "threads", "gradient_norms", "norm_steps", "steps", "labelled",
@@ -166,7 +166,8 @@ class RunState:
     @property
     def collapsed(self) -> bool:
         """Whether the interests of the model are nearly all the same."""
-        return float(self.written.get("collapse", 0.0)) > COLLAPSED
+        limit: float = registry.load(self._settings.backbone).extractor_type.collapsed
+        return float(self.written.get("collapse", 0.0)) > limit
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

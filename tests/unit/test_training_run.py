@@ -232,6 +232,12 @@ def test_interests_that_are_one_are_noticed() -> None:
     run.end_epoch(Figures(0.2, 0.5), padding=0.0)
     run.end_epoch(Figures(0.1, 0.95), padding=0.0)
     assert run.written["epoch"] == 2 and not run.collapsed
+    # interests that share a part are nearer to each other before they are the same
+    narm = run_state.RunState(settings(backbone="narm"))
+    narm.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    assert not narm.collapsed
+    narm.end_epoch(Figures(0.2, 0.995), padding=0.0)
+    assert narm.collapsed
 
 
 def test_patience_and_the_best_epoch() -> None:

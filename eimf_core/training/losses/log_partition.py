@@ -57,7 +57,7 @@ class _SoftplusPartition(torch.autograd.Function):
         mass = None if bias is None else bias.exp()
         weighted = candidates if mass is None else candidates * mass[:, None]
         scaled = queries * LOG2E
-        bounded = _longest(scaled) * _longest(candidates) * (1.0 + hardness) <= SAFE
+        bounded = longest(scaled) * longest(candidates) * (1.0 + hardness) <= SAFE
         loss = queries.new_zeros(())
         query_grad, positive_grad = torch.empty_like(queries), torch.empty_like(positive)
         candidate_grad = torch.zeros_like(candidates)
@@ -88,7 +88,8 @@ class _SoftplusPartition(torch.autograd.Function):
         return query_grad * scale, candidate_grad * scale, None, None, None, positive_grad * scale, None, None
 
 
-def _longest(vectors: Tensor) -> float:
+def longest(vectors: Tensor) -> float:
+    """The largest length of some vectors (n, d), 0 where there are none."""
     return float(vectors.square().sum(dim=1).max().sqrt()) if len(vectors) else 0.0
 
 
