@@ -114,7 +114,10 @@ class Backbone(nn.Module):
         return functional.normalize(interests, dim=-1), auxiliary
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
-        """What answers for each target in training, (P, d): interests (P, K, d), targets (P, d)."""
+        """What answers for each target in training, (P, d), or (P, K, d) where all interests answer together.
+
+        Interests (P, K, d), targets (P, d).
+        """
         return hard_readout(interests, targets)
 
     def pair_weights(self, interests: Tensor | None) -> Tensor | None:

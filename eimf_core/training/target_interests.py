@@ -15,8 +15,9 @@ from eimf_core.training.batches import Batch
 
 @dataclass(frozen=True)
 class TargetInterests:
-    """`queries` (P, d), what is scored for the P targets of a batch, in their order; `interests`
-    (P, K, d), all that could have answered, and `logits` (B, K, L) of their attention, where known."""
+    """`queries` (P, d), what is scored for the P targets of a batch, in their order, or (P, K, d) where all interests
+    answer together; `interests` (P, K, d), all that could have answered, and `logits` (B, K, L) of their attention,
+    where known."""
 
     queries: Tensor
     interests: Tensor | None = None
