@@ -2,7 +2,7 @@
 
 `encode_items` gives the vectors of a catalogue, `encode_cached` those of any texts. A file holds a matrix in numpy's
 format; behind it stands a digest of each row's text and encoder, so that of another catalogue only the new texts
-are encoded.
+are encoded, and the sha256 of all that, so that a damaged file is made again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +34,7 @@ Stored = npt.NDArray[np.float16]
 CACHE = ".cache"
 CHUNK = 1024  # texts encoded between two writes: what an interruption costs at most
 DIGEST_SIZE = 16  # bytes
+BLOCK = 1 << 20
 
 
 def encode_items(directory: str | Path, items: Sequence[Item], encoder: Encoder, reporter: Reporter = SILENT) -> Stored:
@@ -64,6 +67,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
         return kept
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
         partial = open(path.with_suffix(".partial"), "a+b")  # noqa: SIM115 (closed below)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -97,6 +101,16 @@ def _key(texts: Sequence[str], encoder: Encoder) -> str:
     return digest.hexdigest()[:32]
 
 
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs were writing; who still writes a file holds the lock of its partial one."""
+    for path in folder.glob(".text-*.tmp"):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            with contextlib.suppress(FileNotFoundError):
+                partial = stack.enter_context(open(folder / f"{path.name.split('.')[1]}.partial", "rb"))
+                fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
 def _load(path: Path, count: int) -> Stored | None:
     """The file's vectors; None where there is none, or one that is cut short or of another length."""
     found = _mapped(path)
@@ -106,10 +120,24 @@ def _load(path: Path, count: int) -> Stored | None:
 def _mapped(path: Path) -> Any:
     """A file's vectors (n, D) as np.memmap; None where there is no such file, or a damaged one."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        if found.ndim != 2 or found.dtype != np.float16:
+            return None
+        last = found.offset + found.nbytes
+        end = last + len(found) * DIGEST_SIZE
+        # files of earlier versions end here or there
+        return found if path.stat().st_size in (last, end) or _is_whole(path, end) else None
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.ndim == 2 and found.dtype == np.float16 else None
+
+
+def _is_whole(path: Path, end: int) -> bool:
+    """Whether the sha256 of the first `end` bytes of a file stands behind them."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while left := end - stream.tell():
+            digest.update(stream.read(min(left, BLOCK)))
+        return stream.read() == digest.digest()
 
 
 def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
@@ -120,10 +148,13 @@ def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
 def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], digests: Iterator[bytes]) -> None:
     with files.atomic(path) as stream:
         header = {"descr": np.dtype(np.float16).str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        for block in blocks:
-            stream.write(block.tobytes())
-        stream.writelines(digests)
+        start = io.BytesIO()
+        np.lib.format.write_array_header_1_0(start, header)
+        whole = hashlib.sha256()
+        for part in itertools.chain([start.getvalue()], (block.tobytes() for block in blocks), digests):
+            whole.update(part)
+            stream.write(part)
+        stream.write(whole.digest())
 
 
 def _encoded(
@@ -191,7 +222,7 @@ def _reusable_vectors(folder: str | Path, texts: Iterable[str], identity: str) -
         vectors = _mapped(path) if wanted else None
         if vectors is None:
             continue
-        digests = np.fromfile(path, f"V{DIGEST_SIZE}", offset=vectors.offset + vectors.nbytes)
+        digests = np.fromfile(path, f"V{DIGEST_SIZE}", len(vectors), offset=vectors.offset + vectors.nbytes)
         if len(digests) == len(vectors):  # older files have none
             for row, digest in enumerate(digests.tolist()):
                 if (text := wanted.pop(digest, None)) is not None:

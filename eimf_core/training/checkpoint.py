@@ -1,6 +1,6 @@
 """A run on disk, so that a killed one goes on: `.MODEL.checkpoint/` beside MODEL, no pickle.
 
-    state.json               names of the files below and what else a run needs to go on
+    state.json               names and hashes of the files below and what else a run needs to go on
     state-RUN-N.safetensors  weights and optimiser
     best-RUN-N.safetensors   the weights of the best epoch so far
 
@@ -12,6 +12,7 @@ the file, so that a checkpoint of a large table takes no memory beside it.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,19 +39,23 @@ class Checkpoint:
         self._run = fingerprint[:12]
         self._number = 0
         self._best: str | None = None
+        self._hashes: dict[str, str] = {}
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
-        """Tensors and facts of the interrupted run with the same fingerprint; None where there is none."""
+        """Tensors and facts of the interrupted run with the same fingerprint; None where there is none, or it is
+        damaged."""
         try:
-            described = orjson.loads((self.folder / "state.json").read_bytes())
-            if described["fingerprint"] != self._fingerprint:
+            kept = orjson.loads((self.folder / "state.json").read_bytes())
+            described = kept["run"]
+            if described["fingerprint"] != self._fingerprint or kept["sha256"] != _sha256(described):
                 return None
+            for name, sha256 in described["files"].items():
+                if files.sha256(self.folder / name) != sha256:
+                    return None
             tensors = load_file(self.folder / described["state"])
-            if described["best"] is not None and not (self.folder / described["best"]).is_file():
-                return None
         except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SafetensorError):
             return None
-        self._number, self._best = described["number"], described["best"]
+        self._number, self._best, self._hashes = described["number"], described["best"], described["files"]
         return tensors, described["facts"]
 
     def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
@@ -58,15 +63,17 @@ class Checkpoint:
         self._number += 1
         name = f"state-{self._run}-{self._number}.safetensors"
         self._write(name, tensors)
+        self._hashes = {each: self._hashes[each] for each in (name, self._best) if each is not None}
         described = {
             "fingerprint": self._fingerprint,
             "number": self._number,
             "state": name,
             "best": self._best,
+            "files": self._hashes,
             "facts": facts,
         }
         with files.atomic(self.folder / "state.json") as stream:
-            stream.write(orjson.dumps(described))
+            stream.write(orjson.dumps({"run": described, "sha256": _sha256(described)}))
         for path in self.folder.iterdir():
             if path.name not in ("state.json", name, self._best):
                 path.unlink()
@@ -88,3 +95,8 @@ class Checkpoint:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder}: is a file, expected the checkpoint's directory; remove it")
         weights_file.write(self.folder / name, {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()})
+        self._hashes[name] = files.sha256(self.folder / name)
+
+
+def _sha256(described: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(described)).hexdigest()

@@ -133,7 +133,7 @@ def start(data: Path, model: Path, environment: dict[str, str], *arguments: str)
 
 def state_of(model: Path) -> tuple[int, int]:
     path = model.with_name(f".{model.name}.checkpoint") / "state.json"
-    facts = orjson.loads(path.read_bytes())["facts"] if path.exists() else {"epoch": 0, "step": 0}
+    facts = orjson.loads(path.read_bytes())["run"]["facts"] if path.exists() else {"epoch": 0, "step": 0}
     return facts["epoch"], facts["step"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -92,11 +93,10 @@ def test_fewer_texts_than_before_do_not_even_open_the_encoder(tmp_path: Path) ->
     assert np.array_equal(encode_cached(["z", "x"], Closed(), tmp_path), whole[[2, 0]])
 
 
-@pytest.mark.parametrize("behind", [b"", b"torn", b"\0" * 48])
-def test_a_file_whose_digests_are_gone_gives_nothing_away(tmp_path: Path, behind: bytes) -> None:
+def test_a_file_of_an_earlier_version_without_digests_counts_as_a_whole(tmp_path: Path) -> None:
     first = np.array(encode_cached(["x", "y"], WordEncoder(), tmp_path))
     (path,) = tmp_path.glob("*.npy")
-    path.write_bytes(path.read_bytes()[: -2 * cache.DIGEST_SIZE] + behind)
+    path.write_bytes(path.read_bytes()[: -2 * cache.DIGEST_SIZE - 32])
     encoder = WordEncoder()
     assert np.array_equal(encode_cached(["x", "y"], encoder, tmp_path), first) and not encoder.encoded
     assert np.array_equal(encode_cached(["y", "z", "x"], encoder, tmp_path)[[2, 0]], first)
@@ -150,9 +150,28 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
     good = np.array(encode_cached(["a", "b"], WordEncoder(), tmp_path))
     (path,) = tmp_path.glob("*.npy")
-    for damage in (path.read_bytes()[:100], b"", b"no array", path.read_bytes()[:-2]):
+    whole = path.read_bytes()
+    flipped = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (129, len(whole) - 40, len(whole) - 1)]
+    for damage in (whole[:100], b"", b"no array", whole[:-2], whole + b"more", *flipped):
         path.write_bytes(damage)
         assert np.array_equal(encode_cached(["a", "b"], WordEncoder(), tmp_path), good)
+        assert path.read_bytes() == whole
+        path.write_bytes(damage)
+        # nor is anything of it taken for other texts
+        assert np.array_equal(encode_cached(["b", "a"], WordEncoder(), tmp_path), good[::-1])
+        for other in set(tmp_path.glob("*.npy")) - {path}:
+            other.unlink()
+
+
+def test_what_a_killed_run_was_writing_is_removed_unless_it_lives(tmp_path: Path) -> None:
+    for name in (".text-dead.npy.abcdefgh.tmp", ".text-alive.npy.abcdefgh.tmp", "text-alive.partial"):
+        (tmp_path / name).touch()
+    with open(tmp_path / "text-alive.partial", "rb") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        encode_cached(["a"], WordEncoder(), tmp_path)
+        assert {path.name for path in tmp_path.glob(".*")} == {".text-alive.npy.abcdefgh.tmp"}
+    encode_cached(["b"], WordEncoder(), tmp_path)
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_nothing_to_encode_and_hostile_text(tmp_path: Path) -> None:
