@@ -132,7 +132,12 @@ class Backbone(nn.Module):
         return {}
 
     def _states(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        states: Tensor = self.encoder(self._read(vectors, side), mask, side)
+        return states
+
+    def _read(self, vectors: Tensor, side: dict[str, Tensor]) -> Tensor:
+        """What the encoder reads: items with their kinds of behaviour."""
         if self.behaviours is not None and "events" in side:
             vectors = vectors + functional.embedding(side["events"], self.behaviours, padding_idx=0)
-        states: Tensor = self.encoder(self.dropout(vectors), mask, side)
-        return states
+        dropped: Tensor = self.dropout(vectors)
+        return dropped

@@ -63,14 +63,19 @@ class NoEncoder(Encoder):
         return vectors
 
 
+def last_place(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, 1, L), 1 at the last item of each history (B, L) and 0 elsewhere."""
+    places = torch.arange(mask.shape[1], device=mask.device)
+    return (places == mask.sum(dim=1, keepdim=True) - 1).to(dtype)[:, None]
+
+
 class LastState(Extractor):
     """One interest: the state of the last item (as SASRec and GRU4Rec read out)."""
 
     one_pass = picks = True
 
     def forward(self, states: Tensor, mask: Tensor) -> Output:
-        places = torch.arange(mask.shape[1], device=mask.device)
-        last = (places == mask.sum(dim=1, keepdim=True) - 1).to(states.dtype)[:, None]
+        last = last_place(mask, states.dtype)
         return last @ states, {"attention": last}
 
     def nearest(self, states: Tensor, wanted: Tensor) -> Output:

@@ -18,7 +18,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.hyperparameters import Hyperparameters, hyperparameter
 from eimf_core.models.layers import Dropout, causal, linear, masked_softmax, table
-from eimf_core.models.parts import Encoder
+from eimf_core.models.parts import Encoder, Output, last_place
 from eimf_core.models.shape import Shape
 
 
@@ -48,13 +48,29 @@ class Transformer(Encoder):
         self.dropout = Dropout(shape.dropout, generator)
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
-        length = vectors.shape[1]
-        visible = causal(length, vectors.device)[None] & mask[:, None, :]
-        states = self.dropout(self.scale(vectors) + self.positions[:length])
+        visible = causal(vectors.shape[1], vectors.device)[None] & mask[:, None, :]
+        states = self._start(vectors)
         for block in self.blocks:
             states = block(states, visible)
         result: Tensor = self.final(states)
         return result
+
+    def last(self, vectors: Tensor, mask: Tensor, place: Tensor) -> Tensor:
+        """The state (B, 1, d) of one item of each history, the last one, which `place` (B, 1, L) holds a 1 for.
+
+        The last block computes no other.
+        """
+        visible = causal(vectors.shape[1], vectors.device)[None] & mask[:, None, :]
+        states = self._start(vectors)
+        *before, last = self.blocks
+        for block in before:
+            states = block(states, visible)
+        result: Tensor = self.final(last(states, mask[:, None, :], place))
+        return result
+
+    def _start(self, vectors: Tensor) -> Tensor:
+        started: Tensor = self.dropout(self.scale(vectors) + self.positions[: vectors.shape[1]])
+        return started
 
 
 class Block(nn.Module):
@@ -72,18 +88,29 @@ class Block(nn.Module):
         self.outer = linear(4 * width, width, generator)
         self.dropout = Dropout(shape.dropout, generator)
 
-    def forward(self, states: Tensor, visible: Tensor) -> Tensor:
-        states = states + self.dropout(self.attend(self.before_attention(states), visible))
+    def forward(self, states: Tensor, visible: Tensor, place: Tensor | None = None) -> Tensor:
+        """States (B, L, d), or those (B, n, d) of the places of which `place` (B, n, L) holds a 1."""
+        seen = self.before_attention(states)
+        own = states if place is None else place @ states
+        states = own + self.dropout(self.attend(seen, visible, place))
         inner = functional.gelu(self.inner(self.before_forward(states)))
         result: Tensor = states + self.dropout(self.outer(inner))
         return result
 
-    def attend(self, states: Tensor, visible: Tensor) -> Tensor:
-        """Multi-head attention; `visible` bool (B, L, L) says which item each position may see."""
-        size = states.shape[-1] // self.heads
-        query, key, value = (
-            part.unflatten(-1, (self.heads, size)).transpose(1, 2) for part in self.projections(states).chunk(3, dim=-1)
-        )
+    def attend(self, states: Tensor, visible: Tensor, place: Tensor | None = None) -> Tensor:
+        """Multi-head attention; `visible` bool (B, L, L) says which item each position may see.
+
+        With `place`, as in `forward`, `visible` is (B, n, L).
+        """
+        width = states.shape[-1]
+        size = width // self.heads
+        if place is None:
+            projected = self.projections(states).chunk(3, dim=-1)
+        else:
+            weight, bias = self.projections.weight, self.projections.bias
+            keys = functional.linear(states, weight[width:], bias[width:]).chunk(2, dim=-1)
+            projected = (functional.linear(place @ states, weight[:width], bias[:width]), *keys)
+        query, key, value = (part.unflatten(-1, (self.heads, size)).transpose(1, 2) for part in projected)
         logits = query @ key.transpose(-1, -2) / math.sqrt(size)
         mixed = masked_softmax(logits, visible[:, None]) @ value
         result: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
@@ -93,3 +120,9 @@ class Block(nn.Module):
 class SASRec(Backbone):
     encoder_type = Transformer
     hyperparameters = TransformerHyperparameters
+    encoder: Transformer
+
+    def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
+        place = last_place(mask, vectors.dtype)
+        interests = self.encoder.last(self._read(vectors, side or {}), mask, place)
+        return functional.normalize(interests, dim=-1) * mask.any(dim=1)[:, None, None], {"attention": place}
