@@ -35,16 +35,16 @@ KNOWN_NAMES = {
         "itemsku", "lineitemsku", "variantsku", "itemproductid", "contentid", "beerid", "showid", "productsku",
     ),
     "time": ("time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime"),
-    "rating": ("rating", "stars", "score", "overall"),
-    "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype"),
+    "rating": ("rating", "stars", "score", "overall", "bookrating", "userrating", "ratingvalue"),
+    "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype", "actiontype"),
     "title": (
         "title", "name", "itemtitle", "itemname", "productname", "producttitle", "movietitle", "booktitle", "prodname",
         "appname", "artistname", "trackname", "songname", "gamename", "lineitemname", "coursename", "coursetitle",
-        "originaltitle", "headline", "movie", "song", "artist",
+        "originaltitle", "headline", "caption", "movie", "song", "artist",
     ),
     "category": (
         "categories", "category", "genres", "genre", "maincategory", "categoryname", "class", "productcategory",
-        "itemcategory", "producttypename", "producttype", "departmentname", "tags",
+        "itemcategory", "producttypename", "producttype", "departmentname", "firstlevelcategoryname", "tags",
     ),
     "text": ("text", "description", "detaildesc", "abstract", "overview", "plot", "bodyhtml", "shortdescription"),
 }  # fmt: skip
@@ -52,8 +52,8 @@ KNOWN_NAMES = {
 
 
 def normalised(column: str) -> str:
-    """A column's name as `KNOWN_NAMES` has it: letters and digits in lower case, without RecBole's type."""
-    return "".join(char for char in column.partition(":")[0].lower() if char.isalnum())
+    """A column's name as `KNOWN_NAMES` has it: letters and digits in lower case (and #), without RecBole's type."""
+    return "".join(char for char in column.partition(":")[0].lower() if char.isalnum() or char == "#")
 
 
 def recognised_column(columns: Sequence[str], field: str) -> str | None:

@@ -16,6 +16,10 @@ def _is_user_lines(source: Source) -> bool:
     if names_user_or_item(rows[0]):
         return False
     bare = all(len(row) >= 2 and row[0][-1] != ":" and not set('{}[]",;|') & set("".join(row)) for row in rows)
+    # as many tabs on each line part columns, some of which hold lists; one tab stands between a user and the items
+    tabs = {line.count("\t") for line in source.head}
+    if len(tabs) == 1 and max(tabs) > 1 and any(" " in line.strip() for line in source.head):
+        return False
     # lines of one width may as well be the rows of a table without a header
     table = len({len(row) for row in rows}) == 1
     return bare and not table and len({row[0] for row in rows}) == len(rows)
