@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,8 +41,15 @@ AsTable = Annotated[
 
 
 def ids(options: list[str] | None) -> list[str]:
-    """The ids of an option that takes several, and may be repeated."""
-    return [item.strip() for option in options or [] for item in option.split(",") if item.strip()]
+    """The ids of an option that takes several, and may be repeated; one that holds a comma may stand in quotes."""
+    return [item.strip() for option in options or [] for item in _parts(option) if item.strip()]
+
+
+def _parts(option: str) -> list[str]:
+    if '"' in option:
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([option], strict=True, skipinitialspace=True), [])
+    return option.split(",")
 
 
 def show(answers: Iterable[bytes], as_table: bool | None, *, heading: str | None = None) -> None:

@@ -25,6 +25,8 @@ from eimf_core.records import Record
 R = TypeVar("R", bound=Record)
 PLACE = re.compile(r": line \d+ column \d+ \(char (\d+)\)$")
 """Where in a line a parser of JSON stopped, in its words."""
+ID_FIELDS = frozenset({"id", "user", "item", "items", "history", "targets", "exclude", "only"})
+"""Fields of records whose values are ids, which other programs may write as numbers."""
 UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)
 """What msgspec says of a field that a record must not have."""
 
@@ -60,6 +62,8 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
+        if (with_ids := _numbers_as_ids(raw)) != raw:
+            return decode(orjson.dumps(with_ids), kind, file=file, number=number)
         unknown = UNKNOWN.match(str(error))
         if unknown is not None:
             known = [field.name for field in msgspec.structs.fields(kind)]
@@ -67,6 +71,21 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
             raise InputError(f"unknown field '{unknown[1]}'{near}", file=file, line=number) from None
         field, problem = _field_and_problem(str(error))
         raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
+
+
+def _numbers_as_ids(raw: Any) -> Any:
+    """The object of a line with whole numbers in the fields of ids as text."""
+    if not isinstance(raw, dict):
+        return raw
+    return {key: _as_id(value) if key in ID_FIELDS else value for key, value in raw.items()}
+
+
+def _as_id(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_id(inner) for inner in value]
+    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        return value
+    return str(int(value))
 
 
 def not_json(error: ValueError) -> str:

@@ -6,24 +6,49 @@ from pathlib import Path
 from typing import get_args
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import log_files
+from eimf_core.prepare import containers, log_files
+from eimf_core.prepare.columns import KNOWN_NAMES, normalised
+from eimf_core.prepare.formats.base import object_of
+from eimf_core.prepare.header import split_line
+from eimf_core.prepare.raw_text import shortened
+from eimf_core.prepare.scans import text_of
 from eimf_core.records import Split
 
 SPLITS = frozenset(get_args(Split))
+EXPECTED = """expected a user and one of train, valid, test, such as u7,train or {"user": "u7", "split": "train"}"""
 
 
-def read_partition(path: Path) -> dict[str, str]:
-    """User to split, from lines of `user split` with a tab, comma or blank between; a header is passed over."""
+def read_partition(path: Path, scratch: Path) -> dict[str, str]:
+    """User to split, packed or not.
+
+    Args:
+        path: JSON lines with the keys `user` and `split`, or lines of `user split` with a tab, comma, semicolon or
+            blank between, the user in quotes or not; a header is passed over.
+        scratch: where an unpacked copy may lie.
+
+    Raises:
+        InputError: for a line that is neither, a user in two splits, and an empty file.
+    """
     partition: dict[str, str] = {}
-    for number, line in log_files.lines(path):
-        delimiter = next((char for char in "\t," if char in line), None)
-        cells = [cell.strip() for cell in line.rsplit(delimiter, 1)]
-        if len(cells) == 2 and cells[1] not in SPLITS and not partition and number == 1:
+    for number, line in log_files.lines(containers.readable(path, scratch, str(path))):
+        user, split = _user_and_split(line)
+        if split not in SPLITS and not partition and number == 1 and not line.startswith("{"):
             continue
-        if len(cells) != 2 or not cells[0] or cells[1] not in SPLITS:
-            raise InputError("is no user and one of train, valid, test", file=path, line=number)
-        if partition.setdefault(cells[0], cells[1]) != cells[1]:
-            raise InputError(f"user '{cells[0]}' is in two splits", file=path, line=number)
+        if not user or split not in SPLITS:
+            raise InputError(f"is '{shortened(line, 80)}', {EXPECTED}", file=path, line=number)
+        if partition.setdefault(user, split) != split:
+            raise InputError(f"user '{user}' is in two splits", file=path, line=number)
     if not partition:
         raise InputError("is empty; expected user and split a line", file=path)
     return partition
+
+
+def _user_and_split(line: str) -> tuple[str, str]:
+    """User and split on a line; empty where there are none."""
+    if line.startswith("{"):
+        row = object_of(line)
+        user = next((key for key in row if normalised(key) in KNOWN_NAMES["user"]), "")
+        return text_of(row.get(user)), text_of(row.get("split"))
+    delimiter = next((char for char in "\t,;" if char in line), None)
+    cells = split_line(line, delimiter) if delimiter and '"' in line else line.rsplit(delimiter, 1)
+    return (cells[0].strip(), cells[1].strip()) if len(cells) == 2 else ("", "")

@@ -98,6 +98,8 @@ def ids(path: str | Path, *, may_be_empty: bool = False) -> Iterable[str]:
                 item = orjson.loads(text)["item"]
             except (orjson.JSONDecodeError, KeyError):
                 item = None
+            if isinstance(item, int) and not isinstance(item, bool):
+                item = str(item)
             if not isinstance(item, str):
                 raise InputError("is no JSON object with an item id", file=path, line=number, field="item")
             yield item

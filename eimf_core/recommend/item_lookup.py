@@ -8,6 +8,8 @@ from eimf_core.model_items import Catalogue
 from eimf_core.recommend.title_search import Match, Titles
 from eimf_core.records import Item
 
+MOST_PARTS = 6
+"""Parts between commas that an id is put together from, at most."""
 SHARE = 16
 """One id in so many looked up one by one, then all are read at once."""
 
@@ -48,6 +50,22 @@ class Items:
             return [self._index[item] for item in items]
         except KeyError:
             return [self.index(item) for item in items]
+
+    def whole_ids(self, parts: Sequence[str]) -> list[str]:
+        """Ids out of a list that was cut at every comma: parts that are an id only together are put together."""
+        found: list[str] = []
+        at = 0
+        while at < len(parts):
+            whole, end = parts[at], at + 1
+            for last in range(min(len(parts), at + MOST_PARTS), at + 1, -1):
+                joined = [comma.join(parts[at:last]) for comma in (",", ", ")]
+                known = next((each for each in joined if self.index(each)), None)
+                if known is not None and not all(self.indices(parts[at:last])):
+                    whole, end = known, last
+                    break
+            found.append(whole)
+            at = end
+        return found
 
     def item(self, index: int) -> Item:
         """The item at an index."""

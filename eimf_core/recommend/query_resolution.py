@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -92,6 +93,10 @@ class QueryResolver:
             raise InputError("has none of history, titles and text", file=file, line=line)
         settings = self._settings
         name = query.id if query.id is not None else str(line if line is not None else 1)
+        if self._single:
+            # what was typed was cut at every comma
+            history, exclude = (self._items.whole_ids(ids) for ids in (query.history or [], query.exclude))
+            query = msgspec.structs.replace(query, history=history or query.history, exclude=exclude)
         unknown: list[str] = []
         history = self._indices(query.history or [], unknown)
         for title in query.titles or []:

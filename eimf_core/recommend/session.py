@@ -150,7 +150,7 @@ class Session:
             self.items,
             only_items=request.only_items,
             exclude_items=request.exclude_items,
-            exclude=() if single else list(map(_utf8, request.exclude)),
+            exclude=() if single else self.items.whole_ids(list(map(_utf8, request.exclude))),
             only=request.only,
             strict=settings.strict,
             reporter=reporter,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -218,3 +219,26 @@ def test_new_items_where_interests_are_named_by_words(eimf: Eimf, tmp_path: Path
     (tmp_path / "late.jsonl").write_text('{"item": "new-1", "title": "Jasmine Green Tea", "categories": ["tea"]}\n')
     done = answer(eimf, tmp_path, "model", "--new-items", "late.jsonl", "-k", "26", "--items", "tea-1,tea-2")
     assert "new-1" in ids(done) and done["interests"]
+
+
+def test_ids_that_hold_a_comma(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    names = {"tea-1": "Tea 1,000 leaves", "tea-2": "Tea, green"}
+    items = [msgspec.structs.replace(item, item=names.get(item.item, item.item)) for item in small_items()]
+    write_named_model(tmp_path / "model", items)
+    plain = answer(eimf, folder, "model", "--items", "tea-1,tea-3,tea-2", "--exclude", "tea-0")
+    expected = [names.get(item, item) for item in ids(plain)]
+    for given in ("Tea 1,000 leaves,tea-3,Tea, green", '"Tea 1,000 leaves",tea-3,"Tea, green"'):
+        made = answer(eimf, tmp_path, "model", "--items", given, "--exclude", "tea-0")
+        assert ids(made) == expected and made["unknown"] == []
+    left = answer(eimf, tmp_path, "model", "--items", "tea-3", "--exclude", "Tea 1,000 leaves", "-k", "30")
+    assert "Tea 1,000 leaves" not in ids(left) and "Tea, green" in ids(left)
+
+
+def test_numbers_are_ids_on_query_lines(eimf: Eimf, tmp_path: Path) -> None:
+    items = [msgspec.structs.replace(item, item=str(at)) for at, item in enumerate(small_items())]
+    write_named_model(tmp_path / "model", items)
+    lines = b'{"id":1,"history":[3,4],"exclude":[5]}\n{"id":"1","history":["3","4"],"exclude":["5"]}\n'
+    done = eimf("recommend", "model", stdin=lines, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first == second and "5" not in ids(first)

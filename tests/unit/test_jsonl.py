@@ -9,7 +9,7 @@ import pytest
 
 from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.records import Item, Sequence
+from eimf_core.records import Item, Query, Sequence
 
 
 def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
@@ -23,7 +23,9 @@ def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
     ("line", "field", "words"),
     [
         (b'{"item": "a"}', "title", "missing"),
-        (b'{"item": 7, "title": "t"}', "item", "expected 'str', got 'int'"),
+        (b'{"item": true, "title": "t"}', "item", "expected 'str', got 'bool'"),
+        (b'{"item": 7.5, "title": "t"}', "item", "expected 'str', got 'float'"),
+        (b'{"item": "a", "title": 7}', "title", "expected 'str', got 'int'"),
         (b'{"item": "a", "title": "t", "categories": ["x", 3]}', "categories[1]", "expected 'str'"),
         (b'{"item": "a", "title": NaN}', None, "not a JSON object"),
         (b"item,title", None, "not a JSON object"),
@@ -39,6 +41,17 @@ def test_bad_line_names_file_line_and_field(tmp_path: Path, line: bytes, field: 
         list(jsonl.read(path, Item))
     assert (caught.value.file, caught.value.line, caught.value.field) == (str(path), 3, field)
     assert words in str(caught.value)
+
+
+def test_whole_numbers_are_ids() -> None:
+    line = b'{"id": 1, "history": [50, "x", 7.0, 12345678901234567890], "exclude": [3], "only": null, "k": 2}'
+    assert jsonl.decode(line, Query, file="x", number=1) == Query(
+        id="1", history=["50", "x", "7", "12345678901234567890"], exclude=["3"], k=2
+    )
+    made = jsonl.decode(
+        b'{"user": 7, "split": "train", "items": [1, 2], "times": [5, 6]}', Sequence, file="x", number=1
+    )
+    assert made == Sequence(user="7", split="train", items=["1", "2"], times=[5, 6])
 
 
 def test_gzip_and_truncated_gzip(tmp_path: Path) -> None:
