@@ -73,18 +73,21 @@ class NextItems:
         """Add this part to vector scores (B, W), in place; -inf stays what it is.
 
         Args:
-            scores: of every item for each history.
+            scores: of every item for each history, contiguous.
             histories: item indices of the model, oldest first.
             shares: what this part counts in each row (B,); None for all of it.
             columns: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
         """
         recent = self.recent(histories)
-        for back, factor in enumerate(self._factors):
-            rows, places = self._places(recent[:, back])
-            found = self._items[places] if columns is None else columns[self._items[places]]
-            added = factor * self._values[places]
-            # a row holds an item once, so that no sum is lost but in column 0, which is never listed
-            scores[rows, found] += added if shares is None else added * shares[rows]
+        rows, places = self._places(recent.ravel())
+        found = self._items[places] if columns is None else columns[self._items[places]]
+        # for each item that counts: its factor, and where the scores of its history begin
+        factors = np.broadcast_to(self._factors, recent.shape)
+        if shares is not None:
+            factors = factors * shares[:, None]
+        begins = np.repeat(np.arange(len(recent)) * scores.shape[1], self.config.last)
+        # item by item of a history, so that a sum is the same whatever else is asked
+        np.add.at(scores.reshape(-1), begins[rows] + found, factors.ravel()[rows] * self._values[places])
 
     def neighbours(self, history: npt.NDArray[np.integer[Any]]) -> Indices:
         """The items that this part adds to for one history, rising."""

@@ -1,6 +1,7 @@
 """How long `eimf recommend` takes, whole processes from start to exit, beside what they must import.
 
     python -m tests.benchmarks.recommend_speed [--items 12000] [--dimension 128] [--large] [--runs 20] [--threads 2]
+        [--neighbours 50]
 
 Makes a model of so many items (untrained: the time does not depend on what was learned), K = 4, and
 prints the median time of the import alone, of --items, of --text, and users per second of a batch of
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -25,14 +27,18 @@ IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
 
 
-def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, seed: int = 0) -> Path:
-    """A model directory of comirec-sa with random weights and an adapter, named interests with `labels`."""
+def write_model(
+    path: Path, items: int, dimension: int, *, labels: bool = True, neighbours: int = 0, seed: int = 0
+) -> Path:
+    """A model directory of comirec-sa with random weights and an adapter, named interests with `labels`, and a graph
+    of next items in which each item has so many `neighbours` at random."""
     import torch
 
     from eimf_core import artifact
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
     from eimf_core.naming.word_names import word_names
+    from eimf_core.next_items import NextItemsConfig
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
@@ -60,7 +66,17 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
         max_length=LONGEST,
         text_encoder=numpy_encoder.packaged().identity,
         text_dimension=width,
+        next_items=NextItemsConfig(weight=0.9, decay=0.7, last=5) if neighbours else None,
     )
+    graph = None
+    if neighbours:
+        # distinct in each row: a random start and a random step
+        starts, steps = rng.integers(items, size=(items, 1)), rng.integers(1, max(2, items // neighbours), (items, 1))
+        graph = {
+            "starts": np.concatenate([[0], np.arange(items + 1) * neighbours]),
+            "items": ((starts + steps * np.arange(neighbours)) % items + 1).astype(np.int32).ravel(),
+            "values": rng.random(items * neighbours, dtype=np.float32),
+        }
     catalogue = [
         Item(item=f"B{number:09}", title=f"Invented thing no. {number % 997}, {number} g", categories=["Things"])
         for number in range(1, items + 1)
@@ -69,18 +85,19 @@ def write_model(path: Path, items: int, dimension: int, *, labels: bool = True, 
     words = None
     if not labels:
         words = word_names(items, lambda index: catalogue[index - 1], vectors, scale).arrays()
-    artifact.write(
-        path,
-        artifact.Contents(config=config, items=catalogue, weights=weights, network=network, named=named, words=words),
+    contents = artifact.Contents(
+        config=config, items=catalogue, weights=weights, network=network, named=named, words=words, next_items=graph
     )
+    artifact.write(path, contents)
     return path
 
 
-def made(path: Path, items: int, dimension: int, *, labels: bool = True) -> Path:
+def made(path: Path, items: int, dimension: int, *, labels: bool = True, neighbours: int = 0) -> Path:
     """`write_model` in a process of its own: a child's peak memory is at least that of its parent."""
     command = [sys.executable, "-m", "tests.benchmarks.recommend_speed", "--write", path, "--items", items]
     command += [] if labels else ["--no-labels"]
-    subprocess.run([*map(str, command), "--dimension", str(dimension)], check=True)
+    command += ["--dimension", dimension, "--neighbours", neighbours]
+    subprocess.run([*map(str, command)], check=True)
     return path
 
 
@@ -147,13 +164,17 @@ def main() -> None:
     parser.add_argument("--index", action="store_true", help="with --large: build an index and ask through it")
     parser.add_argument("--imports", action="store_true", help="the largest parts of what --items imports")
     parser.add_argument("--no-labels", action="store_true", help="a model whose names are made of words")
+    parser.add_argument("--neighbours", type=int, default=50, help="of each item in the graph of next items; 0: none")
     parser.add_argument("--write", type=Path, help="only write a model there")
     arguments = parser.parse_args()
     if arguments.write:
-        write_model(arguments.write, arguments.items, arguments.dimension, labels=not arguments.no_labels)
+        kind: dict[str, Any] = {"labels": not arguments.no_labels, "neighbours": arguments.neighbours}
+        write_model(arguments.write, arguments.items, arguments.dimension, **kind)
         return
     with tempfile.TemporaryDirectory() as folder:
-        model = made(Path(folder) / "model", arguments.items, arguments.dimension, labels=not arguments.no_labels)
+        labels, neighbours = not arguments.no_labels, arguments.neighbours
+        path = Path(folder) / "model"
+        model = made(path, arguments.items, arguments.dimension, labels=labels, neighbours=neighbours)
         base = timed([sys.executable, "-c", IMPORTS], arguments.runs)
         show(f"{IMPORTS}", *base)
         one = timed(eimf(model, "--items", "B000000001,B000000002,B000000003"), arguments.runs)
@@ -168,7 +189,7 @@ def main() -> None:
             rate = arguments.lines / batch[0]
             show(f"{arguments.lines:,} lines {' '.join(map(str, more))}", *batch, f"{rate:,.0f} users/s")
         if arguments.large:
-            large = made(Path(folder) / "large", 1_000_000, arguments.dimension)
+            large = made(Path(folder) / "large", 1_000_000, arguments.dimension, neighbours=neighbours)
             show("--items, 1,000,000 items", *timed(eimf(large, "--items", "B000000001,B000000002"), arguments.runs))
             few = max(1, min(3, arguments.runs))
             for typed in ("Invented thing no. 36, 5021 g", "invented THING no 36, 5021 g", "inventd thing 5021 g"):
