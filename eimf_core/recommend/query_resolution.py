@@ -95,8 +95,8 @@ class QueryResolver:
         name = query.id if query.id is not None else str(line if line is not None else 1)
         if self._single:
             # what was typed was cut at every comma
-            history, exclude = (self._items.whole_ids(ids) for ids in (query.history or [], query.exclude))
-            query = msgspec.structs.replace(query, history=history or query.history, exclude=exclude)
+            typed, exclude = (self._items.whole_ids(ids) for ids in (query.history or [], query.exclude))
+            query = msgspec.structs.replace(query, history=typed or query.history, exclude=exclude)
         unknown: list[str] = []
         history = self._indices(query.history or [], unknown)
         for title in query.titles or []:
