@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 from eimf_core.config import check, setting, wrong
 from eimf_core.models import registry
 
-DEFAULT = "comirec-sa+sasrec+gru4rec"
-FAST = "gru4rec"
-"""What `--fast` trains."""
+DEFAULT = "comirec-sa+narm"
+FAST, FAST_EPOCHS = "narm", 12
+"""What `--fast` trains, and for how many epochs at most."""
 SEEDS_APART = 1_000_003
 """Between the seeds of two members of one name."""
 SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
