@@ -38,7 +38,7 @@ from eimf_core import files, jsonl, model_files, next_items, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
-from eimf_core.model_members import Blocks, Member, MemberConfig, distinct_width
+from eimf_core.model_members import Blocks, Factors, Member, MemberConfig
 from eimf_core.model_network import InterestNetwork
 from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import padded
@@ -198,7 +198,7 @@ class Model:
     training goes on from; `weights`, by name, and `network` (ONNX) are what the directory holds of them.
     `provenance` is what the manifest says. Of an ensemble, `lengths` (N+1, M) are those of
     the members' own item vectors; maps from text give these own vectors side by side, and `place` makes item
-    vectors of them; interests of a user differ in the first `distinct_width` columns alone.
+    vectors of them; `factors` say what the interests consist of.
     """
 
     def __init__(self, name: str, handles: dict[str, int]) -> None:
@@ -227,7 +227,7 @@ class Model:
             raise ModelError(f"{name}: config.json describes members that do not fit its dimension; train it again")
         self._blocks = Blocks([each.dimension for each in members], [each.weight for each in members])
         self.lengths = self._weight(weights, "item_lengths", (rows, len(members))) if members else None
-        self.distinct_width = distinct_width(members, width)
+        self.factors = Factors(members, width)
         prefix = "backbone."
         self._networks = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         self.event_numbers = {name: at for at, name in enumerate(self.config.events, start=1)}

@@ -23,27 +23,35 @@ GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 
 
-def best_scores(interests: Floats, vectors: Floats, scale: Floats | None = None, distinct: int | None = None) -> Floats:
+def best_scores(
+    interests: Floats, vectors: Floats, scale: Floats | None = None, parts: Sequence[tuple[int, int]] = ()
+) -> Floats:
     """Score all items for each user: the largest product over the interests, times the item's scale.
 
     Args:
         interests: (B, K, d).
         vectors: (N + 1, d), row 0 for padding.
         scale: (N + 1,), or None.
-        distinct: how many of the first columns tell the interests of a user apart, all if not given; what they
-            share behind these is multiplied once.
+        parts: width and number of what the interests consist of, side by side, where they are each of one part beside
+            each of every other (`model_members.Factors`): the largest sum is the sum of the largest, so that each part
+            is multiplied once. Empty where they are no such thing.
 
     Returns:
         Scores (B, N + 1), column 0 at -inf. A NaN in any interest's product gives NaN. `sources` says which
         interests the scores of a few items come from.
     """
-    number, width = interests.shape[1:]
-    if distinct is not None and distinct < width and number > 1:
-        best = _largest_products(interests[:, :, :distinct], vectors[:, :distinct])
-        with np.errstate(invalid="ignore", over="ignore"):
-            best += _largest_products(interests[:, :1, distinct:], vectors[:, distinct:])
-    else:
-        best = _largest_products(interests, vectors)
+    found: Floats | None = None
+    start, step = 0, interests.shape[1]
+    for width, count in parts or [(interests.shape[2], step)]:
+        step //= count
+        columns = slice(start, start := start + width)
+        products = _largest_products(interests[:, : count * step : step, columns], vectors[:, columns])
+        if found is not None:
+            with np.errstate(invalid="ignore", over="ignore"):
+                products += found
+        found = products
+    assert found is not None
+    best = found
     if scale is not None:
         best *= scale
     best[:, 0] = -np.inf

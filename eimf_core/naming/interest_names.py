@@ -57,7 +57,7 @@ def open_namer(model: Model, threshold: float) -> Namer:
 
 def namer_by_labels(model: Model, threshold: float) -> Namer:
     """Names by the semantic interests that a model was trained with."""
-    vectors = unit_rows(model.named_vectors[:, : model.distinct_width])
+    vectors = unit_rows(model.named_vectors[:, : model.factors.naming_width])
     names = [interest.name for interest in model.named]
     return Namer(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
 
@@ -66,11 +66,11 @@ def namer_by_words(model: Model, threshold: float) -> Namer:
     """Names by words: those that the model brings, else worked out now, which takes a moment."""
     # items that came after training stand behind the catalogue and give no words
     if model.words is None:
-        vectors = model.vectors[:, : model.distinct_width]
+        vectors = model.vectors[:, : model.factors.naming_width]
         known = word_names(len(model.catalogue), model.catalogue.item, vectors, model.scale)
     else:
         try:
-            known = WordNames.from_arrays(model.words, model.distinct_width)
+            known = WordNames.from_arrays(model.words, model.factors.naming_width)
         except ValueError:
             raise ModelError(f"{model.name}: words.safetensors holds no names for this model; train it again") from None
     directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions

@@ -64,7 +64,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     alone = _Position(recommender, query, recommender.interests_of_list(interests, source), index, words=by_words)
     merged = alone
     if not recommender.settings.per_interest:
-        merged = _Position(recommender, query, interests.vectors, index)
+        merged = _Position(recommender, query, interests.vectors, index, whole=True)
     names = attribution.merged_names(interests.names[0], interests.merged_into[0])
     name, similarity = names[source] or (None, None)
     item = recommender.items.item(index)
@@ -130,9 +130,10 @@ class _Position:
     """Where an item stands in the list that some interests (1, G, d) make, as the command would show it."""
 
     def __init__(
-        self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int, *, words: bool = False
-    ) -> None:
-        scores = recommender.scores(interests, [query], words=words)[0]
+        self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int, *, words: bool = False,
+        whole: bool = False,
+    ) -> None:  # fmt: skip
+        scores = recommender.scores(interests, [query], words=words, whole=whole)[0]
         model, least = recommender.model, recommender.settings.min_score
         scale = 1.0 if model.scale is None else float(model.scale[index])
         # what is listed and what is explained has one score to the last digit

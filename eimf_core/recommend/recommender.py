@@ -126,8 +126,10 @@ class Recommender:
             words = np.stack([query.text_vector for query in queries if query.text_vector is not None])[:, None, :]
             return UserInterests(words, None, [None] * len(queries), self.names(words), [[0]] * len(queries))
         of_history, attention = self._run_network(queries)
-        names = self.names(of_history)
-        merged_into = attribution.merge(names, of_history)
+        # what further members add has names of its own
+        step, width = self.model.factors.naming_step, self.model.factors.naming_width
+        names = [[name for name in of for _ in range(step)] for of in self.names(of_history[:, ::step])]
+        merged_into = attribution.merge(names, of_history[:, :, :width])
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
         for at, query in enumerate(queries):
@@ -183,7 +185,7 @@ class Recommender:
         flat = self._namer.names(interests.reshape(users * number, width))
         return [flat[at * number : (at + 1) * number] for at in range(users)]
 
-    def scores(self, interests: Floats, queries: Queries, *, words: bool = False) -> Floats:
+    def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
         """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
 
         They come through the index, where one is used and enough of what it finds may be listed.
@@ -192,20 +194,24 @@ class Recommender:
             interests: (B, G, d).
             queries: one for each row.
             words: the interests are words alone, to which no item of a history adds anything.
+            whole: the interests are all that the network gave, in their order, not some of them.
         """
+        parts = self.model.factors.parts if whole and len(queries[0].history) else ()
         graph = None if words or not len(queries[0].history) else self.model.next_items
         if self._index is None:
-            return self._exact_scores(interests, queries, graph)
+            return self._exact_scores(interests, queries, graph, parts)
         near = None if graph is None else [graph.neighbours(query.history) for query in queries]
         scores = self._index.scores(interests, self.model, near)
         self._finish(scores, queries, graph)
         few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_candidates(query) for query in queries])
         if len(few):
-            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()], graph)
+            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()], graph, parts)
         return scores
 
-    def _exact_scores(self, interests: Floats, queries: Queries, graph: NextItems | None) -> Floats:
-        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale, self.model.distinct_width)
+    def _exact_scores(
+        self, interests: Floats, queries: Queries, graph: NextItems | None, parts: Sequence[tuple[int, int]]
+    ) -> Floats:
+        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale, parts)
         self._finish(scores, queries, graph)
         return scores
 
@@ -225,7 +231,7 @@ class Recommender:
     def _lists(self, interests: UserInterests, queries: Queries) -> list[RankedList]:
         if self.settings.per_interest:
             return self._lists_per_interest(interests, queries)
-        found = list(self._top_items(self.scores(interests.vectors, queries), queries))
+        found = list(self._top_items(self.scores(interests.vectors, queries, whole=True), queries))
         listed = padded([items for items, _ in found])
         sources = ranking.sources(interests.vectors, self.model.vectors, listed).tolist()
         made = []

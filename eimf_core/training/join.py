@@ -16,7 +16,7 @@ from eimf_core.artifact import Contents, Model, ModelConfig
 from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
-from eimf_core.model_members import Blocks, MemberConfig, distinct_width
+from eimf_core.model_members import Blocks, Factors, MemberConfig
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
@@ -175,7 +175,7 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         arrays |= {f"backbone.{number}.{name}": part for name, part in model.members[0].network.items()}
     words = None
     if not models[0].named:
-        columns = vectors[:, : distinct_width(described, vectors.shape[1])]
+        columns = vectors[:, : Factors(described, vectors.shape[1]).naming_width]
         words = word_names(len(data.items), lambda index: data.items[index - 1], columns, arrays["item_scale"]).arrays()
     config = ModelConfig(
         backbone="+".join(each.backbone for each in described),

@@ -88,17 +88,46 @@ def test_the_joint_score_is_the_weighted_sum(apart: Path, joint: Path) -> None:
     )
 
 
-def test_what_interests_share_is_multiplied_once_with_the_same_scores() -> None:
+@pytest.mark.parametrize("counts", [(4, 1), (4, 2, 1), (2, 3), (3, 1)])
+def test_each_part_of_the_interests_is_multiplied_once_with_the_same_scores(counts: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    interests = rng.normal(size=(5, 4, 12)).astype(np.float32)
-    interests[:, :, 5:] = interests[:, :1, 5:]
-    vectors, scale = rng.normal(size=(2000, 12)).astype(np.float32), rng.random(2000).astype(np.float32)
-    for given in (None, scale):
-        found = ranking.best_scores(interests, vectors, given, 5)
-        np.testing.assert_allclose(found[:, 1:], ranking.best_scores(interests, vectors, given)[:, 1:], atol=1e-5)
+    joint = np.zeros((5, 1, 0), dtype=np.float32)
+    for count in counts:
+        own = rng.normal(size=(5, count, 6)).astype(np.float32)
+        left, right = np.repeat(joint, count, axis=1), np.tile(own, (1, joint.shape[1], 1))
+        joint = np.concatenate([left, right], axis=2)
+    parts = [(6, count) for count in counts]
+    vectors = rng.normal(size=(2000, joint.shape[2])).astype(np.float32)
+    for scale in (None, rng.random(2000).astype(np.float32)):
+        found = ranking.best_scores(joint, vectors, scale, parts)
+        np.testing.assert_allclose(found[:, 1:], ranking.best_scores(joint, vectors, scale)[:, 1:], atol=1e-5)
         assert (found[:, 0] == -np.inf).all()
         # alone as among others
-        np.testing.assert_array_equal(found[:1], ranking.best_scores(interests[:1], vectors, given, 5))
+        np.testing.assert_array_equal(found[:1], ranking.best_scores(joint[:1], vectors, scale, parts))
+
+
+def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None:
+    """Sums, names by the first of them, and the same list whichever way it is computed."""
+    from eimf_core.recommend.config import RecommendConfig
+    from eimf_core.recommend.session import Request, recommend
+
+    training.train(apart / "data", tmp_path / "remi", wanted("remi", interests=2))
+    names = [apart / "comirec-sa", tmp_path / "remi", apart / "gru4rec"]
+    members = [artifact.open_model(path) for path in names]
+    data = dataset.load(apart / "data")
+    artifact.write(tmp_path / "joint", join.contents(Ensemble(members, WEIGHTS), data, training={}, provenance={}))
+    model = artifact.open_model(tmp_path / "joint")
+    assert (model.config.interests, model.factors.naming_width, model.factors.naming_step) == (6, 8, 2)
+    assert model.factors.parts == [(8, 3), (8, 2), (8, 1)]
+    histories = [np.array([1, 9, 2]), np.array([17, 3])]
+    summed = sum(weight * scores(member, histories) for weight, member in zip(WEIGHTS, members, strict=True))
+    np.testing.assert_allclose(scores(model, histories)[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
+    system = ModelSystem(tmp_path / "joint", data)
+    np.testing.assert_allclose(system.score(histories).values[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
+    settings = RecommendConfig(k=5, name_threshold=-1.0)
+    (answer,) = recommend(tmp_path / "joint", settings, Request(items=["tea-0", "yarn-1", "fish-2"]))
+    line = orjson.loads(answer)
+    assert len(line["items"]) == 5 and 1 <= len(line["interests"]) <= 3
 
 
 def test_evaluation_scores_are_the_weighted_sum(apart: Path, joint: Path) -> None:
@@ -154,7 +183,7 @@ def test_interests_are_named_by_members_with_several(joint: Path) -> None:
     from eimf_core.naming.interest_names import open_namer
 
     model = artifact.open_model(joint)
-    assert model.distinct_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
+    assert model.factors.naming_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
     interests, _ = model.interests([np.array([1, 2, 9, 10, 17])])
     changed = interests.copy()
     changed[:, :, 8:] = -changed[:, :, 8:]
@@ -345,7 +374,7 @@ def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -
     training.train(later, tmp_path / "model", wanted("sasrec+gru4rec", epochs=1))
     model = artifact.open_model(tmp_path / "model")
     assert [member.weight for member in model.config.members] == [0.5, 0.5]
-    assert model.config.interests == 1 and model.distinct_width == 16
+    assert model.config.interests == 1 and model.factors.naming_width == 16
 
 
 def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) -> None:

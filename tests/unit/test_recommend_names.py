@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -141,7 +142,7 @@ def test_the_items_with_its_words_count_half_as_much_as_a_direction() -> None:
     means = np.array([[0, 0, 1], [0, 1, 0]], np.float32)
 
     class Model:
-        name, distinct_width = "model", 3
+        name, factors = "model", SimpleNamespace(naming_width=3)
         words = WordNames(["far", "near"], directions, np.arange(2, dtype=np.int32), means).arrays()
 
     def names(first: float) -> list[str | None]:
