@@ -186,13 +186,9 @@ def start(tiny: Path, environment: dict[str, str], tmp_path: Path) -> Start:
     return go
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (signal.SIGKILL, -signal.SIGKILL),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-    ],
+    ("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_killed_and_started_again(
     start: Start, eimf: Eimf, tiny: Path, tmp_path: Path, sent: signal.Signals, code: int

@@ -39,10 +39,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
 def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
     score = ("score", made / "labels.jsonl", "--samples", made / "samples.jsonl")
-    done = eimf(*score, made / "labels.jsonl", *truth)
+    done = eimf(*score, *truth)
     assert done.returncode == 0, done.stderr
-    first, second = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
-    assert first == second and first.engine == "keywords" and first.users == 40 and first.first_try == 1
+    (first,) = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
+    assert first.engine == "keywords" and first.users == 40 and first.first_try == 1
     assert first.recall > 3 * first.by_chance and first.recall > 0.45
     assert f"{first.recall:.4f}" in done.stderr.decode()
     # categories, wide as they are, stand in where nothing better is known

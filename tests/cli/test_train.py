@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+import safetensors.numpy
 
-from eimf_core import artifact, jsonl
+from eimf_core import artifact, files, jsonl
 from eimf_core.records import Label
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
@@ -153,33 +156,17 @@ def kill_once_it_got_on(running: subprocess.Popen[bytes], model: Path, how: sign
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", ["1", "2"])
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
-    data: Path, tmp_path: Path, environment: dict[str, str], threads: str
+    eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    arguments = (
-        "--threads",
-        threads,
-        "--epochs",
-        "60",
-        "--patience",
-        "0",
-        "--batch-size",
-        "16",
-        "--backbone",
-        "sasrec",
-    )
-    whole = start(data, tmp_path / "whole", environment, *arguments)
-    assert whole.wait(300) == 0
-    killed = 0
-    for wait in (0.0, 0.05, 0.15):
+    arguments = ("--threads", "2", "--epochs", "60", "--patience", "0", "--batch-size", "16", "--backbone", "sasrec")
+    assert eimf("train", data, *FAST, *arguments, "-o", tmp_path / "whole").returncode == 0
+    for wait in (0.0, 0.1):
         running = start(data, tmp_path / "model", environment, *arguments)
-        killed += kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, wait)
-        assert not (tmp_path / "model").exists() or running.returncode == 0
-    assert killed >= 2, "the run was over too soon to be killed"
-    last = start(data, tmp_path / "model", environment, *arguments)
-    assert last.wait(300) == 0
-    assert last.stderr is not None and b"going on after epoch" in last.stderr.read()
+        assert kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, wait), "it was over too soon"
+        assert not (tmp_path / "model").exists()
+    last = eimf("train", data, *FAST, *arguments, "-o", tmp_path / "model")
+    assert last.returncode == 0 and b"going on after epoch" in last.stderr, last.stderr
     for part in ("weights.safetensors", "interests.onnx"):
         assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes(), part
     # nothing of the killed runs is left
@@ -193,19 +180,16 @@ def test_a_killed_run_from_an_earlier_model_goes_on_as_well(
     assert eimf("train", data, *FAST, "-q", "-o", tmp_path / "earlier").returncode == 0
     long = ("--epochs", "30", "--patience", "0", "--batch-size", "16")
     arguments = (*long, "--init", str(tmp_path / "earlier"))
-    whole = start(data, tmp_path / "whole", environment, *arguments)
-    assert whole.wait(300) == 0
+    assert eimf("train", data, *FAST, *arguments, "-o", tmp_path / "whole").returncode == 0
     running = start(data, tmp_path / "model", environment, *arguments)
     killed = kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, 0.05)
     assert running.stderr is not None and killed, running.stderr.read().decode()
-    last = start(data, tmp_path / "model", environment, *arguments)
-    assert last.wait(300) == 0
-    assert last.stderr is not None and b"going on after epoch" in last.stderr.read()
+    last = eimf("train", data, *FAST, *arguments, "-o", tmp_path / "model")
+    assert last.returncode == 0 and b"going on after epoch" in last.stderr, last.stderr
     part = "weights.safetensors"
     assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
     # and it is the earlier model that it began with
-    afresh = start(data, tmp_path / "afresh", environment, *long)
-    assert afresh.wait(300) == 0
+    assert eimf("train", data, *FAST, *long, "-o", tmp_path / "afresh").returncode == 0
     assert (tmp_path / "afresh" / part).read_bytes() != (tmp_path / "whole" / part).read_bytes()
 
 
@@ -222,28 +206,22 @@ def test_an_interrupted_run_says_so_and_keeps_its_checkpoint(
     assert state_of(tmp_path / "model") > (0, 0) and not (tmp_path / "model").exists()
 
 
-@pytest.mark.slow
 def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
-    eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
+    eimf: Eimf, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("train", str(data), *FAST, "--epochs", "4", "--patience", "0")
-    full = (
-        "import errno, os\n"
-        "from safetensors import numpy as library\n"
-        "save, calls = library.save_file, []\n"
-        "def filling(tensors, path):\n"
-        "    calls.append(1)\n"
-        "    if len(calls) == 4:\n"
-        "        path.write_bytes(b'half')\n"
-        "        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
-        "    save(tensors, path)\n"
-        "library.save_file = filling\n"
-        "from eimf_cli.main import run; run()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", full, *arguments, "-o", str(tmp_path / "model")],
-        env=environment, cwd=ROOT, capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
+    save, calls = safetensors.numpy.save_file, []
+
+    def filling(tensors: Any, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 4:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(tensors, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(safetensors.numpy, "save_file", filling)
+        done = eimf(*arguments, "-o", tmp_path / "model")
     assert "disk is full" in one_error_line(done, 1)
     assert state_of(tmp_path / "model") > (0, 0) and not (tmp_path / "model").exists()
     assert not list((tmp_path / ".model.checkpoint").glob(".*")), "a half-written file is left"
@@ -254,16 +232,9 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
 
 
-@pytest.mark.slow
-def test_a_second_writer_is_told_to_wait(eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
-    running = start(data, tmp_path / "model", environment, "--epochs", "500", "--patience", "0")
-    try:
-        while running.poll() is None and not (tmp_path / ".model.checkpoint").exists():
-            time.sleep(0.05)
+def test_a_second_writer_is_told_to_wait(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    with files.locked(tmp_path / "model"):
         assert "another process" in one_error_line(eimf("train", data, *FAST, "-o", tmp_path / "model"), 2)
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples" / "configs").glob("*.toml")), ids=lambda path: path.stem)

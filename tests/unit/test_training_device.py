@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -221,12 +222,9 @@ def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_pa
 
 
 @pytest.fixture
-def compiler() -> None:
-    """Skips where networks cannot be compiled, as without a C++ compiler."""
-    try:
-        assert torch.compile(lambda values: values.sin() + 1)(torch.ones(3)).shape == (3,)
-    except Exception as error:
-        pytest.skip(f"nothing can be compiled here: {str(error).splitlines()[0]}")
+def compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are found and differentiated as ever, but not written in C++, which takes minutes and is torch's own."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
 
 
 def graphs() -> int:
@@ -235,21 +233,6 @@ def graphs() -> int:
     found = int(counters["stats"]["unique_graphs"])
     counters.clear()
     return found
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("compiler")
-def test_a_compiled_network_trains_as_the_plain_one(folder: Path) -> None:
-    losses = []
-    for compile in (False, True):
-        run = small_run(folder, epochs=2, compile=compile)
-        graphs()
-        run.go()
-        losses.append([line["loss"]["prediction"] for line in run.state.lines])
-        assert (graphs() > 0) == compile
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
-    # what is written is the plain network
-    assert len(export.network(run.learner.backbone)) > 0
 
 
 @pytest.mark.slow
@@ -267,6 +250,8 @@ def test_a_compiled_transformer_has_the_gradients_of_the_plain_one(folder: Path)
         gradients = {name: part.grad for name, part in run.learner.backbone.named_parameters()}
         found.append((float(result.losses["prediction"]), result.norm, gradients, run.learner.table.weight))
     (loss, norm, plain, table), (other_loss, other_norm, compiled, other_table) = found
+    # what is written is the plain network
+    assert len(export.network(run.learner.backbone)) > 0
     assert other_loss == pytest.approx(loss, rel=1e-5) and other_norm == pytest.approx(norm, rel=1e-4)
     for name, gradient in plain.items():
         assert gradient is not None
