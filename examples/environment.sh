@@ -31,6 +31,10 @@ _setup() {
         echo "llama-cpp-python is built on installation and needs a C++ compiler (Debian: apt-get install g++)" >&2
         return 1
     fi
+    # virtual machines announce AMX where their kernel refuses it, and llama.cpp would die of SIGILL
+    if grep -qw amx_tile /proc/cpuinfo 2>/dev/null; then
+        export CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=OFF}"
+    fi
     echo "installing into $VENV (the first time this builds llama.cpp, about 5 minutes)" >&2
     if [ ! -x "$VENV/bin/python" ]; then
         "$python" -m venv "$VENV" || { echo "no virtual environment (Debian: apt-get install python3-venv)" >&2; return 1; }

@@ -231,6 +231,15 @@ def test_the_worker_killed_in_the_middle_of_an_answer(start: Start, tmp_path: Pa
     assert 1 <= sum(entry.attempts == 2 for entry in made.values()) <= 2
 
 
+def test_a_build_for_another_processor_is_told(start: Start, tmp_path: Path) -> None:
+    process = start()
+    for worker in children(process.pid):
+        os.kill(worker, signal.SIGILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 4 and b"CMAKE_ARGS=-DGGML_NATIVE=OFF pip install" in stderr, stderr
+    assert stderr.count(b"crashed") == 0
+
+
 def children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found]

@@ -39,6 +39,7 @@ KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
 READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
 INSTALL = '--engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or use --engine keywords)'
+PORTABLE_BUILD = "CMAKE_ARGS=-DGGML_NATIVE=OFF pip install --force-reinstall --no-deps --no-cache-dir llama-cpp-python"
 
 
 class LlamaCpp(Engine):
@@ -186,6 +187,11 @@ class LlamaCpp(Engine):
         """Go on with another worker; an answer where it is clear which request ended the one before."""
         reason = self._exit_reason()
         self.close()
+        if reason.startswith(signal.SIGILL.name):
+            raise ModelError(
+                "llama.cpp was built with instructions that this processor or its virtual machine refuses (SIGILL); "
+                f"build it without them: {PORTABLE_BUILD}"
+            )
         self._exits += 1
         if self._exits > EXITS_IN_A_ROW:
             raise ModelError(f"{self._setup.path}: llama.cpp crashed {self._exits} times in a row ({reason})")
