@@ -237,6 +237,21 @@ def graphs() -> int:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
+def test_a_compiled_network_trains_as_the_plain_one(folder: Path) -> None:
+    losses = []
+    for compile in (False, True):
+        run = small_run(folder, epochs=2, compile=compile)
+        graphs()
+        run.go()
+        losses.append([line["loss"]["prediction"] for line in run.state.lines])
+        assert (graphs() > 0) == compile
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    # what is written is the plain network
+    assert len(export.network(run.learner.backbone)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
 def test_a_compiled_transformer_has_the_gradients_of_the_plain_one(folder: Path) -> None:
     """Of a step with dropout. Weights after many steps say less: where the true gradient is 0, as for the bias
     of an attention key, Adam takes full steps along what is left by rounding."""
@@ -250,8 +265,6 @@ def test_a_compiled_transformer_has_the_gradients_of_the_plain_one(folder: Path)
         gradients = {name: part.grad for name, part in run.learner.backbone.named_parameters()}
         found.append((float(result.losses["prediction"]), result.norm, gradients, run.learner.table.weight))
     (loss, norm, plain, table), (other_loss, other_norm, compiled, other_table) = found
-    # what is written is the plain network
-    assert len(export.network(run.learner.backbone)) > 0
     assert other_loss == pytest.approx(loss, rel=1e-5) and other_norm == pytest.approx(norm, rel=1e-4)
     for name, gradient in plain.items():
         assert gradient is not None
