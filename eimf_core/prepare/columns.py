@@ -140,8 +140,11 @@ def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> di
         ids = [column for column in columns if normalised(column) == "id"]
         found = {"item": ids[0], **found} if ids else found
     if "item" not in found:
+        missing = [field for field in ("item", "title") if field not in found]
+        which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
+        options = " and ".join(f"--items-{field}-column" for field in missing)
         raise InputError(
-            f"no column is recognised as the item among {shown(columns)}; name it with --items-item-column "
+            f"no column is recognised as the {which} among {shown(columns)}; name {them} with {options} "
             "(by number where there is no header)",
             file=file,
         )

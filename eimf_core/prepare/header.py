@@ -139,13 +139,15 @@ def is_header(rows: Sequence[Sequence[str]], positions: Mapping[str, int]) -> bo
         for cell, column in zip(first, columns, strict=True)
         if cell and any(column) and all(is_number(value) for value in column if value)
     }
-    if votes:
-        # a word above numbers beside a number above numbers: a row without a value, such as NULL, or a header
-        return votes.pop() if len(votes) == 1 else None
-    for cell, column in zip(first, columns, strict=True):
-        if cell and (cell in column or (any(map(str.isdigit, cell)) and _shape(cell) in map(_shape, column))):
-            return False
-    return None
+    if any(_is_like(cell, column) for cell, column in zip(first, columns, strict=True) if not is_number(cell)):
+        votes.add(False)
+    # a word above numbers in a row that is like the others may be a value that is not there, such as NULL
+    return votes.pop() if len(votes) == 1 else None
+
+
+def _is_like(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell comes again in its column, or holds digits and looks like one there."""
+    return bool(cell) and (cell in column or (any(map(str.isdigit, cell)) and _shape(cell) in set(map(_shape, column))))
 
 
 def _shape(cell: str) -> str:

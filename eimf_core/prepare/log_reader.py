@@ -67,7 +67,7 @@ def read(
         copy.unlink(missing_ok=True)
         reporter.end()
     if raw.empty_rows:
-        reporter.note(f"{raw.empty_rows:,} empty rows passed over")
+        reporter.note(f"{raw.empty_rows:,} empty row{'' if raw.empty_rows == 1 else 's'} passed over")
     unit = _convert_times(raw, logs, rejects) if "time" in has and raw.rows() else None
     if not raw.rows():
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))

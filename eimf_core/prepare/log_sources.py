@@ -48,13 +48,22 @@ def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scr
             yield dataclasses.replace(found, folder=member.parent)
 
 
-def item_source(path: Path, config: PrepareConfig, scratch: Path) -> Source:
-    """An item file, looked into; raises as `sources`, and ConfigError for an archive of several files."""
-    inside = containers.readable(path, scratch, str(path))
+def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
+    """An item file, looked into; raises as `sources`, and ConfigError for an archive of several files.
+
+    Args:
+        path: the file.
+        config, scratch: as in `sources`.
+        log: the log that it lies beside, where it was not named.
+    """
+    packed = log is not None and log.folder is not None
+    name = str(log.given / path.name) if log is not None and log.given is not None and packed else str(path)
+    inside = containers.readable(path, scratch, name)
     if inside.is_dir():
         held = shown([str(each.relative_to(inside)) for each in containers.members(inside)])
         raise ConfigError(f"{path}: holds several files ({held}); unpack it and name the one with the titles")
-    found = dataclasses.replace(log_files.probe(inside, str(path)), given=path)
+    given = log.given if log is not None and packed else path
+    found = dataclasses.replace(log_files.probe(inside, name), given=given)
     if config.separator is not None and separates(config.separator, found):
         found = dataclasses.replace(found, separator=config.separator)
     return preamble.passed_over(found)

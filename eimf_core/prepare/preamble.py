@@ -12,7 +12,9 @@ from eimf_core.prepare.log_files import Source
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
 HEADERS = (("user", "item"), ("item", "title"))
 """The fields that tell the header of a log and that of an item table."""
-REMARK = ("# ", "##", "#!", "#\t")
+REMARK = ("# ", "##", "#!", "#\t", "% ", "//")
+COMMENT = ("#", *REMARK)
+"""How comments start; the first may be the start of an id as well."""
 MOST = 20
 """Lines among which a header is looked for."""
 
@@ -27,18 +29,18 @@ def passed_over(source: Source) -> Source:
     separator = SEPARATOR_LINE.fullmatch(source.first)
     if separator and len(source.head) > 1:
         source = _from(dataclasses.replace(source, separator=source.separator or separator[1]), 1)
-    comments = next((at for at, line in enumerate(source.head) if not line.startswith("#")), 0)
+    comments = next((at for at, line in enumerate(source.head) if not line.startswith(COMMENT)), 0)
     if comments:
         return _behind_comments(source, comments)
     return _behind_title(source)
 
 
 def _behind_comments(source: Source, count: int) -> Source:
-    """Behind so many lines that start with #, unless they are rows as those that follow."""
+    """Behind so many comments, unless they are rows as those that follow."""
     behind = _from(source, count)
     if behind.first.startswith(("{", "[")):
         return behind
-    last = source.head[count - 1].lstrip("#").strip()
+    last = source.head[count - 1].lstrip("#%/").strip()
     delimiter = delimiter_of(behind)
     cells = split_line(behind.first, delimiter)
     if len(split_line(last, delimiter)) != len(cells):

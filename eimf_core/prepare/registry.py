@@ -83,8 +83,7 @@ def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
             )
         known_by_its_own = known_by_its_own or kind
     if source.first[:1] in ("[", "{") and not source.parquet:
-        way = "jq -c '.[]'" if source.first.startswith("[") else "jq -c ."
-        raise InputError(f"holds JSON, but not one object a line; write it so, such as with {way}", file=source.name)
+        raise InputError(f"holds JSON, but not one object a line; {_json_way(source)}", file=source.name)
     raise InputError(
         "is no log that is recognised; say with --separator what separates its columns, with --skip-lines how many "
         "lines come before its header, or name its kind with --format (eimf prepare --help lists them)",
@@ -99,9 +98,11 @@ def find_items(items: Sequence[Path], logs: Sequence[LogFile], config: PrepareCo
         ConfigError: for an option that no item file obeys.
         InputError: for a file whose format, or whose column of the item, is not recognised.
     """
-    beside = (path for log in logs for path in files_matching(log.source.beside, log.format.item_files))
-    paths = list(items) or list(dict.fromkeys(Path(os.path.normpath(path)) for path in beside))
-    found = [_item_file(log_sources.item_source(path, config, scratch), config) for path in paths]
+    paths: dict[Path, Source | None] = dict.fromkeys(items)
+    for log in logs if not items else ():
+        for path in files_matching(log.source.beside, log.format.item_files):
+            paths.setdefault(Path(os.path.normpath(path)), log.source)
+    found = [_item_file(log_sources.item_source(path, config, scratch, log), config) for path, log in paths.items()]
     columns = {column for file in found for column in file.columns}
     for option in filter(config.is_set, ITEM_COLUMN_OPTIONS):
         if not columns:
@@ -122,10 +123,18 @@ def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
         if kind.parquet == source.parquet and kind.matches(source) and (kind.columns is not None or not named):
             columns = kind.columns(source, config) if kind.columns else ()
             return ItemFile(source, kind, columns, item_columns(columns, config, source.name) if columns else {})
+    way = "; " + _json_way(source) if source.first[:1] in ("[", "{") and not source.parquet else ""
     raise InputError(
         "is no item file that is recognised; expected Item lines, or a table, JSON lines or Parquet with an item and "
-        "a title column",
+        f"a title column{way}",
         file=source.name,
+    )
+
+
+def _json_way(source: Source) -> str:
+    """What makes one object a line of other JSON."""
+    return "write JSON with one object a line, such as with " + (
+        "jq -c '.[]'" if source.first.startswith("[") else "jq -c ."
     )
 
 

@@ -60,7 +60,7 @@ def test_item_text_with_columns_that_are_told(tmp_path: Path) -> None:
     write_items(tmp_path)
     (tmp_path / "log.csv").write_text("user,code\nu,1\nu,2\n")
     (tmp_path / "told.jsonl").write_text('{"code":"1","label":"Tea"}\n{"code":"2","label":"Wool"}\n')
-    with pytest.raises(InputError, match="no column is recognised as the item among code, label"):
+    with pytest.raises(InputError, match="no column is recognised as the item and as the title among code, label"):
         prepare([tmp_path / "log.csv"], tmp_path / "out", PrepareConfig(split="none"), items=[tmp_path / "told.jsonl"])
     for name in ("told.jsonl", "told.parquet"):
         run(tmp_path, "log.csv", items=[name], item_column="code", title_column="label")

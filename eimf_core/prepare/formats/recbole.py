@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
+from eimf_core.prepare.header import names_columns
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import split_categories
 from eimf_core.prepare.scans import Delimited
@@ -24,13 +25,15 @@ def _typed(source: Source) -> bool:
 
 
 def _is_inter(source: Source) -> bool:
-    names = {column.partition(":")[0] for column in _columns(source)}
-    return _typed(source) and {"user_id", "item_id"} <= names and "item_id_list" not in names
+    columns = _columns(source)
+    lists = any(column.startswith("item_id_list:") for column in columns)
+    return _typed(source) and not lists and (source.stem.endswith(".inter") or names_columns(columns, ("user", "item")))
 
 
 def _is_item(source: Source) -> bool:
-    names = {column.partition(":")[0] for column in _columns(source)}
-    return _typed(source) and "item_id" in names and "user_id" not in names
+    columns = _columns(source)
+    items = source.stem.endswith(".item") or names_columns(columns, ("item",))
+    return _typed(source) and items and not names_columns(columns, ("user",))
 
 
 def _scan(source: Source, config: PrepareConfig) -> Delimited:
