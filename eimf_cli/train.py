@@ -58,8 +58,8 @@ def train(
     before it.
     """
     if fast:
-        if "backbone" in explicit:
-            raise ConfigError("--fast and --backbone both say what is trained; leave out one of the two")
+        for option in ["--backbone"] * ("backbone" in explicit) + ["--epochs-from"] * (epochs_from is not None):
+            raise ConfigError(f"--fast and {option} both say what is trained; leave out one of the two")
         settings, explicit = replace(settings, backbone=FAST), explicit | {"backbone"}
         if "epochs" not in explicit:
             settings = replace(settings, epochs=FAST_EPOCHS)

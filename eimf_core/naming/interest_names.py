@@ -3,7 +3,8 @@
 A model that was trained with labels has named vectors in the item space (the adapter's work); an
 interest takes the name of the nearest, by cosine. Without labels it takes the words of the nearest of the
 directions that `word_names` named when the model was written, the cosine to the items with these words counted in;
-the similarity is the cosine to the mean of these items. A name below the threshold is withheld.
+the similarity is the cosine to the mean of these items. What is named is the interest, or what it attends to (see
+`recommend.recommender`). A name below the threshold is withheld.
 """
 
 from __future__ import annotations

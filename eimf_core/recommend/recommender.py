@@ -128,7 +128,8 @@ class Recommender:
         of_history, attention = self._run_network(queries)
         # what further members add has names of its own
         step, width = self.model.factors.naming_step, self.model.factors.naming_width
-        names = [[name for name in of for _ in range(step)] for of in self.names(of_history[:, ::step])]
+        named = self._named_by(queries, of_history, attention)[:, ::step]
+        names = [[name for name in of for _ in range(step)] for of in self.names(named)]
         merged_into = attribution.merge(names, of_history[:, :, :width])
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
@@ -144,6 +145,15 @@ class Recommender:
             merged_into[at] = [*merged_into[at], len(of_history[at])]
             names[at] = [*names[at], *self.names(query.text_vector[None, None])[0]]
         return UserInterests(vectors, attention, fusions, names, merged_into)
+
+    def _named_by(self, queries: Queries, interests: Floats, attention: Floats) -> Floats:
+        """What names the interests (B, K, d): labels and members of an ensemble their own vectors; words, else, the
+        items that they attend to, since an interest that also holds what comes next lies far from all words."""
+        if self.model.named or self.model.factors.parts:
+            return interests
+        read = padded([query.history[-self.model.config.max_length :] for query in queries])
+        attended: Floats = attention @ np.asarray(self.model.vectors[read], np.float32)
+        return attended
 
     def _run_network(self, queries: Queries) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""

@@ -191,6 +191,21 @@ def test_interests_are_named_by_members_with_several(joint: Path) -> None:
     assert namer.names(interests[0]) == namer.names(changed[0])
 
 
+def test_words_name_an_interest_by_the_items_that_it_attends_to(apart: Path) -> None:
+    """In a model alone: that of a GRU by the last item, whatever it expects next."""
+    from eimf_core.naming.interest_names import open_namer
+    from eimf_core.recommend.config import RecommendConfig
+    from eimf_core.recommend.session import Request, recommend
+
+    model = artifact.open_model(apart / "gru4rec")
+    last = model.vectors[[model.catalogue.index("yarn-1")]]
+    ((wanted, cosine),) = open_namer(model, -1.0).names(last)
+    settings = RecommendConfig(k=3, name_threshold=-1.0)
+    (answer,) = recommend(apart / "gru4rec", settings, Request(items=["tea-2", "yarn-1"]))
+    (interest,) = orjson.loads(answer)["interests"]
+    assert (interest["name"], interest["similarity"]) == (wanted, cosine) and wanted is not None
+
+
 @pytest.fixture(scope="module")
 def together(apart: Path) -> Path:
     training.train(apart / "data", apart / "together", wanted("+".join(NAMES)))

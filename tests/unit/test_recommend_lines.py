@@ -102,7 +102,7 @@ def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: di
 
 def test_words_and_interests_without_a_name(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model", named=False, words=True)
-    session = Session(path, RecommendConfig(), Request(queries="-"))
+    session = Session(path, RecommendConfig(name_threshold=0.99), Request(queries="-"))
     asked = [
         session.resolver.resolve(query, line=1)
         for query in (Query(text="green tea"), Query(text="a loom", history=["fish-1"]), Query(history=["yarn-1"]))
