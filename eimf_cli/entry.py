@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -12,10 +13,23 @@ def run() -> NoReturn:
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupted)
+    _open_closed_streams()
     from eimf_cli import main
 
     signal.signal(signal.SIGINT, handler)
     main.run()
+
+
+def _open_closed_streams() -> None:
+    """Let a standard stream be /dev/null where the caller closed it: a file opened next would take its place."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest free number
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115 (of the process)
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -67,14 +67,6 @@ class Commands(typer.core.TyperGroup):
                 with formatter.section(heading):
                     formatter.write_dl(list(commands.items()))
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # caught below typer, which would make an exit code of 1 of it
-            exit_codes.discard_stdout()
-            return 0
-
 
 app = typer.Typer(
     cls=Commands,
@@ -128,6 +120,11 @@ def execute(arguments: list[str] | None = None, *, on_error: Callable[[], None] 
         result = app(arguments, standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
         return exit_codes.of_result(result)
+    except SystemExit as stopped:
+        # typer makes an exit code of 1 of a reader that has gone
+        if isinstance(stopped.__context__, BrokenPipeError):
+            return exit_codes.of_exception(stopped.__context__)
+        raise
     except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:
         on_error()
         return exit_codes.of_exception(stopped)

@@ -59,6 +59,8 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML ({error})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
     step, tables = context.info_name, _tables(context)
     known = {parameter.name for parameter in context.command.params} - COMMON.keys() | {"quiet", "verbose"}
     known |= context.obj.config_keys().keys()

@@ -67,8 +67,11 @@ def _read_one(kind: Any, value: Any) -> Any:
         raise TypeError
     if kind is int and isinstance(value, float) and not value.is_integer():
         raise ValueError
-    if kind is Path and "\0" in str(value):
+    if kind is Path and (not str(value) or "\0" in str(value)):
         raise ValueError
+    if isinstance(value, str):
+        # the bytes of a command line that are no text
+        value.encode()
     return kind(value)
 
 

@@ -38,7 +38,7 @@ from eimf_core import files, jsonl, model_files, next_items, weights_file
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue, index_of, lines_of
-from eimf_core.model_members import Blocks, Factors, Member, MemberConfig
+from eimf_core.model_members import Blocks, Factors, Member, MemberConfig, Positive
 from eimf_core.model_network import InterestNetwork
 from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import padded
@@ -60,12 +60,12 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     backbone: str
-    items: int
-    dimension: int
-    interests: int
-    max_length: int
+    items: Positive
+    dimension: Positive
+    interests: Positive
+    max_length: Positive
     text_encoder: str | None = None
-    text_dimension: int | None = None
+    text_dimension: Positive | None = None
     events: list[str] = []
     seen: str = "drop"
     seed: int = 0

@@ -16,12 +16,15 @@ import shutil
 import stat
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, InputError
 
+BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What reading a broken gzip stream raises."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says of a file that cannot grow; it does not say which."""
 
@@ -38,6 +41,7 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
 
     Raises:
         ConfigError: for a path that cannot be opened.
+        InputError: in the block, where the gzip stream is broken.
     """
     if str(path) == "-":
         yield sys.stdin.buffer
@@ -48,10 +52,18 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
         raise unreadable(path, error) from None
     with raw:
         if raw.peek(2)[:2] == b"\x1f\x8b":
-            with gzip.open(raw, "rb") as unpacked:
-                yield unpacked  # type: ignore[misc]
+            try:
+                with gzip.open(raw, "rb") as unpacked:
+                    yield unpacked  # type: ignore[misc]
+            except BROKEN_GZIP as error:
+                raise broken_gzip(path, error) from None
         else:
             yield raw
+
+
+def broken_gzip(name: object, error: object) -> InputError:
+    """The error for a gzip stream that is damaged or cut off."""
+    return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
 
 
 def unreadable(path: str | Path, error: OSError) -> ConfigError:

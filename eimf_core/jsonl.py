@@ -10,7 +10,6 @@ import contextlib
 import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -130,7 +129,7 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
                 if line.strip():
                     found = True
                     yield number, decode(line, kind, file=path, number=number)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except files.BROKEN_GZIP as error:
             raise InputError(f"broken gzip stream ({error})", file=path, line=number + 1) from None
     if not found:
         raise InputError(f"is empty; expected one {kind.__name__} a line", file=path)

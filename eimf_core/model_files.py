@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from eimf_core import files
 from eimf_core.errors import ConfigError, ModelError
 
 FORMAT = 1
@@ -61,7 +62,9 @@ def opened(path: str | Path) -> Iterator[dict[str, int]]:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such model directory") from None
-    except NotADirectoryError:
+    except OSError as error:
+        if not isinstance(error, NotADirectoryError):
+            raise files.unreadable(path, error) from None
         raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
     handles: dict[str, int] = {}
     try:
@@ -119,8 +122,8 @@ def read_manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
         complete = False
     if not complete:
         raise ModelError(f"{name}: manifest.json is damaged; train the model again")
-    if manifest["format"] != FORMAT:
-        raise ModelError(f"{name}: has format {manifest['format']}, this version of eimf reads {FORMAT}")
+    if manifest.get("format") != FORMAT:
+        raise ModelError(f"{name}: has format {manifest.get('format')}, this version of eimf reads {FORMAT}")
     return manifest
 
 

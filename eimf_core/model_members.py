@@ -14,13 +14,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 LinearMap = tuple[Floats, Floats]
 SHORTEST = 1e-12
 """What a vector of zeros is taken to be long, as in the table of a single model."""
@@ -31,8 +32,8 @@ class MemberConfig(msgspec.Struct, frozen=True, kw_only=True):
     NDCG@10 on the validation split then (None without one) and its full training configuration."""
 
     backbone: str
-    dimension: int
-    interests: int
+    dimension: Positive
+    interests: Positive
     weight: float
     epochs: int
     ndcg: float | None = None
@@ -48,8 +49,8 @@ class Member:
     """
 
     backbone: str
-    dimension: int
-    interests: int
+    dimension: Positive
+    interests: Positive
     vectors: npt.NDArray[Any]
     network: dict[str, npt.NDArray[Any]]
     text_map: LinearMap | None

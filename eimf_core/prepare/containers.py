@@ -87,7 +87,7 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         if raw.startswith(magic):
             return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
     # a zstd file is unpacked by DuckDB alone
-    start = b"" if log_files.compression(path) == "zstd" else _start(path, log_files.open_log)
+    start = b"" if log_files.compression(path) == "zstd" else _start(path, files.open_bytes)
     if start[TAR_AT:].startswith(TAR):
         return _from_archive(path, scratch, name, _untar)
     encoding = _encoding(start)
@@ -146,7 +146,7 @@ def _encoding(start: bytes) -> str:
 def _as_utf8(path: Path, scratch: Path, name: str, encoding: str) -> Path:
     target = _fresh(scratch) / path.name
     try:
-        with log_files.open_log(path) as raw, open(target, "w", encoding="utf-8", newline="") as copy:
+        with files.open_bytes(path) as raw, open(target, "w", encoding="utf-8", newline="") as copy:
             shutil.copyfileobj(codecs.getreader(encoding)(raw), copy, 1 << 20)
     except UnicodeError as error:
         raise InputError(f"is not whole {encoding.upper()} ({error})", file=name) from None
@@ -210,7 +210,7 @@ def _unzip(path: Path, folder: Path) -> None:
 
 
 def _untar(path: Path, folder: Path) -> None:
-    with log_files.open_log(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+    with files.open_bytes(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         archive.extractall(folder, filter="data")
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from eimf_core import signals
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.threads import cores
 
 MOST_THREADS = 8
@@ -56,6 +56,21 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
         raise
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Make an InputError of what DuckDB finds wrong with a file; a full disk and too little memory are passed on."""
+    duckdb = library()
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if is_full(error):
+            raise
+        raise InputError(f"cannot be read ({str(error).splitlines()[0]}); is it damaged?", file=name) from None
 
 
 @contextlib.contextmanager

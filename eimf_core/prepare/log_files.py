@@ -7,11 +7,10 @@ import gzip
 import re
 import shutil
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from eimf_core import files
 from eimf_core.errors import ConfigError, InputError
@@ -96,14 +95,16 @@ def probe(path: Path, name: str | None = None, *, skip: int = 0) -> Source:
     """Look into a file behind its first `skip` lines.
 
     Raises:
-        ConfigError: when it cannot be opened.
+        ConfigError: when it cannot be opened, or its name is not UTF-8, which the sidecar could not hold.
         InputError: when it is empty or broken.
     """
     called = name or str(path)
+    if not is_utf8(called):
+        raise ConfigError(f"{called}: its name is not UTF-8; give the file another name")
     if compression(path) == "zstd":
         lines = _zstd_head(path)
     else:
-        with open_log(path) as stream:
+        with files.open_bytes(path) as stream:
             start = stream.read(HEAD_BYTES)
         if start.startswith(PARQUET):
             return Source(path=path, name=called, head=(), parquet=True)
@@ -127,16 +128,6 @@ def decoded(raw: bytes) -> str:
         return raw.decode("iso-8859-1")
 
 
-@contextlib.contextmanager
-def open_log(path: Path) -> Iterator[IO[bytes]]:
-    """The unpacked bytes of a file; a broken gzip stream is an InputError wherever it shows."""
-    try:
-        with files.open_bytes(path) as stream:
-            yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _broken_gzip(path, error) from None
-
-
 def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[int, str]]:
     """Number (from 1) and text of each line that is not blank, behind the first `before`.
 
@@ -146,7 +137,7 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
     if compression(path) == "zstd":
         yield from ((number, line) for number, line in _zstd_lines(path, latin=latin) if number > before)
         return
-    with open_log(path) as stream:
+    with files.open_bytes(path) as stream:
         encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
         # a CR alone ends a line as well
         each = (part for raw in stream for part in (raw.splitlines() if b"\r" in raw[:-2] else (raw,)))
@@ -238,12 +229,8 @@ def refuse_broken(source: Source) -> None:
         with gzip.open(source.path, "rb") as stream:
             while stream.read(1 << 20):
                 pass
-    except (EOFError, OSError, zlib.error) as error:
-        raise _broken_gzip(source.name, error) from None
-
-
-def _broken_gzip(name: object, error: object) -> InputError:
-    return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
+    except files.BROKEN_GZIP as error:
+        raise files.broken_gzip(source.name, error) from None
 
 
 def with_unix_line_ends(path: Path, target: Path) -> Path | None:
@@ -251,7 +238,7 @@ def with_unix_line_ends(path: Path, target: Path) -> Path | None:
     if compression(path) == "zstd":
         return None
     changed = False
-    with open_log(path) as stream, open(target, "wb") as copy:
+    with files.open_bytes(path) as stream, open(target, "wb") as copy:
         for line in stream:
             changed = changed or line.endswith(b"\r\n")
             copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)

@@ -63,7 +63,8 @@ def read(
     for number, (source, scan) in enumerate(logs):
         reporter.begin(f"reading {source.name}")
         copy = scratch / f"log-{number}"
-        items += _read_file(raw, source, scan, copy, rejects)
+        with duckdb_session.reading(source.name):
+            items += _read_file(raw, source, scan, copy, rejects)
         copy.unlink(missing_ok=True)
         reporter.end()
     if raw.empty_rows:

@@ -18,6 +18,7 @@ from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.scans import JsonLines, Record, Scan
 from eimf_core.prepare.value_parsing import BLANKS
 
+HALF_CHARACTER = "holds half of a surrogate pair, which is no text"
 NO_NUMBER = "expected a number"
 
 
@@ -31,6 +32,9 @@ def row_problem(record: Record, has: frozenset[str]) -> str:
     """Why a row cannot be used; empty when it can."""
     if record.values is None:
         return record.problem
+    for name, value in record.values.items():
+        if isinstance(value, str) and not log_files.is_utf8(value):
+            return f"field '{name}': {HALF_CHARACTER}"
     for name in ("user", "item"):
         if value_parsing.is_missing(record.values[name]):
             return f"field '{name}': {value_parsing.missing_problem(record.values[name], name)}"

@@ -289,3 +289,24 @@ def test_recorded_labels_that_do_not_fit(serve: Serve, tmp_path: Path) -> None:
 def test_replay_needs_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--replay"):
         label.label(write_samples(tmp_path), tmp_path / "labels.jsonl", LabelConfig(engine="replay"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[1]", b'"text"', b"{}", b'{"choices":[]}', b'{"choices":["message"]}', b'{"choices":[{"message":[]}]}',
+        {"choices": [{"message": {"content": 5}}]},
+        {"choices": [{"message": {"content": ["a"]}}]},
+        {**reply(), "usage": [1]},
+        {**reply(), "usage": {"completion_tokens": "many"}},
+        {**reply(), "usage": {"completion_tokens": 1e300}},
+        {**reply(), "usage": {"completion_tokens": 1 << 60}},
+        {**reply(), "usage": {"prompt_tokens": -1}},
+        b'{"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":1e999}}',
+        b"\xff\xfe", b"",
+    ],
+)  # fmt: skip
+def test_a_reply_of_another_form_is_an_error_of_the_label(serve: Serve, tmp_path: Path, answer: Any) -> None:
+    endpoint = serve(lambda number, body: answer)
+    (label,) = run(tmp_path, endpoint.url, 1, max_error_share="100%", attempts=1)
+    assert label.error == "the reply is not that of an OpenAI-compatible endpoint"

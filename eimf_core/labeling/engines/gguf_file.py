@@ -17,6 +17,7 @@ from eimf_core.errors import ModelError
 MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+TEXTS = ("general.architecture", "tokenizer.chat_template", "eimf.prompt", "eimf.prompt_sha256")
 LONGEST_KEPT = 64  # arrays longer than this (vocabularies) are passed over
 MOST_ENTRIES, LONGEST_STRING = 1 << 20, 1 << 28
 
@@ -41,7 +42,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
             size = stream.seek(0, 2)
         except _BrokenError as problem:
             raise ModelError(f"{path}: {problem}; download it again") from None
-        except (struct.error, UnicodeDecodeError, OverflowError):
+        except (struct.error, UnicodeDecodeError, OverflowError, RecursionError, OSError):
             raise ModelError(f"{path}: is a GGUF file cut short or damaged in its header; download it again") from None
     if size < end:
         raise ModelError(f"{path}: is cut short ({size:,} of at least {end:,} bytes); download it again")
@@ -70,9 +71,21 @@ def _head(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
     if not tensors:
         raise _BrokenError("holds a vocabulary without weights")
     last = max(_tensor_offset(stream) for _ in range(tensors))
-    alignment = int(metadata.get("general.alignment", 32))
+    _check_types(metadata)
+    alignment = metadata.get("general.alignment", 32)
     data = -(-stream.tell() // alignment) * alignment
     return metadata, data + last + 1
+
+
+def _check_types(metadata: dict[str, Any]) -> None:
+    """What is read of the metadata is of the type that it should be."""
+    for key in TEXTS:
+        if not isinstance(metadata.get(key, ""), str):
+            raise _BrokenError(f"is damaged (its '{key}' is no text)")
+    for key in ("general.alignment", f"{metadata.get('general.architecture')}.context_length"):
+        value = metadata.get(key, 1)
+        if not isinstance(value, int) or value < 1:
+            raise _BrokenError(f"is damaged (its '{key}' is {value}, which is no size)")
 
 
 def _tensor_offset(stream: IO[bytes]) -> int:

@@ -35,6 +35,7 @@ from eimf_core.text.similarity import TitleVectors
 API_KEY = "EIMF_API_KEY"
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds between tries, doubled each time
 WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
+MOST_TOKENS = 1 << 31
 LONGEST_REPLY = 16 << 20  # bytes; an answer has a few thousand
 LONGEST_SHOWN = 300  # characters of what a server says about an error
 GIVEN_UP = (401, 403, 404, 405)  # no request will fare better
@@ -211,12 +212,23 @@ def _answer_in(reply: bytes, number: int, seconds: float) -> Answer:
         read = orjson.loads(reply)
         choice = read["choices"][0]
         text = choice["message"]["content"] or ""
+        if not isinstance(text, str):
+            raise TypeError
         usage = read.get("usage") or {}
-        tokens = {"prompt": int(usage.get("prompt_tokens", 0)), "answer": int(usage.get("completion_tokens", 0))}
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        tokens = {"prompt": _tokens(usage, "prompt_tokens"), "answer": _tokens(usage, "completion_tokens")}
+        finish = choice.get("finish_reason")
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
         return Answer(number, error="the reply is not that of an OpenAI-compatible endpoint", seconds=seconds)
-    error = f"cut at {tokens['answer']} tokens" if choice.get("finish_reason") == "length" else None
+    error = f"cut at {tokens['answer']} tokens" if finish == "length" else None
     return Answer(number, text=text, error=error, tokens=tokens, seconds=seconds)
+
+
+def _tokens(usage: dict[str, Any], key: str) -> int:
+    """A count of tokens, 0 where there is none."""
+    count = int(usage.get(key) or 0)
+    if not 0 <= count <= MOST_TOKENS:
+        raise ValueError
+    return count
 
 
 def _checked_url(url: str | None, allow_remote: bool) -> str:

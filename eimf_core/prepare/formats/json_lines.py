@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import msgspec
@@ -14,6 +15,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, object_of
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_checks import HALF_CHARACTER
 from eimf_core.prepare.scans import JsonLines, json_of
 from eimf_core.records import Item
 
@@ -61,10 +63,14 @@ def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadR
         except ValueError as error:
             yield bad_row(source, number, jsonl.not_json(error), line)
             continue
-        if isinstance(row, dict):
-            yield item_of({field: row.get(key) for field, key in fields.items()})
-        else:
+        if not isinstance(row, dict):
             yield bad_row(source, number, "is not a JSON object", line)
+            continue
+        values = {field: row.get(key) for field, key in fields.items()}
+        if log_files.is_utf8(json.dumps(values, ensure_ascii=False)):
+            yield item_of(values)
+        else:
+            yield bad_row(source, number, HALF_CHARACTER, line)
 
 
 LOGS = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.duckdb_session import file, library, name
+from eimf_core.prepare.duckdb_session import file, library, name, reading
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.log_files import Source
@@ -47,7 +47,7 @@ def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow
     fields = item_columns(_columns(source, config), config, source.name)
     # the id as the log has it, which is read as text
     selected = [f"{name(column)}{'::VARCHAR' if field == 'item' else ''}" for field, column in fields.items()]
-    with library().connect() as connection:
+    with library().connect() as connection, reading(source.name):
         connection.execute(f"SELECT {', '.join(selected)} FROM read_parquet({file(source.path)})")
         while rows := connection.fetchmany(10_000):
             for row in rows:

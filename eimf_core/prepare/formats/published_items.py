@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from eimf_core import files
 from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
@@ -90,7 +91,7 @@ def _described(item: str, row: dict[str, Any]) -> Item:
 
 def _one_object(path: Path) -> dict[str, Any]:
     """The one JSON object that a file holds."""
-    with log_files.open_log(path) as stream:
+    with files.open_bytes(path) as stream:
         try:
             found = orjson.loads(stream.read())
         except orjson.JSONDecodeError as error:

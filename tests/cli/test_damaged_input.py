@@ -1,0 +1,158 @@
+"""Damaged and strange input is an error in one line, with the file's name and the documented exit code."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core import artifact, dataset
+from tests.conftest import Eimf, one_error_line
+from tests.small_data import write_small_data
+from tests.small_models import taste_vectors, write_small_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data/`, `model/` and `log.csv`."""
+    made = tmp_path_factory.mktemp("damaged")
+    (made / "data").mkdir()
+    write_small_data(made / "data")
+    items = dataset.load_items(made / "data" / "items.jsonl")
+    write_small_model(made / "model", items, taste_vectors(items), seed=4)
+    (made / "log.csv").write_text("user,item,time\na,x,1\na,y,2\n")
+    return made
+
+
+def test_a_broken_gzip_stream_wherever_it_is_read(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    whole = gzip.compress((folder / "data" / "sequences.jsonl").read_bytes())
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    crc = bytearray(whole)
+    crc[-8] ^= 1
+    path = tmp_path / "broken.jsonl.gz"
+    for content in (whole[: len(whole) // 2], bytes(flipped), bytes(crc)):
+        path.write_bytes(content)
+        for command in (
+            ["recommend", folder / "model", "--user", "nobody", "--sequences", path],
+            ["prepare", path, "-o", tmp_path / "out"],
+        ):
+            line = one_error_line(eimf(*command), 3)
+            assert f"{path}" in line and "broken gzip stream" in line, (command, line)
+
+
+def test_damaged_parquet(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "log.parquet"
+    rows = "SELECT 'u' || i % 7 AS user, 'i' || i AS item, i AS time FROM range(3000) AS t(i)"
+    duckdb.connect().execute(f"COPY ({rows}) TO '{path}'")
+    whole, rng, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(12):
+        broken = bytearray(whole)
+        for at in rng.sample(range(4, len(whole) - 8), 3):
+            broken[at] ^= 1 << rng.randrange(8)
+        path.write_bytes(broken)
+        for command in (["prepare", path], ["prepare", folder / "log.csv", "--items", path]):
+            done = eimf(*command, "--split", "none", "--on-error", "skip", "--force", "-o", tmp_path / "out")
+            assert done.returncode in (0, 2, 3), done.stderr.decode()
+            if done.returncode:
+                assert "log.parquet" in done.stderr.decode().splitlines()[-1]
+                refused += 1
+    assert refused > 5
+
+
+def test_half_a_surrogate_pair_is_a_bad_row(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "log.jsonl", tmp_path / "out"
+    log.write_text(
+        '{"user":"a","item":"x","timestamp":1}\n{"user":"b","item":"\\ud800","timestamp":2}\n'
+        '{"user":"a","item":"y","timestamp":3}\n'
+    )
+    asked = ["prepare", log, "--split", "none", "-o", out]
+    assert "log.jsonl:2: field 'item': holds half of a surrogate pair" in one_error_line(eimf(*asked), 3)
+    assert eimf(*asked, "--on-error", "skip").returncode == 0
+    assert orjson.loads((out / "rejects.jsonl").read_bytes())["line"] == 2
+    items = tmp_path / "items.jsonl"
+    items.write_text('{"id":"x","title":"\\udc00"}\n{"id":"y","title":"t"}\n')
+    asked = ["prepare", folder / "log.csv", "--items", items, "--split", "none", "-o", out]
+    assert "items.jsonl:1: holds half of a surrogate pair" in one_error_line(eimf(*asked), 3)
+    assert eimf(*asked, "--on-error", "skip").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "{b = " * 5000, "prepare = 3", "[prepare]\nsplit = [[1]]"]
+)
+def test_a_strange_configuration(eimf: Eimf, folder: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.toml").write_text(content)
+    asked = ["prepare", folder / "log.csv", "-o", tmp_path / "out", "--config", tmp_path / "config.toml"]
+    line = one_error_line(eimf(*asked), 2)
+    # a value is told by its name
+    assert "config.toml" in line or "--split (in --config)" in line
+
+
+def test_names_that_are_empty_or_no_text(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")
+    Path(strange).write_text("user,item,time\na,x,1\n")
+    for path in ("", strange):
+        assert "expected a path" in one_error_line(eimf("prepare", path, "-o", tmp_path / "out"), 2)
+        assert "expected a path" in one_error_line(eimf("prepare", folder / "log.csv", "-o", path, cwd=tmp_path), 2)
+    assert "expected text" in one_error_line(eimf("recommend", folder / "model", "--text", "\udcff"), 2)
+    found = eimf("prepare", tmp_path / "*.csv", "-o", tmp_path / "out", "--split", "none")
+    assert "its name is not UTF-8" in one_error_line(found, 2)
+
+
+def test_circles_of_links(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    for command in (
+        ["prepare", "one", "-o", "out"],
+        ["cluster", "one"],
+        ["eval", folder / "model", "one"],
+        ["verify", "one"],
+        ["recommend", "one", "--items", "a"],
+        ["recommend", folder / "model", "--queries", "one"],
+    ):
+        assert "one" in one_error_line(eimf(*command, cwd=tmp_path), 2), command
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_length": 0}, {"max_length": -1}, {"interests": 0}, {"dimension": -3}, {"items": "many"}]
+)
+def test_sizes_of_a_model_are_checked(eimf: Eimf, folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for path in (folder / "model").iterdir():
+        (model / path.name).write_bytes(path.read_bytes())
+    config = orjson.dumps({**orjson.loads((model / "config.json").read_bytes()), **changes})
+    manifest = orjson.loads((model / "manifest.json").read_bytes())
+    manifest["files"]["config.json"] = {"size": len(config), "sha256": hashlib.sha256(config).hexdigest()}
+    (model / "config.json").write_bytes(config)
+    (model / "manifest.json").write_bytes(orjson.dumps(manifest))
+    artifact.verify(model)
+    assert "config.json is damaged" in one_error_line(eimf("recommend", model, "--items", "tea-0"), 4)
+    del manifest["format"]
+    (model / "manifest.json").write_bytes(orjson.dumps(manifest))
+    assert "has format None" in one_error_line(eimf("verify", model), 4)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("verify model <&- >&- 2>&-", 0),
+        ("--version >&-", 0),
+        ("recommend model <&-", 3),
+        ("nonsense 2>&-", 2),
+        ("--help | true", 0),
+    ],
+)
+def test_closed_standard_streams(folder: Path, environment: dict[str, str], command: str, code: int) -> None:
+    shell = f"'{sys.executable}' -m eimf_cli {command}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], cwd=folder, env=environment, capture_output=True, check=False)
+    assert done.returncode == code and b"unexpected" not in done.stderr, done.stderr.decode()
