@@ -171,11 +171,20 @@ class Recommender:
     def shares(
         self, queries: Queries, interests: UserInterests, most: int | None = None, least: float = 0.0
     ) -> attribution.Shares:
-        """What made the interests of each query with a history: see `attribution.attention_shares`."""
+        """What made the interests of each query with a history: see `attribution.attention_shares`.
+
+        Of one that is merged away in all of them nothing is told.
+        """
         assert interests.attention is not None
         attention = attribution.merged_attention(interests.attention, interests.without_text)
         read = [query.history[-self.model.config.max_length :] for query in queries]
-        return attribution.attention_shares(read, attention, most, least)
+        shown = sorted({first for of in interests.without_text for first in of})
+        found = attribution.attention_shares(read, attention[:, shown], most, least)
+        made: attribution.Shares = [[[] for _ in range(attention.shape[1])] for _ in queries]
+        for own, parts in zip(made, found, strict=True):
+            for number, part in zip(shown, parts, strict=True):
+                own[number] = part
+        return made
 
     def load(self) -> None:
         """Load what every answer needs, before several threads want it at once."""

@@ -1,11 +1,12 @@
 """How long `eimf recommend` takes, whole processes from start to exit, beside what they must import.
 
     python -m tests.benchmarks.recommend_speed [--items 12000] [--dimension 128] [--large] [--runs 20] [--threads 2]
-        [--neighbours 50]
+        [--neighbours 50] [--backbone comirec-sa+narm]
 
-Makes a model of so many items (untrained: the time does not depend on what was learned), K = 4, and
-prints the median time of the import alone, of --items, of --text, and users per second of a batch of
-Query lines with 20 items each; with --large also time and memory with a million items, titles typed by hand among them.
+Makes a model of so many items (untrained: the time does not depend on what was learned), the default ensemble if
+nothing else is asked for, K = 4 in each member, and prints the median time of the import alone, of --items, of
+--text, and users per second of a batch of Query lines with 20 items each; with --large also time and memory of
+comirec-sa with a million items, titles typed by hand among them.
 """
 
 from __future__ import annotations
@@ -18,34 +19,84 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+
+from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.training.config import DEFAULT
+
+if TYPE_CHECKING:
+    from eimf_core.artifact import Contents
 
 IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
 
 
 def write_model(
-    path: Path, items: int, dimension: int, *, labels: bool = True, neighbours: int = 0, seed: int = 0
-) -> Path:
-    """A model directory of comirec-sa with random weights and an adapter, named interests with `labels`, and a graph
-    of next items in which each item has so many `neighbours` at random."""
+    path: Path, items: int, dimension: int, *, backbone: str = "comirec-sa", labels: bool = True, neighbours: int = 0,
+    seed: int = 0,
+) -> Path:  # fmt: skip
+    """A model directory with random weights and an adapter, named interests with `labels`, and a graph of next items
+    in which each item has so many `neighbours` at random."""
+    from eimf_core import artifact
+    from eimf_core.training import next_item_choice
+
+    graph = random_graph(items, neighbours, seed) if neighbours else None
+    names = backbone.split("+")
+    if len(names) == 1:
+        contents = random_model(items, dimension, backbone, labels=labels, seed=seed)
+    else:
+        contents = random_ensemble(items, dimension, names, labels=labels, seed=seed)
+    artifact.write(path, next_item_choice.added(contents, graph))
+    return path
+
+
+def random_ensemble(items: int, dimension: int, names: list[str], *, labels: bool, seed: int) -> Contents:
+    """Members of these names with equal weights."""
+    from types import SimpleNamespace
+
+    from eimf_core import artifact
+    from eimf_core.training import join
+
+    with tempfile.TemporaryDirectory() as folder:
+        for at, name in enumerate(names):
+            made = random_model(items, dimension, name, labels=labels, words=False, seed=seed + at)
+            artifact.write(Path(folder) / str(at), made)
+        members = [artifact.open_model(Path(folder) / str(at)) for at in range(len(names))]
+        ensemble = join.Ensemble(members, [1 / len(names)] * len(names))
+        data: Any = SimpleNamespace(items=list(members[0].catalogue))
+        return join.contents(ensemble, data, training={}, provenance={})
+
+
+def random_graph(items: int, neighbours: int, seed: int) -> NextItems:
+    """Each item has so many neighbours, distinct in each row: a random start and a random step."""
+    rng = np.random.default_rng(seed)
+    starts, steps = rng.integers(items, size=(items, 1)), rng.integers(1, max(2, items // neighbours), (items, 1))
+    arrays = {
+        "starts": np.concatenate([[0], np.arange(items + 1) * neighbours]),
+        "items": ((starts + steps * np.arange(neighbours)) % items + 1).astype(np.int32).ravel(),
+        "values": rng.random(items * neighbours, dtype=np.float32),
+    }
+    return NextItems(arrays, NextItemsConfig(weight=0.9, decay=0.7, last=5))
+
+
+def random_model(items: int, dimension: int, backbone: str, *, labels: bool, words: bool = True, seed: int) -> Contents:
+    """A model of one backbone; without `labels` its names are made of words, which a member needs none of."""
     import torch
 
     from eimf_core import artifact
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
     from eimf_core.naming.word_names import word_names
-    from eimf_core.next_items import NextItemsConfig
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
 
     rng = np.random.default_rng(seed)
-    shape = Shape(dimension=dimension, interests=INTERESTS, max_length=LONGEST)
-    network = export.network(registry.build("comirec-sa", shape, torch.Generator().manual_seed(seed)))
+    shape = Shape(dimension=dimension, interests=registry.interests_of(backbone, INTERESTS), max_length=LONGEST)
+    network = registry.build(backbone, shape, torch.Generator().manual_seed(seed))
     vectors = rng.normal(size=(items + 1, dimension)).astype(np.float32)
     vectors[0] = 0
     scale = (1 / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)).astype(np.float32)
@@ -58,45 +109,36 @@ def write_model(
         "adapter_weight": rng.normal(size=(dimension, width)).astype(np.float32),
         "adapter_bias": np.zeros(dimension, dtype=np.float32),
     }
+    weights |= {f"backbone.{name}": part.numpy() for name, part in network.state_dict().items()}
     config = artifact.ModelConfig(
-        backbone="comirec-sa",
+        backbone=backbone,
         items=items,
         dimension=dimension,
-        interests=INTERESTS,
+        interests=shape.interests,
         max_length=LONGEST,
         text_encoder=numpy_encoder.packaged().identity,
         text_dimension=width,
-        next_items=NextItemsConfig(weight=0.9, decay=0.7, last=5) if neighbours else None,
     )
-    graph = None
-    if neighbours:
-        # distinct in each row: a random start and a random step
-        starts, steps = rng.integers(items, size=(items, 1)), rng.integers(1, max(2, items // neighbours), (items, 1))
-        graph = {
-            "starts": np.concatenate([[0], np.arange(items + 1) * neighbours]),
-            "items": ((starts + steps * np.arange(neighbours)) % items + 1).astype(np.int32).ravel(),
-            "values": rng.random(items * neighbours, dtype=np.float32),
-        }
     catalogue = [
         Item(item=f"B{number:09}", title=f"Invented thing no. {number % 997}, {number} g", categories=["Things"])
         for number in range(1, items + 1)
     ]
     named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED if labels else 0)]
-    words = None
-    if not labels:
-        words = word_names(items, lambda index: catalogue[index - 1], vectors, scale).arrays()
-    contents = artifact.Contents(
-        config=config, items=catalogue, weights=weights, network=network, named=named, words=words, next_items=graph
+    known = None
+    if not labels and words:
+        known = word_names(items, lambda index: catalogue[index - 1], vectors, scale).arrays()
+    return artifact.Contents(
+        config=config, items=catalogue, weights=weights, network=export.network(network), named=named, words=known
     )
-    artifact.write(path, contents)
-    return path
 
 
-def made(path: Path, items: int, dimension: int, *, labels: bool = True, neighbours: int = 0) -> Path:
+def made(
+    path: Path, items: int, dimension: int, *, backbone: str = "comirec-sa", labels: bool = True, neighbours: int = 0
+) -> Path:
     """`write_model` in a process of its own: a child's peak memory is at least that of its parent."""
     command = [sys.executable, "-m", "tests.benchmarks.recommend_speed", "--write", path, "--items", items]
     command += [] if labels else ["--no-labels"]
-    command += ["--dimension", dimension, "--neighbours", neighbours]
+    command += ["--dimension", dimension, "--neighbours", neighbours, "--backbone", backbone]
     subprocess.run([*map(str, command)], check=True)
     return path
 
@@ -156,7 +198,8 @@ def show_imports(command: list[str], most: int = 12) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=12_000)
-    parser.add_argument("--dimension", type=int, default=128)
+    parser.add_argument("--dimension", type=int, default=128, help="of each member")
+    parser.add_argument("--backbone", default=DEFAULT, help="a backbone, or several joined by +")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--lines", type=int, default=50_000)
     parser.add_argument("--threads", type=int, help="of the batch; what recommend chooses if not given")
@@ -168,13 +211,16 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="only write a model there")
     arguments = parser.parse_args()
     if arguments.write:
-        kind: dict[str, Any] = {"labels": not arguments.no_labels, "neighbours": arguments.neighbours}
-        write_model(arguments.write, arguments.items, arguments.dimension, **kind)
+        write_model(
+            arguments.write, arguments.items, arguments.dimension,
+            backbone=arguments.backbone, labels=not arguments.no_labels, neighbours=arguments.neighbours,
+        )  # fmt: skip
         return
     with tempfile.TemporaryDirectory() as folder:
         labels, neighbours = not arguments.no_labels, arguments.neighbours
         path = Path(folder) / "model"
-        model = made(path, arguments.items, arguments.dimension, labels=labels, neighbours=neighbours)
+        kind: dict[str, Any] = {"backbone": arguments.backbone, "labels": labels, "neighbours": neighbours}
+        model = made(path, arguments.items, arguments.dimension, **kind)
         base = timed([sys.executable, "-c", IMPORTS], arguments.runs)
         show(f"{IMPORTS}", *base)
         one = timed(eimf(model, "--items", "B000000001,B000000002,B000000003"), arguments.runs)
