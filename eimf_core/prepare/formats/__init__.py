@@ -12,7 +12,7 @@ MODULES = (
     "amazon",
     "recbole",
     "histories",
-    "mind",
+    "mind_news",
     "instacart",
     "shops",
     "published_tables",
