@@ -252,3 +252,37 @@ def test_epochs_from_on_the_command_line(eimf: Eimf, data: Path, tmp_path: Path)
     assert done.returncode == 0 and len(artifact.open_model(tmp_path / "final").epochs) in (1, 2)
     done = eimf("train", data, *FAST, "--epochs-from", tmp_path / "nowhere", "-o", tmp_path / "last")
     assert "nowhere" in one_error_line(done, 2)
+
+
+def test_an_ensemble_from_the_command_line_and_models_joined_afterwards(eimf: Eimf, data: Path, tmp_path: Path) -> None:
+    small = ("--item-vectors", "random", "-d", "8", "--epochs", "1")
+    done = eimf("train", data, *small, "--backbone", "comirec-sa+gru4rec", "-o", tmp_path / "model")
+    stderr = done.stderr.decode()
+    assert done.returncode == 0 and "member 2 of 2, gru4rec, epoch 1:" in stderr and "2 epochs in" in stderr, stderr
+    assert "ensemble: " in stderr and "(best member 0." in stderr
+    for name in ("comirec-sa", "gru4rec"):
+        assert eimf("train", data, *small, "--backbone", name, "-q", "-o", tmp_path / name).returncode == 0
+    done = eimf("join", tmp_path / "comirec-sa", tmp_path / "gru4rec", data, "-o", tmp_path / "joined")
+    assert done.returncode == 0, done.stderr.decode()
+    for part in ("weights.safetensors", "interests.onnx"):
+        assert (tmp_path / "joined" / part).read_bytes() == (tmp_path / "model" / part).read_bytes(), part
+    done = eimf("eval", tmp_path / "joined", data, "--report", tmp_path / "report.html", "--baselines", "none")
+    assert done.returncode == 0, done.stderr.decode()
+    # --init has the backbones of the model
+    done = eimf("train", data, *small, "--init", tmp_path / "model", "-o", tmp_path / "next")
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "data", "--fast", "--backbone", "sasrec", "-o", "m"), "--fast and --backbone both say"),
+        (("train", "data", "--fast", "--epochs-from", "a", "-o", "m"), "--fast and --epochs-from both say"),
+        (("train", "data", "--backbone", "sasrec+gru", "-o", "m"), "--backbone is 'gru', expected one of comirec-sa"),
+        (("join", "a", "data", "-o", "m"), "give at least two model directories and, last, the directory"),
+        (("join", "a", "b", "nowhere", "-o", "m"), "nowhere: no such directory"),
+    ],
+)
+def test_members_that_cannot_be(eimf: Eimf, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in one_error_line(eimf(*arguments, cwd=tmp_path), 2)
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +93,23 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
         "baseline_wins": _verdicts(evaluation, row),
         "summary_plot": plots.figures(evaluation, row),
         "comparison_plot": plots.comparisons(evaluation, row),
-        "curves": plots.curves({called[system.name]: system.model.epochs for system in evaluation.systems}),
+        "curves": plots.curves(_epochs(called, evaluation.systems)),
         "slices_plot": plots.slices(evaluation, row) if row[0] in ACCURACY else None,
         "map": _map(evaluation, sample),
         "interests": _named_interests(evaluation, sample),
         "labelled": bool(sample.system.model.named),
         "examples": _examples(evaluation, sample),
     }
+
+
+def _epochs(called: dict[str, str], systems: Sequence[ModelSystem]) -> dict[str, list[dict[str, Any]]]:
+    """What training wrote of each model, of an ensemble of each member, by the name it is shown by."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for system in systems:
+        for line in system.model.epochs:
+            member = f", {line['member']}. {line['backbone']}" if "member" in line else ""
+            found.setdefault(f"{called[system.name]}{member}", []).append(line)
+    return found
 
 
 def _verdicts(evaluation: Evaluation, row: result_tables.Row) -> list[tuple[str, bool]]:
