@@ -34,7 +34,19 @@ KNOWN_NAMES = {
         "locationid", "placeid", "poiid", "hotelid", "recipeid", "animeid", "courseid", "jobid", "goodsid", "stockcode",
         "itemsku", "lineitemsku", "variantsku", "itemproductid", "contentid", "beerid", "showid", "productsku",
     ),
-    "time": ("time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime"),
+    "time": (
+        "time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime",
+        "timems", "timestampms", "timestampmillis", "unixtimestamp", "eventtimestamp", "eventts", "eventdate",
+        "eventat", "datetimeutc", "utctime", "timestamputc", "localtime", "orderdate", "ordertime", "orderedat",
+        "orderts", "ordertimestamp", "orderpurchasetimestamp", "purchasedate", "purchasetime", "purchasedat",
+        "purchasetimestamp", "transactiondate", "transactiontime", "transactionts", "transactiontimestamp", "tdat",
+        "invoicedate", "reviewdate", "reviewtime", "reviewedat", "ratingdate", "ratingtime", "ratingtimestamp",
+        "ratedat", "dateadded", "addedat", "datecreated", "dateofreview", "createdon", "createtime", "createdtime",
+        "createddate", "creationdate", "creationtime", "visitdate", "visittime", "viewdate", "viewtime", "viewedat",
+        "clickdate", "clicktime", "clickedat", "playedat", "listenedat", "watchedat", "checkintime",
+        "interactiontime", "interactiondate", "interactiontimestamp", "sessiontime", "sessiondate", "paymentdate",
+        "saledate", "saletime", "soldat", "borrowdate", "loandate",
+    ),
     "rating": ("rating", "stars", "score", "overall", "bookrating", "userrating", "ratingvalue"),
     "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype", "actiontype"),
     "title": (
@@ -65,9 +77,9 @@ def recognised_column(columns: Sequence[str], field: str) -> str | None:
 
 
 def named_column(config: PrepareConfig, field: str) -> str | None:
-    """The column that the settings name for a field."""
-    column: str | None = getattr(config, f"{field}_column", None)
-    return column
+    """The column that the settings name for a field, of several the first."""
+    column: str | list[str] | None = getattr(config, f"{field}_column", None)
+    return next(iter(column), None) if isinstance(column, list) else column
 
 
 def column_called(columns: Sequence[str], name: str | None) -> str | None:

@@ -18,6 +18,8 @@ APPLIES_TO = {
 ESCAPE = re.compile(r"\\t|\\x([0-9a-fA-F]{2})")
 LONGEST_SEPARATOR = 4
 """Bytes of a separator, as DuckDB has it."""
+TIME_DIRECTIVES = "aAbBdfHIjmMpSyYz%"
+"""The letters behind % that DuckDB and Python read alike."""
 PERIODS = (("since", "until"), ("valid_from", "test_from"))
 FILTERS = ("min_rating", "event", "since", "until", "repeats", "min_user", "min_item", "max_length")
 """Settings that drop interactions; `duplicates` drops what is no interaction of its own."""
@@ -54,8 +56,15 @@ class PrepareConfig:
         None, "Column of the user, by name or (no header) number.", group="data", metavar="NAME"
     )
     item_column: str | None = setting(None, "Column of the item.", group="data", metavar="NAME")
-    time_column: str | None = setting(
-        None, "Column of the time: ISO dates or seconds to nanoseconds.", group="data", metavar="NAME"
+    time_column: list[str] = setting(
+        [], "Column of the time; again: a date and its clock, or what orders equal times.", group="data", metavar="NAME"
+    )
+    time_format: str | None = setting(
+        None,
+        "How dates are written, such as '%d.%m.%Y %H:%M', where it cannot be told.",
+        group="data",
+        advanced=True,
+        metavar="FORMAT",
     )
     rating_column: str | None = setting(None, "Column of the rating.", group="data", advanced=True, metavar="NAME")
     event_column: str | None = setting(
@@ -113,6 +122,7 @@ class PrepareConfig:
         check(self)
         if self.separator is not None:
             object.__setattr__(self, "separator", _separator(self.separator))
+        _check_time_format(self.time_format)
         if self.valid_share + self.test_share >= 1:
             raise ConfigError("--valid-share and --test-share leave nothing to train on; lower them")
         for name, splits in APPLIES_TO.items():
@@ -156,3 +166,12 @@ def _separator(text: str) -> str:
     if not found or len(found.encode()) > LONGEST_SEPARATOR or "\n" in found or "\r" in found:
         raise wrong("separator", f"is '{text}', expected 1 to {LONGEST_SEPARATOR} characters such as '~' or '\\t'")
     return found
+
+
+def _check_time_format(form: str | None) -> None:
+    """ConfigError for a format that not both DuckDB and Python know."""
+    unknown = [code for code in re.findall("%(.?)", form or "") if code not in TIME_DIRECTIVES or not code]
+    if unknown or (form is not None and "%" not in form):
+        raise wrong(
+            "time_format", f"is '{form}', expected directives of strptime such as %Y, %m, %d, %H, %M, %S, %b, %p and %z"
+        )

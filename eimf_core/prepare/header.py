@@ -9,7 +9,8 @@ from eimf_core.errors import InputError
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import shortened
-from eimf_core.prepare.value_parsing import is_number, parse_time
+from eimf_core.prepare.time_forms import is_time
+from eimf_core.prepare.value_parsing import is_number
 
 DELIMITERS = (",", "\t", ";", "|")
 RARE_DELIMITERS = ("::", "\x01", "\x1f", "~", "^")
@@ -133,7 +134,7 @@ def is_header(rows: Sequence[Sequence[str]], positions: Mapping[str, int]) -> bo
     if [cell for cell in first if cell] == [str(at) for at in range(len(first) - first.count(""))]:
         # the numbers that pandas gives to columns without names, or a row
         return None
-    votes = {parse_time(cells[field]) is None for field in ("time", "rating") if cells.get(field)}
+    votes = {not is_time(cells[field]) for field in ("time", "rating") if cells.get(field)}
     votes |= {
         not is_number(cell)
         for cell, column in zip(first, columns, strict=True)

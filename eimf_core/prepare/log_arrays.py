@@ -125,7 +125,7 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
         f"CREATE TABLE log AS SELECT {', '.join(f'{value} AS {field}' for field, value in columns.items())} "
         f"FROM (SELECT *, rowid AS row FROM raw WHERE {kept}) AS raw "
         "JOIN users ON raw.user = users.id JOIN items ON raw.item = items.id "
-        f"ORDER BY users.code, {'raw.time, ' if 'time' in has else ''}raw.row"
+        f"ORDER BY users.code, {'raw.time, ' if 'time' in has else ''}{'raw.tie, ' if 'tie' in has else ''}raw.row"
     )
     connection.execute("DROP TABLE raw")
     user_ids, item_ids = _ids(connection, "users"), _ids(connection, "items")

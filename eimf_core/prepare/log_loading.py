@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader
+from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader, time_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
+from eimf_core.prepare.time_columns import Values
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 Scans = list[tuple[Source, Scan]]
+Unused = list[tuple[Source, Values]]
+"""Of each log whose columns may be named, those that are not used with their first values."""
+TIES = 0.05
+"""Share of interactions with the time of the one before from which on something should order them."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,21 @@ class Loaded:
     items: list[Item]
 
 
-def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects) -> Scans:
-    """How each log file is read; files of a kind whose rows overlap become one first.
+def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects) -> tuple[Scans, Unused]:
+    """How each log file is read, and what is unused of it; files of a kind whose rows overlap become one first.
 
     Raises:
         ConfigError: for a log without times where the split needs them.
     """
-    scans = [(log.source, log.format.scan(log.source, config)) for log in logs if log.format.convert is None]
+    scans, unused = [], []
+    for log in logs:
+        if log.format.convert is not None:
+            continue
+        scan = log.format.scan(log.source, config)
+        if "time_column" in log.format.options:
+            scan, values = time_columns.with_times(log.source, scan, config)
+            unused.append((log.source, values))
+        scans.append((log.source, scan))
     for name in sorted({log.format.name for log in logs if log.format.convert is not None}):
         group = [log for log in logs if log.format.name == name]
         assert group[0].format.convert is not None
@@ -48,11 +61,37 @@ def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects:
         # a file that is cut off is to be had again first
         for source, _ in scans:
             log_files.refuse_broken(source)
+        columns = [values for source, values in unused if source is without_times[0]]
+        named = f", or name their column{time_columns.likely(columns[0])}" if columns and columns[0] else ""
         raise ConfigError(
             f"{without_times[0].name}: has no times, which --split temporal needs; "
-            "choose --split leave-one-out, by-user or none, or name their column with --time-column"
+            f"choose --split leave-one-out, by-user or none{named}"
         )
-    return scans
+    return scans, unused
+
+
+def time_warnings(scans: Scans, unused: Unused, equal_times: float | None) -> list[str]:
+    """What is said where the order of the lines stands for the time, or orders much that has the same."""
+    columns = {source.name: values for source, values in unused}
+    found = []
+    for source, scan in scans:
+        values = columns.get(source.name)
+        if values is None:
+            continue
+        if "time" not in scan.has:
+            named = f"; if it is another, name it{time_columns.likely(values)}" if values else ""
+            found.append(
+                f"{source.name}: no column is recognised as the time, so the order of the lines is taken for it{named}"
+            )
+            continue
+        finer = time_columns.likely_columns(values)
+        if finer and equal_times is not None and equal_times >= TIES:
+            options = " ".join(f"--time-column '{column}'" for column in (*scan.time_columns, finer[0]))
+            found.append(
+                f"{source.name}: {equal_times:.1%} of the interactions have the time of the one before and are taken "
+                f"in the order of the lines; if {' or '.join(finer)} orders them, say {options}"
+            )
+    return found
 
 
 def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, reporter: Reporter) -> Loaded:
@@ -66,7 +105,9 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
         _note_columns(source, scan, reporter)
     fields = frozenset({"time", "event"} | ({"rating"} if config.min_rating is not None else set()))
     with duckdb_session.connected(scratch, memory_limit=config.memory_limit, threads=config.threads) as connection:
-        read = log_reader.read(connection, scans, reporter, scratch=scratch, fields=fields, rejects=rejects)
+        read = log_reader.read(
+            connection, scans, reporter, scratch=scratch, fields=fields, rejects=rejects, time_format=config.time_format
+        )
         if read.unit:
             reporter.note(f"times are {read.unit}")
         conditions = filters.conditions(config, read.has)
@@ -88,7 +129,7 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
 def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:
     """Say which column is which field, and what an unclear first line was taken for."""
     if isinstance(scan, Delimited | JsonLines | Parquet):
-        columns = ", ".join(f"{field} {column}" for field, column in scan.fields.items())
+        columns = ", ".join(f"{field} {' + '.join(scan.columns_of(field))}" for field in scan.fields)
         reporter.note(f"{source.name}: columns: {columns}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"

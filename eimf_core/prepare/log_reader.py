@@ -9,22 +9,32 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import duckdb_session, item_catalogue, log_files, row_checks, time_units, value_parsing
+from eimf_core.prepare import (
+    duckdb_session,
+    item_catalogue,
+    log_files,
+    row_checks,
+    time_reading,
+    time_units,
+    value_parsing,
+)
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.rejects import SKIP, Rejects
 from eimf_core.prepare.row_cells import BAD_QUOTE
 from eimf_core.prepare.scans import Delimited, Record, Scan
+from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 COLUMNS = {
     "user": ("VARCHAR", value_parsing.present_sql("user")),
     "item": ("VARCHAR", value_parsing.present_sql("item")),
-    "time": ("DOUBLE", value_parsing.time_sql("time")),
+    "time": ("DOUBLE", ""),
+    "tie": ("DOUBLE[]", ""),
     "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
     "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),
 }
-"""Columns of `raw` and how they come from the text of a scan."""
+"""Columns of `raw` and how they come from the text of a scan; of times, each file's `TimeReading` says it."""
 NUMBERS = ("time", "rating")
 FIX_TIMES = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
 MOSTLY_BAD = "its columns or its --format are probably others; --on-error skip would leave little"
@@ -48,34 +58,36 @@ def read(
     scratch: Path,
     rejects: Rejects,
     fields: frozenset[str] = frozenset(COLUMNS),
+    time_format: str | None = None,
 ) -> Read:
     """Read all files, in order, into the table `raw`.
 
-    `fields`: those beside user and item that are read where every file has them.
+    `fields`: those beside user and item that are read where every file has them. `time_format`: the one form of times.
     """
     has = frozenset.intersection(*(scan.has for _, scan in logs)) & (fields | {"user", "item"}) & frozenset(COLUMNS)
     for missing in sorted(frozenset.union(*(scan.has for _, scan in logs)) & fields & frozenset(COLUMNS) - has):
         if missing != "rating":
             without = next(source.name for source, scan in logs if missing not in scan.has)
             reporter.warn(f"{without}: has no {missing}; the {missing}s of the other files do not count")
-    raw = RawTable(connection, has)
+    times = time_reading.readings(connection, logs, time_format) if "time" in has else [TimeReading()] * len(logs)
+    raw = RawTable(connection, has | {"tie"} if any(each.parts.ties for each in times) else has)
     items: list[Item] = []
     for number, (source, scan) in enumerate(logs):
         reporter.begin(f"reading {source.name}")
         copy = scratch / f"log-{number}"
         with duckdb_session.reading(source.name):
-            items += _read_file(raw, source, scan, copy, rejects)
+            items += _read_file(raw, source, scan, times[number], copy, rejects)
         copy.unlink(missing_ok=True)
         reporter.end()
     if raw.empty_rows:
         reporter.note(f"{raw.empty_rows:,} empty row{'' if raw.empty_rows == 1 else 's'} passed over")
-    unit = _convert_times(raw, logs, rejects) if "time" in has and raw.rows() else None
+    unit = _convert_times(raw, logs, times, rejects) if "time" in has and raw.rows() else None
     if not raw.rows():
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
         raise InputError(
             f"has no {'usable ' if reasons else ''}interactions{reasons and f' ({reasons})'}", file=logs[0][0].name
         )
-    return Read(has=has, unit=unit, items=items)
+    return Read(has=raw.has, unit=unit, items=items)
 
 
 class RawTable:
@@ -104,7 +116,7 @@ class RawTable:
 
     def unusable(self) -> str:
         """The condition of a row with a value that is none of its column."""
-        tests = [f"{field} IS NULL" for field in self._fields]
+        tests = [f"{field} IS NULL" for field in self._fields if field != "tie"]
         tests += [f"NOT isfinite({field})" for field in NUMBERS if field in self.has]
         return f"({' OR '.join(tests)})"
 
@@ -112,9 +124,10 @@ class RawTable:
         """Remove the rows that meet a condition."""
         self.connection.execute(f"DELETE FROM raw WHERE {condition}")
 
-    def append(self, path: Path, scan: Scan) -> tuple[list[Item], int]:
+    def append(self, path: Path, scan: Scan, times: TimeReading) -> tuple[list[Item], int]:
         """Append the rows of a file; returns the items it describes and how many rows DuckDB skipped."""
-        values = ", ".join(COLUMNS[field][1] for field in self._fields)
+        of_time = {"time": times.time_sql, "tie": times.ties_sql}
+        values = ", ".join(of_time[field]("time") if field in of_time else COLUMNS[field][1] for field in self._fields)
         self.connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")
         skipped = {line for line, _, _ in duckdb_session.rejected(self.connection)}
         # DuckDB looks at no more of a row than is asked for: bytes that are no text may be in the title alone
@@ -123,14 +136,17 @@ class RawTable:
         return items, len(skipped)
 
 
-def _convert_times(raw: RawTable, logs: Sequence[tuple[Source, Scan]], rejects: Rejects) -> str:
+def _convert_times(
+    raw: RawTable, logs: Sequence[tuple[Source, Scan]], times: Sequence[TimeReading], rejects: Rejects
+) -> str:
     """Leave out the times that are not of the unit of most and turn the others into seconds."""
-    unit, bad = time_units.detect_unit(raw.connection, logs)
+    unit, bad = time_units.detect_unit(raw.connection, dates=times[0].dates)
     if bad:
         found = 0
-        for source, scan in logs:
-            for record, reason in row_checks.checked_rows(scan, source, raw.has):
-                invalid = unit.problem(record.values["time"]) if record.values and not reason else ""
+        for (source, scan), reading in zip(logs, times, strict=True):
+            for record, reason in row_checks.checked_rows(scan, source, raw.has, reading):
+                text = record.values["time"] if record.values and not reason else ""
+                invalid = unit.problem(reading.parts.text(text), reading.parse(text)) if text else ""
                 if invalid:
                     rejects.add(source.name, record.line, f"field 'time': {invalid}", record.text, advice=FIX_TIMES)
                     found += 1
@@ -142,7 +158,9 @@ def _convert_times(raw: RawTable, logs: Sequence[tuple[Source, Scan]], rejects: 
     return unit.name
 
 
-def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: Rejects) -> list[Item]:
+def _read_file(
+    raw: RawTable, source: Source, scan: Scan, times: TimeReading, copy: Path, rejects: Rejects
+) -> list[Item]:
     """Append a file to `raw`; returns the items that it describes.
 
     Where DuckDB cannot use every row as it is, each row is checked in Python, and the good ones
@@ -152,7 +170,7 @@ def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: R
     unusable = f"{of_file} AND {raw.unusable()}"
     with ThreadPoolExecutor(1) as pool:
         checking = pool.submit(log_files.refuse_broken, source)
-        items, skipped = _append(raw, source, scan, copy)
+        items, skipped = _append(raw, source, scan, times, copy)
         checking.result()
     bad = None if skipped is None else skipped + raw.rows(unusable)
     if bad and isinstance(scan, Delimited):
@@ -169,9 +187,9 @@ def _read_file(raw: RawTable, source: Source, scan: Scan, copy: Path, rejects: R
         rejects.add(source.name, record.line, reason, record.text, advice=advice)
 
     raw.delete(of_file)
-    plain, usable = row_checks.write_good_rows(scan, source, raw.has, copy, reject)
+    plain, usable = row_checks.write_good_rows(scan, source, raw.has, times, copy, reject)
     if usable:
-        items, skipped = _append(raw, Source(copy, source.name, ()), plain, copy)
+        items, skipped = _append(raw, Source(copy, source.name, ()), plain, times.of_plain, copy)
         if skipped or raw.rows(unusable) or raw.rows(of_file) != usable:
             raise RuntimeError(f"{source.name}: not all of {usable:,} good rows were taken; {REPORT_IT}")
     return items
@@ -189,7 +207,7 @@ def _pass_over_empty(raw: RawTable, scan: Delimited, path: Path, of_file: str) -
     return int(empty)
 
 
-def _append(raw: RawTable, source: Source, scan: Scan, copy: Path) -> tuple[list[Item], int | None]:
+def _append(raw: RawTable, source: Source, scan: Scan, times: TimeReading, copy: Path) -> tuple[list[Item], int | None]:
     """As `RawTable.append`, whatever its lines end with; None skipped where DuckDB gives a file up and adds nothing."""
     duckdb = duckdb_session.library()
 
@@ -197,13 +215,13 @@ def _append(raw: RawTable, source: Source, scan: Scan, copy: Path) -> tuple[list
         # behind blank lines DuckDB does not see that lines end now in CR LF, now in LF
         plain = log_files.with_unix_line_ends(source.path, copy) if source.before else None
         try:
-            return raw.append(plain or source.path, scan)
+            return raw.append(plain or source.path, scan, times)
         except duckdb.InvalidInputException:
             duckdb_session.rejected(raw.connection)
             plain = None if plain else log_files.with_unix_line_ends(source.path, copy)
             if plain is None:
                 raise
-            return raw.append(plain, scan)
+            return raw.append(plain, scan, times)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         if duckdb_session.is_full(error):
             raise

@@ -182,7 +182,7 @@ def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> No
 def _from_log(job: _Job, rejects: Rejects) -> Written:
     """Read, filter, split and write the sequences."""
     partition = None if job.users is None else read_partition(job.users, job.scratch)
-    scans = log_loading.scans_of(job.logs, job.config, job.scratch, rejects)
+    scans, unused = log_loading.scans_of(job.logs, job.config, job.scratch, rejects)
     registry.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
     loaded = log_loading.load(job.scratch, scans, job.config, rejects, job.reporter)
     log = loaded.log
@@ -194,6 +194,8 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)
     made = report.make(log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue)
+    for warning in log_loading.time_warnings(scans, unused, made.equal_times):
+        job.reporter.warn(warning)
     return made, catalogue, {**plan.facts, "times": loaded.unit}
 
 

@@ -50,8 +50,9 @@ def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -
     for argument in arguments:
         for source in log_sources.sources(argument, _published(config.format), config, scratch):
             found.append(LogFile(source, known.get(config.format) or _detect_log(source, config)))
-    for option in (*COLUMN_OPTIONS, "header", "separator"):
-        if config.is_set(option) and not any(option in log.format.options for log in found):
+    for option in (*COLUMN_OPTIONS, "header", "separator", "time_format"):
+        obeyed = "time_column" if option == "time_format" else option
+        if config.is_set(option) and not any(obeyed in log.format.options for log in found):
             kinds = ", ".join(sorted({log.format.name for log in found}))
             raise ConfigError(f"{option_name(option)} does not go with a log of the kind {kinds}")
     if len({log.source.given_path.resolve() for log in found if log.source.folder is None}) < sum(

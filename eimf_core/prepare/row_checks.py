@@ -16,19 +16,20 @@ from eimf_core.prepare import log_files, value_parsing
 from eimf_core.prepare.columns import FIELDS, TEXT_FIELDS
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.scans import JsonLines, Record, Scan
+from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.prepare.value_parsing import BLANKS
 
 HALF_CHARACTER = "holds half of a surrogate pair, which is no text"
 NO_NUMBER = "expected a number"
 
 
-def checked_rows(scan: Scan, source: Source, has: frozenset[str]) -> Iterator[tuple[Record, str]]:
+def checked_rows(scan: Scan, source: Source, has: frozenset[str], times: TimeReading) -> Iterator[tuple[Record, str]]:
     """Each row of a file with why it cannot be used; empty when it can."""
     for record in scan.records(source.path):
-        yield record, row_problem(record, has) if log_files.is_utf8(record.text) else NOT_UTF8
+        yield record, row_problem(record, has, times) if log_files.is_utf8(record.text) else NOT_UTF8
 
 
-def row_problem(record: Record, has: frozenset[str]) -> str:
+def row_problem(record: Record, has: frozenset[str], times: TimeReading) -> str:
     """Why a row cannot be used; empty when it can."""
     if record.values is None:
         return record.problem
@@ -38,8 +39,8 @@ def row_problem(record: Record, has: frozenset[str]) -> str:
     for name in ("user", "item"):
         if value_parsing.is_missing(record.values[name]):
             return f"field '{name}': {value_parsing.missing_problem(record.values[name], name)}"
-    if "time" in has and value_parsing.parse_time(record.values["time"]) is None:
-        return f"field 'time': {value_parsing.time_problem(record.values['time'])}"
+    if "time" in has and times.parse(record.values["time"]) is None:
+        return f"field 'time': {times.problem(record.values['time'])}"
     if "rating" in has and not value_parsing.is_number(record.values["rating"]):
         rating = record.values["rating"]
         missing = value_parsing.is_missing(rating)
@@ -49,7 +50,12 @@ def row_problem(record: Record, has: frozenset[str]) -> str:
 
 
 def write_good_rows(
-    scan: Scan, source: Source, has: frozenset[str], target: Path, bad: Callable[[Record, str], None]
+    scan: Scan,
+    source: Source,
+    has: frozenset[str],
+    times: TimeReading,
+    target: Path,
+    bad: Callable[[Record, str], None],
 ) -> tuple[Scan, int]:
     """Write the usable rows to `target`, and tell `bad` of each other with its reason.
 
@@ -58,18 +64,18 @@ def write_good_rows(
     fields = [field for field in FIELDS if field in scan.has & (has | TEXT_FIELDS)]
     rows = 0
     with open(target, "wb") as stream:
-        for record, reason in checked_rows(scan, source, has):
+        for record, reason in checked_rows(scan, source, has, times):
             if reason:
                 bad(record, reason)
             else:
                 assert record.values is not None
-                plain = {field: _plain(field, record.values[field]) for field in fields}
+                plain = {field: _plain(field, record.values[field], times) for field in fields}
                 stream.write(orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE))
                 rows += 1
     return JsonLines({field: field for field in fields}), rows
 
 
-def _plain(field: str, text: str) -> str:
+def _plain(field: str, text: str, times: TimeReading) -> str:
     if field == "time":
-        return repr(value_parsing.parse_time(text))
+        return times.plain(text)
     return repr(value_parsing.parse_number(text)) if field == "rating" else text.strip(BLANKS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import FIELDS
 from eimf_core.prepare.duckdb_session import file, library, literal, name
 from eimf_core.prepare.row_cells import cells_of, shape_problem
+from eimf_core.prepare.time_parts import PARTED, PARTED_SQL
 from eimf_core.prepare.value_parsing import BLANKS_SQL
 
 LONG = 1 << 64
@@ -47,6 +48,9 @@ class Scan(Protocol):
     @property
     def has(self) -> frozenset[str]: ...
 
+    @property
+    def time_columns(self) -> tuple[str, ...]: ...
+
     def query(self, path: Path) -> str: ...
 
     def records(self, path: Path) -> Iterator[Record]: ...
@@ -57,13 +61,32 @@ def _select_list(expressions: dict[str, str]) -> str:
 
 
 class _WithFields:
-    """A scan of a file with columns, or keys: `fields` says which is which field."""
+    """A scan of a file with columns, or keys: `fields` says which is which field, `also` further ones of the time."""
 
     fields: dict[str, str]
+    also: tuple[str, ...]
 
     @property
     def has(self) -> frozenset[str]:
         return frozenset(self.fields)
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        """The columns of the time."""
+        return (self.fields["time"], *self.also) if "time" in self.fields else ()
+
+    def columns_of(self, field: str) -> tuple[str, ...]:
+        """The columns of a field: of a time there may be several, whose text is joined by `PARTED`."""
+        return self.time_columns if field == "time" else (self.fields[field],)
+
+    def _joined_sql(self, cell: Callable[[str], str]) -> dict[str, str]:
+        """SQL for each field; `cell` gives that of a column."""
+        found = {}
+        for field in self.fields:
+            cells = [cell(column) for column in self.columns_of(field)]
+            each = ", ".join(f"coalesce({one}, '')" for one in cells)
+            found[field] = cells[0] if len(cells) == 1 else f"concat_ws({PARTED_SQL}, {each})"
+        return found
 
 
 @dataclass(frozen=True)
@@ -85,9 +108,10 @@ class Delimited(_WithFields):
     first: str = ""
     escape: str = ""
     instead: tuple[tuple[str, str], ...] = ()
+    also: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
-        cells = {field: f"c{self.columns.index(column)}" for field, column in self.fields.items()}
+        cells = self._joined_sql(lambda column: f"c{self.columns.index(column)}")
         for field, column in self.instead:
             cells[field] = f"coalesce(nullif({cells[field]}, ''), c{self.columns.index(column)})"
         return f"SELECT {_select_list(cells)} FROM {self._table(path)}"
@@ -115,14 +139,14 @@ class Delimited(_WithFields):
         )
 
     def records(self, path: Path) -> Iterator[Record]:
-        positions = {field: self.columns.index(column) for field, column in self.fields.items()}
+        positions = {field: [*map(self.columns.index, self.columns_of(field))] for field in self.fields}
         for number, (line, text, cells) in enumerate(self._rows(path)):
             if number == 0 and self.header:
                 continue
             if cells is None or len(cells) != len(self.columns):
                 yield Record(line, text, None, shape_problem(cells, len(self.columns)))
             else:
-                values = {field: cells[at] for field, at in positions.items()}
+                values = {field: PARTED.join(cells[at] for at in of) for field, of in positions.items()}
                 for field, column in self.instead:
                     values[field] = values[field] or cells[self.columns.index(column)]
                 yield Record(line, text, values)
@@ -141,6 +165,7 @@ class UserLines:
     before: int = 0
     header = False
     has: frozenset[str] = frozenset({"user", "item"})
+    time_columns: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
         bad_row = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
@@ -166,10 +191,12 @@ class JsonLines(_WithFields):
 
     fields: dict[str, str]
     before: int = 0
+    also: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
-        keys = ", ".join(literal(f'$."{key}"') for key in self.fields.values())
-        cells = {field: f"cells[{at}]" for at, field in enumerate(self.fields, start=1)}
+        wanted = [*self.fields.values(), *self.also]
+        keys = ", ".join(literal(f'$."{key}"') for key in wanted)
+        cells = self._joined_sql(lambda key: f"cells[{wanted.index(key) + 1}]")
         # a line that is no JSON gives nulls and is explained later
         return (
             f"SELECT {_select_list(cells)} FROM (SELECT TRY(json_extract_string(line, [{keys}])) AS cells "
@@ -186,7 +213,8 @@ class JsonLines(_WithFields):
             if not isinstance(row, dict):
                 yield Record(number, line, None, "is not a JSON object")
                 continue
-            yield Record(number, line, {field: text_of(row.get(key)) for field, key in self.fields.items()})
+            values = {field: [text_of(row.get(key)) for key in self.columns_of(field)] for field in self.fields}
+            yield Record(number, line, {field: PARTED.join(texts) for field, texts in values.items()})
 
 
 def json_of(line: str) -> Any:
@@ -217,12 +245,14 @@ class Parquet(_WithFields):
 
     fields: dict[str, str]
     timestamps: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
-        cells = {
-            field: f"{f'epoch({name(column)})' if column in self.timestamps else name(column)}::VARCHAR"
-            for field, column in self.fields.items()
-        }
+        # the text of a date can be put together with that of a clock
+        epochs = frozenset() if self.also else self.timestamps
+        cells = self._joined_sql(
+            lambda column: f"{f'epoch({name(column)})' if column in epochs else name(column)}::VARCHAR"
+        )
         return f"SELECT {_select_list(cells)} FROM read_parquet({file(path)})"
 
     def records(self, path: Path) -> Iterator[Record]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass
 from typing import Any
 
-from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.scans import Scan
-from eimf_core.prepare.value_parsing import is_date, parse_time
+from eimf_core.prepare.duckdb_session import literal
+from eimf_core.prepare.value_parsing import is_number
 
 COUNTERS = "small numbers, which are no dates"
 UNITS = (
@@ -24,7 +23,13 @@ EARLIEST = -1e10
 """Seconds (of the years 5138 and 1653) that no time reaches."""
 FAR = 10
 """How many times smaller than all others a time has to be to stand for none, as 0 often does."""
-COMPACT = "strptime(time::BIGINT::VARCHAR, '%Y%m%d')"
+COMPACT = {
+    "YYYYMMDD": (19000101, 22000101, "%Y%m%d"),
+    "YYYYMMDDHH": (1970010100, 2100010100, "%Y%m%d%H"),
+    "YYYYMMDDHHMM": (197001010000, 210001010000, "%Y%m%d%H%M"),
+    "YYYYMMDDHHMMSS": (19700101000000, 21000101000000, "%Y%m%d%H%M%S"),
+}
+"""Dates written without separators, which are numbers: the least, what is too large, the format of strptime."""
 
 
 @dataclass(frozen=True)
@@ -50,30 +55,29 @@ class Unit:
         """The same in Python, as a time that can be one."""
         return self.low <= abs(value) < self.high and value > EARLIEST * self.per_second
 
-    def problem(self, text: str) -> str:
-        """Why a time cannot be one of this unit; empty when it can, or is no time at all."""
-        value = parse_time(text)
+    def problem(self, text: str, value: float | None) -> str:
+        """Why a time, as a text and as read, cannot be one of this unit; empty when it can, or is no time at all."""
         if value is None or self.is_valid(value):
             return ""
         if not value:
             return f"is '{text}', which stands for no time"
         other = _name_of(abs(value))
-        if is_date(text) or other in (self.name, COUNTERS) or value < 0:
+        if not is_number(text) or other in (self.name, COUNTERS) or value < 0:
             return f"is '{text}', which cannot be when most times are {self.name}"
         return f"is '{text}', which looks like {other} when most times are {self.name}"
 
 
-def detect_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> tuple[Unit, int]:
+def detect_unit(connection: Any, *, dates: bool) -> tuple[Unit, int]:
     """The unit that most times in `raw` are of, and how many cannot be; dates are there as seconds."""
     least, most = connection.execute("SELECT min(time), max(time) FROM raw").fetchone()
-    unit = _majority_unit(connection, logs)
+    unit = _majority_unit(connection, dates)
     if least > 0 and unit.is_valid(least) and unit.is_valid(most):
         return unit, 0
     (invalid,) = connection.execute(f"SELECT count(*) FROM raw WHERE {unit.invalid_sql}").fetchone()
     return unit, invalid
 
 
-def _majority_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit:
+def _majority_unit(connection: Any, dates: bool) -> Unit:
     groups = " ".join(f"WHEN abs(time) >= {start!r} THEN {at}" for at, (_, start, _) in reversed([*enumerate(UNITS)]))
     found = connection.execute(
         f"SELECT CASE {groups} END AS unit, min(abs(time)) FILTER (WHERE time <> 0), max(abs(time)) "
@@ -82,34 +86,36 @@ def _majority_unit(connection: Any, logs: Sequence[tuple[Source, Scan]]) -> Unit
     low = {unit: smallest for unit, smallest, _ in found}
     high = {unit: largest for unit, _, largest in found}
     most = found[0][0]
-    dates = _are_dates(*logs[0])
+    if (
+        not dates
+        and low[most]
+        and (compact := _compact(connection, min(filter(None, low.values())), max(high.values())))
+    ):
+        return compact
     if dates or most <= 1:
         # steps and seconds together are one range of numbers, unless a gap parts them
         smallest = min((low[unit] for unit in (0, 1) if low.get(unit)), default=0.0)
         if dates:
             return Unit("dates", 1.0 if smallest >= UNITS[1][1] else 0.0, LATEST)
-        if most == 0 and len(found) == 1 and low[0] and _are_compact(connection, low[0], high[0]):
-            return Unit("dates without dashes (YYYYMMDD)", 1.0, LATEST, seconds=f"epoch({COMPACT})")
         has_gap = most == 1 and FAR * high.get(0, 0.0) < low[1]
         return Unit(UNITS[most][0], UNITS[1][1] if has_gap else 0.0, LATEST)
     name, start, per_second = UNITS[most]
     return Unit(name, start, LATEST * per_second, per_second, f"time / {per_second!r}")
 
 
-def _are_compact(connection: Any, low: float, high: float) -> bool:
-    """Whether all times but zeros are dates such as 20170714."""
-    if not 1900_00_00 < low <= high < 2200_00_00:
-        return False
-    (others,) = connection.execute(
-        f"SELECT count(*) FROM raw WHERE time <> 0 AND (time <> floor(time) OR try_{COMPACT} IS NULL)"
-    ).fetchone()
-    return not others
-
-
-def _are_dates(source: Source, scan: Scan) -> bool:
-    """Whether the first time is written as a date."""
-    texts = (record.values["time"] for record in scan.records(source.path) if record.values)
-    return is_date(next((text for text in texts if parse_time(text) is not None), "0"))
+def _compact(connection: Any, low: float, high: float) -> Unit | None:
+    """The unit of times that are all, but for zeros, dates such as 20170714 or 20170714093000."""
+    for name, (least, beyond, form) in COMPACT.items():
+        if not least <= low <= high < beyond:
+            continue
+        read = f"strptime(time::BIGINT::VARCHAR, {literal(form)})"
+        (others,) = connection.execute(
+            f"SELECT count(*) FROM raw WHERE time <> 0 AND (time <> floor(time) OR try_{read} IS NULL)"
+        ).fetchone()
+        # seconds that could be dates with an hour are later than now
+        if not others and (name != "YYYYMMDDHH" or low > time.time()):
+            return Unit(f"dates without dashes ({name})", 1.0, LATEST * 1e4, seconds=f"epoch({read})")
+    return None
 
 
 def _name_of(size: float) -> str:

@@ -29,8 +29,10 @@ DATE = (
 """A date of the years 1 to 9999, with or without a time of the day and a zone, for Python and DuckDB alike."""
 _DATE = re.compile(DATE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_FIRST = re.compile(r"[0-9]{1,2}([-/.])[0-9]{1,2}\1[0-9]{2,4}\b.*", re.DOTALL)
-NO_TIME = "expected a number of seconds or an ISO date such as 2024-01-31 or 2024-01-31T10:00:00Z"
+NO_TIME = (
+    "expected a number of seconds, an ISO date such as 2024-01-31 or 2024-01-31T10:00:00Z, or a form that "
+    "--time-format gives, such as %d.%m.%Y"
+)
 
 
 def trimmed_sql(field: str) -> str:
@@ -78,20 +80,6 @@ def parse_number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def is_date(text: str) -> bool:
-    """Whether a text is an ISO date, and no number."""
-    return not is_number(text) and parse_time(text) is not None
-
-
-def time_problem(text: str) -> str:
-    """What is wrong with a text that is no time."""
-    if is_missing(text):
-        return missing_problem(text, "time")
-    if _DAY_FIRST.fullmatch(text.strip(BLANKS)):
-        return f"is '{text}', where day and month cannot be told apart; write dates as 2024-01-31"
-    return f"is '{text}', {NO_TIME}"
 
 
 def parse_time(text: str) -> float | None:

@@ -78,6 +78,8 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
 
 def run(folder: Path, *names: str, **options: Any) -> Prepared:
     options = {"split": "none", **options}
+    if isinstance(options.get("time_column"), str):
+        options["time_column"] = [options["time_column"]]
     items = [folder / name for name in options.pop("items", ())]
     logs = [folder / name for name in names] or [folder]
     given = {"items": items, "users": options.pop("users", None), "reporter": options.pop("reporter", SILENT)}

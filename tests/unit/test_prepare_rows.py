@@ -239,14 +239,14 @@ def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
 
 def test_when_duckdb_and_python_disagree_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python calls a row good that DuckDB cannot take even in its plain form."""
-    monkeypatch.setattr(row_checks, "row_problem", lambda record, has: "")
-    monkeypatch.setattr(row_checks, "_plain", lambda field, text: text)
+    monkeypatch.setattr(row_checks, "row_problem", lambda *given: "")
+    monkeypatch.setattr(row_checks, "_plain", lambda field, text, times: text)
     write_times(tmp_path, 1500000000, "soon")
     with pytest.raises(RuntimeError, match=r"not all of 2 good rows were taken; .* please report it"):
         run(tmp_path, "log.csv", on_error="skip")
     assert not (tmp_path / "out").exists()
     monkeypatch.undo()
-    monkeypatch.setattr(times.Unit, "problem", lambda unit, text: "")
+    monkeypatch.setattr(times.Unit, "problem", lambda *given: "")
     write_times(tmp_path, 1500000000, 1500000001000, 1500000002)
     with pytest.raises(RuntimeError, match=r"1 times are not seconds, but 0 of them were found"):
         run(tmp_path, "log.csv", on_error="skip")

@@ -15,8 +15,8 @@ from eimf_core.prepare import duckdb_session
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import prepare
 
-COLUMNS = ("user", "item", "time", "rating", "event", "who", "what", "when", "stars", "kind", "label", "group")
-BY_NUMBER = {"user_column": "1", "item_column": "2", "time_column": "3"}
+COLUMNS = ("user", "item", "time", "rating", "event", "who", "what", "when", "stars", "kind", "label", "group", "day")
+BY_NUMBER = {"user_column": "1", "item_column": "2", "time_column": ["3"]}
 CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     # beside what, and to which value a setting is changed
     "format": ({}, "jsonl"),
@@ -32,7 +32,8 @@ CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     "seed": ({"split": "by-user"}, 1),
     "user_column": ({}, "who"),
     "item_column": ({}, "what"),
-    "time_column": ({}, "when"),
+    "time_column": ({}, ["when"]),
+    "time_format": ({"time_column": ["day"]}, "%Y-%d-%m"),
     "rating_column": ({"min_rating": 4}, "stars"),
     "event_column": ({}, "kind"),
     "title_column": ({}, "label"),
@@ -84,9 +85,10 @@ def write_files(folder: Path) -> None:
             (
                 f"u{user}", f"i{item}", time, 1 + n % 5, "buy" if n % 3 else "view", f"u{user % 5}", f"j{item}",
                 time + n % 7 * 10, 1 + n % 4, "a" if n % 2 else "b", f"Label; {item}", f"Group {item % 3}",
+                f"2017-0{1 + n % 9}-0{1 + item % 9}",
             )
         )  # fmt: skip
-    rows += [rows[-1], ("u0", "i1", "soon", 1, "buy", "u0", "j1", 1500000000, 1, "a", "", "")]
+    rows += [rows[-1], ("u0", "i1", "soon", 1, "buy", "u0", "j1", 1500000000, 1, "a", "", "", "2017-01-02")]
     lines = [COLUMNS, *rows, ("u1", rows[1][1], *rows[31][2:])]
     (folder / "log.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in lines))
     items = "".join(f"i{n},A long description {n},i{(n + 1) % 11},Called {n}\n" for n in range(11))
