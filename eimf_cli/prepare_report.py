@@ -6,19 +6,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from eimf_cli import terminal
+from eimf_core.prepare.raw_text import shortened
 
 if TYPE_CHECKING:
     from eimf_core.prepare.prepare import Prepared
 
 FIRST_DATE = 1e8
 """Seconds (of 1973) below which a time is a number of the log's own."""
+LONGEST_CELL = 40
 MOST_NAMED = 5
-"""Items without text that are named."""
+"""Characters of a title in the first rows; items without text that are named."""
 
 
 def show(done: Prepared) -> None:
     """Print what was read, what each filter removed, what is left and how it was split."""
     report = done.report
+    if report.first_rows:
+        terminal.table("First rows, as they were understood", *_first_rows(report.first_rows), to_stderr=True)
     terminal.table(
         "Interactions",
         ("after", "users", "items", "interactions", "removed"),
@@ -49,6 +53,23 @@ def show(done: Prepared) -> None:
     if done.rejects:
         terminal.info(f"{done.rejects}: the rows that were left out")
     terminal.info(f"{done.directory}: sequences.jsonl and items.jsonl written")
+
+
+def _first_rows(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and cells of the first rows; a column that is empty in all of them is left out."""
+    cells = [
+        {
+            "user": row["user"],
+            "item": row["item"],
+            "time": "" if row["time"] is None else _date(row["time"]),
+            "event": row["event"] or "",
+            "title": shortened(row["title"] or "", LONGEST_CELL),
+            "categories": shortened(", ".join(row["categories"]), LONGEST_CELL),
+        }
+        for row in rows
+    ]
+    columns = tuple(name for name in cells[0] if name in ("user", "item") or any(row[name] for row in cells))
+    return columns, [tuple(row[name] for name in columns) for row in cells]
 
 
 def _summary(done: Prepared) -> list[tuple[str, str]]:

@@ -12,6 +12,11 @@ class Listening(Reporter):
         self.notes: list[str] = []
         self.warnings: list[str] = []
 
+    @property
+    def others(self) -> list[str]:
+        """The warnings that are not of items without text, which most small logs of tests have."""
+        return [words for words in self.warnings if "have no text" not in words]
+
     def note(self, message: str) -> None:
         self.notes.append(message)
 

@@ -110,6 +110,12 @@ class PrepareConfig:
     duplicates: Literal["drop", "keep"] = setting(
         "drop", "Same user, item, time and event again.", group="data", advanced=True
     )
+    hash_users: bool = setting(
+        False,
+        "Write a hash (SHA-256) in place of each user id. Who guesses an id, such as an e-mail address, can check it.",
+        group="data",
+        advanced=True,
+    )
     text_length: int = setting(600, "Characters of a description that are kept.", group="data", low=0, config_only=True)
     memory_limit: str = setting(
         "1GB", "Memory for reading and sorting; the rest goes to disk.", group="machine", advanced=True, metavar="SIZE"

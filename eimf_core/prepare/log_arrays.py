@@ -95,7 +95,15 @@ def _at(ids: Sequence[str], positions: npt.NDArray[np.int64]) -> list[str]:
     return [ids[at] for at in positions.tolist()]
 
 
-def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequence[str] = (), reporter: Reporter) -> Log:
+def build(
+    connection: Any,
+    scratch: Path,
+    *,
+    has: frozenset[str],
+    where: Sequence[str] = (),
+    reporter: Reporter,
+    hash_users: bool = False,
+) -> Log:
     """Number users and items of the table `raw`, sort, and lay the columns out as arrays.
 
     Args:
@@ -104,6 +112,7 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
         has: the columns of `raw`.
         where: SQL conditions on the rows of `raw` that count.
         reporter: told when sorting begins and ends.
+        hash_users: whether hashes stand in place of the users' ids.
 
     Raises:
         InputError: for a column of events with too many values to be one.
@@ -113,6 +122,8 @@ def build(connection: Any, scratch: Path, *, has: frozenset[str], where: Sequenc
     for field in ("user", "item"):
         connection.execute(f"CREATE TABLE {field}s AS SELECT DISTINCT {field} AS id FROM raw WHERE {kept}")
         name = number_ids.name_sql(connection, field, reporter)
+        if hash_users and field == "user":
+            name = number_ids.hashed_sql(name)
         connection.execute(
             f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
             f"FROM (SELECT id, {name} AS name FROM {field}s)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader, time_columns
@@ -19,20 +20,24 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 Scans = list[tuple[Source, Scan]]
+FIRST_ROWS = 5
+"""Rows that the report shows."""
 Unused = list[tuple[Source, Values]]
 """Of each log whose columns may be named, those that are not used with their first values."""
-TIES = 0.05
-"""Share of interactions with the time of the one before from which on something should order them."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """The filtered log, the unit of its times, what the filters did, items that the log itself describes."""
+    """The filtered log, the unit of its times, what the filters did, items that the log itself describes.
+
+    `first_rows`: user, item, seconds (None without times) and event (likewise) of the first rows, before the filters.
+    """
 
     log: log_arrays.Log
     unit: str | None
     steps: list[filters.Step]
     items: list[Item]
+    first_rows: list[tuple[str, str, float | None, str | None]]
 
 
 def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects) -> tuple[Scans, Unused]:
@@ -70,30 +75,6 @@ def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects:
     return scans, unused
 
 
-def time_warnings(scans: Scans, unused: Unused, equal_times: float | None) -> list[str]:
-    """What is said where the order of the lines stands for the time, or orders much that has the same."""
-    columns = {source.name: values for source, values in unused}
-    found = []
-    for source, scan in scans:
-        values = columns.get(source.name)
-        if values is None:
-            continue
-        if "time" not in scan.has:
-            named = f"; if it is another, name it{time_columns.likely(values)}" if values else ""
-            found.append(
-                f"{source.name}: no column is recognised as the time, so the order of the lines is taken for it{named}"
-            )
-            continue
-        finer = time_columns.likely_columns(values)
-        if finer and equal_times is not None and equal_times >= TIES:
-            options = " ".join(f"--time-column '{column}'" for column in (*scan.time_columns, finer[0]))
-            found.append(
-                f"{source.name}: {equal_times:.1%} of the interactions have the time of the one before and are taken "
-                f"in the order of the lines; if {' or '.join(finer)} orders them, say {options}"
-            )
-    return found
-
-
 def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, reporter: Reporter) -> Loaded:
     """Read and filter a log.
 
@@ -110,20 +91,33 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
         )
         if read.unit:
             reporter.note(f"times are {read.unit}")
+        first_rows = _first_rows(connection, read.has)
         conditions = filters.conditions(config, read.has)
         if config.event:
             filters.check_events(connection, config.event)
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
-        log = log_arrays.build(connection, scratch, has=read.has, where=list(conditions.values()), reporter=reporter)
+        log = log_arrays.build(
+            connection,
+            scratch,
+            has=read.has,
+            where=list(conditions.values()),
+            reporter=reporter,
+            hash_users=config.hash_users,
+        )
     if not steps:
         steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, config)
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, read.unit, steps, read.items)
+    return Loaded(log, read.unit, steps, read.items, first_rows)
+
+
+def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, float | None, str | None]]:
+    columns = ", ".join(field if field in has else "NULL" for field in ("user", "item", "time", "event"))
+    return [*connection.execute(f"SELECT {columns} FROM raw LIMIT {FIRST_ROWS}").fetchall()]
 
 
 def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:

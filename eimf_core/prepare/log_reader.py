@@ -81,7 +81,7 @@ def read(
         reporter.end()
     if raw.empty_rows:
         reporter.note(f"{raw.empty_rows:,} empty row{'' if raw.empty_rows == 1 else 's'} passed over")
-    unit = _convert_times(raw, logs, times, rejects) if "time" in has and raw.rows() else None
+    unit = _convert_times(raw, logs, times, rejects, reporter) if "time" in has and raw.rows() else None
     if not raw.rows():
         reasons = "; ".join(f"{count:,} rows: {reason}" for reason, count in rejects.reasons.most_common(3))
         raise InputError(
@@ -137,7 +137,11 @@ class RawTable:
 
 
 def _convert_times(
-    raw: RawTable, logs: Sequence[tuple[Source, Scan]], times: Sequence[TimeReading], rejects: Rejects
+    raw: RawTable,
+    logs: Sequence[tuple[Source, Scan]],
+    times: Sequence[TimeReading],
+    rejects: Rejects,
+    reporter: Reporter,
 ) -> str:
     """Leave out the times that are not of the unit of most and turn the others into seconds."""
     unit, bad = time_units.detect_unit(raw.connection, dates=times[0].dates)
@@ -155,6 +159,9 @@ def _convert_times(
         raw.delete(unit.invalid_sql)
     if unit.seconds:
         raw.connection.execute(f"UPDATE raw SET time = {unit.seconds}")
+    if raw.rows():
+        for warning in time_units.warnings(raw.connection, unit):
+            reporter.warn(warning)
     return unit.name
 
 

@@ -1,7 +1,8 @@
-"""Ids that are numbers: 119.0, which a table of floats made of 119, and 7.65E+16, which has lost its digits."""
+"""What ids are called: 119 for the 119.0 of a table of floats, a hash for a user; 7.65E+16 has lost its digits."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from eimf_core.progress import Reporter
 WHOLE = r"-?[0-9]+\.0+"
 FRACTION = r"-?[0-9]*\.[0-9]*[1-9][0-9]*"
 SHORTENED = r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+"
+HASH_DIGITS = 32
 FORMS = (WHOLE, FRACTION, SHORTENED)
 _WHOLE = re.compile(WHOLE)
 
@@ -17,6 +19,16 @@ _WHOLE = re.compile(WHOLE)
 def whole(name: str) -> str:
     """An id such as 119.0 as 119; others as they are."""
     return name.partition(".")[0] if name.endswith("0") and _WHOLE.fullmatch(name) else name
+
+
+def hashed(name: str) -> str:
+    """The hash that stands in place of a user's id: the first 32 digits of its SHA-256."""
+    return hashlib.sha256(name.encode()).hexdigest()[:HASH_DIGITS]
+
+
+def hashed_sql(name: str) -> str:
+    """The same as SQL."""
+    return f"left(sha256({name}), {HASH_DIGITS})"
 
 
 def name_sql(connection: Any, field: str, reporter: Reporter) -> str:

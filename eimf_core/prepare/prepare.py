@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from eimf_core import jsonl, outputs, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
+    advice,
     item_catalogue,
     log_loading,
     log_sources,
@@ -117,7 +118,7 @@ def prepare(
         outputs.refuse_inputs(written_files, job.inputs)
         _note_formats(job)
         _note_unread(job, logs)
-        with contextlib.closing(Rejects(scratch / REJECTS if config.on_error == "skip" else None)) as rejects:
+        with contextlib.closing(_rejects(scratch / REJECTS, config)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
             written, catalogue, facts = (_pass_through if ready else _from_log)(job, rejects)
         jsonl.write(scratch / ITEMS, catalogue.items)
@@ -129,6 +130,10 @@ def prepare(
     _warn(job, written, catalogue, facts["split"])
     bad_rows = output / REJECTS
     return Prepared(output, written, catalogue.without_text, bad_rows if bad_rows.exists() else None, facts, formats)
+
+
+def _rejects(path: Path, config: PrepareConfig) -> Rejects:
+    return Rejects(path if config.on_error == "skip" else None, with_text=not config.hash_users)
 
 
 def _check_partition_settings(config: PrepareConfig) -> None:
@@ -188,15 +193,46 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     log = loaded.log
     if partition is not None:
         known = set(log.user_ids)
-        partition = {user if user in known else number_ids.whole(user): split for user, split in partition.items()}
+        partition = {_called(user, known, job.config): split for user, split in partition.items()}
     plan = splits.make(log, job.config, partition)
     texts = itertools.chain(item_catalogue.read_items(job.items, job.config, rejects), loaded.items)
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)
     made = report.make(log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue)
-    for warning in log_loading.time_warnings(scans, unused, made.equal_times):
+    for warning in advice.time_warnings(scans, unused, made.equal_times):
         job.reporter.warn(warning)
+    all_lack = len(catalogue.without_text) == len(catalogue.items)
+    if not any(file.untitled for file in job.items) and not (job.items and all_lack):
+        for warning in advice.title_warnings(catalogue, job.items, unused):
+            job.reporter.warn(warning)
+    made = dataclasses.replace(made, first_rows=_first_rows(loaded, catalogue, job.config))
     return made, catalogue, {**plan.facts, "times": loaded.unit}
+
+
+def _called(user: str, known: Container[str], config: PrepareConfig) -> str:
+    """What the log calls a user."""
+    names = [number_ids.hashed(name) if config.hash_users else name for name in (user, number_ids.whole(user))]
+    return names[0] if names[0] in known else names[1]
+
+
+def _first_rows(loaded: log_loading.Loaded, catalogue: Catalogue, config: PrepareConfig) -> list[dict[str, Any]]:
+    """The first rows as they were understood, for the report."""
+    users, items = set(loaded.log.user_ids), {item.item: item for item in catalogue.items}
+    found = []
+    for user, name, time, event in loaded.first_rows:
+        name = name if name in items else number_ids.whole(name)
+        item = items.get(name)
+        found.append(
+            {
+                "user": _called(user, users, config),
+                "item": name,
+                "time": time,
+                "event": event,
+                "title": item.title if item and item.title != name else None,
+                "categories": item.categories if item else [],
+            }
+        )
+    return found
 
 
 def _pass_through(job: _Job, rejects: Rejects) -> Written:

@@ -24,7 +24,7 @@ from eimf_core.records import Sequence as Line
 
 def check_settings(config: PrepareConfig) -> None:
     """ConfigError for settings that would change lines that are passed through as they are."""
-    if given := config.options_set("split", *APPLIES_TO, *FILTERS):
+    if given := config.options_set("split", "hash_users", *APPLIES_TO, *FILTERS):
         raise ConfigError(
             f"{', '.join(given)}: ready Sequence lines keep the split they have and are passed through, not filtered"
         )

@@ -17,10 +17,14 @@ SKIP = "--on-error skip leaves such rows out"
 
 
 class Rejects:
-    """Where bad rows go; without a path the first is raised. `reasons` counts them without the values they quote."""
+    """Where bad rows go; without a path the first is raised. `reasons` counts them without the values they quote.
 
-    def __init__(self, path: Path | None = None) -> None:
+    `with_text`: whether the rows themselves are written, which hold the users' ids.
+    """
+
+    def __init__(self, path: Path | None = None, *, with_text: bool = True) -> None:
         self._path = path
+        self._with_text = with_text
         self._stream: IO[bytes] | None = None
         self.reasons: Counter[str] = Counter()
 
@@ -33,7 +37,7 @@ class Rejects:
         if not log_files.is_utf8(text):
             # bytes that are no UTF-8 are shown as ISO-8859-1
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
-        row = {"file": file, "line": line, "reason": reason, "text": text}
+        row = {"file": file, "line": line, "reason": reason, **({"text": text} if self._with_text else {})}
         self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
         self.reasons[QUOTED.sub(" ", reason).split(" (")[0]] += 1
 

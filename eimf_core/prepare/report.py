@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ class Report:
     that occur, however often), equal_times (share of interactions with
     the time of the user's one before, whose order is that of the file), repeats (share that are an
     item the user had before), period (first and last time). unused: interactions in no line.
+    first_rows: the first rows as they were understood, before the filters.
     """
 
     rejected: dict[str, int]
@@ -57,6 +58,7 @@ class Report:
     splits: dict[str, SplitSize]
     items_without_text: int
     described_not_in_log: int
+    first_rows: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return {

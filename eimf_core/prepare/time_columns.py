@@ -10,7 +10,7 @@ from itertools import islice
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import FIELDS, KNOWN_NAMES, column_called, normalised, shown
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.duckdb_session import file, library, name
+from eimf_core.prepare.duckdb_session import file, library, name, reading
 from eimf_core.prepare.formats.base import object_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
@@ -61,7 +61,7 @@ def with_times(source: Source, scan: Scan, config: PrepareConfig) -> tuple[Scan,
 def first_values(source: Source, scan: Delimited | JsonLines | Parquet) -> dict[str, list[str]]:
     """The values of all columns in the first rows, by column; those that are missing are left out."""
     if isinstance(scan, Parquet):
-        with library().connect() as connection:
+        with reading(source.name), library().connect() as connection:
             rows = connection.execute(f"SELECT * FROM read_parquet({file(source.path)}) LIMIT 0").description
             columns = [row[0] for row in rows]
             texts = ", ".join(f"{name(column)}::VARCHAR" for column in columns)

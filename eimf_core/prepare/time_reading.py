@@ -159,11 +159,12 @@ def _decided(connection: Any, files: Sequence[tuple[Source, Scan, TimeReading]],
         columns = ", ".join(
             f"{time_forms.read_sql(text, form)} AS {time}" for form, time in zip(forms, times, strict=True)
         )
-        row = connection.execute(
-            f"SELECT count(coalesce({', '.join(times)})), count(*) FILTER (least({', '.join(times)}) <> "
-            f"greatest({', '.join(times)})), {', '.join(f'count({time})' for time in times)} "
-            f"FROM (SELECT {columns} FROM ({scan.query(source.path)}))"
-        ).fetchone()
+        with duckdb_session.reading(source.name):
+            row = connection.execute(
+                f"SELECT count(coalesce({', '.join(times)})), count(*) FILTER (least({', '.join(times)}) <> "
+                f"greatest({', '.join(times)})), {', '.join(f'count({time})' for time in times)} "
+                f"FROM (SELECT {columns} FROM ({scan.query(source.path)}))"
+            ).fetchone()
         duckdb_session.rejected(connection)
         readable, differing = readable + row[0], differing + row[1]
         counts.update(dict(zip(forms, row[2:], strict=True)))

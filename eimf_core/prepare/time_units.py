@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from eimf_core.prepare.duckdb_session import literal
@@ -18,6 +20,10 @@ UNITS = (
 
 Each covers the years 1973 to 5138; what is too small for seconds counts something of the log's own.
 """
+PLAUSIBLE, DAY = 631152000.0, 86400.0
+"""Seconds of 1990, before which no log is likely to begin, and of a day."""
+SAME = 1000
+"""Rows of one time from which on times are too coarse."""
 LATEST = 1e11
 EARLIEST = -1e10
 """Seconds (of the years 5138 and 1653) that no time reaches."""
@@ -120,3 +126,33 @@ def _compact(connection: Any, low: float, high: float) -> Unit | None:
 
 def _name_of(size: float) -> str:
     return next(name for name, start, _ in reversed(UNITS) if size >= start)
+
+
+def warnings(connection: Any, unit: Unit) -> list[str]:
+    """What is odd about the times of `raw`, which are in seconds by now."""
+    first, last, rows, distinct = connection.execute(
+        "SELECT min(time), max(time), count(*), approx_count_distinct(time) FROM raw"
+    ).fetchone()
+    found = []
+    if unit.name != COUNTERS:
+        now = time.time()
+        for limit, sign, what in ((PLAUSIBLE, "<", "before 1990"), (now + DAY, ">", "in the future")):
+            if first < limit if sign == "<" else last > limit:
+                (count,) = connection.execute(f"SELECT count(*) FROM raw WHERE time {sign} {limit!r}").fetchone()
+                found.append(
+                    f"{count:,} of {rows:,} times are {what} ({_day(first if sign == '<' else last)}), read as "
+                    f"{unit.name}; is this the column of the time, and its unit?"
+                )
+    if rows >= SAME and distinct * SAME <= rows:
+        times = "all times are the same" if first == last else f"only about {distinct:,} different times"
+        found.append(
+            f"{times} in {rows:,} rows: within each the order of the lines is taken; name what orders them with a "
+            "second --time-column"
+        )
+    return found
+
+
+def _day(seconds: float) -> str:
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    return f"{seconds:g} s"

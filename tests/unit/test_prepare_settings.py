@@ -52,6 +52,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     "max_length": ({}, 2),
     "repeats": ({}, "first"),
     "duplicates": ({}, "keep"),
+    "hash_users": ({}, True),
     "text_length": ({}, 9),
     "memory_limit": ({}, "300MB"),
     "threads": ({}, 3),

@@ -160,7 +160,7 @@ def test_where_the_order_of_lines_is_taken_for_the_time_it_is_said(tmp_path: Pat
     (tmp_path / "log.csv").write_text("user,item,qty,moment\nu,a,1,2012-09-20\nu,b,2,2012-09-19\n")
     told = Listening()
     run(tmp_path, "log.csv", reporter=told)
-    (warning,) = told.warnings
+    (warning,) = told.others
     assert warning.endswith(
         "log.csv: no column is recognised as the time, so the order of the lines is taken for it; if it is another, "
         "name it with --time-column, such as --time-column 'moment'"
@@ -169,12 +169,12 @@ def test_where_the_order_of_lines_is_taken_for_the_time_it_is_said(tmp_path: Pat
         run(tmp_path, "log.csv", split="temporal")
     (tmp_path / "log.csv").write_text("user,item\nu,a\nu,b\n")
     run(tmp_path, "log.csv", reporter=(told := Listening()))
-    assert [warning.partition(": ")[2] for warning in told.warnings] == [
+    assert [warning.partition(": ")[2] for warning in told.others] == [
         "no column is recognised as the time, so the order of the lines is taken for it"
     ]
     (tmp_path / "log.txt").write_text("u a b\nv a b c\n")
     run(tmp_path, "log.txt", format="user-lines", reporter=(told := Listening()))
-    assert told.warnings == []
+    assert told.others == []
     with pytest.raises(ConfigError, match=r"by-user or none$"):
         run(tmp_path, "log.txt", format="user-lines", split="temporal")
 
@@ -182,6 +182,6 @@ def test_where_the_order_of_lines_is_taken_for_the_time_it_is_said(tmp_path: Pat
 def test_equal_times_that_another_column_may_order_are_told(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item,date,timeframe\nu,a,2016-05-09,5\nu,b,2016-05-09,4\n")
     run(tmp_path, "log.csv", reporter=(told := Listening()))
-    (warning,) = told.warnings
+    (warning,) = told.others
     assert "50.0% of the interactions have the time of the one before" in warning
     assert warning.endswith("if timeframe orders them, say --time-column 'date' --time-column 'timeframe'")
