@@ -111,7 +111,7 @@ def test_all_parts_of_a_split_are_read(tmp_path: Path) -> None:
     said = Listening()
     prepare([data], tmp_path / "out", PrepareConfig(split="none"), reporter=said)
     assert histories(tmp_path) == {"1": ["a", "b", "c", "d", "e"], "2": ["x", "y"]}
-    assert f"{data}: not read: tea.user" in said.notes and said.warnings == []
+    assert f"{data}: not read: tea.user" in said.notes and said.others == []
     prepare([data / "tea.test.inter"], tmp_path / "out", PrepareConfig(split="none"), reporter=said)
     assert histories(tmp_path) == {"1": ["a", "b", "c", "d", "e"]}
     assert [warning for warning in said.warnings if "tea.train.inter and tea.valid.inter beside it not read" in warning]
