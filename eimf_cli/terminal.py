@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from eimf_core.progress import Reporter
 
 WIDTH_OFF_TERMINAL = 160
+SIGN_OF_LIFE = 30.0
 _level = 0
 _shown_bar: Any = None
 # of several processes that torchrun started, the first prints for all
@@ -117,8 +120,19 @@ def _is_number(cell: str) -> bool:
     return (bool(cell) and cell.strip("%+-,.0123456789") == "") or cell == ""
 
 
+@dataclass
+class _Work:
+    """A stretch of work: what it is, how many parts it has and how many are done."""
+
+    what: str
+    total: int | None
+    done: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+
 class TerminalReporter(Reporter):
-    """Progress bars with rate and time left, on a terminal only; remarks as plain lines.
+    """Progress bars with rate and time left on a terminal, a line every `SIGN_OF_LIFE` seconds off one; remarks as
+    plain lines.
 
     Work that begins within other work has its bar below, and the other's goes on when it has ended.
     With -v each stretch of work ends with a line that says how long it took.
@@ -127,12 +141,18 @@ class TerminalReporter(Reporter):
     def __init__(self) -> None:
         self._bar: Any = None
         self._tasks: list[Any] = []
-        self._started: list[tuple[str, float]] = []
+        self._works: list[_Work] = []
+        self._over: threading.Event | None = None
 
     def begin(self, what: str, total: int | None = None) -> None:
         global _shown_bar
-        self._started.append((what, time.perf_counter()))
-        if _level < 0 or not _main_process or not sys.stderr.isatty():
+        self._works.append(_Work(what, total))
+        if _level < 0 or not _main_process:
+            return
+        if not sys.stderr.isatty():
+            if self._over is None:
+                self._over = threading.Event()
+                threading.Thread(target=self._tell_now_and_then, args=(self._over,), daemon=True).start()
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -151,15 +171,27 @@ class TerminalReporter(Reporter):
             _shown_bar = self._bar
         self._tasks.append(self._bar.add_task(what, total=total, figures=""))
 
+    def _tell_now_and_then(self, over: threading.Event) -> None:
+        """Say from time to time that the work begun last goes on, until all is over."""
+        while not over.wait(SIGN_OF_LIFE):
+            for work in self._works[-1:]:
+                done = f", {work.done:,} of {work.total:,}" if work.total else ""
+                info(f"{work.what}: {time.perf_counter() - work.started:.0f} s{done}")
+
     def advance(self, amount: int = 1, **figures: str) -> None:
+        if self._works:
+            self._works[-1].done += amount
         if self._bar is not None:
             shown = {"figures": "  ".join(f"{name} {value}" for name, value in figures.items())} if figures else {}
             self._bar.update(self._tasks[-1], advance=amount, **shown)
 
     def end(self) -> None:
-        if self._started:
-            what, started = self._started.pop()
-            debug(f"{what}: {time.perf_counter() - started:.1f} s")
+        if self._works:
+            work = self._works.pop()
+            debug(f"{work.what}: {time.perf_counter() - work.started:.1f} s")
+        if self._over is not None and not self._works:
+            self._over.set()
+            self._over = None
         if self._bar is None:
             return
         if len(self._tasks) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 
@@ -29,3 +30,30 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
     written = screen.getvalue()
     assert written.index(SHOW) < written.index("eimf: log.csv:3: is wrong")
     assert written.endswith("is wrong\n")
+
+
+def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(terminal, "SIGN_OF_LIFE", 0.01)
+    reporter = terminal.TerminalReporter()
+
+    def wait_for(words: str) -> None:
+        deadline = time.monotonic() + 30
+        while words not in screen.getvalue():
+            assert time.monotonic() < deadline, screen.getvalue()
+            time.sleep(0.01)
+
+    reporter.begin("labelling", 2000)
+    reporter.advance(1500)
+    wait_for(" s, 1,500 of 2,000\n")
+    reporter.begin("encoding")
+    wait_for("encoding: ")
+    reporter.end()
+    reporter.advance(1)
+    wait_for(" s, 1,501 of 2,000\n")
+    reporter.end()
+    time.sleep(0.05)
+    said = screen.getvalue()
+    time.sleep(0.1)
+    assert screen.getvalue() == said
