@@ -108,7 +108,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 # hidden: --help-all shows it, and the error that it is for names it
 Force = Annotated[
     bool,
-    typer.Option("--force", rich_help_panel="common", hidden=True, help="Replace an output that no run of eimf wrote."),
+    typer.Option("--force", hidden=True, help="Replace an output that no run of eimf wrote."),
 ]
 
 
