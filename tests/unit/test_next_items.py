@@ -326,7 +326,10 @@ def test_data_without_validation_counts_as_the_model_that_chose(
     monkeypatch.setattr(artifact, "open_model", lambda path: opened)
     opened.config = msgspec.structs.replace(opened.config, next_items=chosen)
     training.train(data, late, small_settings(), epochs_from=tmp_path / "model")
+    training.train(data, tmp_path / "on", small_settings(), init=tmp_path / "model")
     monkeypatch.undo()
+    further = artifact.open_model(tmp_path / "on").next_items
+    assert further is not None and further.config == chosen
     graph = artifact.open_model(late).next_items
     assert graph is not None and graph.config == chosen
     assert rows(graph.arrays)[3] == pytest.approx(by_definition(train, 1.0)[3])
