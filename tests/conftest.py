@@ -30,8 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Properties are tried with more examples by --all."""
-    hypothesis.settings.register_profile("quick", max_examples=40)
-    hypothesis.settings.register_profile("all", max_examples=100)
+    # what takes long on a busy machine is no fault
+    patient = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("quick", max_examples=40, **patient)
+    hypothesis.settings.register_profile("all", max_examples=100, **patient)
     hypothesis.settings.load_profile("all" if config.getoption("--all") else "quick")
 
 
