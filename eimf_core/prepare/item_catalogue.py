@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from eimf_core import text_cleaning
-from eimf_core.prepare import number_ids
+from eimf_core.prepare import log_titles, number_ids
 from eimf_core.prepare.columns import TEXT_FIELDS
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFile
@@ -95,10 +95,12 @@ def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
     if not scan.has & TEXT_FIELDS:
         return []
     rows = connection.execute(
-        f"SELECT {trimmed_sql('item')} AS name, min(title), min(category) FROM ({scan.query(path)}) "
-        "WHERE name <> '' GROUP BY name ORDER BY name"
+        f"SELECT {trimmed_sql('item')} AS name, min(title), max(title), count(title), min(category) "
+        f"FROM ({scan.query(path)}) WHERE name <> '' GROUP BY name ORDER BY name"
     ).fetchall()
+    if scan.guessed_title and not log_titles.are_titles(row[1:4] for row in rows):
+        return []
     return [
         Item(item=item, title=title or "", categories=split_categories(category or ""))
-        for item, title, category in rows
+        for item, title, _, _, category in rows
     ]

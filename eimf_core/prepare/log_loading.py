@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader, time_columns
+from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader, log_titles, time_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
@@ -40,8 +40,12 @@ class Loaded:
     first_rows: list[tuple[str, str, float | None, str | None]]
 
 
-def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects) -> tuple[Scans, Unused]:
+def scans_of(
+    logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects: Rejects, *, titles: bool = False
+) -> tuple[Scans, Unused]:
     """How each log file is read, and what is unused of it; files of a kind whose rows overlap become one first.
+
+    `titles`: whether a column of titles is looked for, since no item table gives any.
 
     Raises:
         ConfigError: for a log without times where the split needs them.
@@ -53,6 +57,7 @@ def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects:
         scan = log.format.scan(log.source, config)
         if "time_column" in log.format.options:
             scan, values = time_columns.with_times(log.source, scan, config)
+            scan = log_titles.with_title(scan, values) if titles else scan
             unused.append((log.source, values))
         scans.append((log.source, scan))
     for name in sorted({log.format.name for log in logs if log.format.convert is not None}):
@@ -69,10 +74,15 @@ def scans_of(logs: list[LogFile], config: PrepareConfig, scratch: Path, rejects:
         columns = [values for source, values in unused if source is without_times[0]]
         named = f", or name their column{time_columns.likely(columns[0])}" if columns and columns[0] else ""
         raise ConfigError(
-            f"{without_times[0].name}: has no times, which --split temporal needs; "
+            f"{without_times[0].name}: {_no_times(logs, without_times[0])}, which --split temporal needs; "
             f"choose --split leave-one-out, by-user or none{named}"
         )
     return scans, unused
+
+
+def _no_times(logs: list[LogFile], source: Source) -> str:
+    """What is said of a log without times, in the words of its kind."""
+    return next((log.format.no_times for log in logs if log.source.name == source.name), "has no times")
 
 
 def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, reporter: Reporter) -> Loaded:

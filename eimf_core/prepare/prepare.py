@@ -187,7 +187,9 @@ def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> No
 def _from_log(job: _Job, rejects: Rejects) -> Written:
     """Read, filter, split and write the sequences."""
     partition = None if job.users is None else read_partition(job.users, job.scratch)
-    scans, unused = log_loading.scans_of(job.logs, job.config, job.scratch, rejects)
+    scans, unused = log_loading.scans_of(
+        job.logs, job.config, job.scratch, rejects, titles=all(file.untitled for file in job.items)
+    )
     registry.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
     loaded = log_loading.load(job.scratch, scans, job.config, rejects, job.reporter)
     log = loaded.log

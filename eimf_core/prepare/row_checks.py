@@ -72,7 +72,7 @@ def write_good_rows(
                 plain = {field: _plain(field, record.values[field], times) for field in fields}
                 stream.write(orjson.dumps(plain, option=orjson.OPT_APPEND_NEWLINE))
                 rows += 1
-    return JsonLines({field: field for field in fields}), rows
+    return JsonLines({field: field for field in fields}, guessed_title=scan.guessed_title), rows
 
 
 def _plain(field: str, text: str, times: TimeReading) -> str:

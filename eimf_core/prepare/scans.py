@@ -51,6 +51,9 @@ class Scan(Protocol):
     @property
     def time_columns(self) -> tuple[str, ...]: ...
 
+    @property
+    def guessed_title(self) -> bool: ...
+
     def query(self, path: Path) -> str: ...
 
     def records(self, path: Path) -> Iterator[Record]: ...
@@ -61,10 +64,14 @@ def _select_list(expressions: dict[str, str]) -> str:
 
 
 class _WithFields:
-    """A scan of a file with columns, or keys: `fields` says which is which field, `also` further ones of the time."""
+    """A scan of a file with columns, or keys: `fields` says which is which field, `also` further ones of the time.
+
+    `guessed_title`: whether the title is a column that was not named.
+    """
 
     fields: dict[str, str]
     also: tuple[str, ...]
+    guessed_title: bool
 
     @property
     def has(self) -> frozenset[str]:
@@ -109,6 +116,7 @@ class Delimited(_WithFields):
     escape: str = ""
     instead: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
+    guessed_title: bool = False
 
     def query(self, path: Path) -> str:
         cells = self._joined_sql(lambda column: f"c{self.columns.index(column)}")
@@ -166,6 +174,7 @@ class UserLines:
     header = False
     has: frozenset[str] = frozenset({"user", "item"})
     time_columns: tuple[str, ...] = ()
+    guessed_title: bool = False
 
     def query(self, path: Path) -> str:
         bad_row = f"len(parts) <> {self.width}" if self.width else "len(parts) = 1"
@@ -192,6 +201,7 @@ class JsonLines(_WithFields):
     fields: dict[str, str]
     before: int = 0
     also: tuple[str, ...] = ()
+    guessed_title: bool = False
 
     def query(self, path: Path) -> str:
         wanted = [*self.fields.values(), *self.also]
@@ -246,6 +256,7 @@ class Parquet(_WithFields):
     fields: dict[str, str]
     timestamps: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
+    guessed_title: bool = False
 
     def query(self, path: Path) -> str:
         # the text of a date can be put together with that of a clock

@@ -166,3 +166,20 @@ def test_lines_of_python_literals_are_items_too(tmp_path: Path) -> None:
         run(tmp_path, "log.csv", items=["games.json"])
     run(tmp_path, "log.csv", items=["games.json"], on_error="skip")
     assert titles(tmp_path) == {"1": "Téa", "2": "Wool"}
+
+
+def test_titles_of_the_log_where_no_table_gives_any(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,title\nu,1,Tea\nv,1,Tea\nu,2,Wool\n")
+    run(tmp_path, "log.csv")
+    assert titles(tmp_path) == {"1": "Tea", "2": "Wool"}
+    (tmp_path / "items.csv").write_text("item,title\n1,Green tea\n")
+    run(tmp_path, "log.csv", items=["items.csv"])
+    assert titles(tmp_path) == {"1": "Green tea", "2": "2"}
+    # titles of reviews, one for each
+    (tmp_path / "log.csv").write_text("user,item,title\nu,1,Good\nv,1,Bad\nu,2,Fine\nbad\n")
+    run(tmp_path, "log.csv", on_error="skip")
+    assert titles(tmp_path) == {"1": "1", "2": "2"}
+    # names of people
+    (tmp_path / "log.jsonl").write_text('{"user":"u","item":"1","name":"Ann"}\n{"user":"u","item":"2","name":"Ann"}\n')
+    run(tmp_path, "log.jsonl")
+    assert titles(tmp_path) == {"1": "1", "2": "2"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core import jsonl
-from eimf_core.errors import InputError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item
 from tests.unit.test_prepare_formats import histories, run, titles
 
@@ -140,6 +140,14 @@ SETS: dict[str, tuple[dict[str, str], dict[str, list[str]], dict[str, str]]] = {
         {"0": ["420315", "22847"]},
         {"22847": "22847", "420315": "420315"},
     ),
+    "foursquare": (
+        {
+            "dataset_TSMC2014_NYC.txt": "470\t49bb\t4bf5\tArts Store\t40.7\t-74.0\t-240\tTue Apr 03 18:00:19 +0000 2012\n"
+            "470\t4a43\t4bf5\tBridge\t40.6\t-74.0\t-240\tTue Apr 03 18:00:09 +0000 2012\n"
+        },
+        {"470": ["4a43", "49bb"]},
+        {"49bb": "Arts Store", "4a43": "Bridge"},
+    ),
     "lastfm-360k": (
         {
             "usersha1-artmbid-artname-plays.tsv": f"{'0a' * 20}\t3bd73256-3905-4f3a-97e2-8b341527f805\tBetty\t2137\n"
@@ -167,6 +175,17 @@ SETS: dict[str, tuple[dict[str, str], dict[str, list[str]], dict[str, str]]] = {
         },
         {"u": ["c", "b"]},
         {"b": "Tea Room", "c": "Wool Shop"},
+    ),
+    "goodreads": (
+        {
+            "goodreads_interactions_tea.json": '{"user_id":"u","book_id":"7","review_id":"r","is_read":true,"rating":5,'
+            '"date_added":"Mon Jul 02 09:12:00 -0700 2007","date_updated":"","read_at":""}\n{"user_id":"u","book_id":"8",'
+            '"review_id":"s","is_read":false,"rating":0,"date_added":"Sun Jul 01 23:12:00 -0700 2007","date_updated":""}\n',
+            "goodreads_books_tea.json": '{"isbn":"031","book_id":"7","title":"Tea","popular_shelves":[{"count":"3",'
+            '"name":"to-read"}],"description":"On tea"}\n{"isbn":"","book_id":"8","title":"Wool"}\n',
+        },
+        {"u": ["8", "7"]},
+        {"7": "Tea", "8": "Wool"},
     ),
     "steam": (
         {
@@ -242,3 +261,18 @@ def test_lists_between_tabs_are_no_lines_of_users(tmp_path: Path) -> None:
     (tmp_path / "lines.tsv").write_text("u1\ta b c\nu2\ta\nu3\tb c\n")
     run(tmp_path, "lines.tsv")
     assert histories(tmp_path) == {"u1": ["a", "b", "c"], "u2": ["a"], "u3": ["b", "c"]}
+
+
+def test_times_that_a_published_log_lacks_are_said_in_its_words(tmp_path: Path) -> None:
+    (tmp_path / "behaviors.tsv").write_text(SETS["mind"][0]["behaviors.tsv"])
+    with pytest.raises(
+        ConfigError, match=r"behaviors\.tsv: gives no times to the histories, which --split temporal needs"
+    ):
+        run(tmp_path, "behaviors.tsv", split="temporal")
+
+
+def test_the_order_of_a_session_of_diginetica(tmp_path: Path) -> None:
+    rows = "1;NA;a;526309;2016-05-09\n1;NA;b;1031018;2016-05-09\n1;NA;c;243569;2016-05-09\n2;7;d;100;2016-05-10\n"
+    (tmp_path / "views.csv").write_text("session_id;user_id;item_id;timeframe;eventdate\n" + rows)
+    run(tmp_path, "views.csv")
+    assert histories(tmp_path) == {"1": ["c", "a", "b"], "2": ["d"]}

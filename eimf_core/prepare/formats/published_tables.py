@@ -26,12 +26,14 @@ class Headed:
         name, summary, published, item_files: as in `LogFormat`.
         fields: the column of each field, in its normalised form.
         more: columns that it has besides, and that tell it from others.
+        also: further columns of the time.
     """
 
     name: str
     summary: str
     fields: dict[str, str]
     more: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     item_files: tuple[str, ...] = ()
 
@@ -66,8 +68,8 @@ FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 
 HEADED = (
     Headed(
-        "diginetica", "Diginetica: train-item-views.csv, a session as the user",
-        {"user": "sessionid", "item": "itemid", "time": "eventdate"}, ("userid", "timeframe"),
+        "diginetica", "Diginetica: train-item-views.csv, a session as the user, ordered by timeframe",
+        {"user": "sessionid", "item": "itemid", "time": "eventdate"}, ("userid", "timeframe"), ("timeframe",),
         published=("train-item-views.csv",),
     ),
     Headed(
@@ -184,6 +186,7 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
             quote='"',
             before=source.before,
             escape=escape_of(source.head, delimiter),
+            also=tuple(by_name[column] for column in table.also),
         )
 
     return scan
