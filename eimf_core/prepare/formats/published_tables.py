@@ -63,7 +63,7 @@ NUMBER, DECIMAL, SECONDS = r"\d+", r"-?\d+(\.\d+)?", r"1\d{9}"
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 WEEKDAY_TIME = r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [-+]\d{4} \d{4}"
 UUID = r"([0-9a-f]{8}-[0-9a-f-]{27})?"
-REVIEWER, ASIN, STARS = r"A[0-9A-Z]{9,20}", r"[0-9B][0-9A-Z]{9}", r"[1-5](\.0)?"
+REVIEWER, ASIN, STARS = r"A[0-9A-Z]{9,20}|#oc-R[0-9A-Z]+", r"[0-9B][0-9A-Z]{9}", r"[1-5](\.0)?"
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 
 HEADED = (
