@@ -77,9 +77,15 @@ class PrepareConfig:
         None, "Column of the categories, likewise.", group="data", advanced=True, metavar="NAME"
     )
     items_item_column: str | None = setting(
-        None, "Column of the item in --items, where it is called otherwise there.", group="data", metavar="NAME"
+        None,
+        "Column of the item in --items, where it is called otherwise there.",
+        group="data",
+        advanced=True,
+        metavar="NAME",
     )
-    items_title_column: str | None = setting(None, "Column of the title in --items.", group="data", metavar="NAME")
+    items_title_column: str | None = setting(
+        None, "Column of the title in --items.", group="data", advanced=True, metavar="NAME"
+    )
     items_category_column: str | None = setting(
         None, "Column of the categories in --items.", group="data", advanced=True, metavar="NAME"
     )
