@@ -57,6 +57,9 @@ def _name(interest: UserInterest | None) -> str:
     named = None if interest.name is None else f"{interest.name} ({interest.similarity:.2f})"
     if interest.words is not None:
         return f'the words "{interest.words}"' + (f", {named}" if named else "")
+    if named is None and interest.anchors:
+        strongest = max(interest.anchors, key=lambda anchor: anchor.weight)
+        named = f"like {strongest.title or strongest.item}"
     return named or f"interest {interest.index}"
 
 

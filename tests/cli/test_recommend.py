@@ -47,7 +47,7 @@ def test_a_table_with_the_same_content(eimf: Eimf, folder: Path) -> None:
     interests = [answer["interests"][index] for index in set(brought)]  # type: ignore[index]
     words = [item[field] for item in answer["items"] for field in ("item", "title")]  # type: ignore[attr-defined]
     words += [f"{item['score']:.4f}" for item in answer["items"]]  # type: ignore[attr-defined]
-    words += [interest.get("name", f"interest {interest['index']}") for interest in interests]
+    words += [interest.get("name", f"like {interest['anchors'][0]['title']}") for interest in interests]
     words += [anchor["title"] for interest in interests for anchor in interest["anchors"]]
     assert [word for word in words if word not in text] == []
     assert "rank" in text and "because of" in text and "{" not in text
