@@ -20,7 +20,7 @@ from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
 _PLACEHOLDERS = {"name", "names", "interest", "interests", "description", "items", "item", "title", "titles"}
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)  # of models that servers let think aloud
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
+_FENCE = "```"
 
 
 class UnusableError(ValueError):
@@ -53,10 +53,8 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
     Raises:
         UnusableError: with the reason, in one line.
     """
-    text = _THOUGHTS.sub("", text)
-    fenced = _FENCE.match(text)
     try:
-        value = orjson.loads(fenced.group(1) if fenced else text)
+        value = orjson.loads(_unfenced(_THOUGHTS.sub("", text)))
     except orjson.JSONDecodeError as error:
         raise UnusableError(f"not JSON ({error})") from None
     _check(_folded(value), bounded(schema, count, max_interests), "answer", count)
@@ -64,6 +62,16 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
     _check_names([interest.name for interest in found])
     _check_echo(found, instructions)
     return _distinct(found)
+
+
+def _unfenced(text: str) -> str:
+    """What stands between a line of three backquotes, or of these and json, and one of three backquotes."""
+    # by hand, for regular expressions take cubic time over many line ends
+    plain = text.strip()
+    if not (plain.startswith(_FENCE) and plain.endswith(_FENCE)):
+        return text
+    head, _, body = plain[len(_FENCE) : -len(_FENCE)].partition("\n")
+    return body if head.strip() in ("", "json") and body.rstrip(" \t\r").endswith("\n") else text
 
 
 def _folded(value: Any) -> Any:

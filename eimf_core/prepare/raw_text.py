@@ -17,18 +17,42 @@ SEPARATORS = ("|", ";", " > ", ",")
 NAME_KEYS = ("name", "title", "label", "category", "genre", "description")
 """Keys of an object of which the first that is there names a category."""
 _LIST = re.compile(r"""\[.*\]|\{.*\}|\(['"].*\)""", re.DOTALL)
-_UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
+_UNSEEN_ENDS = {
+    "script": re.compile(r"</script\s*>", re.IGNORECASE),
+    "style": re.compile(r"</style\s*>", re.IGNORECASE),
+    "": re.compile("-->"),
+}
+"""Where scripts, styles and comments end."""
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<![^<>]*>")
 
 
 def without_html(text: str) -> str:
     """`AT&amp;T <b>Phone</b>` becomes `AT&T Phone`; blanks stay where tags stood."""
     if "&" in text:
-        # twice escaped text is common in scraped titles
-        text = html.unescape(html.unescape(text))
+        # Python reads no number of thousands of digits, and no character has one
+        with contextlib.suppress(ValueError):
+            # twice escaped text is common in scraped titles
+            text = html.unescape(html.unescape(text))
     if "<" in text:
-        text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
+        text = _TAG.sub(" ", _without_unseen(text))
     return text
+
+
+def _without_unseen(text: str) -> str:
+    """A text with a blank for each script, style and comment."""
+    kept: list[str] = []
+    at = 0
+    endless = set()
+    # an end is sought once for each start that has one: a single regular expression takes quadratic time where none has
+    while found := _UNSEEN.search(text, at):
+        kind = (found[1] or "").lower()
+        end = None if kind in endless else _UNSEEN_ENDS[kind].search(text, found.end())
+        if end is None:
+            endless.add(kind)
+        kept += [text[at : found.end()]] if end is None else [text[at : found.start()], " "]
+        at = (end or found).end()
+    return "".join([*kept, text[at:]])
 
 
 def shortened(text: str, most: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import IO
@@ -12,7 +11,8 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
 
-QUOTED = re.compile(r" is '.*', ", re.DOTALL)
+QUOTE_START, QUOTE_END = " is '", "', "
+"""Between these a reason quotes a value."""
 SKIP = "--on-error skip leaves such rows out"
 
 
@@ -39,7 +39,7 @@ class Rejects:
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
         row = {"file": file, "line": line, "reason": reason, **({"text": text} if self._with_text else {})}
         self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self.reasons[QUOTED.sub(" ", reason).split(" (")[0]] += 1
+        self.reasons[_unquoted(reason).split(" (")[0]] += 1
 
     def add_error(self, error: InputError, text: str) -> None:
         """The same for an error that names file, line and field."""
@@ -50,3 +50,10 @@ class Rejects:
         """Complete the file, if there is any."""
         if self._stream is not None:
             self._stream.close()
+
+
+def _unquoted(reason: str) -> str:
+    """A reason without the value that it quotes."""
+    head, start, rest = reason.partition(QUOTE_START)
+    _, end, tail = rest.rpartition(QUOTE_END)
+    return f"{head} {tail}" if start and end else reason

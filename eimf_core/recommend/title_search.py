@@ -26,7 +26,9 @@ CLEAR = 88.0
 MARGIN = 3.0
 """By how much a clear match must beat the next."""
 ARTICLES = frozenset(("the", "a", "an", "le", "la", "les", "l", "il", "el", "der", "die", "das"))
-YEAR = re.compile(r"\s*\(?\b(1[89]\d\d|20\d\d)\b\)?\s*$")
+YEAR = re.compile(r"\(?\b(1[89]\d\d|20\d\d)\b\)?$")
+YEAR_WIDTH = len("-(1999)")
+"""The year in parentheses, and what stands before it."""
 WORD = re.compile(r"[^\W_]+")
 MOST = 50
 """Items of a match that are named."""
@@ -74,7 +76,16 @@ def _without_article(words: list[str], text: str) -> list[str]:
 
 def without_year(title: str) -> str:
     """A title without the year that stands behind it, and `plain`."""
-    return plain(YEAR.sub("", title)) or plain(title)
+    return plain(title[: _year_start(title)]) or plain(title)
+
+
+def _year_start(title: str) -> int | None:
+    """Where the year behind a title begins; None where there is none."""
+    # only the end is searched: over many blanks a search of the whole title takes quadratic time
+    end = len(title.rstrip())
+    start = max(0, end - YEAR_WIDTH)
+    found = YEAR.search(title[start:end])
+    return start + found.start() if found else None
 
 
 def all_plain(titles: Sequence[str]) -> list[str]:
@@ -104,7 +115,7 @@ class Titles:
         """The items that `typed` may mean."""
         kinds = [("whole", typed), ("plain", plain(typed))]
         # a year that was typed must be there
-        kinds += [] if YEAR.search(typed) else [("bare", without_year(typed))]
+        kinds += [] if _year_start(typed) is not None else [("bare", without_year(typed))]
         for kind, key in kinds:
             if key and (found := self._places(kind, key)):
                 return self._match(found)
