@@ -26,6 +26,7 @@ PLACE = re.compile(r": line \d+ column \d+ \(char (\d+)\)$")
 """Where in a line a parser of JSON stopped, in its words."""
 ID_FIELDS = frozenset({"id", "user", "item", "items", "history", "targets", "exclude", "only"})
 """Fields of records whose values are ids, which other programs may write as numbers."""
+ID_TYPES = (str, str | None, list[str], list[str] | None)
 UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)
 """What msgspec says of a field that a record must not have."""
 
@@ -61,7 +62,7 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
-        if (with_ids := _numbers_as_ids(raw)) != raw:
+        if (with_ids := _numbers_as_ids(raw, kind)) != raw:
             return decode(orjson.dumps(with_ids), kind, file=file, number=number)
         unknown = UNKNOWN.match(str(error))
         if unknown is not None:
@@ -72,17 +73,18 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
         raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
 
 
-def _numbers_as_ids(raw: Any) -> Any:
-    """The object of a line with whole numbers in the fields of ids as text."""
+def _numbers_as_ids(raw: Any, kind: type[R]) -> Any:
+    """The object of a line with whole numbers in the fields of ids, text in a record of this kind, as text."""
     if not isinstance(raw, dict):
         return raw
-    return {key: _as_id(value) if key in ID_FIELDS else value for key, value in raw.items()}
+    ids = {field.name for field in msgspec.structs.fields(kind) if field.name in ID_FIELDS and field.type in ID_TYPES}
+    return {key: _as_id(value) if key in ids else value for key, value in raw.items()}
 
 
 def _as_id(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_id(inner) for inner in value]
-    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0:
         return value
     return str(int(value))
 

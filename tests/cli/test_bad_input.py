@@ -100,7 +100,7 @@ def test_prepare_without_times_names_the_other_splits(eimf: Eimf, tmp_path: Path
         ("sequences.jsonl", b"", "sequences.jsonl: is empty"),
         ("sequences.jsonl", b'{"user": "u", "split": "train", "items": ["tea-1"]}\nno json\n', "sequences.jsonl:2"),
         ("sequences.jsonl", b'{"user": "u", "split": "train"}\n', "field 'items'"),
-        ("sequences.jsonl", b'{"user": 7, "split": "train", "items": ["tea-1"]}\n', "field 'user'"),
+        ("sequences.jsonl", b'{"user": [7], "split": "train", "items": ["tea-1"]}\n', "field 'user'"),
         ("sequences.jsonl", b'{"user": "u", "split": "train", "items": ["nope"]}\n', "'nope'"),
         ("items.jsonl", b'{"item": "tea-1"}\n', "field 'title'"),
         ("items.jsonl", b'{"item": "a", "title": "A"}\n{"item": "a", "title": "A"}\n', "items.jsonl:2"),

@@ -60,6 +60,6 @@ def test_a_signal_in_the_removal_of_scratch_files_leaves_none(tmp_path: Path, mo
 
     remove = shutil.rmtree
     monkeypatch.setattr(shutil, "rmtree", removed)
-    with pytest.raises(KeyboardInterrupt), output_directory.output_folder(tmp_path) as scratch:
+    with pytest.raises(KeyboardInterrupt), output_directory.output_folder(tmp_path, force=False) as scratch:
         (scratch / "part").write_text("")
     assert not scratch.exists()
