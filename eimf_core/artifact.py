@@ -241,7 +241,9 @@ class Model:
         self.words = self._optional(handles, "words.safetensors")
         self.next_items = self._next_items(handles)
         self.network = model_files.read(handles["interests.onnx"])
-        self._network = InterestNetwork(name, self.network)
+        self._network = InterestNetwork(
+            name, self.network, dimension=self.config.dimension, interests=self.config.interests
+        )
         self._epochs = model_files.read(handles["train.jsonl"])
 
     def _optional(self, handles: dict[str, int], part: str) -> dict[str, npt.NDArray[Any]] | None:

@@ -1,7 +1,11 @@
-"""The interests network of a model: an ONNX file in, interests and attention of a batch of histories out. No torch."""
+"""The interests network of a model: an ONNX file in, interests and attention of a batch of histories out. No torch.
+
+The file may be anybody's: it is parsed and checked before onnxruntime sees it, and what it gives is checked too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,42 +14,81 @@ import numpy.typing as npt
 from eimf_core.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
-EXTERNAL_DATA = b"\x0a\x08location"
-"""How ONNX writes that a tensor lies in another file: the key of its first entry in `external_data`."""
+NEEDED = ("vectors", "mask")
+INPUTS = {
+    "vectors": ("tensor(float)", 3),
+    "mask": ("tensor(bool)", 2),
+    "features": ("tensor(int64)", 3),
+    "days": ("tensor(float)", 2),
+    "events": ("tensor(int64)", 2),
+    "lengths": ("tensor(float)", 3),
+}
+"""Type and number of axes of each input that a network may read."""
+OUTPUTS = {"interests": ("tensor(float)", 3), "attention": ("tensor(float)", 3)}
+ENDLESS = frozenset({"Loop", "Scan"})
+"""Operators that may run for ever; no backbone is written with them."""
 
 
 class InterestNetwork:
     """Runs the network; onnxruntime is imported and the file parsed when it is first used."""
 
-    def __init__(self, name: str, content: bytes) -> None:
-        """Args: the model's name, for errors, and the bytes of the ONNX file."""
+    def __init__(self, name: str, content: bytes, *, dimension: int, interests: int) -> None:
+        """Args: the model's name, for errors, the bytes of the ONNX file, and the d and K of the model."""
         self._name = name
         self._content = content
+        self._dimension, self._interests = dimension, interests
         self._opened: Any = None
 
     @property
     def _session(self) -> Any:
         if self._opened is None:
-            self._opened = _session(self._name, self._content)
+            opened = _session(self._name, self._content)
+            widths = {"vectors": {2: self._dimension}, "interests": {1: self._interests, 2: self._dimension}}
+            _check_tensors(self._name, opened.get_inputs(), "input", INPUTS, NEEDED, widths)
+            _check_tensors(self._name, opened.get_outputs(), "output", OUTPUTS, tuple(OUTPUTS), widths)
+            self._opened = opened
         return self._opened
 
     @property
     def inputs(self) -> list[str]:
-        """The names of what it reads: `vectors` and `mask`, and any of `features`, `days` and `events`."""
+        """The names of what it reads: `vectors` and `mask`, and any of the others in `INPUTS`."""
         return [part.name for part in self._session.get_inputs()]
 
     def run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
-        """Interests (B, K, d) and attention (B, K, L); `inputs` holds at least what the network reads."""
-        read = {name: inputs[name] for name in self.inputs}
-        outputs: tuple[Floats, Floats] = tuple(self._session.run(["interests", "attention"], read))
-        return outputs
+        """Interests (B, K, d) and attention (B, K, L); `inputs` holds at least what the network reads.
+
+        Raises:
+            ModelError: for a network that fails, or that gives other shapes or what is no number.
+        """
+        lacking = [name for name in self.inputs if name not in inputs]
+        if lacking:
+            raise _wrong(self._name, f"reads '{lacking[0]}', which the model does not have")
+        try:
+            made = self._session.run(list(OUTPUTS), {name: inputs[name] for name in self.inputs})
+        except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
+            raise _wrong(self._name, f"cannot be run ({_first_line(error)})") from None
+        batch, length = inputs["mask"].shape
+        expected = ((batch, self._interests, self._dimension), (batch, self._interests, length))
+        for name, array, shape in zip(OUTPUTS, made, expected, strict=True):
+            if array.shape != shape:
+                raise _wrong(self._name, f"gives '{name}' of the shape {array.shape}, expected {shape}")
+            if not np.isfinite(array).all():
+                raise _wrong(self._name, f"gives '{name}' with values that are no numbers")
+        return made[0], made[1]
 
 
-def _session(name: str, network: bytes) -> Any:
-    if EXTERNAL_DATA in network:
-        raise ModelError(f"{name}: interests.onnx points to other files, which no model does; it is not to be trusted")
+def _wrong(name: str, problem: str) -> ModelError:
+    return ModelError(f"{name}: interests.onnx {problem}; train or copy the model again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _session(name: str, content: bytes) -> Any:
     import onnxruntime
 
+    network = _checked(name, content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -53,4 +96,68 @@ def _session(name: str, network: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
-        raise ModelError(f"{name}: interests.onnx cannot be read ({str(error).splitlines()[0]})") from None
+        raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
+
+
+def _checked(name: str, content: bytes) -> bytes:
+    """The network written anew, of which all was looked at: what a parser may read in two ways is read once.
+
+    Raises:
+        ModelError: for what is no ONNX, points to other files, or may run for ever.
+    """
+    import onnx
+
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except Exception as error:  # the DecodeError of protobuf, which has no types
+        raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
+    model.DiscardUnknownFields()
+    for part in _parts(model):
+        if isinstance(part, onnx.TensorProto) and (part.external_data or part.data_location):
+            raise ModelError(
+                f"{name}: interests.onnx points to other files, which no model does; it is not to be trusted"
+            )
+        if isinstance(part, onnx.NodeProto) and part.op_type in ENDLESS:
+            raise ModelError(
+                f"{name}: interests.onnx has the operator {part.op_type}, which no model has; it is not to be trusted"
+            )
+    return bytes(model.SerializeToString())
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    """A message and all messages in it, of any depth: graphs in nodes, functions and sparse tensors as well."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                waiting += [value] if hasattr(value, "ListFields") else value
+
+
+def _check_tensors(
+    name: str,
+    tensors: list[Any],
+    kind: str,
+    known: dict[str, tuple[str, int]],
+    needed: tuple[str, ...],
+    widths: dict[str, dict[int, int]],
+) -> None:
+    """Raise ModelError unless all needed inputs or outputs are there, each with the type and the widths it should have.
+
+    An axis without a number is free; what comes out is checked after each run.
+    """
+    found = {tensor.name: tensor for tensor in tensors}
+    missing = [each for each in needed if each not in found]
+    if missing:
+        raise _wrong(name, f"has no {kind} '{missing[0]}'")
+    for tensor in tensors:
+        if tensor.name not in known:
+            raise _wrong(name, f"has the {kind} '{tensor.name[:80]}', which no model has")
+        type_, axes = known[tensor.name]
+        if tensor.type != type_ or len(tensor.shape) != axes:
+            shown = f"{tensor.type} with {len(tensor.shape)} axes"
+            raise _wrong(name, f"has the {kind} '{tensor.name}' as {shown}, expected {type_} with {axes}")
+        for axis, width in widths.get(tensor.name, {}).items():
+            if isinstance(tensor.shape[axis], int) and tensor.shape[axis] != width:
+                raise _wrong(name, f"has the {kind} '{tensor.name}' {tensor.shape[axis]} wide, expected {width}")

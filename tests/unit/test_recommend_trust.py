@@ -92,6 +92,76 @@ def test_a_network_that_points_to_other_files(model: Path, tmp_path: Path) -> No
         use(model)
 
 
+def test_a_network_that_hides_that_it_points_to_other_files(model: Path, tmp_path: Path) -> None:
+    """Lengths may be written with needless bytes, and the tensor may stand within a node."""
+    tensor = onnx.TensorProto(name="stolen", data_type=onnx.TensorProto.FLOAT, dims=[16])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    path = str(tmp_path / "secret").encode()
+    entry = b"\x0a\x88\x80\x00location" + b"\x12" + bytes([len(path)]) + path
+    raw = tensor.SerializeToString() + b"\x6a" + bytes([len(entry)]) + entry
+    graph = b"\x2a" + _length(raw) + raw
+    plain = (model / "interests.onnx").read_bytes()
+    forge(model, "interests.onnx", plain + b"\x3a" + _length(graph) + graph)
+    with pytest.raises(ModelError, match="points to other files"):
+        use(model)
+    network = onnx.load_from_string(plain)
+    inner = onnx.helper.make_graph([], "inner", [], [], initializer=[onnx.TensorProto.FromString(raw)])
+    network.graph.node[0].attribute.append(onnx.helper.make_attribute("hidden", inner))
+    forge(model, "interests.onnx", network.SerializeToString())
+    with pytest.raises(ModelError, match="points to other files"):
+        use(model)
+
+
+def _length(raw: bytes) -> bytes:
+    return bytes([len(raw) & 127 | 128, len(raw) >> 7])
+
+
+def _rename(network: onnx.ModelProto, old: str, new: str) -> None:
+    for value in (*network.graph.input, *network.graph.output):
+        value.name = new if value.name == old else value.name
+    for node in network.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+
+
+def _narrow(network: onnx.ModelProto, name: str, axis: int) -> None:
+    value = next(each for each in (*network.graph.input, *network.graph.output) if each.name == name)
+    value.type.tensor_type.shape.dim[axis].dim_value = 7
+
+
+def _free(network: onnx.ModelProto) -> None:
+    """Interests of twice as many histories as there are, with a shape that tells nothing."""
+    _rename(network, "interests", "single")
+    network.graph.node.append(onnx.helper.make_node("Concat", ["single", "single"], ["interests"], axis=0))
+    output = next(each for each in network.graph.output if each.name == "single")
+    output.CopyFrom(onnx.helper.make_tensor_value_info("interests", onnx.TensorProto.FLOAT, [None, None, None]))
+
+
+def _endless(network: onnx.ModelProto) -> None:
+    network.graph.node.append(onnx.helper.make_node("Loop", [], []))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda network: _rename(network, "vectors", "renamed-x"), "has no input 'vectors'"),
+        (lambda network: _rename(network, "attention", "renamed-x"), "has no output 'attention'"),
+        (lambda network: network.graph.output.pop(), "has no output 'attention'"),
+        (lambda network: _narrow(network, "vectors", 2), "the input 'vectors' 7 wide, expected"),
+        (lambda network: _narrow(network, "interests", 2), "the output 'interests' 7 wide, expected|cannot be read"),
+        (_free, "gives 'interests' of the shape"),
+        (_endless, "the operator Loop"),
+    ],
+)
+def test_a_network_of_another_form(model: Path, change: Callable[[onnx.ModelProto], object], message: str) -> None:
+    network = onnx.load_from_string((model / "interests.onnx").read_bytes())
+    change(network)
+    forge(model, "interests.onnx", network.SerializeToString())
+    with pytest.raises(ModelError, match=message) as caught:
+        use(model)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("part", [*PARTS, "manifest.json"])
 def test_links_out_of_the_directory_are_not_followed(model: Path, tmp_path: Path, part: str) -> None:
     shutil.move(model / part, tmp_path / part)
