@@ -310,3 +310,18 @@ def test_a_reply_of_another_form_is_an_error_of_the_label(serve: Serve, tmp_path
     endpoint = serve(lambda number, body: answer)
     (label,) = run(tmp_path, endpoint.url, 1, max_error_share="100%", attempts=1)
     assert label.error == "the reply is not that of an OpenAI-compatible endpoint"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@127.0.0.1:1/v1", "http://me:secret@127.0.0.1:x/v1", "me:secret@host"]
+)
+def test_a_url_with_a_password_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="EIMF_API_KEY") as caught:
+        run(tmp_path, url, 1)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_pause_that_is_no_number_is_passed_over(serve: Serve, tmp_path: Path) -> None:
+    answers: list[Any] = [(503, {"Retry-After": "\u00b2"}, {}), reply()]
+    endpoint = serve(lambda number, body: answers[number])
+    assert run(tmp_path, endpoint.url, 1, retries=1)[0].error is None

@@ -6,12 +6,14 @@ them. Everything that comes from data is escaped, by jinja2 in the page and by m
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from eimf_core import files
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.report import content
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.text_cleaning import INVISIBLE, JOINERS
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -36,4 +38,11 @@ def render(evaluation: Evaluation) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(PAGE.read_text(encoding="utf-8"))
-    return template.render(content.page(evaluation))
+    return printable(template.render(content.page(evaluation)))
+
+
+def printable(page: str) -> str:
+    """The page with U+FFFD for what neither a terminal nor a reader should meet: controls and marks of direction."""
+    kept = f"\n\t{JOINERS}"
+    hidden = {char for char in set(page) if unicodedata.category(char) in INVISIBLE and char not in kept}
+    return page.translate({ord(char): "\ufffd" for char in hidden})

@@ -234,6 +234,9 @@ def _tokens(usage: dict[str, Any], key: str) -> int:
 def _checked_url(url: str | None, allow_remote: bool) -> str:
     if not url:
         raise ConfigError("--engine server needs --server URL, such as http://127.0.0.1:8080/v1")
+    if "@" in url:
+        # it would go to the resolver, into the sidecar and into messages; so it isn't shown here either
+        raise ConfigError(f"--server: the URL holds a user name or a password; put a key into {API_KEY} instead")
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -260,7 +263,7 @@ def _message(error: urllib.error.HTTPError) -> str:
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:
     value = error.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 ENGINE = Server
