@@ -16,6 +16,8 @@ import typer
 from eimf_cli import terminal
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
 
+LONGEST_ERROR = 2000
+"""Characters of an error; a value of the input that it quotes may have millions."""
 EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
 BY_SIGNAL = (130, 143)
@@ -72,12 +74,17 @@ def of_exception(stopped: BaseException) -> Outcome:
     assert isinstance(stopped, Exception)
     if isinstance(stopped, EimfError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(stopped, kind)), 1)
-        return Outcome(code, str(stopped), stopped)
+        return Outcome(code, _cut(str(stopped)), stopped)
     if isinstance(stopped, OSError):
         return Outcome(1, _system(stopped), stopped)
     if isinstance(stopped, MemoryError):
         return Outcome(1, "out of memory; use less data or a machine with more", stopped)
     return Outcome(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
+
+
+def _cut(line: str) -> str:
+    """A line without the middle of what it quotes, where that is very long."""
+    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR // 2]} … {line[-LONGEST_ERROR // 2 :]}"
 
 
 def ignore_signals() -> None:

@@ -27,6 +27,8 @@ PLACE = re.compile(r": line \d+ column \d+ \(char (\d+)\)$")
 ID_FIELDS = frozenset({"id", "user", "item", "items", "history", "targets", "exclude", "only"})
 """Fields of records whose values are ids, which other programs may write as numbers."""
 ID_TYPES = (str, str | None, list[str], list[str] | None)
+LONGEST_LINE = 16 << 20
+"""Bytes of the longest line that is read; what comes packed may be a thousand times as long as its file."""
 UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)
 """What msgspec says of a field that a record must not have."""
 
@@ -121,13 +123,28 @@ def read(path: str | Path, kind: type[R]) -> Iterator[R]:
         yield record
 
 
+def too_long(path: object, number: int) -> InputError:
+    """The error about a line of more than `LONGEST_LINE` bytes."""
+    return InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=path, line=number)
+
+
+def numbered_lines(stream: IO[bytes], path: object) -> Iterator[tuple[int, bytes]]:
+    """The lines of a stream with their numbers from 1; InputError for one of more than `LONGEST_LINE` bytes."""
+    number = 0
+    while line := stream.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise too_long(path, number)
+        yield number, line
+
+
 def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
     """As `read`, with the line number (from 1) of each record, for errors found later."""
     number = 0
     found = False
     with files.open_bytes(path) as stream:
         try:
-            for number, line in enumerate(stream, start=1):
+            for number, line in numbered_lines(stream, path):
                 if line.strip():
                     found = True
                     yield number, decode(line, kind, file=path, number=number)

@@ -54,13 +54,18 @@ def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
     take: Any = getattr(source, "read1", source.read)
     # a long line comes in many pieces, joined once at its end
     pieces: list[bytes] = []
+    number = held = 0
     try:
         while taken := take(CHUNK):
             first, *lines = taken.split(b"\n")
             pieces.append(first)
+            held += len(first)
+            if held > jsonl.LONGEST_LINE:
+                raise jsonl.too_long(path, number + 1)
             if lines:
                 yield [b"".join(pieces), *lines[:-1]]
-                pieces = [lines[-1]]
+                pieces, held = [lines[-1]], len(lines[-1])
+                number += len(lines)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"broken gzip stream ({error})", file=path) from None
     if rest := b"".join(pieces):
@@ -77,7 +82,7 @@ def history_of(user: str, path: str | Path) -> Sequence:
     wanted = user.encode("utf-8", "surrogatepass") if plain else b""
     found: dict[str, Sequence] = {}
     with files.open_bytes(path) as stream:
-        for number, line in enumerate(stream, start=1):
+        for number, line in jsonl.numbered_lines(stream, path):
             if wanted in line and line.strip():
                 sequence = jsonl.decode(line, Sequence, file=path, number=number)
                 if sequence.user == user:

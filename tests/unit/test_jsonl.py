@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from eimf_cli import exit_codes
 from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.recommend import query_input
 from eimf_core.records import Item, Query, Sequence
 
 
@@ -119,3 +121,22 @@ def test_devices_and_pipes_are_written_to_and_not_replaced(tmp_path: Path) -> No
     with pytest.raises(OSError, match="No space"), files.atomic("/dev/full") as stream:
         stream.write(b"line\n")
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_a_line_without_end_is_told_and_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        packed.write(b'{"item": "a", "title": "b"}\n')
+        packed.writelines(b" " * (1 << 20) for _ in range(17))
+    with pytest.raises(InputError, match=r"items.jsonl.gz:2: the line is longer than 16 MiB"):
+        list(jsonl.read(path, Item))
+    with pytest.raises(InputError, match=r"items.jsonl.gz:2: the line is longer than 16 MiB"):
+        list(query_input.available_lines(path, 1))
+
+
+def test_long_values_are_cut_in_errors() -> None:
+    outcome = exit_codes.of_exception(
+        InputError("is '" + "x" * 10_000_000 + "', expected a number", file="log", line=3)
+    )
+    assert outcome.line.startswith("log:3: is 'xxx") and outcome.line.endswith("', expected a number")
+    assert len(outcome.line) < 2100 and outcome.code == 3
