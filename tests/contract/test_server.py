@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -325,3 +327,26 @@ def test_a_pause_that_is_no_number_is_passed_over(serve: Serve, tmp_path: Path) 
     answers: list[Any] = [(503, {"Retry-After": "\u00b2"}, {}), reply()]
     endpoint = serve(lambda number, body: answers[number])
     assert run(tmp_path, endpoint.url, 1, retries=1)[0].error is None
+
+
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 200 OK\r\nX: ", b"", b"HTTP/1.1 500 Oops\r\nContent-Length: 9999\r\n\r\n"]
+)
+def test_a_server_that_drips_is_left_when_the_time_is_over(tmp_path: Path, start: bytes) -> None:
+    """Headers without end, `100 Continue` for ever, and an error that never comes to its end."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        with contextlib.suppress(OSError):
+            peer, _ = listening.accept()
+            with peer:
+                peer.sendall(start)
+                for _ in range(200):
+                    peer.sendall(b"x" if start else b"HTTP/1.1 100 Continue\r\n\r\n")
+                    time.sleep(0.1)
+
+    threading.Thread(target=drip, daemon=True).start()
+    began = time.monotonic()
+    with listening, pytest.raises((ModelError, LabelError)):
+        run(tmp_path, f"http://127.0.0.1:{listening.getsockname()[1]}/v1", 1, timeout=0.5, retries=0, attempts=1)
+    assert time.monotonic() - began < 10

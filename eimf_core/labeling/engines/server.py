@@ -6,6 +6,7 @@ Redirects are not followed, and a server on this machine is never reached throug
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import os
@@ -27,6 +28,7 @@ from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN, longest_answer
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Engine, Request
+from eimf_core.labeling.engines.deadline import Deadline
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
@@ -69,10 +71,8 @@ class Server(Engine):
             "max_tokens": self._max_tokens,
             "server": self._url,
         }
-        handlers: list[Any] = [_NoRedirect()]
-        if _is_loopback(urllib.parse.urlsplit(self._url).hostname or ""):
-            handlers.append(urllib.request.ProxyHandler({}))
-        self._opener = urllib.request.build_opener(*handlers)
+        loopback = _is_loopback(urllib.parse.urlsplit(self._url).hostname or "")
+        self._handlers: list[Any] = [_NoRedirect(), *([urllib.request.ProxyHandler({})] if loopback else [])]
         self._form = 0  # of FORMS, the first that the endpoint has not refused
         self._answers: queue.Queue[Answer | EimfError] = queue.Queue()
         self._closed = threading.Event()
@@ -118,7 +118,7 @@ class Server(Engine):
                 self._form = max(self._form, form)
                 return _answer_in(reply, request.number, time.perf_counter() - began)
             except urllib.error.HTTPError as error:
-                message, reached = _message(error), True
+                message, reached = error.msg, True
                 problem = f"HTTP {error.code} {message[:LONGEST_SHOWN]}"
                 if FORMS[form] and _is_about_form(error.code, message):
                     # kept only if it helps: a 400 may have other reasons; without a form the check has to do
@@ -172,19 +172,29 @@ class Server(Engine):
         if os.environ.get(API_KEY):
             headers["Authorization"] = f"Bearer {os.environ[API_KEY]}"
         request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")
-        with self._opener.open(request, timeout=self._config.timeout) as response:
-            return _read_all(response, time.monotonic() + self._config.timeout)
+        with Deadline(self._config.timeout) as deadline:
+            opener = urllib.request.build_opener(*self._handlers, *deadline.handlers())
+            try:
+                with opener.open(request, timeout=self._config.timeout) as response:
+                    read = _read_all(response)
+            except urllib.error.HTTPError as error:
+                error.msg = _message(error)
+                raise
+            except (OSError, http.client.HTTPException):
+                deadline.check()
+                raise
+            # a reply whose length nobody told ends like this as well
+            deadline.check()
+            return read
 
 
-def _read_all(response: http.client.HTTPResponse, until: float) -> bytes:
-    """All of a reply; TimeoutError when it is still dripping at `until`, for the socket only times single reads."""
+def _read_all(response: http.client.HTTPResponse) -> bytes:
+    """All of a reply."""
     read = bytearray()
     while part := response.read1(1 << 16):
         read += part
         if len(read) > LONGEST_REPLY:
             raise http.client.HTTPException(f"a reply of more than {LONGEST_REPLY >> 20} MiB")
-        if time.monotonic() > until:
-            raise TimeoutError("timed out in the middle of a reply")
     if response.length:
         raise http.client.IncompleteRead(bytes(read[:0]), response.length)
     return bytes(read)
@@ -257,8 +267,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    with error:
-        return " ".join(error.read(1 << 16).decode("utf-8", "replace").split()) or str(error.reason)
+    said = b""
+    with error, contextlib.suppress(OSError, http.client.HTTPException):
+        said = error.read(1 << 16)
+    return " ".join(said.decode("utf-8", "replace").split()) or str(error.reason)
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:
