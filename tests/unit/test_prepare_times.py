@@ -64,6 +64,13 @@ def test_the_same_for_whatever_fits_the_pattern(texts: list[str]) -> None:
     assert by_engine(texts, value_parsing.trimmed_sql("text")) == [text.strip(value_parsing.BLANKS) for text in texts]
 
 
+def test_the_engine_and_python_agree_on_what_stands_for_no_value() -> None:
+    words = [*sorted(value_parsing.MISSING), "7", "u7", "undefinedx", "nan1", "A1B2C3D4E5F6GH", "\u00e9" * 5]
+    texts = [f"{before}{word}{after}" for word in words for before in ("", " ", "\t") for after in ("", " ", "\n")]
+    present = [None if value_parsing.is_missing(text) else text.strip(value_parsing.BLANKS) for text in texts]
+    assert by_engine(texts, value_parsing.present_sql("text")) == present
+
+
 def test_a_time_that_only_one_of_them_would_read_is_put_aside_with_its_line(tmp_path: Path) -> None:
     """A word that the engine knows, an era, a zone by name; and blanks and offsets that it does not know."""
     good = ["2024-01-02 ", "2024-01-02 10:00:00 +0200", "2024-01-02 10:00:00"]
