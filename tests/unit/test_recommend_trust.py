@@ -273,4 +273,4 @@ def test_two_readers_see_whole_versions_while_a_third_process_replaces_them(tmp_
     stop.set()
     writer.join(timeout=30)
     assert writer.exitcode == 0 and problems.empty()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model", "model.previous"]
