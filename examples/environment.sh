@@ -31,18 +31,25 @@ _setup() {
         echo "llama-cpp-python is built on installation and needs a C++ compiler (Debian: apt-get install g++)" >&2
         return 1
     fi
-    # virtual machines announce AMX where their kernel refuses it, and llama.cpp would die of SIGILL
-    if grep -qw amx_tile /proc/cpuinfo 2>/dev/null; then
-        export CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=OFF}"
-    fi
     echo "installing into $VENV (the first time this builds llama.cpp, about 5 minutes)" >&2
     if [ ! -x "$VENV/bin/python" ]; then
         "$python" -m venv "$VENV" || { echo "no virtual environment (Debian: apt-get install python3-venv)" >&2; return 1; }
     fi
     # torch first: see constraints.txt
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" torch==2.13.0 &&
+    _llama_without_amx &&
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" -e "$ROOT[$EXTRAS]" &&
     echo "$wanted" >"$stamp"
+}
+
+# Virtual machines announce AMX where their kernel refuses it, and llama.cpp would die of SIGILL. Without pip's cache,
+# which may hold a wheel that was built with it.
+_llama_without_amx() {
+    if [[ ",$EXTRAS," != *,llama,* ]] || ! grep -qw amx_tile /proc/cpuinfo 2>/dev/null; then
+        return
+    fi
+    CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=OFF}" "$VENV/bin/python" -m pip install --quiet \
+        --disable-pip-version-check --no-cache-dir -c "$ROOT/constraints.txt" llama-cpp-python
 }
 
 [ -n "${EIMF_SKIP_INSTALL:-}" ] || _setup
