@@ -1,6 +1,6 @@
 """The interests network of a model: an ONNX file in, interests and attention of a batch of histories out. No torch.
 
-The file may be anybody's: it is parsed and checked before onnxruntime sees it, and what it gives is checked too.
+The file may be anybody's: it is parsed and checked before onnxruntime sees it, and so are the shapes that it gives.
 """
 
 from __future__ import annotations
@@ -25,8 +25,16 @@ INPUTS = {
 }
 """Type and number of axes of each input that a network may read."""
 OUTPUTS = {"interests": ("tensor(float)", 3), "attention": ("tensor(float)", 3)}
-ENDLESS = frozenset({"Loop", "Scan"})
-"""Operators that may run for ever; no backbone is written with them."""
+OPERATORS = frozenset((
+    "Abs", "Add", "And", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "Equal",
+    "Erf", "Exp", "Expand", "Floor", "GRU", "Gather", "GatherElements", "Gemm", "Greater", "GreaterOrEqual",
+    "Identity", "LSTM", "LayerNormalization", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max",
+    "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Range", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt",
+    "Squeeze", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
+))  # fmt: skip
+"""What a network may consist of: what the backbones are written with, and their like. None of them runs a graph of its
+own, such as a loop that never ends."""
 
 
 class InterestNetwork:
@@ -58,7 +66,7 @@ class InterestNetwork:
         """Interests (B, K, d) and attention (B, K, L); `inputs` holds at least what the network reads.
 
         Raises:
-            ModelError: for a network that fails, or that gives other shapes or what is no number.
+            ModelError: for a network that fails, or that gives other shapes.
         """
         lacking = [name for name in self.inputs if name not in inputs]
         if lacking:
@@ -86,7 +94,7 @@ def _first_line(error: Exception) -> str:
 def _session(name: str, content: bytes) -> Any:
     import onnxruntime
 
-    network = _checked(name, content)
+    network = checked(name, content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -97,11 +105,15 @@ def _session(name: str, content: bytes) -> Any:
         raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
 
 
-def _checked(name: str, content: bytes) -> bytes:
+def checked(name: str, content: bytes) -> bytes:
     """The network written anew, of which all was looked at: what a parser may read in two ways is read once.
 
+    Args:
+        name: the model's name, for errors.
+        content: the bytes of the ONNX file.
+
     Raises:
-        ModelError: for what is no ONNX, points to other files, or may run for ever.
+        ModelError: for what is no ONNX, points to other files, or has an operator that is not in `OPERATORS`.
     """
     import onnx
 
@@ -115,9 +127,10 @@ def _checked(name: str, content: bytes) -> bytes:
             raise ModelError(
                 f"{name}: interests.onnx points to other files, which no model does; it is not to be trusted"
             )
-        if isinstance(part, onnx.NodeProto) and part.op_type in ENDLESS:
+        if isinstance(part, onnx.NodeProto) and (part.domain or part.op_type not in OPERATORS):
             raise ModelError(
-                f"{name}: interests.onnx has the operator {part.op_type}, which no model has; it is not to be trusted"
+                f"{name}: interests.onnx has the operator '{part.op_type[:80]}', which is not allowed in a model "
+                "(model_network.OPERATORS)"
             )
     return bytes(model.SerializeToString())
 

@@ -36,20 +36,39 @@ _setup() {
         "$python" -m venv "$VENV" || { echo "no virtual environment (Debian: apt-get install python3-venv)" >&2; return 1; }
     fi
     # torch first: see constraints.txt
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" torch==2.13.0 &&
-    _llama_without_amx &&
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" -e "$ROOT[$EXTRAS]" &&
-    echo "$wanted" >"$stamp"
+    _pip torch==2.13.0 && _portable_on_virtual_machines _pip -e "$ROOT[$EXTRAS]" && _mend_llama && echo "$wanted" >"$stamp"
 }
 
-# Virtual machines announce AMX where their kernel refuses it, and llama.cpp would die of SIGILL. Without pip's cache,
-# which may hold a wheel that was built with it.
-_llama_without_amx() {
-    if [[ ",$EXTRAS," != *,llama,* ]] || ! grep -qw amx_tile /proc/cpuinfo 2>/dev/null; then
+_pip() {
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c "$ROOT/constraints.txt" "$@"
+}
+
+# Virtual machines announce AMX where their kernel refuses it, and llama.cpp would die of SIGILL.
+_portable_on_virtual_machines() {
+    if grep -qw amx_tile /proc/cpuinfo 2>/dev/null; then
+        CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=OFF}" "$@"
+    else
+        "$@"
+    fi
+}
+
+# A wheel in pip's cache may have been built for another processor: try it, and build it anew where it dies.
+_mend_llama() {
+    if [[ ",$EXTRAS," != *,llama,* ]] || _llama_answers; then
         return
     fi
-    CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=OFF}" "$VENV/bin/python" -m pip install --quiet \
-        --disable-pip-version-check --no-cache-dir -c "$ROOT/constraints.txt" llama-cpp-python
+    echo "llama.cpp of pip's cache does not run on this processor: building it anew" >&2
+    CMAKE_ARGS=-DGGML_NATIVE=OFF _pip --force-reinstall --no-deps --no-cache-dir llama-cpp-python
+}
+
+_llama_answers() {
+    "$VENV/bin/python" - "$ROOT/examples/labeler/shop-labeler.gguf" >/dev/null 2>&1 <<'PYTHON'
+import sys
+
+from llama_cpp import Llama
+
+Llama(sys.argv[1], n_ctx=64, n_threads=1, verbose=False).create_completion("a", max_tokens=1)
+PYTHON
 }
 
 [ -n "${EIMF_SKIP_INSTALL:-}" ] || _setup

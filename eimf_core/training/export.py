@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from eimf_core import model_network
 from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
@@ -76,6 +77,7 @@ def network(backbone: Backbone | JointNetwork, width: int = 0) -> bytes:
             dynamo=False,
         )
     exported = stream.getvalue()
+    model_network.checked("the trained model", exported)
     _check(wrapped, exported, backbone, width)
     return exported
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from eimf_core import artifact, dataset, ranking
-from eimf_core.errors import ConfigError
+from eimf_core import artifact, dataset, model_network, ranking
+from eimf_core.errors import ConfigError, ModelError
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone, TrainingStep
 from eimf_core.models.hyperparameters import Hyperparameters
@@ -378,6 +378,12 @@ def test_a_model_with_times_reads_them_in_its_exported_form(small_folder: Path, 
     inputs = [part.numpy() for part in (*model_inputs, days)]
     found, _ = session.run(["interests", "attention"], dict(zip(names, inputs, strict=True)))
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
+
+
+def test_a_network_that_no_model_may_have_is_told_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_network, "OPERATORS", model_network.OPERATORS - {"MatMul"})
+    with pytest.raises(ModelError, match="the operator 'MatMul', which is not allowed"):
+        export.network(made("comirec-sa").eval())
 
 
 def test_mind_starts_from_a_matrix_that_is_kept_with_the_weights(small_folder: Path) -> None:

@@ -137,8 +137,13 @@ def _free(network: onnx.ModelProto) -> None:
     output.CopyFrom(onnx.helper.make_tensor_value_info("interests", onnx.TensorProto.FLOAT, [None, None, None]))
 
 
-def _endless(network: onnx.ModelProto) -> None:
-    network.graph.node.append(onnx.helper.make_node("Loop", [], []))
+def _with_operator(network: onnx.ModelProto, operator: str, domain: str = "") -> None:
+    network.graph.node.append(onnx.helper.make_node(operator, [], [], domain=domain))
+
+
+def _with_function(network: onnx.ModelProto) -> None:
+    loop = onnx.helper.make_node("Scan", [], [])
+    network.functions.append(onnx.helper.make_function("own", "Hidden", [], [], [loop], network.opset_import))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,10 @@ def _endless(network: onnx.ModelProto) -> None:
         (lambda network: _narrow(network, "vectors", 2), "the input 'vectors' 7 wide, expected"),
         (lambda network: _narrow(network, "interests", 2), "the output 'interests' 7 wide, expected|cannot be read"),
         (_free, "gives 'interests' of the shape"),
-        (_endless, "the operator Loop"),
+        (lambda network: _with_operator(network, "Loop"), "the operator 'Loop', which is not allowed"),
+        (lambda network: _with_operator(network, "If"), "the operator 'If'"),
+        (lambda network: _with_operator(network, "Add", "com.microsoft"), "the operator 'Add'"),
+        (_with_function, "the operator 'Scan'"),
     ],
 )
 def test_a_network_of_another_form(model: Path, change: Callable[[onnx.ModelProto], object], message: str) -> None:
