@@ -5,7 +5,10 @@ The file may be anybody's: it is parsed and checked before onnxruntime sees it, 
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
+from functools import cache
+from importlib.machinery import PathFinder
 from typing import Any
 
 import numpy as np
@@ -115,8 +118,7 @@ def checked(name: str, content: bytes) -> bytes:
     Raises:
         ModelError: for what is no ONNX, points to other files, or has an operator that is not in `OPERATORS`.
     """
-    import onnx
-
+    onnx = _messages()
     try:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:  # the DecodeError of protobuf, which has no types
@@ -133,6 +135,20 @@ def checked(name: str, content: bytes) -> bytes:
                 "(model_network.OPERATORS)"
             )
     return bytes(model.SerializeToString())
+
+
+@cache
+def _messages() -> Any:
+    """The protobuf messages of ONNX alone: what else the package imports takes longer than an answer."""
+    package = importlib.util.find_spec("onnx")
+    places = None if package is None else package.submodule_search_locations
+    found = PathFinder.find_spec("onnx.onnx_ml_pb2", places)
+    if found is None or found.loader is None:
+        return importlib.import_module("onnx")
+    module = importlib.util.module_from_spec(found)
+    # not put into sys.modules, where others would find a part without its package
+    found.loader.exec_module(module)
+    return module
 
 
 def _parts(message: Any) -> Iterator[Any]:
