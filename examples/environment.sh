@@ -67,7 +67,8 @@ import sys
 
 from llama_cpp import Llama
 
-Llama(sys.argv[1], n_ctx=64, n_threads=1, verbose=False).create_completion("a", max_tokens=1)
+# many tokens at once, since single ones take other instructions
+Llama(sys.argv[1], n_ctx=256, n_threads=1, verbose=False).create_completion("lathe kettle " * 16, max_tokens=2)
 PYTHON
 }
 
