@@ -97,8 +97,7 @@ def evaluate(
         from eimf_cli.metric_tables import metrics_table
 
         metrics_table(evaluation, to_stderr=as_lines)
-    else:
-        from eimf_core.evaluation import result_tables
+    from eimf_core.evaluation import result_tables
 
-        for line, worse in result_tables.main_figures(evaluation):
-            (reporter.warn if worse else reporter.note)(line)
+    for line in result_tables.closing_lines(evaluation):
+        terminal.info(line)

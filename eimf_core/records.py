@@ -170,8 +170,9 @@ class Metric(Record, frozen=True, kw_only=True):
     the seed a model was trained with, `eval_seed` that of the resampling. A `group` of `seeds` models
     that differ in their seed alone has the mean of their values, with `spread`, the standard
     deviation over seeds (the interval of a group is that over users). In a comparison `difference`
-    is `value` minus that of `compared_to`, the interval is that of the difference, `p` is from the
-    paired randomisation test and `p_holm` corrected for the number of pairs.
+    is `value` minus that of `compared_to`, `difference_ci_low` and `difference_ci_high` bound its paired
+    95 % interval, `p` is from the paired randomisation test, `p_holm` corrected for the number of pairs,
+    and `detectable` is the difference that so many users show four times in five.
     """
 
     metric: str
@@ -194,6 +195,9 @@ class Metric(Record, frozen=True, kw_only=True):
     eval_seed: int | None = None
     compared_to: str | None = None
     difference: float | None = None
+    difference_ci_low: float | None = None
+    difference_ci_high: float | None = None
+    detectable: float | None = None
     p: float | None = None
     p_holm: float | None = None
 

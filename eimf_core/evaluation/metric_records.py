@@ -151,8 +151,10 @@ def _comparisons(
     left = [sample.column(first, place) for first, _, place in compared]
     right = [sample.column(second, place) for _, second, place in compared]
     low, high = statistics.interval(sample.resampled[:, left] - sample.resampled[:, right])
+    differences = sample.values[:, left] - sample.values[:, right]
+    detectable = statistics.detectable(differences)
     p = statistics.randomisation_p(
-        sample.values[:, left] - sample.values[:, right],
+        differences,
         statistics.resamples_for(sample.users, sampling.resamples),
         sampling.generator(1, number),
         sampling.threads,
@@ -164,13 +166,14 @@ def _comparisons(
                 metric=column.metric,
                 k=column.k,
                 value=float(sample.means[left[at]]),
-                ci_low=float(low[at]),
-                ci_high=float(high[at]),
                 users=sample.users,
                 slice=sample.part.name,
                 **_of_system(results[first]),
                 compared_to=results[second].name,
                 difference=float(sample.means[left[at]] - sample.means[right[at]]),
+                difference_ci_low=float(low[at]),
+                difference_ci_high=float(high[at]),
+                detectable=None if np.isnan(detectable[at]) else float(detectable[at]),
                 p=float(p[at]),
             )
         )

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.records import Metric
 
 Row = tuple[str, int | None]
 UNSURE = 0.05
-CHANCE = " (not significant)"
+CHANCE = " (may be chance)"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,13 @@ def tables(evaluation: Evaluation) -> list[Table]:
 
 def of_all(evaluation: Evaluation) -> Table:
     """A row per metric, a column per model and baseline, and the baselines that are ahead of a model."""
-    rows = by_row(evaluation, "all")
     facts = evaluation.facts
-    title = f"{facts['split']} split, {facts['protocol']}, seen items {_seen(facts['seen'])}, {facts['users']:,} users"
-    return _figures(evaluation, title, "metric", {metric_name(*row): ("all", row) for row in rows})
+    spread = "; ± over seeds" if any(result.role == "group" for result in evaluation.results) else ""
+    title = (
+        f"{facts['split']} split, {facts['protocol']}, seen items {_seen(facts['seen'])}, {facts['users']:,} users"
+        f" [95 % over users{spread}]"
+    )
+    return _figures(evaluation, title, "metric", {label: ("all", row) for row, label in metric_rows(evaluation)})
 
 
 def of_slices(evaluation: Evaluation) -> Table:
@@ -73,19 +77,21 @@ def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tu
 
 def of_comparisons(evaluation: Evaluation) -> Table:
     """Differences between models and groups; those with baselines are in the column "behind" and in the lines."""
-    known, called = set(evaluation.contenders), short_names(evaluation)
+    known, called, labels = set(evaluation.contenders), short_names(evaluation), dict(metric_rows(evaluation))
     rows = [
         [
             f"{called[record.model]} - {called[record.compared_to]}",
-            metric_name(record.metric, record.k),
-            interval_text(record.difference, record.ci_low, record.ci_high, signed=True),
+            labels[record.metric, record.k],
+            difference_text(record),
             p_value(record.p),
             p_value(record.p_holm),
+            "" if record.detectable is None else number_text(record.detectable),
         ]
         for record in evaluation.records
-        if record.compared_to in known and record.slice == "all"
+        if record.compared_to in known and record.slice == "all" and (record.metric, record.k) in labels
     ]
-    return Table("differences with paired 95 % intervals", ["models", "metric", "difference", "p", "p (Holm)"], rows)
+    columns = ["models", "metric", "difference [paired 95 %]", "p", "p (Holm)", "detectable"]
+    return Table("differences; detectable: the least that so many users show four times in five", columns, rows)
 
 
 def of_interests(evaluation: Evaluation) -> Table:
@@ -123,6 +129,20 @@ def metric_name(metric: str, k: int | None) -> str:
     return metric if k is None else f"{metric}@{k}"
 
 
+def metric_rows(evaluation: Evaluation) -> list[tuple[Row, str]]:
+    """Each metric and cutoff with its label; accuracy that is the same figure throughout shares one row.
+
+    With one target a user, hit rate is recall, and MAP is MRR.
+    """
+    kept: dict[tuple[object, ...], tuple[Row, list[str]]] = {}
+    for row, records in by_row(evaluation, "all").items():
+        metric, k = row
+        figures = [(name, record.value, record.ci_low, record.ci_high) for name, record in records.items()]
+        key = (k, *figures) if metric in ACCURACY and any(value for _, value, _, _ in figures) else row
+        kept.setdefault(key, (row, []))[1].append(metric)
+    return [(row, " = ".join([metric_name(*row), *others])) for row, (_, *others) in kept.values()]
+
+
 def main_row(evaluation: Evaluation) -> Row:
     """The metric that stands for all where there is room for one: NDCG at the shortest list, else the first."""
     rows = list(by_row(evaluation, "all")) or [(evaluation.records[0].metric, evaluation.records[0].k)]
@@ -151,6 +171,11 @@ def _cell(record: Metric | None, *, plain: bool) -> str:
     return f"{interval_text(record.value, record.ci_low, record.ci_high)}{spread}"
 
 
+def difference_text(record: Metric) -> str:
+    """The difference of a comparison with its interval."""
+    return interval_text(record.difference, record.difference_ci_low, record.difference_ci_high, signed=True)
+
+
 def interval_text(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
     if value is None or low is None or high is None:
         return ""
@@ -159,20 +184,32 @@ def interval_text(value: float | None, low: float | None, high: float | None, *,
 
 
 def verdict(evaluation: Evaluation, name: str) -> str:
-    """How a model's main figure stands to each baseline: better, ahead, behind (both may be chance), or worse."""
-    metric, k = main_row(evaluation)
-    sorts: dict[str, list[str]] = {}
-    for record in evaluation.records:
-        if record.compared_to not in evaluation.baselines or record.model != name:
-            continue
-        if (record.slice, record.metric, record.k) == ("all", metric, k):
-            unsure = not significant(record)
+    """How a model's main figure stands to the baselines; those with a higher one come first, with their figures."""
+    values = by_row(evaluation, "all").get(main_row(evaluation), {})
+    standings: dict[str, list[str]] = {"worse than": [], "behind": [], "better than": [], "ahead of": []}
+    for record in of_main_row(evaluation):
+        if record.model == name and record.compared_to in evaluation.baselines:
             ahead = (record.difference or 0) >= 0
-            sort = ("ahead of" if ahead else "behind") if unsure else ("better than" if ahead else "worse than")
-            sorts.setdefault(sort, []).append(str(record.compared_to))
-    words = [f"{sort} {', '.join(sorts[sort])}" for sort in ("worse than", "better than") if sort in sorts]
-    maybe = " and ".join(f"{sort} {', '.join(sorts[sort])}" for sort in ("behind", "ahead of") if sort in sorts)
-    return "; ".join([*words, *([f"{maybe} by what may be chance"] if maybe else [])])
+            decided = significant(record)
+            standing = ("better than" if ahead else "worse than") if decided else ("ahead of" if ahead else "behind")
+            theirs = values.get(record.compared_to)
+            figure = "" if ahead or theirs is None else f" {number_text(theirs.value)}"
+            standings[standing].append(f"{record.compared_to}{figure}")
+    return "; ".join(
+        f"{standing} {', '.join(names)}{CHANCE if standing in ('behind', 'ahead of') else ''}"
+        for standing, names in standings.items()
+        if names
+    )
+
+
+def of_main_row(evaluation: Evaluation) -> list[Metric]:
+    """The comparisons of the main metric, over all users."""
+    row = main_row(evaluation)
+    return [
+        record
+        for record in evaluation.records
+        if record.compared_to is not None and record.slice == "all" and (record.metric, record.k) == row
+    ]
 
 
 def number_text(value: float) -> str:
@@ -213,21 +250,27 @@ def significant(record: Metric) -> bool:
     return record.p_holm is not None and record.p_holm < UNSURE
 
 
-def main_figures(evaluation: Evaluation) -> list[tuple[str, bool]]:
-    """A line for each model with its main figure, and whether a baseline is better by more than chance."""
+def closing_lines(evaluation: Evaluation) -> list[str]:
+    """How good each model is, in a line; and how large a difference so many users show, where one may be chance."""
     row, called = main_row(evaluation), short_names(evaluation)
-    values, wins = by_row(evaluation, "all").get(row, {}), evaluation.baseline_wins()
+    values = by_row(evaluation, "all").get(row, {})
     lines = []
     for name in (name for name in evaluation.contenders if name in values):
-        figure = f"{metric_name(*row)} {number_text(values[name].value)}"
-        ahead = wins.get(("all", *row, name), [])
-        better = [record for record in ahead if significant(record)]
-        named = ", ".join(
-            f"{record.compared_to} {number_text(values[str(record.compared_to)].value)}" for record in better or ahead
-        )
-        if better:
-            lines.append((f"{called[name]}: {figure}, a baseline is better: {named}", True))
-        else:
-            behind = f", behind {named}{CHANCE}" if ahead else ""
-            lines.append((f"{called[name]}: {figure}{behind}", False))
+        said = verdict(evaluation, name)
+        lines.append(f"{called[name]}: {metric_name(*row)} {_cell(values[name], plain=False)}{said and f'; {said}'}")
+    if (least := smallest_shown(evaluation)) is not None:
+        lines.append(least)
     return lines
+
+
+def smallest_shown(evaluation: Evaluation) -> str | None:
+    """How large a difference must be to be seen; None where all comparisons are decided."""
+    sizes = sorted(
+        record.detectable for record in of_main_row(evaluation) if record.detectable and not significant(record)
+    )
+    if not sizes:
+        return None
+    low, high = number_text(sizes[0]), number_text(sizes[-1])
+    span = low if low == high else f"{low} to {high}, by pair,"
+    users, named = evaluation.facts["users"], metric_name(*main_row(evaluation))
+    return f"with {users:,} users, {named} must differ by {span} to be told from chance four times in five"

@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 LEVEL = 0.95
+DETECTION = 1.959964 + 0.841621
+"""Standard errors of a difference that a two-sided test at .05 finds with a power of .80."""
 BLOCK_NUMBERS = 1 << 23
 MOST_DRAWS = 2_000_000_000
 FEWEST_RESAMPLES = 1_000
@@ -78,6 +80,20 @@ def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generato
     slack = 1e-5 * np.abs(differences).sum(axis=0, dtype=np.float64)
     p: Values = (1 + (sums >= np.abs(total) - slack).sum(axis=0)) / (1 + resamples)
     return p
+
+
+def detectable(differences: Floats) -> Values:
+    """The least difference that so many users show: paired differences (U, C) -> (C,), NaN with one user.
+
+    (z_.975 + z_.80) * s / sqrt(U), with s the standard deviation of the differences over users: a true
+    difference of this size is significant at .05 in 80 % of such samples; half of it in 29 %. Holm's
+    correction asks for more. Source: Bloom, Minimum Detectable Effects, Evaluation Review 19(5), 1995.
+    """
+    users, columns = differences.shape
+    if users < 2:
+        return np.full(columns, np.nan)
+    found: Values = DETECTION * differences.std(axis=0, ddof=1, dtype=np.float64) / math.sqrt(users)
+    return found
 
 
 def holm(p: Values) -> Values:

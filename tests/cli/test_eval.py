@@ -117,9 +117,23 @@ def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -
     rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("ndcg@5")]
     assert "behind" in done.stdout.decode() and any("ease" in row for row in rows)
     done = eimf("eval", "lost", "model", "data", "-k", "5", "-o", "metrics.jsonl", cwd=folder)
-    lost, better = done.stderr.decode().splitlines()[-2:]
-    assert re.fullmatch(r"(eimf: warning: )?lost: ndcg@5 0\.\d{4}, .*\bease 0\.\d{4}.*", lost)
-    assert re.fullmatch(r"model: ndcg@5 0\.\d{4}.*", better) and done.stdout == b""
+    lost, better, shown = done.stderr.decode().splitlines()[-3:]
+    number = r"0\.\d{4}"
+    figure = rf"ndcg@5 {number} \[{number}, {number}\]"
+    assert re.fullmatch(rf"lost: {figure}; behind .*\bease {number} \(may be chance\).*", lost)
+    assert re.fullmatch(rf"model: {figure}; ahead of .*ease \(may be chance\)", better)
+    assert re.fullmatch(rf"with 33 users, ndcg@5 must differ by {number} to {number}, by pair, to be told .*", shown)
+    assert done.stdout == b""
+    quiet = eimf("eval", "lost", "model", "data", "-k", "5", "-o", "metrics.jsonl", "-q", cwd=folder)
+    assert quiet.returncode == 0 and quiet.stderr == quiet.stdout == b""
+
+
+def test_what_is_one_figure_stands_once(eimf: Eimf, folder: Path) -> None:
+    """With one target a user, hit rate is recall; the lines hold both."""
+    done = eimf("eval", "model", "data", "-k", "5", "-m", "standard,map", "--table", "-o", "lines.jsonl", cwd=folder)
+    rows = [re.split(r"\s{2,}", line.strip())[0] for line in done.stdout.decode().splitlines() if "@5" in line]
+    assert rows == ["recall@5 = hit_rate", "ndcg@5", "mrr@5 = map"]
+    assert {line["metric"] for line in lines((folder / "lines.jsonl").read_bytes())} >= {"recall", "hit_rate", "map"}
 
 
 def test_swapped_directories_are_told(eimf: Eimf, folder: Path) -> None:
@@ -226,7 +240,8 @@ def test_a_metric_alone(eimf: Eimf, folder: Path, metric: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
     records = lines(done.stdout)
     assert {record["metric"] for record in records} == {metric} and metric in done.stderr.decode()
-    assert all("ci_low" in record for record in records) and metric in (folder / "page.html").read_text()
+    assert all("ci_low" in record or "difference_ci_low" in record for record in records)
+    assert metric in (folder / "page.html").read_text()
 
 
 def test_what_cannot_be_measured_is_said(eimf: Eimf, folder: Path) -> None:

@@ -71,7 +71,9 @@ def test_another_value_gives_other_records(folder: Path, name: str) -> None:
 
 def _figures(made: list[Metric]) -> list[tuple[object, ...]]:
     """What was measured, without the settings that a record only repeats."""
-    return [(r.metric, r.k, r.slice, r.model, r.compared_to, r.value, r.ci_low, r.ci_high, r.users) for r in made]
+    return [
+        (r.metric, r.k, r.slice, r.model, r.compared_to, r.value, r.ci_low, r.difference_ci_low, r.users) for r in made
+    ]
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,15 @@ def test_fewer_resamples_of_very_many_users() -> None:
     assert statistics.resamples_for(1_000_000, 10_000) == 2_000
     assert statistics.resamples_for(50_000_000, 10_000) == 1_000
     assert statistics.resamples_for(50, 300) == 300
+
+
+def test_the_detectable_difference_is_found_four_times_in_five() -> None:
+    rng = np.random.default_rng(5)
+    spread = np.array([[0.2, 1.0]])
+    differences = rng.normal(size=(166, 2)) * spread
+    size = statistics.detectable(differences.astype(np.float32))
+    # many samples of so many users, with a true difference of this size
+    drawn = rng.normal(size=(2000, 166, 2)) * differences.std(axis=0, ddof=1) + size
+    found = stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05
+    np.testing.assert_allclose(found.mean(axis=0), 0.8, atol=0.03)
+    assert np.isnan(statistics.detectable(differences[:1].astype(np.float32))).all()

@@ -10,14 +10,19 @@ SYMBOLS = """\
 rel_i is 1 when rank i of the list holds a target and 0 otherwise, k is the length of the list, T the
 number of distinct targets of a user. Accuracy is a mean over users, from 0 to 1, ranked over the whole catalogue."""
 SURENESS = """\
-ci_low and ci_high: percentile bootstrap 95 % interval over users (Efron and Tibshirani, 1993); of a
-difference, over the same users for both. Of coverage and gini: 1.96 standard errors of the jackknife
-over users, since users drawn with replacement would cover less (the same book, ch. 11).
+ci_low and ci_high: percentile bootstrap 95 % interval over users (Efron and Tibshirani, 1993);
+difference_ci_low and difference_ci_high: that of a difference, over the same users for both. Of coverage and gini: 1.96
+standard errors of the jackknife over users, since users drawn with replacement would cover less (the same
+book, ch. 11).
 
 p: paired randomisation test, two-sided (Smucker et al., CIKM 2007), for figures that are means over
 users. p_holm: corrected after Holm (1979) for all pairs of systems compared in a metric at a cutoff,
 and in its slices for all pairs in all slices. spread: standard deviation over the seeds of a group,
 whose interval is over users alone.
+
+detectable: the least difference that so many users show, 2.80 * s / sqrt(users), where s is the
+standard deviation over users of the paired differences: a true difference of this size is significant
+at .05, before Holm, in 80 % of such samples (Bloom, Evaluation Review 19(5), 1995).
 
 ties: equal scores go by item index ("index"), as in recommend, if the check allows it: if Spearman's
 correlation of index and number of targets, and the targets among the first k items, are within 2

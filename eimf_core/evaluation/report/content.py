@@ -92,7 +92,7 @@ def page(evaluation: Evaluation) -> dict[str, Any]:
         "tables": result_tables.tables(evaluation),
         "baseline_wins": _verdicts(evaluation, row),
         "summary_plot": plots.figures(evaluation, row),
-        "comparison_plot": plots.comparisons(evaluation, row),
+        "comparison_plot": plots.comparisons(evaluation),
         "curves": plots.curves(_epochs(called, evaluation.systems)),
         "slices_plot": plots.slices(evaluation, row) if row[0] in ACCURACY else None,
         "map": _map(evaluation, sample),

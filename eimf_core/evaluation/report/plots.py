@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.evaluate import Evaluation
-from eimf_core.records import Metric
 
 COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d673ac", "#9a9a2c", "#2ba3b0", "#7c8792")
 INK = "#010203"
@@ -113,7 +112,8 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
         axes = figure.add_subplot()
         for place, name in enumerate(names):
             baseline = name in evaluation.baselines
-            _interval(axes, records[name].value, records[name], place, GREY if baseline else _colour(0))
+            found = records[name]
+            _interval(axes, found.value, found.ci_low, found.ci_high, place, GREY if baseline else _colour(0))
         _rows(axes, [_short(called[name]) for name in names], title)
         axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         said = "; ".join(
@@ -124,28 +124,24 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
         return _finish(figure, "figures", f"{title} with 95 % intervals: {said}")
 
 
-def comparisons(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
-    """Differences of the main metric with their paired intervals."""
-    records = [
-        record
-        for record in evaluation.records
-        if record.compared_to is not None and record.slice == "all" and (record.metric, record.k) == row
-    ]
+def comparisons(evaluation: Evaluation) -> Plot | None:
+    """Differences of the main metric with their paired intervals; green and red where they are decided."""
+    records = result_tables.of_main_row(evaluation)
     if not records:
         return None
-    title, called = f"difference in {result_tables.metric_name(*row)}", result_tables.short_names(evaluation)
+    row, called = result_tables.main_row(evaluation), result_tables.short_names(evaluation)
+    title = f"difference in {result_tables.metric_name(*row)}"
     pairs = [(called[record.model], called[str(record.compared_to)]) for record in records]
     with _figure("comparisons", 4.8, 0.8 + 0.46 * len(records)) as figure:
         axes = figure.add_subplot()
         axes.axvline(0, color=GREY, linewidth=1)
         for place, record in enumerate(records):
-            low, high = record.ci_low or 0.0, record.ci_high or 0.0
-            colour = COLOURS[2] if low > 0 else COLOURS[3] if high < 0 else GREY
-            _interval(axes, record.difference or 0.0, record, place, colour)
+            value = record.difference or 0.0
+            colour = GREY if not result_tables.significant(record) else COLOURS[2] if value > 0 else COLOURS[3]
+            _interval(axes, value, record.difference_ci_low, record.difference_ci_high, place, colour)
         _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
         said = "; ".join(
-            f"{one} minus {other} "
-            f"{result_tables.interval_text(record.difference, record.ci_low, record.ci_high, signed=True)}"
+            f"{one} minus {other} {result_tables.difference_text(record)}"
             for (one, other), record in zip(pairs, records, strict=True)
         )
         return _finish(figure, "comparisons", f"{title} with paired 95 % intervals: {said}")
@@ -166,11 +162,10 @@ def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
         for place, (part, records) in enumerate(parts.items()):
             values = []
             for at, name in enumerate(contenders):
-                if name in records:
-                    _interval(
-                        axes, records[name].value, records[name], place + (at - len(contenders) / 2) * step, _colour(at)
-                    )
-                    values.append(f"{called[name]} {records[name].value:.4f}")
+                if (found := records.get(name)) is not None:
+                    height = place + (at - len(contenders) / 2) * step
+                    _interval(axes, found.value, found.ci_low, found.ci_high, height, _colour(at))
+                    values.append(f"{called[name]} {found.value:.4f}")
             best = max((records[name].value for name in evaluation.baselines if name in records), default=None)
             if best is not None:
                 axes.plot([best], [place + len(contenders) / 2 * step], marker="D", color=GREY, linestyle="")
@@ -273,9 +268,9 @@ def item_map(
         return _finish(figure, "map", text)
 
 
-def _interval(axes: Any, value: float, record: Metric, place: float, colour: str) -> None:
-    if record.ci_low is not None and record.ci_high is not None:
-        axes.plot([record.ci_low, record.ci_high], [place, place], color=colour, linewidth=2)
+def _interval(axes: Any, value: float, low: float | None, high: float | None, place: float, colour: str) -> None:
+    if low is not None and high is not None:
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
     axes.plot([value], [place], marker="o", color=colour)
 
 
