@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from eimf_cli import terminal
+from eimf_cli import dates, terminal
 from eimf_core.prepare.raw_text import shortened
 
 if TYPE_CHECKING:
     from eimf_core.prepare.prepare import Prepared
 
-FIRST_DATE = 1e8
-"""Seconds (of 1973) below which a time is a number of the log's own."""
 LONGEST_CELL = 40
 MOST_NAMED = 5
 """Characters of a title in the first rows; items without text that are named."""
@@ -61,7 +58,7 @@ def _first_rows(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple
         {
             "user": row["user"],
             "item": row["item"],
-            "time": "" if row["time"] is None else _date(row["time"]),
+            "time": "" if row["time"] is None else dates.moment(row["time"]),
             "event": row["event"] or "",
             "title": shortened(row["title"] or "", LONGEST_CELL),
             "categories": shortened(", ".join(row["categories"]), LONGEST_CELL),
@@ -78,7 +75,7 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     if report.lengths:
         found.append(("interactions a user", ", ".join(f"{name} {value:,}" for name, value in report.lengths.items())))
     if report.period:
-        found.append(("period", f"{_date(report.period[0])} to {_date(report.period[1])}"))
+        found.append(("period", f"{dates.moment(report.period[0])} to {dates.moment(report.period[1])}"))
     if report.equal_times is not None:
         share = f"{report.equal_times:.1%} of the interactions"
         found.append(("same time as the one before", f"{share}, in file order" if report.equal_times else share))
@@ -86,7 +83,7 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
         found.append(("item the user had before", f"{report.repeats:.1%} of the interactions"))
     for name in ("valid_from", "test_from"):
         if name in done.facts:
-            found.append((name.replace("_", " "), _date(done.facts[name])))
+            found.append((name.replace("_", " "), dates.moment(done.facts[name])))
     named = ", ".join(done.without_text[:MOST_NAMED]) + (" …" if len(done.without_text) > MOST_NAMED else "")
     found.append(("items without text", f"{report.items_without_text:,}" + (f": {named}" if named else "")))
     if report.described_not_in_log:
@@ -96,13 +93,3 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("s" if count != 1 else "")
-
-
-def _date(seconds: Any) -> str:
-    """A time as a date; small numbers, which are none, as they are."""
-    if 0 <= seconds < FIRST_DATE:
-        return f"{seconds:g}"
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)

@@ -15,7 +15,7 @@ from eimf_core.errors import ConfigError, counted
 from eimf_core.recommend.config import RecommendConfig
 
 if TYPE_CHECKING:
-    from eimf_core.recommend.session import Request
+    from eimf_core.recommend.request import Request
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -29,7 +29,13 @@ def recommend(
     ] = None,
     like: Annotated[list[str] | None, typer.Option(metavar="TITLE", help="A title, roughly; repeat for more.")] = None,
     user: Annotated[str | None, typer.Option(metavar="U", help="A user of the sequences file.")] = None,
-    sequences: Annotated[Path | None, typer.Option(metavar="FILE", help="Sequences that prepare wrote.")] = None,
+    sequences: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Directory that prepare wrote, for the history of --user.")
+    ] = None,
+    as_tested: Annotated[
+        bool,
+        typer.Option("--as-tested", help="End the history of --user before what a test asks for.", hidden=True),
+    ] = False,
     text: Annotated[str | None, typer.Option(metavar="WORDS", help="What is wanted, in plain words.")] = None,
     queries: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.")
@@ -49,17 +55,20 @@ def recommend(
     A history is given as ids, as titles, or as a user of a sequences file; without any of these
     Query lines are read and answered as they come, in order: each with the fields id, history or titles,
     text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
-    The first bad line ends the stream with exit code 3, unless --on-error skip goes on.
+    The history of a user is all that is known, up to and including the last interaction. The first
+    bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
     from eimf_core.recommend import session
+    from eimf_core.recommend.request import Request
 
     ids = None if items is None else list_options.ids(items)
     _refuse_blank({"--items": ids, "--like": like, "--user": user, "--text": text})
-    request = session.Request(
+    request = Request(
         items=ids,
         titles=like or [],
         user=user,
         sequences=sequences,
+        as_tested=as_tested,
         text=text,
         queries=queries,
         exclude=list_options.ids(exclude),

@@ -6,16 +6,19 @@ from typing import Any
 
 import msgspec
 
-from eimf_cli import terminal
+from eimf_cli import dates, terminal
 from eimf_core.errors import counted
-from eimf_core.records import Recommendation, UserInterest
+from eimf_core.records import ReadHistory, Recommendation, UserInterest
+
+SHOWN = 3
+"""Items of a known user that are named, the latest."""
 
 
 def answer_table(line: bytes, heading: str | None = None) -> None:
     """Print a Recommendation line under a heading, its id by default.
 
     Columns: rank, item, title, score, the interest behind it and the history items behind that.
-    These stand where the interest comes first. A list without items is its title alone.
+    A list without items is its title alone.
     """
     answer = msgspec.json.decode(line, type=Recommendation)
     if not answer.items and answer.explain is None:
@@ -27,17 +30,16 @@ def answer_table(line: bytes, heading: str | None = None) -> None:
     columns += ["interest"] if interests else []
     columns += ["because of"] if with_anchors else []
     rows = []
-    shown: set[int | None] = set()
     for item in answer.items:
         row = [str(item.rank), item.item, item.title, f"{item.score:.4f}"]
         if interests:
             interest = None if item.interest is None else interests[item.interest]
             row.append(_name(interest))
             if with_anchors:
-                row.append("" if item.interest in shown else _anchors(interest))
-            shown.add(item.interest)
+                row.append(_anchors(interest))
         rows.append(row)
-    terminal.table(_title(answer, heading or answer.id), columns, rows)
+    understood = "" if answer.history is None else _understood(answer.history)
+    terminal.table(_title(answer, heading or answer.id), columns, rows, below=understood)
     if answer.explain is not None:
         _explanation(answer.explain)
 
@@ -49,6 +51,18 @@ def _title(answer: Recommendation, heading: str) -> str:
     if answer.empty is not None:
         return f"{what}: {answer.empty}"
     return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what
+
+
+def _understood(history: ReadHistory) -> str:
+    """What the history of the query was understood as, and until when it goes."""
+    titles = [item.title or item.item for item in history.latest]
+    if history.items == len(titles) and history.until is None and not history.as_tested:
+        return f"history: {'; '.join(titles)}"
+    notes = ["what came next is left out"] if history.as_tested else []
+    notes += [f"the latest {history.read} count"] if history.read < history.items else []
+    until = "" if history.until is None else f" until {dates.day(history.until)}"
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return f"history: {counted(history.items, 'item')}{until}{noted}, the last: {'; '.join(titles[-SHOWN:])}"
 
 
 def _name(interest: UserInterest | None) -> str:

@@ -31,8 +31,9 @@ def similar(
     The answer is a Recommendation line whose id is that of the item.
     """
     from eimf_core.recommend import session
+    from eimf_core.recommend.request import ListRequest
 
-    request = session.ListRequest(
+    request = ListRequest(
         exclude=list_options.ids(exclude),
         exclude_items=exclude_items,
         only_items=only_items,

@@ -85,8 +85,10 @@ def width(*, to_stderr: bool = False) -> int:
     return Console(file=file).width
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to_stderr: bool = False) -> None:
-    """Print a table; numbers are right-aligned. On stderr it obeys quiet."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, below: str = "", to_stderr: bool = False
+) -> None:
+    """Print a table under a title and what stands `below` that; numbers are right-aligned. On stderr it obeys quiet."""
     if to_stderr and _level < 0:
         return
     from rich import box
@@ -107,6 +109,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, 
     # a title of the table itself would be folded to the table's width
     if title:
         console.print(Text(printable(title), style="bold"))
+    if below:
+        console.print(Text(printable(below)))
     console.print(grid)
 
 

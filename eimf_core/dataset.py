@@ -164,9 +164,14 @@ def sequence_problem(line: Sequence) -> tuple[str, str] | None:
     """The field of a line that disagrees with the others and what is wrong with it; None when nothing is."""
     if line.split == "train" and line.targets:
         return "targets", "a train line has none: every position is a target"
-    for name, values in (("times", line.times), ("events", line.events)):
-        if values is not None and len(values) != len(line.items):
-            return name, f"has {len(values)} entries for {len(line.items)} items"
+    for name, values, number, what in (
+        ("times", line.times, len(line.items), "items"),
+        ("events", line.events, len(line.items), "items"),
+        ("target_times", line.target_times, len(line.targets), "targets"),
+        ("target_events", line.target_events, len(line.targets), "targets"),
+    ):
+        if values is not None and len(values) != number:
+            return name, f"has {len(values)} entries for {number} {what}"
     return None
 
 

@@ -36,7 +36,7 @@ class Sequence(Record, frozen=True, kw_only=True):
 
     Training lines have no targets: every position is one. In the other splits `items` is the
     history and `targets` what came next. `times` (unix seconds) and `events` (kinds of behaviour)
-    have one entry per entry of `items`.
+    have one entry per entry of `items`, `target_times` and `target_events` one per entry of `targets`.
     """
 
     user: str
@@ -44,7 +44,9 @@ class Sequence(Record, frozen=True, kw_only=True):
     items: list[str]
     times: list[float] | None = None
     targets: list[str] = []
+    target_times: list[float] | None = None
     events: list[str] | None = None
+    target_events: list[str] | None = None
 
 
 class HistoryItem(Record, frozen=True, kw_only=True):
@@ -271,9 +273,25 @@ class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
     anchors: list[Anchor] = msgspec.field(default_factory=lambda: [])
 
 
+class ReadHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What the history of a query of the command line was understood as.
+
+    `items` is how many of it the model knows, `read` how many of those count, `latest` the last of them, oldest
+    first. `until` is the time of the last interaction (unix seconds), where times are known. `as_tested` says that
+    what came next, which a test asks for, is left out.
+    """
+
+    items: int
+    read: int
+    latest: list[HistoryItem] = msgspec.field(default_factory=lambda: [])
+    until: float | None = None
+    as_tested: bool = False
+
+
 class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to a Query. `fallback` says what stood in when the history was of no use, `empty` which
-    filter left nothing to list, `error` what is wrong with a line that got no answer.
+    filter left nothing to list, `error` what is wrong with a line that got no answer, `history` what the history
+    of a query of the command line was understood as.
     """
 
     id: str
@@ -283,4 +301,5 @@ class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
     fallback: str | None = None
     empty: str | None = None
     error: str | None = None
+    history: ReadHistory | None = None
     explain: dict[str, Any] | None = None

@@ -43,7 +43,17 @@ def write_small_data(
         for split, end, asked in (("train", -2, []), ("valid", -2, history[-2:-1]), ("test", -1, history[-1:])):
             known = when[:end] if times else None
             did = kinds[:end] if events else None
-            line = Sequence(user=name, split=split, items=history[:end], times=known, targets=asked, events=did)
+            last = len(history) + end + len(asked)
+            line = Sequence(
+                user=name,
+                split=split,
+                items=history[:end],
+                times=known,
+                targets=asked,
+                target_times=when[end:last] if times and asked else None,
+                events=did,
+                target_events=kinds[end:last] if events and asked else None,
+            )
             lines.append(line)
     jsonl.write(folder / "items.jsonl", items)
     jsonl.write(folder / "sequences.jsonl", lines)

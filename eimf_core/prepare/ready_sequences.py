@@ -6,6 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -152,5 +153,11 @@ def _check(line: Line, source: Source, number: int, seen: dict[tuple[str, str], 
         raise error(*problem)
     if line.split != "train" and not targets:
         raise error("targets", f"is empty; a {line.split} line says what came next")
-    if line.times is not None and any(late < early for early, late in zip(line.times, line.times[1:], strict=False)):
+    if not _in_order(line.times or []):
         raise error("times", "are not in order")
+    if not _in_order([*(line.times or [])[-1:], *(line.target_times or [])]):
+        raise error("target_times", "are not in order, behind those of the items")
+
+
+def _in_order(times: Sequence[float]) -> bool:
+    return all(early <= late for early, late in pairwise(times))

@@ -106,6 +106,9 @@ def _chunk(
         for name, end, target in parts:
             timed = b"" if times is None else b',"times":[%b]' % times.part(start, end)
             marked = b"" if events is None else b',"events":[%b]' % events.part(start, end)
+            if target > end:
+                marked += b"" if times is None else b',"target_times":[%b]' % times.part(end, target)
+                marked += b"" if events is None else b',"target_events":[%b]' % events.part(end, target)
             yield b'{"user":%b,"split":"%b","items":[%b]%b,"targets":[%b]%b}\n' % (
                 user, name, items.part(start, end), timed, items.part(end, target), marked,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is asked: Query lines as they come, and the history of a user out of a sequences file.
+"""What is asked: Query lines as they come.
 
 All lines that are there are taken at once, and a line alone when it comes alone.
 """
@@ -14,13 +14,10 @@ from typing import IO, Any
 
 from eimf_core import files, jsonl
 from eimf_core.errors import InputError
-from eimf_core.records import Sequence
 
 CHUNK = 1 << 18
 """Bytes taken at once."""
 Lines = list[tuple[int, bytes]]
-LATEST = ("test", "valid", "train")
-"""Splits by how late their histories end."""
 
 
 def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
@@ -70,24 +67,3 @@ def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
         raise InputError(f"broken gzip stream ({error})", file=path) from None
     if rest := b"".join(pieces):
         yield [rest]
-
-
-def history_of(user: str, path: str | Path) -> Sequence:
-    """The line with the longest known history of a user: that of the test split, else valid, else train.
-
-    Only lines that hold the user's id are read. Raises InputError when none is the user's.
-    """
-    # ids with other characters may be written in several ways in JSON
-    plain = user.isascii() and user.isprintable() and not set(user) & set('"\\/')
-    wanted = user.encode("utf-8", "surrogatepass") if plain else b""
-    found: dict[str, Sequence] = {}
-    with files.open_bytes(path) as stream:
-        for number, line in jsonl.numbered_lines(stream, path):
-            if wanted in line and line.strip():
-                sequence = jsonl.decode(line, Sequence, file=path, number=number)
-                if sequence.user == user:
-                    found[sequence.split] = sequence
-    for split in LATEST:
-        if split in found:
-            return found[split]
-    raise InputError(f"has no line of the user '{user}'", file=path, field="user")

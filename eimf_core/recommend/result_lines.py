@@ -96,9 +96,9 @@ class JsonLines:
         return b'"item":%b,"title":%b' % (_encoded(item.item), _encoded(item.title))
 
 
-def with_explanation(line: bytes, explanation: dict[str, Any]) -> bytes:
-    """A line with the field `explain` behind the others."""
-    return b'%b,"explain":%b}\n' % (line.removesuffix(b"}\n"), _encoded(explanation))
+def with_field(line: bytes, name: str, value: Any) -> bytes:
+    """A line with one more field behind the others."""
+    return b"%b,%b:%b}\n" % (line.removesuffix(b"}\n"), _encoded(name), _encoded(value))
 
 
 def error_line(query_id: str, problem: str) -> bytes:

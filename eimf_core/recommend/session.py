@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,77 +17,15 @@ from eimf_core.recommend.item_filters import command_filters
 from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.query_resolution import QueryResolver, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
-from eimf_core.recommend.result_lines import error_line, with_explanation
+from eimf_core.recommend.request import ListRequest, Request, utf8
+from eimf_core.recommend.result_lines import error_line, with_field
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
-from eimf_core.records import Item, Query, Recommendation
+from eimf_core.records import HistoryItem, Item, Query, ReadHistory, Recommendation
 
+SHOWN = 10
+"""Items of a history that are named, the latest."""
 Batch = list[ResolvedQuery | bytes]
 """Query lines that are answered together; for a bad line what stands in the place of its answer."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListRequest:
-    """What may be listed (see `item_filters.command_filters`), and the file of items that came after training."""
-
-    exclude: Sequence[str] = ()
-    only: Sequence[str] = ()
-    only_items: Path | None = None
-    exclude_items: Path | None = None
-    new_items: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request(ListRequest):
-    """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`.
-
-    `items` without any are an empty history, which popularity answers; None is no history. `queries` is a
-    file of Query lines, "-" for stdin; it is used when nothing else is asked. `explain` names an item by id or title.
-    """
-
-    items: Sequence[str] | None = None
-    titles: Sequence[str] = ()
-    user: str | None = None
-    sequences: Path | None = None
-    text: str | None = None
-    queries: str | None = None
-    explain: str | None = None
-
-    def __post_init__(self) -> None:
-        if (self.user is None) != (self.sequences is None):
-            raise ConfigError("--user and --sequences go together")
-        if self.queries is not None and self.is_query:
-            raise ConfigError("--queries does not go with a query on the command line")
-        if self.explain is not None and not self.is_query:
-            raise ConfigError("--explain needs a history on the command line, such as --items A,B,C")
-
-    @property
-    def is_query(self) -> bool:
-        """Whether the command line holds a query itself; else Query lines are read."""
-        return bool(self.titles) or any(part is not None for part in (self.items, self.user, self.text))
-
-    def query(self) -> Query:
-        """The query of the command line."""
-        history, titles = list(map(_utf8, self.items or ())), list(map(_utf8, self.titles))
-        times = events = None
-        if self.user is not None and self.sequences is not None:
-            line = query_input.history_of(self.user, self.sequences)
-            # what is added on the command line has no time, and is of no kind of behaviour
-            times, events = (None, None) if history or titles else (line.times, line.events)
-            history = [*line.items, *history]
-        return Query(
-            id=self.user,
-            history=history,
-            titles=titles,
-            text=None if self.text is None else _utf8(self.text),
-            times=times,
-            events=events,
-            exclude=list(map(_utf8, self.exclude)),
-        )
-
-
-def _utf8(argument: str) -> str:
-    """An argument of the command line with a question mark for each byte that is no UTF-8, so that it can be shown."""
-    return argument.encode("utf-8", "replace").decode()
 
 
 def recommend(
@@ -112,7 +49,7 @@ def recommend(
     """
     session = Session(path, settings, request, reporter=reporter)
     if request.is_query:
-        yield session.line(request.query(), explain=request.explain)
+        yield session.line(request.query(), explain=request.explain, as_tested=request.as_tested)
     else:
         yield from session.stream(request.queries or "-")
 
@@ -150,7 +87,7 @@ class Session:
             self.items,
             only_items=request.only_items,
             exclude_items=request.exclude_items,
-            exclude=() if single else self.items.whole_ids(list(map(_utf8, request.exclude))),
+            exclude=() if single else self.items.whole_ids(list(map(utf8, request.exclude))),
             only=request.only,
             strict=settings.strict,
             reporter=reporter,
@@ -171,18 +108,36 @@ class Session:
         """The answer to one query as a record."""
         return msgspec.json.decode(self.line(query, explain=explain), type=Recommendation)
 
-    def line(self, query: Query, *, explain: str | None = None) -> bytes:
-        """The answer to one query; `explain` is an item, by id or title, whose rank is explained beside it."""
+    def line(self, query: Query, *, explain: str | None = None, as_tested: bool = False) -> bytes:
+        """The answer to one query, with what its history was understood as.
+
+        Args:
+            query: what is asked.
+            explain: an item, by id or title, whose rank is explained beside it.
+            as_tested: whether the history ends where a test asks, to be told with it.
+        """
         resolved = self.resolver.resolve(query)
         result = self.recommender.result([resolved])
         (line,) = self.recommender.writer.write(result)
         if result.empty:
             self._reporter.warn(f"nothing can be recommended: {result.empty[0]}")
+        if len(resolved.history):
+            line = with_field(line, "history", self._understood(resolved, as_tested))
         if explain is None:
             return line
         from eimf_core.recommend.explain import explain as explained
 
-        return with_explanation(line, explained(self.recommender, resolved, self.resolver.item_index(explain)))
+        return with_field(line, "explain", explained(self.recommender, resolved, self.resolver.item_index(explain)))
+
+    def _understood(self, query: ResolvedQuery, as_tested: bool) -> ReadHistory:
+        latest = [self.items.item(index) for index in query.history[-SHOWN:].tolist()]
+        return ReadHistory(
+            items=len(query.history),
+            read=min(len(query.history), self.model.config.max_length),
+            latest=[HistoryItem(item=item.item, title=item.title) for item in latest],
+            until=None if query.times is None else float(query.times[-1]),
+            as_tested=as_tested,
+        )
 
     def similar_line(self, item: str) -> bytes:
         """The items nearest to one, which is given by id or title."""

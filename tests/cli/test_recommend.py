@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -64,14 +65,42 @@ def test_titles_roughly(eimf: Eimf, folder: Path) -> None:
     assert eimf("recommend", "model", "--like", "fish", "--first", cwd=folder).returncode == 0
 
 
-def test_a_user_of_a_sequences_file(eimf: Eimf, folder: Path) -> None:
-    asked = ("recommend", "model", "--user", "user-3", "--sequences", "data/sequences.jsonl")
-    done = eimf(*asked, cwd=folder)
-    assert done.returncode == 0, done.stderr.decode()
-    assert answers(done.stdout)[0]["id"] == "user-3"
-    line = one_error_line(eimf(*asked[:3], "nobody", *asked[4:], cwd=folder), 3)
+def test_a_user_is_not_offered_what_he_has_just_bought(eimf: Eimf, folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "data" / "sequences.jsonl").read_text().splitlines()]
+    tested = next(line for line in lines if line["split"] == "test" and line["targets"][0] not in line["items"])
+    (bought,) = tested["targets"]
+    asked = ("recommend", "model", "-k", "24", "--user", tested["user"], "--sequences", "data")
+    (answer,) = answers(eimf(*asked, cwd=folder).stdout)
+    assert answer["id"] == tested["user"] and bought not in [item["item"] for item in answer["items"]]
+    history = answer["history"]
+    assert history["items"] == len(tested["items"]) + 1 and history["latest"][-1]["item"] == bought
+    assert "until" not in history and "as_tested" not in history
+    (answer,) = answers(eimf(*asked, "--as-tested", cwd=folder).stdout)
+    assert bought in [item["item"] for item in answer["items"]] and answer["history"]["as_tested"]
+    table = eimf(*asked, "--as-tested", "--table", cwd=folder).stdout.decode()
+    assert f"history: {len(tested['items'])} items (what came next is left out), the last: " in table
+
+
+def test_the_answer_says_until_when_the_history_goes(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    write_small_data(tmp_path, times=True)
+    asked = ("recommend", folder / "model", "--user", "user-3", "--sequences", tmp_path)
+    (answer,) = answers(eimf(*asked).stdout)
+    tested = [json.loads(line) for line in (tmp_path / "sequences.jsonl").read_text().splitlines()]
+    (last,) = next(line for line in tested if (line["user"], line["split"]) == ("user-3", "test"))["target_times"]
+    assert answer["history"]["until"] == last
+    day = datetime.fromtimestamp(last, UTC).strftime("%Y-%m-%d")
+    assert f" items until {day}, the last: " in eimf(*asked, "--table").stdout.decode()
+    # what is added on the command line comes later than all that is known
+    (answer,) = answers(eimf(*asked, "--items", "tea-1").stdout)
+    assert "until" not in answer["history"] and answer["history"]["latest"][-1]["item"] == "tea-1"
+
+
+def test_a_user_who_is_nowhere(eimf: Eimf, folder: Path) -> None:
+    asked = ("recommend", "model", "--user", "nobody", "--sequences", "data/sequences.jsonl")
+    line = one_error_line(eimf(*asked, cwd=folder), 3)
     assert "sequences.jsonl" in line and "'nobody'" in line
-    assert "--sequences" in one_error_line(eimf(*asked[:4], cwd=folder), 2)
+    assert "--sequences data/" in one_error_line(eimf(*asked[:4], cwd=folder), 2)
+    assert "--as-tested" in one_error_line(eimf("recommend", "model", "--items", "a", "--as-tested", cwd=folder), 2)
 
 
 def test_lines_are_answered_in_order(eimf: Eimf, folder: Path) -> None:

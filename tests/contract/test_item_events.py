@@ -208,7 +208,7 @@ def test_eval_and_recommend_make_one_list(folder: Path, model: Path) -> None:
     lists, scored, _ = rank(system, found, everyone, plan)
     session = Session(model, RecommendConfig(k=5), reporter=Listening())
     for case in everyone:
-        asked = Request(user=found.user(case), sequences=folder / "sequences.jsonl").query()
+        asked = Request(user=found.user(case), sequences=folder, as_tested=True).query()
         assert asked.events is not None and len(asked.events) == len(asked.history or [])
         listed = [item.item for item in session.ask(asked).items]
         assert listed == [data.items[item - 1].item for item in lists[case]]

@@ -55,7 +55,7 @@ def test_eval_and_recommend_make_one_list(trained: tuple[Path, Path, Summary]) -
     lines = {line.user: line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "test"}
     for case in everyone:
         line = lines[cases.user(case)]
-        asked = Request(user=line.user, sequences=folder / "sequences.jsonl").query()
+        asked = Request(user=line.user, sequences=folder, as_tested=True).query()
         assert asked.times == line.times
         listed = [item.item for item in session.ask(asked).items]
         assert listed == [data.items[item - 1].item for item in lists[case]]

@@ -12,8 +12,8 @@ from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.diversity import greedy
-from eimf_core.recommend.query_input import history_of
 from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.user_histories import history_of
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import write_named_model
 from tests.small_models import taste_vectors
@@ -138,18 +138,27 @@ def test_a_batch_answers_as_its_queries_alone(path: Path) -> None:
     assert [len(orjson.loads(line)["items"]) for line in together] == [6, 6, 2, 6]
 
 
-def test_the_longest_history_of_a_user(tmp_path: Path) -> None:
+def test_the_history_of_a_user_is_all_that_is_known(tmp_path: Path) -> None:
+    timed = {"times": [1.0, 2.0, 3.0], "events": ["view", "view", "buy"]}
     lines = [
-        Sequence(user="1", split="test", items=["a", "b", "c"], targets=["d"]),
+        Sequence(user="1", split="test", items=["a", "b", "c"], targets=["d"], target_times=[9.0], **timed),
         Sequence(user="1", split="train", items=["a"]),
-        Sequence(user="11", split="test", items=["x"], targets=["y"]),
+        Sequence(user="11", split="test", items=["x"], targets=["y"], times=[1.0]),
         Sequence(user="zoë", split="valid", items=["z"], targets=["y"]),
     ]
-    jsonl.write(tmp_path / "sequences.jsonl.gz", lines)
-    assert history_of("1", tmp_path / "sequences.jsonl.gz").items == ["a", "b", "c"]
-    assert history_of("zoë", tmp_path / "sequences.jsonl.gz").items == ["z"]
+    path = tmp_path / "sequences.jsonl"
+    jsonl.write(path, lines)
+    known = history_of("1", tmp_path)
+    # of the target no event is known, so that of the others none may be told either
+    assert (known.items, known.times, known.events, known.targets) == (["a", "b", "c", "d"], [1, 2, 3, 9], None, [])
+    assert history_of("1", path, as_tested=True) == lines[0]
+    assert (history_of("11", path).items, history_of("11", path).times) == (["x", "y"], None)
+    assert history_of("zoë", path).items == ["z", "y"]
     with pytest.raises(InputError, match="no line of the user '111'"):
-        history_of("111", tmp_path / "sequences.jsonl.gz")
+        history_of("111", path)
+    jsonl.write(path, [Sequence(user="1", split="test", items=["a"], targets=["d"], target_times=[1.0, 2.0])])
+    with pytest.raises(InputError, match=r"sequences\.jsonl:1: field 'target_times': has 2 entries for 1 targets"):
+        history_of("1", path)
 
 
 def test_times_of_known_items_reach_the_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,80 @@
+"""What a command asks: a query of its own or Query lines, and what may be listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eimf_core.errors import ConfigError
+from eimf_core.recommend import user_histories
+from eimf_core.records import Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRequest:
+    """What may be listed (see `item_filters.command_filters`), and the file of items that came after training."""
+
+    exclude: Sequence[str] = ()
+    only: Sequence[str] = ()
+    only_items: Path | None = None
+    exclude_items: Path | None = None
+    new_items: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(ListRequest):
+    """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`.
+
+    The history of a user is all that is known, with `as_tested` what a test asks from. `items` without any
+    are an empty history, which popularity answers; None is no history. `queries` is a file of Query lines, "-" for
+    stdin; it is used when nothing else is asked. `explain` names an item by id or title.
+    """
+
+    items: Sequence[str] | None = None
+    titles: Sequence[str] = ()
+    user: str | None = None
+    sequences: Path | None = None
+    as_tested: bool = False
+    text: str | None = None
+    queries: str | None = None
+    explain: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.sequences is None):
+            raise ConfigError("--user U and --sequences data/ go together: who, and where the histories are")
+        if self.as_tested and self.user is None:
+            raise ConfigError("--as-tested is about the history of a user: give --user and --sequences")
+        if self.queries is not None and self.is_query:
+            raise ConfigError("--queries does not go with a query on the command line")
+        if self.explain is not None and not self.is_query:
+            raise ConfigError("--explain needs a history on the command line, such as --items A,B,C")
+
+    @property
+    def is_query(self) -> bool:
+        """Whether the command line holds a query itself; else Query lines are read."""
+        return bool(self.titles) or any(part is not None for part in (self.items, self.user, self.text))
+
+    def query(self) -> Query:
+        """The query of the command line."""
+        history, titles = list(map(utf8, self.items or ())), list(map(utf8, self.titles))
+        times = events = None
+        if self.user is not None and self.sequences is not None:
+            line = user_histories.history_of(self.user, self.sequences, as_tested=self.as_tested)
+            # what is added on the command line has no time, and is of no kind of behaviour
+            times, events = (None, None) if history or titles else (line.times, line.events)
+            history = [*line.items, *history]
+        return Query(
+            id=self.user,
+            history=history,
+            titles=titles,
+            text=None if self.text is None else utf8(self.text),
+            times=times,
+            events=events,
+            exclude=list(map(utf8, self.exclude)),
+        )
+
+
+def utf8(argument: str) -> str:
+    """An argument of the command line with a question mark for each byte that is no UTF-8, so that it can be shown."""
+    return argument.encode("utf-8", "replace").decode()
