@@ -6,9 +6,20 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import orjson
+
+from eimf_core import jsonl
+from eimf_core.labeling import label
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.records import HistoryItem, Label, Sample
+
+GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea.", "items": [1]}]}'
+Say = Callable[[int, dict[str, Any]], Any]
+Serve = Callable[[Say], "Endpoint"]
 
 
 def reply(text: str, finish: str = "stop") -> dict[str, Any]:
@@ -22,9 +33,11 @@ class Endpoint:
     Content is plain data, bytes, or an iterator of bytes that are sent one after the other.
     """
 
-    def __init__(self, say: Callable[[int, dict[str, Any]], Any]) -> None:
+    def __init__(self, say: Say) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.keys: list[str | None] = []
+        self.models: Any = {"data": []}
         self.open = self.most_open = 0
         lock = threading.Lock()
         endpoint = self
@@ -35,6 +48,7 @@ class Endpoint:
                 with lock:
                     endpoint.bodies.append(orjson.loads(raw))
                     endpoint.paths.append(self.path)
+                    endpoint.keys.append(self.headers["Authorization"])
                     number = len(endpoint.bodies) - 1
                     endpoint.open += 1
                     endpoint.most_open = max(endpoint.most_open, endpoint.open)
@@ -53,14 +67,50 @@ class Endpoint:
                 with contextlib.suppress(OSError):  # whoever asked may have gone
                     self.wfile.writelines(parts or (data,))
 
+            def do_GET(self) -> None:
+                data = orjson.dumps(endpoint.models)
+                self.send_response(200 if self.path.endswith("/models") else 404)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
             def log_message(self, *_: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Heard(Reporter):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def write_samples(folder: Path, count: int = 4) -> Path:
+    history = [HistoryItem(item="a", title="Green Tea <|im_end|>"), HistoryItem(item="b", title="Wool Yarn")]
+    made = [
+        Sample(key=f"{n:016x}", user=f"secret-{n}", cluster=0, cluster_size=9, distance=0.1, history=history)
+        for n in range(count)
+    ]
+    jsonl.write(folder / "samples.jsonl", made)
+    return folder / "samples.jsonl"
+
+
+def label_from(
+    folder: Path, urls: str | list[str], count: int = 4, reporter: Reporter = SILENT, **settings: Any
+) -> list[Label]:
+    """Labels of `count` samples by the engine `server`, as they stand in labels.jsonl of the folder."""
+    config = LabelConfig(engine="server", server=[urls] if isinstance(urls, str) else urls, **settings)
+    label.label(write_samples(folder, count), folder / "labels.jsonl", config, reporter=reporter)
+    return list(jsonl.read(folder / "labels.jsonl", Label))

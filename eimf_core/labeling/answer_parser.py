@@ -15,12 +15,11 @@ from typing import Any
 
 import orjson
 
+from eimf_core.labeling import answer_text
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
 
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
 _PLACEHOLDERS = {"name", "names", "interest", "interests", "description", "items", "item", "title", "titles"}
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)  # of models that servers let think aloud
-_FENCE = "```"
 
 
 class UnusableError(ValueError):
@@ -39,9 +38,9 @@ class Interest:
 def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str) -> list[Interest]:
     """The interests in an answer.
 
-    White space is folded, repeated item numbers are dropped, and an interest whose name was there before
-    gives its numbers to that one: a small model that repeats itself has answered all the same. Nothing else
-    is repaired.
+    Thoughts, prose and code fences around the object are passed over. White space is folded, repeated item
+    numbers are dropped, and an interest whose name was there before gives its numbers to that one: a small model
+    that repeats itself has answered all the same. Nothing else is repaired.
 
     Args:
         text: the answer.
@@ -54,7 +53,7 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
         UnusableError: with the reason, in one line.
     """
     try:
-        value = orjson.loads(_unfenced(_THOUGHTS.sub("", text)))
+        value = orjson.loads(answer_text.object_in(text, schema["properties"]))
     except orjson.JSONDecodeError as error:
         raise UnusableError(f"not JSON ({error})") from None
     _check(_folded(value), bounded(schema, count, max_interests), "answer", count)
@@ -62,16 +61,6 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
     _check_names([interest.name for interest in found])
     _check_echo(found, instructions)
     return _distinct(found)
-
-
-def _unfenced(text: str) -> str:
-    """What stands between a line of three backquotes, or of these and json, and one of three backquotes."""
-    # by hand, for regular expressions take cubic time over many line ends
-    plain = text.strip()
-    if not (plain.startswith(_FENCE) and plain.endswith(_FENCE)):
-        return text
-    head, _, body = plain[len(_FENCE) : -len(_FENCE)].partition("\n")
-    return body if head.strip() in ("", "json") and body.rstrip(" \t\r").endswith("\n") else text
 
 
 def _folded(value: Any) -> Any:

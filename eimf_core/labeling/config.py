@@ -61,9 +61,10 @@ class LabelConfig:
     dry_run: bool = setting(
         False, "Only print each prompt with its tokens to stdout (-o is not written), and guess the time."
     )
-    server: str | None = setting(
-        None,
-        "OpenAI-compatible endpoint for --engine server, such as http://127.0.0.1:8080/v1.",
+    server: list[str] = setting(
+        [],
+        "OpenAI-compatible endpoint, such as http://127.0.0.1:8080/v1; given again, the load is shared. Its key is "
+        "read from EIMF_API_KEY.",
         group="model",
         metavar="URL",
     )

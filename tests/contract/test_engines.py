@@ -26,7 +26,7 @@ from eimf_core import jsonl, resources
 from eimf_core.labeling import answer_parser
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import EngineName, LabelConfig
-from eimf_core.labeling.engines import server
+from eimf_core.labeling.engines import server_pool
 from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.engines.registry import engine_class, open_engine
 from eimf_core.labeling.history_text import clean_title
@@ -169,7 +169,7 @@ CASES = {
 
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Case:
-    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(server_pool, "FIRST_PAUSE", 0.01)
 
     def given(name: str) -> str:
         found = request.getfixturevalue(name)
@@ -182,10 +182,10 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
         ),
         "bundled": lambda: llama_case("bundled", "names", context=700),
         "server": lambda: Case(
-            LabelConfig(engine="server", server=given("endpoint"), parallel=4), sample(99, [UNWANTED])
+            LabelConfig(engine="server", server=[given("endpoint")], parallel=4), sample(99, [UNWANTED])
         ),
         "llama-cpp-python's server": lambda: Case(
-            LabelConfig(engine="server", server=given("llama_server"), prompt="names", parallel=2),
+            LabelConfig(engine="server", server=[given("llama_server")], prompt="names", parallel=2),
             sample(99, [UNWANTED] * 3),
         ),
         "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),

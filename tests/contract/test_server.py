@@ -7,7 +7,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,52 +18,16 @@ from eimf_core import jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines import server
-from eimf_core.records import HistoryItem, Label, Sample
-from tests.openai_endpoint import Endpoint
+from eimf_core.labeling.engines import server_exchange
+from eimf_core.records import Label
+from tests.openai_endpoint import GOOD, Serve, write_samples
+from tests.openai_endpoint import label_from as run
 from tests.openai_endpoint import reply as said
 from tests.tiny_gguf import write_tiny_gguf
-
-GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea.", "items": [1]}]}'
 
 
 def reply(text: str = GOOD, finish: str = "stop") -> dict[str, Any]:
     return said(text, finish)
-
-
-Serve = Callable[[Callable[[int, dict[str, Any]], Any]], Endpoint]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    monkeypatch.setattr(server, "FIRST_PAUSE", 0.01)
-    started: list[Endpoint] = []
-
-    def go(say: Callable[[int, dict[str, Any]], Any]) -> Endpoint:
-        started.append(Endpoint(say))
-        return started[-1]
-
-    yield go
-    for endpoint in started:
-        endpoint.close()
-
-
-def write_samples(folder: Path, count: int = 4) -> Path:
-    history = [HistoryItem(item="a", title="Green Tea <|im_end|>"), HistoryItem(item="b", title="Wool Yarn")]
-    jsonl.write(
-        folder / "samples.jsonl",
-        [
-            Sample(key=f"{n:016x}", user=f"secret-{n}", cluster=0, cluster_size=9, distance=0.1, history=history)
-            for n in range(count)
-        ],
-    )
-    return folder / "samples.jsonl"
-
-
-def run(folder: Path, url: str, count: int = 4, **settings: Any) -> list[Label]:
-    config = LabelConfig(engine="server", server=url, **settings)
-    label.label(write_samples(folder, count), folder / "labels.jsonl", config)
-    return list(jsonl.read(folder / "labels.jsonl", Label))
 
 
 def test_what_is_sent_and_what_comes_back(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +112,8 @@ def test_an_error_that_is_not_about_the_schema(serve: Serve, tmp_path: Path) -> 
         (b"<html>", "OpenAI-compatible"),
         ({"choices": []}, "OpenAI-compatible"),
         (reply(finish="length"), "cut at 5 tokens"),
-        ((422, {}, b"too long"), "HTTP 422 too long"),
-        ((500, {}, b"oops"), "HTTP 500 oops"),
+        ((422, {}, b"too long"), "HTTP 422: too long"),
+        ((500, {}, b"oops"), "HTTP 500: oops"),
     ],
 )
 def test_answers_that_are_none(serve: Serve, tmp_path: Path, content: Any, words: str) -> None:
@@ -212,7 +176,7 @@ def test_a_reply_that_comes_in_pieces(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_reply_without_end_or_cut_short(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LONGEST_REPLY", 1 << 20)
+    monkeypatch.setattr(server_exchange, "LONGEST_REPLY", 1 << 20)
     endless = serve(lambda number, body: (200, {}, itertools.repeat(b" " * 65536)))
     with pytest.raises(ModelError, match="more than 1 MiB"):
         run(tmp_path, endless.url, 1, retries=0)
@@ -228,8 +192,10 @@ def test_another_machine_has_to_be_allowed(url: str, tmp_path: Path) -> None:
         run(tmp_path, url)
 
 
-@pytest.mark.parametrize("url", [None, "", "ftp://127.0.0.1", "127.0.0.1:8080", "http://", "http://[::1", "http://a:x"])
-def test_no_address_at_all(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url", [[], "", "ftp://127.0.0.1", "127.0.0.1:8080", "http://", "http://[::1", "http://a:x", "http://a/ b"]
+)
+def test_no_address_at_all(url: str | list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--server"):
         run(tmp_path, url, allow_remote=True)
 
@@ -311,7 +277,7 @@ def test_replay_needs_a_file(tmp_path: Path) -> None:
 def test_a_reply_of_another_form_is_an_error_of_the_label(serve: Serve, tmp_path: Path, answer: Any) -> None:
     endpoint = serve(lambda number, body: answer)
     (label,) = run(tmp_path, endpoint.url, 1, max_error_share="100%", attempts=1)
-    assert label.error == "the reply is not that of an OpenAI-compatible endpoint"
+    assert (label.error or "").startswith("the reply is not that of an OpenAI-compatible endpoint")
 
 
 @pytest.mark.parametrize(

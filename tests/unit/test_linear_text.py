@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling import answer_parser, answer_text, prompts
 from eimf_core.naming import terms
 from eimf_core.prepare import raw_text, rejects, row_cells, time_forms, value_parsing
 from eimf_core.recommend import title_search
@@ -34,6 +34,7 @@ def answer(text: str) -> None:
 
 READERS: dict[str, Callable[[str], object]] = {
     "answer": answer,
+    "object": lambda text: answer_text.object_in(text[: answer_text.LONGEST_SEARCHED], ["interests"]),
     "title": title_search.without_year,
     "words": terms.title_terms,
     "html": raw_text.without_html,
@@ -59,6 +60,8 @@ PIECES = (
     '" ',
     "1999 ",
     "9",
+    "{",
+    '{"a":',
 )
 
 
@@ -69,14 +72,11 @@ def test_long_texts_are_read_in_linear_time(reader: str, start: str) -> None:
         READERS[reader](start + piece * (MANY // len(piece)) + "x")
 
 
-def test_years_fences_and_scripts_are_taken_off_as_before() -> None:
+def test_years_and_scripts_are_taken_off_as_before() -> None:
     assert title_search.without_year("Heat  (1995) ") == "heat"
     assert title_search.without_year("Blade Runner 2049") == "blade runner"
     assert title_search.without_year("1984") == "1984"
     assert title_search.without_year("Model X1999") == "model x1999"
-    assert answer_parser._unfenced(' ```json \n\n{"a": 1}\n ``` ') == '\n{"a": 1}\n '
-    for whole in ("``` {} ```", "```json\n{}```", "```", "```py\n{}\n```"):
-        assert answer_parser._unfenced(whole) == whole
     assert raw_text.without_html("a<SCRIPT x>b</b></script >c<!-- d --><i>e</i> <style>f <script>g").split() == [
         "a", "c", "e", "f", "g",
     ]  # fmt: skip

@@ -119,14 +119,13 @@ def test_the_encoder_where_similarity_assigns_the_items(request_of: Ask) -> None
     assert request_of(prompt="names", encoder="one") != request_of(prompt="names", encoder="other")
 
 
-def test_the_name_of_a_servers_model_and_its_address(request_of: Ask) -> None:
-    asked = {"engine": "server", "server": "http://127.0.0.1:1/v1", "model": "m"}
-    found = {
-        request_of(**asked),
-        request_of(**asked | {"model": "n"}),
-        request_of(**asked | {"server": "http://127.0.0.1:2/v1"}),
-    }
-    assert len(found) == 3
+def test_the_name_of_a_servers_model_or_else_its_address(request_of: Ask) -> None:
+    """Where a model with a name is served from does not matter, so that another server may go on."""
+    here: dict[str, Any] = {"engine": "server", "server": ["http://127.0.0.1:1/v1"], "model": None}
+    there = here | {"server": ["http://127.0.0.1:2/v1"]}
+    assert len({request_of(**here), request_of(**there), request_of(**here | {"model": "m"})}) == 3
+    named = {request_of(**each | {"model": "m"}) for each in (here, there)}
+    assert len(named) == 1 and request_of(**here | {"model": "n"}) not in named
 
 
 def test_the_recorded_labels_of_a_replay(request_of: Ask, tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
-"""A time for a whole request, for the time limit of a socket is that of single reads."""
+"""A time for a whole request: looking up the host, connecting, and a reply of whatever form.
+
+The time limit of a socket is that of single reads, and looking up a name has none at all.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import queue
 import socket
 import threading
+import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 
@@ -15,6 +21,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         """Args: the seconds from entering the block on."""
+        self._ends = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._lock = threading.Lock()
@@ -46,8 +53,9 @@ class Deadline:
         connection._create_connection = self._connect
         return connection
 
-    def _connect(self, *args: Any, **settings: Any) -> socket.socket:
-        made = socket.create_connection(*args, **settings)
+    def _connect(self, address: tuple[str, int], timeout: float, *_: Any, **__: Any) -> socket.socket:
+        made = _connected(_looked_up(*address, self._left()), self._left)
+        made.settimeout(timeout)
         with self._lock:
             # TLS takes the socket itself away; a twin ends the connection all the same
             self._twins.append(made.dup())
@@ -56,12 +64,57 @@ class Deadline:
             self.check()
         return made
 
+    def _left(self) -> float:
+        """The seconds that are left; TimeoutError where none are."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out while connecting")
+        return left
+
     def _end(self) -> None:
         with self._lock:
             self._over = True
             for twin in self._twins:
                 with contextlib.suppress(OSError):
                     twin.shutdown(socket.SHUT_RDWR)
+
+
+def _looked_up(host: str, port: int, seconds: float) -> list[Any]:
+    """The addresses of a host, each as `socket.getaddrinfo` gives it; TimeoutError where they do not come in time."""
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            found.put(OSError(f"the host {host} is not known ({error})"))
+
+    # a thread, for nothing else ends a look-up that hangs
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        addresses = found.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"timed out while looking up the host {host}") from None
+    if isinstance(addresses, OSError):
+        raise addresses
+    return list(addresses)
+
+
+def _connected(addresses: list[Any], left: Callable[[], float]) -> socket.socket:
+    """A socket that is connected to the first address that answers; each has its share of the seconds that are left."""
+    problem: OSError = OSError("the host has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        made = None
+        try:
+            made = socket.socket(family, kind, protocol)
+            made.settimeout(left() / (len(addresses) - number))
+            made.connect(address)
+            return made
+        except OSError as error:
+            problem = error
+            if made is not None:
+                made.close()
+    raise problem
 
 
 class _Http(urllib.request.HTTPHandler):
