@@ -103,6 +103,13 @@ class LabelConfig:
         low=0,
         config_only=True,
     )
+    shard: str | None = setting(
+        None,
+        "Label only this part of the users, such as 3/8, for job arrays; the parts concatenated are the whole.",
+        group="machine",
+        metavar="I/N",
+        advanced=True,
+    )
     parallel: int = setting(8, "Prompts answered at a time.", group="machine", low=1)
     gpu_layers: int = setting(0, "Layers on the GPU; -1 for all.", group="machine", low=-1)
     context: int = setting(

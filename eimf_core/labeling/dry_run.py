@@ -10,6 +10,7 @@ from typing import Any
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
@@ -52,7 +53,7 @@ def dry_run(samples_path: str | Path, config: LabelConfig, reporter: Reporter) -
     """
     if not engine_class(config.engine).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
-    samples = read_samples(samples_path, config.items, reporter)
+    samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)
     texts, tokens = [], 0
     with contextlib.closing(engine), jsonl.writer("-") as out:
@@ -60,7 +61,7 @@ def dry_run(samples_path: str | Path, config: LabelConfig, reporter: Reporter) -
             out.write(preview)
             texts.append(preview.prompt)
             tokens += preview.tokens
-        first, last = min(texts), max(texts)
+        first, last = min(texts, default=""), max(texts, default="")
         same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         shared = same // LETTERS_A_TOKEN
         # read once for all

@@ -19,7 +19,7 @@ from typing import Any
 
 from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, EimfError, LabelError
-from eimf_core.labeling import history_text
+from eimf_core.labeling import history_text, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
@@ -55,6 +55,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     began = time.perf_counter()
     if str(output) != "-":
         outputs.refuse_inputs([Path(output)], (samples_path, *_files_of(config)))
+    part = shard.parse(config.shard)
     engine_kind = engine_class(config.engine)
     catalogue = config.items if engine_kind.reads_titles else None
     samples = _distinct_samples(history_text.read_samples(samples_path, catalogue, reporter), samples_path, reporter)
@@ -65,7 +66,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
         lambda: TitleVectors((entry.title for entry in entries), open_encoder(config.encoder, items), cache, reporter)
     )
     engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
-    labeler = Labeler(engine, config, vectors, samples)
+    labeler = Labeler(engine, config, vectors, shard.of(samples, part))
     with contextlib.closing(engine), _sink(output, labeler, reporter) as (kept, write):
         done = {entry.request for entry in kept}
         missing = [request for request in labeler.requests if request not in done]

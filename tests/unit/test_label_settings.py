@@ -65,6 +65,7 @@ OTHERWISE = {
     "force": "says which labels are given up",
     "dry_run": "makes no labels",
     "allow_remote": "allows a server or refuses it",
+    "shard": "says which users are labelled",
     "parallel": "speed alone",
     "gpu_layers": "speed alone",
     "threads": "speed alone",
@@ -261,10 +262,23 @@ def worker(trial: Trial, name: str) -> None:
     assert before.request == after.request
 
 
+def shard(trial: Trial, name: str) -> None:
+    trial.endpoint.bodies += [{}, {}]
+    whole = trial.go()
+    trial.output.unlink()
+    made: list[Label] = []
+    for part in ("1/2", "2/2"):
+        output = trial.output.with_suffix(f".{part[0]}")
+        config = settings(trial.folder, engine="server", server=[trial.endpoint.url], shard=part)
+        labeling.label(trial.folder / "samples.jsonl", output, config)
+        made += [jsonl.decode(line, Label, file="", number=1) for line in output.read_bytes().splitlines()]
+    assert [label.request for label in made] == [whole.request]
+
+
 PROBES: dict[str, Callable[[Trial, str], None]] = {
     "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
     "max_error_share": max_error_share, "retry_errors": retry_errors, "force": force, "dry_run": dry,
-    "allow_remote": allow_remote, "parallel": worker, "gpu_layers": worker, "threads": worker,
+    "allow_remote": allow_remote, "shard": shard, "parallel": worker, "gpu_layers": worker, "threads": worker,
 }  # fmt: skip
 
 
