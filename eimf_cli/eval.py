@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import Force, step
+from eimf_core.config import as_options
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.config import EvalConfig
 
@@ -69,7 +71,7 @@ def evaluate(
     if (directory / "manifest.json").exists() and not (directory / "sequences.jsonl").exists():
         raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
     to_file = output if output != "-" else None
-    read = [*dataset.files_of(directory), settings.labels]
+    read = [*dataset.files_of(directory), settings.labels, settings.earlier]
     read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS, *model_files.OPTIONAL)]
     with outputs.claimed([to_file, per_user, report], inputs=read, force=force) as places:
         reporter = terminal.TerminalReporter()
@@ -82,7 +84,8 @@ def evaluate(
         if report is not None:
             from eimf_core.evaluation import report as page
 
-            page.write(places[str(report)], evaluation, reporter=reporter)
+            words = ["eimf", "eval", *map(str, paths), *as_options(settings), "--report", str(report)]
+            page.write(places[str(report)], evaluation, sidecar, shlex.join(words), reporter=reporter)
         if to_file is not None:
             jsonl.write(places[to_file], evaluation.records)
         for place in places.values():

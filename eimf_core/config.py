@@ -72,6 +72,26 @@ def option_name(field: dataclasses.Field[Any] | str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def as_options(settings: Any) -> list[str]:
+    """The words of the command line that give settings their values, those of defaults left out.
+
+    Args:
+        settings: an instance of a dataclass made of `setting` fields.
+    """
+    words: list[str] = []
+    defaults = settings.__class__()
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value == getattr(defaults, field.name) or field.metadata.get("config_only"):
+            continue
+        flag = option_name(field)
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag.removeprefix('--')}")
+        else:
+            words += [word for each in (value if isinstance(value, list) else [value]) for word in (flag, str(each))]
+    return words
+
+
 def wrong(name: str, problem: str) -> ConfigError:
     """The error of a setting: its option and what is wrong with it."""
     return ConfigError(f"{option_name(name)} {problem}")

@@ -94,6 +94,15 @@ def hashes(path: Path) -> dict[str, str] | None:
         return None
 
 
+def inputs(output: str | Path) -> dict[str, str]:
+    """The inputs in an output's sidecar with their sha256; empty where there is no sidecar that says so."""
+    try:
+        known = orjson.loads(sidecar(output).read_bytes())["inputs"]
+        return {str(path): str(value) for path, value in known.items()}
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def read_facts(output: str | Path) -> dict[str, Any]:
     """The facts in an output's sidecar; empty where there is no sidecar (a file made elsewhere)."""
     path = sidecar(output)

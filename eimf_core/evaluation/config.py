@@ -41,6 +41,11 @@ class EvalConfig:
     group: bool = setting(
         False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
     )
+    earlier: Path | None = setting(
+        None,
+        "An earlier report, or the lines of an earlier -o: what changed since is shown.",
+        group="data", metavar="FILE",
+    )  # fmt: skip
     labels: Path | None = setting(
         None, "Labels that tell labelled users (for --slice labels).", group="data", metavar="FILE"
     )

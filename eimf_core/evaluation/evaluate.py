@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eimf_core import dataset as data
-from eimf_core import provenance, threads
+from eimf_core import files, provenance, threads
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.earlier import Earlier, unlike
+from eimf_core.evaluation.earlier import read as read_earlier
 from eimf_core.evaluation.measure import Plan, measure
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
@@ -41,6 +43,13 @@ class Evaluation:
     plan: Plan
     facts: dict[str, Any]
     inputs: list[str | Path]
+    earlier: Earlier | None = None
+
+    @cached_property
+    def unlike_earlier(self) -> str | None:
+        """Why figures of the earlier evaluation may differ for other reasons than the model."""
+        path = self.dataset.directory / "sequences.jsonl"
+        return None if self.earlier is None else unlike(self.earlier, self.records, files.sha256(path))
 
     @property
     def baselines(self) -> list[str]:
@@ -96,6 +105,7 @@ def evaluate(
     """
     if len({Path(path).resolve() for path in models}) < len(models):
         raise ConfigError("a model is given twice, so that it would be compared with itself; name each directory once")
+    before = None if settings.earlier is None else read_earlier(settings.earlier)
     dataset = data.load(directory, ("train", settings.split))
     opened = [ModelSystem(path, dataset) for path in models]
     users = eval_users.select(dataset, settings.split, settings.seen, [model.known for model in opened])
@@ -149,10 +159,11 @@ def evaluate(
         users=users,
         plan=plan,
         facts=facts,
+        earlier=before,
         inputs=[
             *(Path(directory) / name for name in ("sequences.jsonl", "items.jsonl")),
             *(Path(path) / "manifest.json" for path in models),
-            *([settings.labels] if settings.labels else []),
+            *(path for path in (settings.labels, settings.earlier) if path),
         ],
     )
 

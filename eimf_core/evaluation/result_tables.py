@@ -25,7 +25,13 @@ class Table:
 
 def tables(evaluation: Evaluation) -> list[Table]:
     """All users, slices, comparisons of models, use of interests; each if there is any."""
-    made = (of_all(evaluation), of_slices(evaluation), of_comparisons(evaluation), of_interests(evaluation))
+    made = (
+        of_all(evaluation),
+        of_slices(evaluation),
+        of_comparisons(evaluation),
+        of_earlier(evaluation),
+        of_interests(evaluation),
+    )
     return [table for table in made if table.rows]
 
 
@@ -92,6 +98,24 @@ def of_comparisons(evaluation: Evaluation) -> Table:
     ]
     columns = ["models", "metric", "difference [paired 95 %]", "p", "p (Holm)", "detectable"]
     return Table("differences; detectable: the least that so many users show four times in five", columns, rows)
+
+
+def of_earlier(evaluation: Evaluation) -> Table:
+    """What changed since an earlier evaluation: models in all metrics, baselines in the main one."""
+    earlier, called = evaluation.earlier, short_names(evaluation)
+    rows, labels, main = [], metric_rows(evaluation), main_row(evaluation)
+    for name in [*evaluation.contenders, *evaluation.baselines] if earlier else []:
+        for row, label in labels:
+            record = by_row(evaluation, "all")[row].get(name)
+            then = earlier.figures.get((earlier.like(name, evaluation.contenders), *row)) if earlier else None
+            if record is None or then is None or (name in evaluation.baselines and row != main):
+                continue
+            change = record.value - then.value
+            sign = "+" if change > 0 else ""
+            rows.append([called[name], label, figure_text(then), figure_text(record), f"{sign}{number_text(change)}"])
+    unlike = f"; {evaluation.unlike_earlier}" if evaluation.unlike_earlier else ""
+    title = f"since {earlier.name}{unlike}" if earlier else ""
+    return Table(title, ["model", "metric", "then", "now", "change"], rows)
 
 
 def of_interests(evaluation: Evaluation) -> Table:
@@ -164,7 +188,12 @@ def _seen(seen: str) -> str:
 def _cell(record: Metric | None, *, plain: bool) -> str:
     if record is None:
         return ""
-    if record.ci_low is None or record.ci_high is None or plain:
+    return number_text(record.value) if plain else figure_text(record)
+
+
+def figure_text(record: Metric) -> str:
+    """A figure with its interval, and with its spread over seeds."""
+    if record.ci_low is None or record.ci_high is None:
         return number_text(record.value)
     digits = None if abs(record.value) < 100 else f"{record.spread or 0:,.0f}"
     spread = "" if record.spread is None else f" ± {digits or number_text(record.spread)}"
@@ -257,7 +286,7 @@ def closing_lines(evaluation: Evaluation) -> list[str]:
     lines = []
     for name in (name for name in evaluation.contenders if name in values):
         said = verdict(evaluation, name)
-        lines.append(f"{called[name]}: {metric_name(*row)} {_cell(values[name], plain=False)}{said and f'; {said}'}")
+        lines.append(f"{called[name]}: {metric_name(*row)} {figure_text(values[name])}{said and f'; {said}'}")
     if (least := smallest_shown(evaluation)) is not None:
         lines.append(least)
     return lines

@@ -58,6 +58,7 @@ def _group(results: Sequence[SystemResult], members: list[int], taken: set[str])
         role="group",
         values=(total / len(results)).astype(np.float32),
         aggregates={k: [result.aggregates[k][0] for result in results] for k in results[0].aggregates},
+        recommended={k: np.sum([result.recommended[k] for result in results], axis=0) for k in results[0].recommended},
         group=name,
         seeds=len(results),
         members=members,

@@ -22,13 +22,15 @@ class SystemResult:
 
     `values` (U, C) are those of the plan's columns. `role` is "model", "baseline", "group", or "member"
     for a model that stands in a group and is not compared by itself. `members` are the places of a
-    group's models among the results.
+    group's models among the results. `recommended[k]` (N + 1,) counts how often each item was listed, in a
+    group by all of its models.
     """
 
     name: str
     role: Role
     values: Floats
     aggregates: dict[int, list[dict[str, AggregateValue]]]
+    recommended: dict[int, npt.NDArray[np.int64]]
     interest_use: InterestUse | None = None
     seed: int | None = None
     group: str | None = None
@@ -42,6 +44,7 @@ class SystemResult:
             role=role,
             values=measured.values,
             aggregates={k: [measured.aggregates(k)] for k in measured.recommended},
+            recommended=measured.recommended,
             interest_use=measured.interest_use,
             seed=seed,
         )

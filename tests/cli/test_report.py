@@ -12,13 +12,13 @@ import pytest
 
 from eimf_core import artifact, dataset, jsonl
 from eimf_core.records import Item
-from tests.browser import chromium
+from tests.browser import Browser, chromium
 from tests.conftest import Eimf, one_error_line
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model
 
 EVIL = '<script>alert("x")</script> & $\\frac{1}{2}$ \x1b[31m'
-SECTIONS = ("summary", "comparison", "training", "slices", "map", "interests", "examples")
+SECTIONS = ("summary", "comparison", "slices", "training", "map", "interests", "examples", "never", "run")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path, eimf: Eimf) -> Path:
-    command = ("eval", "model", "<b>other", "data", "-k", "5", "--report", "page.html")
+    command = ("eval", "model", "<b>other", "data", "-k", "5", "-k", "10", "--report", "page.html")
     done = eimf(*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     return folder / "page.html"
@@ -97,8 +97,55 @@ def test_every_part_is_there_and_every_plot_has_words(page: Path) -> None:
     assert len(plots) == parts.tags.count("svg") == 6
     assert any("ndcg@5 with 95 % intervals: model 0." in words for words in plots)
     text = " ".join(" ".join(parts.said).split())
-    assert "33, all of them" not in text and "24 , all of them ranked" in text.replace("24,", "24 ,")
-    assert "27 left out: targets seen" in text and "User user-" in text
+    assert "24, all of them ranked" in text and "27 whose targets are all in their history" in text
+    assert "eimf eval model '<b>other' data --k 5 --k 10 --slice history --slice category --report page.html" in text
+    assert re.search(r"seed 0 resamples", text) and re.search(r"numpy \d", text) and "How model was trained" in text
+    assert re.search(r"data/sequences.jsonl [0-9a-f]{16} ", text)
+
+
+def test_the_best_comes_first(page: Path) -> None:
+    rows = re.findall(r"<td class=\"(?:model|quiet)\">([^<]*)<.*?</td><td>.*?</td><td>([\d.]+)<", page.read_text())
+    figures = [float(figure) for _, figure in rows[:7]]
+    assert {name for name, _ in rows[:7]} >= {"model", "&lt;b&gt;other", "ease", "popularity"}
+    assert figures == sorted(figures, reverse=True) and figures[0] > figures[-1]
+
+
+def test_items_that_no_list_holds(page: Path, folder: Path) -> None:
+    from eimf_core.evaluation.config import EvalConfig
+    from eimf_core.evaluation.evaluate import evaluate
+    from eimf_core.evaluation.report import never_listed
+
+    evaluation = evaluate([folder / "model"], folder / "data", EvalConfig(k=[1], baselines="none"))
+    found = never_listed.never_listed(evaluation, str(folder / "model"))
+    (listed,) = (result.recommended[1][1:] for result in evaluation.results)
+    assert found.places == len(evaluation.users) == listed.sum()
+    assert found.table.rows[0][1].text == str((listed == 0).sum()) and 0 < (listed == 0).sum() < 24
+    counts = [count for _, count in found.items]
+    assert len(counts) == (listed == 0).sum() and counts == sorted(counts, reverse=True)
+
+
+def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Path) -> None:
+    asked = ("eval", "model", "data", "-k", "5", "--baselines", "none", "--table")
+    for earlier in ("page.html", "metrics.jsonl"):
+        done = eimf(*asked, "--earlier", earlier, "--report", "next.html", "--force", cwd=folder)
+        assert done.returncode == 0, done.stderr.decode()
+        assert f"since {earlier}\n" in done.stdout.decode()
+        figures = re.findall(r"ndcg@5 +(0\.\d{4} \[.*?\]) +(0\.\d{4} \[.*?\]) +0\.0000", done.stdout.decode())
+        assert len(figures) == 1 and figures[0][0] == figures[0][1]
+        assert 'id="earlier"' in (folder / "next.html").read_text()
+    other = eimf(*asked, "--split", "valid", "--earlier", "page.html", cwd=folder).stdout.decode()
+    assert "since page.html; not the same split: test then, valid now" in other
+
+
+@pytest.mark.parametrize("content", ["<!doctype html><p>Hello</p>", "{}\n", "", "\x00"])
+def test_what_is_no_earlier_report(eimf: Eimf, folder: Path, content: str) -> None:
+    (folder / "strange.html").write_text(content)
+    done = eimf("eval", "model", "data", "--earlier", "strange.html", "--report", "no.html", cwd=folder)
+    told = "eimf: strange.html: is neither a report of eval --report nor lines of eval -o; give one of these"
+    assert one_error_line(done, 3) == told
+    missing = one_error_line(eimf("eval", "model", "data", "--earlier", "nowhere.html", cwd=folder), 2)
+    assert missing == "eimf: nowhere.html: cannot be read (No such file or directory)"
+    assert not list(folder.glob("*no.html*"))
 
 
 def test_the_page_appears_whole_or_not_at_all(eimf: Eimf, folder: Path) -> None:
@@ -132,10 +179,23 @@ def colours(png: bytes) -> int:
     return len({row[at : at + channels] for row in rows for at in range(0, len(row), channels)})
 
 
+MAP_RIGHT = "return document.querySelector('.map svg').getBoundingClientRect().right"
+
+
+def pick(browser: Browser) -> None:
+    """Opening a user closes the one before."""
+    browser.run("document.querySelectorAll('.picker summary')[0].click()")
+    browser.run("document.querySelectorAll('.picker summary')[3].click()")
+    shown = browser.run("return [...document.querySelectorAll('.picker details')].map(each => each.open)")
+    assert shown.index(True) == 3 and sum(shown) == 1
+    tall = "return document.querySelectorAll('.picker details')[3].getBoundingClientRect().height"
+    assert browser.run(tall) > 200
+
+
 @pytest.mark.slow
 def test_in_a_real_browser(page: Path) -> None:
     with chromium() as browser:
-        for width in (390, 1200):
+        for width in (390, 1280):
             pictures = []
             for dark in (False, True):
                 browser.show_as(width=width, height=844, dark=dark)
@@ -154,10 +214,17 @@ def test_in_a_real_browser(page: Path) -> None:
                     "width: box.width, height: box.height, marks: plot.querySelectorAll('path, use, text').length} })"
                 )
                 assert len(boxes) == 6
+                if width == 1280:
+                    wide = "return [...document.querySelectorAll('.wide')].every(t => t.scrollWidth <= t.clientWidth)"
+                    assert browser.run(wide), "a table scrolls sideways"
+                    places = "const box = document.querySelector('.legend').getBoundingClientRect(); return box.left"
+                    assert browser.run(places) > browser.run(MAP_RIGHT), "the legend is not beside the map"
+                    assert browser.run("return innerWidth - document.querySelector('main').clientWidth") < 100
                 for box in boxes:
                     assert box["width"] >= 300 and box["height"] >= 80 and box.pop("marks") > 10
                     assert colours(browser.picture(box)) > 30, "an empty plot"
             assert pictures[0] != pictures[1]
+        pick(browser)
         # text in plots can be read on a phone
         sizes = (
             "return [...document.querySelectorAll('svg.plot text')].map(text => text.getBoundingClientRect().height)"

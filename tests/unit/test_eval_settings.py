@@ -30,7 +30,8 @@ OTHER: dict[str, Any] = {
     "seed": 1,
     "resamples": 100,
 }
-CHANGE_NOTHING = {"threads": "the figures must not depend on the machine"}
+CHANGE_NOTHING = {"threads": (1, 3), "earlier": (None, "earlier.jsonl")}
+"""Figures depend neither on the machine nor on what they are compared with."""
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +59,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def records(folder: Path, **changed: Any) -> list[Metric]:
     settings = {**BASE, "labels": "labels.jsonl", **changed}
     settings["labels"] = folder / settings["labels"]
+    if settings.get("earlier"):
+        settings["earlier"] = folder / settings["earlier"]
+        jsonl.write(settings["earlier"], records(folder))
     return evaluate([folder / "model0", folder / "model1"], folder, EvalConfig(**settings)).records
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(EvalConfig)])
 def test_another_value_gives_other_records(folder: Path, name: str) -> None:
     if name in CHANGE_NOTHING:
-        assert records(folder, **{name: 1}) == records(folder, **{name: 3})
+        one, other = CHANGE_NOTHING[name]
+        assert records(folder, **{name: one}) == records(folder, **{name: other})
         return
     assert _figures(records(folder, **{name: OTHER[name]})) != _figures(records(folder)), name
 

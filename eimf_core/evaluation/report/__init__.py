@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from eimf_core import files
 from eimf_core.evaluation.evaluate import Evaluation
@@ -18,11 +19,21 @@ from eimf_core.text_cleaning import INVISIBLE, JOINERS
 PAGE = Path(__file__).with_name("page.html")
 
 
-def write(path: str | Path, evaluation: Evaluation, *, reporter: Reporter = SILENT) -> None:
-    """Write the page whole or not at all."""
+def write(
+    path: str | Path, evaluation: Evaluation, sidecar: dict[str, Any], command: str, *, reporter: Reporter = SILENT
+) -> None:
+    """Write the page whole or not at all.
+
+    Args:
+        path: the file.
+        evaluation: what was measured.
+        sidecar: its provenance, from `Evaluation.sidecar`.
+        command: the command line that makes the page again, for people to read.
+        reporter: hears of progress.
+    """
     reporter.begin("drawing the report")
     try:
-        page = render(evaluation)
+        page = render(evaluation, sidecar, command)
     finally:
         reporter.end()
     with files.atomic(path) as stream:
@@ -30,7 +41,7 @@ def write(path: str | Path, evaluation: Evaluation, *, reporter: Reporter = SILE
         stream.write(page.encode("utf-8", "replace"))
 
 
-def render(evaluation: Evaluation) -> str:
+def render(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> str:
     """The page as text."""
     import jinja2
 
@@ -38,7 +49,7 @@ def render(evaluation: Evaluation) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(PAGE.read_text(encoding="utf-8"))
-    return printable(template.render(content.page(evaluation)))
+    return printable(template.render(content.page(evaluation, sidecar, command)))
 
 
 def printable(page: str) -> str:

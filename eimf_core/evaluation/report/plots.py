@@ -14,7 +14,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d
 INK = "#010203"
 """Stands for the page's text colour until the SVG is made."""
 GREY = "#8a9099"
+MAP_WIDTH = 900
 LONGEST_NAME = 34
 
 
@@ -97,7 +98,8 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME + 1 :]}"
 
 
-def _colour(at: int) -> str:
+def colour(at: int) -> str:
+    """The colour of a series or category by its number."""
     return COLOURS[at % len(COLOURS)]
 
 
@@ -106,14 +108,14 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     records = result_tables.by_row(evaluation, "all").get(row, {})
     if not records:
         return None
-    names = [result.name for result in evaluation.results if result.name in records]
+    names = sorted(records, key=lambda name: -records[name].value)
     title, called = result_tables.metric_name(*row), result_tables.short_names(evaluation)
     with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
         axes = figure.add_subplot()
         for place, name in enumerate(names):
             baseline = name in evaluation.baselines
             found = records[name]
-            _interval(axes, found.value, found.ci_low, found.ci_high, place, GREY if baseline else _colour(0))
+            _interval(axes, found.value, found.ci_low, found.ci_high, place, GREY if baseline else colour(0))
         _rows(axes, [_short(called[name]) for name in names], title)
         axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         said = "; ".join(
@@ -137,8 +139,8 @@ def comparisons(evaluation: Evaluation) -> Plot | None:
         axes.axvline(0, color=GREY, linewidth=1)
         for place, record in enumerate(records):
             value = record.difference or 0.0
-            colour = GREY if not result_tables.significant(record) else COLOURS[2] if value > 0 else COLOURS[3]
-            _interval(axes, value, record.difference_ci_low, record.difference_ci_high, place, colour)
+            painted = GREY if not result_tables.significant(record) else COLOURS[2] if value > 0 else COLOURS[3]
+            _interval(axes, value, record.difference_ci_low, record.difference_ci_high, place, painted)
         _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
         said = "; ".join(
             f"{one} minus {other} {result_tables.difference_text(record)}"
@@ -164,7 +166,7 @@ def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
             for at, name in enumerate(contenders):
                 if (found := records.get(name)) is not None:
                     height = place + (at - len(contenders) / 2) * step
-                    _interval(axes, found.value, found.ci_low, found.ci_high, height, _colour(at))
+                    _interval(axes, found.value, found.ci_low, found.ci_high, height, colour(at))
                     values.append(f"{called[name]} {found.value:.4f}")
             best = max((records[name].value for name in evaluation.baselines if name in records), default=None)
             if best is not None:
@@ -172,7 +174,7 @@ def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
                 values.append(f"best baseline {best:.4f}")
             said.append(f"{part}: {', '.join(values)}")
         _rows(axes, [_short(part) for part in parts], title)
-        marks = [axes.plot([], [], marker="o", linestyle="", color=_colour(at))[0] for at in range(len(contenders))]
+        marks = [axes.plot([], [], marker="o", linestyle="", color=colour(at))[0] for at in range(len(contenders))]
         marks.append(axes.plot([], [], marker="D", linestyle="", color=GREY)[0])
         words = [*(_short(called[name]) for name in contenders), "best baseline of the slice"]
         figure.legend(marks, words, loc="outside lower center", ncols=1, fontsize=10)
@@ -207,7 +209,7 @@ def _curve(name: str, title: str, series: dict[str, list[tuple[float, float]]]) 
     with _figure(name, 4.4, 3 + 0.22 * len(series)) as figure:
         axes = figure.add_subplot()
         for at, (model, points) in enumerate(series.items()):
-            axes.plot(*zip(*points, strict=True), color=_colour(at), marker="o", markersize=3, label=_short(model))
+            axes.plot(*zip(*points, strict=True), color=colour(at), marker="o", markersize=3, label=_short(model))
             values = [value for _, value in points]
             said.append(
                 f"{model} from {values[0]:.4g} to {values[-1]:.4g} in {len(points)} epochs, "
@@ -232,46 +234,51 @@ def plane(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return made
 
 
-def item_map(
-    places: npt.NDArray[np.float64],
-    colours: Sequence[int],
-    legend: Sequence[str],
-    *,
-    users: npt.NDArray[np.int64],
-    items: int,
-    catalogue: int,
-) -> Plot:
-    """The first `items` places are items, coloured; the others interests, numbered by user."""
-    with _figure("map", 5.6, 6 + 0.1 * len(legend)) as figure:
+def item_map(places: npt.NDArray[np.float64], colours: Sequence[int], names: Sequence[str], catalogue: int) -> Plot:
+    """Items in the plane, and names of interests where they are.
+
+    Args:
+        places: (items + names, 2), those of the items first.
+        colours: number of the category of each item, -1 for none.
+        names: of interests, the most frequent first; one that would cover another is left out.
+        catalogue: how many items there are.
+    """
+    with _figure("map", 5.6, 4.6) as figure:
         axes = figure.add_subplot()
-        chosen = np.array(colours)
-        for at in (-1, *range(len(legend))):
+        chosen, items = np.array(colours), len(colours)
+        for at in np.unique(chosen):
             own = np.flatnonzero(chosen == at)
-            colour = GREY if at < 0 else _colour(at)
-            name = "other or none" if at < 0 else _short(legend[at])
-            if len(own):
-                axes.plot(*places[own].T, marker=".", markersize=4, linestyle="", color=colour, alpha=0.8, label=name)
-        for user in np.unique(users):
-            own = items + np.flatnonzero(users == user)
-            for place in places[own]:
-                axes.text(*place, str(user + 1), ha="center", va="center", fontsize=12, fontweight="bold")
+            painted = GREY if at < 0 else colour(int(at))
+            axes.plot(*places[own].T, marker=".", markersize=4, linestyle="", color=painted, alpha=0.6)
         axes.set_axis_off()
-        if legend:
-            handles, words = axes.get_legend_handles_labels()
-            figure.legend(handles, words, loc="outside lower center", ncols=2, fontsize=10, markerscale=2.5)
-        numbers = ", ".join(f"{name} {int((chosen == at).sum())}" for at, name in enumerate(legend))
-        coloured = f"coloured by category ({numbers})" if numbers else "all grey since they have no categories"
-        text = (
-            f"Map of {items:,} of {catalogue:,} items, near each other where the model takes them for alike, "
-            f"{coloured}, with the interests of {len(np.unique(users))} users as numbers"
-        )
-        return _finish(figure, "map", text)
+        shown = _names(figure, axes, places[items:], names)
+        said = f", with the interests {', '.join(shown)}" if shown else ""
+        alike = "near each other where the model takes them for alike"
+        plot = _finish(figure, "map", f"Map of {items:,} of {catalogue:,} items, {alike}{said}")
+        return replace(plot, width=MAP_WIDTH)
 
 
-def _interval(axes: Any, value: float, low: float | None, high: float | None, place: float, colour: str) -> None:
+def _names(figure: Any, axes: Any, places: npt.NDArray[np.float64], names: Sequence[str]) -> list[str]:
+    """Write names at their places; those that were written."""
+    axes.margins(0.02)
+    figure.draw_without_rendering()
+    taken: list[Any] = []
+    shown = []
+    for name, place in zip(names, places, strict=True):
+        text = axes.text(*place, _short(name), ha="center", va="center", fontsize=11, fontweight="bold")
+        box = text.get_window_extent().expanded(1.0, 1.1)
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+            continue
+        taken.append(box)
+        shown.append(name)
+    return shown
+
+
+def _interval(axes: Any, value: float, low: float | None, high: float | None, place: float, painted: str) -> None:
     if low is not None and high is not None:
-        axes.plot([low, high], [place, place], color=colour, linewidth=2)
-    axes.plot([value], [place], marker="o", color=colour)
+        axes.plot([low, high], [place, place], color=painted, linewidth=2)
+    axes.plot([value], [place], marker="o", color=painted)
 
 
 def _rows(axes: Any, names: Sequence[str], title: str) -> None:

@@ -1,0 +1,90 @@
+"""What changed since an earlier evaluation: its report, or the Metric lines that it wrote."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from eimf_core import provenance
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.evaluation import baselines
+from eimf_core.records import Metric
+
+LINES = re.compile(rb'<pre id="lines">(.*?)</pre>', re.DOTALL)
+"""Where a report holds its figures."""
+Figures = dict[tuple[str, str, int | None], Metric]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Figures of all users by system, metric and cutoff; `sequences` is the sha256 of the data, None if not known."""
+
+    name: str
+    figures: Figures
+    sequences: str | None
+
+    def like(self, name: str, contenders: Sequence[str]) -> str:
+        """The system that one of today's is compared with: of its name, or the only model of either evaluation."""
+        theirs = {system for system, _, _ in self.figures} - {kind.name for kind in baselines.BASELINES}
+        return next(iter(theirs)) if len(theirs) == 1 and list(contenders) == [name] else name
+
+
+def figures_as_lines(records: Sequence[Metric]) -> str:
+    """The figures of all users as JSON lines, as a report holds them."""
+    return "".join(f"{msgspec.json.encode(record).decode()}\n" for record in records if _wanted(record))
+
+
+def read(path: str | Path) -> Earlier:
+    """Read an earlier report, or Metric lines.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        InputError: it is neither.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    found = LINES.search(content)
+    text = html.unescape(found.group(1).decode("utf-8", "replace")).encode() if found else content
+    records = []
+    try:
+        for line in text.splitlines():
+            if line.strip():
+                records.append(msgspec.json.decode(line, type=Metric))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        records = []
+    figures = {(record.model, record.metric, record.k): record for record in records if _wanted(record)}
+    if not figures:
+        raise InputError("is neither a report of eval --report nor lines of eval -o; give one of these", file=path)
+    described = provenance.inputs(path)
+    sequences = next((known for name, known in described.items() if Path(name).name == "sequences.jsonl"), None)
+    return Earlier(str(path), figures, sequences)
+
+
+def _wanted(record: Metric) -> bool:
+    return record.compared_to is None and record.slice == "all"
+
+
+def unlike(earlier: Earlier, records: Sequence[Metric], sequences: str | None) -> str | None:
+    """Why figures of then and now may differ for other reasons than the model; None where nothing is known of it.
+
+    Args:
+        earlier: what was read.
+        records: those of today.
+        sequences: the sha256 of today's data.
+    """
+    then = next(iter(earlier.figures.values()))
+    now = next(record for record in records if _wanted(record))
+    for field in ("split", "protocol", "seen", "users"):
+        before, after = getattr(then, field), getattr(now, field)
+        if before != after:
+            return f"not the same {'users' if field == 'users' else field}: {before} then, {after} now"
+    if earlier.sequences is not None and sequences is not None and earlier.sequences != sequences:
+        return "not the same sequences.jsonl"
+    return None

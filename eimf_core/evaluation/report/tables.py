@@ -1,0 +1,132 @@
+"""The tables of the report: a figure with its interval below it, systems from the best to the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eimf_core.evaluation import result_tables
+from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.result_tables import number_text
+from eimf_core.records import Metric
+
+WIDEST = 8
+"""Columns of figures that stand side by side on a screen of 1,280 pixels."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell: large, and small below it. `kind`: "" or a class of the page's style."""
+
+    text: str
+    below: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """Rows of cells under columns; `title` may be empty."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+
+
+def ordered(evaluation: Evaluation) -> list[str]:
+    """Models, groups and baselines by name, those with the highest main figure first."""
+    values = result_tables.by_row(evaluation, "all").get(result_tables.main_row(evaluation), {})
+    names = [result.name for result in evaluation.results if result.role != "member"]
+    return sorted(names, key=lambda name: -values[name].value if name in values else 0.0)
+
+
+def of_systems(evaluation: Evaluation) -> list[PageTable]:
+    """A row for each system, a column for each metric; a further table where they are too many to stand abreast."""
+    labels, called = result_tables.metric_rows(evaluation), result_tables.short_names(evaluation)
+    names = [name for name in ordered(evaluation) if any(name in row for row in _by_metric(evaluation).values())]
+    made = []
+    for start in range(0, len(labels), WIDEST):
+        part = labels[start : start + WIDEST]
+        rows = [
+            [
+                Cell(called[name], "baseline" if name in evaluation.baselines else "", _kind(evaluation, name)),
+                *(_figure(_by_metric(evaluation)[row].get(name)) for row, _ in part),
+            ]
+            for name in names
+        ]
+        made.append(PageTable("", ["", *(label for _, label in part)], rows))
+    return made
+
+
+def of_slices(evaluation: Evaluation) -> PageTable | None:
+    """The main metric by slice: what a baseline is better at, by more than chance, is marked."""
+    row, called = result_tables.main_row(evaluation), result_tables.short_names(evaluation)
+    wins = evaluation.baseline_wins()
+    names = ordered(evaluation)[:WIDEST]
+    rows = []
+    for part in evaluation.facts["slices"]:
+        records = result_tables.by_row(evaluation, part).get(row, {})
+        if not records:
+            continue
+        cells = []
+        for name in names:
+            lost = [record for record in wins.get((part, *row, name), []) if result_tables.significant(record)]
+            cells.append(_figure(records.get(name), worse_than=[str(record.compared_to) for record in lost]))
+        users = next(iter(records.values())).users
+        rows.append([Cell(part, f"{users:,} users"), *cells])
+    return PageTable("", ["", *(called[name] for name in names)], rows) if rows else None
+
+
+def of_comparisons(evaluation: Evaluation) -> PageTable | None:
+    """The differences in the main metric, models first, each with what is to be said of it."""
+    called = result_tables.short_names(evaluation)
+    records = sorted(
+        result_tables.of_main_row(evaluation), key=lambda record: record.compared_to in evaluation.baselines
+    )
+    rows = []
+    for record in records:
+        decided = result_tables.significant(record)
+        word = "may be chance" if not decided else "better" if (record.difference or 0) > 0 else "worse"
+        rows.append(
+            [
+                Cell(f"{called[record.model]} - {called[str(record.compared_to)]}"),
+                Cell(*_difference(record)),
+                Cell(result_tables.p_value(record.p_holm)),
+                Cell(word, kind={"better": "hit", "worse": "bad"}.get(word, "quiet")),
+                Cell("" if record.detectable is None else number_text(record.detectable)),
+            ]
+        )
+    return PageTable("", ["", "difference", "p (Holm)", "", "detectable"], rows) if rows else None
+
+
+def of_interests(evaluation: Evaluation) -> PageTable | None:
+    """The shares of list places and of hits that each interest brought."""
+    table = result_tables.of_interests(evaluation)
+    if not table.rows:
+        return None
+    return PageTable(table.title, table.columns, [[Cell(cell) for cell in row] for row in table.rows])
+
+
+def _by_metric(evaluation: Evaluation) -> dict[result_tables.Row, dict[str, Metric]]:
+    return result_tables.by_row(evaluation, "all")
+
+
+def _kind(evaluation: Evaluation, name: str) -> str:
+    return "quiet" if name in evaluation.baselines else "model"
+
+
+def _figure(record: Metric | None, *, worse_than: Sequence[str] = ()) -> Cell:
+    if record is None:
+        return Cell("")
+    spread = "" if record.spread is None else f" ± {number_text(record.spread)}"
+    below = ""
+    if record.ci_low is not None and record.ci_high is not None:
+        below = f"{number_text(record.ci_low)} – {number_text(record.ci_high)}"
+    if worse_than:
+        return Cell(f"{number_text(record.value)}{spread}", f"{below} · worse than {', '.join(worse_than)}", "bad")
+    return Cell(f"{number_text(record.value)}{spread}", below)
+
+
+def _difference(record: Metric) -> tuple[str, str]:
+    value, low, high = record.difference or 0.0, record.difference_ci_low, record.difference_ci_high
+    bounds = "" if low is None or high is None else f"{number_text(low)} – {number_text(high)}"
+    return f"{'+' if value > 0 else ''}{number_text(value)}", bounds
