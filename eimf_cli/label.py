@@ -9,6 +9,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core.errors import counted
 from eimf_core.labeling.config import LabelConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -40,6 +41,13 @@ def label(
     from eimf_core.labeling import label as labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
+    if summary.requests is not None:
+        terminal.info(
+            f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
+            "run them, then the same command again with --results and the files that came out"
+        )
+        if summary.unanswered:
+            return
     file = "" if str(output) == "-" else f"{output}: "
     errors = f", {summary.errors} with an error (the first: {summary.first_error})" if summary.errors else ""
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""

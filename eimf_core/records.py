@@ -119,6 +119,15 @@ class Label(Record, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class BatchRequest(Record, frozen=True, kw_only=True):
+    """A request in the batch form of OpenAI: what is asked of `url`, and a name that comes back with the result."""
+
+    custom_id: str
+    method: Literal["POST"] = "POST"
+    url: str
+    body: dict[str, Any]
+
+
 class TrueItem(Record, frozen=True, kw_only=True):
     """What an item is about, to score labels: the interest it was made for, or its categories."""
 

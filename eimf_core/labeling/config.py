@@ -8,7 +8,7 @@ from typing import Literal
 from eimf_core.config import check, setting, wrong
 from eimf_core.errors import ConfigError
 
-EngineName = Literal["llama-cpp", "server", "keywords", "categories", "replay"]
+EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
 BUNDLED = "bundled"
 
 
@@ -17,7 +17,8 @@ class LabelConfig:
     """Settings of a labelling run; raises ConfigError for a value that makes no sense."""
 
     engine: EngineName = setting(
-        "llama-cpp", "Who answers: a GGUF model, a server, or no model: words of titles, categories, recorded labels."
+        "llama-cpp",
+        "Who answers: a GGUF model, a server, a batch, or no model: words of titles, categories, recorded labels.",
     )
     model: str | None = setting(
         None,
@@ -70,6 +71,13 @@ class LabelConfig:
     )
     allow_remote: bool = setting(
         False, "Let the server be another machine: titles and categories leave this one, never user ids.", group="model"
+    )
+    results: list[str] = setting(
+        [],
+        "Output and error files of the requests that --engine batch wrote.",
+        group="model",
+        metavar="FILE",
+        advanced=True,
     )
     hf_repo: str | None = setting(
         None, "Take the GGUF file from this repository on the hub, with --hf-file.", group="model", advanced=True

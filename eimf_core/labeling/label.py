@@ -13,13 +13,13 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, EimfError, LabelError
-from eimf_core.labeling import history_text, shard
+from eimf_core.labeling import batch_requests, history_text, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
@@ -33,7 +33,12 @@ from eimf_core.text.similarity import TitleVectors
 
 @dataclass(frozen=True)
 class Summary:
-    """What came out. `reused` labels were finished before; `first_try` counts answers used at once."""
+    """What came out. `reused` labels were finished before; `first_try` counts answers used at once.
+
+    Of an engine that answers later, `unanswered` counts the users that have no answer yet, so that the output is not
+    finished, and `further` the requests to ask again about users whose answers were refused; `requests` is the file
+    of both, where there are any.
+    """
 
     labels: int
     reused: int
@@ -42,6 +47,9 @@ class Summary:
     answer_tokens: int
     seconds: float
     first_error: str | None
+    unanswered: int = 0
+    further: int = 0
+    requests: str | None = None
 
 
 def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
@@ -53,10 +61,11 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
             with the reason in each line's `error`.
     """
     began = time.perf_counter()
-    if str(output) != "-":
-        outputs.refuse_inputs([Path(output)], (samples_path, *_files_of(config)))
     part = shard.parse(config.shard)
     engine_kind = engine_class(config.engine)
+    requests = batch_requests.path(output) if engine_kind.answers_later else None
+    written = [Path(path) for path in (output, requests) if path is not None and str(path) != "-"]
+    outputs.refuse_inputs(written, (samples_path, *_files_of(config)))
     catalogue = config.items if engine_kind.reads_titles else None
     samples = _distinct_samples(history_text.read_samples(samples_path, catalogue, reporter), samples_path, reporter)
     entries = [entry for sample in samples for entry in sample.sample.history]
@@ -67,19 +76,35 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     )
     engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
     labeler = Labeler(engine, config, vectors, shard.of(samples, part))
-    with contextlib.closing(engine), _sink(output, labeler, reporter) as (kept, write):
+    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(engine_kind) else [])]
+    inputs += config.results if engine_kind.answers_later else []
+    with contextlib.closing(engine), _sink(output, labeler, reporter) as sink:
+        kept = sink.kept
         done = {entry.request for entry in kept}
         missing = [request for request in labeler.requests if request not in done]
         if kept:
             reporter.note(f"{output}: {len(kept)} labels are kept from an earlier run, {len(missing)} to go")
-        new, answer_tokens = _ask(labeler, missing, write, reporter)
-    summary = _summary([*kept, *new], len(kept), answer_tokens, time.perf_counter() - began)
-    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(engine_kind) else [])]
+        if requests is not None:
+            batch_requests.refuse_foreign(requests, force=config.force)
+            engine.expect(labeler.first_questions())
+        new, answer_tokens = _ask(labeler, missing, sink, reporter)
+        summary = _summary([*kept, *new], len(kept), answer_tokens, time.perf_counter() - began)
+        if requests is not None:
+            unanswered = len(missing) - len(new)
+            sink.whole = not unanswered
+            describe = functools.partial(_provenance, inputs, labeler, summary)
+            left = batch_requests.leave(requests, engine, describe, unanswered=unanswered, results=bool(config.results))
+            summary = dataclasses.replace(
+                summary, unanswered=unanswered, further=left - unanswered, requests=str(requests) if left else None
+            )
+    if summary.unanswered:
+        return summary
     provenance.write(output, _provenance(inputs, labeler, summary))
     if summary.errors > config.error_share * summary.labels:
         raise LabelError(
             f"{summary.errors} of {summary.labels} users have no label, more than --max-error-share "
-            f"{config.max_error_share} allows (the first: {summary.first_error}); --retry-errors asks again"
+            f"{config.max_error_share} allows (the first: {summary.first_error}); "
+            f"{summary.requests or '--retry-errors'} asks again"
         )
     return summary
 
@@ -87,7 +112,9 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
 def _files_of(config: LabelConfig) -> list[str]:
     """The files that the settings may name; a name of a model or a prompt is no file, and does no harm."""
     schema = config.prompt and f"{config.prompt.removesuffix('.md')}.schema.json"
-    named = (config.model, config.items, config.replay, config.chat_template, config.prompt, schema)
+    named = (
+        config.model, config.items, config.replay, config.chat_template, config.prompt, schema, *config.results
+    )  # fmt: skip
     return [path for path in named if path is not None]
 
 
@@ -113,14 +140,29 @@ def _cache(samples_path: str | Path, output: str | Path) -> Path | None:
 # -- writing
 
 
+@dataclass
+class _Sink:
+    """Where labels go.
+
+    Attributes:
+        write: takes a label.
+        kept: labels that are there already.
+        refused: by request, those with an error that is asked about further.
+        whole: whether the output is finished at the end.
+    """
+
+    write: Callable[[Label], None]
+    kept: list[Label] = field(default_factory=list)
+    refused: dict[str, Label] = field(default_factory=dict)
+    whole: bool = True
+
+
 @contextlib.contextmanager
-def _sink(
-    output: str | Path, labeler: Labeler, reporter: Reporter
-) -> Iterator[tuple[list[Label], Callable[[Label], None]]]:
+def _sink(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[_Sink]:
     """Labels that are there already, and where new ones go; a file is finished when the block ends well."""
     if str(output) == "-":
         with jsonl.writer("-", flush=True) as out:
-            yield [], out.write
+            yield _Sink(out.write)
         return
     with files.locked(output):
         if not _finished(Path(output)):
@@ -128,9 +170,12 @@ def _sink(
         outputs.remove_leftovers(Path(output))
         journal = jsonl.Journal(output, Label)
         try:
+            refused = _asked_further(journal, labeler)
             journal = _keep_requested(journal, labeler, reporter)
-            yield journal.finished, journal.append
-            journal.finish()
+            sink = _Sink(journal.append, journal.finished, refused)
+            yield sink
+            if sink.whole:
+                journal.finish()
         finally:
             journal.close()
             with contextlib.suppress(FileNotFoundError):
@@ -144,7 +189,8 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
     found = [*journal.finished, *_finished(output)]
     wanted: dict[str, Label] = {}
     for entry in found:
-        if entry.request in labeler.requests and not (config.retry_errors and entry.error is not None):
+        again = entry.error is not None and (config.retry_errors or _is_open(entry, labeler))
+        if entry.request in labeler.requests and not again:
             wanted.setdefault(entry.request, entry)
     others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
     if others and not config.force:
@@ -161,6 +207,18 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
     return journal
 
 
+def _is_open(label: Label, labeler: Labeler) -> bool:
+    """Whether a refused answer is asked about further, in a later run."""
+    engine, config = labeler.engine, labeler.config
+    return engine.answers_later and label.error is not None and label.attempts < config.attempts
+
+
+def _asked_further(journal: jsonl.Journal, labeler: Labeler) -> dict[str, Label]:
+    """By request, the labels with an error that further attempts go on from: the latest of each."""
+    found = [entry for entry in [*journal.finished, *_finished(journal.path)] if _is_open(entry, labeler)]
+    return {entry.request: entry for entry in sorted(found, key=lambda entry: entry.attempts)}
+
+
 def _finished(output: Path) -> list[Label]:
     """The labels of an earlier run that came to its end; none when the file is something else."""
     if not output.is_file():
@@ -174,9 +232,7 @@ def _finished(output: Path) -> list[Label]:
 # -- the run and its report
 
 
-def _ask(
-    labeler: Labeler, missing: Sequence[str], write: Callable[[Label], None], reporter: Reporter
-) -> tuple[list[Label], int]:
+def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Reporter) -> tuple[list[Label], int]:
     """Ask for labels and write each at once; returns them and the tokens that a model wrote for them."""
     new: list[Label] = []
     answer_tokens = 0
@@ -184,8 +240,8 @@ def _ask(
     reporter.begin("labelling", len(labeler.requests))
     reporter.advance(len(labeler.requests) - len(missing))
     try:
-        for entry in labeler.labels(missing):
-            write(entry)
+        for entry in labeler.labels(missing, sink.refused):
+            sink.write(entry)
             new.append(entry)
             passed = time.perf_counter() - began
             rates = {"users/min": f"{60 * len(new) / passed:.0f}"}

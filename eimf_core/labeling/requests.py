@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class _Pending:
     sample: Sample
     trimmed: int
     attempts: int = 0
+    error: str | None = None
     seconds: float = 0.0
     tokens: dict[str, int] = field(default_factory=dict)
 
@@ -79,8 +80,23 @@ class Labeler:
             content["encoder"] = self._vectors().encoder.identity
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
-    def labels(self, requests: Sequence[str]) -> Iterator[Label]:
-        """Labels of some of the requests, in the order in which they are done."""
+    def first_questions(self) -> Iterator[Request]:
+        """What is asked first about each sample that shows anything."""
+        for number, whole in enumerate(self.requests.values()):
+            sample = self._visible(whole).sample
+            if sample.history:
+                yield Request(number=number, sample=sample, seed=self.config.seed)
+
+    def labels(self, requests: Sequence[str], refused: Mapping[str, Label] | None = None) -> Iterator[Label]:
+        """Labels of some of the requests, in the order in which they are done.
+
+        Args:
+            requests: their hashes.
+            refused: by request, labels with an error of an earlier run, which further attempts go on from.
+
+        Yields:
+            A label of each, but for those whose engine has no first answer yet.
+        """
         waiting = deque(requests)
         open_requests: dict[int, _Pending] = {}
         number = 0
@@ -93,13 +109,23 @@ class Labeler:
                 if not sample.history:
                     yield self._label(pending, [], NO_TITLES)
                     continue
+                earlier = (refused or {}).get(request)
+                if earlier is not None:
+                    pending.attempts, pending.error = earlier.attempts, earlier.error
+                    pending.seconds, pending.tokens = earlier.seconds, dict(earlier.tokens)
                 open_requests[number] = pending
-                self.engine.submit(Request(number=number, sample=sample, seed=self.config.seed))
+                seed = self.config.seed + pending.attempts
+                self.engine.submit(Request(number=number, sample=sample, seed=seed))
                 number += 1
             if not open_requests:
                 continue
             answer = self.engine.take()
             pending = open_requests[answer.number]
+            if answer.waiting:
+                del open_requests[answer.number]
+                if pending.error is not None:
+                    yield self._label(pending, [], pending.error)
+                continue
             label = self._checked(pending, answer)
             if label is None:
                 seed = self.config.seed + pending.attempts
@@ -130,6 +156,7 @@ class Labeler:
             else:
                 pending.trimmed += answer.trimmed
                 return self._label(pending, self._interests(visible, found), None, answer.items_by)
+        pending.error = error
         if answer.final or pending.attempts >= self.config.attempts:
             return self._label(pending, [], error)
         return None

@@ -1,7 +1,8 @@
 """What every engine has to keep: one answer a question, in the schema, the same for the same seed.
 
 The same tests pass for each: a random GGUF model in two forms of prompt, the bundled labeler, a small HTTP
-server, llama-cpp-python's own server with the bundled labeler behind it, keywords, categories, and recorded labels.
+server, llama-cpp-python's own server with the bundled labeler behind it, files of a batch, keywords, categories, and
+recorded labels.
 """
 
 from __future__ import annotations
@@ -155,12 +156,36 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+BATCH = LabelConfig(engine="batch", model="m")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of many attempts for each sample, and refusals of the one that cannot be answered."""
+    engine: Any = open_engine(BATCH, [], lambda: pytest.fail("no text to encode"), SILENT)
+    lines = []
+    for entry in [*samples(), sample(99, [UNWANTED])]:
+        for seed in range(70):
+            request = Request(number=0, sample=entry, seed=seed)
+            shown = random.Random(f"{entry.key} {seed}").choice(range(len(entry.history)))
+            told = {"name": entry.history[shown].title[:40], "description": "Likes this.", "items": [shown + 1]}
+            body = reply(orjson.dumps({"interests": [told]}).decode())
+            response = {"status_code": 200, "body": body}
+            if entry.history[0].title.startswith(UNWANTED[:9]):
+                response = {"status_code": 422, "body": {"error": {"message": "cannot be read"}}}
+            lines.append(orjson.dumps({"custom_id": engine.custom_id(request), "response": response, "error": None}))
+    path = tmp_path_factory.mktemp("batch") / "results.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    return path
+
+
 CASES = {
     "llama-cpp": "llama-cpp",
     "llama-cpp general": "llama-cpp",
     "bundled": "llama-cpp",
     "server": "server",
     "llama-cpp-python's server": "server",
+    "batch": "batch",
     "keywords": "keywords",
     "categories": "categories",
     "replay": "replay",
@@ -188,6 +213,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
             LabelConfig(engine="server", server=[given("llama_server")], prompt="names", parallel=2),
             sample(99, [UNWANTED] * 3),
         ),
+        "batch": lambda: Case(replace(BATCH, results=[given("results")]), sample(99, [UNWANTED])),
         "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),
         "categories": lambda: Case(LabelConfig(engine="categories", items=given("catalogue")), sample(99, TITLES[:1])),
         "replay": lambda: Case(LabelConfig(engine="replay", replay=given("recorded")), sample(99, TITLES[:3])),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from eimf_core import jsonl
@@ -21,7 +22,7 @@ from eimf_core.labeling.engines.registry import engine_class, open_engine
 from eimf_core.labeling.history_text import read_samples
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT
-from eimf_core.records import HistoryItem, Item, Label, Sample
+from eimf_core.records import BatchRequest, HistoryItem, Item, Label, Sample
 from eimf_core.text.similarity import TitleVectors
 from tests.conftest import Eimf
 from tests.openai_endpoint import Endpoint, reply
@@ -65,6 +66,7 @@ OTHERWISE = {
     "force": "says which labels are given up",
     "dry_run": "makes no labels",
     "allow_remote": "allows a server or refuses it",
+    "results": "are answers to requests",
     "shard": "says which users are labelled",
     "parallel": "speed alone",
     "gpu_layers": "speed alone",
@@ -262,6 +264,18 @@ def worker(trial: Trial, name: str) -> None:
     assert before.request == after.request
 
 
+def results(trial: Trial, name: str) -> None:
+    asked = settings(trial.folder, engine="batch", model="m")
+    assert labeling.label(trial.folder / "samples.jsonl", trial.output, asked).unanswered == 1
+    (request,) = jsonl.read(trial.output.with_suffix(".requests.jsonl"), BatchRequest)
+    result = {"custom_id": request.custom_id, "response": {"status_code": 200, "body": reply(GOOD)}}
+    given = trial.output.with_name("results.jsonl")
+    given.write_bytes(orjson.dumps(result))
+    answered = replace(asked, results=[str(given)])
+    assert labeling.label(trial.folder / "samples.jsonl", trial.output, answered).errors == 0
+    assert opened(trial.folder, **vars(asked)).request == opened(trial.folder, **vars(answered)).request
+
+
 def shard(trial: Trial, name: str) -> None:
     trial.endpoint.bodies += [{}, {}]
     whole = trial.go()
@@ -278,7 +292,8 @@ def shard(trial: Trial, name: str) -> None:
 PROBES: dict[str, Callable[[Trial, str], None]] = {
     "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
     "max_error_share": max_error_share, "retry_errors": retry_errors, "force": force, "dry_run": dry,
-    "allow_remote": allow_remote, "shard": shard, "parallel": worker, "gpu_layers": worker, "threads": worker,
+    "allow_remote": allow_remote, "results": results, "shard": shard,
+    "parallel": worker, "gpu_layers": worker, "threads": worker,
 }  # fmt: skip
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
+from eimf_core.errors import InputError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.prompts import Prompt
 from eimf_core.progress import Reporter
-from eimf_core.records import Sample
+from eimf_core.records import BatchRequest, Sample
 from eimf_core.text.similarity import TitleVectors
 
 
@@ -40,7 +41,7 @@ class Answer:
     was shown, which is the sample's without its `trimmed` oldest items.
     `final` errors are not worth asking again. `crashes` counts how often the engine had to be started
     again over this request. `items_by` is set when neither the schema nor the engine's kind says who
-    assigned the items.
+    assigned the items. `waiting` says that there is no answer yet: it comes in a later run.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Answer:
     tokens: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     items_by: Literal["model", "similarity"] | None = None
+    waiting: bool = False
 
 
 class Engine:
@@ -63,6 +65,7 @@ class Engine:
             do nothing, and there is nothing to show in a dry run.
         reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
+        answers_later: whether it writes requests whose answers a later run reads, with `--results`.
 
     Attributes that depend on the settings:
         prompt: answers follow its schema, also those of engines that show it to nobody.
@@ -75,6 +78,7 @@ class Engine:
     uses_prompt: ClassVar[bool] = True
     reads_titles: ClassVar[bool] = True
     needs_catalogue: ClassVar[bool] = False
+    answers_later: ClassVar[bool] = False
     prompt: Prompt
     model: str
     model_sha256: str | None = None
@@ -102,6 +106,17 @@ class Engine:
 
     def expected_seconds(self, read: int, answers: int) -> float | None:
         """A rough guess of the time that it takes to read so many tokens and write so many answers, if there is one."""
+        return None
+
+    def expect(self, requests: Iterable[Request]) -> None:
+        """The first questions about all samples of a run, also of those that have a label already."""
+
+    def left(self) -> list[BatchRequest]:
+        """What an engine that answers later was asked and has no answer to, first questions before further ones."""
+        return []
+
+    def problem(self) -> InputError | None:
+        """What is wrong with the answers that were given to it, told after those that are right are kept."""
         return None
 
     def close(self) -> None:

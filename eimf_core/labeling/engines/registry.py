@@ -50,4 +50,6 @@ def open_engine(
         raise ConfigError(f"--engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
     if config.items and not reads_catalogue(engine):
         reporter.warn(f"without effect, since the engine {config.engine} reads no catalogue: --items")
+    if config.results and not engine.answers_later:
+        reporter.warn(f"without effect, since the engine {config.engine} answers at once: --results")
     return engine(config, samples, vectors, reporter)

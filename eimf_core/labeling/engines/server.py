@@ -142,7 +142,7 @@ class Server(ChatEngine):
             return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
 
     def _post(self, place: Place, request: Request, manner: Manner) -> bytes:
-        body = self.body(request.sample, request.seed, manner)
+        body = self.body(request, manner)
         return exchange(place.url + server_address.PATH, body, key=self._key, seconds=self._config.timeout)
 
     def _refused(self, place: Place, refusal: Refusal, wait: float | None) -> bool | None:

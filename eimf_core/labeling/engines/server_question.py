@@ -86,23 +86,22 @@ class ChatEngine(Engine):
 
     def preview(self, request: Request) -> Answer:
         """The answer of a dry run: the text of the prompt."""
-        text = "\n\n".join(message["content"] for message in self._messages(request.sample))
+        text = "\n\n".join(message["content"] for message in self._messages(request))
         return Answer(request.number, text=text, tokens={"prompt": len(text) // LETTERS_A_TOKEN})
 
-    def body(self, sample: Sample, seed: int, manner: Manner) -> dict[str, Any]:
+    def body(self, request: Request, manner: Manner) -> dict[str, Any]:
         """The parameters of a chat completion, as plain data.
 
         Args:
-            sample: whose history is shown.
-            seed: the run's own at the first attempt, another one at each further attempt.
+            request: the question; its seed is the run's own at the first attempt.
             manner: as the endpoint wants it.
         """
-        count = len(sample.history)
-        first = seed == self._config.seed
+        count = len(request.sample.history)
+        first = request.seed == self._config.seed
         body: dict[str, Any] = {
-            "messages": self._messages(sample),
+            "messages": self._messages(request),
             "model": self.model,
-            "seed": seed,
+            "seed": request.seed,
             "temperature": self._config.temperature if first else self._config.retry_temperature,
             manner.limit: self._max_tokens,
         }
@@ -116,8 +115,8 @@ class ChatEngine(Engine):
             body["response_format"] = {"type": manner.form, **wanted}
         return {name: value for name, value in body.items() if name not in manner.without}
 
-    def _messages(self, sample: Sample) -> list[dict[str, str]]:
-        titles = [entry.title for entry in sample.history]
+    def _messages(self, request: Request) -> list[dict[str, str]]:
+        titles = [entry.title for entry in request.sample.history]
         messages = prompts.render(
             self.prompt, len(titles), max_interests=self._config.max_interests, language=self._config.language
         )

@@ -1,0 +1,121 @@
+"""Engine `batch`: questions in files, in the batch form of OpenAI, and their answers in the files of a later run.
+
+The first run writes the requests, whoever runs batches runs them, and the same command reads the results. What is
+refused is written as further requests. The form is that of hosted batch services and of vLLM's `run-batch`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import orjson
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import batch_results
+from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.labeling.engines.server_question import FORMS, ChatEngine, Manner
+from eimf_core.labeling.engines.server_reply import shown
+from eimf_core.progress import Reporter
+from eimf_core.records import BatchRequest, Sample
+from eimf_core.text.similarity import TitleVectors
+
+URL = "/v1/chat/completions"
+ID_LENGTH = 32
+"""Characters of a hash in a custom_id; services allow 64 in all."""
+
+
+class Batch(ChatEngine):
+    """Answers out of files of results; `left` are the requests that have none."""
+
+    name: ClassVar[str] = "batch"
+    answers_later: ClassVar[bool] = True
+
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
+        if config.model is None:
+            raise ConfigError("--engine batch needs --model NAME, as the service or vLLM calls the model")
+        super().__init__(config, samples, vectors, reporter)
+        self._results = batch_results.read(config.results)
+        self._manner = self._learnt()
+        if self._manner != Manner():
+            reporter.warn(f"further requests ask {self._manner.described()}, since the results say so")
+        self._open: deque[Request] = deque()
+        self._left: list[tuple[int, BatchRequest]] = []
+
+    def submit(self, request: Request) -> None:
+        self._open.append(request)
+
+    def take(self) -> Answer:
+        began = time.perf_counter()
+        request = self._open.popleft()
+        answer = self.preview(request) if self._config.dry_run else self._answer(request)
+        return replace(answer, seconds=time.perf_counter() - began)
+
+    def expect(self, requests: Iterable[Request]) -> None:
+        known = {self.custom_id(request).partition("-")[0] for request in requests}
+        for name, result in self._results.found.items():
+            if name.partition("-")[0] not in known:
+                self._results.problems.append(
+                    InputError(
+                        f"'{shown(name, 80)}' belongs to no request of this run; are these the results of other "
+                        "samples, or of another model, prompt or seed?",
+                        file=result.file, line=result.line, field="custom_id",
+                    )
+                )  # fmt: skip
+
+    def problem(self) -> InputError | None:
+        return self._results.problem()
+
+    def left(self) -> list[BatchRequest]:
+        # first questions come before further ones
+        return [request for _, request in sorted(self._left, key=lambda each: each[0])]
+
+    def custom_id(self, request: Request) -> str:
+        """The name of a request: the hash of what is asked about at first, and the number of the attempt."""
+        first = self.body(Request(number=0, sample=request.sample, seed=self._config.seed), Manner())
+        content = [request.sample.key, first, self._config.retry_temperature]
+        digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return f"{digest[:ID_LENGTH]}-{self._attempt(request)}"
+
+    def _attempt(self, request: Request) -> int:
+        return request.seed - self._config.seed + 1
+
+    def _answer(self, request: Request) -> Answer:
+        name = self.custom_id(request)
+        result = self._results.found.get(name)
+        if result is None:
+            body = self.body(request, self._manner)
+            self._left.append((self._attempt(request), BatchRequest(custom_id=name, url=URL, body=body)))
+            return Answer(request.number, waiting=True)
+        reply = result.reply
+        return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
+
+    def _learnt(self) -> Manner:
+        """How the service wants to be asked, by what it refused."""
+        manner = Manner()
+        for result in self._results.found.values():
+            if result.reply.only_thought:
+                manner = replace(manner, thinking=False)
+            if result.refused is None:
+                continue
+            words = result.refused[1]
+            # what names no part of the request is not about its form
+            other = manner.after(422, words)
+            if other is not None and (other.form == manner.form or self._names(manner.form, words)):
+                manner = other
+        return manner
+
+    @staticmethod
+    def _names(form: str, words: str) -> bool:
+        """Whether a refusal is about this form, and not about one that an earlier request had."""
+        return form in words or not any(each and each in words for each in FORMS)
+
+
+ENGINE = Batch
