@@ -58,10 +58,14 @@ def samples(count: int = 12) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Case:
-    """An engine by its settings, and a sample that it cannot answer."""
+    """An engine by its settings, and a sample that it cannot answer.
+
+    `of_five` are the settings for four samples and the hopeless one, where they are others.
+    """
 
     config: LabelConfig
     hopeless: Sample
+    of_five: LabelConfig | None = None
 
     def open(self) -> Engine:
         asked = [*samples(), self.hopeless]
@@ -160,11 +164,11 @@ BATCH = LabelConfig(engine="batch", model="m")
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of many attempts for each sample, and refusals of the one that cannot be answered."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Results of many attempts for each sample, and of five; refusals of the one that cannot be answered."""
     engine: Any = open_engine(BATCH, [], lambda: pytest.fail("no text to encode"), SILENT)
     lines = []
-    for entry in [*samples(), sample(99, [UNWANTED])]:
+    for entry in [sample(99, [UNWANTED]), *samples()]:
         for seed in range(70):
             request = Request(number=0, sample=entry, seed=seed)
             shown = random.Random(f"{entry.key} {seed}").choice(range(len(entry.history)))
@@ -174,9 +178,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if entry.history[0].title.startswith(UNWANTED[:9]):
                 response = {"status_code": 422, "body": {"error": {"message": "cannot be read"}}}
             lines.append(orjson.dumps({"custom_id": engine.custom_id(request), "response": response, "error": None}))
-    path = tmp_path_factory.mktemp("batch") / "results.jsonl"
-    path.write_bytes(b"\n".join(lines))
-    return path
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "all.jsonl").write_bytes(b"\n".join(lines))
+    (folder / "five.jsonl").write_bytes(b"\n".join(lines[: 5 * 70]))
+    return [folder / "all.jsonl", folder / "five.jsonl"]
 
 
 CASES = {
@@ -200,6 +205,8 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
         found = request.getfixturevalue(name)
         return found.url if isinstance(found, Endpoint) else str(found)
 
+    if request.param == "batch":
+        batches = [replace(BATCH, results=[str(path)]) for path in request.getfixturevalue("results")]
     makers: dict[str, Callable[[], Case]] = {
         "llama-cpp": lambda: llama_case(given("tiny"), "names", parallel=4, temperature=0.9, context=700),
         "llama-cpp general": lambda: llama_case(
@@ -213,7 +220,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
             LabelConfig(engine="server", server=[given("llama_server")], prompt="names", parallel=2),
             sample(99, [UNWANTED] * 3),
         ),
-        "batch": lambda: Case(replace(BATCH, results=[given("results")]), sample(99, [UNWANTED])),
+        "batch": lambda: Case(batches[0], sample(99, [UNWANTED]), of_five=batches[1]),
         "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),
         "categories": lambda: Case(LabelConfig(engine="categories", items=given("catalogue")), sample(99, TITLES[:1])),
         "replay": lambda: Case(LabelConfig(engine="replay", replay=given("recorded")), sample(99, TITLES[:3])),
@@ -317,7 +324,7 @@ def test_closed_at_any_time(case: Case) -> None:
 
 
 def test_labels_from_samples_and_nothing_is_asked_twice(case: Case, tmp_path: Path) -> None:
-    config = replace(case.config, max_error_share="50%")
+    config = replace(case.of_five or case.config, max_error_share="50%")
     jsonl.write(tmp_path / "samples.jsonl", [*samples(4), case.hopeless])
     first = labeling.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
     made = {label.user: label for label in jsonl.read(tmp_path / "labels.jsonl", Label)}

@@ -31,7 +31,7 @@ DESCRIBED = [page for page in PAGES if page != "CHANGELOG.md"]
 """Pages that speak of what there is; the change log names options that are gone."""
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*[a-z]|-[a-zA-Z])(?![\w-])")
 PATH = re.compile(r"(?:eimf_core|eimf_cli|examples|prompts|tests)/[\w./-]*\w")
-OTHERS = re.compile(r"(eimf|pip|python -m (venv|pip)|git|torchrun|CMAKE_ARGS)\b")
+OTHERS = re.compile(r"(eimf|pip|python -m (venv|pip)|git|torchrun|vllm|split|CMAKE_ARGS)\b")
 """How code that is checked elsewhere, or is not ours, begins."""
 
 
