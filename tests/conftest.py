@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from unittest import mock
 
 import hypothesis
 import pytest
 
-from eimf_cli import exit_codes, main
+from tests import in_process
 
 ROOT = Path(__file__).resolve().parent.parent
 Eimf = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -63,25 +59,7 @@ def eimf(environment: dict[str, str]) -> Eimf:
     def run(
         *arguments: object, stdin: bytes = b"", cwd: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        command = [str(argument) for argument in arguments]
-        with contextlib.ExitStack() as stack:
-            typed, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
-            typed.write(stdin)
-            typed.seek(0)
-            stack.enter_context(mock.patch.dict(os.environ, {**environment, **(env or {})}, clear=True))
-            stack.enter_context(contextlib.chdir(cwd or ROOT))
-            stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(typed, encoding="utf-8")))
-            stack.enter_context(contextlib.redirect_stdout(io.TextIOWrapper(out, encoding="utf-8")))
-            stack.enter_context(contextlib.redirect_stderr(io.TextIOWrapper(err, encoding="utf-8")))
-            outcome = main.execute(command)
-            exit_codes.report(outcome)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            written = []
-            for stream in (out, err):
-                stream.seek(0)
-                written.append(stream.read())
-        return subprocess.CompletedProcess(["eimf", *command], outcome.code, *written)
+        return in_process.eimf(arguments, stdin=stdin, cwd=cwd or ROOT, environment={**environment, **(env or {})})
 
     return run
 
