@@ -41,7 +41,7 @@ from eimf_core.model_items import Catalogue, index_of, lines_of
 from eimf_core.model_members import Blocks, Factors, Member, MemberConfig, Positive
 from eimf_core.model_network import InterestNetwork
 from eimf_core.next_items import NextItems, NextItemsConfig
-from eimf_core.padding import padded
+from eimf_core.padding import length_groups, padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item, SemanticInterest
 
@@ -342,25 +342,34 @@ class Model:
         mask = items > 0
         if not mask.any(axis=1).all():
             raise ValueError("a history is empty")
-        inputs: dict[str, npt.NDArray[Any]] = {
-            "vectors": self.vectors[items].astype(np.float32, copy=False),
-            "mask": mask,
-        }
-        if self.features is not None:
-            # an item that was added to the opened model has none
-            known = items * (items < len(self.features))
-            inputs["features"] = self.features[known].astype(np.int64)
-        if self.lengths is not None:
-            inputs["lengths"] = self.lengths[items]
+        side: dict[str, npt.NDArray[Any]] = {}
         if "days" in self._network.inputs:
-            inputs["days"] = np.full(mask.shape, -1, dtype=np.float32)
+            side["days"] = np.full(mask.shape, -1, dtype=np.float32)
             for row, when in enumerate(times or ()):
                 latest = when[-self.config.max_length :]
-                inputs["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
+                side["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
         if "events" in self._network.inputs:
             unknown = np.zeros(mask.shape, dtype=np.int64)
-            inputs["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
-        return self._network.run(inputs)
+            side["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
+        users, length = mask.shape
+        interests = np.empty((users, self.config.interests, self.config.dimension), dtype=np.float32)
+        attention = np.zeros((users, self.config.interests, length), dtype=np.float32)
+        for rows, longest in length_groups(np.array([len(history) for history in kept])):
+            part = {"mask": mask, **side}
+            inputs = {name: array[rows, :longest] for name, array in part.items()}
+            found = self._network.run(inputs | self._of_items(items[rows, :longest]))
+            interests[rows], attention[rows, :, :longest] = found
+        return interests, attention
+
+    def _of_items(self, items: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+        """What a network reads of the items (B, L) of histories."""
+        made: dict[str, npt.NDArray[Any]] = {"vectors": self.vectors[items].astype(np.float32, copy=False)}
+        if self.features is not None:
+            # an item that was added to the opened model has none
+            made["features"] = self.features[items * (items < len(self.features))].astype(np.int64)
+        if self.lengths is not None:
+            made["lengths"] = self.lengths[items]
+        return made
 
 
 def open_model(path: str | Path) -> Model:

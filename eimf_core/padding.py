@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+FILLED = 0.6
+"""On Amazon Beauty, 256 histories at a time, from .5 to .8 take a sixth of the time of one group."""
 
 
 def padded(rows: Sequence[Any], dtype: Any = np.int64, *, fill: float = 0) -> npt.NDArray[Any]:
@@ -27,6 +29,24 @@ def padded(rows: Sequence[Any], dtype: Any = np.int64, *, fill: float = 0) -> np
     if made.size:
         made[np.arange(made.shape[1]) < lengths[:, None]] = np.concatenate(rows)
     return made
+
+
+def length_groups(lengths: Ints) -> Iterator[tuple[Ints, int]]:
+    """Rows that are computed together, so that little of it is padding: most histories are short, a few are long.
+
+    Args:
+        lengths: of the rows, (B,).
+
+    Yields:
+        Some rows and the length of the longest of them; the shortest has at least `FILLED` of it.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    falling = lengths[order]
+    start = 0
+    while start < len(order):
+        end = int(np.searchsorted(-falling, -FILLED * falling[start], side="right"))
+        yield order[start:end], int(falling[start])
+        start = end
 
 
 def spans(starts: Ints, lengths: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:

@@ -7,7 +7,7 @@ import pytest
 
 from eimf_core import threads
 from eimf_core.category_numbers import numbered
-from eimf_core.padding import padded, spans
+from eimf_core.padding import FILLED, length_groups, padded, spans
 from eimf_core.vectors import SHORTEST, mean_pairwise_cosine, unit_rows
 
 
@@ -41,6 +41,14 @@ def test_rows_are_filled_up_at_the_end() -> None:
     assert padded([[1, 2, 3], [], [4]]).tolist() == [[1, 2, 3], [0, 0, 0], [4, 0, 0]]
     assert padded([[], []], np.float32).shape == (2, 0)
     assert padded([[1.5], [1, 2]], np.float32, fill=-1).tolist() == [[1.5, -1], [1, 2]]
+
+
+def test_rows_of_like_lengths_are_grouped() -> None:
+    lengths = np.random.default_rng(0).integers(1, 51, 300)
+    groups = list(length_groups(lengths))
+    assert sorted(np.concatenate([rows for rows, _ in groups])) == list(range(300)) and len(groups) < 10
+    for rows, longest in groups:
+        assert lengths[rows].max() == longest and lengths[rows].min() >= FILLED * longest
 
 
 def test_spans_point_into_the_flat_array() -> None:
