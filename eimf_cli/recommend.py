@@ -10,7 +10,7 @@ import typer
 
 from eimf_cli import list_options, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.recommend.config import RecommendConfig
 
@@ -32,23 +32,38 @@ def recommend(
     sequences: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Directory that prepare wrote, for the history of --user.")
     ] = None,
+    all_users: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Directory that prepare wrote: recommend for all its users.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the rows of --all-users here: .csv, .parquet or .jsonl."
+        ),
+    ] = None,
     as_tested: Annotated[
         bool,
-        typer.Option("--as-tested", help="End the history of --user before what a test asks for.", hidden=True),
+        typer.Option("--as-tested", help="End the histories of users before what a test asks for.", hidden=True),
     ] = False,
     text: Annotated[str | None, typer.Option(metavar="WORDS", help="What is wanted, in plain words.")] = None,
     queries: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.")
+        str | None,
+        typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.", hidden=True),
     ] = None,
     exclude: Exclude = None,
     exclude_items: ExcludeItems = None,
     only_items: OnlyItems = None,
     only: Only = None,
     new_items: NewItems = None,
+    boost: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Factors on scores, item and factor a line.", rich_help_panel="data"),
+    ] = None,
     explain: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
     ] = None,
     table: AsTable = None,
+    force: Force = False,
 ) -> None:
     """Rank the catalogue for a history of items, for plain words, or for both.
 
@@ -68,6 +83,7 @@ def recommend(
         titles=like or [],
         user=user,
         sequences=sequences,
+        all_users=all_users,
         as_tested=as_tested,
         text=text,
         queries=queries,
@@ -76,12 +92,36 @@ def recommend(
         only_items=only_items,
         only=only or [],
         new_items=new_items,
+        boost=boost,
         explain=explain,
     )
-    if not request.is_query and queries is None and sys.stdin.isatty():
+    if output is not None:
+        return _write(model, settings, request, output, force=force)
+    if not request.is_query and queries is None and all_users is None and sys.stdin.isatty():
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
-    answers = session.recommend(model, settings, request, reporter=terminal.TerminalReporter())
+    ask = session.recommend
+    if all_users is not None:
+        from eimf_core.recommend import everybody
+
+        ask = everybody.lines
+    answers = ask(model, settings, request, reporter=terminal.TerminalReporter())
     list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
+
+
+def _write(model: Path, settings: RecommendConfig, request: Request, output: Path, *, force: bool) -> None:
+    """Write the rows of all users and say what was written."""
+    from eimf_core.recommend import everybody
+
+    done = everybody.write(model, settings, request, output, force=force, reporter=terminal.TerminalReporter())
+    made, total = done.made, done.answered
+    speed = f"; {made / max(done.seconds, 1e-9):,.0f} users a second" if made else ""
+    terminal.info(f"{output}: {counted(total.rows, 'row')} for {counted(total.users, 'user')}{speed}")
+    for number, what in (
+        (total.popular, "got the most popular items: nothing of their history is known"),
+        (total.empty, "got nothing: the filters leave nothing to list"),
+    ):
+        if number:
+            terminal.info(f"{counted(number, 'user')} {what}")
 
 
 def _refuse_blank(given: dict[str, list[str] | str | None]) -> None:

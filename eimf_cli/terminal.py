@@ -19,6 +19,7 @@ WIDTH_OFF_TERMINAL = 160
 SIGN_OF_LIFE = 30.0
 _level = 0
 _shown_bar: Any = None
+_sign_of_life: threading.Event | None = None
 # of several processes that torchrun started, the first prints for all
 _main_process = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
@@ -40,8 +41,10 @@ def is_main_process() -> bool:
 
 
 def remove_bar() -> None:
-    """Take away the progress bar of work that was cut short, which else hides the cursor from then on."""
+    """End the progress of work that was cut short: a bar hides the cursor, a thread would go on telling."""
     global _shown_bar
+    if _sign_of_life is not None:
+        _sign_of_life.set()
     if _shown_bar is not None:
         _shown_bar.stop()
         _shown_bar = None
@@ -149,13 +152,13 @@ class TerminalReporter(Reporter):
         self._over: threading.Event | None = None
 
     def begin(self, what: str, total: int | None = None) -> None:
-        global _shown_bar
+        global _shown_bar, _sign_of_life
         self._works.append(_Work(what, total))
         if _level < 0 or not _main_process:
             return
         if not sys.stderr.isatty():
             if self._over is None:
-                self._over = threading.Event()
+                self._over = _sign_of_life = threading.Event()
                 threading.Thread(target=self._tell_now_and_then, args=(self._over,), daemon=True).start()
             return
         from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core.config import check, setting
+from eimf_core.config import check, setting, wrong
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class ListConfig:
 
     k: int = setting(10, "Items to list.", "-k", low=1)
     min_score: float | None = setting(None, "Leave out items with a lower score.", metavar="SCORE", advanced=True)
-    first: bool = setting(False, "Take the first of several equally good titles.")
+    first: bool = setting(False, "Take the first of several equally good titles.", advanced=True)
     strict: bool = setting(
-        False, "Unknown ids and titles are an error, those to leave out or to keep too.", group="data"
+        False, "Unknown ids and titles are an error, those to leave out or to keep too.", group="data", advanced=True
     )
     encoder: str | None = setting(
         None, "Text encoder for words and new items, a name or path; the packaged one if not given.", group="model",
@@ -34,10 +34,14 @@ class RecommendConfig(ListConfig):
     seen: Literal["drop", "keep"] | None = setting(
         None, "Items of the history: drop or keep; as in training if not given."
     )
+    repeat_after: float | None = setting(
+        None, "Days after which what a user had may be listed again, counted from the end of the data.",
+        group="data", metavar="DAYS", low=0,
+    )  # fmt: skip
     diversity: float = setting(
         0.0, "Weight of different categories in a list against its scores.", metavar="WEIGHT", low=0
     )
-    per_interest: bool = setting(False, "A list for each interest instead of one merged list.")
+    per_interest: bool = setting(False, "A list for each interest instead of one merged list.", advanced=True)
     text_weight: float = setting(
         0.5, "Weight of --text beside a history, from 0 to 1.", metavar="SHARE", low=0, high=1, advanced=True
     )
@@ -54,12 +58,18 @@ class RecommendConfig(ListConfig):
         "fail",
         "A bad Query line: fail ends the stream there; skip writes a line with the field 'error' in its place, "
         "goes on, and ends with exit code 3 and the number of such lines.",
-        group="data",
-    )
+        group="data", advanced=True,
+    )  # fmt: skip
     index: bool = setting(
-        False, "Search the model's index, which is faster with millions of items and not exact.", group="model"
-    )
+        False, "Search the model's index, which is faster with millions of items and not exact.", group="model",
+        advanced=True,
+    )  # fmt: skip
     threads: int | None = setting(
         None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says.",
         group="machine", low=1, advanced=True,
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.repeat_after is not None and self.seen is not None:
+            raise wrong("repeat_after", "says itself when items of the history are listed; leave out --seen")

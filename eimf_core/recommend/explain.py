@@ -28,7 +28,7 @@ def similar(recommender: Recommender, index: int) -> Result:
         cosines[:, ~recommender.allowed] = -np.inf
     ((items, values),) = top_items(cosines, settings.k, settings.min_score)
     query = ResolvedQuery(
-        recommender.items.item(index).item, NOTHING, None, None, None, None, [], NOTHING, None, True, 0.0, settings.k
+        recommender.items.item(index).item, NOTHING, None, None, None, None, [], NOTHING, None, NOTHING, 0.0, settings.k
     )
     empty = {} if items else {0: recommender.why_empty(query)}
     return Result([query], [RankedList(items, values, [])], empty=empty)
@@ -48,8 +48,8 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         similarity, interest_rank (in the list of that interest alone), scores (of each interest, the words' last),
         through (history items with their share of the interest's attention and their cosine to the item), where the
         model has a graph of next items what that adds to the score (next_items) and after which history items the
-        item came in training (after, with what each adds), and, where the item cannot stand in the list, left_out; its
-        rank is then the one its score would give.
+        item came in training (after, with what each adds), the factor of --boost (boost), and, where the item cannot
+        stand in the list, left_out; its rank is then the one its score would give.
 
     Raises:
         InputError: the query has nothing that makes interests.
@@ -82,6 +82,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         "scores": [round(value, DIGITS) for value in products],
         "through": [] if words else _through(recommender, recommender.shares([query], interests)[0][source], index),
         **_next_items(recommender, query, index),
+        "boost": None if recommender.boosts is None else round(float(recommender.boosts[index]), DIGITS),
         "left_out": merged.left_out,
     }
     return {key: value for key, value in described.items() if value is not None}
@@ -141,6 +142,8 @@ class _Position:
         if not np.isfinite(score):
             score = np.float32((interests[0] @ model.vectors[index]).max() * scale)
             score += np.float32(0 if words else sum(_edges(recommender, query, index).values()))
+            if recommender.boosts is not None:
+                score += (recommender.boosts[index] - 1) * np.abs(score)
         self.score = round(float(score), DIGITS)
         self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, query, index)
         if least is not None:
@@ -165,7 +168,7 @@ class _Position:
 
 
 def _reason(recommender: Recommender, query: ResolvedQuery, index: int) -> str:
-    if not query.keep_seen and index in query.history:
+    if index in query.seen:
         return "seen"
     if index in query.excluded:
         return "excluded"

@@ -136,8 +136,7 @@ def mask_scores(scores: Floats, queries: Sequence[ResolvedQuery], allowed: Mask 
     if allowed is not None:
         scores[:, ~allowed] = -np.inf
     for row, query in zip(scores, queries, strict=True):
-        if not query.keep_seen:
-            row[query.history] = -np.inf
+        row[query.seen] = -np.inf
         if len(query.excluded):
             row[query.excluded] = -np.inf
         if query.only is not None:
@@ -173,7 +172,7 @@ def _all(filters: Mapping[str, Mask], query: ResolvedQuery, items: int) -> Itera
         mask = np.zeros(items + 1, dtype=np.bool_)
         mask[query.only] = True
         yield "only", mask
-    for name, gone in (("exclude", query.excluded), ("seen", () if query.keep_seen else query.history)):
+    for name, gone in (("exclude", query.excluded), ("seen", query.seen)):
         if len(gone):
             mask = np.ones(items + 1, dtype=np.bool_)
             mask[gone] = False

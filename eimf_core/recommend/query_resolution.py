@@ -6,6 +6,7 @@ is for the settings to say.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import InputError
-from eimf_core.progress import Reporter
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.title_search import Match
@@ -24,6 +25,8 @@ from eimf_core.records import Query
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 NOTHING: Indices = np.zeros(0, dtype=np.int64)
+DAY = 86_400
+"""Seconds of a day."""
 SHOWN = 10
 """Equally good titles that are listed."""
 
@@ -34,7 +37,7 @@ class ResolvedQuery:
 
     `history` (n,) are indices of known items, oldest first, `times` (n,) their times and `events` (n,) their
     kinds of behaviour, if known; `text_vector` (d,) is the vector of the `text` in the item space or None;
-    `excluded` and `only` are indices.
+    `seen`, what of the history may not be listed, `excluded` and `only` are indices.
     """
 
     id: str
@@ -46,7 +49,7 @@ class ResolvedQuery:
     unknown: list[str]
     excluded: Indices
     only: Indices | None
-    keep_seen: bool
+    seen: Indices
     diversity: float
     k: int
 
@@ -55,7 +58,8 @@ class QueryResolver:
     """Turns queries into resolved ones.
 
     `text_vector` gives the vector of a text (d,); `kinds` are the kinds of behaviour of the model; `single`
-    tells a query from the command line, where an ambiguous title is an error, from one of many.
+    tells a query from the command line, where an ambiguous title is an error, from one of many; `now` (unix seconds)
+    is the end of the data, from which `repeat_after` counts.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class QueryResolver:
         kinds: Mapping[str, int],
         reporter: Reporter,
         single: bool,
+        now: float | None = None,
     ) -> None:
         self._items = items
         self._settings = settings
@@ -77,6 +82,14 @@ class QueryResolver:
         self._unknown_events: set[str] = set()
         self._reporter = reporter
         self._single = single
+        days = settings.repeat_after
+        self._again_before = None if now is None or days is None else now - days * DAY
+
+    def without_remarks(self) -> QueryResolver:
+        """One that leaves remarks on what is unknown to others."""
+        made = copy.copy(self)
+        made._reporter = SILENT
+        return made
 
     def resolve(self, query: Query, *, file: object = None, line: int | None = None) -> ResolvedQuery:
         """Look up everything that a query names.
@@ -117,20 +130,27 @@ class QueryResolver:
             raise InputError(f"is {k}, expected at least 1", file=file, line=line, field="k")
         if diversity is not None and not 0 <= diversity < float("inf"):
             raise InputError(f"is {diversity}, expected 0 or more", file=file, line=line, field="diversity")
+        known, times = np.array(history, dtype=np.int64), self._times(query, file=file, line=line)
         return ResolvedQuery(
             id=name,
-            history=np.array(history, dtype=np.int64),
-            times=self._times(query, file=file, line=line),
+            history=known,
+            times=times,
             events=self._events(query, file=file, line=line),
             text_vector=vector,
             text=None if vector is None else query.text,
             unknown=unknown,
             excluded=np.array(excluded, dtype=np.int64) if excluded else NOTHING,
             only=None if only is None else np.array(only, dtype=np.int64),
-            keep_seen=self._keep_seen if query.seen is None else query.seen == "keep",
+            seen=self._seen(query, known, times),
             diversity=settings.diversity if diversity is None else diversity,
             k=settings.k if k is None else k,
         )
+
+    def _seen(self, query: Query, history: Indices, times: npt.NDArray[np.float64] | None) -> Indices:
+        """What of a history may not be listed again."""
+        if self._again_before is not None:
+            return history if times is None else history[times > self._again_before]
+        return NOTHING if (self._keep_seen if query.seen is None else query.seen == "keep") else history
 
     def _times(self, query: Query, *, file: object, line: int | None) -> npt.NDArray[np.float64] | None:
         """The times of the known items of a history; None where titles, which have none, stand beside it."""

@@ -18,7 +18,7 @@ from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.next_items import NextItems
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import attribution, diversity, index_search, text_fusion
+from eimf_core.recommend import attribution, diversity, index_search, item_boosts, text_fusion
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import mask_scores, why_empty
 from eimf_core.recommend.item_lookup import Items
@@ -59,7 +59,8 @@ class UserInterests:
 
 
 class Recommender:
-    """Answers queries with a model. `filters` (N + 1,) say what may be listed at all, by option."""
+    """Answers queries with a model. `filters` (N + 1,) say what may be listed at all, by option; `boosts` (N + 1,) are
+    factors on scores."""
 
     def __init__(
         self,
@@ -68,8 +69,10 @@ class Recommender:
         settings: RecommendConfig,
         *,
         filters: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+        boosts: Floats | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
+        self.boosts = boosts
         self.model, self.items, self.settings, self.filters = model, items, settings, filters or {}
         self.allowed = np.logical_and.reduce(list(self.filters.values())) if self.filters else None
         self._reporter = reporter
@@ -85,18 +88,24 @@ class Recommender:
 
     def lines(self, queries: Queries) -> list[bytes]:
         """The answers as JSON lines, in the order of the queries."""
+        made: dict[int, bytes] = {}
+        for rows, result in self.results(queries):
+            made |= zip(rows, self.writer.write(result), strict=True)
+        return [made[at] for at in range(len(queries))]
+
+    def results(self, queries: Queries) -> Iterator[tuple[Sequence[int], Result]]:
+        """The answers to queries of any kind, and the places of those that each result is about."""
         kinds = [_kind(query) for query in queries]
         if len(set(kinds)) == 1 and len(queries) <= self.batch_size:
-            return self.writer.write(self.result(queries))
-        made: dict[int, bytes] = {}
+            yield range(len(queries)), self.result(queries)
+            return
         rows_of: dict[str, list[int]] = {}
         for at, kind in enumerate(kinds):
             rows_of.setdefault(kind, []).append(at)
         for rows in rows_of.values():
             for start in range(0, len(rows), self.batch_size):
                 chunk = rows[start : start + self.batch_size]
-                made |= zip(chunk, self.writer.write(self.result([queries[at] for at in chunk])), strict=True)
-        return [made[at] for at in range(len(queries))]
+                yield chunk, self.result([queries[at] for at in chunk])
 
     def result(self, queries: Queries) -> Result:
         """The answers to queries of one kind."""
@@ -220,6 +229,9 @@ class Recommender:
         if self._index is None:
             return self._exact_scores(interests, queries, graph, parts)
         near = None if graph is None else [graph.neighbours(query.history) for query in queries]
+        if self.boosts is not None:
+            boosted = np.flatnonzero(self.boosts > 1)
+            near = [boosted] * len(queries) if near is None else [np.union1d(own, boosted) for own in near]
         scores = self._index.scores(interests, self.model, near)
         self._finish(scores, queries, graph)
         few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_candidates(query) for query in queries])
@@ -235,9 +247,12 @@ class Recommender:
         return scores
 
     def _finish(self, scores: Floats, queries: Queries, graph: NextItems | None) -> None:
-        """Add what the graph of next items says to vector scores, and take out what may not be listed; in place."""
+        """Add what the graph of next items says to vector scores, boost, and take out what may not be listed; in
+        place."""
         if graph is not None:
             graph.add(scores, [query.history for query in queries], shares=self.history_shares(queries))
+        if self.boosts is not None:
+            item_boosts.apply(self.boosts, scores)
         mask_scores(scores, queries, self.allowed)
 
     def history_shares(self, queries: Queries) -> Floats | None:
@@ -296,6 +311,8 @@ class Recommender:
         counts = np.asarray(self.model.counts, np.float32).copy()
         counts[0] = -np.inf
         scores = np.repeat(counts[None], len(queries), axis=0)
+        if self.boosts is not None:
+            item_boosts.apply(self.boosts, scores)
         mask_scores(scores, queries, self.allowed)
         return [RankedList(*found, []) for found in self._top_items(scores, queries, diverse=False)]
 

@@ -13,18 +13,21 @@ from eimf_core.records import Query
 
 @dataclass(frozen=True, kw_only=True)
 class ListRequest:
-    """What may be listed (see `item_filters.command_filters`), and the file of items that came after training."""
+    """What may be listed (see `item_filters.command_filters`), and the files of items that came after training and of
+    factors on scores (see `item_boosts`)."""
 
     exclude: Sequence[str] = ()
     only: Sequence[str] = ()
     only_items: Path | None = None
     exclude_items: Path | None = None
     new_items: Path | None = None
+    boost: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request(ListRequest):
-    """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`.
+    """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`;
+    or the histories of `all_users` of a prepared directory.
 
     The history of a user is all that is known, with `as_tested` what a test asks from. `items` without any
     are an empty history, which popularity answers; None is no history. `queries` is a file of Query lines, "-" for
@@ -35,6 +38,7 @@ class Request(ListRequest):
     titles: Sequence[str] = ()
     user: str | None = None
     sequences: Path | None = None
+    all_users: Path | None = None
     as_tested: bool = False
     text: str | None = None
     queries: str | None = None
@@ -43,12 +47,19 @@ class Request(ListRequest):
     def __post_init__(self) -> None:
         if (self.user is None) != (self.sequences is None):
             raise ConfigError("--user U and --sequences data/ go together: who, and where the histories are")
-        if self.as_tested and self.user is None:
-            raise ConfigError("--as-tested is about the history of a user: give --user and --sequences")
+        if self.as_tested and self.histories is None:
+            raise ConfigError("--as-tested is about histories of users: give --user and --sequences, or --all-users")
+        if self.all_users is not None and (self.is_query or self.queries is not None):
+            raise ConfigError("--all-users asks for all users; leave out other histories, words and queries")
         if self.queries is not None and self.is_query:
             raise ConfigError("--queries does not go with a query on the command line")
         if self.explain is not None and not self.is_query:
             raise ConfigError("--explain needs a history on the command line, such as --items A,B,C")
+
+    @property
+    def histories(self) -> Path | None:
+        """Where the histories of users are, if any are asked for: a prepared directory or its sequences file."""
+        return self.sequences if self.all_users is None else self.all_users
 
     @property
     def is_query(self) -> bool:

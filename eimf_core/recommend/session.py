@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import orjson
 
 from eimf_core import artifact, jsonl
+from eimf_core.config import wrong
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import query_input
+from eimf_core.recommend import item_boosts, query_input, user_histories
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.item_filters import command_filters
 from eimf_core.recommend.item_lookup import Items
@@ -22,6 +24,8 @@ from eimf_core.recommend.result_lines import error_line, with_field
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.records import HistoryItem, Item, Query, ReadHistory, Recommendation
 
+P = TypeVar("P")
+R = TypeVar("R")
 SHOWN = 10
 """Items of a history that are named, the latest."""
 Batch = list[ResolvedQuery | bytes]
@@ -92,7 +96,12 @@ class Session:
             strict=settings.strict,
             reporter=reporter,
         )
-        self.recommender = Recommender(self.model, self.items, settings, filters=filters, reporter=reporter)
+        boosts = None
+        if request.boost is not None:
+            boosts = item_boosts.read(request.boost, self.items, strict=settings.strict, reporter=reporter)
+        self.recommender = Recommender(
+            self.model, self.items, settings, filters=filters, boosts=boosts, reporter=reporter
+        )
         self.resolver = QueryResolver(
             self.items,
             settings,
@@ -101,6 +110,7 @@ class Session:
             kinds=self.model.event_numbers,
             reporter=reporter,
             single=single,
+            now=_end_of_data(settings, request),
         )
         self._reporter = reporter
 
@@ -154,12 +164,16 @@ class Session:
         What stands before a bad line is answered before its InputError is raised. With `on_error` "skip" a bad
         line's answer holds its error, and the InputError comes at the end.
         """
+        return self.in_threads(self._batches(path), self._answer)
+
+    def in_threads(self, parts: Iterator[P], work: Callable[[P], R]) -> Iterator[R]:
+        """The work on each part, in order, by as many threads as the settings say."""
         from eimf_core import threads
         from eimf_core.recommend import thread_pipeline
 
         self.recommender.load()
         number = self.recommender.settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
-        return thread_pipeline.ordered(self._batches(path), self._answer, number)
+        return thread_pipeline.ordered(parts, work, number)
 
     def _answer(self, batch: Batch) -> bytes:
         lines = iter(self.recommender.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))
@@ -190,6 +204,16 @@ class Session:
                 raise problem
         if bad:
             raise InputError(f"{bad:,} of {total:,} lines got an error in place of an answer, the first: {first}")
+
+
+def _end_of_data(settings: RecommendConfig, request: ListRequest) -> float | None:
+    """The time from which `repeat_after` counts; None where it is not asked for."""
+    if settings.repeat_after is None:
+        return None
+    histories = request.histories if isinstance(request, Request) else None
+    if histories is None:
+        raise wrong("repeat_after", "needs to know when: it goes with --user and --sequences, or with --all-users")
+    return user_histories.end_of_data(histories)
 
 
 def _error_line(line: bytes, number: int, error: EimfError) -> bytes:

@@ -80,8 +80,9 @@ def test_help_leads_with_an_example_that_parses(eimf: Eimf, name: str) -> None:
     assert expected == shown.keys()
 
 
-def test_the_usual_help_of_train_is_short() -> None:
-    command, context = command_of("train")
+@pytest.mark.parametrize("name", ["train", "recommend"])
+def test_the_usual_help_is_short(name: str) -> None:
+    command, context = command_of(name)
     shown = [each for each in command.get_params(context) if each.param_type_name == "option" and not each.hidden]
     assert len(shown) <= MOST_SHOWN, [each.name for each in shown]
 

@@ -160,6 +160,8 @@ def test_heavy_packages_stay_where_they_are_needed() -> None:
                 assert inside and within(path, "models/", "training/", "text/"), path
             elif package == "sentence_transformers":
                 assert inside and within(path, "text/"), path
+            elif package == "duckdb":
+                assert inside and within(path, "prepare/", "recommend/row_formats/parquet"), path
             elif package == "llama_cpp":
                 assert inside and within(path, "labeling/engines/llama"), path
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eimf_core import artifact
+from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, EimfError
 from eimf_core.recommend import thread_pipeline
 from eimf_core.recommend.config import ListConfig, RecommendConfig
-from eimf_core.recommend.session import ListRequest, Request, Session
-from eimf_core.records import Query
+from eimf_core.recommend.session import Request, Session
+from eimf_core.records import Query, Sequence
 from tests.recommend_models import write_named_model
 
 CHANGED: dict[str, Any] = {
@@ -25,6 +25,7 @@ CHANGED: dict[str, Any] = {
     "strict": True,
     "encoder": "./nowhere",
     "seen": "keep",
+    "repeat_after": 30,
     "diversity": 2.0,
     "per_interest": True,
     "text_weight": 0.9,
@@ -38,10 +39,10 @@ CHANGED: dict[str, Any] = {
 OUT_OF_BOUNDS = [
     ("k", 0), ("diversity", -1.0), ("diversity", float("inf")), ("min_score", float("nan")), ("text_weight", 1.1),
     ("text_weight", -0.1), ("anchors", -1), ("anchor_share", 1.5), ("name_threshold", 1.5), ("threads", 0),
-    ("seen", "maybe"), ("on_error", "maybe"),
+    ("seen", "maybe"), ("on_error", "maybe"), ("repeat_after", -1.0),
 ]  # fmt: skip
 QUERIES = [
-    Query(history=["tea-1", "tea-2", "yarn-1"]),
+    Query(history=["tea-1", "tea-2", "yarn-1"], times=[1e9, 1.1e9, 1.2e9]),
     Query(history=["tea-1", "yarn-1"], text="an aquarium with fish"),
     Query(titles=["fish"]),
     Query(history=["tea-1", "nobody's"]),
@@ -60,6 +61,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     artifact.add_arrays(path, "index.safetensors", index, {})
     (path.parent / "queries.jsonl").write_text('{"history": ["tea-1"]}\nno query\n{"history": ["yarn-1"]}\n')
+    known = Sequence(user="u", split="train", items=["tea-1"], times=[1.2e9])
+    jsonl.write(path.parent / "sequences.jsonl", [known])
     return path
 
 
@@ -67,12 +70,13 @@ def outcomes(path: Path, settings: RecommendConfig) -> Iterator[str]:
     """The answer, or the error, to each way of asking."""
     for query in QUERIES:
         try:
-            yield Session(path, settings, Request(items=["-"])).line(query).decode()
+            request = Request(user="u", sequences=path.parent)
+            yield Session(path, settings, request).line(query).decode()
         except EimfError as error:
             yield str(error)
     written = []
     try:
-        written.extend(Session(path, settings, ListRequest()).stream(path.parent / "queries.jsonl"))
+        written.extend(Session(path, settings, Request(all_users=path.parent)).stream(path.parent / "queries.jsonl"))
     except EimfError as error:
         written.append(str(error).encode())
     yield b"".join(written).decode()

@@ -1,0 +1,93 @@
+"""Factors of single items on their scores, such as for what a shop wants to sell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from eimf_core.errors import InputError
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.recommend import query_input
+from eimf_core.recommend.item_lookup import Items
+from eimf_core.recommend.query_resolution import Floats, shortened
+
+AT_ONCE = 4096
+HEADER = ("item", "factor")
+EXPECTED = """expected an item and a factor, such as S1200,1.5 or {"item": "S1200", "factor": 1.5}"""
+
+
+def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Reporter = SILENT) -> Floats:
+    """The factor of each item index, (N + 1,), 1 for items that the file does not name.
+
+    Args:
+        path: lines of `item,factor`, with a header or without, or JSON lines with these fields.
+        items: the items of the model.
+        strict: ids that the model does not know are an error.
+        reporter: gets a remark on them otherwise.
+
+    Raises:
+        ConfigError: for a path that cannot be opened.
+        InputError: for a line that is no item with a factor of 0 or more.
+    """
+    factors = np.ones(len(items) + 1, np.float32)
+    unknown: list[str] = []
+    for item, factor in _lines(path):
+        if index := items.index(item):
+            factors[index] = factor
+        else:
+            unknown.append(item)
+    if unknown:
+        problem = f"unknown items: {shortened(unknown)}"
+        if strict:
+            raise InputError(problem, file=path)
+        reporter.note(f"{path}: {problem}")
+    return factors
+
+
+def apply(factors: Floats, scores: Floats) -> None:
+    """Raise or lower scores (B, N + 1) in place; -inf stays what it is.
+
+    A factor f makes s + (f - 1) |s| of a score s: f s, and for a score below 0, which a product with a factor
+    above 1 would lower, what is as far on the other side.
+    """
+    places = np.flatnonzero(factors != 1)
+    part = scores[:, places]
+    with np.errstate(invalid="ignore"):
+        scores[:, places] = np.where(np.isfinite(part), part + (factors[places] - 1) * np.abs(part), part)
+
+
+def _lines(path: str | Path) -> Iterator[tuple[str, float]]:
+    for lines in query_input.available_lines(path, AT_ONCE, what="item and factor"):
+        for number, raw in lines:
+            text = raw.strip()
+            item, factor = _of_json(text) if text.startswith(b"{") else _of_text(text)
+            if number == 1 and (item.strip().lower(), str(factor).strip().lower()) == HEADER:
+                continue
+            try:
+                value = float(factor)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                value = math.nan
+            if not item or isinstance(factor, bool):
+                raise InputError(f"is no item with a factor, {EXPECTED}", file=path, line=number)
+            if not 0 <= value < math.inf:
+                raise InputError(f"is '{factor}', expected 0 or more", file=path, line=number, field="factor")
+            yield item, value
+
+
+def _of_text(line: bytes) -> tuple[str, object]:
+    text = line.decode("utf-8", "surrogateescape")
+    item, _, factor = text.rpartition("\t" if "\t" in text else ",")
+    return item.strip().strip('"'), factor.strip()
+
+
+def _of_json(line: bytes) -> tuple[str, object]:
+    try:
+        row = orjson.loads(line)
+        item = row["item"]
+        return (str(item) if isinstance(item, str | int) else ""), row["factor"]
+    except (orjson.JSONDecodeError, KeyError):
+        return "", None

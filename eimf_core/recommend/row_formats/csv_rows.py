@@ -1,0 +1,26 @@
+"""Rows of recommendations as CSV: a header, quotes where they are needed, nothing for what is not known."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from eimf_core.recommend.result_rows import Rows
+from eimf_core.recommend.row_formats import json_rows
+
+HEADER = (",".join(Rows._fields) + "\n").encode()
+write_part = json_rows.write_part
+
+
+def encode(rows: Rows) -> bytes:
+    """The lines of some rows."""
+    made = io.StringIO()
+    csv.writer(made, lineterminator="\n").writerows(zip(*rows, strict=True))
+    return made.getvalue().encode()
+
+
+def join(parts: Sequence[Path], output: Path) -> None:
+    """Put parts one behind the other under a header."""
+    json_rows.join(parts, output, before=HEADER)
