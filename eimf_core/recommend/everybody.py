@@ -52,11 +52,11 @@ class Written:
 
 
 def lines(
-    model: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
+    path: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
 ) -> Iterator[bytes]:
     """One Recommendation line a user, in the order of their histories, some at a time; raises as `write`."""
     assert request.all_users is not None
-    session = Session(model, settings, request, reporter=reporter)
+    session = Session(path, settings, request, reporter=reporter)
     users = user_histories.all_users(request.all_users)
     reporter.begin("recommending", len(users))
     started, done = time.perf_counter(), 0
