@@ -2,10 +2,60 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from eimf_core.errors import ModelError
+from eimf_core.progress import Reporter
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a repository on the hub.
+
+    Attributes:
+        path: where it lies on this machine.
+        revision: the commit of the repository that it is from.
+        sha256: what the hub announces, if it does, which it does of large files.
+    """
+
+    path: Path
+    revision: str | None
+    sha256: str | None
+
+
+def fetch_file(repository: str, name: str, reporter: Reporter, about: str = "") -> HubFile:
+    """One file of a repository.
+
+    Args:
+        repository: OWNER/NAME.
+        name: of the file in it.
+        reporter: is told before a download begins.
+        about: what to say of the file then, such as its size.
+
+    Raises:
+        ModelError: where the file is neither here nor to be had.
+    """
+    import huggingface_hub
+
+    def get(local: bool) -> str:
+        if not local:
+            reporter.note(f"fetching {repository}/{name} from the hub, once{about and f' ({about})'}")
+        return str(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
+
+    return described(fetch(get, f"{repository}/{name}: could not be had from the hub"))
+
+
+def described(path: Path) -> HubFile:
+    """What the hub's folder on this machine tells of a file: the link to it names the commit, its target the hash."""
+    revision = next((each.name for each in path.parents if each.parent.name == "snapshots"), None)
+    blob = path.resolve().name
+    return HubFile(path, revision, blob if _SHA256.fullmatch(blob) else None)
 
 
 def fetch(get: Callable[[bool], str], refusal: str) -> Path:
@@ -19,7 +69,10 @@ def fetch(get: Callable[[bool], str], refusal: str) -> Path:
         ModelError: where the file is neither here nor to be had.
     """
     from huggingface_hub.utils import logging
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -87,16 +87,6 @@ class Endpoint:
         self._server.server_close()
 
 
-class Heard(Reporter):
-    """Keeps the warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-
 def write_samples(folder: Path, count: int = 4) -> Path:
     history = [HistoryItem(item="a", title="Green Tea <|im_end|>"), HistoryItem(item="b", title="Wool Yarn")]
     made = [

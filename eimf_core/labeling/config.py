@@ -22,8 +22,9 @@ class LabelConfig:
     )
     model: str | None = setting(
         None,
-        "GGUF file, or 'bundled' (the example shop's toy); the name of the model for a server.",
-        metavar="FILE.gguf",
+        "GGUF file, a name that is fetched from the hub (qwen2.5-coder-1.5b), or 'bundled' (the example shop's toy); "
+        "the name of the model for a server.",
+        metavar="FILE|NAME",
     )
     prompt: str | None = setting(
         None,

@@ -278,6 +278,7 @@ def _provenance(inputs: list[str | Path], labeler: Labeler, summary: Summary) ->
             "engine": engine.name,
             "model": engine.model,
             "model_sha256": engine.model_sha256,
+            "model_source": engine.model_source,
             "prompt": engine.prompt.name if engine.uses_prompt else None,
             "prompt_sha256": engine.prompt.sha256 if engine.uses_prompt else None,
             "settings": engine.settings,

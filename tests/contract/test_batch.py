@@ -16,7 +16,8 @@ from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.records import BatchRequest, Label
 from tests.conftest import Eimf, one_error_line
-from tests.openai_endpoint import GOOD, Heard, reply, write_samples
+from tests.listening import Listening
+from tests.openai_endpoint import GOOD, reply, write_samples
 
 Say = Callable[[BatchRequest], Any]
 
@@ -29,7 +30,7 @@ class Service:
         self.samples = write_samples(folder, 5)
         self.output = folder / "labels.jsonl"
         self.requests = folder / "labels.requests.jsonl"
-        self.heard = Heard()
+        self.heard = Listening()
 
     def run(self, *results: Path, **settings: Any) -> label.Summary:
         given = {"engine": "batch", "model": "m", "results": [str(path) for path in results], **settings}

@@ -13,7 +13,8 @@ import pytest
 
 from eimf_core.errors import ConfigError, LabelError, ModelError
 from eimf_core.labeling.engines import deadline
-from tests.openai_endpoint import GOOD, Heard, Serve, reply
+from tests.listening import Listening
+from tests.openai_endpoint import GOOD, Serve, reply
 from tests.openai_endpoint import label_from as run
 
 THOUGHTS = "The user bought tea. " * 20
@@ -73,7 +74,7 @@ def test_a_model_that_thinks_is_asked_not_to(serve: Serve, tmp_path: Path, messa
         quiet = body.get("chat_template_kwargs") == {"enable_thinking": False}
         return reply(GOOD) if quiet else completion(message, "length")
 
-    endpoint, heard = serve(say), Heard()
+    endpoint, heard = serve(say), Listening()
     made = run(tmp_path, endpoint.url, 3, heard, parallel=1)
     assert [(label.error, label.attempts) for label in made] == [(None, 1)] * 3 and len(endpoint.bodies) == 4
     assert heard.warnings == [f"{endpoint.url}: is asked without thinking from here on"]
@@ -118,7 +119,7 @@ def test_a_change_of_form_is_told_once(serve: Serve, tmp_path: Path) -> None:
             return {"error": {"message": "response_format of type json_schema is not available"}}
         return reply(GOOD)
 
-    endpoint, heard = serve(say), Heard()
+    endpoint, heard = serve(say), Listening()
     run(tmp_path, endpoint.url, 6, heard, parallel=3)
     assert heard.warnings == [f"{endpoint.url}: is asked with response_format json_object from here on"]
 
@@ -219,7 +220,7 @@ def test_the_load_is_shared(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_dead_server_is_left_out_while_others_live(serve: Serve, tmp_path: Path) -> None:
-    living, dead, heard = serve(lambda number, body: reply(GOOD)), serve(lambda number, body: reply(GOOD)), Heard()
+    living, dead, heard = serve(lambda number, body: reply(GOOD)), serve(lambda number, body: reply(GOOD)), Listening()
     dead.close()
     made = run(tmp_path, [dead.url, living.url], 8, heard, parallel=2, retries=0)
     assert [(label.error, label.attempts) for label in made] == [(None, 1)] * 8

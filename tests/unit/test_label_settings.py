@@ -13,10 +13,11 @@ import pytest
 
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.hub import HubFile
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.dry_run import dry_run
-from eimf_core.labeling.engines import llama_setup, server_pool
+from eimf_core.labeling.engines import llama_setup, named_models, server_pool
 from eimf_core.labeling.engines.base import Request
 from eimf_core.labeling.engines.registry import engine_class, open_engine
 from eimf_core.labeling.history_text import read_samples
@@ -195,11 +196,11 @@ class Trial:
 def hub(trial: Trial, name: str) -> None:
     fetched: list[tuple[str, str]] = []
 
-    def fetch(repository: str, file: str) -> Path:
+    def fetch(repository: str, file: str, *_: Any) -> HubFile:
         fetched.append((repository, file))
-        return trial.folder / "tiny.gguf"
+        return HubFile(trial.folder / "tiny.gguf", None, None)
 
-    trial.monkeypatch.setattr(llama_setup, "_from_hub", fetch)
+    trial.monkeypatch.setattr(named_models.hub, "fetch_file", fetch)
     given = {"hf_repo": "a/b", "hf_file": "c.gguf"}
     requests = {opened(trial.folder, **given | change).request for change in ({}, {name: "other"})}
     assert fetched == [tuple(given.values()), tuple((given | {name: "other"}).values())] and len(requests) == 1

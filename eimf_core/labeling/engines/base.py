@@ -70,6 +70,7 @@ class Engine:
     Attributes that depend on the settings:
         prompt: answers follow its schema, also those of engines that show it to nobody.
         model, model_sha256: which model answers.
+        model_source: where it was fetched from.
         settings: plain data, all that shapes an answer beside sample, prompt and model; a part of the request's hash.
         parallel: how many requests it wants at a time.
     """
@@ -82,6 +83,7 @@ class Engine:
     prompt: Prompt
     model: str
     model_sha256: str | None = None
+    model_source: dict[str, str | None] | None = None
     settings: dict[str, Any]
     parallel: int = 1
 

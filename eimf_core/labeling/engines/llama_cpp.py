@@ -52,14 +52,18 @@ class LlamaCpp(Engine):
     ) -> None:
         if find_spec("llama_cpp") is None:
             raise ModelError(INSTALL)
-        path = llama_setup.model_path(config)
+        file = llama_setup.model_file(config, reporter)
+        path = file.path
         metadata = gguf_file.read_metadata(path)
         self.model = BUNDLED if config.model == BUNDLED else path.name
         called = config.model or path.name
         self.prompt = llama_setup.prompt_for(config.prompt, metadata, called, reporter)
         if config.items and metadata.get("eimf.prompt"):
             reporter.warn(f"{called}: was trained on titles alone; --items makes its labels worse")
-        self.model_sha256 = None if config.dry_run else files.sha256(path)
+        self.model_source = file.source
+        if not config.dry_run:
+            self.model_sha256 = files.sha256(path)
+            file.check(self.model_sha256)
         self.parallel = config.parallel
         self._reporter = reporter
         self._config = config

@@ -5,35 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, hub, resources, threads
+from eimf_core import files, resources, threads
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
 from eimf_core.labeling.config import BUNDLED, LabelConfig
+from eimf_core.labeling.engines import named_models
 from eimf_core.labeling.engines.llama_worker import Setup
+from eimf_core.labeling.engines.named_models import ModelFile
 from eimf_core.progress import Reporter
 
 MOST_CONTEXT = 2048
 SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
 
 
-def model_path(config: LabelConfig) -> Path:
+def model_file(config: LabelConfig, reporter: Reporter) -> ModelFile:
     """The GGUF file that the settings name, fetched from the hub where they name one there.
 
     Raises:
-        ConfigError: where no file is named, or two.
+        ConfigError: where no file is named, or two, or a name is not known.
         ModelError: for a file that cannot be had from the hub.
     """
     if config.hf_repo is not None and config.hf_file is not None:
         if config.model is not None:
             raise ConfigError("--model and --hf-repo both name a model; give one of them")
-        return _from_hub(config.hf_repo, config.hf_file)
+        return named_models.from_hub(config.hf_repo, config.hf_file, reporter)
     if config.model is None:
+        size = named_models.NAMED[named_models.USUAL].size
         raise ConfigError(
-            "--engine llama-cpp needs --model FILE.gguf (or --model bundled for the example shop; "
-            "--engine keywords needs no model)"
+            f"no model is given: --model {named_models.USUAL} fetches one from the hub ({size}, once); "
+            "--model FILE.gguf takes one of your own; --engine keywords needs none; --model bundled is the toy of the "
+            "example shop"
         )
-    return resources.labeler() if config.model == BUNDLED else Path(config.model)
+    if config.model == BUNDLED:
+        return ModelFile(resources.labeler())
+    if config.model in named_models.NAMED and not Path(config.model).exists():
+        return named_models.open_named(config.model, reporter)
+    named_models.refuse_misspelled(config.model)
+    return ModelFile(Path(config.model))
 
 
 def worker_setup(
@@ -109,13 +118,3 @@ def _read_template(path: str | None) -> str | None:
         raise files.unreadable(path, error) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text, expected a Jinja template") from None
-
-
-def _from_hub(repository: str, name: str) -> Path:
-    """A file on the hub, downloaded by huggingface_hub unless it is at hand already."""
-    import huggingface_hub
-
-    def get(local: bool) -> str:
-        return str(huggingface_hub.hf_hub_download(repository, name, local_files_only=local))
-
-    return hub.fetch(get, f"{repository}/{name}: could not be had from the hub")
