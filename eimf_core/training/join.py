@@ -96,9 +96,7 @@ def choose(
         known = [system.known for system in systems]
         users, rows = sampled_users(data, valid_users, np.random.default_rng(seed), known)
         if len(rows):
-            chosen = member_weights.choose(
-                member_weights.candidates(systems, users, rows, len(data.vocab) + 1, reporter)
-            )
+            chosen = member_weights.choose(member_weights.blocks(systems, users, rows, len(data.vocab) + 1, reporter))
     weights = list(given or equal) if chosen is None else chosen.weights.tolist()
     kept = [at for at, weight in enumerate(weights) if weight >= LEAST_WEIGHT]
     kept.sort(key=lambda at: models[at].config.interests == 1)

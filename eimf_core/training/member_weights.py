@@ -17,48 +17,14 @@ from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import System
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.training import candidates
+from eimf_core.training.candidates import CandidateBlock, Weights
 
-Floats = npt.NDArray[np.float32]
-Weights = npt.NDArray[np.float64]
-
-K = 10
 CANDIDATES = 300
 """Items of a user that count for each member, the best ones."""
 USERS_AT_ONCE = 256
-NEVER = np.float32(-1e3)
-"""The score of what may not be listed; no product with a weight of 0 makes NaN of it."""
 STEPS = (0.2, 0.1, 0.05, 0.02)
 """How far a weight is moved at a time, the coarsest first."""
-DISCOUNTS = 1.0 / np.log2(np.arange(2, K + 2))
-
-
-@dataclass(frozen=True)
-class CandidateBlock:
-    """Some users of the validation split with the items that count for each.
-
-    Attributes:
-        items: (B, C), rising, 0 where a user has fewer.
-        scores: of each member, (M, B, C).
-        owners: the row of each target, (T,).
-        targets: its item, (T,).
-    """
-
-    items: npt.NDArray[np.int64]
-    scores: Floats
-    owners: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.int64]
-
-    def ndcg(self, scores: Floats) -> npt.NDArray[np.float64]:
-        """NDCG@10 of each user (B,) for these scores of its items (B, C), as `evaluation.metrics.accuracy.ndcg`."""
-        wanted = np.bincount(self.owners, minlength=len(self.items))
-        items, own = self.items[self.owners], scores[self.owners]
-        value = own[items == self.targets[:, None]][:, None]
-        ahead = (own > value) | ((own == value) & (items < self.targets[:, None]))
-        places = ahead.sum(axis=1)
-        gains = np.where(places < K, DISCOUNTS[np.minimum(places, K - 1)], 0.0)
-        ideal = np.concatenate([[1.0], np.cumsum(DISCOUNTS)])[np.minimum(wanted, K)]
-        values: npt.NDArray[np.float64] = np.bincount(self.owners, weights=gains, minlength=len(self.items)) / ideal
-        return values
 
 
 @dataclass(frozen=True)
@@ -75,8 +41,7 @@ def choose(blocks: Sequence[CandidateBlock]) -> Chosen:
     count = len(blocks[0].scores)
 
     def measure(weights: Weights) -> float:
-        summed = [block.ndcg(np.tensordot(weights.astype(np.float32), block.scores, axes=1)) for block in blocks]
-        return float(np.concatenate(summed).mean())
+        return candidates.mean_ndcg(blocks, weights)
 
     alone = np.array([measure(weights) for weights in np.eye(count)])
     weights, ndcg = ascend(measure, [*np.eye(count), np.full(count, 1.0 / count)])
@@ -116,7 +81,7 @@ def _ascend(measure: Callable[[Weights], float], weights: Weights) -> tuple[Weig
     return weights, best
 
 
-def candidates(
+def blocks(
     systems: Sequence[System], users: EvalUsers, rows: npt.NDArray[np.int64], width: int, reporter: Reporter = SILENT
 ) -> list[CandidateBlock]:
     """The items that count for some users, with the scores of each member.
@@ -131,30 +96,21 @@ def candidates(
     made = []
     reporter.begin("scores of the members", len(rows))
     for part in users.blocks(rows, block_size(width, USERS_AT_ONCE)):
-        made.append(_block(systems, users, part))
+        made.append(_block(systems, users, part, width))
         reporter.advance(len(part))
     reporter.end()
     return made
 
 
-def _block(systems: Sequence[System], users: EvalUsers, rows: npt.NDArray[np.int64]) -> CandidateBlock:
+def _block(systems: Sequence[System], users: EvalUsers, rows: npt.NDArray[np.int64], width: int) -> CandidateBlock:
     histories = [users.history(row) for row in rows.tolist()]
     times, events = users.times(rows.tolist()), users.events(rows.tolist())
     owners, targets = users.targets_of(rows)
-    scores = []
+    scores, kept = [], np.zeros((len(rows), width), dtype=np.bool_)
+    kept[owners, targets] = True
     for system in systems:
         values = system.score(histories, times, events).values
         ranking.drop(values, histories)
+        np.put_along_axis(kept, ranking.top_k(values, CANDIDATES), True, axis=1)
         scores.append(values)
-    most = int(np.bincount(owners, minlength=len(rows)).max())
-    wanted = np.zeros((len(rows), most), dtype=np.int64)
-    places = np.arange(len(owners)) - np.searchsorted(owners, owners)
-    wanted[owners, places] = targets
-    items = np.concatenate([*(ranking.top_k(values, CANDIDATES) for values in scores), wanted], axis=1)
-    items.sort(axis=1)
-    # an item that several members rank high stands there once
-    items[:, 1:][items[:, 1:] == items[:, :-1]] = 0
-    items.sort(axis=1)
-    items = items[:, int((items == 0).sum(axis=1).min()) :]
-    of_items = [np.maximum(np.take_along_axis(values, items, axis=1), NEVER) for values in scores]
-    return CandidateBlock(items, np.stack(of_items), owners, targets.astype(np.int64))
+    return candidates.block(scores, kept, owners, targets)

@@ -21,6 +21,7 @@ from eimf_core.recommend.text_vectors import TextVectors, add_new_items
 from eimf_core.records import Item, Sequence
 from eimf_core.training import ensemble, join, member_weights
 from eimf_core.training import train as training
+from eimf_core.training.candidates import mean_ndcg
 from eimf_core.training.config import SEEDS_APART, TrainConfig
 from eimf_core.training.join import Ensemble
 from eimf_core.training.validation import sampled_users
@@ -232,47 +233,13 @@ def test_weights_are_those_of_the_validation_figure(apart: Path, together: Path)
     users, rows = sampled_users(data, 0, np.random.default_rng(0))
     found = {}
     for path in (together, *(apart / name for name in NAMES)):
-        (block,) = member_weights.candidates(
-            [ModelSystem(path, data, vectors_only=True)], users, rows, len(data.items) + 1
-        )
-        found[path.name] = float(block.ndcg(block.scores[0]).mean())
+        blocks = member_weights.blocks([ModelSystem(path, data, vectors_only=True)], users, rows, len(data.items) + 1)
+        found[path.name] = mean_ndcg(blocks, np.ones(1))
     assert found["together"] == pytest.approx(said["ndcg@10"], abs=1e-9)
     assert found["together"] >= max(found[name] for name in NAMES)
     assert sum(member["weight"] for member in said["members"]) == pytest.approx(1.0)
     epochs = {line["backbone"]: line["epoch"] for line in lines[:-1]}
     assert set(epochs.values()) == {2} and [member["backbone"] for member in said["members"]] == list(epochs)
-
-
-def block_of(rng: np.random.Generator, members: int = 3) -> member_weights.CandidateBlock:
-    """Invented scores of 40 users for 30 items, of which each wants one to three."""
-    wanted = [np.sort(rng.choice(np.arange(1, 31), size=rng.integers(1, 4), replace=False)) for _ in range(40)]
-    owners = np.repeat(np.arange(40), [len(own) for own in wanted])
-    targets = np.concatenate(wanted)
-    made = rng.normal(size=(members, 40, 30)).astype(np.float32)
-    for scored in made[:2]:
-        scored[owners, targets - 1] += rng.normal(1.0, 1.0, size=len(targets)).astype(np.float32)
-    return member_weights.CandidateBlock(np.tile(np.arange(1, 31), (40, 1)), made, owners, targets)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_weights_are_never_worse_than_the_best_member(seed: int) -> None:
-    chosen = member_weights.choose([block_of(np.random.default_rng(seed))])
-    assert chosen.ndcg >= chosen.members.max()
-    assert chosen.weights.sum() == pytest.approx(1.0) and (chosen.weights >= 0).all()
-    # two members that know something, and noise
-    assert chosen.ndcg > chosen.members.max() and chosen.weights[2] < 0.2
-
-
-def test_ndcg_of_candidates_is_that_of_evaluation() -> None:
-    from eimf_core.evaluation.metrics import accuracy
-
-    block = block_of(np.random.default_rng(7))
-    values = block.scores[0].round(0)  # with ties
-    table = np.concatenate([np.full((40, 1), -np.inf, np.float32), values], axis=1)
-    lists = ranking.top_k(table, 10)
-    hits = accuracy.find_hits(lists, block.owners, block.targets, 31)
-    known = accuracy.ndcg(hits, np.bincount(block.owners), 10)
-    np.testing.assert_allclose(block.ndcg(values), known, atol=1e-12)
 
 
 def test_a_run_killed_between_and_within_members_ends_with_the_same_bits(
