@@ -11,7 +11,7 @@
     interests.onnx            history's item vectors and mask -> interests and attention
     named.jsonl               the named interests, line i belongs to named_vectors[i]
     train.jsonl               one line per epoch
-    words.safetensors         names made of words, where no interest is named (see `naming`)
+    item_groups.safetensors   groups of the items and their names (see `naming.item_groups`)
     next_items.safetensors    what followed each item in training, if it counts in the score (see `next_items`)
     index.safetensors         inverted lists of items, if an index was built (see `recommend.index_search`)
     manifest.json             sizes and sha256 of the files above, provenance; written last
@@ -76,8 +76,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Contents:
-    """What training hands over. Shapes as in the module's description; `network` is ONNX bytes, `words` the
-    arrays of names made of words, where no interest is named, `next_items` those of the graph that the config tells of.
+    """What training hands over. Shapes as in the module's description; `network` is ONNX bytes,
+    `item_groups` the arrays of the groups of items, `next_items` those of the graph that the config tells of.
 
     The network takes `vectors` float32 (B, L, d), oldest item first, padded at the end, and `mask`
     bool (B, L); it gives `interests` float32 (B, K, d) and `attention` float32 (B, K, L), whose
@@ -92,7 +92,7 @@ class Contents:
     weights: dict[str, npt.NDArray[Any]]
     network: bytes
     named: list[SemanticInterest] = field(default_factory=list)
-    words: dict[str, npt.NDArray[Any]] | None = None
+    item_groups: dict[str, npt.NDArray[Any]] | None = None
     next_items: dict[str, npt.NDArray[Any]] | None = None
     epochs: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -144,8 +144,8 @@ def write(path: str | Path, contents: Contents, reporter: Reporter = SILENT) -> 
         put("items.jsonl", lines_of(contents.items, lengths))
         put("items.index.safetensors", index_of(contents.items, lengths))
         put("weights.safetensors", contents.weights)
-        if contents.words is not None:
-            put("words.safetensors", contents.words)
+        if contents.item_groups is not None:
+            put("item_groups.safetensors", contents.item_groups)
         if contents.next_items is not None:
             put(next_items.PART, contents.next_items)
         put("interests.onnx", [contents.network])
@@ -192,10 +192,10 @@ class Model:
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
     (d,)) or None, `named_vectors` (n, d) beside `named`. `text_map` (weight (d, D), bias (d,)) or None
-    gives an item without interactions a vector from its text vector. `words` are the arrays of names made of
-    words, None in a model that was trained with labels or written before there were any. `next_items` is the graph that
-    counts in the score beside the vectors, or None. `members` are what
-    training goes on from; `weights`, by name, and `network` (ONNX) are what the directory holds of them.
+    gives an item without interactions a vector from its text vector. `item_groups` are the arrays of the groups of
+    items, None in a model that was written before there were any. `next_items` is the graph that counts in the score
+    beside the vectors, or None. `members` are what training goes on from; `weights`, by name, and
+    `network` (ONNX) are what the directory holds of them.
     `provenance` is what the manifest says. Of an ensemble, `lengths` (N+1, M) are those of
     the members' own item vectors; maps from text give these own vectors side by side, and `place` makes item
     vectors of them; `factors` say what the interests consist of.
@@ -238,7 +238,7 @@ class Model:
         if len(self.catalogue) != self.config.items:
             raise ModelError(f"{name}: config.json counts {self.config.items} items, items.jsonl {len(self.catalogue)}")
         self.index = self._optional(handles, "index.safetensors")
-        self.words = self._optional(handles, "words.safetensors")
+        self.item_groups = self._optional(handles, "item_groups.safetensors")
         self.next_items = self._next_items(handles)
         self.network = model_files.read(handles["interests.onnx"])
         self._network = InterestNetwork(

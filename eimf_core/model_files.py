@@ -25,8 +25,8 @@ PARTS = (
     "named.jsonl",
     "train.jsonl",
 )
-OPTIONAL = ("index.safetensors", "next_items.safetensors", "words.safetensors")
-"""Files that need not be there; they count when the manifest names them."""
+OPTIONAL = ("index.safetensors", "item_groups.safetensors", "next_items.safetensors", "words.safetensors")
+"""Files that need not be there; they count when the manifest names them. Nothing reads or writes the last any more."""
 LARGEST_HASHED = 1 << 25
 """Bytes of a file up to which its hash is compared whenever a model is opened: about 20 ms of work."""
 BLOCK = 1 << 20

@@ -83,15 +83,11 @@ class Blocks:
 class Factors:
     """What the interests of an ensemble consist of: each of one member beside each of every other.
 
-    Interests (B, K, d) of which `parts` are not known have none. `naming_width` is how many of the first columns name
-    an interest: those of the first member with several interests, since what another adds has names of its own, and
-    all where no member has several. Of the K interests every `naming_step`th is another one in these columns.
+    Interests (B, K, d) of which `parts` are not known have none.
     """
 
     def __init__(self, members: Sequence[MemberConfig], dimension: int) -> None:
         several = [member for member in members if member.interests > 1]
-        self.naming_width = several[0].dimension if several else dimension
-        self.naming_step = math.prod(member.interests for member in several[1:])
         shared = dimension - sum(member.dimension for member in several)
         parts = [(member.dimension, member.interests) for member in several]
         self.parts = [*parts, (shared, 1)] if parts and shared else parts

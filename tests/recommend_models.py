@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eimf_core import artifact
-from eimf_core.naming.word_names import word_names
+from eimf_core.naming.group_names import named_groups
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.text import numpy_encoder
 from eimf_core.text.encoder_input import item_text
@@ -64,7 +64,8 @@ def write_named_model(
     settings = artifact.ModelConfig(
         backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config
     )
-    made = None if named else word_names(len(items), lambda index: items[index - 1], vectors, None).arrays()
+    of_interests = weights.get("named_vectors", vectors[:0])
+    groups = named_groups(len(items), lambda index: items[index - 1], vectors, None, interests, of_interests)
     artifact.write(
         path,
         artifact.Contents(
@@ -73,7 +74,7 @@ def write_named_model(
             weights=weights,
             network=halves_network(),
             named=interests,
-            words=made,
+            item_groups=groups.arrays(),
             next_items=graph,
         ),
     )

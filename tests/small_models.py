@@ -11,7 +11,7 @@ import numpy.typing as npt
 from onnx import TensorProto, helper
 
 from eimf_core import artifact
-from eimf_core.naming.word_names import word_names
+from eimf_core.naming.group_names import named_groups
 from eimf_core.records import Item
 
 
@@ -87,9 +87,11 @@ def write_small_model(
         training={**(training or {}), "seed": seed},
     )
     weights = {"item_vectors": vectors, "item_counts": np.ones(len(items) + 1, dtype=np.int64)}
-    words = word_names(len(items), lambda index: items[index - 1], vectors, None).arrays()
+    groups = named_groups(len(items), lambda index: items[index - 1], vectors, None, [], vectors[:0])
     artifact.write(
         path,
-        artifact.Contents(config=config, items=list(items), weights=weights, network=halves_network(), words=words),
+        artifact.Contents(
+            config=config, items=list(items), weights=weights, network=halves_network(), item_groups=groups.arrays()
+        ),
     )
     return path

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core import centres as kmeans
 from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.vectors import unit_rows
 
-LARGE = 20_000  # users from which on k-means goes in mini-batches
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
 COMPARED = 4000  # users the number of clusters is chosen on
 MOST_CLUSTERS = 128
@@ -58,28 +54,16 @@ def cluster(
     sample = np.flatnonzero(has_text)
     if len(sample) > FITTED_AT_MOST:
         sample = np.sort(rng.choice(sample, FITTED_AT_MOST, replace=False))
-    with _one_thread():
+    with kmeans.one_thread():
         vectors = users.rows(sample)
         scores: dict[int, float] = {}
         if wanted is None:
             scores = held_out_cosines(vectors, most=most, rng=rng, reporter=reporter)
             wanted = choose_count(scores)
         reporter.begin(f"k-means, {wanted} clusters of {len(vectors):,} users")
-        centres = fit(vectors, wanted, rng)
+        centres = kmeans.fit(vectors, wanted, rng, starts=STARTS)
         reporter.end()
         return _assigned(users, has_text, centres, scores, reporter)
-
-
-def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: int = STARTS) -> Vectors:
-    """Centres (K, D) of unit vectors (n, D), in unit length; equal ones once."""
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-
-    distinct = len(np.unique(vectors, axis=0)) if len(vectors) <= LARGE else len(vectors)
-    settings = {"n_clusters": min(clusters, distinct), "random_state": int(rng.integers(2**31)), "n_init": starts}
-    model = KMeans(**settings) if len(vectors) <= LARGE else MiniBatchKMeans(batch_size=4096, **settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct points than clusters: empty ones are dropped
-        return unit_rows(model.fit(vectors).cluster_centers_)
 
 
 def candidates(users: int, most: int) -> list[int]:
@@ -105,7 +89,7 @@ def held_out_cosines(
     reporter.begin("choosing the number of clusters", len(counts))
     scores = {}
     for count in counts:
-        scores[count] = float((held_out @ fit(fitted, count, rng, starts=1).T).max(axis=1).mean())
+        scores[count] = float((held_out @ kmeans.fit(fitted, count, rng, starts=1).T).max(axis=1).mean())
         reporter.advance()
     reporter.end()
     return scores
@@ -140,13 +124,3 @@ def _assigned(
     renamed = np.full(len(centres) + 1, -1, dtype=np.int32)  # the last entry is for the label -1
     renamed[order] = np.arange(len(order))
     return Clustering(centres[order], renamed[labels], distances, sizes[order], scores)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in parallel depend on who comes first; one thread gives the same centres every time."""
-    import sklearn.cluster  # noqa: F401 (its libraries must be loaded to be limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield

@@ -1,78 +1,106 @@
-"""Names for behavioural interests: the nearest semantic interest, or the words of the nearest direction.
+"""Names for interests: what the groups of items are called that an interest brings, or lies nearest to.
 
-A model that was trained with labels has named vectors in the item space (the adapter's work); an
-interest takes the name of the nearest, by cosine. Without labels it takes the words of the nearest of the
-directions that `word_names` named when the model was written, the cosine to the items with these words counted in;
-the similarity is the cosine to the mean of these items. What is named is the interest, or what it attends to (see
-`recommend.recommender`). A name below the threshold is withheld.
+Every item belongs to a group (`item_groups`). What is recommended takes the name of its group; the similarity is the
+cosine of the item and the centre of the group. What brings items of several groups as a whole takes the name of most,
+words take that of the nearest centre. A name below the threshold is withheld. Groups of one name are one.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from eimf_core.artifact import Model
 from eimf_core.errors import ModelError
-from eimf_core.naming.word_names import WordNames, word_names
+from eimf_core.naming import group_names, item_groups
+from eimf_core.naming.item_groups import ItemGroups
 from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
 ScoredName = tuple[str | None, float | None]
-
-MEAN_WEIGHT = 0.5
-"""How much the mean of the items with a direction's words counts beside the direction itself: words that many other
-items have, far from here, lose. On Amazon Beauty the mean cosine to the items of the words rises from .47 to .51."""
+DIGITS = 4
+"""Decimal places of a cosine."""
 
 
 class Namer:
-    """Names by the largest product with some directions (P, d), of which each has a name `of` (P,) the `names` (n).
+    """Names by groups of items.
 
-    `means` (n, d) are what the similarity is the cosine to. Of an interest its first d columns count.
+    Attributes:
+        names: the distinct names.
+        name_of: int32 (N + 1,), the number of each item's name, -1 where it has none or lies too far from its group.
+        near: float32 (N + 1,), the cosine of each item and its name.
+        group_of: int32 (N + 1,), the number of its group, -1 without one.
+        likeness: float32 (G + 1, G + 1), cosines of the centres of groups, 0 where negative and for no group, -1.
     """
 
-    def __init__(
-        self, names: list[str], directions: Floats, of: npt.NDArray[np.int32], means: Floats, threshold: float
-    ) -> None:
-        self._names, self._directions, self._of, self._means = names, directions, of, means
-        self._threshold = threshold
+    def __init__(self, groups: ItemGroups, threshold: float) -> None:
+        numbers: dict[str, int] = {}
+        self.names: list[str] = []
+        of_group = np.full(len(groups) + 1, -1, dtype=np.int32)
+        for at, group in enumerate(groups.names):
+            if group.name is not None:
+                of_group[at] = numbers.setdefault(group.name.casefold(), len(numbers))
+                if of_group[at] == len(self.names):
+                    self.names.append(group.name)
+        self.group_of, self.near = groups.of, groups.near
+        self.name_of = np.where(groups.near >= threshold, of_group[groups.of], np.int32(-1))
+        self.likeness = np.zeros((len(groups) + 1, len(groups) + 1), np.float32)
+        self.likeness[:-1, :-1] = np.maximum(groups.centres @ groups.centres.T, 0)
+        self._of_group, self._centres, self._threshold = of_group, groups.centres, threshold
 
-    def names(self, interests: Floats) -> list[ScoredName]:
-        """Name and cosine of each interest, both None where there is no name at all; interests (n, d or more)."""
-        if not len(self._directions):
-            return [(None, None)] * len(interests)
-        own = unit_rows(interests[:, : self._directions.shape[1]])
-        chosen = self._of[(own @ self._directions.T).argmax(axis=1)]
-        cosines = np.einsum("nd,nd->n", own, self._means[chosen], dtype=np.float64)
-        rounded = np.round(cosines, 4).tolist()
+    def of_items(self, items: Sequence[int]) -> ScoredName:
+        """The name that most of some items have, of equals that of the first, and their mean cosine."""
+        found = self.name_of[items]
+        counts = Counter(found[found >= 0].tolist())
+        if not counts:
+            return None, round(float(self.near[items].mean()), DIGITS) if len(items) else None
+        best = counts.most_common(1)[0][0]
+        return self.names[best], round(float(self.near[items][found == best].mean()), DIGITS)
+
+    def of_vectors(self, vectors: Floats) -> list[ScoredName]:
+        """Name and cosine for vectors (n, d) in the space of the items; both None where there is no name at all."""
+        if not len(self._centres):
+            return [(None, None)] * len(vectors)
+        cosines = unit_rows(vectors) @ self._centres.T
+        chosen = self._of_group[cosines.argmax(axis=1)].tolist()
+        values = np.round(cosines.max(axis=1).astype(np.float64), DIGITS).tolist()
         return [
-            (self._names[at] if value >= self._threshold else None, value)
-            for at, value in zip(chosen.tolist(), rounded, strict=True)
+            (self.names[at] if at >= 0 and value >= self._threshold else None, value)
+            for at, value in zip(chosen, values, strict=True)
         ]
 
 
 def open_namer(model: Model, threshold: float) -> Namer:
     """What names the interests of a model."""
-    return namer_by_labels(model, threshold) if model.named else namer_by_words(model, threshold)
+    return Namer(with_new_items(groups_of(model), model), threshold)
 
 
-def namer_by_labels(model: Model, threshold: float) -> Namer:
-    """Names by the semantic interests that a model was trained with."""
-    vectors = unit_rows(model.named_vectors[:, : model.factors.naming_width])
-    names = [interest.name for interest in model.named]
-    return Namer(names, vectors, np.arange(len(names), dtype=np.int32), vectors, threshold)
+def groups_of(model: Model) -> ItemGroups:
+    """The named groups that a model brings, else worked out now, which takes a moment.
+
+    Raises ModelError where the file is damaged.
+    """
+    if model.item_groups is None:
+        return group_names.named_groups(
+            len(model.catalogue), model.catalogue.item, model.vectors, model.scale, model.named, model.named_vectors
+        )
+    try:
+        return ItemGroups.from_arrays(model.item_groups, len(model.catalogue), model.config.dimension)
+    except ValueError:
+        raise ModelError(f"{model.name}: {item_groups.PART} holds no groups of its items; train it again") from None
 
 
-def namer_by_words(model: Model, threshold: float) -> Namer:
-    """Names by words: those that the model brings, else worked out now, which takes a moment."""
-    # items that came after training stand behind the catalogue and give no words
-    if model.words is None:
-        vectors = model.vectors[:, : model.factors.naming_width]
-        known = word_names(len(model.catalogue), model.catalogue.item, vectors, model.scale)
-    else:
-        try:
-            known = WordNames.from_arrays(model.words, model.factors.naming_width)
-        except ValueError:
-            raise ModelError(f"{model.name}: words.safetensors holds no names for this model; train it again") from None
-    directions = known.directions + MEAN_WEIGHT * known.means[known.of] if known.names else known.directions
-    return Namer(known.names, directions, known.of, known.means, threshold)
+def with_new_items(groups: ItemGroups, model: Model) -> ItemGroups:
+    """Groups with the items that came after training and stand behind the catalogue, each in the nearest group."""
+    size = len(groups.of)
+    if len(model.vectors) == size:
+        return groups
+    new = slice(size - 1, None)
+    scale = None if model.scale is None else model.scale[new]
+    of, near = item_groups.nearest(model.vectors[new], scale, groups.centres)
+    return ItemGroups(
+        np.concatenate([groups.of, of[1:]]), np.concatenate([groups.near, near[1:]]), groups.centres, groups.names
+    )

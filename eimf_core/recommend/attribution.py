@@ -12,8 +12,8 @@ from eimf_core.vectors import unit_rows
 
 DIGITS = 4
 """Decimal places of a share."""
-SAME_COSINE = 1 - 1e-5
-"""Interests of at least this cosine list the same, such as all those of a history of one item."""
+SAME_COSINE = 0.98
+"""Interests of at least this cosine are one: nine in ten of their best ten items are the same (the bundled shop)."""
 MergedInto = list[int]
 """For each interest of a query the first with its name or its direction: itself when there is none before it."""
 Shares = list[list[list[tuple[int, float]]]]

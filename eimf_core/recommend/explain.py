@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from eimf_core.errors import InputError
+from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend import attribution, diversity
 from eimf_core.recommend.query_resolution import NOTHING, Floats, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender, UserInterests
@@ -45,8 +46,8 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     Returns:
         item, title, score, rank (the one in the list that the settings make, of that interest alone with
         `per_interest`), of (items that may stand in it), interest, words (where these are the interest), name,
-        similarity, interest_rank (in the list of that interest alone), scores (of each interest, the words' last),
-        through (history items with their share of the interest's attention and their cosine to the item), where the
+        similarity, interest_rank (in the list of that interest of the network alone), scores (of each of these, the
+        words' last), through (history items with their share of its attention and their cosine to the item), where the
         model has a graph of next items what that adds to the score (next_items) and after which history items the
         item came in training (after, with what each adds), the factor of --boost (boost), and, where the item cannot
         stand in the list, left_out; its rank is then the one its score would give.
@@ -65,8 +66,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     merged = alone
     if not recommender.settings.per_interest:
         merged = _Position(recommender, query, interests.vectors, index, whole=True)
-    names = attribution.merged_names(interests.names[0], interests.merged_into[0])
-    name, similarity = names[source] or (None, None)
+    number, (name, similarity) = _shown(recommender, query, interests, source, index)
     item = recommender.items.item(index)
     described = {
         "item": item.item,
@@ -74,7 +74,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         "score": merged.score,
         "rank": merged.rank,
         "of": merged.of,
-        "interest": source,
+        "interest": number,
         "words": query.text if words else None,
         "name": name,
         "similarity": similarity,
@@ -125,6 +125,21 @@ def _source(recommender: Recommender, interests: UserInterests, products: list[f
     if fused is not None and fused.from_text(recommender.model, [index])[0]:
         return number
     return interests.merged_into[0][int(np.argmax(products[:number]))]
+
+
+def _shown(
+    recommender: Recommender, query: ResolvedQuery, interests: UserInterests, source: int, index: int
+) -> tuple[int, ScoredName]:
+    """The number and the name that the list shows an item's interest by, or would show it by."""
+    names = attribution.merged_names(interests.names[0], interests.merged_into[0])
+    if recommender.settings.per_interest or source == interests.words:
+        return source, names[source] or (None, None)
+    result = recommender.result([query])
+    (ranked,) = result.lists
+    if index in ranked.items and result.names is not None:
+        number = ranked.interests[ranked.items.index(index)]
+        return number, result.names[0][number] or (None, None)
+    return source, recommender.namer.of_items([index])
 
 
 class _Position:

@@ -18,15 +18,17 @@ from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.next_items import NextItems
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import attribution, diversity, index_search, item_boosts, text_fusion
+from eimf_core.recommend import attribution, diversity, index_search, item_boosts, shown_interests, text_fusion
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import mask_scores, why_empty
 from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
+from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
 from eimf_core.recommend.result_lines import JsonLines
 from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
 
 Queries = Sequence[ResolvedQuery]
+
+UNNAMED: ScoredName = (None, None)
 
 LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
@@ -42,7 +44,8 @@ class UserInterests:
         vectors: what gives the scores, (B, K, d).
         attention: over the history, (B, K, L); None for words alone.
         fusions: of words and history, None where a query has only one of these.
-        names: a name for each interest, and behind those of a fusion one for the words.
+        names: a name for each interest as a whole, none where a list is taken apart by name, and behind those of a
+            fusion one for the words.
         merged_into: likewise, see `attribution`.
     """
 
@@ -51,6 +54,11 @@ class UserInterests:
     fusions: Sequence[text_fusion.Fusion | None]
     names: list[list[ScoredName]]
     merged_into: list[attribution.MergedInto]
+
+    @property
+    def words(self) -> int:
+        """The number of the words of a query."""
+        return self.vectors.shape[1] if self.attention is not None else 0
 
     @property
     def without_text(self) -> list[attribution.MergedInto]:
@@ -114,13 +122,36 @@ class Recommender:
             return Result(queries, popular, fallback="popularity", empty=self._empty(queries, popular))
         interests = self.interests(queries)
         lists = self._lists(interests, queries)
-        return Result(
-            queries,
-            lists,
-            list(map(attribution.merged_names, interests.names, interests.merged_into)),
-            self._anchors(queries, interests),
-            empty=self._empty(queries, lists),
-        )
+        empty, words = self._empty(queries, lists), interests.words
+        if self.settings.per_interest or interests.attention is None:
+            names = list(map(attribution.merged_names, interests.names, interests.merged_into))
+            return Result(queries, lists, names, self._anchors(queries, interests), words=words, empty=empty)
+        return self._by_name(queries, interests, lists, empty)
+
+    def _by_name(
+        self, queries: Queries, interests: UserInterests, lists: list[RankedList], empty: dict[int, str]
+    ) -> Result:
+        """The result of merged lists, whose interests are taken apart by the names of what they bring."""
+        namer, number = self.namer, interests.words
+        found = [
+            shown_interests.parts_of(ranked, namer, number, len(merged_into))
+            for ranked, merged_into in zip(lists, interests.merged_into, strict=True)
+        ]
+        parts = [own for _, own in found]
+        words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
+        shares = None
+        if self.settings.anchors:
+            assert interests.attention is not None
+            shares = shown_interests.shares(
+                parts,
+                attribution.merged_attention(interests.attention, interests.without_text),
+                self._read(queries),
+                namer,
+                self.settings.anchors,
+                self.settings.anchor_share,
+            )
+        names = [shown_interests.names_of(own, namer, spoken) for own, spoken in zip(parts, words, strict=True)]
+        return Result(queries, [ranked for ranked, _ in found], names, shares, words=number, empty=empty)
 
     def _empty(self, queries: Queries, lists: Sequence[RankedList]) -> dict[int, str]:
         return {at: self.why_empty(queries[at]) for at, ranked in enumerate(lists) if not ranked.items}
@@ -133,13 +164,13 @@ class Recommender:
         """The interests of queries with a history, or with words alone."""
         if not len(queries[0].history):
             words = np.stack([query.text_vector for query in queries if query.text_vector is not None])[:, None, :]
-            return UserInterests(words, None, [None] * len(queries), self.names(words), [[0]] * len(queries))
+            spoken = [[name] for name in self.namer.of_vectors(words[:, 0])]
+            return UserInterests(words, None, [None] * len(queries), spoken, [[0]] * len(queries))
         of_history, attention = self._run_network(queries)
-        # what further members add has names of its own
-        step, width = self.model.factors.naming_step, self.model.factors.naming_width
-        named = self._named_by(queries, of_history, attention)[:, ::step]
-        names = [[name for name in of for _ in range(step)] for of in self.names(named)]
-        merged_into = attribution.merge(names, of_history[:, :, :width])
+        names: list[list[ScoredName]] = [[UNNAMED] * of_history.shape[1] for _ in queries]
+        if self.settings.per_interest:
+            names = self._names_by_lists(of_history, queries)
+        merged_into = attribution.merge(names, of_history)
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
         for at, query in enumerate(queries):
@@ -152,17 +183,8 @@ class Recommender:
             fusions[at] = fused
             # the words are a reason of their own
             merged_into[at] = [*merged_into[at], len(of_history[at])]
-            names[at] = [*names[at], *self.names(query.text_vector[None, None])[0]]
+            names[at] = [*names[at], *self.namer.of_vectors(query.text_vector[None])]
         return UserInterests(vectors, attention, fusions, names, merged_into)
-
-    def _named_by(self, queries: Queries, interests: Floats, attention: Floats) -> Floats:
-        """What names the interests (B, K, d): labels and members of an ensemble their own vectors; words, else, the
-        items that they attend to, since an interest that also holds what comes next lies far from all words."""
-        if self.model.named or self.model.factors.parts:
-            return interests
-        read = padded([query.history[-self.model.config.max_length :] for query in queries])
-        attended: Floats = attention @ np.asarray(self.model.vectors[read], np.float32)
-        return attended
 
     def _run_network(self, queries: Queries) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L) of queries with a history, all of them with times or none."""
@@ -171,6 +193,10 @@ class Recommender:
         if any(query.events is not None for query in queries):
             events = [np.zeros_like(query.history) if query.events is None else query.events for query in queries]
         return self.model.interests([query.history for query in queries], times or None, events)
+
+    def _read(self, queries: Queries) -> list[Indices]:
+        """What the network reads of each history."""
+        return [query.history[-self.model.config.max_length :] for query in queries]
 
     def _anchors(self, queries: Queries, interests: UserInterests) -> attribution.Shares | None:
         if not self.settings.anchors or interests.attention is None:
@@ -186,7 +212,7 @@ class Recommender:
         """
         assert interests.attention is not None
         attention = attribution.merged_attention(interests.attention, interests.without_text)
-        read = [query.history[-self.model.config.max_length :] for query in queries]
+        read = self._read(queries)
         shown = sorted({first for of in interests.without_text for first in of})
         found = attribution.attention_shares(read, attention[:, shown], most, least)
         made: attribution.Shares = [[[] for _ in range(attention.shape[1])] for _ in queries]
@@ -198,20 +224,29 @@ class Recommender:
     def load(self) -> None:
         """Load what every answer needs, before several threads want it at once."""
         history = [np.ones(1, dtype=np.int64)]
-        self.names(self.model.interests(history)[0])
+        self.model.interests(history)
+        _ = self.namer
 
-    def names(self, interests: Floats) -> list[list[ScoredName]]:
-        """A name for each interest (B, K, d)."""
+    @property
+    def namer(self) -> Namer:
+        """What names items and interests; opened when it is first wanted."""
         if self._namer is None:
-            if not self.model.named and self.model.words is None:
+            if self.model.item_groups is None:
                 self._reporter.note(
-                    f"{self.model.name}: holds no names of interests; they are made from its item titles, which delays "
-                    "the first answer; a model trained by this version holds them"
+                    f"{self.model.name}: holds no names of groups of items; they are made now, which delays the first "
+                    "answer; a model trained by this version holds them"
                 )
             self._namer = open_namer(self.model, self.settings.name_threshold)
-        users, number, width = interests.shape
-        flat = self._namer.names(interests.reshape(users * number, width))
-        return [flat[at * number : (at + 1) * number] for at in range(users)]
+        return self._namer
+
+    def _names_by_lists(self, interests: Floats, queries: Queries) -> list[list[ScoredName]]:
+        """What most of the items are called that each interest (B, K, d) ranks first."""
+        made: list[list[ScoredName]] = [[] for _ in queries]
+        for number in range(interests.shape[1]):
+            scores = self.scores(interests[:, number : number + 1], queries)
+            for own, (items, _) in zip(made, self._top_items(scores, queries), strict=True):
+                own.append(self.namer.of_items(items))
+        return made
 
     def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
         """Scores (B, N + 1) of everything that may be listed; the rest is -inf.

@@ -33,7 +33,8 @@ class JsonLines:
     def write(self, result: Result) -> list[bytes]:
         """The line of each query of a result, with its end."""
         scores = iter(_numbers([score for ranked in result.lists for score in ranked.scores]))
-        similarities = iter(_numbers([value for names in result.names or () for _, value in filter(None, names)]))
+        known = (value for names in result.names or () for _, value in filter(None, names) if value is not None)
+        similarities = iter(_numbers(list(known)))
         fallback = b"" if result.fallback is None else b',"fallback":%b' % _encoded(result.fallback)
         empty = {at: b',"empty":%b' % _encoded(why) for at, why in result.empty.items()}
         return [
@@ -74,8 +75,7 @@ class JsonLines:
             if named is None:
                 continue
             name, similarity = named
-            # the words of a query are its last interest
-            words = text if text is not None and number == len(names) - 1 else None
+            words = text if number == result.words else None
             parts.append(_interest(number, words, name, similarity is not None))
             if similarity is not None:
                 parts.append(next(similarities))

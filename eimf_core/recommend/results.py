@@ -51,8 +51,9 @@ class Result:
         queries: the queries, with their ids and what was unknown in them.
         lists: the list of each.
         names: of the interests of each query; None where a list comes from no interest. A name is None where the
-            interest is merged into an earlier one; the last is that of the words of a query with words.
+            interest is merged into an earlier one, or brought nothing.
         shares: what made these interests; None where that is not wanted or not known.
+        words: the number of the words of a query with words.
         fallback: what stood in where nothing of the history is known.
         empty: for rows without any item, which filter left nothing.
     """
@@ -61,6 +62,7 @@ class Result:
     lists: list[RankedList]
     names: list[list[ScoredName | None]] | None = None
     shares: Shares | None = None
+    words: int = 0
     fallback: str | None = None
     empty: Mapping[int, str] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ not trained again when the same command is run again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from eimf_core import artifact, dataset, files, provenance
+from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.next_items import NextItemsConfig
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.training import join, next_item_choice, next_item_graph
+from eimf_core.training import item_naming, join, next_item_choice, next_item_graph
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
 from eimf_core.training.loop import Summary
@@ -74,7 +76,7 @@ def is_finished(member: Path, fingerprint: str) -> bool:
 
 def write(
     members: list[Path], data: Dataset, settings: TrainConfig, output: str | Path, *, weights: list[float] | None,
-    next_items: NextItemsConfig | None, inputs: list[Path], reporter: Reporter,
+    next_items: NextItemsConfig | None, inputs: list[Path], earlier: Sequence[Model], reporter: Reporter,
 ) -> Summary:  # fmt: skip
     """Join the trained members of a run and write the model directory.
 
@@ -86,6 +88,7 @@ def write(
         weights: of the members where there is no validation split; None for equal ones.
         next_items: what the graph of next items counts there; None for nothing.
         inputs: the files that the run read.
+        earlier: the model that the run goes on from, if it does.
         reporter: hears of the weights.
 
     Returns:
@@ -103,7 +106,7 @@ def write(
     )
     chosen = _write(
         systems, data, output, given=weights, next_items=next_items, valid_users=settings.valid_users,
-        seed=settings.seed, training=arguments, about=about, reporter=reporter,
+        seed=settings.seed, training=arguments, about=about, earlier=earlier, reporter=reporter,
     )  # fmt: skip
     return Summary(
         epochs=sum(summary.epochs for summary in summaries),
@@ -154,14 +157,15 @@ def join_models(
         )  # fmt: skip
         return _write(
             systems, data, output, given=None, next_items=None, valid_users=int(training.get("valid_users", 0)),
-            seed=first.seed, training=training, about=about, reporter=reporter,
+            seed=first.seed, training=training, about=about, earlier=[system.model for system in systems],
+            reporter=reporter,
         )  # fmt: skip
 
 
 def _write(
     systems: list[ModelSystem], data: Dataset, output: str | Path, *, given: list[float] | None,
     next_items: NextItemsConfig | None, valid_users: int, seed: int, training: dict[str, Any], about: dict[str, Any],
-    reporter: Reporter,
+    earlier: Sequence[Model], reporter: Reporter,
 ) -> Ensemble:  # fmt: skip
     join.check([system.model for system in systems], data)
     chosen = join.choose(systems, data, given=given, valid_users=valid_users, seed=seed, reporter=reporter)
@@ -178,5 +182,6 @@ def _write(
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
     else:
         graph = next_item_graph.like(next_items, data)
+    contents = item_naming.with_names(contents, earlier)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     return chosen

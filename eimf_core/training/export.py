@@ -20,7 +20,6 @@ from eimf_core.artifact import Contents, ModelConfig
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
 from eimf_core.models.backbone import Backbone
-from eimf_core.naming.word_names import word_names
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork
@@ -143,9 +142,8 @@ def contents(
     *,
     epochs: list[dict[str, Any]],
     provenance: dict[str, Any],
-    named: bool = True,
 ) -> Contents:
-    """Everything `artifact.write` needs.
+    """Everything `artifact.write` needs, without groups of items.
 
     Args:
         prepared: what was learned and from what; its learner has the weights to write.
@@ -153,8 +151,6 @@ def contents(
         settings: of the run.
         epochs: a line for each.
         provenance: for the manifest.
-        named: whether interests are to have names of words where no labels name them; a member of an ensemble
-            needs none.
     """
     learner, labels, text, features = prepared.learner, prepared.labels, prepared.text, prepared.side.features
     learned = learner.table.all()
@@ -178,10 +174,6 @@ def contents(
     if text is not None:
         weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_projection.fit(text, vectors)
     interests = labels.interests if labels is not None else []
-    words = None
-    if named and not interests:
-        table, scale = weights["item_vectors"], weights["item_scale"]
-        words = word_names(len(data.items), lambda index: data.items[index - 1], table, scale).arrays()
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(
         config=ModelConfig(
@@ -200,7 +192,6 @@ def contents(
         weights=weights,
         network=network(learner.backbone, 0 if features is None else features.shape[1]),
         named=interests,
-        words=words,
         epochs=epochs,
         provenance=provenance,
     )

@@ -16,11 +16,10 @@ from eimf_core.artifact import Contents, Model, ModelConfig
 from eimf_core.dataset import Dataset, Ints
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
-from eimf_core.model_members import Blocks, Factors, MemberConfig
+from eimf_core.model_members import Blocks, MemberConfig
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
-from eimf_core.naming.word_names import word_names
 from eimf_core.progress import Reporter
 from eimf_core.training import export, member_weights
 from eimf_core.training.joint_network import JointNetwork
@@ -139,7 +138,7 @@ def check(models: Sequence[Model], data: Dataset) -> None:
 
 
 def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], provenance: dict[str, Any]) -> Contents:
-    """Everything `artifact.write` needs for the joint model, without a graph of next items.
+    """Everything `artifact.write` needs for the joint model, without a graph of next items and groups of items.
 
     Args:
         ensemble: members, of which `check` has nothing to say, and their weights.
@@ -171,10 +170,6 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         arrays["named_vectors"] = blocks.joint(np.concatenate([model.named_vectors for model in models], axis=1))[0]
     for number, model in enumerate(models, start=1):
         arrays |= {f"backbone.{number}.{name}": part for name, part in model.members[0].network.items()}
-    words = None
-    if not models[0].named:
-        columns = vectors[:, : Factors(described, vectors.shape[1]).naming_width]
-        words = word_names(len(data.items), lambda index: data.items[index - 1], columns, arrays["item_scale"]).arrays()
     config = ModelConfig(
         backbone="+".join(each.backbone for each in described),
         items=len(data.items),
@@ -194,7 +189,6 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         weights=arrays,
         network=export.network(joint, 0 if features is None else features.shape[1]),
         named=models[0].named,
-        words=words,
         epochs=_lines(ensemble),
         provenance=provenance,
     )
@@ -203,16 +197,12 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
 def _alone(ensemble: Ensemble, data: Dataset, provenance: dict[str, Any]) -> Contents:
     """The only member that stayed, as the ordinary model that it is."""
     (model,) = ensemble.members
-    words = model.words
-    if words is None and not model.named:
-        words = word_names(len(data.items), lambda index: data.items[index - 1], model.vectors, model.scale).arrays()
     return Contents(
         config=msgspec.structs.replace(model.config, next_items=None),
         items=data.items,
         weights=model.weights,
         network=model.network,
         named=model.named,
-        words=words,
         epochs=[*model.epochs, _weighed(ensemble)],
         provenance=provenance,
     )

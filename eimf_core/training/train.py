@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import artifact, dataset, files, provenance
+from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.next_items import NextItemsConfig
 from eimf_core.progress import SILENT, Reporter
@@ -23,6 +24,7 @@ from eimf_core.training import (
     ensemble,
     export,
     gradient_norms,
+    item_naming,
     next_item_choice,
     next_item_graph,
     plan,
@@ -40,7 +42,8 @@ from eimf_core.training.setup import Prepared
 
 @dataclass(frozen=True)
 class _Run:
-    """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in `Plan`."""
+    """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in `Plan`,
+    `earlier` the opened model `init`, if it starts from one."""
 
     data: Dataset
     labels: str | Path | None
@@ -48,6 +51,7 @@ class _Run:
     read: list[Path]
     group: Group
     next_items: NextItemsConfig | None
+    earlier: list[Model]
 
 
 def train(
@@ -97,7 +101,8 @@ def train(
             reporter.end()
             setup.check_data(data, reporter)
             setup.set_threads(settings.threads)
-            run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items)
+            earlier = [] if init is None else [artifact.open_model(init)]
+            run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
             if len(planned.members) == 1:
                 return _train_one(run, output, planned.members[0], planned.places[0], reporter)
             return _train_members(run, output, planned, reporter)
@@ -124,7 +129,7 @@ def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Repor
         return Summary(0, 0, None, total, 0, 0, {}, 0.0)
     made = ensemble.write(
         paths, run.data, planned.settings, output, weights=planned.weights, next_items=planned.next_items,
-        inputs=run.read, reporter=reporter,
+        inputs=run.read, earlier=run.earlier, reporter=reporter,
     )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return made
@@ -190,7 +195,9 @@ def _write(
         facts={**data.facts, **facts},
     )
     reporter.begin(f"writing {output}")
-    contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described, named=alone)
+    contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described)
+    if alone:
+        contents = item_naming.with_names(contents, run.earlier)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     reporter.end()
     return summary

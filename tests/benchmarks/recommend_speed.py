@@ -41,7 +41,7 @@ def write_model(
     """A model directory with random weights and an adapter, named interests with `labels`, and a graph of next items
     in which each item has so many `neighbours` at random."""
     from eimf_core import artifact
-    from eimf_core.training import next_item_choice
+    from eimf_core.training import item_naming, next_item_choice
 
     graph = random_graph(items, neighbours, seed) if neighbours else None
     names = backbone.split("+")
@@ -49,7 +49,7 @@ def write_model(
         contents = random_model(items, dimension, backbone, labels=labels, seed=seed)
     else:
         contents = random_ensemble(items, dimension, names, labels=labels, seed=seed)
-    artifact.write(path, next_item_choice.added(contents, graph))
+    artifact.write(path, next_item_choice.added(item_naming.with_names(contents), graph))
     return path
 
 
@@ -62,7 +62,7 @@ def random_ensemble(items: int, dimension: int, names: list[str], *, labels: boo
 
     with tempfile.TemporaryDirectory() as folder:
         for at, name in enumerate(names):
-            made = random_model(items, dimension, name, labels=labels, words=False, seed=seed + at)
+            made = random_model(items, dimension, name, labels=labels, seed=seed + at)
             artifact.write(Path(folder) / str(at), made)
         members = [artifact.open_model(Path(folder) / str(at)) for at in range(len(names))]
         ensemble = join.Ensemble(members, [1 / len(names)] * len(names))
@@ -82,14 +82,13 @@ def random_graph(items: int, neighbours: int, seed: int) -> NextItems:
     return NextItems(arrays, NextItemsConfig(weight=0.9, decay=0.7, last=5))
 
 
-def random_model(items: int, dimension: int, backbone: str, *, labels: bool, words: bool = True, seed: int) -> Contents:
-    """A model of one backbone; without `labels` its names are made of words, which a member needs none of."""
+def random_model(items: int, dimension: int, backbone: str, *, labels: bool, seed: int) -> Contents:
+    """A model of one backbone, with named interests or without, and no groups of items."""
     import torch
 
     from eimf_core import artifact
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
-    from eimf_core.naming.word_names import word_names
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
@@ -124,11 +123,8 @@ def random_model(items: int, dimension: int, backbone: str, *, labels: bool, wor
         for number in range(1, items + 1)
     ]
     named = [SemanticInterest(name=f"interest {number}") for number in range(NAMED if labels else 0)]
-    known = None
-    if not labels and words:
-        known = word_names(items, lambda index: catalogue[index - 1], vectors, scale).arrays()
     return artifact.Contents(
-        config=config, items=catalogue, weights=weights, network=export.network(network), named=named, words=known
+        config=config, items=catalogue, weights=weights, network=export.network(network), named=named
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import centres, dataset, jsonl
 from eimf_core.clustering import cluster, kmeans, representatives
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.user_vectors import UserVectors, distinct_items
@@ -98,7 +98,7 @@ def test_the_fewest_clusters_that_are_near_the_best() -> None:
 
 @pytest.mark.parametrize("large", [10, 10**6])
 def test_clusters_are_found_numbered_by_size_and_the_same_again(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kmeans, "LARGE", large)
+    monkeypatch.setattr(centres, "LARGE", large)
     monkeypatch.setattr(kmeans, "FITTED_AT_MOST", 150)
     vectors, truth = groups_of_vectors(4, 50)
     vectors, truth = vectors[20:], truth[20:]

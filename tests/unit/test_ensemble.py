@@ -32,7 +32,7 @@ from tests.small_training import small_settings as settings
 
 NAMES = ["comirec-sa", "sasrec", "gru4rec"]
 WEIGHTS = [0.5, 0.2, 0.3]
-FILES = ("weights.safetensors", "interests.onnx", "items.jsonl", "words.safetensors", "train.jsonl")
+FILES = ("weights.safetensors", "interests.onnx", "items.jsonl", "item_groups.safetensors", "train.jsonl")
 
 
 def wanted(name: str, **changes: Any) -> TrainConfig:
@@ -119,7 +119,7 @@ def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None
     data = dataset.load(apart / "data")
     artifact.write(tmp_path / "joint", join.contents(Ensemble(members, WEIGHTS), data, training={}, provenance={}))
     model = artifact.open_model(tmp_path / "joint")
-    assert (model.config.interests, model.factors.naming_width, model.factors.naming_step) == (6, 8, 2)
+    assert model.config.interests == 6
     assert model.factors.parts == [(8, 3), (8, 2), (8, 1)]
     histories = [np.array([1, 9, 2]), np.array([17, 3])]
     summed = sum(weight * scores(member, histories) for weight, member in zip(WEIGHTS, members, strict=True))
@@ -129,7 +129,7 @@ def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None
     settings = RecommendConfig(k=5, name_threshold=-1.0)
     (answer,) = recommend(tmp_path / "joint", settings, Request(items=["tea-0", "yarn-1", "fish-2"]))
     line = orjson.loads(answer)
-    assert len(line["items"]) == 5 and 1 <= len(line["interests"]) <= 3
+    assert len(line["items"]) == 5 and 1 <= len(line["interests"]) <= 5
 
 
 def test_evaluation_scores_are_the_weighted_sum(apart: Path, joint: Path) -> None:
@@ -179,33 +179,6 @@ def test_members_can_be_taken_out_again(apart: Path, joint: Path) -> None:
             np.testing.assert_array_equal(member.network[key], part)
         assert member.text_map is not None and known.text_map is not None
         np.testing.assert_array_equal(member.text_map[0], known.text_map[0])
-
-
-def test_interests_are_named_by_members_with_several(joint: Path) -> None:
-    from eimf_core.naming.interest_names import open_namer
-
-    model = artifact.open_model(joint)
-    assert model.factors.naming_width == 8 and model.words is not None and model.words["directions"].shape[1] == 8
-    interests, _ = model.interests([np.array([1, 2, 9, 10, 17])])
-    changed = interests.copy()
-    changed[:, :, 8:] = -changed[:, :, 8:]
-    namer = open_namer(model, 0.0)
-    assert namer.names(interests[0]) == namer.names(changed[0])
-
-
-def test_words_name_an_interest_by_the_items_that_it_attends_to(apart: Path) -> None:
-    """In a model alone: that of a GRU by the last item, whatever it expects next."""
-    from eimf_core.naming.interest_names import open_namer
-    from eimf_core.recommend.config import RecommendConfig
-    from eimf_core.recommend.session import Request, recommend
-
-    model = artifact.open_model(apart / "gru4rec")
-    last = model.vectors[[model.catalogue.index("yarn-1")]]
-    ((wanted, cosine),) = open_namer(model, -1.0).names(last)
-    settings = RecommendConfig(k=3, name_threshold=-1.0)
-    (answer,) = recommend(apart / "gru4rec", settings, Request(items=["tea-2", "yarn-1"]))
-    (interest,) = orjson.loads(answer)["interests"]
-    assert (interest["name"], interest["similarity"]) == (wanted, cosine) and wanted is not None
 
 
 @pytest.fixture(scope="module")
@@ -282,7 +255,7 @@ def test_a_member_alone_is_an_ordinary_model(apart: Path, tmp_path: Path) -> Non
         and model.epochs[:-1] == before.epochs
     )
     np.testing.assert_array_equal(model.vectors, before.vectors)
-    assert model.network == before.network and model.words is not None
+    assert model.network == before.network
 
 
 def test_hyperparameters_go_to_the_members_that_have_them() -> None:
@@ -357,7 +330,7 @@ def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -
     training.train(later, tmp_path / "model", wanted("sasrec+gru4rec", epochs=1))
     model = artifact.open_model(tmp_path / "model")
     assert [member.weight for member in model.config.members] == [0.5, 0.5]
-    assert model.config.interests == 1 and model.factors.naming_width == 16
+    assert model.config.interests == 1 and model.config.dimension == 16
 
 
 def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) -> None:

@@ -101,14 +101,15 @@ def test_an_item_that_the_words_bring_is_explained_by_them(path: Path) -> None:
 def test_interests_of_one_name_are_one(path: Path) -> None:
     made = session(path, name_threshold=-1, k=24)
     apart = made.ask(Query(history=["tea-1", "tea-2"]))
-    assert len(apart.interests) == 2
-    names = made.recommender._namer
-    assert names is not None
-    names._names = ["the same"] * len(names._names)
+    assert {interest.name for interest in apart.interests} == {"tea drinking", "knitting", "aquarium keeping"}
+    namer = made.recommender.namer
+    namer.names, namer.name_of = ["the same"], np.zeros_like(namer.name_of)
     answer = made.ask(Query(history=["tea-1", "tea-2"]))
     (interest,) = answer.interests
     assert (interest.index, interest.name, interest.weight) == (0, "the same", 1.0)
-    assert interest.similarity == max(of.similarity or -1 for of in apart.interests)
+    assert interest.similarity == pytest.approx(
+        sum((of.similarity or 0) * of.weight for of in apart.interests), abs=1e-3
+    )
     assert {item.interest for item in answer.items} == {0}
     assert [item.item for item in answer.items] == [item.item for item in apart.items]
     assert sum(anchor.weight for anchor in interest.anchors) == pytest.approx(1)
@@ -121,9 +122,8 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
     made = session(path, name_threshold=-1, k=5)
     merged = made.ask(Query(history=["tea-1", "tea-2"]))
     each = session(path, name_threshold=-1, k=5, per_interest=True)
-    each.recommender.load()
-    assert each.recommender._namer is not None
-    each.recommender._namer._names = ["the same"] * 3
+    namer = each.recommender.namer
+    namer.names, namer.name_of = ["the same"], np.zeros_like(namer.name_of)
     answer = each.ask(Query(history=["tea-1", "tea-2"]))
     assert [(item.item, item.score, item.interest) for item in answer.items] == [
         (item.item, item.score, 0) for item in merged.items
@@ -132,7 +132,7 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
 
 def test_interests_of_one_name_are_merged_into_the_first() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
-    interests = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
+    interests = np.array([[[0, 1], [2, -1], [4, 5], [6, 7], [-8, 1]]], np.float32)
     (merged_into,) = attribution.merge([named], interests)  # type: ignore[list-item]
     assert merged_into == [0, 1, 2, 0, 4] and attribution.any_merged(merged_into)
     assert attribution.merged_names(named, merged_into) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
@@ -143,7 +143,7 @@ def test_interests_of_one_name_are_merged_into_the_first() -> None:
 
 
 def test_interests_without_names_are_merged_where_they_point_the_same_way() -> None:
-    vectors = np.array([[[1, 0], [0, 1], [2, 1e-4], [0, 3], [0, 0], [0, 0]]], np.float32)
+    vectors = np.array([[[1, 0], [0, 1], [2, 0.3], [0, 3], [0, 0], [0, 0]]], np.float32)
     named = [(None, 0.1), ("b", 0.5), (None, 0.2), (None, 0.3), (None, None), (None, None)]
     assert attribution.merge([named], vectors) == [[0, 1, 0, 1, 4, 5]]  # type: ignore[list-item]
 

@@ -217,12 +217,10 @@ def test_an_index_that_lies(model: Path, name: str, change: Callable[[np.ndarray
         "items.jsonl",
         "config.json",
         "named.jsonl",
-        "words.safetensors",
+        "item_groups.safetensors",
     ],
 )
 def test_changed_bytes_are_told_in_one_line_or_change_the_answer_only(model: Path, part: str) -> None:
-    if part == "words.safetensors":
-        write_named_model(model, named=False)
     original = (model / part).read_bytes()
     rng = random.Random(5)
     for _ in range(60):

@@ -58,7 +58,7 @@ class SampledUsers:
 
     def names(self, evaluation: Evaluation, interests: Floats) -> list[str]:
         """Of interests (n, d): a name each, or the nearest item where none is near enough."""
-        named = [name for name, _ in self.namer.names(interests)]
+        named = [name for name, _ in self.namer.of_vectors(interests)]
         without = [at for at, name in enumerate(named) if name is None]
         # place 0 is no item
         nearest = (unit_rows(interests[without]) @ self._units[1:].T).argmax(axis=1) + 1

@@ -1,0 +1,176 @@
+"""Groups of items that lie near to each other, and what they are called.
+
+An interest is named by what it recommends: each item belongs to a group, and a group has a name. Groups are k-means
+clusters of the item vectors, made when a model is written; `group_names` names them. What a group is called stays with
+its items when the vectors change (`carried`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import centres as kmeans
+from eimf_core.records import Label, Record
+from eimf_core.vectors import unit_rows
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+NamedBy = Literal["model", "labels", "words"]
+
+PART = "item_groups.safetensors"
+"""The file of a model directory."""
+MOST = 256
+"""Groups of a catalogue at most: one question each to a language model."""
+FITTED = 20_000
+"""Items that shape the centres, evenly taken; all are assigned."""
+BLOCK = 1 << 16
+
+
+class GroupName(Record, frozen=True, kw_only=True):
+    """What a group is called, None where nothing is known, and who says so.
+
+    `answer` is the label that a language model gave for the titles in the middle of the group, or its error.
+    """
+
+    name: str | None = None
+    by: NamedBy = "words"
+    answer: Label | None = None
+
+
+@dataclass(frozen=True)
+class ItemGroups:
+    """Groups G of N items.
+
+    Attributes:
+        of: int32 (N + 1,), the group of each item; -1 for the row before the first.
+        near: float32 (N + 1,), the cosine of each item and the centre of its group.
+        centres: float32 (G, d), of length 1.
+        names: one for each group.
+    """
+
+    of: Ints
+    near: Floats
+    centres: Floats
+    names: list[GroupName]
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def members(self, group: int) -> npt.NDArray[np.int64]:
+        """Item indices of a group, the nearest to its centre first."""
+        found = np.flatnonzero(self.of == group)
+        return found[np.argsort(-self.near[found], kind="stable")]
+
+    def named(self, names: list[GroupName]) -> ItemGroups:
+        """The same groups under other names."""
+        return replace(self, names=names)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """As arrays for a file."""
+        names = np.frombuffer(msgspec.json.encode(self.names), dtype=np.uint8)
+        return {"of": self.of, "near": self.near, "centres": self.centres, "names": names}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, npt.NDArray[Any]], items: int, width: int) -> ItemGroups:
+        """ValueError for arrays that hold no such groups of so many items with vectors of this width."""
+        of, near, centres = (arrays.get(key, np.zeros(0)) for key in ("of", "near", "centres"))
+        names = msgspec.json.decode(arrays.get("names", np.zeros(0, np.uint8)).tobytes(), type=list[GroupName])
+        fits = (
+            centres.shape == (len(names), width)
+            and of.shape == near.shape == (items + 1,)
+            and centres.dtype == near.dtype == np.float32
+            and of.dtype == np.int32
+            and of.min() >= -1
+            and of.max() < len(names)
+        )
+        if not fits:
+            raise ValueError("not such groups")
+        return ItemGroups(of, near, centres, names)
+
+
+def number(items: int) -> int:
+    """How many groups a catalogue has: twice the root of its size, at most MOST."""
+    return min(MOST, max(1, int(2 * items**0.5)))
+
+
+def group(items: int, vectors: Floats, scale: Floats | None) -> ItemGroups:
+    """Groups of a catalogue, without names; the same for the same vectors.
+
+    Args:
+        items: number of items.
+        vectors, scale: (N + 1, d) and (N + 1,) with N at least `items`.
+
+    Returns:
+        The groups; none where a vector is not finite.
+    """
+    sample = np.unique(np.linspace(1, items, min(items, FITTED)).astype(np.int64))
+    rows = units(vectors, scale, sample)
+    if not np.isfinite(rows).all():
+        nothing = np.zeros((0, vectors.shape[1]), np.float32)
+        return ItemGroups(*nearest(vectors[: items + 1], scale, nothing), nothing, [])
+    with kmeans.one_thread():
+        centres = kmeans.fit(rows, number(items), np.random.default_rng(0), starts=1)
+    return assigned(items, vectors, scale, centres)
+
+
+def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
+    """Vectors of some items in length 1; one that is infinite, or times its scale, is none."""
+    taken = np.asarray(vectors[rows], np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return unit_rows(taken if scale is None else taken * np.asarray(scale[rows], np.float32)[:, None])
+
+
+def assigned(items: int, vectors: Floats, scale: Floats | None, centres: Floats) -> ItemGroups:
+    """Each item in the group of the nearest centre; groups that stay empty are left out."""
+    of, near = nearest(vectors[: items + 1], scale, centres)
+    kept = np.unique(of[1:])
+    of[1:] = np.searchsorted(kept, of[1:])
+    return ItemGroups(of, near, centres[kept], [GroupName()] * len(kept))
+
+
+def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[Ints, Floats]:
+    """The nearest centre of each item and its cosine, (N + 1,) each, -1 and 0 for the row before the first."""
+    of = np.full(len(vectors), -1, dtype=np.int32)
+    near = np.zeros(len(vectors), dtype=np.float32)
+    for start in range(1, len(vectors) if len(centres) else 0, BLOCK):
+        rows = slice(start, start + BLOCK)
+        cosines = units(vectors, scale, rows) @ centres.T
+        of[rows] = cosines.argmax(axis=1)
+        near[rows] = cosines.max(axis=1)
+    return of, near
+
+
+def carried(
+    earlier: ItemGroups, places: npt.NDArray[np.integer[Any]], vectors: Floats, scale: Floats | None
+) -> ItemGroups | None:
+    """The named groups of an earlier model for the items and vectors of today.
+
+    Args:
+        earlier: groups of n items.
+        places: (n,), the item index today of each item then, 0 where it is gone.
+        vectors, scale: (N + 1, d) and (N + 1,) of today.
+
+    Returns:
+        Groups of the items that they had, and of new ones that are nearest to these; None where fewer than half of
+        today's items were there, or a vector is not finite.
+    """
+    of = np.full(len(vectors), -1, dtype=np.int32)
+    of[places] = earlier.of[1:]
+    of[0] = -1
+    known = np.flatnonzero(of >= 0)
+    rows = units(vectors, scale, known)
+    if 2 * len(known) < len(vectors) - 1 or not np.isfinite(rows).all():
+        return None
+    kept, own = np.unique(of[known], return_inverse=True)
+    sums = np.zeros((len(kept), vectors.shape[1]), np.float32)
+    np.add.at(sums, own, rows)
+    centres = unit_rows(sums)
+    of, near = nearest(vectors, scale, centres)
+    of[known] = own
+    near[known] = np.einsum("nd,nd->n", rows, centres[own])
+    return ItemGroups(of, near, centres, [earlier.names[at] for at in kept.tolist()])

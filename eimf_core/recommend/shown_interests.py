@@ -1,0 +1,120 @@
+"""What one list is told to come from: the interests of the network, each taken apart by the names of what it brings.
+
+An interest of the network often brings items of several kinds. Each kind is shown as an interest of its own, with the
+name of its items (`naming.interest_names`); items of one name are one, whichever interest brought them, and what has no
+name stays with the interest that brought it. The first kind of an interest keeps its number, further ones are counted
+on from the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from eimf_core.naming.interest_names import DIGITS, Namer, ScoredName
+from eimf_core.padding import padded
+from eimf_core.recommend import attribution
+from eimf_core.recommend.query_resolution import Floats, Indices
+from eimf_core.recommend.results import RankedList
+
+
+@dataclass(frozen=True)
+class Part:
+    """The items of one list that share a name, or that have none and one interest.
+
+    Attributes:
+        number: that it is shown by.
+        name: the number of the name, -1 without one.
+        sources: the interests of the network that brought them.
+        items: item indices.
+    """
+
+    number: int
+    name: int
+    sources: set[int] = field(default_factory=set)
+    items: list[int] = field(default_factory=list)
+
+
+def parts_of(ranked: RankedList, namer: Namer, interests: int, further: int) -> tuple[RankedList, list[Part]]:
+    """Take a list apart.
+
+    Args:
+        ranked: the list, with the interest that brought each item.
+        namer: names the items.
+        interests: of the network; a larger number is that of the words of a query, which stay whole.
+        further: the first number of further parts.
+
+    Returns:
+        The list with the number of the part of each item, and the parts in the order in which they come first.
+    """
+    numbers: list[int] = []
+    by_key: dict[int, Part] = {}
+    taken: set[int] = set()
+    for item, source, name in zip(ranked.items, ranked.interests, namer.name_of[ranked.items].tolist(), strict=True):
+        if source >= interests:
+            numbers.append(source)
+            continue
+        key = name if name >= 0 else ~source
+        part = by_key.get(key)
+        if part is None:
+            number, further = (further, further + 1) if source in taken else (source, further)
+            part = by_key[key] = Part(number, name)
+            taken.add(number)
+        part.sources.add(source)
+        part.items.append(item)
+        numbers.append(part.number)
+    return replace(ranked, interests=numbers), list(by_key.values())
+
+
+def names_of(parts: Sequence[Part], namer: Namer, words: dict[int, ScoredName]) -> list[ScoredName | None]:
+    """Name and similarity of each part by number, the mean cosine of its items and its name; `words` stay."""
+    last = max([*(part.number for part in parts), *words], default=-1)
+    made: list[ScoredName | None] = [words.get(number) for number in range(last + 1)]
+    for part in parts:
+        name = namer.names[part.name] if part.name >= 0 else None
+        made[part.number] = (name, round(float(namer.near[part.items].mean()), DIGITS))
+    return made
+
+
+def shares(
+    parts: Sequence[Sequence[Part]], attention: Floats, histories: Sequence[Indices], namer: Namer,
+    most: int | None, least: float,
+) -> attribution.Shares:  # fmt: skip
+    """What made the parts of each list, by number: see `attribution.attention_shares`.
+
+    A part has the attention of the interests that brought it. Where one of these brought another part too, a history
+    item counts as far as its group is like that of the part's first item: of an interest that is the sum of its history
+    weighted by attention, this is what the item adds to the product with the middle of the group.
+
+    Args:
+        parts: of the list of each query.
+        attention: (B, K, L), of merged interests the mean.
+        histories: what the network read.
+        namer: knows the groups.
+        most, least: as for `attention_shares`.
+    """
+    width = max(1, *map(len, parts))
+    sums = np.zeros((len(parts), width, attention.shape[1]), np.float32)
+    groups = np.full((len(parts), width), -1, dtype=np.int64)
+    for row, own in enumerate(parts):
+        counts = [source for part in own for source in part.sources]
+        for column, part in enumerate(own):
+            sums[row, column, list(part.sources)] = 1 / len(part.sources)
+            if part.name >= 0 and any(counts.count(source) > 1 for source in part.sources):
+                groups[row, column] = namer.group_of[part.items[0]]
+    of_parts = sums @ attention
+    read = padded(list(histories))
+    like = of_parts * namer.likeness[groups[:, :, None], namer.group_of[read][:, None, :]]
+    weighed = (groups >= 0)[:, :, None] & (like.sum(axis=2, keepdims=True) > 0)
+    of_parts = np.where(weighed, like / np.maximum(like.sum(axis=2, keepdims=True), np.float32(1e-12)), of_parts)
+    found = attribution.attention_shares(histories, of_parts, most, least)
+    made: attribution.Shares = []
+    for own, each in zip(parts, found, strict=True):
+        last = max((part.number for part in own), default=-1)
+        by_number: list[list[tuple[int, float]]] = [[] for _ in range(last + 1)]
+        for part, share in zip(own, each, strict=False):
+            by_number[part.number] = share
+        made.append(by_number)
+    return made

@@ -1,0 +1,42 @@
+"""Groups of items and their names for a model that is about to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from eimf_core.artifact import Contents, Model
+from eimf_core.naming import group_names, interest_names, item_groups
+from eimf_core.naming.item_groups import ItemGroups
+
+
+def with_names(contents: Contents, earlier: Sequence[Model] = ()) -> Contents:
+    """What is written, with its items in named groups.
+
+    Args:
+        contents: all but the groups.
+        earlier: models that this one goes on from or is joined from. What a language model called the groups of the
+            first of them that was asked is taken over with these.
+    """
+    groups = next((found for model in earlier if (found := _carried(contents, model)) is not None), None)
+    if groups is None:
+        vectors, scale = contents.weights["item_vectors"], contents.weights.get("item_scale")
+        interest_vectors = contents.weights.get("named_vectors", vectors[:0])
+        groups = group_names.named_groups(
+            len(contents.items), lambda index: contents.items[index - 1], vectors, scale, contents.named,
+            interest_vectors,
+        )  # fmt: skip
+    return replace(contents, item_groups=groups.arrays())
+
+
+def _carried(contents: Contents, model: Model) -> ItemGroups | None:
+    if model.item_groups is None:
+        return None
+    groups = interest_names.groups_of(model)
+    if not any(group.by == "model" for group in groups.names):
+        return None
+    places = {item.item: at for at, item in enumerate(contents.items, start=1)}
+    of_items = np.array([places.get(item.item, 0) for item in model.catalogue], dtype=np.int64)
+    return item_groups.carried(groups, of_items, contents.weights["item_vectors"], contents.weights.get("item_scale"))
