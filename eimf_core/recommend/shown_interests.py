@@ -84,9 +84,9 @@ def shares(
 ) -> attribution.Shares:  # fmt: skip
     """What made the parts of each list, by number: see `attribution.attention_shares`.
 
-    A part has the attention of the interests that brought it. Where one of these brought another part too, a history
-    item counts as far as its group is like that of the part's first item: of an interest that is the sum of its history
-    weighted by attention, this is what the item adds to the product with the middle of the group.
+    A part has the attention of the interests that brought it, and in that a history item counts as far as its group is
+    like that of the part's first item: of an interest that is the sum of its history weighted by attention, this is
+    what the item adds to the product with the middle of the group. A part without a name has the attention alone.
 
     Args:
         parts: of the list of each query.
@@ -99,16 +99,15 @@ def shares(
     sums = np.zeros((len(parts), width, attention.shape[1]), np.float32)
     groups = np.full((len(parts), width), -1, dtype=np.int64)
     for row, own in enumerate(parts):
-        counts = [source for part in own for source in part.sources]
         for column, part in enumerate(own):
             sums[row, column, list(part.sources)] = 1 / len(part.sources)
-            if part.name >= 0 and any(counts.count(source) > 1 for source in part.sources):
+            if part.name >= 0:
                 groups[row, column] = namer.group_of[part.items[0]]
     of_parts = sums @ attention
     read = padded(list(histories))
     like = of_parts * namer.likeness[groups[:, :, None], namer.group_of[read][:, None, :]]
-    weighed = (groups >= 0)[:, :, None] & (like.sum(axis=2, keepdims=True) > 0)
-    of_parts = np.where(weighed, like / np.maximum(like.sum(axis=2, keepdims=True), np.float32(1e-12)), of_parts)
+    total = like.sum(axis=2, keepdims=True)
+    of_parts = np.where(total > 0, like / np.where(total > 0, total, 1), of_parts)
     found = attribution.attention_shares(histories, of_parts, most, least)
     made: attribution.Shares = []
     for own, each in zip(parts, found, strict=True):

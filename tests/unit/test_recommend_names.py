@@ -225,5 +225,9 @@ def test_a_part_owes_to_the_items_of_the_history_that_are_like_it() -> None:
     _, parts = shown_interests.parts_of(ranked, namer, 2, 2)
     (tea, fish, yarn) = shown_interests.shares([parts], attention, history, namer, None, 0.0)[0]
     assert tea[0] == (1, 1.0) and yarn[0] == (4, 1.0)
-    # an interest that brought one kind alone is told as it is
-    assert [item for item, _ in fish] == [7, 1, 4] and fish[0][1] == pytest.approx(0.6)
+    assert fish[0] == (7, 1.0)
+    # what has no name owes to what its interest attends to
+    namer.name_of = np.full_like(namer.name_of, -1)
+    _, (first, second) = shown_interests.parts_of(ranked, namer, 2, 2)
+    (told, _) = shown_interests.shares([[first, second]], attention, history, namer, None, 0.0)[0]
+    assert [(item, round(share, 4)) for item, share in told] == [(1, 0.6), (4, 0.3), (7, 0.1)]
