@@ -170,8 +170,13 @@ def _decided(connection: Any, files: Sequence[tuple[Source, Scan, TimeReading]],
         counts.update(dict(zip(forms, row[2:], strict=True)))
     if not differing:
         return {*forms}
-    (best, most), (_, second) = counts.most_common(2)
-    if most == second or most < (1 - CONTRADICTED) * readable:
-        why = _untold([form for form in forms if counts[form] == most] if most == second else forms)
-        raise InputError(f"holds dates where {why}", file=files[0][0].name, field="time")
-    return {best}
+    (best, most), (other, second) = counts.most_common(2)
+    if most >= (1 - CONTRADICTED) * readable and most > second:
+        return {best}
+    problem = f"holds dates where {_untold([form for form in forms if counts[form] == most])}"
+    if most < (1 - CONTRADICTED) * readable:
+        problem = (
+            f"is written in two ways: of {readable:,} dates {most:,} can be {best}, {second:,} {other}; say with "
+            "--time-format which it is, and leave the others out with --on-error skip"
+        )
+    raise InputError(problem, file=files[0][0].name, field="time")
