@@ -78,7 +78,8 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
         found.append(("period", f"{dates.moment(report.period[0])} to {dates.moment(report.period[1])}"))
     if report.equal_times is not None:
         share = f"{report.equal_times:.1%} of the interactions"
-        found.append(("same time as the one before", f"{share}, in file order" if report.equal_times else share))
+        order = f", in the order of {report.ordered_by or 'the file'}" if report.equal_times else ""
+        found.append(("same time as the one before", share + order))
     if report.repeats is not None:
         found.append(("item the user had before", f"{report.repeats:.1%} of the interactions"))
     for name in ("valid_from", "test_from"):
@@ -87,7 +88,7 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     named = ", ".join(done.without_text[:MOST_NAMED]) + (" …" if len(done.without_text) > MOST_NAMED else "")
     found.append(("items without text", f"{report.items_without_text:,}" + (f": {named}" if named else "")))
     if report.described_not_in_log:
-        found.append(("described, but not in the log", f"{report.described_not_in_log:,} items"))
+        found.append(("described, but not in the log", _counted(report.described_not_in_log, "item")))
     return found
 
 

@@ -36,7 +36,7 @@ def time_warnings(scans: Scans, unused: Unused, equal_times: float | None) -> li
                 f"{source.name}: no column is recognised as the time, so the order of the lines is taken for it{named}"
             )
             continue
-        finer = time_columns.likely_columns(values)
+        finer = time_columns.likely_ties(values)
         if finer and equal_times is not None and equal_times >= TIES:
             options = " ".join(f"--time-column '{column}'" for column in (*scan.time_columns, finer[0]))
             found.append(

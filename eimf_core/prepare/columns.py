@@ -6,11 +6,12 @@ A further field is a name in `FIELDS` (or `ITEM_FIELDS`), the names its column g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.raw_text import shortened
+from eimf_core.prepare.time_forms import is_time
 
 MOST_SHOWN = 10
 LONGEST_SHOWN = 40
@@ -26,13 +27,18 @@ KNOWN_NAMES = {
     "user": (
         "user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid",
         "client", "clientid", "buyer", "buyerid", "account", "accountid", "username", "customeruserid", "profileid",
-        "playerid", "personid", "email", "customeremail", "billingemail", "emailbilling", "sessionid", "session",
+        "playerid", "personid", "member", "patron", "patronid", "customerno", "customernumber", "userhash", "shopperid",
+        "subscriberid", "studentid", "readerid", "kunde", "kundennummer", "kundenid", "nutzer", "benutzer",
+        "utilisateur", "cliente", "usuario",
+        "email", "customeremail", "billingemail", "emailbilling", "sessionid", "session",
     ),
     "item": (
         "item", "itemid", "iid", "product", "productid", "parentasin", "asin", "movieid", "articleid", "businessid",
         "bookid", "trackid", "songid", "newsid", "videoid", "sku", "isbn", "artistid", "gameid", "appid", "venueid",
         "locationid", "placeid", "poiid", "hotelid", "recipeid", "animeid", "courseid", "jobid", "goodsid", "stockcode",
         "itemsku", "lineitemsku", "variantsku", "itemproductid", "contentid", "beerid", "showid", "productsku",
+        "lineitemsproductid", "articleno", "articlenumber", "productno", "productcode", "itemcode", "artikel",
+        "artikelnummer", "produkt", "produit", "producto", "articulo",
     ),
     "time": (
         "time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime",
@@ -45,7 +51,11 @@ KNOWN_NAMES = {
         "createddate", "creationdate", "creationtime", "visitdate", "visittime", "viewdate", "viewtime", "viewedat",
         "clickdate", "clicktime", "clickedat", "playedat", "listenedat", "watchedat", "checkintime",
         "interactiontime", "interactiondate", "interactiontimestamp", "sessiontime", "sessiondate", "paymentdate",
-        "saledate", "saletime", "soldat", "borrowdate", "loandate",
+        "saledate", "saletime", "soldat", "borrowdate", "loandate", "borrowedon", "loanedat", "purchasedon",
+        "orderedon", "processedat", "occurredat", "loggedat", "logtime", "logdate",
+        "orderdatetime", "eventdatetime",
+        "activitydate", "activitytime", "dateread", "readat", "starttime", "startedat", "datum", "zeitpunkt",
+        "zeitstempel", "bestelldatum", "fecha", "horodatage",
     ),
     "rating": ("rating", "stars", "score", "overall", "bookrating", "userrating", "ratingvalue"),
     "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype", "actiontype"),
@@ -95,13 +105,16 @@ def shown(columns: Sequence[str]) -> str:
     return names + (f", … ({len(columns):,} in all)" if len(columns) > MOST_SHOWN else "")
 
 
-def log_columns(columns: Sequence[str], config: PrepareConfig, file: str, advice: str = "") -> dict[str, str]:
+def log_columns(
+    columns: Sequence[str], config: PrepareConfig, file: str, *, line: int | None = 1, advice: str = ""
+) -> dict[str, str]:
     """Which column of a log is which field.
 
     Args:
         columns: the names of the columns, in file order.
         config: the settings, which may name columns.
         file: how errors call the file.
+        line: the line of the header.
         advice: what else may help where no column is the user's or the item's.
 
     Raises:
@@ -115,10 +128,11 @@ def log_columns(columns: Sequence[str], config: PrepareConfig, file: str, advice
     if absent:
         which = "column" if len(absent) == 1 else "columns"
         names = ", ".join(f"'{name}'" for name in absent)
-        raise InputError(f"has no {which} {names}; there are {shown(columns)}", file=file, line=1)
+        raise InputError(f"has no {which} {names}; there are {shown(columns)}", file=file, line=line)
     found = {}
+    free = _without(columns, named.values())
     for field in FIELDS:
-        recognised = None if field in named or field in TEXT_FIELDS else recognised_column(columns, field)
+        recognised = None if field in named or field in TEXT_FIELDS else recognised_column(free, field)
         column = column_called(columns, named.get(field)) or recognised
         if column is not None:
             found[field] = column
@@ -128,11 +142,22 @@ def log_columns(columns: Sequence[str], config: PrepareConfig, file: str, advice
         which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
         raise InputError(
             f"no column is recognised as the {which} among {shown(columns)}; name {them} "
-            f"with {options} (by number where there is no header){advice}",
+            f"with {options}{_by_number(columns)}{advice}",
             file=file,
-            line=1,
+            line=line,
         )
     return found
+
+
+def _without(columns: Sequence[str], named: Iterable[str]) -> list[str]:
+    """The columns that the settings do not name: a named one is no other field."""
+    taken = {column_called(columns, name) for name in named}
+    return [column for column in columns if column not in taken]
+
+
+def _by_number(columns: Sequence[str]) -> str:
+    """The remark on numbers, where the first row may be data."""
+    return " (by number where there is no header)" if any(map(is_time, columns)) else ""
 
 
 def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> dict[str, str]:
@@ -141,10 +166,12 @@ def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> di
     Raises:
         InputError: where there is none for the item.
     """
+    own = {field: column_called(columns, getattr(config, f"items_{field}_column")) for field in ITEM_FIELDS}
+    free = _without(columns, filter(None, own.values()))
     found = {}
     for field in ITEM_FIELDS:
-        own, shared = getattr(config, f"items_{field}_column"), named_column(config, field)
-        column = column_called(columns, own) or column_called(columns, shared) or recognised_column(columns, field)
+        shared = column_called(free, named_column(config, field))
+        column = own[field] or shared or recognised_column(free, field)
         if column is not None:
             found[field] = column
     if "item" not in found and "title" in found:
@@ -156,8 +183,8 @@ def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> di
         which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
         options = " and ".join(f"--items-{field}-column" for field in missing)
         raise InputError(
-            f"no column is recognised as the {which} among {shown(columns)}; name {them} with {options} "
-            "(by number where there is no header)",
+            f"no column is recognised as the {which} among {shown(columns)}; name {them} with "
+            f"{options}{_by_number(columns)}",
             file=file,
         )
     return found

@@ -64,6 +64,8 @@ ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+_LONG = re.compile(r"(?<=[ :,\[(])(\d+)L\b")
+"""A long number as Python 2 wrote it."""
 LITERAL = re.compile(r"\{\s*u?['\"]")
 """How a line starts that holds a dictionary of Python."""
 
@@ -234,11 +236,11 @@ def _is_json(line: str) -> bool:
 
 def _literal(line: str) -> dict[Any, Any] | None:
     """The dictionary of Python on a line; None where there is none."""
-    try:
-        found = ast.literal_eval(line.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+    for text in (line.strip(), _LONG.sub(r"\1", line.strip())):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            found = ast.literal_eval(text)
+            return found if isinstance(found, dict) else None
+    return None
 
 
 def _literals_as_json(path: Path, scratch: Path) -> Path:

@@ -10,7 +10,7 @@ from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.time_forms import is_time
-from eimf_core.prepare.value_parsing import is_number
+from eimf_core.prepare.value_parsing import is_missing, is_number
 
 DELIMITERS = (",", "\t", ";", "|")
 RARE_DELIMITERS = ("::", "\x01", "\x1f", "~", "^")
@@ -134,6 +134,9 @@ def is_header(rows: Sequence[Sequence[str]], positions: Mapping[str, int]) -> bo
     if [cell for cell in first if cell] == [str(at) for at in range(len(first) - first.count(""))]:
         # the numbers that pandas gives to columns without names, or a row
         return None
+    if any(cell and is_missing(cell) for cell in first):
+        # a row with a value that is not there, or columns that are called so
+        return None
     votes = {not is_time(cells[field]) for field in ("time", "rating") if cells.get(field)}
     votes |= {
         not is_number(cell)
@@ -142,7 +145,6 @@ def is_header(rows: Sequence[Sequence[str]], positions: Mapping[str, int]) -> bo
     }
     if any(_is_like(cell, column) for cell, column in zip(first, columns, strict=True) if not is_number(cell)):
         votes.add(False)
-    # a word above numbers in a row that is like the others may be a value that is not there, such as NULL
     return votes.pop() if len(votes) == 1 else None
 
 

@@ -28,12 +28,13 @@ class Catalogue:
     """Items in the order of the log's ids.
 
     `without_text`: ids that no item file gives a title; their title is the id. `not_in_log`: items
-    of the files that the log does not have.
+    of the files that the log does not have, `other` one of them.
     """
 
     items: list[Item]
     without_text: list[str]
     not_in_log: int
+    other: str = ""
 
 
 def read_items(files: Sequence[ItemFile], config: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
@@ -50,13 +51,13 @@ def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalog
     """Give each id of the log its text; the first description with a title wins."""
     in_log = set(ids)
     found: dict[str, Item] = {}
-    others = 0
+    others, other = 0, ""
     for item in texts:
         name = item.item.strip(BLANKS)
         if name not in in_log:
             name = number_ids.whole(name)
         if name not in in_log:
-            others += 1
+            others, other = others + 1, other or item.item.strip(BLANKS)
         elif name not in found or not found[name].title:
             found[name] = msgspec.structs.replace(prepared(item, text_length), item=name)
     items, without = [], []
@@ -66,7 +67,7 @@ def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalog
             without.append(name)
             known = msgspec.structs.replace(known, title=name)
         items.append(known)
-    return Catalogue(items=items, without_text=without, not_in_log=others)
+    return Catalogue(items=items, without_text=without, not_in_log=others, other=other)
 
 
 def prepared(item: Item, text_length: int) -> Item:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import re
@@ -159,6 +160,18 @@ def is_utf8(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:
         return False
+    return True
+
+
+def is_utf8_file(path: Path) -> bool:
+    """Whether a file is UTF-8 from end to end; of one that only DuckDB can unpack it is taken for granted."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with files.open_bytes(path) as stream:
+        try:
+            while part := stream.read(1 << 20) if compression(path) != "zstd" else b"":
+                decoder.decode(part)
+        except UnicodeDecodeError:
+            return False
     return True
 
 

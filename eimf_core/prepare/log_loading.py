@@ -30,6 +30,7 @@ Unused = list[tuple[Source, Values]]
 class Loaded:
     """The filtered log, the unit of its times, what the filters did, items that the log itself describes.
 
+    `ordered_by`: the columns that order equal times; empty where the file does.
     `first_rows`: user, item, seconds (None without times) and event (likewise) of the first rows, before the filters.
     """
 
@@ -38,6 +39,7 @@ class Loaded:
     steps: list[filters.Step]
     items: list[Item]
     first_rows: list[tuple[str, str, float | None, str | None]]
+    ordered_by: str
 
 
 def scans_of(
@@ -59,6 +61,9 @@ def scans_of(
             scan, values = time_columns.with_times(log.source, scan, config)
             scan = log_titles.with_title(scan, values) if titles else scan
             unused.append((log.source, values))
+        elif isinstance(scan, Delimited) and not log.format.options and "time" not in scan.has:
+            # a published table without times; pairs, which are in time order, have options
+            unused.append((log.source, time_columns.unused_values(log.source, scan) if scan.header else {}))
         scans.append((log.source, scan))
     for name in sorted({log.format.name for log in logs if log.format.convert is not None}):
         group = [log for log in logs if log.format.name == name]
@@ -122,7 +127,7 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, read.unit, steps, read.items, first_rows)
+    return Loaded(log, read.unit, steps, read.items, first_rows, read.ordered_by)
 
 
 def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, float | None, str | None]]:

@@ -31,7 +31,7 @@ COLUMNS = {
     "item": ("VARCHAR", value_parsing.present_sql("item")),
     "time": ("DOUBLE", ""),
     "tie": ("DOUBLE[]", ""),
-    "rating": ("DOUBLE", "try_cast(rating AS DOUBLE)"),
+    "rating": ("DOUBLE", "try_cast(replace(rating, ',', '.') AS DOUBLE)"),
     "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),
 }
 """Columns of `raw` and how they come from the text of a scan; of times, each file's `TimeReading` says it."""
@@ -43,10 +43,11 @@ REPORT_IT = "this is a mistake in eimf, please report it"
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: the columns of `raw`, the unit of times, the items that the log describes."""
+    """What was read: the columns of `raw`, the unit of times, the columns that order equal ones, items of the log."""
 
     has: frozenset[str]
     unit: str | None
+    ordered_by: str
     items: list[Item]
 
 
@@ -87,7 +88,8 @@ def read(
         raise InputError(
             f"has no {'usable ' if reasons else ''}interactions{reasons and f' ({reasons})'}", file=logs[0][0].name
         )
-    return Read(has=raw.has, unit=unit, items=items)
+    ties = (scan.time_columns[at] for (_, scan), each in zip(logs, times, strict=True) for at in each.parts.ties)
+    return Read(has=raw.has, unit=unit, ordered_by=", ".join(dict.fromkeys(ties)), items=items)
 
 
 class RawTable:

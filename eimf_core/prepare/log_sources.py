@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import containers, log_files, preamble
 from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
@@ -20,12 +21,18 @@ SPLITS = ("train", "valid", "test")
 PART = re.compile(r"(.+)\.(train|valid|test)\.inter(\.gz|\.zst)?")
 
 
-def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scratch: Path) -> Iterator[Source]:
+Kind = Callable[[Source], str | None]
+
+
+def sources(
+    argument: Path, published: Sequence[str], kind: Kind, config: PrepareConfig, scratch: Path
+) -> Iterator[Source]:
     """The log files that an argument stands for.
 
     Args:
         argument: a file, a pattern, "-", a folder or an archive.
         published: names of logs in a folder, several in one string belong together; the first that is there counts.
+        kind: tells the kind of a published log from what stands in it, where none has such a name.
         config: the settings.
         scratch: where stdin and what is unpacked lie.
 
@@ -34,7 +41,7 @@ def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scr
         InputError: for a file that is empty, broken or no text.
     """
     if argument.is_dir():
-        for path in _in_folder(argument, argument, published):
+        for path in _in_folder(argument, argument, published, kind):
             yield _source(path, path, str(path), config, scratch)
         return
     for path in log_files.expand(argument, scratch):
@@ -43,7 +50,7 @@ def sources(argument: Path, published: Sequence[str], config: PrepareConfig, scr
         if not inside.is_dir():
             yield _source(path, inside, name, config, scratch)
             continue
-        for member in _in_folder(inside, path, published):
+        for member in _in_folder(inside, path, published, kind):
             found = _source(path, member, f"{name}/{member.relative_to(inside)}", config, scratch)
             yield dataclasses.replace(found, folder=member.parent)
 
@@ -104,7 +111,7 @@ def _source(given: Path, path: Path, name: str, config: PrepareConfig, scratch: 
     return found if config.skip_lines else preamble.passed_over(found)
 
 
-def _in_folder(folder: Path, given: Path, published: Sequence[str]) -> list[Path]:
+def _in_folder(folder: Path, given: Path, published: Sequence[str], kind: Kind) -> list[Path]:
     for group in published:
         patterns = group.split()
         out = {path for each in patterns if each.startswith("-") for path in files_matching(folder, (each[1:],))}
@@ -112,6 +119,13 @@ def _in_folder(folder: Path, given: Path, published: Sequence[str]) -> list[Path
         found = [[path for path in paths if path not in out] for paths in each]
         if all(found):
             return [path for paths in found for path in paths]
+    of_kind: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        with contextlib.suppress(ConfigError, InputError):
+            if name := kind(log_files.probe(path)):
+                of_kind.setdefault(name, []).append(path)
+    if len(of_kind) == 1:
+        return next(iter(of_kind.values()))
     held = shown([str(path.relative_to(folder)) for path in containers.members(folder)]) or "nothing"
     what = "name the log file itself" if folder == given else "unpack it and name the log file itself"
     raise ConfigError(f"{given}: holds none of the logs that are known by name, but {held}; {what}")

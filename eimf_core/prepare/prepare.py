@@ -168,8 +168,15 @@ def _note_unread(job: _Job, arguments: Sequence[Path]) -> None:
 def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -> None:
     untitled = any(file.untitled for file in job.items)
     if job.items and not untitled and len(catalogue.without_text) == len(catalogue.items):
-        job.reporter.warn("no item of the log has a title in the item files; are these the same ids?")
-    for warning in report.warnings(written, split, () if job.users else job.config.empty_splits()):
+        of_table = f", the item files {catalogue.other}" if catalogue.other else ""
+        columns = any(file.columns for file in job.items)
+        way = "; name the column of the same ids with --items-item-column or --item-column" if columns else ""
+        job.reporter.warn(
+            f"no item of the log has a title in the item files: the log has ids such as {catalogue.without_text[0]}"
+            f"{of_table}{way}"
+        )
+    kind = "users" if job.users else split
+    for warning in report.warnings(written, kind, () if job.users else job.config.empty_splits()):
         job.reporter.warn(warning)
 
 
@@ -200,7 +207,9 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     texts = itertools.chain(item_catalogue.read_items(job.items, job.config, rejects), loaded.items)
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)
-    made = report.make(log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue)
+    made = report.make(
+        log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue, ordered_by=loaded.ordered_by
+    )
     for warning in advice.time_warnings(scans, unused, made.equal_times):
         job.reporter.warn(warning)
     all_lack = len(catalogue.without_text) == len(catalogue.items)

@@ -12,11 +12,13 @@ from typing import Any
 
 import orjson
 
-SEPARATORS = ("|", ";", " > ", ",")
+SEPARATORS = ("|", ";", "\n", " > ", ",")
 """What parts categories in one string; a comma may stand in the name of a category of a shop's path."""
 NAME_KEYS = ("name", "title", "label", "category", "genre", "description")
 """Keys of an object of which the first that is there names a category."""
 _LIST = re.compile(r"""\[.*\]|\{.*\}|\(['"].*\)""", re.DOTALL)
+_CALL = re.compile(r"(?:array|list|set|frozenset|tuple)\((\[.*\]|\{.*\})(?:, dtype=\w+)?\)", re.DOTALL)
+"""A list as Python shows one that is no literal."""
 _UNSEEN = re.compile(r"<(script|style)\b|<!--", re.IGNORECASE)
 _UNSEEN_ENDS = {
     "script": re.compile(r"</script\s*>", re.IGNORECASE),
@@ -85,7 +87,7 @@ def strings_in(value: Any) -> list[str]:
 
 def split_categories(text: str) -> list[str]:
     """Categories in one string: a list as JSON, Python or SQL write it, else at the first separator that occurs."""
-    text = text.strip()
+    text = _CALL.sub(r"\1", text.strip())
     if _LIST.fullmatch(text):
         return categories_in(_listed(text))
     separator = next((each for each in SEPARATORS if each in text), None)

@@ -48,7 +48,7 @@ def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -
         raise ConfigError(f"--format is '{config.format}', expected auto, {', '.join(known)}")
     found: list[LogFile] = []
     for argument in arguments:
-        for source in log_sources.sources(argument, _published(config.format), config, scratch):
+        for source in log_sources.sources(argument, _published(config.format), _published_kind, config, scratch):
             found.append(LogFile(source, known.get(config.format) or _detect_log(source, config)))
     for option in (*COLUMN_OPTIONS, "header", "separator", "time_format"):
         obeyed = "time_column" if option == "time_format" else option
@@ -65,6 +65,12 @@ def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -
 def _published(format: str) -> list[str]:
     """Names of published logs, in the order in which they count."""
     return [group for kind in LOGS if format in ("auto", kind.name) for group in kind.published]
+
+
+def _published_kind(source: Source) -> str | None:
+    """The kind of a published log by what stands in it, whatever its name; None for other files."""
+    kinds = (kind for kind in LOGS if not kind.options)
+    return next((kind.name for kind in kinds if kind.parquet == source.parquet and kind.matches(source)), None)
 
 
 def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:

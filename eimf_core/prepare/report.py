@@ -42,9 +42,10 @@ class Report:
     rejected: bad rows by reason. steps: what each filter removed. Then, of what is left: lengths (of
     users, by quantile), density (share of user-item pairs
     that occur, however often), equal_times (share of interactions with
-    the time of the user's one before, whose order is that of the file), repeats (share that are an
+    the time of the user's one before), repeats (share that are an
     item the user had before), period (first and last time). unused: interactions in no line.
-    first_rows: the first rows as they were understood, before the filters.
+    first_rows: the first rows as they were understood, before the filters. ordered_by: the columns that order equal
+    times; empty where the file does.
     """
 
     rejected: dict[str, int]
@@ -59,6 +60,7 @@ class Report:
     items_without_text: int
     described_not_in_log: int
     first_rows: list[dict[str, Any]] = field(default_factory=list)
+    ordered_by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -68,7 +70,9 @@ class Report:
         }
 
 
-def make(log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], catalogue: Catalogue) -> Report:
+def make(
+    log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], catalogue: Catalogue, ordered_by: str = ""
+) -> Report:
     """The report on a filtered log and its split."""
     lengths = np.diff(log.offsets)
     equal, repeats = _equal_and_repeated(log)
@@ -88,6 +92,7 @@ def make(log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int]
         splits=splits,
         items_without_text=len(catalogue.without_text),
         described_not_in_log=catalogue.not_in_log,
+        ordered_by=ordered_by,
     )
 
 
@@ -177,6 +182,7 @@ def warnings(made: Report, split: str, empty_splits: Collection[str] = ()) -> li
             advice = {
                 "temporal": "move --valid-from and --test-from, or raise --valid-share and --test-share",
                 "given": "add lines of it where they were made",
+                "users": "name users of it in --users who have at least two interactions",
                 "by-user": "raise --valid-share and --test-share or give more users",
             }.get(split, "longer histories are needed, or --split none")
             found.append(f"the {name} split is empty; {advice}")

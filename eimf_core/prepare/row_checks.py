@@ -41,12 +41,17 @@ def row_problem(record: Record, has: frozenset[str], times: TimeReading) -> str:
             return f"field '{name}': {value_parsing.missing_problem(record.values[name], name)}"
     if "time" in has and times.parse(record.values["time"]) is None:
         return f"field 'time': {times.problem(record.values['time'])}"
-    if "rating" in has and not value_parsing.is_number(record.values["rating"]):
+    if "rating" in has and _rating(record.values["rating"]) is None:
         rating = record.values["rating"]
         missing = value_parsing.is_missing(rating)
         problem = value_parsing.missing_problem(rating, "rating") if missing else f"is '{rating}', {NO_NUMBER}"
         return f"field 'rating': {problem}"
     return ""
+
+
+def _rating(text: str) -> float | None:
+    """A rating, which may have a comma for its point."""
+    return value_parsing.parse_number(text.replace(",", "."))
 
 
 def write_good_rows(
@@ -78,4 +83,4 @@ def write_good_rows(
 def _plain(field: str, text: str, times: TimeReading) -> str:
     if field == "time":
         return times.plain(text)
-    return repr(value_parsing.parse_number(text)) if field == "rating" else text.strip(BLANKS)
+    return repr(_rating(text)) if field == "rating" else text.strip(BLANKS)

@@ -103,7 +103,7 @@ class Delimited(_WithFields):
     `escape`: what stands before a quote within quotes; a second quote where it is empty.
     `instead`: by field the column that counts where that of the field is empty.
     `before`: lines before the first that are no rows, blank ones too, which DuckDB would take for the header.
-    `first`: the first line where it had to be decided whether it is a header.
+    `first`: the first line where it had to be decided whether it is a header. `latin`: whether it is ISO-8859-1.
     """
 
     delimiter: str
@@ -117,6 +117,7 @@ class Delimited(_WithFields):
     instead: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
     guessed_title: bool = False
+    latin: bool = False
 
     def query(self, path: Path) -> str:
         cells = self._joined_sql(lambda column: f"c{self.columns.index(column)}")
@@ -132,18 +133,19 @@ class Delimited(_WithFields):
     def _table(self, path: Path) -> str:
         # by position: a column may have no name, or that of another
         types = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(self.columns)))
+        encoding = ", encoding = 'latin-1'" if self.latin else ""
         return (
             f"read_csv({file(path)}, auto_detect = false, delim = {literal(self.delimiter)}, "
             f"quote = {literal(self.quote)}, escape = {literal(self.escape or self.quote)}, "
             f"header = {str(self.header).lower()}, compression = '{log_files.compression(path)}', "
-            f"skip = {self.before}, columns = {{{types}}}, "
+            f"skip = {self.before}, columns = {{{types}}}{encoding}, "
             "strict_mode = true, store_rejects = true, rejects_limit = 0)"
         )
 
     def _rows(self, path: Path) -> Iterator[tuple[int, str, list[str] | None]]:
         width = len(self.columns)
         return cells_of(
-            path, self.delimiter, self.quote, escape=self.escape, width=width, before=self.before, latin=False
+            path, self.delimiter, self.quote, escape=self.escape, width=width, before=self.before, latin=self.latin
         )
 
     def records(self, path: Path) -> Iterator[Record]:

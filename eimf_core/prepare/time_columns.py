@@ -25,6 +25,8 @@ DATED = 1e8
 FIRST, LAST = 631152000, 4102444800
 """Seconds of 1990 and 2100, between which numbers look like times."""
 SCALES = (1, 1e3, 1e6, 1e9)
+_ORDER_WORD = re.compile(r"(^|[_\W])(seq(uence)?|position|pos|step|index|idx|rank|order|nr|no)([_\W]|$)|number$")
+"""What a column that orders a session or an order may be called."""
 _TIME_WORD = re.compile(r"time|date(?!d)|(^|[_\W])(at|ts|dt)$|[a-z]At$")
 
 Values = Mapping[str, Sequence[str]]
@@ -54,8 +56,17 @@ def with_times(source: Source, scan: Scan, config: PrepareConfig) -> tuple[Scan,
         in_order = {**scan.fields, "time": times[0]}
         fields = {field: in_order[field] for field in FIELDS if field in in_order}
         scan = dataclasses.replace(scan, fields=fields, also=tuple(times[1:]))
+    return scan, _unused(scan, values)
+
+
+def unused_values(source: Source, scan: Delimited) -> Values:
+    """The first values of the columns that a table does not use."""
+    return _unused(scan, first_values(source, scan))
+
+
+def _unused(scan: Delimited | JsonLines | Parquet, values: Values) -> Values:
     used = {*scan.fields.values(), *scan.also}
-    return scan, {column: texts for column, texts in values.items() if column not in used}
+    return {column: texts for column, texts in values.items() if column not in used}
 
 
 def first_values(source: Source, scan: Delimited | JsonLines | Parquet) -> dict[str, list[str]]:
@@ -139,6 +150,16 @@ def looks_like_time(column: str, texts: Sequence[str]) -> bool:
 def likely_columns(unused: Values) -> list[str]:
     """The unused columns that look like times, a few of them."""
     return [column for column, texts in unused.items() if looks_like_time(column, texts)][:MOST_NAMED]
+
+
+def likely_ties(unused: Values) -> list[str]:
+    """The unused columns that may order what has the same time: those that look like times, and counting numbers."""
+    counting = [
+        column
+        for column, texts in unused.items()
+        if _ORDER_WORD.search(column.lower()) and texts and all(parse_number(text) is not None for text in texts)
+    ]
+    return list(dict.fromkeys([*likely_columns(unused), *counting]))[:MOST_NAMED]
 
 
 def likely(unused: Values) -> str:

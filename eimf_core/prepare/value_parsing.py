@@ -58,7 +58,7 @@ def is_missing(text: str) -> bool:
 
 def missing_problem(text: str, what: str) -> str:
     """Why a text that stands for no value cannot be used; `what` it should have been."""
-    return f"is '{text.strip(BLANKS)}', which stands for no {what}" if text.strip(BLANKS) else "is empty"
+    return f"stands for no {what} ('{text.strip(BLANKS)}')" if text.strip(BLANKS) else "is empty"
 
 
 def time_sql(field: str) -> str:

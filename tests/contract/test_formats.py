@@ -83,6 +83,13 @@ LOGS: dict[str, dict[str, str]] = {
         "user_log_format1.csv": "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type\n"
         "1,10,833,2882,2661.0,829,0\n1,20,1271,2882,2661.0,830,2\n"
     },
+    "amazon-ratings-2023": {
+        "Tea.csv": "user_id,parent_asin,rating,timestamp\n1,10,5.0,1588687728923\n1,20,4.0,1588687728924\n"
+    },
+    "woocommerce": {
+        "orders.csv": "Order Number,Order Date,Email (Billing),SKU,Item Name\n7,2024-01-31 10:00,a@x,10,Tea\n"
+        "8,2024-01-31 10:00,a@x,,Wool\n"
+    },
     "foursquare-csv": {
         "dataset_TSMC2014_NYC.csv": "userId,venueId,venueCategoryId,venueCategory,latitude,longitude,timezoneOffset,"
         "utcTimestamp\n1,10,4b,Bridge,40.7,-74.0,-240,Tue Apr 03 18:00:09 +0000 2012\n"

@@ -9,9 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, InputError
 from tests.listening import Listening
-from tests.unit.test_prepare_formats import histories, run
+from tests.unit.test_prepare_formats import histories, run, titles
 from tests.unit.test_prepare_rows import write_times
 
 
@@ -90,3 +90,36 @@ def test_users_are_hashed_everywhere(tmp_path: Path) -> None:
     (tmp_path / "ready.jsonl").write_bytes(orjson.dumps({"user": "u", "split": "train", "items": ["a"], "targets": []}))
     with pytest.raises(ConfigError, match="--hash-users"):
         run(tmp_path, "ready.jsonl", hash_users=True)
+
+
+def test_a_column_that_is_named_for_one_field_is_no_other(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("customer,sku,product\na,S1,Tea\nb,S2,Wool\n")
+    run(tmp_path, "log.csv", title_column="product")
+    assert titles(tmp_path) == {"S1": "Tea", "S2": "Wool"}
+
+
+def test_what_does_not_help_is_not_advised(tmp_path: Path) -> None:
+    """Numbers of columns where the first row is a header, and lists within JSON."""
+    (tmp_path / "log.jsonl").write_text('{"user":"u","games":[{"id":1}]}\n')
+    with pytest.raises(InputError, match=r"name it with --item-column; 'games' holds a list or an object: write one"):
+        run(tmp_path, "log.jsonl")
+    (tmp_path / "log.csv").write_text("# a\n\nwho,what\nu,a\n")
+    with pytest.raises(InputError, match=r"log\.csv:3: no column .* with --user-column and --item-column$"):
+        run(tmp_path, "log.csv")
+    (tmp_path / "log.csv").write_text("u,5\nv,6\n")
+    with pytest.raises(InputError, match=r"--item-column \(by number where there is no header\)$"):
+        run(tmp_path, "log.csv")
+
+
+def test_a_number_within_a_session_may_order_what_has_one_time(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,date,position\nu,a,2016-05-09,2\nu,b,2016-05-09,1\n")
+    run(tmp_path, "log.csv", reporter=(told := Listening()))
+    assert any(said.endswith("say --time-column 'date' --time-column 'position'") for said in told.others)
+    done = run(tmp_path, "log.csv", time_column=["date", "position"])
+    assert (histories(tmp_path), done.report.ordered_by) == ({"u": ["b", "a"]}, "position")
+
+
+def test_ratings_with_a_decimal_comma(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user;item;rating\nu;a;4,5\nu;b;3,5\n;c;5\n")
+    run(tmp_path, "log.csv", min_rating=4, on_error="skip")
+    assert histories(tmp_path) == {"u": ["a"]}

@@ -9,6 +9,7 @@ import pytest
 from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item
+from tests.listening import Listening
 from tests.unit.test_prepare_formats import histories, run, titles
 
 ORDERS = "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Id\n"
@@ -216,6 +217,77 @@ def test_a_published_folder(tmp_path: Path, name: str) -> None:
         assert done.formats == [name]
     assert histories(tmp_path) == expected
     assert titles(tmp_path) == named
+
+
+NAMELESS: dict[str, tuple[dict[str, str], str, dict[str, list[str]], dict[str, str]]] = {
+    # what stands in a file tells its kind where its name does not: files, kind, histories, titles
+    "reviews and metadata": (
+        {
+            "Tea.jsonl": '{"user_id":"u","parent_asin":"B1","rating":5.0,"title":"Good","timestamp":1588687728923}\n',
+            "meta_Tea.jsonl": '{"parent_asin":"B1","title":"Green tea"}\n',
+        },
+        "amazon-2023",
+        {"u": ["B1"]},
+        {"B1": "Green tea"},
+    ),
+    "ratings and metadata": (
+        {
+            "Tea.csv": "user_id,parent_asin,rating,timestamp\nu,B1,5.0,1588687728924\nu,B2,5.0,1588687728923\n",
+            "meta_Tea.jsonl": '{"parent_asin":"B1","title":"Green tea"}\n',
+        },
+        "amazon-ratings-2023",
+        {"u": ["B2", "B1"]},
+        {"B1": "Green tea", "B2": "B2"},
+    ),
+    "books": (
+        {"Ratings.csv": "User-ID;ISBN;Rating\n7;01;0\n", "Books.csv": "ISBN;Title\n01;Tea; now\n".replace("Tea; now", '"Tea; now"')},
+        "book-crossing",
+        {"7": ["01"]},
+        {"01": "Tea; now"},
+    ),
+    "an order without a SKU": (
+        {"o.csv": "Order Number,Order Date,Email (Billing),SKU,Item Name\n8,05/14/2023 10:33 am,a@x,,Gift card\n7,05/03/2023 11:33 pm,a@x,T1,Tea\n"},
+        "woocommerce",
+        {"a@x": ["T1", "Gift card"]},
+        {"T1": "Tea", "Gift card": "Gift card"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+def test_a_published_folder_whose_files_have_other_names(tmp_path: Path, name: str) -> None:
+    files, kind, expected, named = NAMELESS[name]
+    (tmp_path / "data").mkdir()
+    for file, content in files.items():
+        (tmp_path / "data" / file).write_text(content)
+    assert run(tmp_path, "data").formats == [kind]
+    assert histories(tmp_path) == expected
+    assert titles(tmp_path) == named
+
+
+def test_two_kinds_of_logs_in_a_folder_are_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,parent_asin,rating,timestamp\nu,B1,5.0,1588687728924\n")
+    (tmp_path / "b.dat").write_text("userID\tartistID\tweight\n2\t51\t13883\n")
+    with pytest.raises(ConfigError, match="holds none of the logs that are known by name"):
+        run(tmp_path, ".")
+
+
+def test_sets_that_are_published_in_iso_8859_1(tmp_path: Path) -> None:
+    (tmp_path / "dataset_TSMC2014_NYC.txt").write_bytes(
+        SETS["foursquare"][0]["dataset_TSMC2014_NYC.txt"].replace("Bridge", "Café").encode("iso-8859-1")
+    )
+    run(tmp_path, "dataset_TSMC2014_NYC.txt")
+    assert titles(tmp_path)["4a43"] == "Café"
+    bad = '"User-ID";"ISBN";"Book-Rating"\n"7";"é1";"0"\n"7";;"3"\n'
+    (tmp_path / "BX-Book-Ratings.csv").write_bytes(bad.encode("iso-8859-1"))
+    run(tmp_path, "BX-Book-Ratings.csv", on_error="skip")
+    assert histories(tmp_path) == {"7": ["é1"]}
+
+
+def test_a_published_table_without_times_says_so(tmp_path: Path) -> None:
+    (tmp_path / "user_artists.dat").write_text(SETS["lastfm-2k"][0]["user_artists.dat"])
+    run(tmp_path, "user_artists.dat", reporter=(told := Listening()))
+    assert any("order of the lines is taken for it" in said and "(unused: weight)" in said for said in told.others)
 
 
 def test_categories_and_text_of_exports(tmp_path: Path) -> None:

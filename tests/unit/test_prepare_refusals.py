@@ -98,7 +98,8 @@ def test_when_no_title_fits_and_when_a_file_lacks_a_column_it_is_said(tmp_path: 
     prepare(logs, tmp_path / "out", PrepareConfig(split="none"), items=items, reporter=said)
     assert [words for words in said.warnings if "order of the lines" not in words] == [
         f"{tmp_path}/b.csv: has no event; the events of the other files do not count",
-        "no item of the log has a title in the item files; are these the same ids?",
+        "no item of the log has a title in the item files: the log has ids such as 007, the item files 7; name the "
+        "column of the same ids with --items-item-column or --item-column",
     ]
 
 

@@ -86,7 +86,11 @@ def test_json_and_encodings_that_are_no_log(tmp_path: Path) -> None:
     for name, content, words in (
         ("a.json", b'[{"user":"u","item":"a"}]', r"a\.json: holds JSON, but not one object a line.*jq -c '\.\[\]'"),
         ("b.json", b'{\n "user": "u",\n "item": "a"\n}\n', r"b\.json: holds JSON.*jq -c \.$"),
-        ("c.jsonl", b'{"user":"u","item":["a","b"]}\n', r"c\.jsonl: field 'item': holds lists"),
+        (
+            "c.jsonl",
+            b'{"user":"u","item":["a","b"]}\n',
+            r"c\.jsonl: field 'item': holds lists or objects; write one interaction",
+        ),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=words):

@@ -72,7 +72,7 @@ def test_the_engine_and_python_agree_on_what_stands_for_no_value() -> None:
 
 
 def test_a_time_that_only_one_of_them_would_read_is_put_aside_with_its_line(tmp_path: Path) -> None:
-    """A word that the engine knows, an era, a zone of several meanings; and blanks and offsets that it does not know."""
+    """A word that the engine knows, a remark, an unclear zone; and blanks and offsets that it does not know."""
     good = ["2024-01-02 ", "2024-01-02 10:00:00 +0200", "2024-01-02 10:00:00"]
     bad = ["epoch", "2024-01-01 (BC)", "2024-01-01 10:00:00 IST", "2024-01-01T25"]
     write_times(tmp_path, good[0], *bad, *good[1:])

@@ -25,11 +25,11 @@ def test_a_word_that_stands_for_no_value_is_no_id(tmp_path: Path, word: str) -> 
     with pytest.raises(InputError) as caught:
         run(tmp_path, "log.csv")
     assert str(caught.value).endswith(
-        f"log.csv:3: field 'user': is '{word}', which stands for no user; --on-error skip leaves such rows out"
+        f"log.csv:3: field 'user': stands for no user ('{word}'); --on-error skip leaves such rows out"
     )
     done = run(tmp_path, "log.csv", on_error="skip")
     assert histories(tmp_path) == {"u": ["a", "d"], "v": ["a", "b"]}
-    assert done.report.rejected == {f"field '{of}': which stands for no {of}": 1 for of in ("user", "item", "time")}
+    assert done.report.rejected == {f"field '{of}': stands for no {of}": 1 for of in ("user", "item", "time")}
 
 
 def test_a_word_that_stands_for_no_value_is_no_title(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def _scan(source: Source, config: PrepareConfig) -> Delimited:
     delimiter, columns, header = header_of(source, named, config.header)
     # only blanks and tabs: it may be no table at all
     advice = ", or say --format user-lines if each line is what a user did" if delimiter in " \t" else ""
-    fields = log_columns(columns, config, source.name, advice)
+    fields = log_columns(columns, config, source.name, line=source.before + 1, advice=advice)
     for column in fields.values():
         if columns.count(column) > 1:
             raise InputError(f"has two columns '{column}'", file=source.name, line=source.before + 1)

@@ -19,6 +19,10 @@ from eimf_core.prepare.row_checks import HALF_CHARACTER
 from eimf_core.prepare.scans import JsonLines, json_of
 from eimf_core.records import Item
 
+FLAT = (
+    "write one interaction a line, such as with jq, or with explode and to_json(orient='records', lines=True) of pandas"
+)
+
 
 def _keys(source: Source) -> tuple[str, ...]:
     """The keys of the first objects, in the order in which they come up; a line may lack some."""
@@ -30,12 +34,18 @@ def _item_keys(source: Source, config: PrepareConfig) -> tuple[str, ...]:
 
 
 def _scan(source: Source, config: PrepareConfig) -> JsonLines:
-    fields = log_columns(_keys(source), config, source.name)
+    try:
+        fields = log_columns(_keys(source), config, source.name)
+    except InputError as error:
+        nested = next((key for key, value in object_of(source.first).items() if isinstance(value, list | dict)), None)
+        if nested is None or error.problem.startswith("has no"):
+            raise
+        problem = f"{error.problem}; '{nested}' holds a list or an object: {FLAT}"
+        raise InputError(problem, file=source.name, line=error.line) from None
     for name in ("user", "item"):
         if any(isinstance(object_of(line).get(fields[name]), list | dict) for line in source.head):
-            raise InputError(
-                "holds lists or objects; expected one interaction a line", file=source.name, field=fields[name]
-            )
+            problem = f"holds lists or objects; {FLAT}"
+            raise InputError(problem, file=source.name, field=fields[name])
     return JsonLines(fields, source.before)
 
 

@@ -21,7 +21,7 @@ _TIME = re.compile(r"\d+/\d+/\d{4} \d+:\d\d:\d\d [AP]M")
 WIDTH = 5
 NEWS_WIDTHS = (6, 8)
 NEWS_URL = 5
-Impression = tuple[float, tuple[str, ...], tuple[str, ...]]
+Impression = tuple[datetime, tuple[str, ...], tuple[str, ...]]
 """Time, history and what was clicked."""
 
 
@@ -45,7 +45,7 @@ def _convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
             # the history is the same in all impressions of a user: one copy is enough
             history = found[-1][1] if found and found[-1][1] == history else history
             clicked = (word.removesuffix(CLICKED) for word in cells[4].split() if word.endswith(CLICKED))
-            found.append((datetime.strptime(cells[2], TIME).timestamp(), history, tuple(clicked)))
+            found.append((datetime.strptime(cells[2], TIME), history, tuple(clicked)))
     return write_lines(scratch / "mind", {user: items for user, each in users.items() if (items := _sequence(each))})
 
 

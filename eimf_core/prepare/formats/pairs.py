@@ -26,7 +26,7 @@ def _pairs(source: Source, config: PrepareConfig) -> Delimited | UserLines:
     delimiter = "\t" if "\t" in source.head[0] else " "
     words = _words(source)
     if config.header != "no" and names_user_or_item(words[0]):
-        fields = log_columns(words[0], config, source.name)
+        fields = log_columns(words[0], config, source.name, line=source.before + 1)
         return Delimited(delimiter, tuple(words[0]), fields, True, "", source.before, source.first)
     header = {"yes": True, "no": False}.get(config.header)
     if header is None and (is_header(words, {"user": 0, "item": 1}) is not False) and len(words) > 1:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFormat, nearly_all
@@ -24,9 +25,11 @@ class Headed:
 
     Attributes:
         name, summary, published, item_files: as in `LogFormat`.
-        fields: the column of each field, in its normalised form.
+        fields: the column of each field, in its normalised form; of several, parted by a bar, the one that is there.
         more: columns that it has besides, and that tell it from others.
         also: further columns of the time.
+        instead: by field the field whose column counts where its own is empty.
+        latin: whether it is published in ISO-8859-1.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Headed:
     fields: dict[str, str]
     more: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    instead: tuple[tuple[str, str], ...] = ()
+    latin: bool = False
     published: tuple[str, ...] = ()
     item_files: tuple[str, ...] = ()
 
@@ -46,7 +51,7 @@ class Bare:
         name, summary, published, item_files: as in `LogFormat`.
         delimiter, columns: what separates the columns, and what they are; those that are fields have their names.
         cells: what nearly every row has in these columns.
-        instead: by field the column that counts where that of the field is empty.
+        instead, latin: as in `Headed`.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Bare:
     columns: tuple[str, ...]
     cells: dict[str, str]
     instead: tuple[tuple[str, str], ...] = ()
+    latin: bool = False
     published: tuple[str, ...] = ()
     item_files: tuple[str, ...] = ()
 
@@ -84,8 +90,8 @@ HEADED = (
     ),
     Headed(
         "book-crossing", "Book-Crossing: BX-Book-Ratings.csv, titles from BX-Books.csv beside it",
-        {"user": "userid", "item": "isbn", "rating": "bookrating"},
-        published=("BX-Book-Ratings.csv", "BX_Book-Ratings.csv", "Book-Ratings.csv"),
+        {"user": "userid", "item": "isbn", "rating": "bookrating|rating"}, latin=True,
+        published=("BX-Book-Ratings.csv", "BX_Book-Ratings.csv", "Book-Ratings.csv", "Ratings.csv"),
         item_files=("BX-Books.csv", "BX_Books.csv", "Books.csv"),
     ),
     Headed(
@@ -110,8 +116,19 @@ HEADED = (
     ),
     Headed(
         "foursquare-csv", "Foursquare check-ins (TSMC 2014) with a header: dataset_TSMC2014_NYC.csv",
-        {"user": "userid", "item": "venueid", "time": "utctimestamp", "title": "venuecategory"},
+        {"user": "userid", "item": "venueid", "time": "utctimestamp", "title": "venuecategory"}, latin=True,
         published=("dataset_TSMC2014_*.csv",),
+    ),
+    Headed(
+        "amazon-ratings-2023",
+        "Amazon 2023, ratings only: user_id, parent_asin, rating, timestamp in ms; meta_*.jsonl beside it",
+        {"user": "userid", "item": "parentasin", "time": "timestamp", "rating": "rating"},
+        item_files=("meta_*.jsonl",),
+    ),
+    Headed(
+        "woocommerce", "WooCommerce: an export of orders, a line for each product; without a SKU its name is the item",
+        {"user": "emailbilling|billingemail", "item": "sku|itemsku", "time": "orderdate|date", "title": "itemname"},
+        ("ordernumber",), instead=(("item", "title"),),
     ),
 )  # fmt: skip
 BARE = (
@@ -142,7 +159,7 @@ BARE = (
     Bare(
         "foursquare", "Foursquare check-ins (TSMC 2014): dataset_TSMC2014_NYC.txt; the kind of venue as title", "\t",
         ("user", "item", "kind", "title", "latitude", "longitude", "offset", "time"),
-        {"time": WEEKDAY_TIME, "latitude": DECIMAL, "longitude": DECIMAL},
+        {"time": WEEKDAY_TIME, "latitude": DECIMAL, "longitude": DECIMAL}, latin=True,
         published=("dataset_TSMC2014_*.txt",),
     ),
     Bare(
@@ -165,10 +182,11 @@ def _columns(source: Source) -> list[str]:
 
 
 def _has_columns(table: Headed) -> Callable[[Source], bool]:
-    wanted = {*table.fields.values(), *table.more}
+    wanted = [*table.fields.values(), *table.more]
 
     def matches(source: Source) -> bool:
-        return bool(source.head) and wanted <= set(map(normalised, _columns(source)))
+        columns = set(map(normalised, _columns(source))) if source.head else set()
+        return all(columns & {*names.split("|")} for names in wanted)
 
     return matches
 
@@ -177,15 +195,22 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
     def scan(source: Source, config: PrepareConfig) -> Delimited:
         columns = _columns(source)
         by_name = {normalised(column): column for column in reversed(columns)}
+        fields = {
+            field: next(by_name[name] for name in table.fields[field].split("|") if name in by_name)
+            for field in FIELDS
+            if field in table.fields
+        }
         delimiter = delimiter_of(source)
         return Delimited(
             delimiter,
             tuple(columns),
-            {field: by_name[table.fields[field]] for field in FIELDS if field in table.fields},
+            fields,
             header=True,
             quote='"',
             before=source.before,
             escape=escape_of(source.head, delimiter),
+            instead=tuple((field, fields[other]) for field, other in table.instead),
+            latin=table.latin and not log_files.is_utf8_file(source.path),
             also=tuple(by_name[column] for column in table.also),
         )
 
@@ -209,7 +234,12 @@ def _has_cells(table: Bare) -> Callable[[Source], bool]:
 def _scan_bare(table: Bare) -> Callable[[Source, PrepareConfig], Delimited]:
     fields = {field: field for field in FIELDS if field in table.columns}
     return lambda source, config: Delimited(
-        table.delimiter, table.columns, fields, before=source.before, instead=table.instead
+        table.delimiter,
+        table.columns,
+        fields,
+        before=source.before,
+        instead=table.instead,
+        latin=table.latin and not log_files.is_utf8_file(source.path),
     )
 
 
