@@ -24,6 +24,7 @@ STEPS = {
 # a further command is one line: its module in eimf_cli has the same name
 FURTHER = {
     "score": "Tell how many true interests labels recover.",
+    "compare": "Train backbones over settings and seeds, and compare them in one table.",
     "join": "Join models that were trained apart as an ensemble.",
     "similar": "List the items nearest to one.",
     "index": "Put an index into a model, for recommend --index.",

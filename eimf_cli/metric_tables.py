@@ -9,6 +9,7 @@ from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.evaluate import Evaluation
+    from eimf_core.evaluation.result_tables import Table
 
 BESIDE = 3
 """What the frame of a table takes for each column."""
@@ -20,12 +21,16 @@ def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
     """What was measured: all users, slices, comparisons of models, use of interests."""
     from eimf_core.evaluation import result_tables
 
-    width = terminal.width(to_stderr=to_stderr)
     for table in result_tables.tables(evaluation):
-        for number, places in enumerate(panels(table.columns, table.rows, width)):
-            columns = [table.columns[at] for at in places]
-            rows = [[row[at] for at in places] for row in table.rows]
-            terminal.table("" if number else table.title, columns, rows, to_stderr=to_stderr)
+        show(table, to_stderr=to_stderr)
+
+
+def show(table: Table, *, to_stderr: bool = False) -> None:
+    """Print a table, in parts below each other where it is wider than the terminal."""
+    for number, places in enumerate(panels(table.columns, table.rows, terminal.width(to_stderr=to_stderr))):
+        columns = [table.columns[at] for at in places]
+        rows = [[row[at] for at in places] for row in table.rows]
+        terminal.table("" if number else table.title, columns, rows, to_stderr=to_stderr)
 
 
 def panels(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:

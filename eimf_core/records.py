@@ -213,6 +213,26 @@ class Metric(Record, frozen=True, kw_only=True):
     p_holm: float | None = None
 
 
+class Trial(Record, frozen=True, kw_only=True):
+    """One training of a comparison: its settings, and how well the result ranks on the validation split.
+
+    `settings` are those that differ from the defaults of `train`, `ndcg` is NDCG@10 on the validation split, `seconds`
+    of training. `model` is the name of the model directory beside this file, where it was kept, `manifest_sha256`
+    tells it from a later one.
+    `error` says why there is no result.
+    """
+
+    backbone: str
+    seed: int
+    settings: dict[str, Any] = {}
+    ndcg: float | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    model: str | None = None
+    manifest_sha256: str | None = None
+    error: str | None = None
+
+
 class UserMetrics(Record, frozen=True, kw_only=True):
     """The figures of one user and model; `values` by "metric@k", a slice of targets behind a space.
 

@@ -1,0 +1,180 @@
+"""Trainings of a comparison in their folder: each is done once, and told in a line of `trials.jsonl`.
+
+    comparison.json      what the folder is a comparison of
+    trials.jsonl         one Trial a line
+    BACKBONE-SEED/       models that are kept: of a search the best so far, then those of the chosen setting
+
+A training that was killed goes on from its checkpoint; one that failed is tried again by the next run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from eimf_core import artifact, files, jsonl
+from eimf_core.comparison.setting_ranges import Settings, changed
+from eimf_core.errors import ConfigError, EimfError
+from eimf_core.progress import Reporter
+from eimf_core.records import Trial
+from eimf_core.training import ensemble, train
+from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.config import TrainConfig
+
+ABOUT, TRIALS = "comparison.json", "trials.jsonl"
+
+
+class TrialReporter(Reporter):
+    """Says of which training the progress is; what each epoch brought is for those who asked with -v."""
+
+    def __init__(self, reporter: Reporter, said: str, warned: set[str]) -> None:
+        """`warned`: the warnings so far; what holds for all trainings is said once."""
+        self._reporter, self._said, self._warned = reporter, said, warned
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self._reporter.begin(f"{self._said}, {what}", total)
+
+    def advance(self, amount: int = 1, **figures: str) -> None:
+        self._reporter.advance(amount, **figures)
+
+    def end(self) -> None:
+        self._reporter.end()
+
+    def note(self, message: str) -> None:
+        self._reporter.debug(f"{self._said}, {message}")
+
+    def debug(self, message: str) -> None:
+        self._reporter.debug(f"{self._said}, {message}")
+
+    def warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._reporter.warn(message)
+
+
+def claim(folder: Path, about: dict[str, Any]) -> None:
+    """Make the folder that of this comparison.
+
+    Args:
+        folder: of the comparison.
+        about: what must be the same when it goes on, by name.
+
+    Raises:
+        ConfigError: it holds another comparison, or other files.
+    """
+    path = folder / ABOUT
+    if not path.is_file():
+        # hidden names are locks and scratch folders of this run
+        held = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        others = [name for name in held if not name.startswith(".")]
+        if others or folder.is_file():
+            problem = f"holds {others[0]} and no comparison" if others else "is a file"
+            raise ConfigError(f"{folder}: {problem}; choose another -o")
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.atomic(path) as stream:
+            stream.write(orjson.dumps(about, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        return
+    try:
+        known = orjson.loads(path.read_bytes())
+        unlike = [name for name, value in orjson.loads(orjson.dumps(about)).items() if known.get(name) != value]
+    except (OSError, orjson.JSONDecodeError, AttributeError):
+        raise ConfigError(f"{path}: is not what eimf compare wrote; choose another -o") from None
+    if unlike:
+        raise ConfigError(f"{folder}: holds a comparison with other {' and '.join(unlike)}; choose another -o")
+
+
+class Trials:
+    """The trainings of one comparison; what is known of each setting and seed."""
+
+    def __init__(
+        self, folder: Path, directory: Path, labels: Path | None, max_minutes: float | None, reporter: Reporter
+    ) -> None:
+        self.folder, self.reporter = folder, reporter
+        self._directory, self._labels, self._max_minutes = directory, labels, max_minutes
+        self._warned: set[str] = set()
+        path = folder / TRIALS
+        self.known: list[Trial] = list(jsonl.read(path, Trial)) if path.exists() else []
+
+    def find(self, backbone: str, settings: Settings, seed: int) -> Trial | None:
+        """What is known of a training, also that it failed."""
+        asked = (backbone, settings, seed)
+        return next((trial for trial in self.known if (trial.backbone, trial.settings, trial.seed) == asked), None)
+
+    def is_kept(self, trial: Trial) -> bool:
+        """Whether the model of a training is still there."""
+        manifest = self.folder / (trial.model or "") / "manifest.json"
+        return trial.model is not None and manifest.is_file() and files.sha256(manifest) == trial.manifest_sha256
+
+    def run(self, backbone: str, settings: Settings, seed: int, said: str, *, better_than: float | None) -> Trial:
+        """Train, where that is not done yet; keep the model where its figure is better.
+
+        Args:
+            backbone: what is trained.
+            settings: that differ from the defaults.
+            seed: of the training.
+            said: how many it is of how many, for people.
+            better_than: NDCG@10 on the validation split that the model must exceed to be kept; None: it is kept.
+        """
+        known = self.find(backbone, settings, seed)
+        if known is not None and known.error is None and (better_than is not None or self.is_kept(known)):
+            return known
+        target = self.folder / f"{backbone}-{seed}"
+        place = self.folder / f".{backbone}-{seed}.trial"
+        called = " ".join(filter(None, (f"{backbone}, seed {seed}", changed(settings))))
+        try:
+            # left by a run that was killed between two steps
+            shutil.rmtree(place, ignore_errors=True)
+            config = TrainConfig(**settings, backbone=backbone, seed=seed, max_minutes=self._max_minutes)
+            reporter = TrialReporter(self.reporter, f"{said}: {called}", self._warned)
+            summary = train.train(self._directory, place, config, labels=self._labels, reporter=reporter)
+        except (EimfError, ArithmeticError, RuntimeError, ValueError, MemoryError) as error:
+            # a full disk and signals stop everything; what fails of itself fails alone
+            trial = Trial(backbone=backbone, seed=seed, settings=settings, error=_told(error))
+            self.reporter.warn(f"{said}: {called} failed: {trial.error}")
+            _remove(place)
+        else:
+            trial = Trial(
+                backbone=backbone, seed=seed, settings=settings, ndcg=summary.ndcg, epochs=summary.epochs,
+                seconds=round(summary.seconds, 1),
+            )  # fmt: skip
+            if better_than is None or (summary.ndcg or 0.0) > better_than:
+                trial = self._keep(trial, place, target)
+            _remove(place)
+            figure = "" if trial.ndcg is None else f"validation NDCG@10 {trial.ndcg:.4f} "
+            self.reporter.note(f"{said}: {called}: {figure}in {summary.seconds:.0f} s")
+        kept = [each for each in self.known if each is not known]
+        if trial.model is not None:
+            kept = [_without_model(each) if each.model == trial.model else each for each in kept]
+        self.known = [*kept, trial]
+        jsonl.write(self.folder / TRIALS, self.known)
+        return trial
+
+    def _keep(self, trial: Trial, place: Path, target: Path) -> Trial:
+        artifact.check_output(target)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(place, target)
+        sha256 = files.sha256(target / "manifest.json")
+        return msgspec.structs.replace(trial, model=target.name, manifest_sha256=sha256)
+
+
+def _without_model(trial: Trial) -> Trial:
+    """A training whose model was replaced by a better one."""
+    return msgspec.structs.replace(trial, model=None, manifest_sha256=None)
+
+
+def _told(error: BaseException) -> str:
+    words = " ".join(str(error).split())
+    return (
+        words if isinstance(error, EimfError) else f"{type(error).__name__}: {words}" if words else type(error).__name__
+    )
+
+
+def _remove(place: Path) -> None:
+    """What a training leaves beside its model."""
+    for folder in (place, Checkpoint(place, "").folder, ensemble.folder(place), artifact.previous(place)):
+        shutil.rmtree(folder, ignore_errors=True)
