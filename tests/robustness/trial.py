@@ -20,8 +20,9 @@ from tests import in_process
 CODES = (0, 2, 3, 4)
 LONGEST_LINE = 2_100
 MOST_STDERR = 200_000
-KEPT = (".cache", ".checkpoint")
-"""Folders that a command keeps beside its data: text vectors, and what an interrupted training goes on from."""
+KEPT = (".cache", ".checkpoint", ".partial", ".requests.jsonl", ".requests.jsonl.meta.json")
+"""How names end that a command keeps for a later run, whatever its own end: text vectors, what an interrupted training
+or labelling goes on from, and the requests of a batch."""
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120", "no_proxy": "*"}
 
 

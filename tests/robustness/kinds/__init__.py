@@ -6,7 +6,19 @@ from importlib import import_module
 
 from tests.robustness.trial import Kind
 
-MODULES = ("logs", "parquet", "toml", "lines", "text_caches", "models", "networks", "gguf", "options", "training")
+MODULES = (
+    "logs",
+    "parquet",
+    "toml",
+    "lines",
+    "server",
+    "text_caches",
+    "models",
+    "networks",
+    "gguf",
+    "options",
+    "training",
+)
 """In this order, so that torch is imported last: processes are forked faster without it."""
 
 
