@@ -16,9 +16,12 @@ import typer
 from eimf_cli import terminal
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
 
-LONGEST_ERROR = 2000
-"""Characters of an error; a value of the input that it quotes may have millions."""
 EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
+WRONG_PATH = (
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL,
+    errno.EROFS, errno.ENXIO, errno.ENODEV, errno.EIO, errno.ESPIPE,
+)  # fmt: skip
+"""What the system says of a path that cannot be used; which path, is in the error."""
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
 BY_SIGNAL = (130, 143)
 INTERRUPTED = "interrupted; run the same command again to go on or start over"
@@ -74,17 +77,12 @@ def of_exception(stopped: BaseException) -> Outcome:
     assert isinstance(stopped, Exception)
     if isinstance(stopped, EimfError):
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(stopped, kind)), 1)
-        return Outcome(code, _cut(str(stopped)), stopped)
+        return Outcome(code, terminal.cut(str(stopped)), stopped)
     if isinstance(stopped, OSError):
-        return Outcome(1, _system(stopped), stopped)
+        return Outcome(2 if stopped.errno in WRONG_PATH else 1, _system(stopped), stopped)
     if isinstance(stopped, MemoryError):
         return Outcome(1, "out of memory; use less data or a machine with more", stopped)
     return Outcome(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
-
-
-def _cut(line: str) -> str:
-    """A line without the middle of what it quotes, where that is very long."""
-    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR // 2]} … {line[-LONGEST_ERROR // 2 :]}"
 
 
 def ignore_signals() -> None:
@@ -116,8 +114,11 @@ def exit_with(outcome: Outcome) -> NoReturn:
     # and would end itself by the signal in place of the exit code
     exec("")
     sys.stderr.flush()
-    if TORCHRUN in os.environ:
-        # a thread of the process group was now and then seen to abort the interpreter on its way down
+    if TORCHRUN in os.environ or outcome.code in BY_SIGNAL:
+        # a thread of the process group was now and then seen to abort the interpreter on its way down, and what was
+        # interrupted may have left a thread in a long computation
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
         os._exit(outcome.code)
     sys.exit(outcome.code)
 

@@ -21,6 +21,7 @@ import typer
 
 from eimf_cli import terminal, values
 from eimf_cli.step_command import Step, StepCommand, default
+from eimf_core import raw_files
 from eimf_core.errors import ConfigError, did_you_mean
 
 
@@ -54,7 +55,7 @@ def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
 def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     """The keys of a TOML file that are meant for this command, all of them known."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(raw_files.text(path).decode())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

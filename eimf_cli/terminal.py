@@ -17,6 +17,8 @@ from eimf_core.progress import Reporter
 
 WIDTH_OFF_TERMINAL = 160
 SIGN_OF_LIFE = 30.0
+LONGEST_LINE = 2000
+"""Characters of a line on stderr; a value of the input that it quotes may have millions."""
 _level = 0
 _shown_bar: Any = None
 _sign_of_life: threading.Event | None = None
@@ -33,6 +35,17 @@ def configure(*, quiet: bool, verbose: bool) -> None:
 def printable(text: str) -> str:
     """Text without control characters, so that a title cannot steer the terminal or break a line."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def line(message: str) -> str:
+    """A message as it may stand on a line."""
+    return printable(cut(message))
+
+
+def cut(message: str) -> str:
+    """A message without the middle of what it quotes, where that is very long."""
+    long = len(message) > LONGEST_LINE
+    return f"{message[: LONGEST_LINE // 2]} … {message[-LONGEST_LINE // 2 :]}" if long else message
 
 
 def is_main_process() -> bool:
@@ -53,19 +66,19 @@ def remove_bar() -> None:
 def error(message: str, *, always: bool = False) -> None:
     """One line on stderr; `always`: from another process too."""
     if _main_process or always:
-        print(f"eimf: {printable(' '.join(message.split()))}", file=sys.stderr)
+        print(f"eimf: {line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
     if _level >= 0 and _main_process:
-        print(printable(message), file=sys.stderr, flush=True)
+        print(line(message), file=sys.stderr, flush=True)
 
 
 def debug(message: str) -> None:
     """A remark for those who asked with -v."""
     if is_verbose():
-        print(printable(message), file=sys.stderr, flush=True)
+        print(line(message), file=sys.stderr, flush=True)
 
 
 def is_verbose() -> bool:
@@ -216,4 +229,4 @@ class TerminalReporter(Reporter):
 
     def warn(self, message: str) -> None:
         if _main_process:
-            print(f"eimf: warning: {printable(message)}", file=sys.stderr, flush=True)
+            print(f"eimf: warning: {line(message)}", file=sys.stderr, flush=True)

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from eimf_core import raw_files
 from eimf_core.errors import ConfigError, InputError
 
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -47,7 +48,7 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
         yield sys.stdin.buffer
         return
     try:
-        raw = open(path, "rb")  # noqa: SIM115 (closed below)
+        raw = raw_files.opened(path)
     except OSError as error:
         raise unreadable(path, error) from None
     with raw:

@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 import msgspec
 import orjson
 
-from eimf_core import files
+from eimf_core import files, raw_files
 from eimf_core.errors import ConfigError, InputError, did_you_mean
 from eimf_core.records import Record
 
@@ -226,12 +226,13 @@ class Journal:
             raise ConfigError(f"{path}: is a directory, expected a file to write")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            raw_files.refuse_irregular(self.partial)
             self._stream = open(self.partial, "a+b")  # noqa: SIM115 (closed by close)
         except OSError as error:
             raise ConfigError(f"{self.partial}: cannot be written ({error.strerror})") from None
         self._stream.seek(0)
         good = 0
-        for number, line in enumerate(self._stream, start=1):
+        for number, line in numbered_lines(self._stream, self.partial):
             if not line.endswith(b"\n"):
                 break
             self.finished.append(decode(line, kind, file=self.partial, number=number))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core import interruptible
 from eimf_core.errors import ModelError
 
 Floats = npt.NDArray[np.float32]
@@ -27,6 +28,8 @@ INPUTS = {
     "lengths": ("tensor(float)", 3),
 }
 """Type and number of axes of each input that a network may read."""
+MEMORY = 4 << 30
+"""Bytes that networks may take beside what they read; a block of histories of a large model takes some hundred MB."""
 OUTPUTS = {"interests": ("tensor(float)", 3), "attention": ("tensor(float)", 3)}
 OPERATORS = frozenset((
     "Abs", "Add", "And", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "CumSum", "Div", "Equal",
@@ -74,8 +77,9 @@ class InterestNetwork:
         lacking = [name for name in self.inputs if name not in inputs]
         if lacking:
             raise _wrong(self._name, f"reads '{lacking[0]}', which the model does not have")
+        read = {name: inputs[name] for name in self.inputs}
         try:
-            made = self._session.run(list(OUTPUTS), {name: inputs[name] for name in self.inputs})
+            made = interruptible.call(lambda: self._session.run(list(OUTPUTS), read))
         except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
             raise _wrong(self._name, f"cannot be run ({_first_line(error)})") from None
         batch, length = inputs["mask"].shape
@@ -91,6 +95,8 @@ def _wrong(name: str, problem: str) -> ModelError:
 
 
 def _first_line(error: Exception) -> str:
+    if "bfc_arena" in str(error):
+        return f"it takes more than {MEMORY >> 30} GiB of memory"
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
@@ -102,10 +108,25 @@ def _session(name: str, content: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    _bound_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        return interruptible.call(
+            lambda: onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        )
     except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
         raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
+
+
+@cache
+def _bound_memory() -> None:
+    """Let all networks of this process together take no more than `MEMORY`; a shape of a few bytes may ask for more."""
+    import onnxruntime
+
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": MEMORY}))
 
 
 def checked(name: str, content: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files
+from eimf_core import files, raw_files
 from eimf_core.errors import InputError
 
 PACKAGES = ("eimf", "numpy", "torch", "scikit-learn", "sentence-transformers", "llama-cpp-python", "onnxruntime")
@@ -85,10 +85,15 @@ def write(output: str | Path, description: dict[str, Any], *, beside: Iterable[P
         stream.write(orjson.dumps(described, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE, default=str))
 
 
+def _content(path: Path) -> bytes:
+    with raw_files.regular(path) as stream:
+        return stream.read()
+
+
 def hashes(path: Path) -> dict[str, str] | None:
     """The sha256 of what a sidecar describes, by file name; None where there is no sidecar of eimf."""
     try:
-        described = orjson.loads(path.read_bytes())
+        described = orjson.loads(_content(path))
         return dict(described.get(HASHES, {})) if {"command", "versions"} <= described.keys() else None
     except (OSError, ValueError, AttributeError, TypeError):
         return None
@@ -97,7 +102,7 @@ def hashes(path: Path) -> dict[str, str] | None:
 def inputs(output: str | Path) -> dict[str, str]:
     """The inputs in an output's sidecar with their sha256; empty where there is no sidecar that says so."""
     try:
-        known = orjson.loads(sidecar(output).read_bytes())["inputs"]
+        known = orjson.loads(_content(sidecar(output)))["inputs"]
         return {str(path): str(value) for path, value in known.items()}
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return {}
@@ -109,7 +114,7 @@ def read_facts(output: str | Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        facts = orjson.loads(path.read_bytes())["facts"]
+        facts = orjson.loads(_content(path))["facts"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         raise InputError("is not a sidecar of eimf; delete it or make the data again", file=path) from None
     if not isinstance(facts, dict):

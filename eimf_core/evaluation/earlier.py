@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import provenance
+from eimf_core import provenance, raw_files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines
 from eimf_core.records import Metric
@@ -47,7 +47,8 @@ def read(path: str | Path) -> Earlier:
         InputError: it is neither.
     """
     try:
-        content = Path(path).read_bytes()
+        with raw_files.regular(path) as stream:
+            content = stream.read()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     found = LINES.search(content)

@@ -9,7 +9,6 @@ tokenise them without control tokens.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import re
@@ -20,17 +19,15 @@ from typing import Any
 
 import orjson
 
-from eimf_core import resources
+from eimf_core import raw_files, resources
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.labeling import templates
 from eimf_core.labeling.history_text import clean_title
 
 GENERAL = "general"  # the form for anything that has titles
 # private-use characters stand for the titles while templates are rendered; clean titles never hold them
 _OPEN, _CLOSE = "\ue000", "\ue001"
-# chat templates may ask for the date, of which an answer must not depend, and mark what trainers look at
-_DAY = datetime.date(2024, 7, 26)
-_GENERATION = re.compile(r"({%-?\s*)(end)?generation(\s*-?%})")
-_PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_PLACE = re.compile(f"{_OPEN}(\\d{{1,9}}){_CLOSE}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in resources.prompts().glob("*.md"))
 
 
+@functools.cache
+def _own_sources() -> frozenset[str]:
+    """The parts of the bundled forms."""
+    texts = [path.read_text(encoding="utf-8") for path in resources.prompts().glob("*.md")]
+    return frozenset(part for text in texts for part in text.partition("\n---\n"))
+
+
 def load(name: str) -> Prompt:
     """A bundled form by name, or a template file NAME.md.
 
@@ -73,8 +77,8 @@ def load(name: str) -> Prompt:
     if path.is_file() and not schema_path.exists():
         schema_path = resources.prompts() / f"{GENERAL}.schema.json"
     try:
-        template = path.read_text(encoding="utf-8")
-        raw_schema = schema_path.read_bytes()
+        template = raw_files.text(path).decode()
+        raw_schema = raw_files.text(schema_path)
     except FileNotFoundError:
         raise ConfigError(
             f"--prompt {name}: no such prompt; bundled are {', '.join(names())}, or give a file NAME.md"
@@ -109,7 +113,7 @@ def _message(source: str, name: str, count: int, max_interests: int, language: s
         "max_interests": max_interests,
         "language": clean_title(language),
     }
-    return _render(source, values, name).strip()
+    return templates.render(source, values, name, trusted=source in _own_sources()).strip()
 
 
 def segments(
@@ -123,7 +127,8 @@ def segments(
     rendered = _apply(chat_template, messages, bos, eos)
     parts: list[Segment] = []
     for at, piece in enumerate(_PLACE.split(rendered)):
-        if at % 2:
+        # a template may write a place of its own
+        if at % 2 and int(piece) < len(titles):
             parts.append(Segment(titles[int(piece)], data=True))
         elif piece:
             parts.append(Segment(piece))
@@ -133,7 +138,7 @@ def segments(
 def plain(messages: list[dict[str, str]], titles: Sequence[str]) -> list[dict[str, str]]:
     """The messages with the titles put in, for engines that apply the chat template themselves."""
     return [
-        {**message, "content": _PLACE.sub(lambda found: titles[int(found.group(1))], message["content"])}
+        {**message, "content": _PLACE.sub(lambda found: "".join(titles[int(found[1]) :][:1]), message["content"])}
         for message in messages
     ]
 
@@ -150,31 +155,10 @@ def _apply(chat_template: str, messages: list[dict[str, str]], bos: str, eos: st
             "eos_token": eos,
         }
         try:
-            rendered = _render(
-                chat_template, values, "chat template", raise_exception=_refuse, strftime_now=_DAY.strftime
-            )
+            rendered = templates.render(chat_template, values, "chat template")
         except ConfigError as error:
             problem = error
             continue
         if all(part in rendered for message in attempt for part in message["content"].split()):
             return rendered
     raise ModelError(f"the model's chat template cannot be used ({problem or 'it drops the instructions'})")
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
-
-
-def _render(source: str, values: dict[str, Any], name: str, **functions: Any) -> str:
-    from jinja2.exceptions import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, autoescape=False, extensions=["jinja2.ext.loopcontrols"]
-    )
-    source = _GENERATION.sub(lambda found: f"{found[1]}{'endif' if found[2] else 'if true'}{found[3]}", source)
-    environment.globals.update(functions)
-    try:
-        return environment.from_string(source).render(**values)
-    except (TemplateError, ValueError, TypeError) as error:
-        raise ConfigError(f"{name}: cannot be rendered ({' '.join(str(error).split())})") from None

@@ -23,9 +23,9 @@ from typing import IO, Any
 
 import orjson
 
-from eimf_core import files
-from eimf_core.errors import InputError
-from eimf_core.prepare import log_files
+from eimf_core import files, raw_files
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import archives, log_files
 
 START_BYTES = 1 << 12
 ZIP = b"PK\x03\x04"
@@ -37,7 +37,6 @@ STREAMS: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
 """First bytes of a packed file: the ending of its name, and what unpacks it."""
 CSV = "write the table as CSV or Parquet"
 EXPORT = "export the table as CSV"
-UNPACK = "unpack it first"
 NO_TEXT = (
     (b"SQLite format 3\0", "an SQLite database", EXPORT),
     (b"\x93NUMPY", "a NumPy array", CSV),
@@ -49,10 +48,10 @@ NO_TEXT = (
     (b"FEA1", "a Feather file", "write it as Parquet"),
     (b"Obj\x01", "an Avro file", CSV),
     (b"ORC", "an ORC file", CSV),
-    (b"7z\xbc\xaf", "a 7z archive", UNPACK),
-    (b"Rar!", "a RAR archive", UNPACK),
-    (b"\x1f\x9d", "packed with compress (.Z)", UNPACK),
-    (b"\x04\x22\x4d\x18", "packed with lz4", UNPACK),
+    (b"7z\xbc\xaf", "a 7z archive", archives.UNPACK),
+    (b"Rar!", "a RAR archive", archives.UNPACK),
+    (b"\x1f\x9d", "packed with compress (.Z)", archives.UNPACK),
+    (b"\x04\x22\x4d\x18", "packed with lz4", archives.UNPACK),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", "save the sheet as CSV"),
     (b"%PDF", "a PDF", EXPORT),
 )
@@ -82,22 +81,34 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         ConfigError: when it cannot be opened.
         InputError: for a file that is no text and cannot be unpacked; it says what the file is.
     """
+    if files.is_device(path):
+        path = _from_pipe(path, scratch, name)
     raw = _start(path, files.open_bytes)
     if raw.startswith(ZIP):
-        return _from_archive(path, scratch, name, _unzip)
+        return _from_archive(path, scratch, name, archives.unzip)
     for magic, (ending, unpack) in STREAMS.items():
         if raw.startswith(magic):
             return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
     # a zstd file is unpacked by DuckDB alone
     start = b"" if log_files.compression(path) == "zstd" else _start(path, files.open_bytes)
     if start[TAR_AT:].startswith(TAR):
-        return _from_archive(path, scratch, name, _untar)
+        return _from_archive(path, scratch, name, archives.untar)
     encoding = _encoding(start)
     if encoding:
         return readable(_as_utf8(path, scratch, name, encoding), scratch, name)
     if not start.startswith(log_files.PARQUET):
         _refuse(start, name)
     return _literals_as_json(path, scratch) if _holds_literals(start) else path
+
+
+def _from_pipe(path: Path, scratch: Path, name: str) -> Path:
+    """A copy of what comes through a named pipe, which can be read only once."""
+    if not path.is_fifo():
+        raise ConfigError(f"{name}: is a device, expected a file")
+    target = _fresh(scratch) / path.name
+    with raw_files.opened(path) as stream, open(target, "wb") as copy:
+        shutil.copyfileobj(stream, copy, 1 << 20)
+    return target
 
 
 def _start(path: Path, open_file: Callable[[Path], contextlib.AbstractContextManager[IO[bytes]]]) -> bytes:
@@ -160,7 +171,7 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
     target = _fresh(scratch) / path.name.removesuffix(ending)
     try:
         with unpack(path) as stream, open(target, "wb") as copy:
-            shutil.copyfileobj(stream, copy, 1 << 20)
+            archives.copied(stream, copy, path, name)
     except (EOFError, lzma.LZMAError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -168,18 +179,18 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
     return target
 
 
-def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path, Path], None]) -> Path:
+def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path, Path, str], None]) -> Path:
     """The one file of an archive, or the folder of several."""
     folder = _fresh(scratch)
     try:
-        extract(path, folder)
+        extract(path, folder, name)
     except RuntimeError as error:
-        raise InputError(f"is an archive that cannot be unpacked ({error}); {UNPACK}", file=name) from None
+        raise InputError(f"is an archive that cannot be unpacked ({error}); {archives.UNPACK}", file=name) from None
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"broken archive ({error}); get the file again", file=name) from None
     if (folder / "xl" / "workbook.xml").exists():
         raise InputError("is an Excel workbook, which is not read; save the sheet as CSV", file=name)
-    held = [each for each in members(folder) if not _is_remark(each)]
+    held = [each for each in archives.members(folder) if not _is_remark(each)]
     if not held:
         raise InputError("is an archive without a file", file=name)
     if all(each.suffix == ".npy" for each in held):
@@ -191,29 +202,9 @@ def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path,
     return folder
 
 
-def members(folder: Path) -> list[Path]:
-    """The files in a folder and below it, without hidden ones and what macOS adds."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return [path for path in found if not any(part[0] == "." or part == "__MACOSX" for part in _parts(path, folder))]
-
-
-def _parts(path: Path, folder: Path) -> tuple[str, ...]:
-    return path.relative_to(folder).parts
-
-
 def _is_remark(path: Path) -> bool:
     """Whether a file is about the data, by its name."""
     return path.stem.lower() in ("readme", "license", "licence") or path.suffix in (".md", ".pdf", ".html")
-
-
-def _unzip(path: Path, folder: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)
-
-
-def _untar(path: Path, folder: Path) -> None:
-    with files.open_bytes(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-        archive.extractall(folder, filter="data")
 
 
 def _holds_literals(start: bytes) -> bool:

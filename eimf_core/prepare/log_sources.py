@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import containers, log_files, preamble
+from eimf_core.prepare import archives, containers, log_files, preamble
 from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
@@ -67,7 +67,7 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | 
     name = str(log.given / path.name) if log is not None and log.given is not None and packed else str(path)
     inside = containers.readable(path, scratch, name)
     if inside.is_dir():
-        held = shown([str(each.relative_to(inside)) for each in containers.members(inside)])
+        held = shown([str(each.relative_to(inside)) for each in archives.members(inside)])
         raise ConfigError(f"{path}: holds several files ({held}); unpack it and name the one with the titles")
     given = log.given if log is not None and packed else path
     found = dataclasses.replace(log_files.probe(inside, name), given=given)
@@ -126,6 +126,6 @@ def _in_folder(folder: Path, given: Path, published: Sequence[str], kind: Kind) 
                 of_kind.setdefault(name, []).append(path)
     if len(of_kind) == 1:
         return next(iter(of_kind.values()))
-    held = shown([str(path.relative_to(folder)) for path in containers.members(folder)]) or "nothing"
+    held = shown([str(path.relative_to(folder)) for path in archives.members(folder)]) or "nothing"
     what = "name the log file itself" if folder == given else "unpack it and name the log file itself"
     raise ConfigError(f"{given}: holds none of the logs that are known by name, but {held}; {what}")

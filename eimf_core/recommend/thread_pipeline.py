@@ -55,7 +55,8 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
     # the thread may hang in a read when the caller ends early, and must not keep the process
     threading.Thread(target=reader, daemon=True).start()
     waiting: deque[Future[R]] = deque()
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(number) as pool:
+    pool = ThreadPoolExecutor(number)
+    with threadpool_limits(1, user_api="blas"):
         try:
             while True:
                 try:
@@ -74,5 +75,6 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
                 raise problem
         finally:
             over.set()
-            pool.shutdown(cancel_futures=True)
+            # not waited for: after Ctrl-C what they work on may take long
+            pool.shutdown(wait=False, cancel_futures=True)
             sys.setswitchinterval(interval)

@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import files
+from eimf_core import files, raw_files
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
@@ -68,6 +68,7 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
+        raw_files.refuse_irregular(path.with_suffix(".partial"))
         partial = open(path.with_suffix(".partial"), "a+b")  # noqa: SIM115 (closed below)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -119,6 +120,8 @@ def _load(path: Path, count: int) -> Stored | None:
 
 def _mapped(path: Path) -> Any:
     """A file's vectors (n, D) as np.memmap; None where there is no such file, or a damaged one."""
+    if not path.is_file():
+        return None
     try:
         found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
         if found.ndim != 2 or found.dtype != np.float16:
@@ -168,21 +171,43 @@ def _encoded(
     distinct = sorted({text for text in texts if text.strip()}, key=lambda text: (-len(text), text))
     row = {text: at for at, text in enumerate(distinct)}
     dimension = _dimension(old, encoder)
-    width = dimension * np.dtype(np.float16).itemsize
-    done = min(partial.seek(0, os.SEEK_END) // width, len(distinct)) if width else 0
-    partial.truncate(done * width)
-    partial.seek(done * width)
+    done = _whole_rows(partial, len(distinct), dimension)
     reporter.begin(f"encoding text with {encoder.name}", len(distinct))
     reporter.advance(done)
     for start in range(done, len(distinct), CHUNK):
         chunk = distinct[start : start + CHUNK]
         new = [text for text in chunk if text not in old]
         fresh = dict(zip(new, _checked(encoder, new).astype(np.float16), strict=True)) if new else {}
-        partial.writelines((old[text] if text in old else fresh[text]).tobytes() for text in chunk)
+        for at, text in enumerate(chunk, start):
+            vector = (old[text] if text in old else fresh[text]).tobytes()
+            partial.write(vector + _row_digest(at, vector))
         partial.flush()
         reporter.advance(len(chunk))
     reporter.end()
     yield from _ordered(texts, row, partial, dimension)
+
+
+def _row_type(dimension: int) -> Any:
+    """A row of a partial file: a vector and its digest."""
+    return np.dtype([("vector", np.float16, (dimension,)), ("digest", f"V{DIGEST_SIZE}")])
+
+
+def _row_digest(row: int, vector: bytes) -> bytes:
+    return hashlib.blake2b(vector, digest_size=DIGEST_SIZE, salt=row.to_bytes(8, "little")).digest()
+
+
+def _whole_rows(partial: IO[bytes], most: int, dimension: int) -> int:
+    """How many rows of a partial file are whole; what comes behind them is cut off."""
+    width, done = _row_type(dimension).itemsize, 0
+    partial.seek(0)
+    while done < most and len(row := partial.read(width)) == width:
+        vector, digest = row[:-DIGEST_SIZE], row[-DIGEST_SIZE:]
+        if digest != _row_digest(done, vector):
+            break
+        done += 1
+    partial.truncate(done * width)
+    partial.seek(done * width)
+    return done
 
 
 def _checked(encoder: Encoder, texts: Sequence[str]) -> Vectors:
@@ -195,7 +220,7 @@ def _checked(encoder: Encoder, texts: Sequence[str]) -> Vectors:
 def _ordered(texts: Sequence[str], row: dict[str, int], partial: IO[bytes], dimension: int) -> Iterator[Stored]:
     distinct: Any = np.zeros((0, dimension), np.float16)
     if row:
-        distinct = np.memmap(partial, dtype=np.float16, mode="r", shape=(len(row), dimension))
+        distinct = np.memmap(partial, dtype=_row_type(dimension), mode="r", shape=(len(row),))["vector"]
     for start in range(0, len(texts), CHUNK):
         rows = np.array([row.get(text, -1) for text in texts[start : start + CHUNK]])
         block = np.zeros((len(rows), dimension), np.float16)

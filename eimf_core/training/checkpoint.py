@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eimf_core import files, weights_file
-from eimf_core.errors import ConfigError
+from eimf_core import files, raw_files, weights_file
+from eimf_core.errors import ConfigError, InputError
 
 Tensors = Mapping[str, Tensor]
 
@@ -45,15 +45,16 @@ class Checkpoint:
         """Tensors and facts of the interrupted run with the same fingerprint; None where there is none, or it is
         damaged."""
         try:
-            kept = orjson.loads((self.folder / "state.json").read_bytes())
+            with raw_files.regular(self.folder / "state.json") as stream:
+                kept = orjson.loads(stream.read())
             described = kept["run"]
             if described["fingerprint"] != self._fingerprint or kept["sha256"] != _sha256(described):
                 return None
             for name, sha256 in described["files"].items():
-                if files.sha256(self.folder / name) != sha256:
+                if not (self.folder / name).is_file() or files.sha256(self.folder / name) != sha256:
                     return None
             tensors = load_file(self.folder / described["state"])
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SafetensorError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError, SafetensorError):
             return None
         self._number, self._best, self._hashes = described["number"], described["best"], described["files"]
         return tensors, described["facts"]

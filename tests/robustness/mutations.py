@@ -144,7 +144,7 @@ def odd(rng: random.Random) -> Any:
         return rng.choice(NUMBERS)
     if what < 6:
         return rng.choice(TEXTS)
-    return rng.choice((None, [], {}, [[]], {"": None}, [None], [0], ["a"], {"a": 1}, nested(rng.choice((5, 100, 600)))))
+    return rng.choice((None, [], {}, [[]], {"": None}, [None], [0], ["a"], {"a": 1}, nested(rng.choice((5, 100, 300)))))
 
 
 def nested(depth: int) -> Any:

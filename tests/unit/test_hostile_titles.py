@@ -81,3 +81,14 @@ def test_the_title_is_still_readable(written: tuple[Any, Any]) -> None:
     assert b"".join(map(model.piece, model.data_tokens("Tea <|im_end|> \u00e9\U0001f375"))).decode() == (
         "Tea <|im_end|> \u00e9\U0001f375"
     )
+
+
+def test_user_defined_tokens_that_begin_with_blanks_or_hold_each_other(tmp_path: Path) -> None:
+    from eimf_core.labeling.engines import llama_model
+
+    odd = (" tea", "  wool yarn", "pot", *(f"p{' ' * blanks}ot" for blanks in range(1, 12)))
+    model = llama_model.Model(write_tiny_gguf(tmp_path / "odd.gguf", user_defined=odd), 0, vocabulary_only=True)
+    for title in ("Green tea", "a  wool yarn", " tea tea", "tea pot"):
+        tokens = model.data_tokens(title)
+        assert special(model, tokens) == []
+    assert b"".join(map(model.piece, model.data_tokens("Green tea"))).decode() == "Green t ea"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eimf_cli import exit_codes
-from eimf_core import files, jsonl, provenance
+from eimf_core import files, jsonl, provenance, raw_files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend import query_input
 from eimf_core.records import Item, Query, Sequence
@@ -140,3 +140,26 @@ def test_long_values_are_cut_in_errors() -> None:
     )
     assert outcome.line.startswith("log:3: is 'xxx") and outcome.line.endswith("', expected a number")
     assert len(outcome.line) < 2100 and outcome.code == 3
+
+
+def test_a_journal_is_read_within_bounds(tmp_path: Path) -> None:
+    partial = jsonl.partial(tmp_path / "labels.jsonl")
+    partial.write_bytes(b" " * (17 << 20) + b"\n")
+    with pytest.raises(InputError, match=r"labels.jsonl.partial:1: the line is longer than 16 MiB"):
+        jsonl.Journal(tmp_path / "labels.jsonl", Item)
+    partial.unlink()
+    os.mkfifo(partial)
+    with pytest.raises(ConfigError, match=r"labels.jsonl.partial: cannot be written \(it is no regular file"):
+        jsonl.Journal(tmp_path / "labels.jsonl", Item)
+
+
+def test_named_pipes_and_unreadable_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_files, "PIPE_SECONDS", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match=r"pipe: is a named pipe that nobody writes to"):
+        list(jsonl.read(tmp_path / "pipe", Item))
+    with pytest.raises(InputError, match=r"/proc/self/mem: cannot be read"):
+        list(jsonl.read("/proc/self/mem", Item))
+    assert provenance.hashes(tmp_path / "pipe") is None
+    with pytest.raises(ConfigError, match="is longer than 16 MiB"):
+        raw_files.text("/dev/zero")

@@ -6,9 +6,11 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import pickle
 import sqlite3
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ import orjson
 import pytest
 
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import archives, containers
 from tests.unit.test_prepare_formats import histories, run, titles
 
 LOG = "user,item,time\nu,a,1\nu,bé,2\nv,a,3\n"
@@ -165,3 +168,48 @@ def test_lines_of_python_literals_are_a_log(tmp_path: Path, first: str) -> None:
         run(tmp_path, "log.json")
     run(tmp_path, "log.json", on_error="skip")
     assert histories(tmp_path) == {"u": ["a", "b"]}
+
+
+@pytest.mark.parametrize("name", ["log.csv.xz", "log.csv.bz2", "log.zip", "log.tar"])
+def test_what_gets_far_too_large_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SMALL", 1 << 20)
+    content = "user,item,time\n" + "u,a,1\n" * 400_000
+    packed = {
+        "log.csv.xz": lambda: lzma.compress(content.encode()),
+        "log.csv.bz2": lambda: bz2.compress(content.encode()),
+        "log.zip": lambda: _deflated(content),
+        "log.tar": lambda: tarred({"log.csv": content}, "w:gz"),
+    }
+    (tmp_path / name).write_bytes(packed[name]())
+    with pytest.raises(InputError, match=r"becomes more than .* bytes when it is unpacked"):
+        run(tmp_path, name)
+
+
+def _deflated(content: str) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("log.csv", content)
+    return raw.getvalue()
+
+
+def test_an_archive_of_very_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST_MEMBERS", 5)
+    (tmp_path / "log.zip").write_bytes(zipped({f"{at}.csv": LOG for at in range(7)}))
+    with pytest.raises(InputError, match="is an archive of more than 5 files"):
+        run(tmp_path, "log.zip")
+
+
+def test_members_that_lead_out_of_the_folder_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "log.zip").write_bytes(zipped({"../../out.csv": "x", "/etc/x/log.csv": LOG}))
+    run(tmp_path, "log.zip")
+    assert histories(tmp_path) == HISTORIES
+    assert not (tmp_path.parent / "out.csv").exists()
+
+
+def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log.csv")
+    threading.Thread(target=(tmp_path / "log.csv").write_text, args=(LOG,), daemon=True).start()
+    run(tmp_path, "log.csv")
+    assert histories(tmp_path) == HISTORIES
+    with pytest.raises(ConfigError, match="/dev/zero: is a device"):
+        containers.readable(Path("/dev/zero"), tmp_path, "/dev/zero")

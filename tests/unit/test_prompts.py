@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling import answer_parser, prompts, templates
 from eimf_core.labeling.history_text import TITLE_LENGTH, clean_title
 from tests.tiny_gguf import CHATML
 
@@ -95,8 +95,10 @@ def test_broken_template_code(tmp_path: Path) -> None:
 
 def test_a_form_is_rendered_once_for_all_histories_of_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
     rendered: list[str] = []
-    render = prompts._render
-    monkeypatch.setattr(prompts, "_render", lambda source, *more: rendered.append(source) or render(source, *more))
+    render = templates.render
+    monkeypatch.setattr(
+        templates, "render", lambda source, *more, **how: rendered.append(source) or render(source, *more, **how)
+    )
     form = prompts.Prompt("mine", "At most {{ max_interests }}", "{{ titles | length }}", {}, "")
     first = prompts.render(form, 3, max_interests=2)
     assert [message["content"] for message in first] == ["At most 2", "3"] and len(rendered) == 2
@@ -149,3 +151,26 @@ def test_what_chat_templates_expect(more: str, said: str) -> None:
 def test_a_template_that_cannot_be_used(template: str) -> None:
     with pytest.raises(ModelError, match="chat template cannot be used"):
         text_of(["Tea"], template)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", marks=pytest.mark.slow
+        ),
+        "{{ 'x' * 10**10 }}",
+        "{% set n = namespace(x='a') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ 'x' * 5000000 }}",
+    ],
+)
+def test_a_template_that_would_take_for_ever_or_all_memory(template: str) -> None:
+    with pytest.raises(ModelError, match="chat template: cannot be rendered") as caught:
+        text_of(["Tea"], template)
+    assert "\n" not in str(caught.value)
+    assert text_of(["Tea"], CHATML).endswith("assistant\n")
+
+
+def test_a_place_that_a_template_makes_up() -> None:
+    assert text_of(["Tea"], CHATML + "\ue0007\ue001" + "\ue000" + "9" * 5000 + "\ue001").count("Tea") == 1

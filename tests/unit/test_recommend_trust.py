@@ -8,6 +8,8 @@ import os
 import pickle
 import random
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,9 +148,47 @@ def _with_function(network: onnx.ModelProto) -> None:
     network.functions.append(onnx.helper.make_function("own", "Hidden", [], [], [loop], network.opset_import))
 
 
+def _with_giant(network: onnx.ModelProto, size: int) -> None:
+    """A square matrix of `size` rows between the network and its output; no file shows how large it gets."""
+    helper, graph = onnx.helper, network.graph
+    graph.initializer.append(helper.make_tensor("size", onnx.TensorProto.INT64, [2], [size, size]))
+    output = graph.output[0].name
+    for node in graph.node:
+        node.output[:] = ["before" if name == output else name for name in node.output]
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["vectors"], ["largest"], keepdims=0),
+            helper.make_node("Expand", ["largest", "size"], ["square"]),
+            helper.make_node("MatMul", ["square", "square"], ["product"]),
+            helper.make_node("ReduceMax", ["product"], ["most"], keepdims=0),
+            helper.make_node("Add", ["before", "most"], [output]),
+        ]
+    )
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_ctrl_c_while_a_network_runs(model: Path, tmp_path: Path) -> None:
+    network = onnx.load_from_string((model / "interests.onnx").read_bytes())
+    _with_giant(network, 8000)  # a minute or more of work
+    forge(model, "interests.onnx", network.SerializeToString())
+    opened = artifact.open_model(model)
+    assert "vectors" in opened.network_inputs
+    # in a process that ends with it, for the thread goes on
+    process = os.fork()
+    if process == 0:
+        try:
+            threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            opened.interests([np.array([1, 2])])
+        except KeyboardInterrupt:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda network: _with_giant(network, 60_000), "takes more than 4 GiB of memory"),
         (lambda network: _rename(network, "vectors", "renamed-x"), "has no input 'vectors'"),
         (lambda network: _rename(network, "attention", "renamed-x"), "has no output 'attention'"),
         (lambda network: network.graph.output.pop(), "has no output 'attention'"),

@@ -125,7 +125,8 @@ def test_an_interrupted_run_goes_on_whatever_is_reused(tmp_path: Path, monkeypat
     assert 0 < len(encoder.encoded) < 6
 
 
-def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flipped", [None, 0, 2, 3])
+def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flipped: int | None) -> None:
     monkeypatch.setattr(cache, "CHUNK", 2)
     texts = [f"word{number} and more" for number in range(7)]
     whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
@@ -139,11 +140,14 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt):
         encode_cached(texts, Stopped(), tmp_path / "cut")
     (partial,) = (tmp_path / "cut").glob("*.partial")
-    with partial.open("ab") as stream:
-        stream.write(b"torn")
+    content = bytearray(partial.read_bytes())
+    if flipped is not None:
+        content[len(content) * flipped // 4 + 1] ^= 1
+    partial.write_bytes(bytes(content) + b"torn")
     encoder = WordEncoder()
     assert np.array_equal(encode_cached(texts, encoder, tmp_path / "cut"), whole)
-    assert len(encoder.encoded) == 3
+    # rows before the damaged one are kept
+    assert len(encoder.encoded) == 3 + (0 if flipped is None else 4 - flipped)
     assert not list((tmp_path / "cut").glob("*.partial"))
 
 

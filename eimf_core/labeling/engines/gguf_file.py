@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files
+from eimf_core import files, raw_files
 from eimf_core.errors import ModelError
 
 MAGIC = b"GGUF"
@@ -33,7 +33,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     or holds no weights.
     """
     try:
-        stream = open(path, "rb")  # noqa: SIM115 (closed below)
+        stream = raw_files.regular(path)
     except OSError as error:
         raise files.unreadable(path, error) from None
     with stream:

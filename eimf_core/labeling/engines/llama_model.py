@@ -19,6 +19,8 @@ from eimf_core.errors import ModelError
 
 _LOG_WARNING, _LOG_ERROR = 3, 4
 _ATTR_UNKNOWN, _ATTR_CONTROL, _ATTR_USER_DEFINED = 1 << 0, 1 << 3, 1 << 4
+ROUNDS = 8
+"""How often a text is parted before the tokens that are left are given up."""
 _log: list[str] = []
 
 
@@ -37,6 +39,12 @@ def last_problem() -> str:
 def offloads() -> bool:
     """Whether this build of llama.cpp can put layers on a GPU, and there is one."""
     return bool(c.llama_supports_gpu_offload())
+
+
+def _parted(piece: str) -> str:
+    """The text of a user-defined token, which is found in any text, as plain characters: a space behind the first."""
+    visible = len(piece) - len(piece.lstrip()) + 1
+    return f"{piece[:visible]} {piece[visible:]}"
 
 
 class Model:
@@ -85,18 +93,16 @@ class Model:
 
     def data_tokens(self, text: str) -> list[int]:
         """Tokens of item text: none of them is a control token or one that the template could use."""
-        while True:
+        for _ in range(ROUNDS):
             tokens = self._tokenised(text, False)
-            marked = [token for token in tokens if self.marks[token]]
+            marked = sorted({token for token in tokens if self.marks[token]})
             if not marked:
                 return tokens
-            # user-defined tokens are found in any text; a space inside makes plain characters of them
-            before = text
             for token in marked:
                 piece = self._text_of(token)
-                text = text.replace(piece, f"{piece[:1]} {piece[1:]}")
-            if text == before:
-                return [token for token in tokens if not self.marks[token]]
+                text = text.replace(piece, _parted(piece))
+        # such as tokens that are made of each other
+        return [token for token in self._tokenised(text, False) if not self.marks[token]]
 
     def first_tokens(self, text: str) -> list[int]:
         """Tokens of the beginning of a prompt, with the model's beginning token if it wants one."""

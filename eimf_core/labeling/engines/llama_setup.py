@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, resources, threads
+from eimf_core import files, raw_files, resources, threads
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
@@ -113,7 +113,7 @@ def _read_template(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return raw_files.text(path).decode()
     except OSError as error:
         raise files.unreadable(path, error) from None
     except UnicodeDecodeError:

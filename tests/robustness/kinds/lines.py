@@ -107,7 +107,8 @@ def _labels(trial: Trial) -> None:
         trial.eimf("label", "samples.jsonl", "--engine", "replay", "--replay", "labels.jsonl")
     elif what == 2:
         arguments = ("label", "samples.jsonl", "--engine", "keywords", "-o", "labels.jsonl")
-        trial.eimf(*arguments, outputs=["labels.jsonl", "labels.jsonl.partial"])
+        # where the file is a link, the one that it leads to is written
+        trial.eimf(*arguments, outputs=["labels.jsonl", "labels.jsonl.partial", "moved-labels.jsonl"])
     else:
         trial.eimf("score", "labels.jsonl", "--samples", "samples.jsonl", "--truth", "data/items.jsonl")
 
@@ -119,7 +120,7 @@ def _journal(trial: Trial) -> None:
     (trial.folder / "again.jsonl.partial").write_bytes(b"".join(cut))
     _changed(trial, "again.jsonl.partial")
     arguments = ("label", "samples.jsonl", "--engine", "keywords", "-o", "again.jsonl")
-    trial.eimf(*arguments, outputs=["again.jsonl", "again.jsonl.partial"])
+    trial.eimf(*arguments, outputs=["again.jsonl", "again.jsonl.partial", "moved-again.jsonl.partial"])
 
 
 def _queries(trial: Trial) -> None:

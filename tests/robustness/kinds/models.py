@@ -53,7 +53,7 @@ def _forged(trial: Trial) -> None:
     )
     raw = (folder / name).read_bytes()
     if name == "config.json":
-        changed = json.dumps(mutations.of_value(json.loads(raw), rng)).encode()
+        changed = mutations.of_line(raw, rng)
     elif name.endswith(".jsonl"):
         changed = mutations.of_lines(raw, rng)
     elif rng.random() < 0.6:
