@@ -1,12 +1,11 @@
 """Files that are packed, or whose text has another form: a readable copy in the scratch folder, or what the file is.
 
-gzip and zstd are read as they are. Zip and tar archives, xz and bz2, UTF-16 and lines of Python literals (as old
-public sets are) are written once more. Everything else that is no text is refused by its name.
+gzip and zstd are read as they are. Files behind an address, zip and tar archives, xz and bz2, sheets of Excel, UTF-16
+and lines that are nearly JSON are written once more. Everything else that is no text is refused by its name.
 """
 
 from __future__ import annotations
 
-import ast
 import bz2
 import codecs
 import contextlib
@@ -17,15 +16,13 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from eimf_core import files, raw_files
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import archives, log_files
+from eimf_core.prepare import archives, foreign_json, log_files, remote, workbook
 
 START_BYTES = 1 << 12
 ZIP = b"PK\x03\x04"
@@ -63,10 +60,6 @@ ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-_LONG = re.compile(r"(?<=[ :,\[(])(\d+)L\b")
-"""A long number as Python 2 wrote it."""
-LITERAL = re.compile(r"\{\s*u?['\"]")
-"""How a line starts that holds a dictionary of Python."""
 
 
 def readable(path: Path, scratch: Path, name: str) -> Path:
@@ -81,6 +74,8 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         ConfigError: when it cannot be opened.
         InputError: for a file that is no text and cannot be unpacked; it says what the file is.
     """
+    if found := remote.address(path):
+        return readable(remote.fetched(found, _fresh(scratch)), scratch, name)
     if files.is_device(path):
         path = _from_pipe(path, scratch, name)
     raw = _start(path, files.open_bytes)
@@ -98,7 +93,8 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         return readable(_as_utf8(path, scratch, name, encoding), scratch, name)
     if not start.startswith(log_files.PARQUET):
         _refuse(start, name)
-    return _literals_as_json(path, scratch) if _holds_literals(start) else path
+    convert = foreign_json.convert_of(start, whole=len(start) < START_BYTES)
+    return foreign_json.as_json(path, _fresh(scratch) / path.name.removesuffix(".gz"), convert) if convert else path
 
 
 def _from_pipe(path: Path, scratch: Path, name: str) -> Path:
@@ -189,7 +185,8 @@ def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path,
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"broken archive ({error}); get the file again", file=name) from None
     if (folder / "xl" / "workbook.xml").exists():
-        raise InputError("is an Excel workbook, which is not read; save the sheet as CSV", file=name)
+        folder = _fresh(scratch)
+        workbook.sheet_as_csv(path, folder, name)
     held = [each for each in archives.members(folder) if not _is_remark(each)]
     if not held:
         raise InputError("is an archive without a file", file=name)
@@ -205,52 +202,3 @@ def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path,
 def _is_remark(path: Path) -> bool:
     """Whether a file is about the data, by its name."""
     return path.stem.lower() in ("readme", "license", "licence") or path.suffix in (".md", ".pdf", ".html")
-
-
-def _holds_literals(start: bytes) -> bool:
-    """Whether the first line that is not blank is a dictionary as Python writes it, and no JSON."""
-    line = log_files.decoded(start).lstrip().partition("\n")[0]
-    # of a line that is longer than what is looked at the start has to do
-    cut = len(line.encode()) >= START_BYTES - 4
-    if not LITERAL.match(line):
-        return False
-    return line.startswith(("{'", "{u'", '{u"')) if cut else not _is_json(line) and _literal(line) is not None
-
-
-def _is_json(line: str) -> bool:
-    try:
-        orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-def _literal(line: str) -> dict[Any, Any] | None:
-    """The dictionary of Python on a line; None where there is none."""
-    for text in (line.strip(), _LONG.sub(r"\1", line.strip())):
-        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            found = ast.literal_eval(text)
-            return found if isinstance(found, dict) else None
-    return None
-
-
-def _literals_as_json(path: Path, scratch: Path) -> Path:
-    """A copy as JSON lines; a line that is no dictionary stays as it is, in its place, to be refused by its number."""
-    target = _fresh(scratch) / path.name.removesuffix(".gz")
-    with open(target, "wb") as copy:
-        for line in _numbered_as_in_file(log_files.lines(path, latin=False)):
-            found = _literal(line) if line else None
-            with contextlib.suppress(TypeError, UnicodeEncodeError):
-                if found is not None:
-                    line = orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS, default=list).decode()
-            copy.write(line.encode("utf-8", "surrogateescape") + b"\n")
-    return target
-
-
-def _numbered_as_in_file(lines: Iterator[tuple[int, str]]) -> Iterator[str]:
-    """The lines with blank ones where there were some."""
-    last = 0
-    for number, line in lines:
-        yield from ("" for _ in range(number - last - 1))
-        yield line
-        last = number

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import archives, containers, log_files, preamble
+from eimf_core.prepare import archives, containers, log_files, preamble, remote
 from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
@@ -44,8 +44,8 @@ def sources(
         for path in _in_folder(argument, argument, published, kind):
             yield _source(path, path, str(path), config, scratch)
         return
-    for path in log_files.expand(argument, scratch):
-        name = "-" if str(argument) == "-" else str(path)
+    for path in [argument] if remote.address(argument) else log_files.expand(argument, scratch):
+        name = "-" if str(argument) == "-" else remote.address(path) or str(path)
         inside = containers.readable(path, scratch, name)
         if not inside.is_dir():
             yield _source(path, inside, name, config, scratch)
@@ -64,7 +64,8 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | 
         log: the log that it lies beside, where it was not named.
     """
     packed = log is not None and log.folder is not None
-    name = str(log.given / path.name) if log is not None and log.given is not None and packed else str(path)
+    here = remote.address(path) or str(path)
+    name = str(log.given / path.name) if log is not None and log.given is not None and packed else here
     inside = containers.readable(path, scratch, name)
     if inside.is_dir():
         held = shown([str(each.relative_to(inside)) for each in archives.members(inside)])

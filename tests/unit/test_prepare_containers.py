@@ -9,13 +9,16 @@ import lzma
 import os
 import pickle
 import sqlite3
+import sys
 import tarfile
 import threading
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import orjson
 import pytest
 
@@ -110,8 +113,16 @@ def test_broken_archives(tmp_path: Path) -> None:
             run(tmp_path, name)
 
 
-def workbook() -> bytes:
-    return zipped({"[Content_Types].xml": "<x/>", "xl/workbook.xml": "<x/>", "xl/worksheets/sheet1.xml": "<x/>"})
+def workbook(**sheets: list[list[object]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    raw = io.BytesIO()
+    book.save(raw)
+    return raw.getvalue()
 
 
 def array() -> bytes:
@@ -134,7 +145,9 @@ def database() -> bytes:
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NAMED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "xlsx": (workbook, "is an Excel workbook, which is not read; save the sheet as CSV"),
+    "xlsx": (lambda: zipped({"xl/workbook.xml": "<x/>"}), "cannot be read as an Excel workbook .*; save the sheet as"),
+    "empty.xlsx": (lambda: workbook(a=[]), "holds no sheet with rows"),
+    "two.xlsx": (lambda: workbook(a=[["user"]], b=[["item"]]), r"holds several sheets \(a, b\); save the one"),
     "pkl": (lambda: pickle.dumps({"user": [1]}), "is a Python pickle, which is not read because it can run code"),
     "npy": (array, "is a NumPy array"),
     "npz": (arrays, r"is a NumPy archive \(\.npz\)"),
@@ -158,10 +171,46 @@ def test_what_is_no_text_is_named(tmp_path: Path, name: str) -> None:
         run(tmp_path, "log.csv", items=[f"x.{name}"])
 
 
+def test_a_sheet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dates, whole numbers that are floats, rows without cells; and without the library what to install."""
+    at = datetime(2012, 9, 19, 15, 52)
+    rows = [["Customer", "SKU", "Order Date"], [7.0, 'B"1', at], [None] * 3, [7, 5, at.replace(day=18)]]
+    (tmp_path / "shop.xlsx").write_bytes(workbook(Orders=rows, Empty=[]))
+    (tmp_path / "items.xlsx").write_bytes(workbook(Products=[["sku", "name"], [5, "Tea"]]))
+    run(tmp_path, "shop.xlsx", items=["items.xlsx"])
+    assert histories(tmp_path) == {"7": ["5", 'B"1']}
+    assert titles(tmp_path)["5"] == "Tea"
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(
+        ConfigError, match=r"shop\.xlsx: is an Excel workbook, which .*: pip install 'eimf\[excel\]', or"
+    ):
+        run(tmp_path, "shop.xlsx")
+
+
+def test_the_extended_json_of_mongodb(tmp_path: Path) -> None:
+    """Ids, numbers and dates with their types beside them, in the three ways in which dates are written."""
+    dates = ['"2012-09-19T15:52:46Z"', '{"$numberLong":"1348069965000"}', "1348069964000"]
+    rows = [
+        f'{{"userId":{{"$oid":"5f"}},"itemId":{{"$numberLong":"{at}"}},"createdAt":{{"$date":{date}}}}}\n'
+        for at, date in enumerate(dates)
+    ]
+    (tmp_path / "log.json").write_text("".join([*rows, '{"userId":{"$oid"\n']))
+    (tmp_path / "items.json").write_text('{"itemId":{"$numberInt":"0"},"title":"Tea","tags":["A",{"$oid":"B"}]}\n')
+    with pytest.raises(InputError, match=r"log\.json:4: not a JSON object"):
+        run(tmp_path, "log.json")
+    run(tmp_path, "log.json", items=["items.json"], on_error="skip")
+    assert histories(tmp_path) == {"5f": ["2", "1", "0"]}
+    assert titles(tmp_path)["0"] == "Tea"
+
+
 @pytest.mark.parametrize("first", ["", "\n\n"])
 def test_lines_of_python_literals_are_a_log(tmp_path: Path, first: str) -> None:
     """As old public sets are written: u'…', None, True, names in single quotes."""
-    rows = ["{u'user_id': u'u', u'item': 'a', 'n': None}", "{'user_id': \"u\", 'item': 'b', 'n': True}", "{'user_id'"]
+    rows = [
+        "{u'user_id': u'u', u'item': 'a', 'n': 7L, 'm': None}",
+        "{'user_id': \"u\", 'item': 'b', 'n': True}",
+        "{'user_id'",
+    ]
     (tmp_path / "log.json").write_text(first + "\n".join([*rows, ""]))
     line = 3 + first.count("\n")
     with pytest.raises(InputError, match=rf"log\.json:{line}: "):

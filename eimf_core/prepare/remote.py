@@ -1,0 +1,85 @@
+"""Files behind an address: https://, s3://, gs:// and hf://, copied to this machine by DuckDB's extension httpfs.
+
+Parquet files (one, or a pattern where the store lists its files) and text in UTF-8 are copied, gzip and zstd unpacked.
+Keys of s3:// and gs://, and tokens of hf://, are DuckDB's own: the AWS_… variables, and its stored secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import log_files
+from eimf_core.prepare.duckdb_session import is_full, library, literal
+
+SCHEMES = ("https", "http", "s3", "gs", "gcs", "r2", "hf")
+_ADDRESS = re.compile(f"({'|'.join(SCHEMES)}):/+(.+)")
+MEMORY = "1GB"
+NO_DELIMITER = "\x02\x03\x02\x03"
+"""What stands in no text."""
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+INSTALL = """python -c "import duckdb; duckdb.sql('INSTALL httpfs')\""""
+
+
+def address(argument: str | Path) -> str | None:
+    """The address that an argument is; None for a path. As a path an address has lost one of its two strokes."""
+    found = _ADDRESS.fullmatch(str(argument))
+    return f"{found[1]}://{found[2]}" if found else None
+
+
+def fetched(address: str, scratch: Path) -> Path:
+    """A copy of a file behind an address.
+
+    Args:
+        address: as `address` gives it.
+        scratch: an empty folder for the copy.
+
+    Raises:
+        ConfigError: where DuckDB has no httpfs.
+        InputError: for a file that cannot be had.
+    """
+    duckdb = library()
+
+    name = PurePosixPath(address.partition("?")[0].partition("#")[0]).name.replace("*", "all") or "file"
+    with contextlib.closing(duckdb.connect()) as connection:
+        try:
+            connection.execute("LOAD httpfs")
+        except duckdb.Error:
+            raise ConfigError(
+                f"{address}: needs httpfs, an extension of DuckDB that is not installed: run {INSTALL}, or fetch the "
+                "file yourself and name the copy"
+            ) from None
+        connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {literal(str(scratch))}")
+        try:
+            if name.endswith(".parquet"):
+                target = scratch / name
+                connection.execute(f"COPY (FROM read_parquet({literal(address)})) TO {literal(str(target))}")
+                return target
+            return _copied_lines(connection, address, scratch / name)
+        except duckdb.Error as error:
+            if is_full(error):
+                raise
+            raise InputError(
+                f"cannot be fetched as {'Parquet' if name.endswith('.parquet') else 'text in UTF-8'} "
+                f"({str(error).splitlines()[0]}); for other kinds of files fetch it yourself and name the copy",
+                file=address,
+            ) from None
+
+
+def _copied_lines(connection: Any, address: str, target: Path) -> Path:
+    """The text line by line, which has to be UTF-8."""
+    packed = PACKED.get(target.suffix, "none")
+    target = target.with_suffix("") if packed != "none" else target
+    connection.execute(
+        f"SELECT line FROM read_csv({literal(address)}, compression = '{packed}', auto_detect = false, header = false, "
+        f"delim = {literal(NO_DELIMITER)}, quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, "
+        "strict_mode = false, "
+        f"max_line_size = {log_files.LONGEST_LINE}, buffer_size = {2 * log_files.LONGEST_LINE})"
+    )
+    with open(target, "w", encoding="utf-8", newline="") as copy:
+        while rows := connection.fetchmany(10_000):
+            copy.writelines(f"{line or ''}\n" for (line,) in rows)
+    return target

@@ -1,0 +1,92 @@
+"""Logs behind an address, read through DuckDB's httpfs where it is installed; no network but this machine."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.prepare import remote
+from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.prepare import prepare
+from tests.unit.test_prepare_formats import histories, titles
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files whole, and says nothing."""
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where the files of the folder `served` are."""
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "log.csv").write_text("user,item,time\nu,b,1348012801\nu,é,1348012800\n")
+    (served / "items.csv").write_text("item,title\nb,Tea\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=served)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def run(folder: Path, log: str, *, items: list[str] = [], users: str | None = None) -> None:  # noqa: B006
+    config = PrepareConfig(threads=1, split="by-user" if users else "none")
+    paths = [Path(item) for item in items]
+    prepare([Path(log)], folder / "out", config, items=paths, users=Path(users) if users else None)
+
+
+def has_httpfs() -> bool:
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("LOAD httpfs; SET force_download = true")
+    except duckdb.Error:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_httpfs(), reason="httpfs, an extension of DuckDB, is not installed")
+def test_a_log_and_its_items_behind_an_address(tmp_path: Path, address: str) -> None:
+    run(tmp_path, f"{address}/log.csv", items=[f"{address}/items.csv"])
+    assert histories(tmp_path) == {"u": ["é", "b"]}
+    assert titles(tmp_path)["b"] == "Tea"
+    with pytest.raises(InputError, match=re.escape(f"{address}/no.csv: cannot be fetched as text in UTF-8")):
+        run(tmp_path, f"{address}/no.csv")
+
+
+@pytest.mark.skipif(has_httpfs(), reason="httpfs is installed")
+@pytest.mark.parametrize("option", ["log", "items", "users"])
+def test_without_httpfs_one_line_says_what_to_install(tmp_path: Path, address: str, option: str) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,a\n")
+    file = f"{address}/{option}.csv"
+    given: dict[str, dict[str, object]] = {"log": {}, "items": {"items": [file]}, "users": {"users": file}}
+    with pytest.raises(ConfigError) as caught:
+        run(tmp_path, file if option == "log" else str(tmp_path / "log.csv"), **given[option])
+    assert str(caught.value) == (
+        f"{file}: needs httpfs, an extension of DuckDB that is not installed: run python -c "
+        "\"import duckdb; duckdb.sql('INSTALL httpfs')\", or fetch the file yourself and name the copy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "address"),
+    [
+        ("https://a.org/x.csv?y=1", "https://a.org/x.csv?y=1"),
+        (Path("s3://bucket/*.parquet"), "s3://bucket/*.parquet"),
+        (Path("hf://datasets/a/b/log.parquet"), "hf://datasets/a/b/log.parquet"),
+        ("logs/x.csv", None),
+        ("c:/x.csv", None),
+        ("https.csv", None),
+    ],
+)
+def test_what_is_an_address(argument: str | Path, address: str | None) -> None:
+    assert remote.address(argument) == address
