@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,17 @@ HASHES = "outputs"
 
 def versions() -> dict[str, str]:
     """Installed versions of this project, of Python and of the packages that shape results."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version for name in PACKAGES if (version := _installed(name)) is not None}
+    return {"python": platform.python_version(), **found}
+
+
+@cache
+def _installed(package: str) -> str | None:
+    # a file of metadata takes milliseconds to parse
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def describe(

@@ -55,7 +55,7 @@ def test_damaged_parquet(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     rows = "SELECT 'u' || i % 7 AS user, 'i' || i AS item, i AS time FROM range(3000) AS t(i)"
     duckdb.connect().execute(f"COPY ({rows}) TO '{path}'")
     whole, rng, refused = path.read_bytes(), random.Random(0), 0
-    for _ in range(12):
+    for _ in range(6):
         broken = bytearray(whole)
         for at in rng.sample(range(4, len(whole) - 8), 3):
             broken[at] ^= 1 << rng.randrange(8)
@@ -66,7 +66,7 @@ def test_damaged_parquet(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
             if done.returncode:
                 assert "log.parquet" in done.stderr.decode().splitlines()[-1]
                 refused += 1
-    assert refused > 5
+    assert refused > 2
 
 
 def test_half_a_surrogate_pair_is_a_bad_row(eimf: Eimf, folder: Path, tmp_path: Path) -> None:

@@ -168,11 +168,11 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 @pytest.fixture
 def start(tiny: Path, environment: dict[str, str], tmp_path: Path) -> Start:
-    """Start labelling 60 samples to `labels.jsonl` and return when some are finished."""
+    """Start labelling samples to `labels.jsonl` and return when some are finished."""
 
-    def go(wait: int = 3) -> subprocess.Popen[bytes]:
+    def go(wait: int = 3, users: int = 60) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [*map(str, [sys.executable, "-m", "eimf_cli", "label", write_samples(tmp_path / "samples.jsonl", 60)]),
+            [*map(str, [sys.executable, "-m", "eimf_cli", "label", write_samples(tmp_path / "samples.jsonl", users)]),
              *map(str, ["--model", tiny, "--parallel", "2", "-o", tmp_path / "labels.jsonl"])],
             cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -220,14 +220,14 @@ def test_a_second_run_on_the_same_output(start: Start, eimf: Eimf, tiny: Path, t
 
 
 def test_the_worker_killed_in_the_middle_of_an_answer(start: Start, tmp_path: Path) -> None:
-    process = start()
+    process = start(users=20)
     for worker in children(process.pid):
         os.kill(worker, signal.SIGSEGV)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert b"llama.cpp crashed (SIGSEGV" in stderr
     made = labels(tmp_path / "labels.jsonl")
-    assert len(made) == 60 and all(entry.error is None for entry in made.values())
+    assert len(made) == 20 and all(entry.error is None for entry in made.values())
     assert 1 <= sum(entry.attempts == 2 for entry in made.values()) <= 2
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,19 @@ SOURCES = sorted([*CORE.rglob("*.py"), *(ROOT / "eimf_cli").rglob("*.py")])
 HEAVY = ("torch", "sentence_transformers", "llama_cpp")
 
 
-def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path, *, top_level: bool = False) -> tuple[str, ...]:
     """Dotted names a file imports, anywhere in it or only when it is itself imported."""
-    tree = ast.parse(path.read_text())
+    return tuple(_imports(path, top_level))
+
+
+def _imports(path: Path, top_level: bool) -> Iterator[str]:
+    tree = parsed(path)
     guarded = {
         inner
         for node in ast.walk(tree)
@@ -173,7 +184,7 @@ def test_commands_import_no_heavy_package_when_they_are_loaded() -> None:
 
 def test_core_neither_prints_nor_exits() -> None:
     for path in CORE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in {"print", "exit", "sys.exit", "os._exit", "input", "eval", "exec"}, (

@@ -16,7 +16,7 @@ from eimf_core import dataset, jsonl
 from eimf_core.dataset import sample_key
 from eimf_core.errors import InputError
 from eimf_core.records import Label, SemanticInterest
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data
 
 sys.path.insert(0, str(ROOT / "examples"))
@@ -144,7 +144,10 @@ def test_words_of_titles_with_categories_and_these_shuffled(tmp_path: Path) -> N
     assert {one.name for entry in plain for one in entry.interests} == {"word"}
 
 
-def test_typical_users_with_many_items_are_others_than_those_with_the_median(tmp_path: Path) -> None:
+def test_typical_users_with_many_items_are_others_than_those_with_the_median(
+    tmp_path: Path, eimf: Eimf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "_eimf", lambda *words: eimf(*words).check_returncode())
     planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\nmedian_items = 1"))
     (tmp_path / "tiny").mkdir()
     write_small_data(tmp_path / "tiny")

@@ -260,13 +260,12 @@ except ModelError as error:
 else:
     raise AssertionError
 encode_cached(["a"], open_encoder(), {str(tmp_path)!r})
-print("torch" in sys.modules)
+assert "torch" not in sys.modules
 """
+    encode_cached(["a"], open_encoder(texts=1), tmp_path)
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
-    for expected in ("True", "False"):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=120)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == [expected] and done.stderr == ""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=120)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -196,7 +196,10 @@ def test_a_learner_moves_with_its_optimisers_and_its_generator(folder: Path) -> 
 # -- precision and compilation
 
 
-@pytest.mark.parametrize("backbone", ["comirec-sa", "sasrec", "gru4rec", "mind", "pimi"])
+@pytest.mark.parametrize(
+    "backbone",
+    ["comirec-sa", "gru4rec", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sasrec", "mind", "pimi"))],
+)
 def test_bf16_trains_to_about_the_same_loss(folder: Path, backbone: str) -> None:
     losses = {}
     for precision in ("float32", "bf16"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,16 @@ def result(folder: Path, **changes: Any) -> tuple[dict[str, torch.Tensor], list[
     return weights, [{name: value for name, value in line.items() if name not in timed} for line in run.state.lines]
 
 
+@cache
+def before(needed: str, folder: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """The result with these settings (as `repr` has them), which many changes are compared with."""
+    changes = ast.literal_eval(needed)
+    found = result(folder, **changes)
+    again, _ = result(folder, **changes)
+    assert alike(found[0], again), "the same settings gave another result: nothing can be told"
+    return found
+
+
 def fingerprint(folder: Path, **changes: Any) -> str:
     data, settings = dataset.load(folder, ("train",)), small_settings(**{**BASE, **changes})
     return setup.fingerprint(data, settings, setup.inputs(data, folder / "labels.jsonl", None))
@@ -131,9 +143,7 @@ def test_another_value_is_another_run_with_another_result(folder: Path, name: st
     value, needed = OTHER[name]
     changed = {**needed, name: value}
     assert fingerprint(folder, **needed) != fingerprint(folder, **changed)
-    weights, lines = result(folder, **needed)
-    again, _ = result(folder, **needed)
-    assert alike(weights, again), "the same settings gave another result: nothing can be told"
+    weights, lines = before(repr(needed), folder)
     other, other_lines = result(folder, **changed)
     if name == "valid_users":
         # looks only: the same weights
