@@ -202,7 +202,7 @@ def test_few_errors_finish_the_labels_and_may_be_asked_again(service: Service) -
 
 def test_what_the_service_refuses_is_asked_otherwise(service: Service) -> None:
     service.run()
-    words = "Invalid schema for response_format: json_schema is not supported; Unsupported parameter: 'seed'"
+    words = "response_format: json_schema is not known, expected json_object; Unsupported parameter: 'seed'"
     with pytest.raises(LabelError):
         service.run(service.answer(lambda request: refused(request, words)))
     bodies = [each.body for each in jsonl.read(service.requests, BatchRequest)]
@@ -211,6 +211,10 @@ def test_what_the_service_refuses_is_asked_otherwise(service: Service) -> None:
     assert service.heard.warnings == [
         "further requests ask with response_format json_object, without seed, since the results say so"
     ]
+    second = service.answer(lambda request: refused(request, "response_format is not known"), "second.jsonl")
+    with pytest.raises(LabelError):
+        service.run(service.folder / "results.jsonl", second)
+    assert all("response_format" not in each.body for each in jsonl.read(service.requests, BatchRequest))
 
 
 # -- results that are wrong

@@ -98,24 +98,20 @@ class Batch(ChatEngine):
         return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
 
     def _learnt(self) -> Manner:
-        """How the service wants to be asked, by what it refused."""
-        manner = Manner()
-        for result in self._results.found.values():
+        """How the service wants to be asked, by what it refused; each round of requests had one form."""
+        manner, rounds = Manner(), set()
+        for name, result in self._results.found.items():
             if result.reply.only_thought:
                 manner = replace(manner, thinking=False)
-            if result.refused is None:
+            # what names no part of the request is not about how it was asked
+            other = manner.after(422, result.refused[1]) if result.refused else None
+            if other is None:
                 continue
-            words = result.refused[1]
-            # what names no part of the request is not about its form
-            other = manner.after(422, words)
-            if other is not None and (other.form == manner.form or self._names(manner.form, words)):
+            if other.form == manner.form:
                 manner = other
-        return manner
-
-    @staticmethod
-    def _names(form: str, words: str) -> bool:
-        """Whether a refusal is about this form, and not about one that an earlier request had."""
-        return form in words or not any(each and each in words for each in FORMS)
+            else:
+                rounds.add(name.rpartition("-")[2])
+        return replace(manner, form=FORMS[min(len(rounds), len(FORMS) - 1)])
 
 
 ENGINE = Batch

@@ -206,7 +206,7 @@ def _told(refusal: Refusal) -> str:
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return shown(reason) or type(error).__name__
+    return shown(getattr(reason, "strerror", None) or reason) or type(error).__name__
 
 
 def _retry_after(refusal: Refusal) -> float | None:
