@@ -41,6 +41,7 @@ def test_parts_concatenate_to_the_whole(tmp_path: Path, monkeypatch: pytest.Monk
     numbers = list(range(23))
     whole = write_samples(tmp_path / "samples.jsonl", numbers)
     label.label(whole, tmp_path / "whole.jsonl", LabelConfig(engine="keywords"))
+    members: list[set[str]] = []
     for name, order in (("as-they-come", numbers), ("turned", numbers[::-1])):
         samples = write_samples(tmp_path / f"{name}.jsonl", order)
         parts = []
@@ -48,8 +49,10 @@ def test_parts_concatenate_to_the_whole(tmp_path: Path, monkeypatch: pytest.Monk
             output = tmp_path / f"{name}-{part}.jsonl"
             label.label(samples, output, LabelConfig(engine="keywords", shard=f"{part}/4"))
             parts.append(output.read_bytes())
+            members.append({orjson.loads(line)["user"] for line in parts[-1].splitlines()})
         (tmp_path / "joined.jsonl").write_bytes(b"".join(parts))
         assert all(parts) and lines(tmp_path / "joined.jsonl") == lines(tmp_path / "whole.jsonl")
+    assert members[:4] == members[4:]
 
 
 def test_a_part_may_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
