@@ -132,8 +132,10 @@ class Trials:
             config = TrainConfig(**settings, backbone=backbone, seed=seed, max_minutes=self._max_minutes)
             reporter = TrialReporter(self.reporter, f"{said}: {called}", self._warned)
             summary = train.train(self._directory, place, config, labels=self._labels, reporter=reporter)
-        except (EimfError, ArithmeticError, RuntimeError, ValueError, MemoryError) as error:
-            # a full disk and signals stop everything; what fails of itself fails alone
+        except OSError:
+            # a full disk stops everything, as signals do; what fails of itself fails alone
+            raise
+        except Exception as error:
             trial = Trial(backbone=backbone, seed=seed, settings=settings, error=_told(error))
             self.reporter.warn(f"{said}: {called} failed: {trial.error}")
             _remove(place)

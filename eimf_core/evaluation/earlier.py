@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import provenance, raw_files
+from eimf_core import jsonl, provenance, raw_files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines
 from eimf_core.records import Metric
@@ -36,7 +36,7 @@ class Earlier:
 
 def figures_as_lines(records: Sequence[Metric]) -> str:
     """The figures of all users as JSON lines, as a report holds them."""
-    return "".join(f"{msgspec.json.encode(record).decode()}\n" for record in records if _wanted(record))
+    return "".join(f"{jsonl.encode(record).decode()}\n" for record in records if _wanted(record))
 
 
 def read(path: str | Path) -> Earlier:

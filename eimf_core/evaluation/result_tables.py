@@ -213,7 +213,10 @@ def interval_text(value: float | None, low: float | None, high: float | None, *,
 
 
 def verdict(evaluation: Evaluation, name: str) -> str:
-    """How a model's main figure stands to the baselines; those with a higher one come first, with their figures."""
+    """How a model's main figure stands to the baselines, those with a higher one first, with their figures; nothing
+    where accuracy was not measured."""
+    if main_row(evaluation)[0] not in ACCURACY:
+        return ""
     values = by_row(evaluation, "all").get(main_row(evaluation), {})
     standings: dict[str, list[str]] = {"worse than": [], "behind": [], "better than": [], "ahead of": []}
     for record in of_main_row(evaluation):

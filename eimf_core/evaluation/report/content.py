@@ -32,6 +32,7 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "models": [called[name] for name in evaluation.contenders],
         "shown": called[sample.system.name],
         "drawn": len(sample.users),
+        "accuracy": row[0] in ACCURACY,
         "main": result_tables.metric_name(*row),
         "verdicts": _verdicts(evaluation, called),
         "smallest_shown": result_tables.smallest_shown(evaluation),

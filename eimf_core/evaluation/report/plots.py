@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.metrics.accuracy import ACCURACY
 
 COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d673ac", "#9a9a2c", "#2ba3b0", "#7c8792")
 INK = "#010203"
@@ -139,7 +140,8 @@ def comparisons(evaluation: Evaluation) -> Plot | None:
         axes.axvline(0, color=GREY, linewidth=1)
         for place, record in enumerate(records):
             value = record.difference or 0.0
-            painted = GREY if not result_tables.significant(record) else COLOURS[2] if value > 0 else COLOURS[3]
+            decided = COLOURS[0] if row[0] not in ACCURACY else COLOURS[2] if value > 0 else COLOURS[3]
+            painted = decided if result_tables.significant(record) else GREY
             _interval(axes, value, record.difference_ci_low, record.difference_ci_high, place, painted)
         _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
         said = "; ".join(

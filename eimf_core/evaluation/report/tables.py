@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.result_tables import number_text
 from eimf_core.records import Metric
 
@@ -16,7 +17,7 @@ WIDEST = 8
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell: large, and small below it. `kind`: "" or a class of the page's style."""
+    """What stands in a cell: large, and small in lines below it. `kind`: "" or a class of the page's style."""
 
     text: str
     below: str = ""
@@ -33,8 +34,9 @@ class PageTable:
 
 
 def ordered(evaluation: Evaluation) -> list[str]:
-    """Models, groups and baselines by name, those with the highest main figure first."""
-    values = result_tables.by_row(evaluation, "all").get(result_tables.main_row(evaluation), {})
+    """Models, groups and baselines by name, the most accurate first; as they came where accuracy was not measured."""
+    row = result_tables.main_row(evaluation)
+    values = result_tables.by_row(evaluation, "all").get(row, {}) if row[0] in ACCURACY else {}
     names = [result.name for result in evaluation.results if result.role != "member"]
     return sorted(names, key=lambda name: -values[name].value if name in values else 0.0)
 
@@ -85,7 +87,8 @@ def of_comparisons(evaluation: Evaluation) -> PageTable | None:
     rows = []
     for record in records:
         decided = result_tables.significant(record)
-        word = "may be chance" if not decided else "better" if (record.difference or 0) > 0 else "worse"
+        words = ("better", "worse") if record.metric in ACCURACY else ("higher", "lower")
+        word = "may be chance" if not decided else words[(record.difference or 0) < 0]
         rows.append(
             [
                 Cell(f"{called[record.model]} - {called[str(record.compared_to)]}"),
@@ -117,16 +120,16 @@ def _kind(evaluation: Evaluation, name: str) -> str:
 def _figure(record: Metric | None, *, worse_than: Sequence[str] = ()) -> Cell:
     if record is None:
         return Cell("")
-    spread = "" if record.spread is None else f" ± {number_text(record.spread)}"
-    below = ""
+    below = []
     if record.ci_low is not None and record.ci_high is not None:
-        below = f"{number_text(record.ci_low)} – {number_text(record.ci_high)}"
-    if worse_than:
-        return Cell(f"{number_text(record.value)}{spread}", f"{below} · worse than {', '.join(worse_than)}", "bad")
-    return Cell(f"{number_text(record.value)}{spread}", below)
+        below.append(f"{number_text(record.ci_low)} to {number_text(record.ci_high)}")
+    if record.spread is not None:
+        below.append(f"± {number_text(record.spread)}")
+    below += [f"worse than {name}" for name in worse_than]
+    return Cell(number_text(record.value), "\n".join(below), "bad" if worse_than else "")
 
 
 def _difference(record: Metric) -> tuple[str, str]:
     value, low, high = record.difference or 0.0, record.difference_ci_low, record.difference_ci_high
-    bounds = "" if low is None or high is None else f"{number_text(low)} – {number_text(high)}"
+    bounds = "" if low is None or high is None else f"{number_text(low)} to {number_text(high)}"
     return f"{'+' if value > 0 else ''}{number_text(value)}", bounds
