@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
-from eimf_core.errors import counted
+from eimf_core.errors import ConfigError, counted
 from eimf_core.labeling.config import LabelConfig
+
+if TYPE_CHECKING:
+    from eimf_core.labeling.label import Summary
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -18,7 +21,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @step(app, example="eimf label samples.jsonl --model instruct.gguf -o labels.jsonl", settings=LabelConfig)
 def label(
     *,
-    samples: Annotated[Path, typer.Argument(metavar="SAMPLES|-", help="Samples that cluster wrote.")],
+    samples: Annotated[Path, typer.Argument(metavar="SAMPLES|MODEL|-", help="Samples that cluster wrote, or a model.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
     settings: LabelConfig,
 ) -> None:
@@ -28,24 +31,29 @@ def label(
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
     when the same command is run again, and labels of the same requests are taken over.
     Answers that other settings or samples gave are kept: --force gives them up.
-    """
-    if settings.dry_run:
-        from eimf_core.labeling import dry_run
 
-        totals = dry_run.dry_run(samples, settings, terminal.TerminalReporter())
+    Of a model directory that train wrote, groups of items that lie near to each other are named, and the
+    names are kept in it: `recommend` shows them. A run that is interrupted goes on likewise.
+    """
+    of_model = (samples / "manifest.json").exists()
+    if settings.dry_run:
+        from eimf_core.labeling import dry_run, group_labels
+
+        asked = group_labels.preview if of_model else dry_run.dry_run
+        totals = asked(samples, settings, terminal.TerminalReporter())
         guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
         terminal.info(
             f"{totals.prompts} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
         )
         return
+    if of_model:
+        _name_groups(samples, output, settings)
+        return
     from eimf_core.labeling import label as labeling
 
     summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
     if summary.requests is not None:
-        terminal.info(
-            f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
-            "run them, then the same command again with --results and the files that came out"
-        )
+        _say_requests(summary)
         if summary.unanswered:
             return
     file = "" if str(output) == "-" else f"{output}: "
@@ -55,4 +63,28 @@ def label(
     terminal.info(
         f"{file}{summary.labels - summary.errors} users labelled{errors}{reused}; {summary.first_try} at the first "
         f"attempt; {summary.seconds:.0f} s{rate}"
+    )
+
+
+def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:
+    from eimf_core.labeling import group_labels
+
+    if str(output) != "-":
+        raise ConfigError(f"--output {output}: names are kept in {model} itself; leave it out")
+    summary = group_labels.name_groups(model, settings, reporter=terminal.TerminalReporter())
+    if summary.unanswered:
+        _say_requests(summary)
+        return
+    errors = f", {summary.errors} keep words of titles (the first: {summary.first_error})" if summary.errors else ""
+    reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
+    terminal.info(
+        f"{model}: {counted(summary.labels - summary.errors, 'group')} of items named{errors}{reused}; "
+        f"{summary.seconds:.0f} s"
+    )
+
+
+def _say_requests(summary: Summary) -> None:
+    terminal.info(
+        f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
+        "run them, then the same command again with --results and the files that came out"
     )

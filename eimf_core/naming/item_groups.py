@@ -20,7 +20,7 @@ from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
-NamedBy = Literal["model", "labels", "words"]
+NamedBy = Literal["answer", "labels", "words"]
 
 PART = "item_groups.safetensors"
 """The file of a model directory."""

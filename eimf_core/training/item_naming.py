@@ -35,7 +35,7 @@ def _carried(contents: Contents, model: Model) -> ItemGroups | None:
     if model.item_groups is None:
         return None
     groups = interest_names.groups_of(model)
-    if not any(group.by == "model" for group in groups.names):
+    if not any(group.by == "answer" for group in groups.names):
         return None
     places = {item.item: at for at, item in enumerate(contents.items, start=1)}
     of_items = np.array([places.get(item.item, 0) for item in model.catalogue], dtype=np.int64)

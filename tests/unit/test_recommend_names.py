@@ -84,7 +84,7 @@ def test_the_members_of_a_group_come_by_their_distance() -> None:
 def test_names_stay_with_their_items_when_vectors_change() -> None:
     items, vectors = grouped()
     made = item_groups.group(len(items), vectors, None)
-    made = made.named([GroupName(name=f"group {at}", by="model") for at in range(len(made))])
+    made = made.named([GroupName(name=f"group {at}", by="answer") for at in range(len(made))])
     # the space is turned, a third of the items is gone, and two are new
     turned = vectors @ np.linalg.qr(np.random.default_rng(1).normal(size=(8, 8)))[0].astype(np.float32)
     places = np.where(np.arange(len(items)) % 3 > 0, np.cumsum(np.arange(len(items)) % 3 > 0), 0)

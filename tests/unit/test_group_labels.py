@@ -1,0 +1,218 @@
+"""`eimf label MODEL`: groups of items are named by an engine, and their names go with the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import orjson
+import pytest
+
+from eimf_core import artifact, jsonl
+from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.labeling import group_labels
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.requests import Labeler
+from eimf_core.naming import interest_names
+from eimf_core.naming.item_groups import ItemGroups
+from eimf_core.records import Item, Label, Sample
+from eimf_core.training import ensemble
+from eimf_core.training import train as training
+from tests.conftest import Eimf, one_error_line
+from tests.recommend_models import small_items, write_named_model
+from tests.small_data import write_small_data
+from tests.small_training import small_settings
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_named_model(tmp_path / "model", named=False)
+
+
+def groups(model: Path) -> ItemGroups:
+    return interest_names.groups_of(artifact.open_model(model))
+
+
+def asked(model: Path) -> list[Sample]:
+    return list(group_labels.samples(artifact.open_model(model), groups(model)))
+
+
+def replies(path: Path, samples: list[Sample], **changes: Any) -> Path:
+    """Recorded answers: the name of a group is that of its first title, and what follows."""
+    jsonl.write(
+        path,
+        [
+            msgspec.convert(
+                {
+                    "key": sample.key,
+                    "request": "-",
+                    "user": sample.user,
+                    "cluster": sample.cluster,
+                    "interests": [{"name": f"all like {sample.history[0].item}", "items": [sample.history[0].item]}],
+                    "items_by": "model",
+                    "engine": "llama-cpp",
+                    "model": "recorded",
+                    "seed": 0,
+                    "attempts": 1,
+                    "seconds": 0.1,
+                    **changes,
+                },
+                Label,
+            )
+            for sample in samples
+        ],
+    )
+    return path
+
+
+def replaying(path: Path, **changes: Any) -> LabelConfig:
+    return LabelConfig(engine="replay", replay=str(path), **changes)
+
+
+def test_groups_are_named_and_the_model_is_else_the_same(model: Path, tmp_path: Path) -> None:
+    before, samples = artifact.open_model(model), asked(model)
+    assert len(samples) == len(groups(model))
+    for sample in samples:
+        members = groups(model).members(sample.cluster)[: group_labels.SHOWN].tolist()
+        assert [entry.item for entry in sample.history] == [before.catalogue.item(index).item for index in members]
+    summary = group_labels.name_groups(model, replaying(replies(tmp_path / "answers.jsonl", samples)))
+    assert (summary.labels, summary.errors, summary.reused) == (len(samples), 0, 0)
+    assert not group_labels.folder(model).exists()
+    found = groups(model)
+    for sample in samples:
+        told = found.names[sample.cluster]
+        assert (told.name, told.by) == (f"all like {sample.history[0].item}", "answer")
+        assert told.answer is not None and told.answer.key == sample.key
+    artifact.verify(model)
+    after = artifact.open_model(model)
+    files, others = before.provenance.pop("files"), after.provenance.pop("files")
+    assert {name for name in files if files[name] != others[name]} == {"item_groups.safetensors"}
+    described = after.provenance.pop("names")
+    assert before.provenance == after.provenance
+    assert (described["groups"], described["asked"], described["engine"]) == (len(found), len(found), "replay")
+
+
+def test_the_same_command_again_asks_nothing_and_other_settings_need_force(model: Path, tmp_path: Path) -> None:
+    path = replies(tmp_path / "answers.jsonl", asked(model))
+    group_labels.name_groups(model, replaying(path))
+    first = groups(model).names
+    again = group_labels.name_groups(model, replaying(path))
+    assert again.reused == again.labels and groups(model).names == first
+    with pytest.raises(ConfigError, match="made with other settings or samples, which would be lost"):
+        group_labels.name_groups(model, LabelConfig(engine="keywords"))
+    assert groups(model).names == first
+    made = group_labels.name_groups(model, LabelConfig(engine="keywords", force=True))
+    assert made.reused == 0 and all(name.by == "answer" for name in groups(model).names)
+    assert [name.name for name in groups(model).names] != [name.name for name in first]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, whole = replies(tmp_path / "answers.jsonl", asked(model)), Labeler.labels
+    before = groups(model).names
+
+    def cut(self: Labeler, *arguments: Any) -> Any:
+        for number, label in enumerate(whole(self, *arguments)):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield label
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Labeler, "labels", cut)
+        with pytest.raises(KeyboardInterrupt):
+            group_labels.name_groups(model, replaying(path))
+    assert groups(model).names == before
+    assert group_labels.name_groups(model, replaying(path)).reused == 3
+    assert all(name.by == "answer" for name in groups(model).names)
+
+
+def test_too_many_failures_leave_the_model_as_it_is_and_keep_the_answers(model: Path, tmp_path: Path) -> None:
+    samples, before = asked(model), groups(model).names
+    path = replies(tmp_path / "answers.jsonl", samples[2:])
+    with pytest.raises(LabelError, match="2 of 9 "):
+        group_labels.name_groups(model, replaying(path))
+    assert groups(model).names == before
+    summary = group_labels.name_groups(model, replaying(path, max_error_share="50%"))
+    assert (summary.reused, summary.errors) == (9, 2)
+    names = groups(model).names
+    # those without an answer keep their words
+    assert names[:2] == before[:2] and [name.by for name in names[2:]] == ["answer"] * 7
+
+
+def test_a_model_that_was_written_anew_meanwhile_keeps_its_names(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = replies(tmp_path / "answers.jsonl", asked(model)), Labeler.labels
+
+    def replaced(self: Labeler, *arguments: Any) -> Any:
+        yield from whole(self, *arguments)
+        artifact.add_arrays(model, "index.safetensors", {"probes": np.ones(1, np.int64)}, {})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Labeler, "labels", replaced)
+        with pytest.raises(ModelError, match="was written anew meanwhile; run the same command again"):
+            group_labels.name_groups(model, replaying(path))
+    assert group_labels.name_groups(model, replaying(path)).reused == 9
+
+
+def test_groups_without_titles_are_not_asked_about(tmp_path: Path) -> None:
+    items = [msgspec.structs.replace(item, title="") for item in small_items()]
+    model = write_named_model(tmp_path / "model", items, named=False)
+    with pytest.raises(ModelError, match="its items have no titles that could be named"):
+        group_labels.name_groups(model, LabelConfig(engine="keywords"))
+    assert not group_labels.folder(model).exists()
+    same = [Item(item=item.item, title="Tea", categories=item.categories) for item in small_items()]
+    assert all(len(sample.history) == 1 for sample in asked(write_named_model(tmp_path / "same", same, named=False)))
+
+
+def test_an_older_model_and_a_damaged_one(eimf: Eimf, model: Path) -> None:
+    manifest = orjson.loads((model / "manifest.json").read_bytes())
+    (model / "item_groups.safetensors").unlink()
+    del manifest["files"]["item_groups.safetensors"]
+    (model / "manifest.json").write_bytes(orjson.dumps(manifest))
+    done = eimf("label", model, "--engine", "keywords")
+    assert done.returncode == 0 and b"9 groups of items named" in done.stderr
+    content = (model / "item_groups.safetensors").read_bytes()
+    (model / "item_groups.safetensors").write_bytes(content[:-1])
+    assert "item_groups.safetensors" in one_error_line(eimf("label", model, "--engine", "keywords"), 4)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("-o", "names.jsonl"), "names are kept in"),
+        (("--max-interests", "2"), "--max-interests: a group of a model has one name"),
+        (("--shard", "1/2"), "--shard: the groups of a model are named in one run"),
+    ],
+)
+def test_options_that_do_not_go_with_a_model(eimf: Eimf, model: Path, option: tuple[str, str], said: str) -> None:
+    assert said in one_error_line(eimf("label", model, "--engine", "keywords", *option), 2)
+    assert not group_labels.folder(model).exists()
+
+
+def test_a_dry_run_shows_the_prompts(eimf: Eimf, model: Path) -> None:
+    done = eimf("label", model, "--engine", "server", "--server", "http://127.0.0.1:9/v1", "--model", "m", "--dry-run")
+    lines = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(lines) == 9 and "have in common" in lines[0]["prompt"]
+    assert not group_labels.folder(model).exists()
+
+
+# -- names that outlive a training
+
+
+def test_a_warm_start_and_a_join_take_the_names_over(tmp_path: Path) -> None:
+    data = write_small_data(tmp_path / "data")
+    members = [tmp_path / "one", tmp_path / "two"]
+    for path, backbone in zip(members, ("comirec-sa", "gru4rec"), strict=True):
+        training.train(data, path, small_settings(backbone=backbone, epochs=1))
+    group_labels.name_groups(members[0], replaying(replies(tmp_path / "answers.jsonl", asked(members[0]))))
+    wanted = names_by_item(members[0])
+    training.train(data, tmp_path / "later", small_settings(epochs=1), init=members[0])
+    ensemble.join_models(members, data, tmp_path / "joint")
+    assert names_by_item(tmp_path / "later") == names_by_item(tmp_path / "joint") == wanted
+
+
+def names_by_item(model: Path) -> dict[str, str | None]:
+    opened, found = artifact.open_model(model), groups(model)
+    return {item.item: found.names[of].name for item, of in zip(opened.catalogue, found.of[1:].tolist(), strict=True)}
