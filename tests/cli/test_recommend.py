@@ -54,6 +54,11 @@ def test_a_table_with_the_same_content(eimf: Eimf, folder: Path) -> None:
     assert "rank" in text and "because of" in text and "{" not in text
 
 
+def test_an_interest_without_a_name_is_shown_by_an_item(eimf: Eimf, folder: Path) -> None:
+    asked = ("recommend", "model", "--items", "tea-1,tea-1", "--name-threshold", "1", "--table", "-k", "1")
+    assert "like Black Tea" in eimf(*asked, cwd=folder).stdout.decode()
+
+
 def test_titles_roughly(eimf: Eimf, folder: Path) -> None:
     done = eimf("recommend", "model", "--like", "gren tea", "--like", "Zebra", "-k", "1", "--jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()

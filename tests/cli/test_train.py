@@ -11,13 +11,18 @@ import time
 import tomllib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import orjson
 import pytest
 import safetensors.numpy
 
 from eimf_core import artifact, files, jsonl
+from eimf_core.errors import ConfigError
 from eimf_core.records import Label
+from eimf_core.training import train as training
+from eimf_core.training.config import FAST as ONE_MEMBER
+from eimf_core.training.config import FAST_EPOCHS
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
 
@@ -271,6 +276,18 @@ def test_an_ensemble_from_the_command_line_and_models_joined_afterwards(eimf: Ei
     # --init has the backbones of the model
     done = eimf("train", data, *small, "--init", tmp_path / "model", "-o", tmp_path / "next")
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize(("more", "epochs"), [((), FAST_EPOCHS), (("--epochs", "3"), 3)])
+def test_fast_is_one_member_and_few_epochs(
+    eimf: Eimf, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], epochs: int
+) -> None:
+    asked = mock.Mock(side_effect=ConfigError("as far as here"))
+    monkeypatch.setattr(training, "train", asked)
+    assert eimf("train", "data", "--fast", *more, "-o", "m").returncode == 2
+    settings = asked.call_args.args[2]
+    assert (settings.backbone, settings.epochs) == (ONE_MEMBER, epochs)
+    assert {"backbone", "epochs"} & asked.call_args.kwargs["given"] == {"backbone", *(["epochs"] if more else [])}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,14 @@ def test_what_stands_before_the_header_is_passed_over(tmp_path: Path, name: str)
         assert titles(tmp_path) == {"a": "Tea", "b": "Wool"}
 
 
+def test_the_separator_that_is_said_counts(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(
+        "sep=;\nuser_id,;item_id,;time,\n" + "".join(f"u,;i{at},;{at},\n" for at in (1, 2))
+    )
+    run(tmp_path, "log.csv", user_column="user_id,", item_column="item_id,", time_column="time,", time_format="%S,")
+    assert histories(tmp_path) == {"u,": ["i1,", "i2,"]}
+
+
 def test_ids_that_start_with_a_number_sign_are_rows(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("#1,a,5\n#1,b,6\n#2,a,7\n")
     run(tmp_path, "log.csv", user_column="1", item_column="2", time_column="3")

@@ -198,3 +198,8 @@ def test_equal_times_that_another_column_may_order_are_told(tmp_path: Path) -> N
     (warning,) = told.others
     assert "50.0% of the interactions have the time of the one before" in warning
     assert warning.endswith("if timeframe orders them, say --time-column 'date' --time-column 'timeframe'")
+    # one in thirty is chance
+    rows = "".join(f"u,i{at},{1463000000 + max(at, 1)},{at}\n" for at in range(30))
+    (tmp_path / "log.csv").write_text(f"user,item,date,timeframe\n{rows}")
+    run(tmp_path, "log.csv", split="none", reporter=(told := Listening()))
+    assert told.others == []
