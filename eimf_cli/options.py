@@ -19,7 +19,7 @@ from typing import Annotated, Any, get_type_hints
 import orjson
 import typer
 
-from eimf_cli import terminal, values
+from eimf_cli import first_sign, terminal, values
 from eimf_cli.step_command import Step, StepCommand, default
 from eimf_core import raw_files
 from eimf_core.errors import ConfigError, did_you_mean
@@ -148,7 +148,8 @@ def step(
                 if parsed is not None:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
-            result = function(**arguments)
+            with first_sign.given(first_sign.inputs(arguments)):
+                result = function(**arguments)
             if terminal.is_verbose():
                 from eimf_cli.run_summary import run_summary
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eimf_cli import narrow_table
 from eimf_core.progress import Reporter
 
 WIDTH_OFF_TERMINAL = 160
@@ -20,6 +21,8 @@ SIGN_OF_LIFE = 30.0
 LONGEST_LINE = 2000
 """Characters of a line on stderr; a value of the input that it quotes may have millions."""
 _level = 0
+_spoken = threading.Event()
+_begun: list[_Work] | None = None
 _shown_bar: Any = None
 _sign_of_life: threading.Event | None = None
 # of several processes that torchrun started, the first prints for all
@@ -63,21 +66,45 @@ def remove_bar() -> None:
         _shown_bar = None
 
 
+def start_listening() -> None:
+    """Forget what was said and what was begun."""
+    global _begun
+    _spoken.clear()
+    _begun = None
+
+
+def has_spoken() -> bool:
+    """Whether anything was said, or a bar shown, since `start_listening`."""
+    return _spoken.is_set()
+
+
+def current_work(before: str) -> str | None:
+    """The work that goes on; `before` where none has begun yet, and None where all is over that has begun."""
+    if _begun is None:
+        return before
+    return _begun[-1].what if _begun else None
+
+
 def error(message: str, *, always: bool = False) -> None:
     """One line on stderr; `always`: from another process too."""
+    _spoken.set()
     if _main_process or always:
         print(f"eimf: {line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
+    _spoken.set()
     if _level >= 0 and _main_process:
         print(line(message), file=sys.stderr, flush=True)
 
 
 def debug(message: str) -> None:
     """A remark for those who asked with -v."""
+    global _begun
+    _begun = _begun or []
     if is_verbose():
+        _spoken.set()
         print(line(message), file=sys.stderr, flush=True)
 
 
@@ -114,11 +141,13 @@ def table(
 
     made = [[cell if isinstance(cell, str) else _number(cell) for cell in row] for row in rows]
     numeric = [bool(made) and all(_is_number(row[at]) for row in made) for at in range(len(columns))]
+    made = [[printable(cell) for cell in row] for row in made]
+    narrow = not narrow_table.fits(columns, made, width(to_stderr=to_stderr))
     grid = Table(box=box.SIMPLE_HEAD)
     for name, right in zip(columns, numeric, strict=True):
         grid.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
     for row in made:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
+        grid.add_row(*map(Text, row))
     file = sys.stderr if to_stderr else sys.stdout
     # off a terminal there is no width to keep to, and a folded table is hard to grep
     console = Console(file=file, width=width(to_stderr=to_stderr), highlight=False)
@@ -127,7 +156,11 @@ def table(
         console.print(Text(printable(title), style="bold"))
     if below:
         console.print(Text(printable(below)))
-    console.print(grid)
+    if narrow:
+        names = [printable(name) for name in columns]
+        console.print("\n".join(narrow_table.lines(names, made, console.width)), markup=False, highlight=False)
+    else:
+        console.print(grid)
 
 
 def _number(value: Any) -> str:
@@ -165,8 +198,9 @@ class TerminalReporter(Reporter):
         self._over: threading.Event | None = None
 
     def begin(self, what: str, total: int | None = None) -> None:
-        global _shown_bar, _sign_of_life
+        global _shown_bar, _sign_of_life, _begun
         self._works.append(_Work(what, total))
+        _begun = self._works
         if _level < 0 or not _main_process:
             return
         if not sys.stderr.isatty():
@@ -188,6 +222,7 @@ class TerminalReporter(Reporter):
                 transient=True,
             )
             self._bar.start()
+            _spoken.set()
             _shown_bar = self._bar
         self._tasks.append(self._bar.add_task(what, total=total, figures=""))
 
@@ -228,5 +263,6 @@ class TerminalReporter(Reporter):
         debug(message)
 
     def warn(self, message: str) -> None:
+        _spoken.set()
         if _main_process:
             print(f"eimf: warning: {line(message)}", file=sys.stderr, flush=True)

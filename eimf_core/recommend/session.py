@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -80,6 +81,7 @@ class Session:
         request = request or ListRequest()
         # a query of the command line reports what it does not know itself
         single = isinstance(request, Request) and request.is_query
+        began = time.perf_counter()
         self.model = artifact.open_model(path)
         text_vectors = TextVectors(self.model, settings.encoder)
         new: list[Item] = []
@@ -113,6 +115,7 @@ class Session:
             now=_end_of_data(settings, request),
         )
         self._reporter = reporter
+        reporter.debug(f"{path}: opened in {time.perf_counter() - began:.2f} s")
 
     def ask(self, query: Query, *, explain: str | None = None) -> Recommendation:
         """The answer to one query as a record."""

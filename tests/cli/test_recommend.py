@@ -206,7 +206,7 @@ def test_no_heavy_package_is_loaded(folder: Path, environment: dict[str, str]) -
 def test_closed_pipe_ends_quietly(folder: Path, environment: dict[str, str]) -> None:
     line = '{"history": ["tea-1"]}'
     command = (
-        f"yes '{line}' | head -50000 | '{sys.executable}' -m eimf_cli recommend '{folder}/model' | head -1; "
+        f"yes '{line}' | head -50000 | '{sys.executable}' -m eimf_cli recommend -q '{folder}/model' | head -1; "
         "exit ${PIPESTATUS[2]}"
     )
     done = subprocess.run(["bash", "-c", command], env=environment, cwd=ROOT, capture_output=True, check=False)

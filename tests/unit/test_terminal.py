@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from eimf_cli import exit_codes, terminal
+from eimf_cli import exit_codes, first_sign, terminal
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +67,68 @@ def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.Monke
     said = screen.getvalue()
     time.sleep(0.1)
     assert screen.getvalue() == said
+
+
+def listen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(first_sign, "SECONDS", 0.02)
+    monkeypatch.setattr(first_sign, "PAUSE", 0.01)
+    return screen
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_silent_command_says_soon_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    early = listen(monkeypatch)
+    with first_sign.given("reading data/"):
+        wait_until(lambda: early.getvalue() == "reading data/ …\n")
+        time.sleep(0.1)
+    assert early.getvalue().count("\n") == 1
+
+
+def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    early = listen(monkeypatch)
+    reporter = terminal.TerminalReporter()
+    with first_sign.given("reading data/"):
+        reporter.begin("importing torch")
+        wait_until(lambda: early.getvalue() == "importing torch …\n")
+        reporter.end()
+
+
+def test_no_sign_of_what_is_over_or_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    early = listen(monkeypatch)
+    reporter = terminal.TerminalReporter()
+    with first_sign.given("reading model/"):
+        reporter.debug("model/: opened")
+        time.sleep(0.15)
+        assert early.getvalue() == ""
+    with first_sign.given("reading model/"):
+        reporter.note("log.csv: read as csv")
+        time.sleep(0.15)
+    assert early.getvalue() == "log.csv: read as csv\n"
+
+
+def test_what_a_command_reads_by_its_arguments(tmp_path: Path) -> None:
+    given = {"directory": tmp_path, "output": tmp_path, "paths": [tmp_path, tmp_path / "nowhere"], "seed": 3}
+    assert first_sign.inputs(given) == f"reading {tmp_path}, {tmp_path}"
+
+
+@pytest.mark.parametrize("columns", [20, 30, 200])
+def test_a_table_on_a_narrow_terminal_can_be_read(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "width", lambda to_stderr=False: columns)
+    names = ["rank", "item", "title", "score", "interest", "because of"]
+    rows = [[1, "S1356", "Moon Filter by Kestrel Yard, Twin Pack", 0.4624, "amateur astronomy (0.71)", ""]]
+    terminal.table("history", names, rows)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= columns
+    words = printed.split()
+    assert {"Kestrel", "astronomy", "0.4624", "S1356"} <= set(words)
+    assert ("because" in words) == (columns == 200)
