@@ -10,6 +10,12 @@ from eimf_cli import dates, terminal
 from eimf_core.errors import counted
 from eimf_core.records import ReadHistory, Recommendation, UserInterest
 
+TEXTS = ("title", "interest", "because of")
+"""Columns that are cut where they would take many lines."""
+LEAST = 12
+"""Characters of a line of such a column."""
+BESIDE = 3
+"""What the frame of a table takes for each column."""
 SHOWN = 3
 """Items of a known user that are named, the latest."""
 
@@ -39,9 +45,21 @@ def answer_table(line: bytes, heading: str | None = None) -> None:
                 row.append(_anchors(interest))
         rows.append(row)
     understood = "" if answer.history is None else _understood(answer.history)
-    terminal.table(_title(answer, heading or answer.id), columns, rows, below=understood)
+    terminal.table(_title(answer, heading or answer.id), columns, _fitting(columns, rows), below=understood)
     if answer.explain is not None:
         _explanation(answer.explain)
+
+
+def _fitting(columns: list[str], rows: list[list[str]]) -> list[list[str]]:
+    """Rows whose texts take two lines each at most, about, on a terminal; elsewhere as they are."""
+    if not terminal.stdout_is_terminal():
+        return rows
+    words = [at for at, name in enumerate(columns) if name in TEXTS]
+    taken = sum(max([len(name), *(len(row[at]) for row in rows)]) for at, name in enumerate(columns) if at not in words)
+    share = max(LEAST, (terminal.width() - taken - BESIDE * len(columns)) // max(1, len(words)))
+    return [
+        [terminal.shortened(cell, 2 * share) if at in words else cell for at, cell in enumerate(row)] for row in rows
+    ]
 
 
 def _title(answer: Recommendation, heading: str) -> str:

@@ -19,7 +19,7 @@ from eimf_core.errors import InputError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.title_search import Match
+from eimf_core.recommend.title_search import Match, plain
 from eimf_core.records import Query
 
 Indices = npt.NDArray[np.int64]
@@ -215,9 +215,13 @@ class QueryResolver:
         return self._taken(typed, match)
 
     def _taken(self, typed: str, match: Match) -> int:
-        """The index of the best title, with a remark where it is not what was typed, or one of several."""
+        """The index of the best title, with a remark where it is not what was typed, or one of several.
+
+        Many lines that leave out years would give as many remarks.
+        """
         item = match.found[0]
-        if not match.exact or len(match.found) > 1:
+        longer = self._single and plain(item.title) != plain(typed)
+        if not match.exact or len(match.found) > 1 or longer:
             self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
         return self._items.index(item.item)
 

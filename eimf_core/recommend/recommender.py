@@ -134,8 +134,10 @@ class Recommender:
         """The result of merged lists, whose interests are taken apart by the names of what they bring."""
         namer, number = self.namer, interests.words
         found = [
-            shown_interests.parts_of(ranked, namer, number, len(merged_into))
-            for ranked, merged_into in zip(lists, interests.merged_into, strict=True)
+            shown_interests.part_of_one(ranked, namer, number, int(query.history[-1]))
+            if _is_one_item(query)
+            else shown_interests.parts_of(ranked, namer, number, len(merged_into))
+            for query, ranked, merged_into in zip(queries, lists, interests.merged_into, strict=True)
         ]
         parts = [own for _, own in found]
         words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
@@ -170,7 +172,7 @@ class Recommender:
         names: list[list[ScoredName]] = [[UNNAMED] * of_history.shape[1] for _ in queries]
         if self.settings.per_interest:
             names = self._names_by_lists(of_history, queries)
-        merged_into = attribution.merge(names, of_history)
+        merged_into = attribution.merge(names, of_history, list(map(_is_one_item, queries)))
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
         for at, query in enumerate(queries):
@@ -365,6 +367,11 @@ class Recommender:
                 self._reporter.warn("the items have no categories: diversity changes nothing")
             kept = diversity.greedy(np.array(values[:number]), categories, query.k, query.diversity).tolist()
             yield [items[at] for at in kept], [values[at] for at in kept]
+
+
+def _is_one_item(query: ResolvedQuery) -> bool:
+    """Whether a history is one item, maybe several times."""
+    return bool((query.history == query.history[0]).all())
 
 
 def _candidates(query: ResolvedQuery) -> int:

@@ -3,7 +3,7 @@
 An interest of the network often brings items of several kinds. Each kind is shown as an interest of its own, with the
 name of its items (`naming.interest_names`); items of one name are one, whichever interest brought them, and what has no
 name stays with the interest that brought it. The first kind of an interest keeps its number, further ones are counted
-on from the last.
+on from the last. A history of one item is one interest, with the name of that item.
 """
 
 from __future__ import annotations
@@ -66,6 +66,16 @@ def parts_of(ranked: RankedList, namer: Namer, interests: int, further: int) -> 
         part.items.append(item)
         numbers.append(part.number)
     return replace(ranked, interests=numbers), list(by_key.values())
+
+
+def part_of_one(ranked: RankedList, namer: Namer, interests: int, item: int) -> tuple[RankedList, list[Part]]:
+    """As `parts_of`, for a list that all comes from one item of a history."""
+    sources = {source for source in ranked.interests if source < interests}
+    if not sources:
+        return ranked, []
+    part = Part(min(sources), int(namer.name_of[item]), sources, [item])
+    numbers = [part.number if source < interests else source for source in ranked.interests]
+    return replace(ranked, interests=numbers), [part]
 
 
 def names_of(parts: Sequence[Part], namer: Namer, words: dict[int, ScoredName]) -> list[ScoredName | None]:

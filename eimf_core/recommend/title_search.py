@@ -1,9 +1,10 @@
 """Titles typed by hand: the items that a few words may mean.
 
 Tried in this order: the title as it is; the same without regard to case, accents, punctuation and a
-leading or trailing article; the same without the year behind it; titles that hold all the words,
-near spellings included. The last step compares words, not characters, so that "toy stroy" finds
-"Toy Story (1995)" and two words find a long product title.
+leading or trailing article; the same without the year behind it; the same without anything in parentheses
+behind it, such as another title; titles that hold all the words, near spellings included. The last step
+compares words, not characters, so that "toy stroy" finds "Toy Story (1995)" and two words find a long
+product title.
 """
 
 from __future__ import annotations
@@ -79,6 +80,18 @@ def without_year(title: str) -> str:
     return plain(title[: _year_start(title)]) or plain(title)
 
 
+def without_parentheses(title: str) -> str:
+    """A title without its year and what else stands in parentheses behind it, and `plain`."""
+    bare = title[: _year_start(title)].rstrip()
+    while bare.endswith(")") and bare.rfind("(") > 0:
+        bare = bare[: bare.rfind("(")].rstrip()
+    return plain(bare) or plain(title)
+
+
+SHORTENED = {"bare": without_year, "short": without_parentheses}
+"""Titles of which a part is left out, each in its way."""
+
+
 def _year_start(title: str) -> int | None:
     """Where the year behind a title begins; None where there is none."""
     # only the end is searched: over many blanks a search of the whole title takes quadratic time
@@ -115,10 +128,10 @@ class Titles:
         """The items that `typed` may mean."""
         kinds = [("whole", typed), ("plain", plain(typed))]
         # a year that was typed must be there
-        kinds += [] if _year_start(typed) is not None else [("bare", without_year(typed))]
+        kinds += [] if _year_start(typed) is not None else [(kind, plain(typed)) for kind in SHORTENED]
         for kind, key in kinds:
             if key and (found := self._places(kind, key)):
-                return self._match(found)
+                return self._match(found, exact=kind != "short")
         return self._near(plain(typed))
 
     def _match(self, found: Sequence[int], *, exact: bool = True) -> Match:
@@ -128,15 +141,16 @@ class Titles:
         """Places of titles with this key, rising. A table pays off when many are looked up."""
         keys = self._titles if kind == "whole" else self._plain
         self._looked_up += 1
-        if self._looked_up <= FEW and kind != "bare":
+        shorten = SHORTENED.get(kind)
+        if self._looked_up <= FEW and shorten is None:
             return [at for at, of in enumerate(keys) if of == key]
-        if self._looked_up <= FEW:
-            # without its year a title begins as with it
+        if self._looked_up <= FEW and shorten is not None:
+            # without its end a title begins as with it
             begun = [at for at, of in enumerate(keys) if of.startswith(key)]
-            return [at for at in begun if without_year(self._titles[at]) == key]
+            return [at for at in begun if shorten(self._titles[at]) == key]
         if kind not in self._tables:
             table: dict[str, list[int]] = {}
-            for at, of in enumerate(map(without_year, self._titles) if kind == "bare" else keys):
+            for at, of in enumerate(keys if shorten is None else map(shorten, self._titles)):
                 table.setdefault(of, []).append(at)
             self._tables[kind] = table
         return self._tables[kind].get(key, [])

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.conftest import ROOT, Eimf, one_error_line
@@ -68,6 +69,19 @@ def test_titles_roughly(eimf: Eimf, folder: Path) -> None:
     line = one_error_line(eimf("recommend", "model", "--like", "fish", cwd=folder), 3)
     assert "'Fish Net' (fish-6)" in line and "'Fish Tank' (fish-1)" in line and "--first" in line
     assert eimf("recommend", "model", "--like", "fish", "--first", cwd=folder).returncode == 0
+
+
+def test_a_title_without_its_year_comes_before_others_and_is_said(eimf: Eimf, tmp_path: Path) -> None:
+    items = [
+        msgspec.structs.replace(item, title={"tea-1": "Heat (1995)", "tea-2": "Heat Wave (1990)"}.get(item.item, "x"))
+        for item in small_items()
+    ]
+    write_named_model(tmp_path / "model", items)
+    done = eimf("recommend", tmp_path / "model", "--like", "heat", "--table")
+    assert done.stderr.decode() == "'heat' is taken for 'Heat (1995)' (tea-1)\n"
+    assert "history: Heat (1995)\n" in done.stdout.decode()
+    # in a stream of many it goes without saying
+    assert eimf("recommend", tmp_path / "model", stdin=b'{"titles": ["heat"]}').stderr == b""
 
 
 def test_a_user_is_not_offered_what_he_has_just_bought(eimf: Eimf, folder: Path) -> None:

@@ -88,7 +88,7 @@ def test_exclude_only_seen_and_least_score(path: Path) -> None:
 
 
 def test_a_list_for_each_interest(path: Path) -> None:
-    answer = ask(path, Query(history=["tea-1"]), k=3, per_interest=True)
+    answer = ask(path, Query(history=["tea-1", "tea-2"]), k=3, per_interest=True)
     assert [(item.interest, item.rank) for item in answer.items] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     assert {item.item[:3] for item in answer.items[:3]} == {"tea"} and ids(answer)[3][:3] != "tea"
 

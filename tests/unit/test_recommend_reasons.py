@@ -10,7 +10,6 @@ import pytest
 
 from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import write_named_model
@@ -73,7 +72,7 @@ def test_the_nearest_to_the_words_stand_as_high_as_the_best_for_the_history(path
 
 
 def test_a_list_for_the_words_too_and_the_same_answers_in_a_batch(path: Path) -> None:
-    answer = ask(path, Query(history=["fish-1"], text=WOOL), k=3, per_interest=True)
+    answer = ask(path, Query(history=["fish-1", "fish-2"], text=WOOL), k=3, per_interest=True)
     assert [item.interest for item in answer.items] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert tastes(answer)[6:] == ["yarn"] * 3 and [item.rank for item in answer.items[6:]] == [1, 2, 3]
     for settings in ({}, {"per_interest": True}, {"diversity": 0.5}):
@@ -132,34 +131,38 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
 
 def test_interests_of_one_name_are_merged_into_the_first() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
-    interests = np.array([[[0, 1], [2, -1], [4, 5], [6, 7], [-8, 1]]], np.float32)
+    interests = np.array([[[0, 1], [1, 3], [1, 1], [3, 1], [1, 0]]], np.float32)
     (merged_into,) = attribution.merge([named], interests)  # type: ignore[list-item]
     assert merged_into == [0, 1, 2, 0, 4] and attribution.any_merged(merged_into)
     assert attribution.merged_names(named, merged_into) == [("a", 0.7), (None, 0.2), ("b", 0.6), None, (None, 0.1)]  # type: ignore[arg-type]
-    assert attribution.group_members(interests, [merged_into], 0)[0].tolist() == [[0, 1], [6, 7]]
-    assert attribution.group_members(interests, [merged_into], 2)[0].tolist() == [[4, 5]]
+    assert attribution.group_members(interests, [merged_into], 0)[0].tolist() == [[0, 1], [3, 1]]
+    assert attribution.group_members(interests, [merged_into], 2)[0].tolist() == [[1, 1]]
     weights = np.array([[[1, 0], [0, 1], [0.5, 0.5], [0.5, 0.5], [0, 1]]], np.float32)
     assert attribution.merged_attention(weights, [merged_into])[0, 0].tolist() == [0.75, 0.25]
 
 
-def test_interests_without_names_are_merged_where_they_point_the_same_way() -> None:
-    vectors = np.array([[[1, 0], [0, 1], [2, 0.3], [0, 3], [0, 0], [0, 0]]], np.float32)
-    named = [(None, 0.1), ("b", 0.5), (None, 0.2), (None, 0.3), (None, None), (None, None)]
-    assert attribution.merge([named], vectors) == [[0, 1, 0, 1, 4, 5]]  # type: ignore[list-item]
+def test_interests_that_are_nearly_one_vector_are_one_whatever_their_names() -> None:
+    near = [np.cos(0.19), np.sin(0.19)]  # a cosine of .982
+    vectors = np.array([[[1, 0], [0, 1], near, [0, 3], [0.95, 0.32], [0, 0]]], np.float32)
+    named = [(None, 0.1), ("b", 0.5), ("c", 0.6), (None, 0.3), ("d", 0.4), (None, None)]
+    (merged_into,) = attribution.merge([named], vectors)  # type: ignore[list-item]
+    # .95 to the first is another direction
+    assert merged_into == [0, 1, 0, 1, 4, 5]
+    assert attribution.merged_names(named, merged_into)[:2] == [("c", 0.6), ("b", 0.5)]  # type: ignore[arg-type]
 
 
-def test_the_same_list_is_not_given_twice(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each head of attention reads a history of one item alike."""
-    each = session(path, name_threshold=1, k=3, per_interest=True)
-    network = each.recommender._run_network
-
-    def alike(queries: list[ResolvedQuery]) -> tuple[Floats, Floats]:
-        vectors, attention = network(queries)
-        return np.repeat(vectors[:, :1], 2, axis=1), attention
-
-    monkeypatch.setattr(each.recommender, "_run_network", alike)
-    answer = each.ask(Query(history=["tea-1"]))
-    assert [item.interest for item in answer.items] == [0, 0, 0] and [of.index for of in answer.interests] == [0]
+@pytest.mark.parametrize("history", [["tea-1"], ["tea-1"] * 3, ["tea-1", "nope"]])
+@pytest.mark.parametrize("threshold", [-1, 1])
+def test_one_item_is_one_interest(path: Path, history: list[str], threshold: float) -> None:
+    """Whatever it brings, and whatever its vectors: those of this model's two interests are opposite."""
+    for settings, number in (({"per_interest": True, "k": 3}, 3), ({"k": 23}, 23)):
+        answer = ask(path, Query(history=history), name_threshold=threshold, **settings)
+        assert [item.interest for item in answer.items] == [0] * number
+        (interest,) = answer.interests
+        assert [(anchor.item, anchor.weight) for anchor in interest.anchors] == [("tea-1", 1)]
+        assert number == 3 or interest.name == (None if threshold == 1 else "tea drinking")
+    two = ask(path, Query(history=["tea-1", "yarn-1"]), k=22, name_threshold=-1)
+    assert len(two.interests) > 1
 
 
 # -- anchors

@@ -20,6 +20,11 @@ TITLES = [
     "Rich Shade Hair Oil for Fine Hair, 33.8 Ounce",
     "Rich Shade Hair Spray for Fine Hair, 12 Ounce",
     "1984 (1956)",
+    "Seven (Se7en) (1995)",
+    "Seven Years in Tibet (1997)",
+    "Magnificent Seven, The (1954)",
+    "Professional, The (a.k.a. Leon: The Professional) (1994)",
+    "Confessional, The (Le Confessionnal) (1995)",
     "The The",
     "",
 ]
@@ -54,6 +59,8 @@ def found(titles: Titles, typed: str) -> list[str]:
         ("cinderella 1997", "Cinderella (1997)"),
         ("rich shade oil", "Rich Shade Hair Oil for Fine Hair, 33.8 Ounce"),
         ("1984", "1984 (1956)"),
+        ("seven", "Seven (Se7en) (1995)"),
+        ("the professional", "Professional, The (a.k.a. Leon: The Professional) (1994)"),
         ("the the", "The The"),
     ],
 )
