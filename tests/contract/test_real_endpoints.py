@@ -288,6 +288,14 @@ def test_connecting_is_bounded_over_all_addresses(tmp_path: Path, monkeypatch: p
         each.close()
 
 
+def test_a_handshake_that_never_comes_is_bounded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(ModelError, match="timed out"):
+            run(tmp_path, f"https://127.0.0.1:{silent.getsockname()[1]}/v1", 1, timeout=0.3, retries=0)
+        assert time.monotonic() - began < 5
+
+
 def test_what_is_sent_is_the_same_each_time(serve: Serve, tmp_path: Path) -> None:
     """Whatever the number of servers and of questions at a time."""
     sent = []

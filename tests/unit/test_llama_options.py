@@ -125,3 +125,14 @@ def test_an_answer_that_leaves_no_room_for_a_prompt(tiny: Path) -> None:
     config = LabelConfig(model=str(tiny), context=500, max_tokens=500)
     with pytest.raises(ConfigError, match="--context 500 has no room"):
         open_engine(config, [SAMPLE], lambda: pytest.fail(""), SILENT)
+
+
+def test_memory_that_runs_out_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp says so first, and ends with a line that does not."""
+    from eimf_core.labeling.engines import llama_model
+
+    logged = ["control-looking token", "ggml_aligned_malloc: insufficient memory (attempted to allocate 596.53 MB)"]
+    monkeypatch.setattr(llama_model, "_log", [*logged, "failed to load model"])
+    assert llama_model.last_problem() == f"there is not enough memory: {logged[1]}"
+    monkeypatch.setattr(llama_model, "_log", ["wrong shape", "failed to load model"])
+    assert llama_model.last_problem() == "failed to load model"

@@ -38,7 +38,10 @@ KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
 # bytes of weights that a core gets through in a second, per token read or written, as measured with a
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
 READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
-INSTALL = '--engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]" (or use --engine keywords)'
+INSTALL = (
+    '--engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]", which needs a C++ compiler such as g++ '
+    "(or use --engine server or keywords)"
+)
 PORTABLE_BUILD = "CMAKE_ARGS=-DGGML_NATIVE=OFF pip install --force-reinstall --no-deps --no-cache-dir llama-cpp-python"
 
 
@@ -103,7 +106,8 @@ class LlamaCpp(Engine):
                 continue
             message = orjson.loads(line)
             if "failed" in message:
-                raise ModelError(f"{self._setup.path}: {message['failed']}")
+                path = self._setup.path
+                raise ModelError(f"{path}: {message['failed'].removeprefix(f'{path}: ')}")
             if message.get("offloads") is False and self._config.gpu_layers and not self._warned:
                 self._warned = True
                 self._reporter.warn(
@@ -226,6 +230,8 @@ class LlamaCpp(Engine):
         self._log.seek(0)
         last = self._log.read()[-4000:].decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:160]
         reason = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            reason += ", which the system sends where memory runs out"
         return f"{reason}: {last}" if last else reason
 
 

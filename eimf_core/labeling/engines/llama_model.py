@@ -7,6 +7,7 @@ that a refusal can be given with its reason.
 from __future__ import annotations
 
 import ctypes
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from eimf_core.errors import ModelError
 
 _LOG_WARNING, _LOG_ERROR = 3, 4
 _ATTR_UNKNOWN, _ATTR_CONTROL, _ATTR_USER_DEFINED = 1 << 0, 1 << 3, 1 << 4
+_NO_MEMORY = re.compile(r"insufficient memory|(failed|unable) to allocate|cannot allocate|out of memory", re.IGNORECASE)
 ROUNDS = 8
 """How often a text is parted before the tokens that are left are given up."""
 _log: list[str] = []
@@ -32,8 +34,10 @@ def _keep_log(level: int, text: bytes, _: Any) -> None:
 
 
 def last_problem() -> str:
-    """What llama.cpp logged last as an error, in one line."""
-    return " ".join((_log[-1] if _log else "no reason given").split())[:200]
+    """What llama.cpp logged last as an error, in one line; that memory is short, where it said so before."""
+    short = next((line for line in _log if _NO_MEMORY.search(line)), None)
+    told = " ".join((short or (_log[-1] if _log else "no reason given")).split())[:200]
+    return f"there is not enough memory: {told}" if short else told
 
 
 def offloads() -> bool:
