@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from eimf_core import artifact
 from eimf_core.naming.group_names import named_groups
-from eimf_core.records import Item, SemanticInterest
+from eimf_core.recommend.session import Session
+from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.text import numpy_encoder
 from eimf_core.text.encoder_input import item_text
 from tests.small_data import TASTES
@@ -79,3 +81,8 @@ def write_named_model(
         ),
     )
     return path
+
+
+def answered(session: Session, query: Query, *, explain: str | None = None) -> Recommendation:
+    """The answer to one query as a record."""
+    return msgspec.json.decode(session.line(query, explain=explain), type=Recommendation)

@@ -38,15 +38,12 @@ class TermIndex:
     """The terms of all items of a sample, by number; `terms` (one list an item) as `terms.item_terms` gives them."""
 
     def __init__(self, terms: list[list[str]]) -> None:
-        self._numbers: dict[str, int] = {}
-        rows = [[self._numbers.setdefault(term, len(self._numbers)) for term in row] for row in terms]
-        self._names = list(self._numbers)
+        numbers: dict[str, int] = {}
+        rows = [[numbers.setdefault(term, len(numbers)) for term in row] for row in terms]
+        self._names = list(numbers)
         self._rows = [np.array(row, dtype=np.int64) for row in rows]
         flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
-        owners = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
         self._counts = np.bincount(flat, minlength=len(self._names))
-        self._owners = owners[np.argsort(flat, kind="stable")]
-        self._ends = np.cumsum(self._counts)
 
     def distinctive(self, items: Indices, *, most: int, least_items: int) -> list[str]:
         """The most distinctive terms of a few items, by falling weight; none where the items share none.
@@ -68,13 +65,6 @@ class TermIndex:
             if weight > 0
         )
         return without_variants([term for _, term in found], most)
-
-    def items_with(self, terms: Iterable[str]) -> Indices:
-        """Positions of the items that have any of the terms, each once."""
-        numbers = [self._numbers[term] for term in terms]
-        return np.unique(
-            np.concatenate([self._owners[self._ends[at] - self._counts[at] : self._ends[at]] for at in numbers])
-        )
 
 
 class TfIdf:

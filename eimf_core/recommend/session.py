@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import orjson
 
 from eimf_core import artifact, jsonl
@@ -23,7 +22,7 @@ from eimf_core.recommend.recommender import Recommender
 from eimf_core.recommend.request import ListRequest, Request, utf8
 from eimf_core.recommend.result_lines import error_line, with_field
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
-from eimf_core.records import HistoryItem, Item, Query, ReadHistory, Recommendation
+from eimf_core.records import HistoryItem, Item, Query, ReadHistory
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -116,10 +115,6 @@ class Session:
         )
         self._reporter = reporter
         reporter.debug(f"{path}: opened in {time.perf_counter() - began:.2f} s")
-
-    def ask(self, query: Query, *, explain: str | None = None) -> Recommendation:
-        """The answer to one query as a record."""
-        return msgspec.json.decode(self.line(query, explain=explain), type=Recommendation)
 
     def line(self, query: Query, *, explain: str | None = None, as_tested: bool = False) -> bytes:
         """The answer to one query, with what its history was understood as.

@@ -16,7 +16,7 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query
 from tests.conftest import Eimf, one_error_line
-from tests.recommend_models import write_named_model
+from tests.recommend_models import answered, write_named_model
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +113,13 @@ def test_unknown_ids_to_leave_out_or_to_keep_are_reported(folder: Path) -> None:
     query = Query(history=["tea-1", "x"], exclude=["tea-2", "y", "x"], only=["tea-2", "tea-3", "z"])
     told: list[str] = []
     session = Session(folder / "model", RecommendConfig(), Request(items=["-"]), reporter=_Listening(told))
-    answer = session.ask(query)
+    answer = answered(session, query)
     assert answer.unknown == ["x", "y", "z"] and told == ["unknown items: x, y, z"]
     assert [item.item for item in answer.items] == ["tea-3"]
     for more in ({"exclude": ["y"]}, {"only": ["tea-3", "z"]}):
         strict = Session(folder / "model", RecommendConfig(strict=True), Request(items=["-"]))
         with pytest.raises(InputError, match=r"unknown: [yz]"):
-            strict.ask(Query(history=["tea-1"], **more))
+            answered(strict, Query(history=["tea-1"], **more))
 
 
 class _Listening:

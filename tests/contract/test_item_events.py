@@ -28,6 +28,7 @@ from eimf_core.records import Item, Query, Recommendation, Sequence
 from eimf_core.training import export
 from eimf_core.training import train as training
 from tests.listening import Listening
+from tests.recommend_models import answered
 from tests.small_data import write_small_data
 from tests.small_training import small_run, small_settings
 from tests.unit.test_recommend_trust import forge
@@ -210,7 +211,7 @@ def test_eval_and_recommend_make_one_list(folder: Path, model: Path) -> None:
     for case in everyone:
         asked = Request(user=found.user(case), sequences=folder, as_tested=True).query()
         assert asked.events is not None and len(asked.events) == len(asked.history or [])
-        listed = [item.item for item in session.ask(asked).items]
+        listed = [item.item for item in answered(session, asked).items]
         assert listed == [data.items[item - 1].item for item in lists[case]]
     unknown = replace(found, split=replace(found.split, events=None))
     _, without, _ = rank(system, unknown, everyone, plan)
@@ -230,7 +231,7 @@ def test_queries_with_events(model: Path) -> None:
     history = ["tea-1", "nope", "yarn-2"]
 
     def scores(**more: object) -> list[float]:
-        return [item.score for item in session.ask(Query(history=history, **more)).items]  # type: ignore[arg-type]
+        return [item.score for item in answered(session, Query(history=history, **more)).items]  # type: ignore[arg-type]
 
     plain = scores()
     bought = scores(events=["buy", "view", "buy"])
@@ -242,8 +243,8 @@ def test_queries_with_events(model: Path) -> None:
     told = [words for words in said.warnings if "unknown events" in words]
     assert told == ["unknown events: eat; the model has learned buy, view"]
     # a title that is typed in is of no kind
-    assert session.ask(Query(history=["tea-1"], titles=["Wool Yarn"], events=["buy"])).items == (
-        session.ask(Query(history=["tea-1"], titles=["Wool Yarn"])).items
+    assert answered(session, Query(history=["tea-1"], titles=["Wool Yarn"], events=["buy"])).items == (
+        answered(session, Query(history=["tea-1"], titles=["Wool Yarn"])).items
     )
     with pytest.raises(InputError, match="field 'events': has 1 entries for 3 items"):
         scores(events=["buy"])
@@ -259,7 +260,7 @@ def test_queries_with_and_without_events_go_together(model: Path, tmp_path: Path
     session = Session(model, RecommendConfig(k=3), reporter=Listening())
     written = b"".join(session.stream(tmp_path / "queries.jsonl"))
     together = [msgspec.json.decode(line, type=Recommendation).items for line in written.splitlines()]
-    alone = [session.ask(Query(**line)).items for line in lines]  # type: ignore[arg-type]
+    alone = [answered(session, Query(**line)).items for line in lines]  # type: ignore[arg-type]
     assert [[item.item for item in items] for items in together] == [[item.item for item in items] for items in alone]
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose([item.score for item in one], [item.score for item in other], atol=1e-5)

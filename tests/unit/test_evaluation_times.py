@@ -21,6 +21,7 @@ from eimf_core.records import Sequence
 from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.loop import Summary
+from tests.recommend_models import answered
 from tests.small_data import write_small_data
 from tests.small_training import SMALL
 
@@ -57,7 +58,7 @@ def test_eval_and_recommend_make_one_list(trained: tuple[Path, Path, Summary]) -
         line = lines[cases.user(case)]
         asked = Request(user=line.user, sequences=folder, as_tested=True).query()
         assert asked.times == line.times
-        listed = [item.item for item in session.ask(asked).items]
+        listed = [item.item for item in answered(session, asked).items]
         assert listed == [data.items[item - 1].item for item in lists[case]]
     # the times are not idle: without them, and with others, the scores are different ones
     untimed = replace(cases, split=replace(cases.split, times=None))

@@ -27,7 +27,7 @@ from eimf_core.training import next_item_graph
 from eimf_core.training import train as training
 from eimf_core.training.ensemble import join_models
 from tests.conftest import Eimf, one_error_line
-from tests.recommend_models import small_items, write_named_model
+from tests.recommend_models import answered, small_items, write_named_model
 from tests.small_data import write_small_data
 from tests.small_training import small_settings
 
@@ -134,7 +134,7 @@ def session(path: Path, **settings: Any) -> Session:
 
 
 def ask(path: Path, query: Query, explain: str | None = None, **settings: Any) -> Any:
-    return session(path, **settings).ask(query, explain=explain)
+    return answered(session(path, **settings), query, explain=explain)
 
 
 def listed(answer: Any) -> dict[str, float]:
@@ -199,8 +199,8 @@ def test_words_share_the_score_with_vectors_and_graph(model: Path) -> None:
     added = expected(graph, [index["tea-1"], index["fish-2"]], ITEMS + 1)
     for weight in (0.0, 0.3, 1.0):
         made = session(model, text_weight=weight)
-        for item in made.ask(query).items[:6]:
-            why: Any = made.ask(query, explain=item.item).explain
+        for item in answered(made, query).items[:6]:
+            why: Any = answered(made, query, explain=item.item).explain
             assert (why["score"], why["rank"]) == (item.score, item.rank)
             assert why["next_items"] == pytest.approx((1 - weight) * added[index[item.item]], abs=1e-5)
     # words alone know nothing of a history
@@ -212,8 +212,8 @@ def test_words_share_the_score_with_vectors_and_graph(model: Path) -> None:
 def test_each_interest_has_the_graph_and_words_have_not(model: Path) -> None:
     query = Query(history=["tea-1", "fish-2"], text="knitting wool", k=4)
     made = session(model, per_interest=True)
-    for item in made.ask(query).items:
-        why: Any = made.ask(query, explain=item.item).explain
+    for item in answered(made, query).items:
+        why: Any = answered(made, query, explain=item.item).explain
         if why["interest"] == item.interest:
             assert (why["score"], why["interest_rank"]) == (item.score, item.rank)
 

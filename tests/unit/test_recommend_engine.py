@@ -15,7 +15,7 @@ from eimf_core.recommend.diversity import greedy
 from eimf_core.recommend.session import Request, Session
 from eimf_core.recommend.user_histories import history_of
 from eimf_core.records import Query, Recommendation, Sequence
-from tests.recommend_models import write_named_model
+from tests.recommend_models import answered, write_named_model
 from tests.small_models import taste_vectors
 
 
@@ -25,7 +25,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(path: Path, query: Query, **settings: object) -> Recommendation:
-    return Session(path, RecommendConfig(**settings), Request(items=["-"])).ask(query)  # type: ignore[arg-type]
+    return answered(Session(path, RecommendConfig(**settings), Request(items=["-"])), query)  # type: ignore[arg-type]
 
 
 def ids(answer: Recommendation) -> list[str]:
@@ -166,8 +166,8 @@ def test_times_of_known_items_reach_the_model(path: Path, monkeypatch: pytest.Mo
     seen = []
     interests = session.model.interests
     monkeypatch.setattr(session.model, "interests", lambda *given: seen.append(given[1]) or interests(*given))
-    session.ask(Query(history=["tea-1", "nope", "tea-2"], times=[5, 6, 9.5]))
-    session.ask(Query(history=["tea-1", "tea-2"]))
+    answered(session, Query(history=["tea-1", "nope", "tea-2"], times=[5, 6, 9.5]))
+    answered(session, Query(history=["tea-1", "tea-2"]))
     assert [None if times is None else times[0].tolist() for times in seen] == [[5, 9.5], None]
 
 

@@ -20,7 +20,7 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
 from tests.conftest import Eimf, one_error_line
-from tests.recommend_models import write_named_model
+from tests.recommend_models import answered, write_named_model
 from tests.small_models import write_small_model
 
 TASTES = 40
@@ -39,7 +39,7 @@ def model(tmp_path: Path) -> Path:
 
 def answer(path: Path, query: Query, **settings: Any) -> list[tuple[str, float]]:
     session = Session(path, RecommendConfig(**settings), Request(items=["-"]))
-    return [(item.item, item.score) for item in session.ask(query).items]
+    return [(item.item, item.score) for item in answered(session, query).items]
 
 
 def use(path: Path) -> None:
@@ -174,4 +174,4 @@ def test_items_added_after_training_are_always_looked_at(tmp_path: Path) -> None
     new = tmp_path / "new.jsonl"
     new.write_text('{"item": "new-1", "title": "Green Tea", "categories": ["tea"]}\n')
     session = Session(path, RecommendConfig(index=True, k=25), Request(items=["-"], new_items=new))
-    assert "new-1" in [item.item for item in session.ask(Query(history=["tea-1"])).items]
+    assert "new-1" in [item.item for item in answered(session, Query(history=["tea-1"])).items]

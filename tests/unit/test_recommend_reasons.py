@@ -12,7 +12,7 @@ from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
-from tests.recommend_models import write_named_model
+from tests.recommend_models import answered, write_named_model
 
 WOOL = "knitting with wool yarn"
 
@@ -27,7 +27,7 @@ def session(path: Path, **settings: Any) -> Session:
 
 
 def ask(path: Path, query: Query, explain: str | None = None, **settings: Any) -> Recommendation:
-    return session(path, **settings).ask(query, explain=explain)
+    return answered(session(path, **settings), query, explain=explain)
 
 
 def tastes(answer: Recommendation) -> list[str]:
@@ -99,11 +99,11 @@ def test_an_item_that_the_words_bring_is_explained_by_them(path: Path) -> None:
 
 def test_interests_of_one_name_are_one(path: Path) -> None:
     made = session(path, name_threshold=-1, k=24)
-    apart = made.ask(Query(history=["tea-1", "tea-2"]))
+    apart = answered(made, Query(history=["tea-1", "tea-2"]))
     assert {interest.name for interest in apart.interests} == {"tea drinking", "knitting", "aquarium keeping"}
     namer = made.recommender.namer
     namer.names, namer.name_of = ["the same"], np.zeros_like(namer.name_of)
-    answer = made.ask(Query(history=["tea-1", "tea-2"]))
+    answer = answered(made, Query(history=["tea-1", "tea-2"]))
     (interest,) = answer.interests
     assert (interest.index, interest.name, interest.weight) == (0, "the same", 1.0)
     assert interest.similarity == pytest.approx(
@@ -112,18 +112,18 @@ def test_interests_of_one_name_are_one(path: Path) -> None:
     assert {item.interest for item in answer.items} == {0}
     assert [item.item for item in answer.items] == [item.item for item in apart.items]
     assert sum(anchor.weight for anchor in interest.anchors) == pytest.approx(1)
-    told = made.ask(Query(history=["tea-1", "tea-2"]), explain=apart.items[-1].item).explain
+    told = answered(made, Query(history=["tea-1", "tea-2"]), explain=apart.items[-1].item).explain
     assert told is not None and (told["interest"], told["name"]) == (0, "the same")
     assert told["similarity"] == interest.similarity and told["rank"] == len(apart.items)
 
 
 def test_interests_of_one_name_have_one_list(path: Path) -> None:
     made = session(path, name_threshold=-1, k=5)
-    merged = made.ask(Query(history=["tea-1", "tea-2"]))
+    merged = answered(made, Query(history=["tea-1", "tea-2"]))
     each = session(path, name_threshold=-1, k=5, per_interest=True)
     namer = each.recommender.namer
     namer.names, namer.name_of = ["the same"], np.zeros_like(namer.name_of)
-    answer = each.ask(Query(history=["tea-1", "tea-2"]))
+    answer = answered(each, Query(history=["tea-1", "tea-2"]))
     assert [(item.item, item.score, item.interest) for item in answer.items] == [
         (item.item, item.score, 0) for item in merged.items
     ]
@@ -201,11 +201,11 @@ def test_the_least_share_is_a_setting(path: Path) -> None:
 def test_the_rank_explained_is_the_rank_shown(path: Path, settings: dict[str, Any], text: str | None) -> None:
     query = Query(history=["tea-1", "yarn-1", "tea-2"], text=text)
     made = session(path, k=12, **settings)
-    answer = made.ask(query)
+    answer = answered(made, query)
     shown = {(item.item, item.interest): (item.rank, item.score) for item in answer.items}
     assert shown
     for item in made.model.catalogue:
-        told = made.ask(query, explain=item.item).explain
+        told = answered(made, query, explain=item.item).explain
         assert told is not None
         found = shown.get((item.item, told["interest"]))
         if found is None:
@@ -220,7 +220,7 @@ def test_what_is_left_out_is_told_with_the_reason(path: Path) -> None:
     low = ask(path, query, explain="yarn-1", min_score=0.5).explain
     assert low is not None and low["left_out"] == "its score is below --min-score 0.5"
     some = Session(path, RecommendConfig(), Request(items=["-"], only=["category=fish"]))
-    told = some.ask(Query(history=["tea-1"]), explain="tea-3").explain
+    told = answered(some, Query(history=["tea-1"]), explain="tea-3").explain
     assert told is not None and told["left_out"] == "not allowed by --only"
 
 
@@ -246,7 +246,7 @@ def test_an_empty_list_says_which_filter_emptied_it(
     path: Path, query: Query, settings: dict[str, Any], why: str
 ) -> None:
     made = session(path, **settings)
-    answer = made.ask(query)
+    answer = answered(made, query)
     assert answer.items == [] and answer.empty == why
     assert ask(path, Query(history=["tea-1"])).empty is None
 
@@ -254,5 +254,5 @@ def test_an_empty_list_says_which_filter_emptied_it(
 def test_filters_of_the_command_are_named_by_their_options(path: Path, tmp_path: Path) -> None:
     (tmp_path / "stock.txt").write_text("tea-2\ntea-3\n")
     request = Request(items=["-"], only_items=tmp_path / "stock.txt", only=["category=fish"])
-    answer = Session(path, RecommendConfig(), request).ask(Query(history=["yarn-1"]))
+    answer = answered(Session(path, RecommendConfig(), request), Query(history=["yarn-1"]))
     assert answer.empty == "--only leaves none of the 2 items that --only-items left"

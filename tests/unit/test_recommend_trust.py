@@ -25,7 +25,7 @@ from eimf_core.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
-from tests.recommend_models import small_items, write_named_model
+from tests.recommend_models import answered, small_items, write_named_model
 from tests.small_models import taste_vectors
 
 
@@ -47,8 +47,8 @@ def forge(model: Path, part: str, content: bytes) -> None:
 def use(model: Path) -> None:
     """Everything that a model is asked for."""
     session = Session(model, RecommendConfig(), Request(items=["-"]))
-    session.ask(Query(history=["tea-1", "fish-2", "nope"]), explain="yarn-1")
-    session.ask(Query(titles=["loom"]))
+    answered(session, Query(history=["tea-1", "fish-2", "nope"]), explain="yarn-1")
+    answered(session, Query(titles=["loom"]))
     session.similar_line("tea-1")
 
 
