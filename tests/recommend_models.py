@@ -10,6 +10,7 @@ import numpy as np
 
 from eimf_core import artifact
 from eimf_core.naming.group_names import named_groups
+from eimf_core.opened_model import ModelConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.text import numpy_encoder
@@ -63,9 +64,7 @@ def write_named_model(
             weights[f"{kind}_weight"] = solved.T.astype(np.float32)
             weights[f"{kind}_bias"] = np.zeros(4, dtype=np.float32)
         config = {"text_encoder": encoder.identity, "text_dimension": encoder.dimension, **config}
-    settings = artifact.ModelConfig(
-        backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config
-    )
+    settings = ModelConfig(backbone="halves", items=len(items), dimension=4, interests=2, max_length=50, **config)
     of_interests = weights.get("named_vectors", vectors[:0])
     groups = named_groups(len(items), lambda index: items[index - 1], vectors, None, interests, of_interests)
     artifact.write(

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from eimf_core import artifact
 from eimf_core.naming.group_names import named_groups
+from eimf_core.opened_model import ModelConfig
 from eimf_core.records import Item
 
 
@@ -77,7 +78,7 @@ def write_small_model(
     training: dict[str, Any] | None = None,
 ) -> Path:
     """Write a model directory with two interests over these item vectors (N + 1, d)."""
-    config = artifact.ModelConfig(
+    config = ModelConfig(
         backbone="halves",
         items=len(items),
         dimension=vectors.shape[1],

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import orjson
 
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.system_results import SystemResult
+from eimf_core.opened_model import Model
 
 
 def signature(model: Model) -> bytes:

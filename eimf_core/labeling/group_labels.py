@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 
 from eimf_core import artifact, files, jsonl, provenance
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
@@ -26,6 +25,7 @@ from eimf_core.labeling.engines.registry import engine_class
 from eimf_core.labeling.label import Summary
 from eimf_core.naming import interest_names, item_groups
 from eimf_core.naming.item_groups import GroupName, ItemGroups
+from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import HistoryItem, Item, Label, Sample
 

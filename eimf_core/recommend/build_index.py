@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from eimf_core import artifact, ranking
 from eimf_core.errors import ConfigError
+from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.index_search import PART, Index
 
@@ -84,9 +85,7 @@ def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]
     }
 
 
-def _measured(
-    index: Index, model: artifact.Model, queries: Floats, exact: npt.NDArray[np.int64]
-) -> tuple[float, float]:
+def _measured(index: Index, model: Model, queries: Floats, exact: npt.NDArray[np.int64]) -> tuple[float, float]:
     """Recall of the exact lists (Q, K), and the mean share of items that are looked at."""
     found = looked = 0
     for query, wanted in zip(queries, exact, strict=True):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.opened_model import Model
 
 Floats = npt.NDArray[np.float32]
 PART = "index.safetensors"

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.artifact import Model
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.next_items import NextItems
+from eimf_core.opened_model import Model
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import attribution, diversity, index_search, item_boosts, shown_interests, text_fusion

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.artifact import Model
+from eimf_core.opened_model import Model
 from eimf_core.recommend.query_resolution import Floats, Indices
 
 BEST = 10

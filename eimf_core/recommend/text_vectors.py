@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.opened_model import Model
 from eimf_core.progress import Reporter
 from eimf_core.recommend.query_resolution import Floats
 from eimf_core.records import Item

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from eimf_core import artifact, dataset, files, provenance
-from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.next_items import NextItemsConfig
+from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph
 from eimf_core.training.config import TrainConfig

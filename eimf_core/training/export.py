@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from eimf_core import model_network
-from eimf_core.artifact import Contents, ModelConfig
+from eimf_core.artifact import Contents
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
 from eimf_core.models.backbone import Backbone
+from eimf_core.opened_model import ModelConfig
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from eimf_core.artifact import Contents, Model
+from eimf_core.artifact import Contents
 from eimf_core.naming import group_names, interest_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups
+from eimf_core.opened_model import Model
 
 
 def with_names(contents: Contents, earlier: Sequence[Model] = ()) -> Contents:

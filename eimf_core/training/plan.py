@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import artifact
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.next_items import NextItemsConfig
+from eimf_core.opened_model import Model
 from eimf_core.training import warm_start
 from eimf_core.training.config import TrainConfig
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import artifact, dataset, files, provenance
-from eimf_core.artifact import Model
 from eimf_core.dataset import Dataset
 from eimf_core.next_items import NextItemsConfig
+from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import (
     distributed,

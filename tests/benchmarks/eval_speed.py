@@ -67,13 +67,14 @@ def write_model(folder: Path, data: Path, name: str = "comirec-sa") -> None:
     from eimf_core import artifact, dataset
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
+    from eimf_core.opened_model import ModelConfig
     from eimf_core.training import export
 
     items = dataset.load_items(data / "items.jsonl")
     shape = Shape(DIMENSION, INTERESTS, LONGEST)
     backbone = registry.build(name, shape, torch.Generator().manual_seed(0))
     vectors = np.random.default_rng(0).normal(size=(len(items) + 1, DIMENSION)).astype(np.float32)
-    config = artifact.ModelConfig(
+    config = ModelConfig(
         backbone=name,
         items=len(items),
         dimension=DIMENSION,

@@ -29,6 +29,7 @@ from eimf_core.training.config import DEFAULT
 
 if TYPE_CHECKING:
     from eimf_core.artifact import Contents
+    from eimf_core.opened_model import ModelConfig
 
 IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
@@ -109,7 +110,7 @@ def random_model(items: int, dimension: int, backbone: str, *, labels: bool, see
         "adapter_bias": np.zeros(dimension, dtype=np.float32),
     }
     weights |= {f"backbone.{name}": part.numpy() for name, part in network.state_dict().items()}
-    config = artifact.ModelConfig(
+    config = ModelConfig(
         backbone=backbone,
         items=items,
         dimension=dimension,

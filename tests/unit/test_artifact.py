@@ -16,6 +16,7 @@ from eimf_core import artifact, files, model_files, weights_file
 from eimf_core import model_items as of_items
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_files import PARTS
+from eimf_core.opened_model import ModelConfig
 from eimf_core.records import Item, SemanticInterest
 from tests.small_models import mean_network
 
@@ -24,7 +25,7 @@ def contents() -> artifact.Contents:
     vectors = np.zeros((4, 2), dtype=np.float32)
     vectors[1:] = [[1, 0], [0, 1], [1, 1]]
     return artifact.Contents(
-        config=artifact.ModelConfig(backbone="mean", items=3, dimension=2, interests=1, max_length=2),
+        config=ModelConfig(backbone="mean", items=3, dimension=2, interests=1, max_length=2),
         items=[Item(item=name, title=f"Title {name} \x1b[31m ünï") for name in ("a", "b", "c")],
         weights={
             "item_vectors": vectors,

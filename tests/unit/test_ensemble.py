@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from eimf_core import artifact, dataset, jsonl, ranking
-from eimf_core.artifact import Model
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items
 from eimf_core.records import Item, Sequence

@@ -15,6 +15,7 @@ import torch
 from eimf_core import artifact
 from eimf_core.models import registry
 from eimf_core.models.shape import Shape
+from eimf_core.opened_model import ModelConfig
 from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.result_lines import error_line
@@ -43,7 +44,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = [SemanticInterest(name=f"interest ☕ {at}") for at in range(40)]
     shape = Shape(dimension=WIDTH, interests=4, max_length=20)
     network = export.network(registry.build("comirec-sa", shape, torch.Generator().manual_seed(0)))
-    config = artifact.ModelConfig(backbone="comirec-sa", items=ITEMS, dimension=WIDTH, interests=4, max_length=20)
+    config = ModelConfig(backbone="comirec-sa", items=ITEMS, dimension=WIDTH, interests=4, max_length=20)
     path = tmp_path_factory.mktemp("lines") / "model"
     artifact.write(path, artifact.Contents(config=config, items=items, weights=weights, network=network, named=named))
     return path
