@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
@@ -19,6 +20,7 @@ AGREEING_LINES = 100
 """Lines that a delimiter is held against."""
 
 
+@lru_cache(maxsize=16)
 def delimiter_of(source: Source) -> str:
     """What separates the columns of a table.
 

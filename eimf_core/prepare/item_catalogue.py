@@ -62,10 +62,10 @@ def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalog
             found[name] = msgspec.structs.replace(prepared(item, text_length), item=name)
     items, without = [], []
     for name in ids:
-        known = found.get(name) or Item(item=name, title="")
-        if not known.title:
+        known = found.get(name)
+        if known is None or not known.title:
             without.append(name)
-            known = msgspec.structs.replace(known, title=name)
+            known = Item(item=name, title=name) if known is None else msgspec.structs.replace(known, title=name)
         items.append(known)
     return Catalogue(items=items, without_text=without, not_in_log=others, other=other)
 

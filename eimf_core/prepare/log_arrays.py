@@ -124,6 +124,7 @@ def build(
         name = number_ids.name_sql(connection, field, reporter)
         if hash_users and field == "user":
             name = number_ids.hashed_sql(name)
+        # ids that get the same name are one
         connection.execute(
             f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
             f"FROM (SELECT id, {name} AS name FROM {field}s)"
@@ -157,7 +158,10 @@ def build(
 
 
 def _ids(connection: Any, table: str) -> list[str]:
-    return [row[0] for row in connection.execute(f"SELECT DISTINCT name, code FROM {table} ORDER BY code").fetchall()]
+    return [
+        row[0]
+        for row in connection.execute(f"SELECT any_value(name) FROM {table} GROUP BY code ORDER BY code").fetchall()
+    ]
 
 
 def _event_names(connection: Any, kept: str) -> list[str]:

@@ -18,7 +18,7 @@ from eimf_core.prepare.time_forms import formats_of, order_of, tidied, tidied_sq
 from eimf_core.prepare.time_parts import CLOCK, PARTED, Parts, parts_of
 from eimf_core.prepare.value_parsing import is_missing, missing_problem, parse_time
 
-SAMPLE, MOST_ROWS = 1000, 50_000
+SAMPLE, MOST_ROWS = 300, 50_000
 """Times that are looked at first, and rows among which they are sought."""
 CONTRADICTED = 0.01
 """Share of a column's dates from which on two orders of day and month stand in it."""

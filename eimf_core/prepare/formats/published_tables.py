@@ -218,12 +218,13 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
 
 
 def _has_cells(table: Bare) -> Callable[[Source], bool]:
-    patterns = [(table.columns.index(column), re.compile(pattern)) for column, pattern in table.cells.items()]
+    # not compiled before a file has so many columns: there are many, and a command need not wait for them
+    patterns = [(table.columns.index(column), pattern) for column, pattern in table.cells.items()]
 
     def matches(source: Source) -> bool:
         rows = [line.split(table.delimiter) for line in source.head[:LINES]]
         fitting = [
-            len(row) == len(table.columns) and all(pattern.fullmatch(row[at].strip()) for at, pattern in patterns)
+            len(row) == len(table.columns) and all(re.fullmatch(pattern, row[at].strip()) for at, pattern in patterns)
             for row in rows
         ]
         return nearly_all(sum(fitting), len(rows)) and fitting[0]
