@@ -137,8 +137,9 @@ def _check(directory: str | Path) -> None:
 
 def _train(trials: Trials, candidates: dict[str, list[Settings]], settings: CompareConfig) -> list[Contender]:
     """Search, then train what was chosen with the other seeds."""
-    searched = sum(len(tried) for tried in candidates.values() if len(tried) > 1)
-    total = searched + len(candidates) * settings.seeds - sum(len(tried) > 1 for tried in candidates.values())
+    searched = [len(tried) for tried in candidates.values() if len(tried) > 1]
+    # what was searched is trained with the first seed already
+    total = sum(searched) + len(candidates) * settings.seeds - len(searched)
     number = 0
 
     def said() -> str:
@@ -157,9 +158,8 @@ def _train(trials: Trials, candidates: dict[str, list[Settings]], settings: Comp
     runs: dict[str, list[Trial]] = {backbone: [] for backbone in candidates}
     for seed in range(settings.seed, settings.seed + settings.seeds):
         for backbone, each in chosen.items():
-            # the model of the search is kept
-            is_new = seed != settings.seed or not found[backbone]
-            count = said() if is_new else f"{number} of {total}"
+            known = seed == settings.seed and found[backbone]
+            count = f"{number} of {total}" if known else said()
             runs[backbone].append(trials.run(backbone, each, seed, count, better_than=None))
     return [Contender(name, chosen[name], runs[name], found[name]) for name in candidates]
 

@@ -31,7 +31,8 @@ MOST_COMBINATIONS = 1000
 TAKEN = {"backbone": "--backbones", "seed": "--seeds", "max_minutes": "--max-minutes"}
 """Settings that options of `compare` say."""
 Settings = dict[str, Any]
-Path_ = tuple[str, ...]
+Place = tuple[str, ...]
+"""Where a setting stands: its key, behind that of the table that holds it."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ def changed(settings: Settings) -> str:
     return " ".join(f"{'.'.join(path)}={value}" for path, value in _flat(settings, "", plain=True).items())
 
 
-def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: Path_ = ()) -> dict[Path_, Any]:
+def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: Place = ()) -> dict[Place, Any]:
     """Values by their place; what stands in tables below `hyperparameters` lies deeper."""
     known = {field.name for field in fields(TrainConfig)}
-    found: dict[Path_, Any] = {}
+    found: dict[Place, Any] = {}
     for key, value in content.items():
         path = (*above, key)
         if not above and key in TAKEN:
@@ -126,7 +127,7 @@ def _range(value: dict[str, Any], where: str) -> Range:
     return Range(low, high, log)
 
 
-def _values(wanted: dict[Path_, Any], trials: int | None, seed: int, where: str) -> list[dict[Path_, Any]]:
+def _values(wanted: dict[Place, Any], trials: int | None, seed: int, where: str) -> list[dict[Place, Any]]:
     """One value for each key, as often as there are settings to try."""
     for path, value in wanted.items():
         if isinstance(value, Range) and trials is None:
@@ -143,7 +144,7 @@ def _values(wanted: dict[Path_, Any], trials: int | None, seed: int, where: str)
     assert trials is not None
     # a generator for each key, so that backbones that share a key get the same values of it
     drawn = {path: np.random.default_rng([seed, zlib.crc32(".".join(path).encode())]) for path in choices}
-    made: list[dict[Path_, Any]] = []
+    made: list[dict[Place, Any]] = []
     for _ in range(50 * trials):
         one = {
             path: value.draw(drawn[path])
@@ -158,7 +159,7 @@ def _values(wanted: dict[Path_, Any], trials: int | None, seed: int, where: str)
     return made
 
 
-def _nested(values: dict[Path_, Any]) -> Settings:
+def _nested(values: dict[Place, Any]) -> Settings:
     made: Settings = {}
     for path, value in values.items():
         place = made

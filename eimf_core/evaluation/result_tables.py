@@ -107,12 +107,14 @@ def of_earlier(evaluation: Evaluation) -> Table:
     for name in [*evaluation.contenders, *evaluation.baselines] if earlier else []:
         for row, label in labels:
             record = by_row(evaluation, "all")[row].get(name)
-            then = earlier.figures.get((earlier.like(name, evaluation.contenders), *row)) if earlier else None
+            theirs = earlier.like(name, evaluation.contenders) if earlier else name
+            then = earlier.figures.get((theirs, *row)) if earlier else None
             if record is None or then is None or (name in evaluation.baselines and row != main):
                 continue
             change = record.value - then.value
             sign = "+" if change > 0 else ""
-            rows.append([called[name], label, figure_text(then), figure_text(record), f"{sign}{number_text(change)}"])
+            shown = called[name] if theirs == name else f"{called[name]} (then {theirs})"
+            rows.append([shown, label, figure_text(then), figure_text(record), f"{sign}{number_text(change)}"])
     unlike = f"; {evaluation.unlike_earlier}" if evaluation.unlike_earlier else ""
     title = f"since {earlier.name}{unlike}" if earlier else ""
     return Table(title, ["model", "metric", "then", "now", "change"], rows)

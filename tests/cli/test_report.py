@@ -96,6 +96,10 @@ def test_every_part_is_there_and_every_plot_has_words(page: Path) -> None:
     plots = [value for tag, name, value in parts.attributes if tag == "svg" and name == "aria-label"]
     assert len(plots) == parts.tags.count("svg") == 6
     assert any("ndcg@5 with 95 % intervals: model 0." in words for words in plots)
+    (written,) = re.findall(r"with the interests (.*)", "\n".join(plots))
+    names = written.split(", like ")
+    drawn = re.findall(r'<div class="map">.*?</svg>', page.read_text(), re.DOTALL)
+    assert names and drawn[0].count("<text") >= len(names)
     text = " ".join(" ".join(parts.said).split())
     assert "24, all of them ranked" in text and "27 whose targets are all in their history" in text
     assert "eimf eval model '<b>other' data --k 5 --k 10 --slice history --slice category --report page.html" in text
@@ -133,6 +137,10 @@ def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Pa
         figures = re.findall(r"ndcg@5 +(0\.\d{4} \[.*?\]) +(0\.\d{4} \[.*?\]) +0\.0000", done.stdout.decode())
         assert len(figures) == 1 and figures[0][0] == figures[0][1]
         assert 'id="earlier"' in (folder / "next.html").read_text()
+    # the only model of today, and of then
+    assert eimf("eval", "model", "data", "-k", "5", "-o", "alone.jsonl", cwd=folder).returncode == 0
+    renamed = eimf("eval", "<b>other", *asked[2:], "--earlier", "alone.jsonl", cwd=folder).stdout.decode()
+    assert re.search(r"^ +<b>other \(then model\) +ndcg@5 +0\.\d{4} .* [+-]?0\.\d{4} *$", renamed, re.M)
     other = eimf(*asked, "--split", "valid", "--earlier", "page.html", cwd=folder).stdout.decode()
     assert "since page.html; not the same split: test then, valid now" in other
 

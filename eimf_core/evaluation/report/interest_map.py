@@ -16,6 +16,8 @@ from eimf_core.vectors import unit_rows
 MAPPED_ITEMS = 1200
 NAMED = 12
 NEAREST = 6
+AROUND = 10
+"""Mapped items in whose midst a name stands."""
 CATEGORIES = 9
 
 
@@ -62,12 +64,15 @@ def item_map(evaluation: Evaluation, sample: SampledUsers, named: list[NamedInte
     items = np.argsort(-counts, kind="stable")[: min(MAPPED_ITEMS, int((counts >= 0).sum()))]
     if len(items) < 5:
         return None
-    directions = [interest.direction for interest in named]
-    points = unit_rows(np.stack([*sample.vectors[items], *directions]))
+    units = unit_rows(sample.vectors[items])
+    places = plots.plane(units)
+    # the interests of a model that follows what came last lie near each other; what they rank first does not
+    names = [
+        (interest.name, np.median(places[np.argsort(-(units @ interest.direction))[:AROUND]], axis=0))
+        for interest in named
+    ]
     colours, categories = _colours(evaluation, items)
-    plot = plots.item_map(
-        plots.plane(points), colours, [interest.name for interest in named], len(evaluation.dataset.items)
-    )
+    plot = plots.item_map(places, colours, names, len(evaluation.dataset.items))
     numbers = Counter(colours)
     legend = [(plots.colour(at), name, numbers[at]) for at, name in enumerate(categories)]
     if legend and numbers[-1]:

@@ -29,6 +29,7 @@ INK = "#010203"
 """Stands for the page's text colour until the SVG is made."""
 GREY = "#8a9099"
 MAP_WIDTH = 900
+NAME_SIZE = 11
 LONGEST_NAME = 34
 
 
@@ -236,45 +237,51 @@ def plane(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return made
 
 
-def item_map(places: npt.NDArray[np.float64], colours: Sequence[int], names: Sequence[str], catalogue: int) -> Plot:
-    """Items in the plane, and names of interests where they are.
+def item_map(
+    places: npt.NDArray[np.float64],
+    colours: Sequence[int],
+    names: Sequence[tuple[str, npt.NDArray[np.float64]]],
+    catalogue: int,
+) -> Plot:
+    """Items in the plane, and names of interests.
 
     Args:
-        places: (items + names, 2), those of the items first.
+        places: (items, 2).
         colours: number of the category of each item, -1 for none.
-        names: of interests, the most frequent first; one that would cover another is left out.
+        names: with their places (2,), the most frequent first; one that finds no room is left out.
         catalogue: how many items there are.
     """
     with _figure("map", 5.6, 4.6) as figure:
         axes = figure.add_subplot()
-        chosen, items = np.array(colours), len(colours)
+        chosen = np.array(colours)
         for at in np.unique(chosen):
             own = np.flatnonzero(chosen == at)
             painted = GREY if at < 0 else colour(int(at))
             axes.plot(*places[own].T, marker=".", markersize=4, linestyle="", color=painted, alpha=0.6)
         axes.set_axis_off()
-        shown = _names(figure, axes, places[items:], names)
+        axes.margins(0.02)
+        figure.draw_without_rendering()
+        taken: list[Any] = []
+        shown = [name for name, place in names if _written(axes, name, place, taken)]
         said = f", with the interests {', '.join(shown)}" if shown else ""
         alike = "near each other where the model takes them for alike"
-        plot = _finish(figure, "map", f"Map of {items:,} of {catalogue:,} items, {alike}{said}")
+        plot = _finish(figure, "map", f"Map of {len(places):,} of {catalogue:,} items, {alike}{said}")
         return replace(plot, width=MAP_WIDTH)
 
 
-def _names(figure: Any, axes: Any, places: npt.NDArray[np.float64], names: Sequence[str]) -> list[str]:
-    """Write names at their places; those that were written."""
-    axes.margins(0.02)
-    figure.draw_without_rendering()
-    taken: list[Any] = []
-    shown = []
-    for name, place in zip(names, places, strict=True):
-        text = axes.text(*place, _short(name), ha="center", va="center", fontsize=11, fontweight="bold")
-        box = text.get_window_extent().expanded(1.0, 1.1)
-        if any(box.overlaps(other) for other in taken):
-            text.remove()
-            continue
-        taken.append(box)
-        shown.append(name)
-    return shown
+def _written(axes: Any, name: str, place: npt.NDArray[np.float64], taken: list[Any]) -> bool:
+    """Write a name at its place, or a line or two above or below; whether there was room beside the boxes `taken`."""
+    for step in (0, 1, -1, 2, -2):
+        text = axes.annotate(
+            _short(name), place, (0, 1.1 * step * NAME_SIZE), textcoords="offset points",
+            ha="center", va="center", fontsize=NAME_SIZE, fontweight="bold",
+        )  # fmt: skip
+        box = text.get_window_extent()
+        if not any(box.overlaps(other) for other in taken):
+            taken.append(box)
+            return True
+        text.remove()
+    return False
 
 
 def _interval(axes: Any, value: float, low: float | None, high: float | None, place: float, painted: str) -> None:
