@@ -16,7 +16,7 @@ SHOP = ROOT / "examples" / "shop"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
-    """Samples of forty customers of the shop, and keyword labels of them."""
+    """Samples of twenty customers of the shop, and keyword labels of them."""
     folder = tmp_path_factory.mktemp("quality")
     titles = {item.item: item.title for item in jsonl.read(SHOP / "items.jsonl", Item)}
     bought: dict[str, list[str]] = {}
@@ -25,10 +25,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
         bought.setdefault(user, []).append(item)
     samples = [
         Sample(
-            key=f"{at:016x}", user=user, cluster=0, cluster_size=40, distance=0.0,
+            key=f"{at:016x}", user=user, cluster=0, cluster_size=20, distance=0.0,
             history=[HistoryItem(item=item, title=titles[item]) for item in bought[user]],
         )
-        for at, user in enumerate(sorted(bought)[:40])
+        for at, user in enumerate(sorted(bought)[:20])
     ]  # fmt: skip
     jsonl.write(folder / "samples.jsonl", samples)
     done = eimf("label", folder / "samples.jsonl", "--engine", "keywords", "-o", folder / "labels.jsonl")
@@ -42,15 +42,15 @@ def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, t
     done = eimf(*score, *truth)
     assert done.returncode == 0, done.stderr
     (first,) = (LabelQuality(**orjson.loads(line)) for line in done.stdout.splitlines())
-    assert first.engine == "keywords" and first.users == 40 and first.first_try == 1
-    assert first.recall > 3 * first.by_chance and first.recall > 0.45
+    assert first.engine == "keywords" and first.users == 20 and first.first_try == 1
+    assert first.recall > 3 * first.by_chance and first.recall > 0.4
     assert f"{first.recall:.4f}" in done.stderr.decode()
     # categories, wide as they are, stand in where nothing better is known
     out = tmp_path / "quality.jsonl"
     done = eimf(*score, "--truth", SHOP / "items.jsonl", "-o", out)
     assert done.returncode == 0 and done.stdout == b""
     (proxy,) = jsonl.read(out, LabelQuality)
-    assert proxy.users == 40 and proxy.recall > proxy.by_chance
+    assert proxy.users == 20 and proxy.recall > proxy.by_chance
 
 
 def test_the_bundled_labeler_beats_keywords(eimf: Eimf, made: Path, tmp_path: Path) -> None:

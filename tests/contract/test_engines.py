@@ -70,7 +70,7 @@ class Case:
     def open(self) -> Engine:
         asked = [*samples(), self.hopeless]
         titles = [entry.title for sample in asked for entry in sample.history]
-        return open_engine(self.config, asked, lambda: TitleVectors(titles, open_encoder()), SILENT)
+        return open_engine(self.config, asked, lambda: TitleVectors(titles, open_encoder(texts=len(titles))), SILENT)
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,19 @@ def write_log(folder: Path, *rows: str) -> None:
     (folder / "log.csv").write_text("user,item,time\n" + "".join(f"{row}\n" for row in rows))
 
 
-@pytest.mark.parametrize("word", sorted(MISSING - {""}))
-def test_a_word_that_stands_for_no_value_is_no_id(tmp_path: Path, word: str) -> None:
-    write_log(tmp_path, "u,a,1", f" {word},b,2", f"u,{word} ,3", f"u,c,{word}", "u,d,5", "v,a,6", "v,b,7")
+def test_a_word_that_stands_for_no_value_is_no_id(tmp_path: Path) -> None:
+    words = sorted(MISSING - {""})
+    bad = [row for word in words for row in (f" {word},b,2", f"u,{word} ,3", f"u,c,{word}")]
+    write_log(tmp_path, "u,a,1", *bad, "u,d,5", *(f"v,{at},{at}" for at in range(200)))
     with pytest.raises(InputError) as caught:
         run(tmp_path, "log.csv")
     assert str(caught.value).endswith(
-        f"log.csv:3: field 'user': stands for no user ('{word}'); --on-error skip leaves such rows out"
+        f"log.csv:3: field 'user': stands for no user ('{words[0]}'); --on-error skip leaves such rows out"
     )
     done = run(tmp_path, "log.csv", on_error="skip")
-    assert histories(tmp_path) == {"u": ["a", "d"], "v": ["a", "b"]}
-    assert done.report.rejected == {f"field '{of}': stands for no {of}": 1 for of in ("user", "item", "time")}
+    assert histories(tmp_path)["u"] == ["a", "d"] and len(histories(tmp_path)) == 2
+    expected = {f"field '{of}': stands for no {of}": len(words) for of in ("user", "item", "time")}
+    assert done.report.rejected == expected
 
 
 def test_a_word_that_stands_for_no_value_is_no_title(tmp_path: Path) -> None:

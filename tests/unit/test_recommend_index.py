@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,15 +27,21 @@ from tests.small_models import write_small_model
 TASTES = 40
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def bunches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2,000 items in 40 bunches."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(TASTES, 16))
     vectors = np.repeat(centres, 50, axis=0) + 0.2 * rng.normal(size=(TASTES * 50, 16))
     items = [Item(item=f"i{at}", title=f"Thing {at}", categories=[f"c{at // 50}"]) for at in range(len(vectors))]
     table = np.concatenate([np.zeros((1, 16)), vectors]).astype(np.float32)
-    return write_small_model(tmp_path / "model", items, table)
+    return write_small_model(tmp_path_factory.mktemp("bunches") / "model", items, table)
+
+
+@pytest.fixture
+def model(bunches: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(bunches, tmp_path / "model"))
 
 
 def answer(path: Path, query: Query, **settings: Any) -> list[tuple[str, float]]:
