@@ -290,8 +290,8 @@ class Anchor(Record, frozen=True, kw_only=True):
 class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One behavioural interest of a user: its name if one is near enough, and what made it.
 
-    `similarity` is the cosine to the named interest, `weight` the share of the recommended items
-    that this interest brought. `words` are the query's, where they are the interest.
+    `similarity` is the mean cosine of its items to what the name is that of (words: of these), `weight` the share of
+    the recommended items that this interest brought. `words` are the query's, where they are the interest.
     """
 
     index: int

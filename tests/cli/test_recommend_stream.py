@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eimf_core.errors import InputError
+from eimf_core.progress import Reporter
 from eimf_core.recommend import query_input
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
@@ -122,9 +123,9 @@ def test_unknown_ids_to_leave_out_or_to_keep_are_reported(folder: Path) -> None:
             answered(strict, Query(history=["tea-1"], **more))
 
 
-class _Listening:
+class _Listening(Reporter):
     def __init__(self, told: list[str]) -> None:
-        self.warn = self.note = told.append
+        self.warn = self.note = told.append  # type: ignore[method-assign]
 
 
 def test_unknown_ids_on_the_command_line(eimf: Eimf, folder: Path) -> None:
