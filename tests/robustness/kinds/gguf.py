@@ -84,6 +84,6 @@ def _patch(path: Path, rng: random.Random) -> None:
 
 MODULES = ("eimf_cli.label", "eimf_core.labeling.label", "eimf_core.labeling.engines.llama_cpp", "gguf", "tokenizers")
 KINDS = [
-    Kind("gguf-headers", 60, make, _header, modules=MODULES),
-    Kind("gguf-models", 6, make, _model, modules=MODULES, seconds=40),
+    Kind("gguf-headers", 130, make, _header, modules=MODULES),
+    Kind("gguf-models", 3, make, _model, modules=MODULES, seconds=40),
 ]

@@ -144,12 +144,12 @@ def _kind(name: str, share: int, trial: Callable[[Trial], None]) -> Kind:
 
 
 KINDS = [
-    _kind("sequences", 80, _sequences),
-    _kind("items", 60, _items),
-    _kind("sidecars", 20, _sidecar),
-    _kind("samples", 60, _samples),
-    _kind("labels", 50, _labels),
-    _kind("journals", 20, _journal),
-    _kind("queries", 100, _queries),
-    _kind("ids", 30, _ids),
+    _kind("sequences", 60, _sequences),
+    _kind("items", 40, _items),
+    _kind("sidecars", 15, _sidecar),
+    _kind("samples", 50, _samples),
+    _kind("labels", 40, _labels),
+    _kind("journals", 15, _journal),
+    _kind("queries", 60, _queries),
+    _kind("ids", 40, _ids),
 ]

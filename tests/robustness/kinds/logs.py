@@ -74,4 +74,4 @@ def trial(trial: Trial) -> None:
     trial.eimf("prepare", name, *more, "--split", split, "-o", "out", outputs=["out"])
 
 
-KIND = Kind("logs", 180, make, trial, modules=("eimf_cli.prepare", "eimf_core.prepare.prepare", "duckdb"))
+KIND = Kind("logs", 70, make, trial, modules=("eimf_cli.prepare", "eimf_core.prepare.prepare", "duckdb"))

@@ -89,6 +89,6 @@ def _other_header(raw: bytes, trial: Trial) -> bytes:
 
 
 KINDS = [
-    Kind("models", 60, make, _damaged, modules=(*lines.MODULES, "eimf_cli.verify")),
-    Kind("forged-models", 80, make, _forged, modules=lines.MODULES),
+    Kind("models", 130, make, _damaged, modules=(*lines.MODULES, "eimf_cli.verify")),
+    Kind("forged-models", 130, make, _forged, modules=lines.MODULES),
 ]

@@ -93,4 +93,4 @@ def make(folder: Path) -> None:
     models.make(folder)
 
 
-KIND = Kind("networks", 90, make, trial, modules=lines.MODULES)
+KIND = Kind("networks", 130, make, trial, modules=lines.MODULES)

@@ -115,4 +115,4 @@ def trial(trial: Trial) -> None:
     trial.eimf(command, *typed, outputs=["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)])
 
 
-KIND = Kind("options", 100, make, trial, modules=toml.KIND.modules + lines.MODULES, seconds=30)
+KIND = Kind("options", 50, make, trial, modules=toml.KIND.modules + lines.MODULES, seconds=30)

@@ -52,4 +52,4 @@ def _bytes(raw: bytes, rng: object) -> bytes:
     return mutations.of_bytes(raw, rng)  # type: ignore[arg-type]
 
 
-KIND = Kind("parquet", 80, make, trial, modules=("eimf_cli.prepare", "eimf_core.prepare.prepare", "duckdb"))
+KIND = Kind("parquet", 25, make, trial, modules=("eimf_cli.prepare", "eimf_core.prepare.prepare", "duckdb"))

@@ -34,4 +34,4 @@ def trial(trial: Trial) -> None:
         trial.expect(same, "another result out of damaged text vectors")
 
 
-KIND = Kind("text-caches", 30, make, trial, modules=lines.MODULES)
+KIND = Kind("text-caches", 15, make, trial, modules=lines.MODULES)

@@ -86,7 +86,7 @@ def trial(trial: Trial) -> None:
 
 KIND = Kind(
     "toml",
-    60,
+    40,
     make,
     trial,
     modules=(*lines.MODULES, "eimf_cli.prepare", "eimf_core.prepare.prepare", "duckdb", "eimf_cli.train"),

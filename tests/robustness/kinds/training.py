@@ -76,6 +76,6 @@ MODULES = (
     "torch.onnx",
 )
 KINDS = [
-    Kind("checkpoints", 8, make, _checkpoint, modules=MODULES, seconds=60),
-    Kind("training", 12, make, _data, modules=MODULES, seconds=60),
+    Kind("checkpoints", 3, make, _checkpoint, modules=MODULES, seconds=60),
+    Kind("training", 4, make, _data, modules=MODULES, seconds=60),
 ]
