@@ -72,7 +72,7 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
 def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]]:
     """Centroids by k-means, and the items of each."""
     number = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // LEAST_ITEMS))
-    means = faiss.Kmeans(vectors.shape[1], number, niter=ROUNDS, seed=seed, verbose=False)
+    means = faiss.Kmeans(vectors.shape[1], number, niter=ROUNDS, seed=seed, verbose=False, min_points_per_centroid=1)
     means.train(vectors)
     nearest = [means.index.search(vectors[start : start + BLOCK], 1)[1] for start in range(0, len(vectors), BLOCK)]
     of = np.concatenate(nearest)[:, 0]

@@ -64,8 +64,7 @@ def total(tallies: Sequence[Tally]) -> Tally:
 
 def prepared(kinds: Sequence[Kind], folder: Path) -> None:
     """Make the good inputs of all kinds, `folder`/NAME each; processes that nobody waits for become children here."""
-    become_reaper = 36
-    ctypes.CDLL(None).prctl(become_reaper, 1)
+    adopt_orphans()
     made: dict[Callable[[Path], None], Path] = {}
     for kind in kinds:
         if kind.make in made:
@@ -73,7 +72,18 @@ def prepared(kinds: Sequence[Kind], folder: Path) -> None:
             continue
         made[kind.make] = folder / kind.name
         made[kind.make].mkdir()
-        _forked([functools.partial(kind.make, made[kind.make])], seconds=120, memory=None, name=kind.name)
+        made_in(kind.make, made[kind.make], kind.name)
+
+
+def adopt_orphans() -> None:
+    """Let processes that nobody waits for become children of this one."""
+    become_reaper = 36
+    ctypes.CDLL(None).prctl(become_reaper, 1)
+
+
+def made_in(make: Callable[[Path], None], folder: Path, name: str) -> None:
+    """Make good inputs in a forked process."""
+    _forked([functools.partial(make, folder)], seconds=120, memory=None, name=name)
 
 
 def run(kind: Kind, folder: Path, *, seed: int, numbers: Sequence[int]) -> Tally:
@@ -153,7 +163,7 @@ def _forked(
     if hung:
         os.kill(process, signal.SIGKILL)
     _, status, _ = os.wait4(process, 0)
-    left_over = _orphans()
+    left_over = orphans()
     if hung or status:
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         fault = f"more than {seconds} s of processor time" if number == signal.SIGXCPU else f"ended by signal {number}"
@@ -190,24 +200,24 @@ def _child(works: Sequence[Callable[[], Any]], writing: int, seconds: int, memor
         os._exit(code)
 
 
-def _orphans() -> int:
+def orphans(patience: float = 2) -> int:
     """How many processes the trials left running; they are ended."""
     found = 0
-    patience = time.monotonic() + 2
+    deadline = time.monotonic() + patience
     while True:
         try:
             process, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return found
         if process == 0:
-            if time.monotonic() < patience:
+            if time.monotonic() < deadline:
                 time.sleep(0.01)
                 continue
             for child in _children():
                 found += 1
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
-            patience = time.monotonic() + 2
+            deadline = time.monotonic() + 2
 
 
 def _children() -> list[int]:
