@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -118,7 +119,11 @@ def execute(arguments: list[str] | None = None, *, on_error: Callable[[], None] 
         How it ended; nothing has been printed about that yet.
     """
     try:
-        result = app(arguments, standalone_mode=False, prog_name="eimf")
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                # of libraries, about numbers that are checked where they are used
+                warnings.simplefilter("ignore")
+            result = app(arguments, standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
         return exit_codes.of_result(result)
     except SystemExit as stopped:

@@ -18,6 +18,8 @@ from eimf_core.errors import ConfigError
 
 CONFIG_FILE = "config_file"
 """Where a context's `meta` keeps the path of --config."""
+MOST = 1 << 63
+"""Numbers that do not fit 64 bits are mistakes."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 
@@ -48,7 +50,7 @@ def read(kind: Any, value: Any) -> Any:
         return value
     try:
         return _read_one(kind, value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise _wrong(value, KINDS[kind]) from None
 
 
@@ -72,7 +74,10 @@ def _read_one(kind: Any, value: Any) -> Any:
     if isinstance(value, str):
         # the bytes of a command line that are no text
         value.encode()
-    return kind(value)
+    found = kind(value)
+    if kind is int and not -MOST <= found < MOST:
+        raise ValueError
+    return found
 
 
 class Reader:

@@ -14,6 +14,16 @@ from tests.robustness import run
 from tests.robustness.trial import Kind, Trial
 
 
+@pytest.mark.slow
+def test_a_thousand_inputs(environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.robustness", "--inputs", "1000", "--kills", "1"],
+        cwd=ROOT, env={**environment, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=3600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def _spin(trial: Trial) -> None:
     while True:
         pass

@@ -25,6 +25,7 @@ from eimf_core.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
+from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import answered, small_items, write_named_model
 from tests.small_models import taste_vectors
 
@@ -208,6 +209,15 @@ def test_a_network_of_another_form(model: Path, change: Callable[[onnx.ModelProt
     with pytest.raises(ModelError, match=message) as caught:
         use(model)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_overflow_are_told_in_one_line(eimf: Eimf, model: Path) -> None:
+    weights = {name: array.copy() for name, array in artifact.open_model(model).weights.items()}
+    weights["item_vectors"] *= np.float32(1e30)
+    forge(model, "weights.safetensors", save(weights))
+    assert "no number" in one_error_line(eimf("recommend", model, "--items", "tea-1"), 4)
+    done = eimf("recommend", model, "--items", "tea-1")
+    assert b"Warning" not in done.stderr
 
 
 @pytest.mark.parametrize("part", [*PARTS, "manifest.json"])

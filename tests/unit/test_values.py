@@ -36,6 +36,7 @@ def test_values_are_read_as_their_type(kind: Any, given: Any, expected: Any) -> 
 @pytest.mark.parametrize(
     ("kind", "given", "words"),
     [
+        (int, "9" * 30, "a whole number"), (int, 10**400, "a whole number"), (float, 10**400, "a number"),
         (int, "7.5", "a whole number"), (int, 7.5, "a whole number"), (int, True, "a whole number"),
         (int, "", "a whole number"), (float, "x", "a number"), (float, True, "a number"), (bool, "maybe", "true or"),
         (str, ["a"], "text"), (str, {"a": 1}, "text"), (Path, "a\0b", "a path"), (Path, 7, "a path"),
