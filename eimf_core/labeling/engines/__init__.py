@@ -1,4 +1,4 @@
-"""Engines: whoever answers a request, one file each. llama.cpp's parts are the files that begin with `llama_`.
+"""Engines: whoever answers a request, one file each; their parts begin with `llama_`, `server_` and `batch_`.
 
 A new engine is one file and one line: `engines/NAME.py` with a class that derives from `base.Engine` (without a
 language model: `base.SynchronousEngine`) and `ENGINE = ThatClass` at its end, and the name in
