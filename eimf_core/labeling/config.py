@@ -7,6 +7,7 @@ from typing import Literal
 
 from eimf_core.config import check, setting, wrong
 from eimf_core.errors import ConfigError
+from eimf_core.labeling.engines.named_models import NAMED
 
 EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
 BUNDLED = "bundled"
@@ -22,9 +23,10 @@ class LabelConfig:
     )
     model: str | None = setting(
         None,
-        "GGUF file, a name that is fetched from the hub (qwen2.5-coder-1.5b), or 'bundled' (the example shop's toy); "
-        "the name of the model for a server.",
+        "GGUF file, a name that is fetched from the hub once, or 'bundled' (the example shop's toy); for a server the "
+        "name that it knows the model by.",
         metavar="FILE|NAME",
+        known=("bundled", *NAMED),
     )
     prompt: str | None = setting(
         None,

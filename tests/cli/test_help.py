@@ -130,6 +130,7 @@ def test_what_is_not_known_is_answered_with_what_is_near(eimf: Eimf, arguments: 
         ("eimf recommend model --seen k", {"keep"}),
         ("eimf eval model data --split ", {"test", "valid"}),
         ("eimf label samples --engine key", {"keywords"}),
+        ("eimf label samples --model qwen2.5-coder-1", {"qwen2.5-coder-1.5b"}),
         ("eimf train --help-", {"--help-all"}),
         ("eimf prepare log --max-l", {"--max-length"}),
     ],
