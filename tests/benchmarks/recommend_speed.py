@@ -29,7 +29,6 @@ from eimf_core.training.config import DEFAULT
 
 if TYPE_CHECKING:
     from eimf_core.artifact import Contents
-    from eimf_core.opened_model import ModelConfig
 
 IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
@@ -90,6 +89,7 @@ def random_model(items: int, dimension: int, backbone: str, *, labels: bool, see
     from eimf_core import artifact
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
+    from eimf_core.opened_model import ModelConfig
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export
