@@ -9,7 +9,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,9 @@ def versions() -> dict[str, str]:
 
 @cache
 def _installed(package: str) -> str | None:
-    # a file of metadata takes milliseconds to parse
+    # imported late, since it brings what parses e-mails; a file of metadata takes milliseconds to parse
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
