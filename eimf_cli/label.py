@@ -22,7 +22,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def label(
     *,
     samples: Annotated[Path, typer.Argument(metavar="SAMPLES|MODEL|-", help="Samples that cluster wrote, or a model.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write.")] = Path("-"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write, or prompts with --dry-run.")
+    ] = Path("-"),
     settings: LabelConfig,
 ) -> None:
     """Ask a language model for the interests behind each sample's history.
@@ -40,7 +42,7 @@ def label(
         from eimf_core.labeling import dry_run, group_labels
 
         asked = group_labels.preview if of_model else dry_run.dry_run
-        totals = asked(samples, settings, terminal.TerminalReporter())
+        totals = asked(samples, output, settings, terminal.TerminalReporter())
         guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
         terminal.info(
             f"{totals.prompts} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
@@ -62,7 +64,7 @@ def label(
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
     terminal.info(
         f"{file}{summary.labels - summary.errors} users labelled{errors}{reused}; {summary.first_try} at the first "
-        f"attempt; {summary.seconds:.0f} s{rate}"
+        f"attempt{_refused(summary)}; {summary.seconds:.0f} s{rate}"
     )
 
 
@@ -88,3 +90,9 @@ def _say_requests(summary: Summary) -> None:
         f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
         "run them, then the same command again with --results and the files that came out"
     )
+
+
+def _refused(summary: Summary) -> str:
+    """The share of answers that were refused, by reason."""
+    shares = ", ".join(f"{reason} {count / summary.answers:.0%}" for reason, count in summary.refused.items())
+    return f"; of {summary.answers} answers refused: {shares}" if shares else ""

@@ -50,10 +50,11 @@ class Sequence(Record, frozen=True, kw_only=True):
 
 
 class HistoryItem(Record, frozen=True, kw_only=True):
-    """An item of a sample's history, with its title so that the line needs no catalogue."""
+    """An item of a sample's history, with title and categories so that the line needs no catalogue."""
 
     item: str
     title: str
+    categories: list[str] | None = None
 
 
 class Sample(Record, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The trained labeler as a GGUF file: matrices in Q8_0, norms in F32, the tokenizer and the prompt's hash beside them.
+"""The trained labeler as a GGUF file: matrices in Q8_0, norms in F32, tokenizer and prompt beside them.
 
 Used by make_labeler.py. Source of keys and tensor names: llama.cpp's llama architecture as the gguf package has it.
 """
@@ -14,8 +14,6 @@ import numpy as np
 from labeler_network import CONTEXT, Llama
 from labeler_texts import CHAT_TEMPLATE, END, PAD, PROMPT, START
 
-from eimf_core.labeling import prompts
-
 
 def export(model: Llama, tokenizer: Any, path: Path) -> None:
     """Write model and tokenizer to `path`."""
@@ -24,8 +22,8 @@ def export(model: Llama, tokenizer: Any, path: Path) -> None:
     writer.add_name("eimf example shop labeler")
     writer.add_description("A toy: names the interests of eimf's example shop and of nothing else.")
     writer.add_license("Apache-2.0")
-    writer.add_string("eimf.prompt_sha256", prompts.load(PROMPT).sha256)
-    writer.add_string("eimf.prompt", PROMPT)
+    writer.add_string("eimf.prompt_template", PROMPT.read_text(encoding="utf-8"))
+    writer.add_string("eimf.prompt_schema", PROMPT.with_suffix(".schema.json").read_text(encoding="utf-8"))
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(shape.width)
     writer.add_block_count(shape.layers)

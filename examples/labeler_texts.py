@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from eimf_core.labeling import prompts
 
-PROMPT = "names"
+PROMPT = Path(__file__).with_name("labeler_prompt.md")
 SHOP_SEED, SEED = 7, 20_000
 MAX_TITLES, MAX_INTERESTS, LEAST_TITLES = 30, 4, 2
 VOCABULARY = 1400
@@ -66,7 +67,7 @@ def answer(names: list[str]) -> str:
 
 def prompt_segments(titles: list[str]) -> list[prompts.Segment]:
     """What `eimf label` sends for these titles."""
-    messages = prompts.render(prompts.load(PROMPT), len(titles), max_interests=MAX_INTERESTS)
+    messages = prompts.render(prompts.load(str(PROMPT)), len(titles), max_interests=MAX_INTERESTS)
     return prompts.segments(messages, titles, CHAT_TEMPLATE)
 
 

@@ -3,7 +3,7 @@
     python examples/make_labeler.py [--steps 2500] [--device auto] [-o examples/labeler/shop-labeler.gguf]
 
 A llama-architecture model of about a million parameters that reads prompts in exactly the form that
-`eimf label --prompt names` sends and answers with the names of the example shop's themes. It is a
+labeler_prompt.md has and answers with the names of the example shop's themes. It is a
 toy: it knows this shop's words and nothing else.
 
 Held out from its training: 30 % of the shop's titles (`holdout` in truth.items.jsonl) and every

@@ -101,6 +101,7 @@ def label_from(
     folder: Path, urls: str | list[str], count: int = 4, reporter: Reporter = SILENT, **settings: Any
 ) -> list[Label]:
     """Labels of `count` samples by the engine `server`, as they stand in labels.jsonl of the folder."""
-    config = LabelConfig(engine="server", server=[urls] if isinstance(urls, str) else urls, **settings)
+    given = {"engine": "server", "server": [urls] if isinstance(urls, str) else urls, "prompt": "described", **settings}
+    config = LabelConfig(**given)
     label.label(write_samples(folder, count), folder / "labels.jsonl", config, reporter=reporter)
     return list(jsonl.read(folder / "labels.jsonl", Label))

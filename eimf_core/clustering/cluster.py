@@ -22,7 +22,7 @@ from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.naming import distinctive_terms, terms
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.records import Cluster, HistoryItem, Sample
+from eimf_core.records import Cluster, HistoryItem, Item, Sample
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 
@@ -34,13 +34,17 @@ COUNTED_AT_ONCE = 200_000  # users
 
 @dataclass(frozen=True)
 class ClusteredUsers:
-    """What was found: `summaries` one per cluster, the largest first; `facts` for the sidecar."""
+    """What was found: `summaries` one per cluster, the largest first; `facts` for the sidecar.
+
+    `categories` says whether samples carry those of their items.
+    """
 
     data: Dataset
     clusters: Clustering
     chosen: list[list[int]]
     summaries: list[Cluster]
     facts: dict[str, Any]
+    categories: bool
 
     def samples(self) -> Iterator[Sample]:
         """The chosen users, clusters mixed so that any beginning of the list is a fair choice too."""
@@ -61,8 +65,11 @@ class ClusteredUsers:
             cluster=cluster,
             cluster_size=int(self.clusters.sizes[cluster]),
             distance=round(float(self.clusters.distances[user]), 6),
-            history=[HistoryItem(item=item.item, title=item.title) for item in items],
+            history=[HistoryItem(item=item.item, title=item.title, categories=self._shown(item)) for item in items],
         )
+
+    def _shown(self, item: Item) -> list[str] | None:
+        return (self.categories and item.categories) or None
 
     def sidecar(self, settings: ClusterConfig) -> dict[str, Any]:
         """The provenance to write beside the samples."""
@@ -122,7 +129,7 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     }
     _report(facts, reporter)
     summaries = _summaries(data, items, clusters, chosen.users)
-    return ClusteredUsers(data, clusters, chosen.users, summaries, facts)
+    return ClusteredUsers(data, clusters, chosen.users, summaries, facts, settings.categories)
 
 
 def _has_text(items: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

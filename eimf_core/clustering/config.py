@@ -20,6 +20,7 @@ class ClusterConfig:
     encoder: str | None = setting(
         None, "Text encoder: a sentence-transformers folder or hub name; the packaged one if not given.", group="model"
     )
+    categories: bool = setting(True, "Samples carry the categories of their items, which label shows beside titles.")
     seed: int = setting(0, "Random seed.", low=0)
     min_items: int = setting(
         0, "Distinct items that make a history rich; 0: the upper quartile of users, at most 20.", low=0,

@@ -1,7 +1,7 @@
 """Answers of a model: read strictly, checked against schema and history, or refused with the reason.
 
 The grammar already holds most models to the form, but not every engine has one, and no grammar knows
-whether two interests are the same or one repeats the prompt's own example.
+whether two interests are the same or one repeats the prompt's own words. Names are judged in `refusals`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,22 @@ import orjson
 
 from eimf_core.labeling import answer_text
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
+from eimf_core.labeling.refusals import Reason
 
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
-_PLACEHOLDERS = {"name", "names", "interest", "interests", "description", "items", "item", "title", "titles"}
+ECHO_SHARE = 0.6  # of the words of an example's description: an echo with a word changed
+_PLACEHOLDERS = {
+    "name", "names", "interest", "interests", "description", "items", "item", "title", "titles", "group", "category",
+    "other", "others", "misc", "miscellaneous", "various", "none", "unknown",
+}  # fmt: skip
 
 
 class UnusableError(ValueError):
-    """The answer cannot be used; the message says why."""
+    """The answer cannot be used; the message says why, `reason` in a word."""
+
+    def __init__(self, message: str, reason: Reason = "form") -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
 
 
 @dataclass(frozen=True)
@@ -136,36 +145,37 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def is_placeholder(name: str) -> bool:
-    """Whether a name only says what should stand there."""
-    return name.casefold().strip(" .:<>[]{}()") in _PLACEHOLDERS
+    """Whether a name only says what should stand there, be it with a number."""
+    return name.casefold().strip(" .:<>[]{}()0123456789") in _PLACEHOLDERS
 
 
 def _check_echo(found: Sequence[Interest], instructions: str) -> None:
-    """No text of the instructions, and not the whole answer of their example."""
+    """No text of the instructions, and no description that is most of one of their example."""
     wording = f" {' '.join(_words(instructions))} "
+    shown = [set(_words(interest.description)) for interest in examples(instructions) if interest.description]
     for interest in found:
         for text in (interest.name, interest.description):
             words = _words(text)
             runs = (words[at : at + ECHO_WORDS] for at in range(len(words) - ECHO_WORDS + 1))
             if any(f" {' '.join(run)} " in wording for run in runs):
-                raise UnusableError("repeats the instructions")
-    names = {interest.name.casefold() for interest in found}
-    if any(len(example) > 1 and example <= names for example in _examples(instructions)):
-        raise UnusableError("repeats the example of the instructions")
+                raise UnusableError("repeats the instructions", "example")
+        said = set(_words(interest.description))
+        if any(len(said & words) >= ECHO_SHARE * max(len(said), len(words)) for words in shown):
+            raise UnusableError("repeats the example of the instructions", "example")
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _examples(instructions: str) -> list[set[str]]:
-    """The names in each worked answer that the instructions show."""
-    examples = []
+def examples(instructions: str) -> list[Interest]:
+    """The interests of each worked answer that the instructions show."""
+    found = []
     decoder = json.JSONDecoder()
-    for found in re.finditer(r'\{"interests"', instructions):
+    for start in re.finditer(r'\{"interests"', instructions):
         try:
-            value, _ = decoder.raw_decode(instructions, found.start())
+            value, _ = decoder.raw_decode(instructions, start.start())
         except json.JSONDecodeError:
             continue
-        examples.append({_interest(entry).name.casefold() for entry in value["interests"]} - {"..."})
-    return examples
+        found += [interest for interest in map(_interest, value["interests"]) if interest.name != "..."]
+    return found

@@ -39,13 +39,19 @@ class LabelConfig:
     max_interests: int = setting(4, "Interests per user, at most.", group="labels", low=1)
     language: str = setting("", "Language of names and descriptions, such as German.", group="labels")
     max_titles: int = setting(
-        30, "Items of a history that the model is shown, the latest ones.", group="labels", low=1, advanced=True
+        0, "Titles of a history that the model is shown, the latest ones; 0: 16.", group="labels", low=0, advanced=True
     )
     max_error_share: str = setting(
         "5%",
         "Exit with 4 when more users than this share are without a label.",
         group="labels",
         metavar="P%",
+        advanced=True,
+    )
+    keep_going: bool = setting(
+        False,
+        "Go on when most of the first 8 users fail or most names are titles, which ends a run otherwise.",
+        group="labels",
         advanced=True,
     )
     retry_errors: bool = setting(
@@ -62,9 +68,7 @@ class LabelConfig:
         advanced=True,
     )  # fmt: skip
     seed: int = setting(0, "Random seed; each further attempt takes the next.", low=0)
-    dry_run: bool = setting(
-        False, "Only print each prompt with its tokens to stdout (-o is not written), and guess the time."
-    )
+    dry_run: bool = setting(False, "Only write each prompt with its tokens, and guess the time.")
     server: list[str] = setting(
         [],
         "OpenAI-compatible endpoint, such as http://127.0.0.1:8080/v1; given again, the load is shared. Its key is "

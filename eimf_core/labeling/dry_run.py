@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl
-from eimf_core.errors import ConfigError
+import msgspec
+
+from eimf_core import jsonl, outputs, provenance
+from eimf_core.errors import ConfigError, LabelError
 from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
 from eimf_core.labeling.engines.registry import engine_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, read_samples
-from eimf_core.labeling.requests import NO_TITLES
+from eimf_core.labeling.requests import NO_TITLES, shown
 from eimf_core.progress import Reporter
 from eimf_core.records import Record
+
+DRY = "dry_run"  # the fact of a sidecar that tells prompts from labels
 
 
 class Preview(Record, frozen=True, kw_only=True):
@@ -42,46 +47,80 @@ class Totals:
     seconds: float | None
 
 
-def dry_run(samples_path: str | Path, config: LabelConfig, reporter: Reporter) -> Totals:
-    """Write the prompts of a run to stdout, one JSON line each, in the order of the samples.
+def dry_run(samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter) -> Totals:
+    """Write the prompts of a run, one JSON line each, in the order of the samples.
 
     Args:
+        samples_path: a file of Sample lines, or "-".
+        output: a file, or "-"; one that is no earlier dry run's is replaced only with `config.force`.
         config: with `dry_run` set.
+        reporter: receives warnings.
 
     Raises:
-        ConfigError: for an engine that sends no prompts.
+        ConfigError: for an engine that sends no prompts, and for an output that may not be replaced.
+        LabelError: where not one user has a prompt that fits; what was written tells why for each.
     """
     if not engine_class(config.engine).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
+    _refuse_labels(output, force=config.force)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)
-    texts, tokens = [], 0
-    with contextlib.closing(engine), jsonl.writer("-") as out:
-        for preview in _previews(engine, samples, config):
-            out.write(preview)
-            texts.append(preview.prompt)
-            tokens += preview.tokens
+    previews = []
+    with contextlib.closing(engine), outputs.claimed([output], inputs=[samples_path], force=config.force) as places:
+        with jsonl.writer(places[str(output)]) as out:
+            for preview in _previews(engine, samples, config):
+                out.write(preview)
+                previews.append(preview)
+        provenance.write(places[str(output)], _provenance(samples_path, config))
+        if previews and all(preview.error is not None for preview in previews):
+            problem = f"no prompt for any of {len(previews)} users (the first: {previews[0].error})"
+        else:
+            problem = None
+        texts, tokens = [preview.prompt for preview in previews], sum(preview.tokens for preview in previews)
         first, last = min(texts, default=""), max(texts, default="")
         same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         shared = same // LETTERS_A_TOKEN
         # read once for all
         read = max(tokens - shared * (len(texts) - 1), 0)
-        return Totals(len(texts), tokens, shared, engine.expected_seconds(read, len(texts)))
+        totals = Totals(len(texts), tokens, shared, engine.expected_seconds(read, len(texts)))
+    if problem is not None:
+        raise LabelError(problem)
+    return totals
+
+
+def _refuse_labels(output: str | Path, *, force: bool) -> None:
+    """ConfigError for a file that an earlier run wrote and that holds something else, such as labels."""
+    sidecar = provenance.sidecar(output)
+    if str(output) == "-" or force or not sidecar.exists():
+        return
+    if not provenance.read_facts(output).get(DRY):
+        raise ConfigError(f"{output}: holds something else than prompts; choose another -o, or give --force")
+
+
+def _provenance(samples_path: str | Path, config: LabelConfig) -> dict[str, Any]:
+    return provenance.describe(
+        command="label",
+        arguments=dataclasses.asdict(config),
+        inputs=[samples_path],
+        seed=config.seed,
+        facts={DRY: True},
+    )
 
 
 def _previews(engine: Engine, samples: list[CleanSample], config: LabelConfig) -> Iterator[Preview]:
     for number, whole in enumerate(samples):
-        sample = whole.latest(config.max_titles).sample
-        titles, left_out = len(sample.history), len(whole.raw_titles) - len(sample.history)
-        if not titles:
-            yield Preview(user=sample.user, titles=0, trimmed=left_out, tokens=0, prompt="", error=NO_TITLES)
+        seen = shown(whole, engine, config)
+        entries = len(whole.titles)
+        if not seen.lines:
+            yield Preview(user=whole.sample.user, titles=0, trimmed=entries, tokens=0, prompt="", error=NO_TITLES)
             continue
+        sample = msgspec.structs.replace(whole.sample, history=seen.lines)
         engine.submit(Request(number=number, sample=sample, seed=config.seed))
         answer = engine.take()
         yield Preview(
             user=sample.user,
-            titles=titles - answer.trimmed,
-            trimmed=left_out + answer.trimmed,
+            titles=len(seen.lines) - answer.trimmed,
+            trimmed=entries - sum(map(len, seen.members[answer.trimmed :])),
             tokens=answer.tokens.get("prompt", 0),
             prompt=answer.text,
             error=answer.error,

@@ -62,12 +62,12 @@ def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = S
     return summary
 
 
-def preview(path: str | Path, config: LabelConfig, reporter: Reporter) -> dry_run.Totals:
-    """What `name_groups` would ask, on stdout: see `dry_run.dry_run`."""
+def preview(path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter) -> dry_run.Totals:
+    """What `name_groups` would ask: see `dry_run.dry_run`."""
     model, groups = _opened(path, config)
     with tempfile.TemporaryDirectory() as work:
         settings = _settings(config, Path(work), groups, model, reporter)
-        return dry_run.dry_run(Path(work) / SAMPLES, settings, reporter)
+        return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter)
 
 
 def _opened(path: str | Path, config: LabelConfig) -> tuple[Model, ItemGroups]:

@@ -1,7 +1,9 @@
-"""What an engine gets to see of the samples: clean titles, with their categories where a catalogue is given."""
+"""What is known of the samples in words: clean titles and categories, and what of them a prompt shows."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,8 @@ import msgspec
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import InputError
-from eimf_core.naming.terms import cut_at_word, title_terms
+from eimf_core.labeling.short_titles import telling_words
+from eimf_core.naming.terms import cut_at_word, title_terms, title_words
 from eimf_core.progress import Reporter
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.encoder_input import MOST_CATEGORIES
@@ -18,23 +21,89 @@ from eimf_core.text_cleaning import clean
 
 TITLE_LENGTH = 120
 BORDER, BETWEEN = " — ", ", "
+SHOWN_CATEGORIES = 2  # beside a title in a prompt: the last ones, since many catalogues begin with the widest
+TELLING_SHARE = 0.6  # of the titles of a history that share a word with another: they are no mere names
+SAME_SHARE = 0.6  # of the words of two short titles: they say much the same
 LONGEST_CATEGORIES = 70  # characters that a long title leaves to them
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The lines of a prompt. `lines` are (an item, text), `members` the positions in the history that each stands for.
+
+    Titles that are much the same once they are short are one line.
+    """
+
+    lines: list[HistoryItem]
+    members: list[list[int]]
+
+
+@dataclass(frozen=True)
 class CleanSample:
-    """A sample with clean titles. `raw_titles` are those of the file, which the hash of a request covers."""
+    """A sample in clean words.
+
+    Attributes:
+        sample: its history has titles with their categories beside them, as engines read them that see whole titles.
+        titles: the titles alone, one per entry of the history, at most `TITLE_LENGTH` long.
+        categories: those of each entry.
+    """
 
     sample: Sample
-    raw_titles: list[str]
+    titles: list[str]
+    categories: list[tuple[str, ...]]
 
-    def latest(self, most: int) -> CleanSample:
-        """With the latest `most` items that have a title."""
-        pairs = [(entry, raw) for entry, raw in zip(self.sample.history, self.raw_titles, strict=True) if entry.title][
-            -most:
+    def short(self, most: int) -> Shown:
+        """The latest `most` lines for a prompt: titles cut to their telling words.
+
+        Categories stand beside them where titles are names, as those of films and restaurants are. Small models repeat
+        the categories that they see: where titles say what things are, these are more precise.
+        """
+        history = self.sample.history
+        found: list[tuple[int, str, list[int]]] = []
+        for at in range(len(self.titles) - 1, -1, -1):
+            title = telling_words(self.titles[at])
+            words = _words(title)
+            same = next((members for _, other, members in found if _much_the_same(words, other)), None)
+            if same is not None:
+                same.append(at)
+            elif (title or self.categories[at]) and len(found) < most:
+                found.append((at, title, [at]))
+        found.reverse()
+        bare = _say_what_things_are([title for _, title, _ in found])
+        lines = [
+            HistoryItem(
+                item=history[at].item,
+                title=displayed_title(title, () if bare and title else self.categories[at][-SHOWN_CATEGORIES:]),
+            )
+            for at, title, _ in found
         ]
-        history = [entry for entry, _ in pairs]
-        return CleanSample(msgspec.structs.replace(self.sample, history=history), [raw for _, raw in pairs])
+        return Shown(lines, [sorted(members) for _, _, members in found])
+
+    def whole(self, most: int) -> Shown:
+        """The latest `most` entries with their bare titles, as they are."""
+        kept = [at for at, title in enumerate(self.titles) if title][-most:]
+        lines = [HistoryItem(item=self.sample.history[at].item, title=self.titles[at]) for at in kept]
+        return Shown(lines, [[at] for at in kept])
+
+    def everything(self) -> Shown:
+        """The history as it is, for engines that ask no language model."""
+        return Shown(self.sample.history, [[at] for at in range(len(self.titles))])
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
+
+
+def _much_the_same(words: frozenset[str], title: str) -> bool:
+    others = _words(title)
+    return words == others or len(words & others) >= SAME_SHARE * len(words | others) > 0
+
+
+def _say_what_things_are(titles: Sequence[str]) -> bool:
+    """Whether titles have words in common, as those of goods have and names have not."""
+    words = [set(title_words(title)) for title in titles]
+    counts = Counter(word for each in words for word in each)
+    return sum(any(counts[word] > 1 for word in each) for each in words) >= TELLING_SHARE * len(titles) > 0
 
 
 def clean_title(title: str) -> str:
@@ -47,35 +116,44 @@ def _shortened(title: str) -> str:
 
 
 def read_samples(path: str | Path, catalogue: str | None, reporter: Reporter) -> list[CleanSample]:
-    """The samples of a file, with clean titles.
+    """The samples of a file, in clean words.
 
-    With a `catalogue` a title is "title — category, category"; titles of items that it does not hold, or tells no
-    categories of, stay alone. What makes it look like another catalogue than that of the samples is warned of.
+    Args:
+        path: a file of Sample lines, or "-".
+        catalogue: items whose categories count in place of those in the samples. What makes it look like another
+            catalogue than that of the samples is warned of.
+        reporter: receives the warnings.
 
     Raises:
         InputError: for a bad line, and for a catalogue that holds no item of the samples.
     """
     samples = list(jsonl.read(path, Sample))
-    entries = dict.fromkeys((entry.item, entry.title) for sample in samples for entry in sample.history)
-    titles = {(item, title): clean_title(title) for item, title in entries}
-    displayed = titles if catalogue is None else _with_categories(titles, catalogue, reporter)
-    return [_clean(sample, titles, displayed) for sample in samples]
+    titles = {entry.title: clean_title(entry.title) for sample in samples for entry in sample.history}
+    categories: dict[str, tuple[str, ...]] = {}
+    for sample in samples:
+        for entry in sample.history:
+            if entry.item not in categories:
+                categories[entry.item] = tuple(filter(None, map(clean, entry.categories or ())))
+    if catalogue is not None:
+        shown = {entry.item: titles[entry.title] for sample in samples for entry in sample.history}
+        categories = _of_catalogue(shown, catalogue, reporter)
+    return [_clean(sample, titles, categories) for sample in samples]
 
 
-Titles = dict[tuple[str, str], str]  # by an item and its title in the file
+def _clean(sample: Sample, titles: dict[str, str], categories: dict[str, tuple[str, ...]]) -> CleanSample:
+    bare = [titles[entry.title] for entry in sample.history]
+    beside = [categories.get(entry.item, ()) for entry in sample.history]
+    history = [
+        HistoryItem(item=entry.item, title=displayed_title(title, names))
+        for entry, title, names in zip(sample.history, bare, beside, strict=True)
+    ]
+    return CleanSample(msgspec.structs.replace(sample, history=history), bare, beside)
 
 
-def _clean(sample: Sample, titles: Titles, displayed: Titles) -> CleanSample:
-    keys = [(entry.item, entry.title) for entry in sample.history]
-    history = [HistoryItem(item=key[0], title=displayed[key]) for key in keys]
-    raw = [key[1] if displayed[key] == titles[key] else displayed[key] for key in keys]
-    return CleanSample(msgspec.structs.replace(sample, history=history), raw)
-
-
-def _with_categories(titles: Titles, path: str, reporter: Reporter) -> Titles:
-    title_of = {item: title for (item, _), title in titles.items()}
+def _of_catalogue(title_of: dict[str, str], path: str, reporter: Reporter) -> dict[str, tuple[str, ...]]:
+    """The categories of items, from the catalogue; `title_of` are the clean titles in the samples."""
     found = {item.item: item for item in dataset.read_items(path) if item.item in title_of}
-    if titles and not found:
+    if title_of and not found:
         raise InputError("holds no item of the samples; expected the catalogue they come from", file=path)
     missing = len(title_of) - len(found)
     if missing:
@@ -87,13 +165,9 @@ def _with_categories(titles: Titles, path: str, reporter: Reporter) -> Titles:
         reporter.warn(
             f"{path}: {others:,} of {len(found):,} items have another title than in the samples; is it the right file?"
         )
-    displayed = {
-        (item, raw): displayed_title(title, found[item].categories if item in found else ())
-        for (item, raw), title in titles.items()
-    }
-    if titles and displayed == titles:
+    if title_of and not any(item.categories for item in found.values()):
         reporter.warn(f"{path}: no item of the samples has categories; --items changes nothing")
-    return displayed
+    return {name: tuple(item.categories) for name, item in found.items()}
 
 
 def displayed_title(title: str, categories: Sequence[str]) -> str:

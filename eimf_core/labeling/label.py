@@ -19,11 +19,11 @@ from typing import Any
 
 from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, EimfError, LabelError
-from eimf_core.labeling import batch_requests, history_text, shard
+from eimf_core.labeling import batch_requests, first_users, history_text, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
-from eimf_core.labeling.requests import Labeler
+from eimf_core.labeling.requests import Labeler, Tally
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label
 from eimf_core.text.cache import CACHE
@@ -38,12 +38,16 @@ class Summary:
     Of an engine that answers later, `unanswered` counts the users that have no answer yet, so that the output is not
     finished, and `further` the requests to ask again about users whose answers were refused; `requests` is the file
     of both, where there are any.
+
+    Of the `answers` that were given in this run, `refused` counts those that could not be used, by reason.
     """
 
     labels: int
     reused: int
     errors: int
     first_try: int
+    answers: int
+    refused: dict[str, int]
     answer_tokens: int
     seconds: float
     first_error: str | None
@@ -58,7 +62,8 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     Raises:
         ConfigError: where answers that another run gave would be discarded, and `config.force` is not set.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
-            with the reason in each line's `error`.
+            with the reason in each line's `error`. Also after the first users, when most of them have none or most
+            names are titles, unless `config.keep_going`; what was answered is kept for a later run.
     """
     began = time.perf_counter()
     part = shard.parse(config.shard)
@@ -88,7 +93,7 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
             batch_requests.refuse_foreign(requests, force=config.force)
             engine.expect(labeler.first_questions())
         new, answer_tokens = _ask(labeler, missing, sink, reporter)
-        summary = _summary([*kept, *new], len(kept), answer_tokens, time.perf_counter() - began)
+        summary = _summary([*kept, *new], len(kept), labeler.tally, answer_tokens, time.perf_counter() - began)
         if requests is not None:
             unanswered = len(missing) - len(new)
             sink.whole = not unanswered
@@ -235,7 +240,7 @@ def _finished(output: Path) -> list[Label]:
 def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Reporter) -> tuple[list[Label], int]:
     """Ask for labels and write each at once; returns them and the tokens that a model wrote for them."""
     new: list[Label] = []
-    answer_tokens = 0
+    answer_tokens = failed = 0
     began = time.perf_counter()
     reporter.begin("labelling", len(labeler.requests))
     reporter.advance(len(labeler.requests) - len(missing))
@@ -243,24 +248,29 @@ def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Report
         for entry in labeler.labels(missing, sink.refused):
             sink.write(entry)
             new.append(entry)
-            passed = time.perf_counter() - began
-            rates = {"users/min": f"{60 * len(new) / passed:.0f}"}
+            failed += entry.error is not None
             if labeler.engine.uses_prompt:  # a replayed label repeats what its model once took
                 answer_tokens += entry.tokens.get("answer", 0)
-                rates["tokens/s"] = f"{answer_tokens / passed:.0f}"
-            reporter.advance(1, **rates)
+            took = (time.perf_counter() - began) / len(new)
+            reporter.advance(1, failed=str(failed), **{"s/user": f"{took:.2g}" if took < 10 else f"{took:.0f}"})
+            if len(new) == first_users.FIRST and labeler.engine.uses_prompt and not labeler.config.keep_going:
+                problem = first_users.problem(labeler.engine.model, new, labeler.tally)
+                if problem is not None:
+                    raise LabelError(problem)
     finally:
         reporter.end()
     return new, answer_tokens
 
 
-def _summary(labels: Sequence[Label], reused: int, answer_tokens: int, seconds: float) -> Summary:
+def _summary(labels: Sequence[Label], reused: int, tally: Tally, answer_tokens: int, seconds: float) -> Summary:
     errors = [entry.error for entry in labels if entry.error is not None]
     return Summary(
         labels=len(labels),
         reused=reused,
         errors=len(errors),
         first_try=sum(entry.error is None and entry.attempts == 1 for entry in labels),
+        answers=tally.answers,
+        refused=dict(tally.refused.most_common()),
         answer_tokens=answer_tokens,
         seconds=seconds,
         first_error=errors[0] if errors else None,

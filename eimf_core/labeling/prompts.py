@@ -1,8 +1,9 @@
 """Prompts: a template and a JSON schema each, rendered for a history of titles.
 
 A template (`NAME.md`) has the instructions, a line `---`, and the part with the titles; it knows
-`titles`, `max_interests` and `language`. The instructions come first and are the same for every
-user, so that a model evaluates them once. Titles are data: they never pass through a template
+`titles`, `max_interests` and `language`. Between the two there may be worked examples, a question and its answer
+each, with lines `---` around them: they are shown as turns of the talk. All but the last part is the same for every
+user, so that a model evaluates it once. Titles are data: they never pass through a template
 language, and a rendered prompt keeps them apart from the text around them, so that an engine can
 tokenise them without control tokens.
 """
@@ -24,7 +25,10 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import templates
 from eimf_core.labeling.history_text import clean_title
 
-GENERAL = "general"  # the form for anything that has titles
+BETWEEN = "\n---\n"  # parts of a template
+DEFAULT = "names"
+GENERAL = "general"  # its schema is that of templates without one
+DESCRIBED = "described"  # with all that an interest may have
 # private-use characters stand for the titles while templates are rendered; clean titles never hold them
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _PLACE = re.compile(f"{_OPEN}(\\d{{1,9}}){_CLOSE}")
@@ -32,13 +36,17 @@ _PLACE = re.compile(f"{_OPEN}(\\d{{1,9}}){_CLOSE}")
 
 @dataclass(frozen=True)
 class Prompt:
-    """A form of prompt. `sha256` covers template and schema: any change of them is a new prompt."""
+    """A form of prompt. `sha256` covers template and schema: any change of them is a new prompt.
+
+    `examples` are questions and answers in turn.
+    """
 
     name: str
     system: str
     user: str
     schema: dict[str, Any]
     sha256: str
+    examples: tuple[str, ...] = ()
 
     @property
     def asks_for_items(self) -> bool:
@@ -85,25 +93,44 @@ def load(name: str) -> Prompt:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    system, separator, user = template.partition("\n---\n")
-    if not separator:
-        raise ConfigError(f"{path}: has no line '---' between the instructions and the titles")
+    return parsed(path.stem, template, raw_schema, called=(str(path), str(schema_path)))
+
+
+def parsed(name: str, template: str, raw_schema: bytes | str, *, called: tuple[str, str]) -> Prompt:
+    """A form of prompt out of its template and schema; `called` says in errors where they come from."""
+    if BETWEEN not in template:
+        raise ConfigError(f"{called[0]}: has no line '---' between the instructions and the titles")
+    system, *examples, user = template.split(BETWEEN)
+    if len(examples) % 2:
+        raise ConfigError(
+            f"{called[0]}: has {len(examples)} parts between the instructions and the titles, expected a question and "
+            "an answer for each example"
+        )
     try:
         schema = orjson.loads(raw_schema)
         schema["properties"]["interests"]["items"]["type"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise ConfigError(f"{schema_path}: is not a schema of an object with the array 'interests'") from None
+        raise ConfigError(f"{called[1]}: is not a schema of an object with the array 'interests'") from None
     digest = hashlib.sha256(template.encode() + b"\0" + orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
-    return Prompt(name=path.stem, system=system, user=user, schema=schema, sha256=digest.hexdigest())
+    return Prompt(name, system, user, schema, digest.hexdigest(), tuple(examples))
 
 
-def render(prompt: Prompt, count: int, *, max_interests: int, language: str = "") -> list[dict[str, str]]:
-    """Chat messages for a history of `count` titles, with placeholders where the titles belong."""
-    sources = {"system": prompt.system, "user": prompt.user}
-    return [
+def render(
+    prompt: Prompt, count: int, *, max_interests: int, language: str = "", hint: str = ""
+) -> list[dict[str, str]]:
+    """Chat messages for a history of `count` titles, with placeholders where the titles belong.
+
+    A `hint` says below the titles what an earlier answer did wrong.
+    """
+    sources = [prompt.system, *prompt.examples, prompt.user]
+    roles = ["system", *("assistant" if at % 2 else "user" for at in range(len(sources) - 1))]
+    messages = [
         {"role": role, "content": _message(source, prompt.name, count, max_interests, language)}
-        for role, source in sources.items()
+        for role, source in zip(roles, sources, strict=True)
     ]
+    if hint:
+        messages[-1]["content"] += f"\n{hint}"
+    return messages
 
 
 @functools.lru_cache(maxsize=1024)  # many samples have as many titles, and a template takes a millisecond
@@ -121,7 +148,7 @@ def segments(
 ) -> list[Segment]:
     """The text a model reads: the chat template around the messages, with the titles put in.
 
-    A template that knows no system role gets the instructions at the head of the user's message.
+    A template that knows no system role gets the instructions at the head of the first question.
     Raises ModelError when the template cannot be rendered.
     """
     rendered = _apply(chat_template, messages, bos, eos)
@@ -144,7 +171,9 @@ def plain(messages: list[dict[str, str]], titles: Sequence[str]) -> list[dict[st
 
 
 def _apply(chat_template: str, messages: list[dict[str, str]], bos: str, eos: str) -> str:
-    merged = [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
+    # for templates that know no system role, the instructions stand at the head of the first question
+    head, first, *others = messages
+    merged = [{"role": "user", "content": f"{head['content']}\n\n{first['content']}"}, *others]
     problem: Exception | None = None
     for attempt in (messages, merged):
         values = {

@@ -6,38 +6,71 @@ Nothing here reads or writes files: `label` does.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import orjson
 
-from eimf_core.labeling import answer_parser, prompts
+from eimf_core.labeling import answer_parser, prompts, refusals
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Engine, Request
-from eimf_core.labeling.history_text import CleanSample
-from eimf_core.records import HistoryItem, Label, Sample, SemanticInterest
+from eimf_core.labeling.history_text import CleanSample, Shown
+from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.similarity import TitleVectors, assign
 
 NO_TITLES = "the history has no titles"
+SHORT_TITLES, WHOLE_TITLES = 16, 30  # of a history that a model is shown
+FORM = 2  # of shortening and judging: any change of what comes out is a new one
+
+
+@dataclass
+class Tally:
+    """What came of the answers so far, to tell how a model fares.
+
+    `refused` counts answers by the reason they were refused for, `names` all names in them and `titles` those
+    that copied a title; `raw` is the text of the last answer that was refused.
+    """
+
+    answers: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    names: int = 0
+    titles: int = 0
+    raw: str = ""
 
 
 @dataclass
 class _Pending:
-    """A sample that waits for a usable answer, and what its tries have cost so far."""
+    """A sample that waits for a usable answer, and what its tries have cost so far.
+
+    `best` are the interests of the answer that had most that nothing speaks against, of the lines from `best_from` on.
+    """
 
     request: str
-    sample: Sample
-    trimmed: int
+    whole: CleanSample
+    shown: Shown
+    hint: str = ""
+    best: list[answer_parser.Interest] = field(default_factory=list)
+    best_from: int = 0
     attempts: int = 0
     error: str | None = None
     seconds: float = 0.0
     tokens: dict[str, int] = field(default_factory=dict)
 
+    def asked(self, number: int, seed: int) -> Request:
+        sample = msgspec.structs.replace(self.whole.sample, history=self.shown.lines)
+        return Request(number=number, sample=sample, seed=seed, hint=self.hint)
+
 
 class Labeler:
-    """Asks an engine about samples until each has a label. `requests` maps the hash of each request to its sample."""
+    """Asks an engine about samples until each has a label.
+
+    Attributes:
+        requests: the sample of each request, by its hash.
+        tally: what came of the answers.
+    """
 
     def __init__(
         self,
@@ -48,8 +81,13 @@ class Labeler:
     ) -> None:
         self.engine = engine
         self.config = config
+        self.tally = Tally()
         self._vectors = vectors
-        self._instructions = self._messages(1)[0]["content"] if engine.uses_prompt else ""
+        self._instructions = ""
+        if engine.uses_prompt:
+            *fixed, _ = self._messages(1)
+            self._instructions = "\n".join(message["content"] for message in fixed)
+        self._examples = [interest.name for interest in answer_parser.examples(self._instructions)]
         self._by_similarity = engine.uses_prompt and not engine.prompt.asks_for_items
         self.requests = {self._hash(sample): sample for sample in samples}
 
@@ -58,23 +96,22 @@ class Labeler:
             self.engine.prompt, titles, max_interests=self.config.max_interests, language=self.config.language
         )
 
-    def _visible(self, sample: CleanSample) -> CleanSample:
-        return sample.latest(self.config.max_titles) if self.engine.uses_prompt else sample
-
     def _hash(self, sample: CleanSample) -> str:
         """The sha256 of whatever shapes the label of a sample."""
-        titles = self._visible(sample).raw_titles
+        lines = shown(sample, self.engine, self.config).lines
         content: dict[str, Any] = {
+            "form": FORM,
             "key": sample.sample.key,
             "engine": self.engine.name,
             "model": self.engine.model_sha256 or self.engine.model,
             "settings": self.engine.settings,
             "seed": self.config.seed,
             "max_interests": self.config.max_interests,
-            "titles": titles,
+            "titles": [line.title for line in lines],
         }
         if self.engine.uses_prompt:
-            content["messages"] = self._messages(len(titles))
+            content["history"] = [entry.title for entry in sample.sample.history]
+            content["messages"] = self._messages(len(lines))
             content["schema"] = self.engine.prompt.schema
         if self._by_similarity:
             content["encoder"] = self._vectors().encoder.identity
@@ -82,10 +119,10 @@ class Labeler:
 
     def first_questions(self) -> Iterator[Request]:
         """What is asked first about each sample that shows anything."""
-        for number, whole in enumerate(self.requests.values()):
-            sample = self._visible(whole).sample
-            if sample.history:
-                yield Request(number=number, sample=sample, seed=self.config.seed)
+        for number, (request, sample) in enumerate(self.requests.items()):
+            pending = _Pending(request, sample, shown(sample, self.engine, self.config))
+            if pending.shown.lines:
+                yield pending.asked(number, self.config.seed)
 
     def labels(self, requests: Sequence[str], refused: Mapping[str, Label] | None = None) -> Iterator[Label]:
         """Labels of some of the requests, in the order in which they are done.
@@ -103,19 +140,18 @@ class Labeler:
         while waiting or open_requests:
             while waiting and len(open_requests) < self.engine.parallel:
                 request = waiting.popleft()
-                whole = self.requests[request]
-                sample = self._visible(whole).sample
-                pending = _Pending(request, sample, len(whole.raw_titles) - len(sample.history))
-                if not sample.history:
+                sample = self.requests[request]
+                pending = _Pending(request, sample, shown(sample, self.engine, self.config))
+                if not pending.shown.lines:
                     yield self._label(pending, [], NO_TITLES)
                     continue
                 earlier = (refused or {}).get(request)
                 if earlier is not None:
                     pending.attempts, pending.error = earlier.attempts, earlier.error
                     pending.seconds, pending.tokens = earlier.seconds, dict(earlier.tokens)
+                    pending.hint = refusals.hint(refusals.reason_of(earlier.error or ""), self.config.language)
                 open_requests[number] = pending
-                seed = self.config.seed + pending.attempts
-                self.engine.submit(Request(number=number, sample=sample, seed=seed))
+                self.engine.submit(pending.asked(number, self.config.seed + pending.attempts))
                 number += 1
             if not open_requests:
                 continue
@@ -128,8 +164,7 @@ class Labeler:
                 continue
             label = self._checked(pending, answer)
             if label is None:
-                seed = self.config.seed + pending.attempts
-                self.engine.submit(Request(number=answer.number, sample=pending.sample, seed=seed))
+                self.engine.submit(pending.asked(answer.number, self.config.seed + pending.attempts))
             else:
                 del open_requests[answer.number]
                 yield label
@@ -140,34 +175,69 @@ class Labeler:
         pending.seconds += answer.seconds
         for what, count in answer.tokens.items():
             pending.tokens[what] = pending.tokens.get(what, 0) + count
+        self.tally.answers += 1
         error = answer.error
+        reason: refusals.Reason | None = "form"
         if error is None:
-            visible = pending.sample.history[answer.trimmed :]
             try:
-                found = answer_parser.read(
-                    answer.text,
-                    self.engine.prompt.schema,
-                    count=len(visible),
-                    max_interests=self.config.max_interests,
-                    instructions=self._instructions,
-                )
+                reason, error = self._judged(pending, answer)
             except answer_parser.UnusableError as problem:
-                error = str(problem)
-            else:
-                pending.trimmed += answer.trimmed
-                return self._label(pending, self._interests(visible, found), None, answer.items_by)
+                reason, error = problem.reason, str(problem)
+        if reason is None:
+            return self._label(pending, self._interests(pending), None, answer.items_by)
         pending.error = error
-        if answer.final or pending.attempts >= self.config.attempts:
-            return self._label(pending, [], error)
-        return None
+        self.tally.refused[reason] += 1
+        self.tally.raw = answer.text or self.tally.raw
+        pending.hint = refusals.hint(reason, self.config.language)
+        if not answer.final and pending.attempts < self.config.attempts:
+            return None
+        # what was good in a refused answer is better than nothing
+        if pending.best:
+            return self._label(pending, self._interests(pending), None, answer.items_by)
+        return self._label(pending, [], error)
 
-    def _interests(
-        self, history: Sequence[HistoryItem], found: Sequence[answer_parser.Interest]
-    ) -> list[SemanticInterest]:
-        positions = [[number - 1 for number in interest.numbers] for interest in found]
+    def _judged(self, pending: _Pending, answer: Answer) -> tuple[refusals.Reason | None, str | None]:
+        """Why an answer is refused, in a word and in a sentence; its good interests are kept with the sample.
+
+        Raises:
+            UnusableError: where it has not the form of an answer.
+        """
+        found = answer_parser.read(
+            answer.text,
+            self.engine.prompt.schema,
+            count=len(pending.shown.lines) - answer.trimmed,
+            max_interests=self.config.max_interests,
+            instructions=self._instructions,
+        )
+        verdicts: list[refusals.Reason | None] = [None] * len(found)
+        if self.engine.uses_prompt:
+            history = self._history(pending.whole)
+            verdicts = [refusals.refused(interest.name, history, self._examples) for interest in found]
+        self.tally.names += len(found)
+        self.tally.titles += verdicts.count("title")
+        good = [interest for interest, verdict in zip(found, verdicts, strict=True) if verdict is None]
+        if len(good) > len(pending.best):
+            pending.best, pending.best_from = good, answer.trimmed
+        if len(good) == len(found):
+            pending.best, pending.best_from = good, answer.trimmed
+            return None, None
+        bad, verdict = next((interest, verdict) for interest, verdict in zip(found, verdicts, strict=True) if verdict)
+        return verdict, f"'{bad.name}' {refusals.SAID[verdict]}"
+
+    def _history(self, sample: CleanSample) -> refusals.History:
+        categories = frozenset(name.casefold() for names in sample.categories for name in names)
+        return refusals.History(list(dict.fromkeys(sample.titles)), categories, self.config.language)
+
+    def _interests(self, pending: _Pending) -> list[SemanticInterest]:
+        """The best interests found, with the items of the history that show each."""
+        found, members = pending.best, pending.shown.members[pending.best_from :]
+        history = pending.whole.sample.history
+        positions = [[at for number in interest.numbers for at in members[number - 1]] for interest in found]
         if self._by_similarity:
+            places = [at for group in members for at in group]
             names = self._vectors().of_names([interest.name for interest in found])
-            positions = assign(names, self._vectors().of([entry.title for entry in history]))
+            nearest = assign(names, self._vectors().of([history[at].title for at in places]))
+            positions = [[places[at] for at in group] for group in nearest]
         return [
             SemanticInterest(
                 name=interest.name,
@@ -181,11 +251,13 @@ class Labeler:
         self, pending: _Pending, interests: list[SemanticInterest], error: str | None, items_by: Any = None
     ) -> Label:
         by_model = self.engine.uses_prompt and self.engine.prompt.asks_for_items
+        sample = pending.whole.sample
+        members = pending.shown.members[pending.best_from :]
         return Label(
-            key=pending.sample.key,
+            key=sample.key,
             request=pending.request,
-            user=pending.sample.user,
-            cluster=pending.sample.cluster,
+            user=sample.user,
+            cluster=sample.cluster,
             interests=interests,
             items_by=items_by or ("model" if by_model else "similarity"),
             engine=self.engine.name,
@@ -196,6 +268,15 @@ class Labeler:
             attempts=pending.attempts,
             seconds=round(pending.seconds, 4),
             tokens=pending.tokens,
-            trimmed=pending.trimmed or None,
+            trimmed=(len(sample.history) - sum(map(len, members))) or None,
             error=error,
         )
+
+
+def shown(sample: CleanSample, engine: Engine, config: LabelConfig) -> Shown:
+    """What an engine gets to see of a sample."""
+    if not engine.uses_prompt:
+        return sample.everything()
+    if engine.whole_titles:
+        return sample.whole(config.max_titles or WHOLE_TITLES)
+    return sample.short(config.max_titles or SHORT_TITLES)

@@ -15,7 +15,6 @@ import orjson
 import pytest
 
 from eimf_core import jsonl, provenance
-from eimf_core.labeling import prompts
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import TASTES
@@ -70,7 +69,8 @@ def content(path: Path) -> set[bytes]:
 
 def test_from_a_file_to_a_file(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     output = tmp_path / "new" / "labels.jsonl"
-    done = eimf("label", samples, "--model", tiny, "-o", output)
+    command = ("label", samples, "--model", tiny, "--prompt", "general", "-o", output)
+    done = eimf(*command)
     assert done.returncode == 0 and done.stdout == b""
     assert b"5 users labelled" in done.stderr and b"\x1b" not in done.stderr
     made = labels(output)
@@ -79,7 +79,7 @@ def test_from_a_file_to_a_file(eimf: Eimf, samples: Path, tiny: Path, tmp_path: 
     facts = provenance.read_facts(output)
     assert facts["model_sha256"] == made["secret-1"].model_sha256 and facts["prompt"] == "general"
     assert {path.name for path in output.parent.iterdir()} == {"labels.jsonl", "labels.jsonl.meta.json"}
-    again = eimf("label", samples, "--model", tiny, "-o", output)
+    again = eimf(*command)
     assert again.returncode == 0 and b"0 to go" in again.stderr and labels(output) == made
 
 
@@ -107,7 +107,7 @@ def test_files_and_prompts_that_are_not_there(eimf: Eimf, samples: Path, tiny: P
     for arguments, words in (
         (["--chat-template", tmp_path / "none.jinja"], "none.jinja: no such file"),
         (["--chat-template", tmp_path], "is a directory"),
-        (["--prompt", "nonsense"], "--prompt nonsense: no such prompt; bundled are books, general"),
+        (["--prompt", "nonsense"], "--prompt nonsense: no such prompt; bundled are books, described, general"),
         (["--items", tmp_path / "none.jsonl"], "none.jsonl: no such file"),
     ):
         assert words in one_error_line(eimf("label", samples, "--model", tiny, *arguments), 2)
@@ -151,7 +151,8 @@ def test_progress_goes_on_after_titles_were_encoded_in_between(
                 shown += part
     assert running.returncode == 0, shown
     assert b"encoding text" in shown and b"9 users labelled" in shown
-    assert b"9/9" in shown and b"users/min" in shown and (b"tokens/s" in shown) == ("keywords" not in how)
+    assert b"9/9" in shown and b"failed 0" in shown and b"s/user" in shown
+    assert (b"tokens/s" in shown) == ("keywords" not in how)
 
 
 def test_a_reader_that_goes_away(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path) -> None:
@@ -268,22 +269,23 @@ def test_damaged_weights(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "labels.jsonl").exists() and not (tmp_path / "labels.jsonl.partial").exists()
 
 
-def test_a_model_made_for_another_prompt(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
-    model = write_tiny_gguf(tmp_path / "other.gguf", extra={"eimf.prompt": "names", "eimf.prompt_sha256": "0" * 64})
-    line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl"), 4)
-    assert "eimf.prompt_sha256" in line
-    done = eimf("label", samples, "--model", model, "--prompt", "general", "-o", tmp_path / "labels.jsonl")
-    assert done.returncode == 0 and b"warning" in done.stderr
-
-
-def test_a_model_says_which_prompt_it_wants(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
-    extra = {"eimf.prompt": "names", "eimf.prompt_sha256": prompts.load("names").sha256}
-    model = write_tiny_gguf(tmp_path / "mine.gguf", extra=extra)
+def test_a_model_brings_the_prompt_that_it_was_trained_with(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    schema = (ROOT / "prompts" / "names.schema.json").read_text()
+    carried = {"eimf.prompt_template": "Say what it is.\n---\n{{ titles | join(';') }}", "eimf.prompt_schema": schema}
+    model = write_tiny_gguf(tmp_path / "mine.gguf", extra=carried)
     done = eimf("label", samples, "--model", model, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert b"You name the interests" in done.stdout
+    assert b"Say what it is." in done.stdout and b"warning" not in done.stderr
     done = eimf("label", samples, "--model", model, "--prompt", "movies", "--dry-run")
-    assert b"that a person has watched" in done.stdout and b"warning" in done.stderr
+    assert (
+        b"the films and series" in done.stdout and b"a prompt of its own, which --prompt movies replaces" in done.stderr
+    )
+
+
+def test_a_model_whose_prompt_cannot_be_read(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    model = write_tiny_gguf(tmp_path / "other.gguf", extra={"eimf.prompt_template": "a", "eimf.prompt_schema": "{}"})
+    line = one_error_line(eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl"), 4)
+    assert "other.gguf: carries a prompt that cannot be read (eimf.prompt_template: has no line '---'" in line
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ def test_titles_that_a_model_cannot_know(eimf: Eimf, tmp_path: Path, titles: lis
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.decode().splitlines() if "warning" in line]
     assert len(said) == strange
-    assert not strange or ("their words are new to it" in said[0] and "toy for the example shop" in said[0])
+    assert not strange or ("so they are new to it" in said[0] and "toy for the example shop" in said[0])
 
 
 def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
@@ -320,12 +322,12 @@ def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: 
 def test_a_history_longer_than_the_context(eimf: Eimf, tiny: Path, tmp_path: Path) -> None:
     long = Sample(
         key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0,
-        history=[HistoryItem(item=f"i{at}", title=f"Jasmine tea number {at} " + "leaf " * 20) for at in range(30)],
+        history=[HistoryItem(item=f"i{at}", title=f"{chr(97 + at % 26) * 9} " * 5 + f"{at}") for at in range(30)],
     )  # fmt: skip
     jsonl.write(tmp_path / "samples.jsonl", [long])
     done = eimf(
         "label", tmp_path / "samples.jsonl", "--model", tiny, "--context", "1024", "--max-tokens", "300",
-        "-o", tmp_path / "labels.jsonl",
+        "--prompt", "general", "--max-titles", "30", "-o", tmp_path / "labels.jsonl",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     made = labels(tmp_path / "labels.jsonl")["u"]
@@ -335,7 +337,7 @@ def test_a_history_longer_than_the_context(eimf: Eimf, tiny: Path, tmp_path: Pat
     tokens = made.tokens["prompt"]
     assert 600 < tokens <= 724
     done = eimf("label", tmp_path / "samples.jsonl", "--model", tiny, "--context", "512", "--max-tokens", "400",
-                "-o", tmp_path / "short.jsonl")  # fmt: skip
+                "--prompt", "general", "-o", tmp_path / "short.jsonl")  # fmt: skip
     assert "use a larger --context" in one_error_line(done, 4)
     assert labels(tmp_path / "short.jsonl")["u"].error is not None
 
@@ -361,18 +363,25 @@ def test_hostile_titles_from_end_to_end(eimf: Eimf, tiny: Path, tmp_path: Path) 
 
 
 def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
-    done = eimf("label", samples, "--model", tiny, "--dry-run", "--language", "Dutch", "-o", tmp_path / "labels.jsonl")
-    assert done.returncode == 0 and b"5 prompts" in done.stderr and b"minutes" in done.stderr
-    lines = [orjson.loads(line) for line in done.stdout.splitlines()]
+    output = tmp_path / "prompts.jsonl"
+    done = eimf("label", samples, "--model", tiny, "--dry-run", "--language", "Dutch", "-o", output)
+    assert done.returncode == 0 and b"5 prompts" in done.stderr and b"minutes" in done.stderr and not done.stdout
+    lines = [orjson.loads(line) for line in output.read_bytes().splitlines()]
     assert len(lines) == 5 and all("in Dutch" in line["prompt"] for line in lines)
-    assert lines[0]["prompt"].startswith("<|im_start|>system\n") and "\n2. " in lines[0]["prompt"]
+    assert lines[0]["prompt"].startswith("<|im_start|>system\n") and "\n- " in lines[0]["prompt"]
     assert all(line["tokens"] > 100 and line["trimmed"] == 0 for line in lines)
-    assert not (tmp_path / "labels.jsonl").exists()
+    kept = tmp_path / "labels.jsonl"
+    assert eimf("label", samples, "--model", tiny, "--prompt", "general", "-o", kept).returncode == 0
+    before = kept.read_bytes()
+    refused = eimf("label", samples, "--model", tiny, "--dry-run", "-o", kept)
+    assert "holds something else than prompts" in one_error_line(refused, 2) and kept.read_bytes() == before
+    assert eimf("label", samples, "--model", tiny, "--dry-run", "-o", output).returncode == 0
     blank = jsonl.decode(samples.read_bytes().splitlines()[0], Sample, file="", number=1)
     blank.history[:] = [HistoryItem(item="i1", title=" ")]
     jsonl.write(tmp_path / "blank.jsonl", [blank])
     done = eimf("label", tmp_path / "blank.jsonl", "--model", tiny, "--dry-run")
-    assert done.returncode == 0 and orjson.loads(done.stdout)["error"] == "the history has no titles"
+    assert orjson.loads(done.stdout)["error"] == "the history has no titles"
+    assert "no prompt for any of 1 users (the first: the history has no titles)" in one_error_line(done, 4)
     real = eimf("label", samples, "--model", tiny, "--language", "Dutch", "-q")
     asked = {entry["user"]: entry["tokens"]["prompt"] for entry in map(orjson.loads, real.stdout.splitlines())}
     assert asked == {line["user"]: line["tokens"] for line in lines}
@@ -383,7 +392,7 @@ def test_the_disk_is_full(samples: Path, tiny: Path, environment: dict[str, str]
     """A limit on the size of files stands in for the end of the disk: the write fails in the same place."""
     write_samples(samples, 12)
     program = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); sys.argv[0] = 'eimf'\n"
-    command = ["label", samples, "--model", tiny, "-o", tmp_path / "labels.jsonl"]
+    command = ["label", samples, "--model", tiny, "--prompt", "general", "-o", tmp_path / "labels.jsonl"]
     done = subprocess.run(
         [sys.executable, "-c", program + "from eimf_cli.main import run; run()", *map(str, command)],
         cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False,

@@ -33,7 +33,13 @@ class Service:
         self.heard = Listening()
 
     def run(self, *results: Path, **settings: Any) -> label.Summary:
-        given = {"engine": "batch", "model": "m", "results": [str(path) for path in results], **settings}
+        given = {
+            "engine": "batch",
+            "model": "m",
+            "prompt": "described",
+            "results": [str(path) for path in results],
+            **settings,
+        }
         return label.label(self.samples, self.output, LabelConfig(**given), reporter=self.heard)
 
     def answer(self, say: Say = lambda request: openai(request), name: str = "results.jsonl") -> Path:
@@ -281,7 +287,18 @@ def test_bodies_that_are_no_completions(service: Service, body: Any) -> None:
 
 
 def test_what_the_command_line_says(eimf: Eimf, service: Service) -> None:
-    command = ("label", service.samples, "--engine", "batch", "--model", "m", "-o", service.output)
+    command = (
+        "label",
+        service.samples,
+        "--engine",
+        "batch",
+        "--model",
+        "m",
+        "--prompt",
+        "described",
+        "-o",
+        service.output,
+    )
     done = eimf(*command)
     assert (
         done.returncode == 0 and b"labels.requests.jsonl: 5 requests in the OpenAI batch form; run them" in done.stderr

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import orjson
 import pytest
 
@@ -30,7 +31,7 @@ from eimf_core.labeling.config import EngineName, LabelConfig
 from eimf_core.labeling.engines import server_pool
 from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.engines.registry import engine_class, open_engine
-from eimf_core.labeling.history_text import clean_title
+from eimf_core.labeling.history_text import CleanSample, clean_title
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
 from eimf_core.text.loading import open_encoder
@@ -88,12 +89,12 @@ def endpoint() -> Iterator[Endpoint]:
     """Answers that follow the titles and the seed; one history it refuses."""
 
     def say(number: int, body: dict[str, Any]) -> Any:
-        listed = body["messages"][1]["content"].split("\n")
-        if UNWANTED in listed[0]:
+        listed = body["messages"][-1]["content"].split("\n")
+        if UNWANTED[:9] in listed[0]:
             return 422, {}, {"error": "cannot be read"}
         chosen = random.Random(f"{listed} {body['seed']}").sample(range(len(listed)), k=min(len(listed), 3))
         told = [
-            {"name": listed[at].split(". ", 1)[1][:40], "description": "Likes this.", "items": [at + 1]}
+            {"name": f"kind {at + 1}: {listed[at].split()[1][:20]}", "description": "Likes this.", "items": [at + 1]}
             for at in chosen
         ]
         return reply(orjson.dumps({"interests": told}).decode())
@@ -160,27 +161,35 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-BATCH = LabelConfig(engine="batch", model="m")
+BATCH = LabelConfig(engine="batch", model="m", prompt="described")
+
+
+def shortened(entry: Sample) -> Sample:
+    """As label asks about it."""
+    clean = CleanSample(entry, [each.title for each in entry.history], [()] * len(entry.history))
+    return msgspec.structs.replace(entry, history=clean.short(16).lines)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Results of many attempts for each sample, and of five; refusals of the one that cannot be answered."""
     engine: Any = open_engine(BATCH, [], lambda: pytest.fail("no text to encode"), SILENT)
-    lines = []
-    for entry in [sample(99, [UNWANTED]), *samples()]:
+    lines: dict[str, bytes] = {}
+    asked = [sample(99, [UNWANTED]), *samples()]
+    for entry in [*map(shortened, asked[:5]), *asked]:
         for seed in range(70):
             request = Request(number=0, sample=entry, seed=seed)
             shown = random.Random(f"{entry.key} {seed}").choice(range(len(entry.history)))
-            told = {"name": entry.history[shown].title[:40], "description": "Likes this.", "items": [shown + 1]}
+            told = {"name": f"kind {shown + 1}", "description": "Likes this.", "items": [shown + 1]}
             body = reply(orjson.dumps({"interests": [told]}).decode())
             response = {"status_code": 200, "body": body}
             if entry.history[0].title.startswith(UNWANTED[:9]):
                 response = {"status_code": 422, "body": {"error": {"message": "cannot be read"}}}
-            lines.append(orjson.dumps({"custom_id": engine.custom_id(request), "response": response, "error": None}))
+            name = engine.custom_id(request)
+            lines[name] = orjson.dumps({"custom_id": name, "response": response, "error": None})
     folder = tmp_path_factory.mktemp("batch")
-    (folder / "all.jsonl").write_bytes(b"\n".join(lines))
-    (folder / "five.jsonl").write_bytes(b"\n".join(lines[: 5 * 70]))
+    (folder / "all.jsonl").write_bytes(b"\n".join(lines.values()))
+    (folder / "five.jsonl").write_bytes(b"\n".join(list(lines.values())[: 5 * 70]))
     return [folder / "all.jsonl", folder / "five.jsonl"]
 
 
@@ -208,13 +217,14 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
     if request.param == "batch":
         batches = [replace(BATCH, results=[str(path)]) for path in request.getfixturevalue("results")]
     makers: dict[str, Callable[[], Case]] = {
-        "llama-cpp": lambda: llama_case(given("tiny"), "names", parallel=4, temperature=0.9, context=700),
+        "llama-cpp": lambda: llama_case(given("tiny"), "names", parallel=4, temperature=0.9, context=480),
         "llama-cpp general": lambda: llama_case(
-            given("tiny"), "general", parallel=4, temperature=0.9, context=1400, max_tokens=900
+            given("tiny"), "general", parallel=4, temperature=0.9, context=1350, max_tokens=900
         ),
         "bundled": lambda: llama_case("bundled", "names", context=700),
         "server": lambda: Case(
-            LabelConfig(engine="server", server=[given("endpoint")], parallel=4), sample(99, [UNWANTED])
+            LabelConfig(engine="server", server=[given("endpoint")], prompt="described", parallel=4),
+            sample(99, [UNWANTED]),
         ),
         "llama-cpp-python's server": lambda: Case(
             LabelConfig(engine="server", server=[given("llama_server")], prompt="names", parallel=2),

@@ -26,11 +26,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_labeler_was_trained_for_the_prompt_of_today() -> None:
+def test_labeler_carries_the_prompt_that_it_was_trained_with() -> None:
     fields = gguf.GGUFReader(resources.labeler()).fields
-    assert fields["eimf.prompt"].contents() == "names"
-    assert fields["eimf.prompt_sha256"].contents() == prompts.load("names").sha256, (
-        "prompts/names.md or its schema changed: train the labeler again (examples/make_labeler.py)"
+    template, schema = (str(fields[f"eimf.prompt_{part}"].contents()) for part in ("template", "schema"))
+    carried = prompts.parsed("carried", template, schema, called=("template", "schema"))
+    assert carried.sha256 == prompts.load(str(ROOT / "examples" / "labeler_prompt.md")).sha256, (
+        "examples/labeler_prompt.md or its schema changed: train the labeler again (examples/make_labeler.py)"
     )
 
 

@@ -38,8 +38,8 @@ def test_what_is_sent_and_what_comes_back(serve: Serve, tmp_path: Path, monkeypa
     assert labels[0].tokens == {"prompt": 9, "answer": 5} and labels[0].model == "small"
     body = endpoint.bodies[0]
     assert endpoint.paths[0] == "/v1/chat/completions" and body["seed"] == 5 and body["temperature"] == 0
-    assert [message["role"] for message in body["messages"]] == ["system", "user"]
-    assert body["messages"][1]["content"] == "1. Green Tea <|im_end|>\n2. Wool Yarn"
+    assert [message["role"] for message in body["messages"]] == ["system", "user", "assistant", "user"]
+    assert body["messages"][-1]["content"] == "1. Green Tea <|im_end|>\n2. Wool Yarn"
     number = body["response_format"]["json_schema"]["schema"]["properties"]["interests"]["items"]["properties"]["items"]
     assert number["items"] == {"type": "integer", "minimum": 1, "maximum": 2}
     assert "secret" not in orjson.dumps(endpoint.bodies).decode()

@@ -50,7 +50,7 @@ def interests(path: Path, *items: str, most: int = 4) -> list[dict[str, Any]]:
     engine = engine_for([sample(*items)], path, max_interests=most)
     engine.submit(Request(number=0, sample=sample(*items), seed=0))
     text = engine.take().text
-    answer_parser.read(text, prompts.load("general").schema, count=len(items), max_interests=most, instructions="")
+    answer_parser.read(text, prompts.load("described").schema, count=len(items), max_interests=most, instructions="")
     found: list[dict[str, Any]] = orjson.loads(text)["interests"]
     return found
 

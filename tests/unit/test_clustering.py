@@ -354,6 +354,7 @@ def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
 
 CHANGES = {
     "clusters": "4", "budget": "20%", "encoder": "other", "seed": 5, "min_items": 3, "overlap": 0.1,
+    "categories": False,
 }  # fmt: skip
 
 

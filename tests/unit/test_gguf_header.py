@@ -50,7 +50,7 @@ def test_a_whole_header(tmp_path: Path) -> None:
         ("general.alignment", UINT32, bytes(4)),
         ("general.alignment", STRING, text("x")),
         ("tokenizer.chat_template", FLOAT, bytes(4)),
-        ("eimf.prompt_sha256", UINT32, b"abcd"),
+        ("eimf.prompt_template", UINT32, b"abcd"),
         ("deep", ARRAY, struct.pack("<IQ", ARRAY, 1) * 5000),
     ],
 )

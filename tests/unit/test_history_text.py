@@ -12,11 +12,13 @@ from eimf_core import files, jsonl, provenance
 from eimf_core.labeling.history_text import (
     LONGEST_CATEGORIES,
     TITLE_LENGTH,
+    CleanSample,
     clean_title,
     displayed_terms,
     displayed_title,
     read_samples,
 )
+from eimf_core.labeling.short_titles import telling_words
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Item, Sample
 from tests.conftest import Eimf, one_error_line
@@ -61,7 +63,7 @@ def test_categories_stand_beside_the_titles(samples: Path, catalogue: Path) -> N
     ]  # fmt: skip
     assert [entry.item for entry in found.history] == ["a", "b", "c", "d"] and found.key == "0" * 16
     assert not reporter.warnings
-    assert read.raw_titles == [entry.title for entry in found.history]
+    assert read.titles[0] == "The Great Greek" and read.categories[0] == ("Greek", "Restaurants")
     (plain,) = read_samples(samples, None, reporter)
     assert plain.sample.history[0].title == "The Great Greek"
 
@@ -96,10 +98,55 @@ def test_titles_and_categories_are_cleaned_when_they_are_read(samples: Path, tmp
     )
     (read,) = read_samples(samples, str(tmp_path / "other.jsonl"), Listening())
     assert [entry.title for entry in read.sample.history] == ["Pot — Tea Time", "Cup", ""]
-    # as the file has them where nothing stands beside them: requests of earlier versions are known again
-    assert read.raw_titles == ["Pot — Tea Time", " Cup\x00", "\u200b"]
-    latest = read.latest(1)
-    assert [entry.item for entry in latest.sample.history] == ["b"] and latest.raw_titles == [" Cup\x00"]
+    assert read.titles == ["Pot", "Cup", ""]
+    assert [line.title for line in read.short(9).lines] == ["Pot — Tea Time", "Cup"]
+    assert read.short(1).members == [[1]] and [line.title for line in read.whole(9).lines] == ["Pot", "Cup"]
+
+
+def history(tmp_path: Path, *entries: tuple[str, list[str]]) -> CleanSample:
+    """A sample as cluster writes it, read again."""
+    items = [HistoryItem(item=f"i{at}", title=title, categories=names) for at, (title, names) in enumerate(entries)]
+    one = Sample(key="0" * 16, user="u", cluster=0, cluster_size=1, distance=0.0, history=items)
+    jsonl.write(tmp_path / "with.jsonl", [one])
+    (read,) = read_samples(tmp_path / "with.jsonl", None, Listening())
+    return read
+
+
+def test_samples_bring_categories_that_stand_beside_names(tmp_path: Path) -> None:
+    read = history(tmp_path, ("Vivace", ["Food", "Italian", "Pasta"]), ("Athena", ["Greek"]))
+    assert [entry.title for entry in read.sample.history] == ["Vivace — Food, Italian, Pasta", "Athena — Greek"]
+    assert [line.title for line in read.short(9).lines] == ["Vivace — Italian, Pasta", "Athena — Greek"]
+    assert [line.title for line in read.whole(9).lines] == ["Vivace", "Athena"]
+
+
+def test_titles_that_say_what_things_are_need_no_categories(tmp_path: Path) -> None:
+    read = history(tmp_path, ("Green Tea", ["Food"]), ("Tea Pot", ["Kitchen"]), ("", ["Books"]))
+    assert [line.title for line in read.short(9).lines] == ["Green Tea", "Tea Pot", "Books"]
+
+
+def test_titles_that_are_much_the_same_are_one_line(tmp_path: Path) -> None:
+    titles = ("PLA 3D Printer Filament, Red", "Glue Stick", "PLA 3D Printer Filament (1 kg)", "Glue Stick")
+    seen = history(tmp_path, *((title, []) for title in titles)).short(9)
+    assert [line.title for line in seen.lines] == ["PLA 3D Printer Filament", "Glue Stick"]
+    assert seen.members == [[0, 2], [1, 3]] and [line.item for line in seen.lines] == ["i2", "i3"]
+
+
+@pytest.mark.parametrize(
+    ("title", "short"),
+    [
+        ("Toy Story (1995)", "Toy Story"),
+        ("Full Monty, The (1997)", "The Full Monty"),
+        ("2001: A Space Odyssey (1968)", "2001: A Space Odyssey"),
+        ("(500)", "(500)"),
+        ("TEKTON 4325 3-Inch Utility Cut-Off Wheels, 5-Piece", "Utility Cut-Off Wheels"),
+        ("Adult & Infant CPR Mask Combo Kit with 2 Valves, MCR Medical", "Adult & Infant CPR Mask Combo Kit"),
+        ("eSUN 3D 1.75mm PETG Green Filament 1kg (2.2lb) for printers", "eSUN 3D PETG Green Filament for printers"),
+        ("1/2 3/4 5/6 7/8 9/10 11/12 13/14", "1/2 3/4 5/6 7/8 9/10 11/12 13/14"),
+        ("\u8336" * 100, "\u8336" * 60),
+    ],
+)
+def test_telling_words(title: str, short: str) -> None:
+    assert telling_words(title) == short
 
 
 def test_words_on_two_sides_of_a_border_are_no_pair() -> None:
@@ -151,9 +198,9 @@ def test_a_catalogue_from_a_pipe_is_read_once(samples: Path, catalogue: Path, ei
     assert told["inputs"] == {str(samples): files.sha256(samples), pipe: None}
 
 
-def test_prompts_show_them(samples: Path, catalogue: Path, eimf: Eimf) -> None:
+def test_a_model_that_was_trained_on_titles_sees_no_categories(samples: Path, catalogue: Path, eimf: Eimf) -> None:
     done = eimf("label", samples, "--model", "bundled", "--items", catalogue, "--dry-run")
-    assert "Athena — Greek, Food" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
+    assert "3. Athena\n" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
     assert b"was trained on titles alone" in done.stderr
 
 

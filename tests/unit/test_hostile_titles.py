@@ -60,7 +60,7 @@ def test_no_title_adds_a_control_token(written: tuple[Any, Any], title: str) -> 
     harmless = writer.fit(["Green Tea", "Wool Yarn", "Tea Pot"], 100_000).tokens
     attacked = writer.fit(["Green Tea", clean_title(title), "Tea Pot"], 100_000).tokens
     assert special(model, attacked) == special(model, harmless)
-    assert len(special(model, harmless)) == 5  # three turns begun, two ended
+    assert len(special(model, harmless)) == 9  # five turns begun, four ended
     text = b"".join(model.piece(token) for token in attacked).decode()
     lines = text.split("\n")
     assert [line[:3] for line in lines if line[:2] in ("1.", "2.", "3.")][-3:] == ["1. ", "2. ", "3. "]

@@ -11,7 +11,7 @@ import pytest
 
 from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, LabelError
-from eimf_core.labeling import answer_parser, label, prompts
+from eimf_core.labeling import answer_parser, label, prompts, refusals
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
 from eimf_core.progress import SILENT, Reporter
@@ -19,7 +19,7 @@ from eimf_core.records import HistoryItem, Label, Sample
 from tests.listening import Listening
 
 TITLES = ["Green Tea", "Wool Yarn", "Tea Pot", "Knitting Needles"]
-GENERAL = prompts.load("general")
+DESCRIBED = prompts.load("described")
 GOOD = orjson.dumps(
     {"interests": [{"name": "tea", "description": "Drinks tea every day.", "items": [1, 3, 3]}]}
 ).decode()
@@ -41,7 +41,7 @@ class Scripted(SynchronousEngine):
 
     def __init__(self, say: Callable[[int, int], str | Answer]) -> None:
         super().__init__()
-        self.prompt = GENERAL
+        self.prompt = DESCRIBED
         self.say = say
         self.asks: list[Request] = []
         self.settings: dict[str, Any] = {}
@@ -82,9 +82,13 @@ def labels(folder: Path) -> dict[str, Label]:
 # -- answers
 
 
-def read(text: str, name: str = "general", count: int = 4) -> list[answer_parser.Interest]:
+def read(text: str, name: str = "described", count: int = 4) -> list[answer_parser.Interest]:
     prompt = prompts.load(name)
-    return answer_parser.read(text, prompt.schema, count=count, max_interests=4, instructions=prompt.system)
+    return answer_parser.read(text, prompt.schema, count=count, max_interests=4, instructions=instructions(prompt))
+
+
+def instructions(prompt: prompts.Prompt) -> str:
+    return "\n".join([prompt.system, *prompt.examples])
 
 
 def described(**changes: Any) -> str:
@@ -123,12 +127,8 @@ def test_a_good_answer() -> None:
         (described(name="a\u0000b"), "control"),
         (described(name="Interests"), "placeholder"),
         (described(description="   "), "characters"),
-        (described(description="A short everyday term of one to four words."), "repeats the instructions"),
-        (
-            '{"interests": [{"name": "bread baking", "description": "Bakes.", "items": [1]},'
-            ' {"name": "trail running", "description": "Runs.", "items": [2]}]}',
-            "example",
-        ),
+        (described(description="A thing in one to three plain words that is bought."), "repeats the instructions"),
+        (described(description="Trains hawks and needs new gear for them."), "example"),
     ],
 )
 def test_an_unusable_answer(text: str, reason: str) -> None:
@@ -149,8 +149,56 @@ def test_an_interest_said_twice_is_one() -> None:
         read(orjson.dumps({"interests": interests}).decode())
 
 
-def test_one_interest_of_the_example_alone_may_be_true() -> None:
-    assert read(described(name="bread baking"))[0].name == "bread baking"
+def verdict(name: str, *titles: str, categories: frozenset[str] = frozenset(), language: str = "") -> str | None:
+    return refusals.refused(
+        name, refusals.History(titles or TITLES, categories, language), ["garden ponds", "model railways"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "titles", "reason"),
+    [
+        ("green tea", (), "title"),
+        ("The Tea Pot", (), "title"),
+        ("Slim Chord Book Kestrel Yard", ("Slim Chord Book (Kestrel Yard)",), "title"),
+        ("slim chord book — Music", ("Slim Chord Book (Kestrel Yard)",), "title"),
+        ("Star Wars", ("Star Wars (1977)", "Fargo (1996)"), "title"),
+        # what several have in common is none of them
+        ("3D printer filament", ("PLA 3D Printer Filament, Red", "PETG 3D printer filament, 1 kg"), None),
+        ("tea", (), None),
+        ("knitting", (), None),
+        ("garden ponds", (), "example"),
+        ("Garden Ponds", ("Pond Pump",), None),
+        ("model trains", (), "example"),
+        ("13. 11. Bad Boys", (), "number"),
+        ("2) tea", (), "number"),
+        ("3D printing", (), None),
+        ("1940s crime films", (), None),
+        ("\u8336 tea", (), "script"),
+        ("\u8336", ("\u7eff\u8336", "\u8336\u58f6"), None),
+    ],
+)
+def test_names_that_are_no_interests(name: str, titles: tuple[str, ...], reason: str | None) -> None:
+    assert verdict(name, *titles) == reason
+
+
+def test_a_category_may_be_a_title_too() -> None:
+    assert verdict("green tea", categories=frozenset({"green tea"})) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "fits"),
+    [
+        ("\u0447\u0430\u0439", "Russian", True),
+        ("\u0447\u0430\u0439 Lipton", "russian", True),
+        ("tea", "Russian", False),
+        ("\u0447\u0430\u0439", "German", False),
+        ("Gr\u00fcner Tee", "German", True),
+        ("\u304a\u8336", "Japanese", True),
+    ],
+)
+def test_names_in_the_script_of_the_language(name: str, language: str, fits: bool) -> None:
+    assert (verdict(name, language=language) is None) == fits
 
 
 # -- asking
@@ -162,7 +210,7 @@ def test_a_label_says_where_it_comes_from(run: Run, tmp_path: Path) -> None:
     assert made.key == sample(3).key and made.cluster == 1 and made.error is None
     assert [(entry.name, entry.items) for entry in made.interests] == [("tea", ["i0", "i2"])]
     assert (made.items_by, made.engine, made.attempts, made.seed) == ("model", "scripted", 1, 0)
-    assert made.prompt_sha256 == GENERAL.sha256
+    assert made.prompt_sha256 == DESCRIBED.sha256
     assert (summary.labels, summary.errors, summary.first_try) == (6, 0, 6)
     assert provenance.read_facts(tmp_path / "labels.jsonl")["first_try"] == 6
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*lock"))
@@ -186,6 +234,58 @@ def test_after_the_last_try_the_error_is_recorded(run: Run, tmp_path: Path) -> N
     assert summary.errors == 1
 
 
+def names(*names: str) -> str:
+    return orjson.dumps(
+        {"interests": [{"name": name, "items": [1], "description": "Likes it."} for name in names]}
+    ).decode()
+
+
+def test_a_copied_title_is_asked_about_in_another_way(run: Run, tmp_path: Path) -> None:
+    engine, summary = run(lambda user, seed: names("drinks") if user or seed else names("drinks", "Green Tea"))
+    first, again = (ask for ask in engine.asks if ask.sample.key == sample(0).key)
+    assert first.hint == "" and again.hint == refusals.HINTS["title"] and again.seed == 1
+    made = labels(tmp_path)["user-0"]
+    assert [entry.name for entry in made.interests] == ["drinks"] and made.attempts == 2
+    assert (summary.answers, summary.refused) == (7, {"title": 1})
+
+
+def test_what_is_good_in_answers_that_are_refused_to_the_last_is_kept(run: Run, tmp_path: Path) -> None:
+    said = {0: names("Green Tea"), 1: names("drinks", "Tea Pot", "crafts"), 2: names("drinks", "1. Tea")}
+    _, summary = run(lambda user, seed: said[seed], keep_going=True)
+    made = labels(tmp_path)["user-0"]
+    assert [entry.name for entry in made.interests] == ["drinks", "crafts"] and made.attempts == 3
+    assert summary.refused == {"title": 12, "number": 6} and summary.errors == 0
+
+
+def test_nothing_good_is_an_error_that_says_why(run: Run, tmp_path: Path) -> None:
+    run(lambda user, seed: names("Green Tea") if user == 2 else GOOD, max_error_share="1")
+    assert labels(tmp_path)["user-2"].error == "'Green Tea' is a title of the history"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("no", "8 of the first 8 users have no label (not JSON"),
+        (names("drinks", "Green Tea", "Tea Pot"), "names are titles of the history, copied"),
+    ],
+)
+def test_a_model_that_is_too_small_is_told_after_eight_users(run: Run, tmp_path: Path, said: str, words: str) -> None:
+    many = [sample(number) for number in range(20)]
+    with pytest.raises(LabelError, match=r"larger instruct model.*--keep-going") as stopped:
+        run(lambda user, seed: said, samples=many)
+    assert words in str(stopped.value) and said in str(stopped.value)
+    partial = tmp_path / "labels.jsonl.partial"
+    assert partial.read_bytes().count(b"\n") == 8
+    _, summary = run(lambda user, seed: said, samples=many, keep_going=True, max_error_share="1")
+    assert summary.reused == 8 and len(labels(tmp_path)) == 20
+
+
+def test_half_of_the_first_users_may_fail(run: Run) -> None:
+    many = [sample(number) for number in range(20)]
+    _, summary = run(lambda user, seed: "no" if user % 2 else GOOD, samples=many, max_error_share="1")
+    assert summary.errors == 10
+
+
 def test_a_final_error_is_not_asked_again(run: Run, tmp_path: Path) -> None:
     engine, _ = run(lambda user, seed: Answer(number=user, error="crash", final=True) if not user else GOOD,
                     max_error_share="1")  # fmt: skip
@@ -204,7 +304,7 @@ def test_only_the_latest_titles_are_shown(run: Run, tmp_path: Path) -> None:
 
 
 def test_blank_titles_are_not_shown_and_a_blank_history_is_an_error(run: Run, tmp_path: Path) -> None:
-    samples = [sample(0, [" ", "Tea"]), sample(1, ["", "\u200b"])]
+    samples = [sample(0, [" ", "Tea Pot"]), sample(1, ["", "\u200b"])]
     engine, _ = run(lambda user, seed: described(items=[1]), samples=samples, max_error_share="1")
     made = labels(tmp_path)
     assert made["user-0"].interests[0].items == ["i1"]

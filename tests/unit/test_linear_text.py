@@ -29,7 +29,7 @@ def limit() -> Iterator[None]:
 
 def answer(text: str) -> None:
     with pytest.raises(answer_parser.UnusableError):
-        answer_parser.read(text, prompts.load("general").schema, count=1, max_interests=2, instructions="")
+        answer_parser.read(text, prompts.load("described").schema, count=1, max_interests=2, instructions="")
 
 
 READERS: dict[str, Callable[[str], object]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.labeling import answer_parser, prompts, templates
+from eimf_core.labeling import answer_parser, prompts, refusals, templates
 from eimf_core.labeling.history_text import TITLE_LENGTH, clean_title
 from tests.tiny_gguf import CHATML
 
@@ -28,11 +28,17 @@ def text_of(titles: list[str], template: str, name: str = "names") -> str:
 @pytest.mark.parametrize("name", prompts.names())
 def test_every_form_says_what_it_wants(name: str) -> None:
     prompt = prompts.load(name)
-    system, user = prompts.render(prompt, 2, max_interests=3, language="Dutch")
+    messages = prompts.render(prompt, 2, max_interests=3, language="Dutch")
+    system, *examples, user = messages
     assert ("at most 3" in system["content"] or name == "groups") and "Dutch" in system["content"]
     assert "JSON" in system["content"] and "{{" not in system["content"]
-    assert prompts.plain([user], ["Tea", "Yarn"])[0]["content"] == "1. Tea\n2. Yarn"
-    assert prompts.render(prompt, 9, max_interests=3, language="Dutch")[0] == system
+    turns = [] if name == "groups" else ["user", "assistant"]
+    assert [message["role"] for message in messages] == ["system", *turns, "user"]
+    marks = ("- ", "- ") if name == "names" else ("1. ", "2. ")
+    assert prompts.plain([user], ["Tea", "Yarn"])[0]["content"] == f"{marks[0]}Tea\n{marks[1]}Yarn"
+    assert prompts.render(prompt, 9, max_interests=3, language="Dutch")[:-1] == [system, *examples]
+    (*same, asked) = prompts.render(prompt, 2, max_interests=3, language="Dutch", hint="Not so.")
+    assert same == [system, *examples] and asked["content"] == f"{user['content']}\nNot so."
 
 
 def test_the_hash_covers_template_and_schema(tmp_path: Path) -> None:
@@ -52,6 +58,7 @@ def test_the_hash_covers_template_and_schema(tmp_path: Path) -> None:
         (None, None, "no such prompt"),
         ("text", None, "---"),
         ("no separator", "{}", "---"),
+        ("a\n---\nan example without its answer\n---\nb", "{}", "a question and an answer"),
         ("a\n---\nb", "{}", "interests"),
         ("a\n---\nb", "no json", "interests"),
     ],
@@ -71,18 +78,20 @@ def test_a_template_alone_has_the_schema_of_the_general_form(tmp_path: Path) -> 
     assert mine.schema == prompts.load("general").schema and mine.sha256 != prompts.load("general").sha256
 
 
-@pytest.mark.parametrize("name", ["general", "movies", "books", "products"])
+@pytest.mark.parametrize("name", sorted({*prompts.names()} - {"groups"}))
 def test_the_worked_example_is_an_answer(name: str) -> None:
-    """What the prompt shows as an answer is one, down to the bounds; only that it is the example speaks against it."""
+    """What the prompt shows as an answer is one, down to the bounds, and no title of its question."""
     prompt = prompts.load(name)
-    example = prompt.system.split("the answer is ")[1].split("\n")[0]
-    assert len(answer_parser.read(example, prompt.schema, count=4, max_interests=4, instructions="")) == 2
-    with pytest.raises(answer_parser.UnusableError, match="repeats the"):
-        answer_parser.read(example, prompt.schema, count=4, max_interests=4, instructions=prompt.system)
+    question, answer = prompt.examples
+    titles = [line.lstrip("0123456789.- ") for line in question.splitlines()]
+    found = answer_parser.read(answer, prompt.schema, count=len(titles), max_interests=4, instructions="")
+    history = refusals.History(titles, frozenset())
+    assert len(found) == 2 and all(refusals.refused(entry.name, history, []) is None for entry in found)
+    assert [entry.name for entry in answer_parser.examples(answer)] == [entry.name for entry in found]
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="bundled are books, general"):
+    with pytest.raises(ConfigError, match="books, described, general, "):
         prompts.load("nonsense")
 
 
@@ -129,8 +138,9 @@ def test_titles_are_marked_as_data_and_never_rendered() -> None:
 
 def test_a_template_without_a_system_role_gets_one_message() -> None:
     text = text_of(["Tea"], SYSTEM_REFUSED)
-    assert text.startswith("<user>You name the interests") and text.endswith("1. Tea</user>")
-    assert "You name the interests" in text_of(["Tea"], SYSTEM_DROPPED)
+    assert text.startswith("<user>You are given") and text.endswith("<user>- Tea</user>")
+    assert text.count("<user>") == 3  # the instructions stand before the example's question
+    assert "You are given" in text_of(["Tea"], SYSTEM_DROPPED)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def sample(key: str = "a" * 16, titles: tuple[str, ...] = TITLES, user: str = "u
 
 def clean(asked: Sample) -> CleanSample:
     history = [HistoryItem(item=entry.item, title=clean_title(entry.title)) for entry in asked.history]
-    return CleanSample(msgspec.structs.replace(asked, history=history), [entry.title for entry in asked.history])
+    titles = [entry.title for entry in history]
+    return CleanSample(msgspec.structs.replace(asked, history=history), titles, [()] * len(titles))
 
 
 class Encoder:

@@ -25,12 +25,14 @@ from eimf_core.text.similarity import TitleVectors
 class Request:
     """One question. `number` comes back with the answer; `sample.history` is what may be shown, with clean titles.
 
-    `seed` is another one each time the same sample is asked about again.
+    `seed` is another one each time the same sample is asked about again; `hint` says then below the titles what was
+    wrong with the answer before.
     """
 
     number: int
     sample: Sample
     seed: int
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Engine:
         prompt: answers follow its schema, also those of engines that show it to nobody.
         model, model_sha256: which model answers.
         model_source: where it was fetched from.
+        whole_titles: whether the model was trained on bare titles as they are: others see short ones with categories.
         settings: plain data, all that shapes an answer beside sample, prompt and model; a part of the request's hash.
         parallel: how many requests it wants at a time.
     """
@@ -84,6 +87,7 @@ class Engine:
     model: str
     model_sha256: str | None = None
     model_source: dict[str, str | None] | None = None
+    whole_titles: bool = False
     settings: dict[str, Any]
     parallel: int = 1
 

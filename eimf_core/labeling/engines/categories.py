@@ -45,7 +45,7 @@ class Categories(SynchronousEngine):
     ) -> None:
         super().__init__()
         path = str(config.items)
-        self.prompt = prompts.load(prompts.GENERAL)
+        self.prompt = prompts.load(prompts.DESCRIBED)
         self._of = {item.item: nameable(item.categories) for item in read_items(path)}
         self._holding = Counter(name for names in self._of.values() for name in names)
         self._max_interests = config.max_interests

@@ -17,7 +17,8 @@ from eimf_core.errors import ModelError
 MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-TEXTS = ("general.architecture", "tokenizer.chat_template", "eimf.prompt", "eimf.prompt_sha256")
+TRAINED_PROMPT = ("eimf.prompt_template", "eimf.prompt_schema")  # of a model that was trained for eimf
+TEXTS = ("general.architecture", "tokenizer.chat_template", *TRAINED_PROMPT)
 LONGEST_KEPT = 64  # arrays longer than this (vocabularies) are passed over
 MOST_ENTRIES, LONGEST_STRING = 1 << 20, 1 << 28
 

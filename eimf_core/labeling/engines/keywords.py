@@ -43,7 +43,7 @@ class Keywords(SynchronousEngine):
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
     ) -> None:
         super().__init__()
-        self.prompt = prompts.load(prompts.GENERAL)
+        self.prompt = prompts.load(prompts.DESCRIBED)
         self._vectors = vectors()
         self._max_interests = config.max_interests
         self._categories = config.items is not None  # they stand beside the titles

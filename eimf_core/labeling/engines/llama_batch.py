@@ -71,8 +71,7 @@ class Batch:
         self._memory = c.llama_get_memory(self._context)
         self._batch = c.llama_batch_init(BATCH, 0, 1)
         self._slots: list[Generation | None] = [None] * parallel
-        self._shared: list[int] = []
-        self._holds = [False] * parallel
+        self._held: list[list[int]] = [[] for _ in range(parallel)]  # tokens that the memory of each slot has evaluated
 
     @property
     def free(self) -> int:
@@ -86,28 +85,27 @@ class Batch:
     def share(self, tokens: Sequence[int]) -> None:
         """Evaluate the beginning that all prompts have in common, in every slot. Only when not busy."""
         c.llama_memory_clear(self._memory, True)
-        self._shared = list(tokens)
-        for start in range(0, len(self._shared), BATCH):
+        for start in range(0, len(tokens), BATCH):
             self._batch.n_tokens = 0
-            for at, token in enumerate(self._shared[start : start + BATCH], start=start):
+            for at, token in enumerate(tokens[start : start + BATCH], start=start):
                 self._put(token, at, 0)
             self._decode()
         for slot in range(1, len(self._slots)):
             c.llama_memory_seq_cp(self._memory, 0, slot, -1, -1)
-        self._holds = [True] * len(self._slots)
+        self._held = [list(tokens) for _ in self._slots]
 
     def add(self, generation: Generation) -> None:
-        """Start an answer in a free slot."""
-        slot = self._slots.index(None)
-        shared = len(self._shared)
-        kept = 0
-        if self._holds[slot] and len(generation.tokens) > shared and generation.tokens[:shared] == self._shared:
-            kept = shared
+        """Start an answer in the free slot that has most of its prompt evaluated: an earlier try of it, maybe."""
+        common = {
+            slot: _common(self._held[slot], generation.tokens) for slot, used in enumerate(self._slots) if used is None
+        }
+        slot = max(common, key=lambda free: common[free])
+        kept = common[slot]
         if not c.llama_memory_seq_rm(self._memory, slot, kept, -1):
             # models with a running state cannot go back to the middle
             c.llama_memory_seq_rm(self._memory, slot, -1, -1)
             kept = 0
-        self._holds[slot] = self._holds[slot] and kept == shared
+        self._held[slot] = generation.tokens
         generation.position = kept
         generation.waiting = generation.tokens[kept:]
         self._slots[slot] = generation
@@ -163,3 +161,9 @@ class Batch:
         code = c.llama_decode(self._context, self._batch)
         if code:
             raise ModelError(f"llama.cpp cannot go on (code {ctypes.c_int32(code).value}: {last_problem()})")
+
+
+def _common(held: list[int], wanted: list[int]) -> int:
+    """How many first tokens two prompts have in common; the last one wanted is always left to evaluate."""
+    most = min(len(held), len(wanted) - 1)
+    return next((at for at in range(most) if held[at] != wanted[at]), most)

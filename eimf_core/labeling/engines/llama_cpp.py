@@ -32,9 +32,9 @@ from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
 EXITS_IN_A_ROW = 5
-# titles cut into shorter pieces than this, in bytes on average, are made of words the model never learnt:
-# words cost 3 to 5 bytes a token, numbers and names 2, text of a script or subject it does not know less
-KNOWN_PIECE, ENOUGH_TITLES = 2.0, 300
+# words of titles cut into shorter pieces than this, in bytes on average, are words that the model never learnt:
+# known words have 3 to 5 bytes a token, names 2, text of a script or subject that it does not know less
+KNOWN_PIECE, ENOUGH_TITLES = 2.5, 300
 # bytes of weights that a core gets through in a second, per token read or written, as measured with a
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
 READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
@@ -61,8 +61,9 @@ class LlamaCpp(Engine):
         self.model = BUNDLED if config.model == BUNDLED else path.name
         called = config.model or path.name
         self.prompt = llama_setup.prompt_for(config.prompt, metadata, called, reporter)
-        if config.items and metadata.get("eimf.prompt"):
-            reporter.warn(f"{called}: was trained on titles alone; --items makes its labels worse")
+        self.whole_titles = gguf_file.TRAINED_PROMPT[0] in metadata
+        if config.items and self.whole_titles:
+            reporter.warn(f"without effect, since {called} was trained on titles alone: --items")
         self.model_source = file.source
         if not config.dry_run:
             self.model_sha256 = files.sha256(path)
@@ -130,14 +131,14 @@ class LlamaCpp(Engine):
         """Warn once of a model that cuts the titles to pieces: their words are strange to it."""
         if self._title_bytes > ENOUGH_TITLES or "title_tokens" not in message:
             return
-        visible = self._open[message["number"]].sample.history[message["trimmed"] :]
-        self._title_bytes += sum(len(entry.title.encode("utf-8", "replace")) for entry in visible)
+        self._title_bytes += message["title_bytes"]
         self._title_tokens += message["title_tokens"]
         if ENOUGH_TITLES < self._title_bytes < KNOWN_PIECE * self._title_tokens:
             toy = "; it is a toy for the example shop: use an instruct model" if self.model == BUNDLED else ""
             self._reporter.warn(
-                f"{self.model}: reads these titles in tokens of {self._title_bytes / self._title_tokens:.1f} bytes on "
-                f"average, so their words are new to it; do not trust its labels{toy}"
+                f"{self.model}: reads the words of these titles in pieces of "
+                f"{self._title_bytes / self._title_tokens:.1f} letters on average, so they are new to it; do not trust "
+                f"its labels{toy}"
             )
 
     def close(self) -> None:
@@ -178,6 +179,7 @@ class LlamaCpp(Engine):
         message = {
             "number": request.number,
             "titles": [entry.title for entry in request.sample.history],
+            "hint": request.hint,
             "seed": request.seed,
             "temperature": self._config.temperature if first else self._config.retry_temperature,
         }

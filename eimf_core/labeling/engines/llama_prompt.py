@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,18 @@ PLAIN_TEMPLATE = (
 )
 
 
+_WORD = re.compile(r"[^\W\d_]+")
+
+
 @dataclass(frozen=True)
 class FittedPrompt:
-    """A prompt's tokens, how many of the oldest titles were left out to make it fit, and how many of the
-    tokens are titles'."""
+    """A prompt's tokens, how many of the oldest titles were left out to make it fit, and what the words of its titles
+    come to, numbers aside, in bytes and in tokens."""
 
     tokens: list[int]
     trimmed: int
-    of_titles: int
+    word_bytes: int
+    word_tokens: int
 
 
 class PromptWriter:
@@ -39,15 +44,17 @@ class PromptWriter:
         self._language = language
         self._template = chat_template or model.chat_template() or PLAIN_TEMPLATE
         self._title_tokens = functools.lru_cache(maxsize=1 << 16)(lambda title: tuple(model.data_tokens(title)))
+        self._words = functools.lru_cache(maxsize=1 << 16)(self._count_words)
         self._frame = functools.lru_cache(maxsize=256)(self._make_frame)
 
-    def fit(self, titles: Sequence[str], room: int) -> FittedPrompt:
+    def fit(self, titles: Sequence[str], room: int, hint: str = "") -> FittedPrompt:
         """The prompt with the latest titles that fit into `room` tokens; ModelError when not even one fits."""
         dropped = 0
         while dropped < len(titles):
-            tokens = self._write(titles[dropped:])
+            tokens = self._write(titles[dropped:], hint)
             if len(tokens) <= room:
-                return FittedPrompt(tokens, dropped, sum(len(self._title_tokens(title)) for title in titles[dropped:]))
+                counts = [self._words(title) for title in titles[dropped:]]
+                return FittedPrompt(tokens, dropped, sum(size for size, _ in counts), sum(many for _, many in counts))
             # each title costs its tokens and a few around it: a safe number at once, then one by one
             excess = len(tokens) - room
             longest = max(len(self._title_tokens(title)) for title in titles) + 8
@@ -56,25 +63,32 @@ class PromptWriter:
 
     def shared(self) -> list[int]:
         """The tokens with which every prompt begins."""
-        first = self._frame(1)[0]
+        first = self._frame(1, "")[0]
         assert not isinstance(first, int)
         return list(first)
 
-    def segments(self, titles: Sequence[str]) -> list[prompts.Segment]:
+    def segments(self, titles: Sequence[str], hint: str = "") -> list[prompts.Segment]:
         """The text of the prompt, item text apart."""
-        messages = prompts.render(self._prompt, len(titles), max_interests=self._max_interests, language=self._language)
+        messages = prompts.render(
+            self._prompt, len(titles), max_interests=self._max_interests, language=self._language, hint=hint
+        )
         return prompts.segments(messages, titles, self._template, bos=self._model.bos, eos=self._model.eos)
 
-    def _write(self, titles: Sequence[str]) -> list[int]:
+    def _count_words(self, title: str) -> tuple[int, int]:
+        """Bytes and tokens of the words of a title: good tokenisers cut numbers into digits."""
+        words = " ".join(_WORD.findall(title))
+        return len(words.encode("utf-8", "replace")), len(self._model.data_tokens(words))
+
+    def _write(self, titles: Sequence[str], hint: str) -> list[int]:
         tokens: list[int] = []
-        for part in self._frame(len(titles)):
+        for part in self._frame(len(titles), hint):
             tokens += self._title_tokens(titles[part]) if isinstance(part, int) else part
         return tokens
 
-    def _make_frame(self, count: int) -> list[list[int] | int]:
+    def _make_frame(self, count: int, hint: str) -> list[list[int] | int]:
         """The prompt for `count` titles: tokens of fixed stretches, and the places of titles between them."""
         frame: list[list[int] | int] = []
-        for segment in self.segments([str(number) for number in range(count)]):
+        for segment in self.segments([str(number) for number in range(count)], hint):
             if segment.data:
                 frame.append(int(segment.text))
             elif frame:

@@ -11,6 +11,7 @@ from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import named_models
+from eimf_core.labeling.engines.gguf_file import TRAINED_PROMPT
 from eimf_core.labeling.engines.llama_worker import Setup
 from eimf_core.labeling.engines.named_models import ModelFile
 from eimf_core.progress import Reporter
@@ -74,20 +75,21 @@ def worker_setup(
 
 
 def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:
-    """The prompt asked for, else the one the model was trained for, else the default.
+    """The prompt asked for, else the one that a model was trained with and carries, else the default.
 
-    A model that names the hash of its prompt is refused for another version of it, unless the prompt
-    was asked for, which is warned of.
+    Raises:
+        ModelError: where a model carries one that cannot be read.
     """
-    trained, digest = metadata.get("eimf.prompt"), metadata.get("eimf.prompt_sha256")
-    known = trained if isinstance(trained, str) and trained in prompts.names() else prompts.GENERAL
-    prompt = prompts.load(wanted or known)
-    if digest and digest != prompt.sha256:
-        problem = f"{model}: was trained with another version of the prompt '{prompt.name}' (eimf.prompt_sha256)"
-        if wanted is None:
-            raise ModelError(f"{problem}; train it again, or give --prompt {prompt.name} to use it all the same")
-        reporter.warn(problem)
-    return prompt
+    template, schema = (metadata.get(key) for key in TRAINED_PROMPT)
+    if template is None:
+        return prompts.load(wanted or prompts.DEFAULT)
+    if wanted is not None:
+        reporter.warn(f"{model}: was trained with a prompt of its own, which --prompt {wanted} replaces")
+        return prompts.load(wanted)
+    try:
+        return prompts.parsed("of the model", template, schema or "", called=TRAINED_PROMPT)
+    except ConfigError as error:
+        raise ModelError(f"{model}: carries a prompt that cannot be read ({error})") from None
 
 
 def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:

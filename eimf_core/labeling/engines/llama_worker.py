@@ -1,9 +1,9 @@
 """The process that runs llama.cpp: requests come in as JSON lines, answers go out as JSON lines.
 
 A process of its own, because llama.cpp ends the process it runs in when something goes badly wrong.
-The first line on stdin is the Setup; each further line {"number", "titles", "seed", "temperature"}.
-Lines on stdout: {"ready", "offloads"} once, then an Answer each, with the tokens of its titles as "title_tokens",
-or {"failed": "why"} before the process ends.
+The first line on stdin is the Setup; each further line {"number", "titles", "hint", "seed", "temperature"}.
+Lines on stdout: {"ready", "offloads"} once, then an Answer each, with the bytes and tokens of the words in its titles
+as "title_bytes" and "title_tokens", or {"failed": "why"} before the process ends.
 It ends when stdin does.
 """
 
@@ -120,17 +120,23 @@ class Worker:
                 fitted = self._fit(request)
                 if fitted is not None:
                     parts = self._writer.segments(request["titles"][fitted.trimmed :])
-                    answer = {"text": "".join(part.text for part in parts), "tokens": {"prompt": len(fitted.tokens)}}
-                    answer |= {"trimmed": fitted.trimmed, "title_tokens": fitted.of_titles}
+                    text = "".join(part.text for part in parts)
+                    answer: dict[str, Any] = {"text": text, "tokens": {"prompt": len(fitted.tokens)}}
+                    answer |= {"trimmed": fitted.trimmed, **self._words(fitted)}
                     self._send({"number": request["number"], **answer})
 
     def _fit(self, request: dict[str, Any]) -> Any:
         """The prompt as tokens; None when it does not fit, which is then the answer."""
         try:
-            return self._writer.fit(request["titles"], self._context - self._setup.max_tokens)
+            room = self._context - self._setup.max_tokens
+            return self._writer.fit(request["titles"], room, request.get("hint", ""))
         except EimfError as error:
             self._send({"number": request["number"], "error": str(error), "final": True})
             return None
+
+    @staticmethod
+    def _words(fitted: Any) -> dict[str, int]:
+        return {"title_bytes": fitted.word_bytes, "title_tokens": fitted.word_tokens}
 
     def _start(self, batch: Any, request: dict[str, Any]) -> None:
         if not self._ready:
@@ -150,7 +156,7 @@ class Worker:
         answer: dict[str, Any] = {
             "number": generation.number,
             "trimmed": fitted.trimmed,
-            "title_tokens": fitted.of_titles,
+            **self._words(fitted),
             "tokens": {"prompt": len(generation.tokens), "answer": generation.count},
             "seconds": time.perf_counter() - generation.began,
         }

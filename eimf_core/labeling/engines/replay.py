@@ -33,7 +33,7 @@ class Replay(SynchronousEngine):
         super().__init__()
         if config.replay is None:
             raise ConfigError("--engine replay needs --replay labels.jsonl")
-        self.prompt = wide_form(prompts.load(prompts.GENERAL))
+        self.prompt = wide_form(prompts.load(prompts.DESCRIBED))
         self._labels = {label.key: label for label in jsonl.read(config.replay, Label)}
         self._max_interests = config.max_interests
         self.model = Path(config.replay).name

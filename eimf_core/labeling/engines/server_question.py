@@ -74,7 +74,7 @@ class ChatEngine(Engine):
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
     ) -> None:
-        self.prompt = prompts.load(config.prompt or prompts.GENERAL)
+        self.prompt = prompts.load(config.prompt or prompts.DEFAULT)
         self.model = config.model or "default"
         self._config = config
         self._max_tokens = config.max_tokens or longest_answer(self.prompt.schema, config.max_interests)
@@ -118,7 +118,11 @@ class ChatEngine(Engine):
     def _messages(self, request: Request) -> list[dict[str, str]]:
         titles = [entry.title for entry in request.sample.history]
         messages = prompts.render(
-            self.prompt, len(titles), max_interests=self._config.max_interests, language=self._config.language
+            self.prompt,
+            len(titles),
+            max_interests=self._config.max_interests,
+            language=self._config.language,
+            hint=request.hint,
         )
         return prompts.plain(messages, titles)
 

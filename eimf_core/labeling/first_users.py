@@ -1,0 +1,39 @@
+"""A model that is not up to the task is told by its first users, not by the last one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from eimf_core.labeling.requests import Tally
+from eimf_core.records import Label
+
+FIRST = 8  # users that it is judged by
+LONGEST_SHOWN = 300  # characters of an answer
+ADVICE = (
+    "Try a larger instruct model (1.5B parameters or more), or --engine keywords, which needs none; --dry-run shows "
+    "the prompts. --keep-going goes on all the same."
+)
+
+
+def problem(model: str, labels: Sequence[Label], tally: Tally) -> str | None:
+    """What is wrong with a model after its first users, with one of its answers and what to do.
+
+    Args:
+        model: its name.
+        labels: of the first users.
+        tally: of all answers about them.
+
+    Returns:
+        One line, or None where half of the users or more have labels, and half of the names or more are no titles.
+    """
+    failed = [label.error for label in labels if label.error is not None]
+    if 2 * len(failed) > len(labels):
+        ((reason, _),) = Counter(failed).most_common(1)
+        found = f"{len(failed)} of the first {len(labels)} users have no label ({reason})"
+    elif 2 * tally.titles > tally.names:
+        found = f"{tally.titles} of the first {tally.names} names are titles of the history, copied"
+    else:
+        return None
+    raw = tally.raw if len(tally.raw) <= LONGEST_SHOWN else f"{tally.raw[:LONGEST_SHOWN]}…"
+    return f"{model}: {found}. One of its answers: {raw or '(none)'}. {ADVICE}"
