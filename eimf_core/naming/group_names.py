@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from eimf_core.naming import item_groups
 from eimf_core.naming.distinctive_terms import TermIndex
-from eimf_core.naming.item_groups import GroupName, ItemGroups
+from eimf_core.naming.item_groups import GroupName, ItemGroups, Stored
 from eimf_core.naming.terms import item_terms
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.vectors import unit_rows
@@ -31,7 +31,7 @@ LEAST_COSINE = 0.4
 
 def named_groups(
     items: int, item: Callable[[int], Item], vectors: Floats, scale: Floats | None,
-    interests: Sequence[SemanticInterest], interest_vectors: Floats,
+    interests: Sequence[SemanticInterest], interest_vectors: Floats, text: Stored | None = None,
 ) -> ItemGroups:  # fmt: skip
     """The groups of a catalogue with their names.
 
@@ -40,8 +40,9 @@ def named_groups(
         item: gives the item of an index from 1.
         vectors, scale: (N + 1, d) and (N + 1,) with N at least `items`.
         interests: what the model was trained with, of the vectors `interest_vectors` (n, d).
+        text: text vectors of the items, if there are any (see `item_groups.group`).
     """
-    groups = item_groups.group(items, vectors, scale)
+    groups = item_groups.group(items, vectors, scale, text)
     by_labels = labels(groups, interests, interest_vectors)
     if all(name is not None for name in by_labels):
         return groups.named([GroupName(name=name, by="labels") for name in by_labels])

