@@ -139,7 +139,10 @@ def _is_whole(path: Path, end: int) -> bool:
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while left := end - stream.tell():
-            digest.update(stream.read(min(left, BLOCK)))
+            part = stream.read(min(left, BLOCK))
+            if not part:
+                return False
+            digest.update(part)
         return stream.read() == digest.digest()
 
 

@@ -156,7 +156,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("*.npy")
     whole = path.read_bytes()
     flipped = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (129, len(whole) - 40, len(whole) - 1)]
-    for damage in (whole[:100], b"", b"no array", whole[:-2], whole + b"more", *flipped):
+    for damage in (whole[:100], b"", b"no array", whole[:-2], whole[:-40], whole[:-60], whole + b"more", *flipped):
         path.write_bytes(damage)
         assert np.array_equal(encode_cached(["a", "b"], WordEncoder(), tmp_path), good)
         assert path.read_bytes() == whole
