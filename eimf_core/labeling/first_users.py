@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines.base import Engine
 from eimf_core.labeling.requests import Tally
 from eimf_core.records import Label
 
@@ -14,6 +16,11 @@ ADVICE = (
     "Try a larger instruct model (1.5B parameters or more), or --engine keywords, which needs none; --dry-run shows "
     "the prompts. --keep-going goes on all the same."
 )
+
+
+def are_judged(engine: Engine, config: LabelConfig) -> bool:
+    """Whether a run may end after its first users: where a model is asked whose answers are not there."""
+    return engine.uses_prompt and not engine.answers_later and not config.keep_going
 
 
 def problem(model: str, labels: Sequence[Label], tally: Tally) -> str | None:

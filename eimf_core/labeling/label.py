@@ -253,7 +253,7 @@ def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Report
                 answer_tokens += entry.tokens.get("answer", 0)
             took = (time.perf_counter() - began) / len(new)
             reporter.advance(1, failed=str(failed), **{"s/user": f"{took:.2g}" if took < 10 else f"{took:.0f}"})
-            if len(new) == first_users.FIRST and labeler.engine.uses_prompt and not labeler.config.keep_going:
+            if len(new) == first_users.FIRST and first_users.are_judged(labeler.engine, labeler.config):
                 problem = first_users.problem(labeler.engine.model, new, labeler.tally)
                 if problem is not None:
                     raise LabelError(problem)

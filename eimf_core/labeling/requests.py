@@ -189,7 +189,9 @@ class Labeler:
         self.tally.refused[reason] += 1
         self.tally.raw = answer.text or self.tally.raw
         pending.hint = refusals.hint(reason, self.config.language)
-        if not answer.final and pending.attempts < self.config.attempts:
+        # a further round of an engine that answers later may take a day
+        enough = pending.best and self.engine.answers_later
+        if not answer.final and not enough and pending.attempts < self.config.attempts:
             return None
         # what was good in a refused answer is better than nothing
         if pending.best:

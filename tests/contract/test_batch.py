@@ -174,6 +174,24 @@ def test_refused_answers_are_asked_again_in_a_second_file(service: Service) -> N
     assert sorted(entry.attempts for entry in service.labels().values()) == [1, 1, 1, 2, 2]
 
 
+def test_all_results_are_read_though_the_first_are_bad(service: Service) -> None:
+    """Another run would stop at its first users and tell of the model; here all answers are there already."""
+    write_samples(service.folder, 12)
+    service.run()
+    summary = service.run(service.answer(lambda request: openai(request, "no")), max_error_share="1")
+    assert (summary.errors, summary.further) == (12, 12)
+
+
+def test_what_is_good_in_an_answer_is_not_asked_about_again(service: Service) -> None:
+    """One of its names is a title of the history."""
+    service.run()
+    told = [{"name": name, "description": "Likes it.", "items": [1]} for name in ("Wool Yarn", "hot drinks")]
+    text = orjson.dumps({"interests": told}).decode()
+    summary = service.run(service.answer(lambda request: openai(request, text)))
+    assert (summary.errors, summary.further) == (0, 0)
+    assert {interest.name for entry in service.labels().values() for interest in entry.interests} == {"hot drinks"}
+
+
 def test_the_results_of_all_rounds_at_once_give_the_same(service: Service, tmp_path: Path) -> None:
     service.run()
     first = service.answer(lambda request: openai(request, "no"), "first.jsonl")
