@@ -91,7 +91,9 @@ def samples(model: Model, groups: ItemGroups) -> Iterator[Sample]:
                 cluster=at,
                 cluster_size=len(members),
                 distance=round(1 - float(groups.near[members].mean()), 6),
-                history=[HistoryItem(item=item.item, title=item.title) for item in items],
+                history=[
+                    HistoryItem(item=item.item, title=item.title, categories=item.categories or None) for item in items
+                ],
             )
 
 
@@ -139,17 +141,8 @@ def _settings(config: LabelConfig, work: Path, groups: ItemGroups, model: Model,
         config,
         max_interests=1,
         prompt=config.prompt or (PROMPT if asks_model else None),
-        items=config.items or _catalogue(model, made, config),
         force=config.force or stale,
     )
-
-
-def _catalogue(model: Model, made: Sequence[Sample], config: LabelConfig) -> str | None:
-    """Where the categories of the items stand, if they have any and are of use."""
-    shown = (model.catalogue.item(model.catalogue.index(entry.item)) for sample in made for entry in sample.history)
-    if config.model == BUNDLED or not any(item.categories for item in shown):
-        return None
-    return f"{model.name}/items.jsonl"
 
 
 def _keep(path: str | Path, model: Model, groups: ItemGroups, answers: dict[str, Label]) -> None:

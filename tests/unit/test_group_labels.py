@@ -194,7 +194,7 @@ def test_options_that_do_not_go_with_a_model(eimf: Eimf, model: Path, option: tu
 def test_a_dry_run_shows_the_prompts(eimf: Eimf, model: Path) -> None:
     done = eimf("label", model, "--engine", "server", "--server", "http://127.0.0.1:9/v1", "--model", "m", "--dry-run")
     lines = [orjson.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0 and len(lines) == 9 and "have in common" in lines[0]["prompt"]
+    assert done.returncode == 0 and len(lines) == 9 and "fits most of them" in lines[0]["prompt"]
     assert not group_labels.folder(model).exists()
 
 

@@ -32,7 +32,7 @@ def test_every_form_says_what_it_wants(name: str) -> None:
     system, *examples, user = messages
     assert ("at most 3" in system["content"] or name == "groups") and "Dutch" in system["content"]
     assert "JSON" in system["content"] and "{{" not in system["content"]
-    turns = [] if name == "groups" else ["user", "assistant"]
+    turns = ["user", "assistant"]
     assert [message["role"] for message in messages] == ["system", *turns, "user"]
     marks = ("- ", "- ") if name == "names" else ("1. ", "2. ")
     assert prompts.plain([user], ["Tea", "Yarn"])[0]["content"] == f"{marks[0]}Tea\n{marks[1]}Yarn"
