@@ -26,10 +26,10 @@ from tests.robustness.trial import Kind, Trial
 USERS = 3
 LONGEST_ERROR = 400
 """Characters of the error of a label: what a server says is cut."""
-GOOD = '{"interests": [{"name": "tea", "description": "Drinks tea.", "items": [1, 2]}]}'
+GOOD = '{"interests": [{"name": "hot drinks", "items": [1, 2]}]}'
 TEXTS = (
     GOOD, f"```json\n{GOOD}\n```", f"<think>so</think>{GOOD}", "<think>", f"Here: {GOOD} and {{more}}", "", "{", "{" * 9_000, '{"interests":' * 3_000,
-    "```json" + "\n" * 50_000, GOOD[:40], "[" * 9_000, GOOD.replace("tea", "\u202etea\x1b[2J"), GOOD.replace("1, 2", "9" * 400), GOOD * 99, "\ud800",
+    "```json" + "\n" * 50_000, GOOD[:40], "[" * 9_000, GOOD.replace("hot", "\u202ehot\x1b[2J"), GOOD.replace("1, 2", "9" * 400), GOOD * 99, "\ud800",
 )  # fmt: skip
 STATUSES = (100, 101, 200, 201, 204, 206, 299, 300, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 408, 413, 415, 422, 429, 499, 500, 501, 502, 503, 504, 599, 0, 99, 999, -1)  # fmt: skip
 WORDS = (
@@ -63,11 +63,14 @@ def make(folder: Path) -> None:
     results.append({**results[0], "response": None, "error": {"code": "batch_expired", "message": "expired"}})
     (folder / "results.jsonl").write_bytes(b"".join(json.dumps(each).encode() + b"\n" for each in results[:USERS]))
     (folder / "errors.jsonl").write_bytes(json.dumps(results[-1]).encode() + b"\n")
-    for each in ("labels.requests.jsonl", "labels.requests.jsonl.meta.json"):
-        (folder / each).unlink()
+    command = [*BATCH, "--results", "results.jsonl", "-o", "labels.jsonl"]
+    done = in_process.eimf(command, stdin=b"", cwd=folder, environment={})
+    assert done.returncode == 0 and b"3 users labelled" in done.stderr, done.stderr
+    for each in folder.glob("labels.*"):
+        each.unlink()
 
 
-BATCH = ("label", "samples.jsonl", "--engine", "batch", "--model", "m")
+BATCH = ("label", "samples.jsonl", "--engine", "batch", "--model", "m", "--prompt", "general")
 
 
 def _completion(text: Any) -> dict[str, Any]:
@@ -180,7 +183,6 @@ def _read_request(peer: socket.socket) -> None:
 
 
 def _replies(trial: Trial) -> None:
-    more = ["--keep-going"] if _has_keep_going() else []
     with (
         _speaking(trial.rng) as port,
         mock.patch.object(server_pool, "FIRST_PAUSE", 0.01),
@@ -188,15 +190,9 @@ def _replies(trial: Trial) -> None:
     ):
         trial.eimf(
             "label", "samples.jsonl", "--engine", "server", "--server", f"http://127.0.0.1:{port}/v1", "--config",
-            "eimf.toml", "--max-error-share", "100%", *more, "-o", "labels.jsonl", outputs=["labels.jsonl"], codes=(0, 4),
+            "eimf.toml", "--max-error-share", "100%", "--prompt", "general", "-o", "labels.jsonl", outputs=["labels.jsonl"], codes=(0, 4),
         )  # fmt: skip
     _check_labels(trial)
-
-
-def _has_keep_going() -> bool:
-    from eimf_core.labeling.config import LabelConfig
-
-    return hasattr(LabelConfig, "keep_going")
 
 
 def _check_labels(trial: Trial) -> None:
