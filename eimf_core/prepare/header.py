@@ -9,7 +9,7 @@ from functools import lru_cache
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.raw_text import shortened
+from eimf_core.prepare.raw_text import one_line, shortened
 from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.value_parsing import is_missing, is_number
 
@@ -101,7 +101,7 @@ def numbered(count: int) -> tuple[str, ...]:
 def unclear_header(source: Source) -> InputError:
     """The error for a first line that may be the header or the first row."""
     return InputError(
-        f"may be a header or data ({shortened(source.first, 80)}); say --header yes or --header no",
+        f"may be a header or data ({shortened(one_line(source.first), 80)}); say --header yes or --header no",
         file=source.name,
         line=source.before + 1,
     )

@@ -12,7 +12,7 @@ from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, lo
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.raw_text import shortened
+from eimf_core.prepare.raw_text import one_line, shortened
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
 from eimf_core.prepare.time_columns import Values
@@ -142,7 +142,7 @@ def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:
         reporter.note(f"{source.name}: columns: {columns}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"
-        reporter.note(f"{source.name}: the first line ({shortened(scan.first, 80)}) {taken_for}")
+        reporter.note(f"{source.name}: the first line ({shortened(one_line(scan.first), 80)}) {taken_for}")
 
 
 def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:

@@ -68,6 +68,11 @@ def shortened(text: str, most: int) -> str:
     return at_word.rstrip(" ,;:.-") + "…"
 
 
+def one_line(text: str) -> str:
+    """A text with a blank for each run of tabs and blanks, as messages show it."""
+    return " ".join(text.split())
+
+
 def strings_in(value: Any) -> list[str]:
     """Strings in a value of any nesting, each once, in order."""
     found: dict[str, None] = {}

@@ -15,6 +15,7 @@ from eimf_core.prepare.scans import text_of
 from eimf_core.records import Split
 
 SPLITS = frozenset(get_args(Split))
+SPLIT_NAMES = ("split", "set", "fold", "part", "partition", "subset", "splitset")
 EXPECTED = """expected a user and one of train, valid, test, such as u7,train or {"user": "u7", "split": "train"}"""
 
 
@@ -32,7 +33,7 @@ def read_partition(path: Path, scratch: Path) -> dict[str, str]:
     partition: dict[str, str] = {}
     for number, line in log_files.lines(containers.readable(path, scratch, str(path))):
         user, split = _user_and_split(line)
-        if split not in SPLITS and not partition and number == 1 and not line.startswith("{"):
+        if number == 1 and split not in SPLITS and _are_names(user, split):
             continue
         if not user or split not in SPLITS:
             raise InputError(f"is '{shortened(line, 80)}', {EXPECTED}", file=path, line=number)
@@ -41,6 +42,11 @@ def read_partition(path: Path, scratch: Path) -> dict[str, str]:
     if not partition:
         raise InputError("is empty; expected user and split a line", file=path)
     return partition
+
+
+def _are_names(user: str, split: str) -> bool:
+    """Whether the first line names the columns."""
+    return normalised(user) in KNOWN_NAMES["user"] or normalised(split) in SPLIT_NAMES
 
 
 def _user_and_split(line: str) -> tuple[str, str]:

@@ -237,6 +237,10 @@ def test_overlapping_rows_become_whole_sequences(tmp_path: Path) -> None:
     assert histories(tmp_path) == {"1": ["a", "b", "a", "c"], "2": ["c", "d"]}
     run(tmp_path, "a.test.inter", "a.train.inter")
     assert histories(tmp_path) == {"1": ["a", "b", "a", "c"], "2": ["c", "d"]}
+    (tmp_path / "cut.train.inter").write_text(header + "1\ta b c\td\n")
+    (tmp_path / "cut.test.inter").write_text(header + "1\tc d e\tf\n")
+    run(tmp_path, "cut.train.inter", "cut.test.inter")
+    assert histories(tmp_path) == {"1": ["a", "b", "c", "d", "e", "f"]}
     (tmp_path / "a.valid.inter").write_text(header + "1\tx y\tz\n")
     with pytest.raises(InputError, match=r"a\.valid\.inter:2: field 'user': is '1', whose history"):
         run(tmp_path, "a.train.inter", "a.valid.inter")

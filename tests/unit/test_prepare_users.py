@@ -37,6 +37,7 @@ def test_users_and_splits(tmp_path: Path, form: str) -> None:
         ('{"user":"a"}\n', r"users:1: is '{\"user\":\"a\"}', expected"),
         ("a,train\na,test\n", "users:2: user 'a' is in two splits"),
         ("user,split\n", "users: is empty"),
+        ("a,training\nb,test\n", "users:1: is 'a,training', expected a user and one of"),
     ],
 )
 def test_a_line_that_is_none(tmp_path: Path, text: str, words: str) -> None:

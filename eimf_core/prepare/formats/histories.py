@@ -45,10 +45,10 @@ def join_rows(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
         full, known = [*row.history, row.target], whole.setdefault(row.user, [])
         if known[: len(full)] == full:
             continue
-        if full[: len(known)] == known:
-            whole[row.user] = full
-        elif row.history and known[-len(row.history) :] == row.history:
-            known.append(row.target)
+        # lists may be cut to the last items: what they share with the end of what is known joins them
+        shared = next((size for size in range(min(len(known), len(full)), 0, -1) if known[-size:] == full[:size]), 0)
+        if shared or not known:
+            known += full[shared:]
         else:
             problem = f"field 'user': is '{row.user}', whose history does not go on where the rows before it end"
             rejects.add(row.file, row.line, problem, row.text)
