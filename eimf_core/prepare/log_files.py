@@ -15,7 +15,7 @@ from typing import Any
 
 from eimf_core import files
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import duckdb_session
+from eimf_core.prepare import duckdb_session, published_sets
 from eimf_core.prepare.value_parsing import BLANKS
 
 HEAD_BYTES = 1 << 16
@@ -89,6 +89,8 @@ def expand(argument: Path, scratch: Path) -> list[Path]:
         if not found:
             raise ConfigError(f"{argument}: no file has such a name")
         return found
+    if not argument.exists():
+        raise ConfigError(f"{argument}: no such file or folder{published_sets.hint(str(argument))}")
     return [argument]
 
 
