@@ -24,6 +24,7 @@ STEPS = {
 }
 # a further command is one line: its module in eimf_cli has the same name
 FURTHER = {
+    "run": "Make everything from a log to a measured model.",
     "score": "Tell how many true interests labels recover.",
     "compare": "Train backbones over settings and seeds, and compare them in one table.",
     "join": "Join models that were trained apart as an ensemble.",

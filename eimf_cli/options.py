@@ -52,6 +52,22 @@ def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
     return {name: given.get(name, default(field)) for name, field in keys.items()}
 
 
+def config_tables(path: Path | None) -> set[str]:
+    """The tables of a --config file."""
+    return set() if path is None else {key for key, value in _toml(path).items() if isinstance(value, dict)}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML ({error})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
+
+
 def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     """The keys of a TOML file that are meant for this command, all of them known."""
     try:
@@ -106,6 +122,9 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+FROM_CONTEXT = ("settings", "explicit", "config_file")
+"""Arguments of a command's function that are no options of their own."""
+
 # hidden: --help-all shows it, and the error that it is for names it
 Force = Annotated[
     bool,
@@ -123,7 +142,7 @@ def step(
         example: the command line that leads the help.
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
             function gets the instance as the keyword argument `settings`, and the names of those that are no
-            defaults as `explicit` where it has this argument.
+            defaults as `explicit` where it has this argument, as well as the path of --config as `config_file`.
     """
     about = Step(example, settings)
 
@@ -131,7 +150,7 @@ def step(
         own = inspect.signature(function).parameters
         hints = get_type_hints(function, include_extras=True)
         options = _options_of(about)
-        parameters = [name for name in own if name not in ("settings", "explicit")]
+        parameters = [name for name in own if name not in FROM_CONTEXT]
         typed = {name: (hints[name], own[name].default) for name in parameters} | options | COMMON
 
         @functools.wraps(function)
@@ -142,10 +161,12 @@ def step(
             arguments.pop("help_all")
             if show:
                 return _print_config(arguments | config_only)
+            if "config_file" in own:
+                arguments["config_file"] = parsed.meta[values.CONFIG_FILE]
             if settings:
                 given = {name: arguments.pop(name) for name in options}
                 arguments["settings"] = settings(**given, **config_only)
-                if parsed is not None:
+                if "explicit" in own:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
             with first_sign.given(first_sign.inputs(arguments)):
@@ -157,7 +178,7 @@ def step(
                 terminal.debug(run_summary(time.perf_counter() - started, seed))
             return result
 
-        if "explicit" in own:
+        if {"explicit", "config_file"} & own.keys():
             typed["parsed"] = (typer.Context, inspect.Parameter.empty)
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

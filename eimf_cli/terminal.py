@@ -118,6 +118,11 @@ def is_verbose() -> bool:
     return _level >= 1 and _main_process
 
 
+def is_quiet() -> bool:
+    """Whether -q was given."""
+    return _level < 0
+
+
 def stdout_is_terminal() -> bool:
     """Whether tables (True) or JSON lines (False) are what stdout wants by default."""
     return sys.stdout.isatty()

@@ -1,0 +1,91 @@
+"""Which steps of a run are up to date: told by content, options and version, not by times."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eimf_core import provenance
+from eimf_core.errors import ConfigError
+from eimf_core.pipeline import chain
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> chain.Step:
+    """A step with a folder and a pattern as inputs and one output, all there."""
+    for name in ("logs/a.csv", "logs/b.csv", "folder/part/x.dat", "out/made.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    inputs = (tmp_path / "logs" / "*.csv", tmp_path / "folder")
+    return chain.Step("prepare", (), inputs, (tmp_path / "out" / "made.jsonl",))
+
+
+def fresh(step: chain.Step, options: dict[str, Any]) -> bool:
+    return chain.Records(step.outputs[0].parent).is_fresh(step, chain.origin_of(step, options))
+
+
+def make(step: chain.Step, options: dict[str, Any]) -> None:
+    chain.Records(step.outputs[0].parent).add(step, chain.origin_of(step, options))
+
+
+def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
+    step: chain.Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("a")
+    options = {"split": "temporal", "nested": {"file": str(words)}, "seed": 0}
+    assert not fresh(step, options)
+    make(step, options)
+    assert fresh(step, options)
+    os.utime(tmp_path / "logs" / "a.csv", (2e9, 2e9))
+    assert fresh(step, options) and not fresh(step, {**options, "seed": 1})
+    for path in (tmp_path / "logs" / "a.csv", tmp_path / "folder" / "part" / "x.dat", words):
+        content = path.read_text()
+        path.write_text("other")
+        assert not fresh(step, options)
+        path.write_text(content)
+        assert fresh(step, options)
+    (tmp_path / "logs" / "c.csv").write_text("one more day")
+    assert not fresh(step, options)
+    make(step, options)
+    monkeypatch.setattr(provenance, "versions", lambda: {"eimf": "99"})
+    assert not fresh(step, options)
+
+
+def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: chain.Step) -> None:
+    make(step, {})
+    (made,) = step.outputs
+    made.write_text("changed by hand")
+    with pytest.raises(ConfigError, match=r"made.jsonl: was changed since eimf run made it"):
+        fresh(step, {})
+    made.unlink()
+    assert not fresh(step, {})
+    # a record that is broken counts for nothing
+    made.write_text("x")
+    (made.parent / ".steps" / "prepare.json").write_text("{")
+    assert not fresh(step, {})
+
+
+def test_the_plan(tmp_path: Path) -> None:
+    logs, items = [Path("log.csv")], [Path("items.csv")]
+    plain = chain.plan(logs, items, tmp_path, engine=None, test=False)
+    assert [step.name for step in plain] == ["prepare", "train"] and "--labels" not in plain[1].arguments
+    whole = chain.plan(logs, items, tmp_path, engine="categories", test=True)
+    assert [step.name for step in whole] == ["prepare", "cluster", "label", "train", "eval"]
+    # every step but the first reads what an earlier one wrote
+    written: set[Path] = set()
+    for step in whole:
+        assert step.name == "prepare" or set(step.inputs) <= written
+        written |= set(step.outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("-", "is a stream"), ("nowhere", "no such file"), ("no*", "no such file")]
+)
+def test_inputs_that_are_none(tmp_path: Path, name: str, words: str) -> None:
+    given = Path(name) if name == "-" else tmp_path / name
+    with pytest.raises(ConfigError, match=words):
+        chain.origin_of(chain.Step("prepare", (), (given,), ()), {})
