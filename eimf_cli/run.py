@@ -24,7 +24,7 @@ LISTED = 3
 """Users whose answers are shown, and items of each."""
 
 
-@step(app, example="eimf run log.csv --items items.csv -o shop/ --config shop.toml")
+@step(app, example="eimf run log.csv --items items.csv -o shop/")
 def run(
     *,
     logs: Annotated[
@@ -53,13 +53,15 @@ def run(
     split = _options(["prepare", "-", "-o", "-", *common])["split"]
     engine = _options(["label", "-", *common])["engine"] if "label" in tables else None
     steps = chain.plan(logs, items, output, engine=engine, test=split != "none")
+    # a wrong option of a late step is told before the first one starts
+    options = [_options([each.name, *each.arguments, *common]) for each in steps]
     records = chain.Records(output)
     with files.locked(output / "run"):
-        for each in steps:
+        for each, given in zip(steps, options, strict=True):
             command = [each.name, *each.arguments]
             terminal.info("")
             terminal.info(f"$ eimf {shlex.join([*command, *config])}")
-            origin = chain.origin_of(each, _options([*command, *common]))
+            origin = chain.origin_of(each, given)
             if records.is_fresh(each, origin):
                 terminal.info("  (up to date)")
                 continue
