@@ -23,7 +23,9 @@ TITLE_LENGTH = 48
 @step(app, example="eimf cluster data/ --budget 10% -o samples.jsonl", settings=ClusterConfig)
 def cluster(
     *,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR|-", help="Directory that prepare wrote; - is both its files on stdin.")
+    ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE|-", help="Write Sample lines here; - is stdout.")
     ] = "-",
@@ -43,10 +45,14 @@ def cluster(
     taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
     """
     from eimf_core import dataset, jsonl, outputs, provenance
+    from eimf_core.clustering import stdin_data
     from eimf_core.clustering.cluster import cluster_users
 
-    with outputs.claimed([output, summary], inputs=dataset.files_of(directory), force=force) as places:
-        found = cluster_users(directory, settings, terminal.TerminalReporter())
+    with (
+        outputs.claimed([output, summary], inputs=dataset.files_of(directory), force=force) as places,
+        stdin_data.directory(directory) as read,
+    ):
+        found = cluster_users(read, settings, terminal.TerminalReporter())
         _table(found.summaries)
         sidecar = found.sidecar(settings)
         if summary is not None:

@@ -105,6 +105,8 @@ def report(outcome: Outcome) -> None:
         if not terminal.is_main_process() and outcome.code not in BY_SIGNAL:
             _wait_for_main_process(outcome)
         terminal.error(outcome.line)
+        for line in outcome.error.advice if isinstance(outcome.error, EimfError) else ():
+            terminal.advice(line)
 
 
 def exit_with(outcome: Outcome) -> NoReturn:

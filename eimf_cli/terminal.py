@@ -97,6 +97,12 @@ def error(message: str, *, always: bool = False) -> None:
         print(f"eimf: {line(' '.join(message.split()))}", file=sys.stderr)
 
 
+def advice(message: str) -> None:
+    """A line below an error, with a way out."""
+    if _main_process:
+        print(f"  {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
 def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
     _spoken.set()
@@ -190,6 +196,7 @@ class _Work:
     what: str
     total: int | None
     done: int = 0
+    figures: dict[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -241,11 +248,13 @@ class TerminalReporter(Reporter):
         while not over.wait(SIGN_OF_LIFE):
             for work in self._works[-1:]:
                 done = f", {work.done:,} of {work.total:,}" if work.total else ""
-                info(f"{work.what}: {time.perf_counter() - work.started:.0f} s{done}")
+                figures = "".join(f", {name} {value}" for name, value in work.figures.items())
+                info(f"{work.what}: {time.perf_counter() - work.started:.0f} s{done}{figures}")
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._works:
             self._works[-1].done += amount
+            self._works[-1].figures = figures or self._works[-1].figures
         if self._bar is not None:
             shown = {"figures": "  ".join(f"{name} {value}" for name, value in figures.items())} if figures else {}
             self._bar.update(self._tasks[-1], advance=amount, **shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import step
+from eimf_core import files
 from eimf_core.errors import ConfigError, counted
 from eimf_core.training.config import FAST, FAST_EPOCHS, TrainConfig
 
@@ -22,7 +24,7 @@ def train(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL", help="Model directory to write.")],
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.", rich_help_panel="labels")
+        Path | None, typer.Option(metavar="FILE|-", help="Labels that label wrote.", rich_help_panel="labels")
     ] = None,
     epochs_from: Annotated[
         Path | None,
@@ -71,16 +73,17 @@ def train(
     reporter.end()
     if init is not None and epochs_from is None and "backbone" not in explicit:
         settings = replace(settings, backbone=plan.backbone_of(init))
-    summary = training.train(
-        directory,
-        output,
-        settings,
-        labels=labels,
-        epochs_from=epochs_from,
-        init=init,
-        given=explicit,
-        reporter=reporter,
-    )
+    with files.readable_again(labels) if labels is not None else contextlib.nullcontext() as read:
+        summary = training.train(
+            directory,
+            output,
+            settings,
+            labels=read,
+            epochs_from=epochs_from,
+            init=init,
+            given=explicit,
+            reporter=reporter,
+        )
     after = f" after epoch {summary.best_epoch}" if summary.best_epoch else ""
     best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f}{after}"
     labelled = ""

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 
 
 class EimfError(Exception):
-    """Base of all errors that carry a message meant for the user."""
+    """Base of all errors that carry a message meant for the user; `advice` are further lines, of ways out."""
+
+    advice: tuple[str, ...] = ()
 
 
 class InputError(EimfError):
@@ -39,6 +41,10 @@ class InputError(EimfError):
 
 class ConfigError(EimfError):
     """A wrong option, argument, path or configuration: the command has to be changed."""
+
+    def __init__(self, message: str, *advice: str) -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 class ModelError(EimfError):

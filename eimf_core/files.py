@@ -139,6 +139,46 @@ def named_when_full(path: str | Path) -> Iterator[None]:
         raise
 
 
+_copies: dict[str, str] = {}
+
+
+@contextlib.contextmanager
+def readable_again(path: str | Path) -> Iterator[Path]:
+    """A file that can be read several times: for "-" a copy of stdin, gone when the block ends."""
+    if str(path) != "-":
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="eimf-") as folder:
+        copy = Path(folder) / "stdin.jsonl"
+        with open(copy, "wb") as out:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+        with called(copy, "-"):
+            yield copy
+
+
+@contextlib.contextmanager
+def called(path: Path, name: str) -> Iterator[None]:
+    """Let provenance and errors name a file, or those of a folder, otherwise than by a place that is soon gone."""
+    _copies[str(path)] = name
+    try:
+        yield
+    except InputError as error:
+        if error.file is None or name_of(error.file) == error.file:
+            raise
+        raise InputError(error.problem, file=name_of(error.file), line=error.line, field=error.field) from None
+    finally:
+        del _copies[str(path)]
+
+
+def name_of(path: str | Path) -> str:
+    """What a file that was read is called: its path, but for copies of stdin."""
+    text = str(path)
+    for copy, name in _copies.items():
+        if text == copy or text.startswith(f"{copy}{os.sep}"):
+            return name + text[len(copy) :]
+    return text
+
+
 def real(path: str | Path) -> Path:
     """Where a path leads through links."""
     return Path(os.path.realpath(path))

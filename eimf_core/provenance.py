@@ -61,7 +61,7 @@ def describe(
         "versions": versions(),
         "arguments": arguments,
         "seed": seed,
-        "inputs": {str(path): None if _is_stream(path) else files.sha256(path) for path in inputs},
+        "inputs": {files.name_of(path): None if _is_stream(path) else files.sha256(path) for path in inputs},
         "facts": facts or {},
     }
 

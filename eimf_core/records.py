@@ -100,24 +100,30 @@ class Label(Record, frozen=True, kw_only=True):
     run skips a sample whose request is already answered. `items_by` says whether the model or text
     similarity assigned the items. `seconds` is wall time, `tokens` counts prompt and answer, `trimmed`
     how many of the oldest items of the history were not shown.
+
+    A line that others wrote needs `user` or `key`, and `interests` with names.
     """
 
-    key: str
-    request: str
-    user: str
-    cluster: Int64
+    key: str = ""
+    request: str = ""
+    user: str = ""
+    cluster: Int64 = 0
     interests: list[SemanticInterest]
-    items_by: Literal["model", "similarity"]
-    engine: str
-    model: str
+    items_by: Literal["model", "similarity"] = "model"
+    engine: str = "by hand"
+    model: str = ""
     model_sha256: str | None = None
     prompt_sha256: str | None = None
-    seed: int
-    attempts: int
-    seconds: float
+    seed: int = 0
+    attempts: int = 1
+    seconds: float = 0.0
     tokens: dict[str, int] = {}
     trimmed: int | None = None
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.key or self.user):
+            raise ValueError("needs 'user' or 'key'")
 
 
 class BatchRequest(Record, frozen=True, kw_only=True):

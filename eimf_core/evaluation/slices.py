@@ -120,9 +120,11 @@ def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | Non
     _no_value("labels", value)
     if labels is None:
         raise ConfigError("--slice labels: no labels are given to tell labelled users; add --labels labels.jsonl")
-    keys = {label.key for label in jsonl.read(labels, Label) if label.error is None}
+    good = [label for label in jsonl.read(labels, Label) if label.error is None]
+    keys, named = {label.key for label in good if label.key}, {label.user for label in good if not label.key}
     train = dataset.splits["train"]
-    labelled = {user for user, key in zip(train.users, dataset.training_keys(), strict=True) if key in keys}
+    pairs = zip(train.users, dataset.training_keys(), strict=True)
+    labelled = {user for user, key in pairs if key in keys or user in named}
     if not labelled:
         raise InputError("none of the labels belongs to a training line of this data", file=labels)
     mask = np.array([users.user(row) in labelled for row in range(len(users))], dtype=np.bool_)

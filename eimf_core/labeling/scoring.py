@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from eimf_core import jsonl
@@ -26,11 +27,12 @@ LEAST_SHARE = 0.2  # of a history, for a category to count as an interest of a u
 
 @dataclass(frozen=True)
 class Truth:
-    """True interests by key of a sample, as positions in `names`; `about` those of each item."""
+    """True interests by key of a sample, as positions in `names`; `about` those of each item, `key_of` each user's."""
 
     names: list[str]
     of_sample: dict[str, set[int]]
     about: dict[str, set[int]]
+    key_of: dict[str, str] = field(default_factory=dict)
 
 
 def truth(samples: str | Path, items: str | Path, users: str | Path | None = None) -> Truth:
@@ -61,13 +63,15 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
             for line in jsonl.read(users, TrueUser)
         }
     of_sample = {}
+    users_keys: dict[str, str] = {}
     for sample in jsonl.read(samples, Sample):
         history = {entry.item for entry in sample.history}
         counts = Counter(name for item in history for name in about.get(item, ()))
         least = LEAST_ITEMS if really is not None else max(LEAST_ITEMS, LEAST_SHARE * len(history))
         visible = {name for name, count in counts.items() if count >= least}
         of_sample[sample.key] = visible if really is None else visible & really.get(sample.user, set())
-    return Truth(list(named), of_sample, about)
+        users_keys[sample.user] = sample.key
+    return Truth(list(named), of_sample, about, users_keys)
 
 
 def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
@@ -85,6 +89,8 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
     left_out = {"no sample": 0, "no true interest": 0}
     kept: list[Label] = []
     for label in found:
+        if not label.key:
+            label = msgspec.structs.replace(label, key=truth.key_of.get(label.user, ""), user=label.user)
         if label.key not in truth.of_sample:
             left_out["no sample"] += 1
         elif not truth.of_sample[label.key]:

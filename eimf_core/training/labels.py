@@ -1,7 +1,8 @@
 """Labels for training: whose they are, which texts they hold, and the text vectors of these.
 
 A label belongs to a user with exactly the training history it was made from: its key is computed
-again from the training lines, and a label whose key is not found is left out, counted and named.
+again from the training lines, and a label whose key is not found is left out, counted and named. One without a key
+belongs to its user.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def load(
 
     `encode` turns n texts into (n, D). Raises InputError for a bad line and when no label matches.
     """
-    keys = _training_keys(data)
+    keys, named = _training_keys(data), _training_users(data)
     texts: dict[str, int] = {}
     interests: list[SemanticInterest] = []
     users: dict[int, list[int]] = {}
@@ -70,13 +71,13 @@ def load(
     failed: list[str] = []
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
     for label in jsonl.read(path, Label):
-        user = keys.get(label.key)
+        user = keys.get(label.key) if label.key else named.get(label.user)
         if label.error is not None:
             left_out["error"] += 1
-            failed.append(f"{label.user}: {label.error[:LONGEST_SHOWN]}")
+            failed.append(f"{label.user or label.key}: {label.error[:LONGEST_SHOWN]}")
         elif user is None:
             left_out["no match"] += 1
-            strangers.append(label.user)
+            strangers.append(label.user or label.key)
         elif not any(interest_text(interest) for interest in label.interests):
             left_out["empty"] += 1
         elif user in users:
@@ -113,11 +114,16 @@ def _training_keys(data: Dataset) -> dict[str, int]:
     return {key: number for number, key in enumerate(data.training_keys()) if len(train.history(number))}
 
 
+def _training_users(data: Dataset) -> dict[str, int]:
+    train = data.splits["train"]
+    return {user: number for number, user in enumerate(train.users) if len(train.history(number))}
+
+
 def _no_label(left_out: dict[str, int]) -> str:
     if left_out["no match"]:
         return (
-            f"none of the labels belongs to a training line of this data ({left_out['no match']} have another key); "
-            "run cluster and label on this data"
+            f"none of the labels belongs to a training line of this data ({left_out['no match']} have another key or "
+            "user); run cluster and label on this data"
         )
     return "no label can be used (all have an error or no interests); run label again"
 

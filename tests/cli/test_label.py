@@ -17,7 +17,7 @@ import pytest
 from eimf_core import jsonl, provenance
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
-from tests.small_data import TASTES
+from tests.small_data import TASTES, write_small_data
 from tests.tiny_gguf import write_tiny_gguf
 
 pytest.importorskip("llama_cpp")
@@ -253,12 +253,49 @@ def gone(pids: list[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+# -- pipes, and labels that others wrote
+
+
+def test_a_prepared_directory_and_labels_come_through_pipes(eimf: Eimf, tmp_path: Path) -> None:
+    data = write_small_data(tmp_path / "data")
+    both = (data / "sequences.jsonl").read_bytes() + (data / "items.jsonl").read_bytes()
+    command = ("--budget", "5", "--clusters", "2", "-q", "-o")
+    assert eimf("cluster", "-", *command, tmp_path / "piped.jsonl", stdin=both).returncode == 0
+    assert eimf("cluster", data, *command, tmp_path / "samples.jsonl").returncode == 0
+    assert (tmp_path / "piped.jsonl").read_bytes() == (tmp_path / "samples.jsonl").read_bytes()
+    assert set(orjson.loads(provenance.sidecar(tmp_path / "piped.jsonl").read_bytes())["inputs"]) == {
+        "-/items.jsonl", "-/sequences.jsonl",
+    }  # fmt: skip
+    assert "<stdin>:1: not a JSON object" in one_error_line(eimf("cluster", "-", stdin=b"no\n"), 3)
+    assert "<stdin>:1: expected an Item" in one_error_line(eimf("cluster", "-", stdin=b"{}\n"), 3)
+    train = (
+        "train",
+        data,
+        "--fast",
+        "--epochs",
+        "1",
+        "--item-vectors",
+        "random",
+        "-o",
+        tmp_path / "model",
+        "--labels",
+        "-",
+    )
+    mine = b'{"user":"user-1","interests":[{"name":"tea","items":["tea-1"]}]}\n'
+    done = eimf(*train, stdin=mine)
+    assert done.returncode == 0 and b"1 of 60 users labelled" in done.stderr, done.stderr
+    assert b'"-": "' in (tmp_path / "model" / "manifest.json").read_bytes()
+    assert "<stdin>:1: field 'interests': is missing" in one_error_line(eimf(*train, stdin=b'{"user":"u"}'), 3)
+
+
 # -- models
 
 
 def test_without_a_model(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
-    line = one_error_line(eimf("label", samples, "-o", tmp_path / "labels.jsonl"), 2)
-    assert "--model FILE.gguf" in line and "keywords" in line
+    done = eimf("label", samples, "-o", tmp_path / "labels.jsonl")
+    assert "no language model is given" in one_error_line(done, 2)
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 3 and "--model FILE.gguf" in lines[1] and "--engine keywords" in lines[2]
     assert {path.name for path in tmp_path.iterdir()} == {"samples.jsonl"}
 
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from eimf_core import files, jsonl, provenance
-from eimf_core.errors import ConfigError, LabelError
+from eimf_core.errors import ConfigError, InputError, LabelError
 from eimf_core.labeling import answer_parser, label, prompts, refusals
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
@@ -437,6 +437,34 @@ def test_a_second_writer_is_told(run: Run, tmp_path: Path) -> None:
 def test_repeated_samples_are_left_out(run: Run, tmp_path: Path) -> None:
     run(samples=[sample(0), sample(0), sample(1)])
     assert len(labels(tmp_path)) == 2
+
+
+# -- labels that others wrote
+
+
+def test_a_line_needs_whose_it_is_and_names(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"user":"u","interests":[{"name":"tea"}]}\n{"key":"k","interests":[]}\n')
+    first, second = jsonl.read(path, Label)
+    assert (first.user, first.key, first.interests[0].items, first.error) == ("u", "", [], None)
+    assert second.key == "k" and first.engine == "by hand"
+    for line, words in (
+        ('{"interests":[{"name":"tea"}]}', "mine.jsonl:1: needs 'user' or 'key'"),
+        ('{"user":"u"}', "mine.jsonl:1: field 'interests': is missing"),
+        ('{"user":"u","interests":[{"items":[]}]}', "field 'interests[0].name': is missing"),
+    ):
+        path.write_text(line)
+        with pytest.raises(InputError) as refused:
+            list(jsonl.read(path, Label))
+        assert words in str(refused.value)
+
+
+def test_labels_by_user_come_back(tmp_path: Path) -> None:
+    jsonl.write(tmp_path / "samples.jsonl", [sample(3)])
+    (tmp_path / "mine.jsonl").write_text('{"user":"user-3","interests":[{"name":"tea","items":["i0"]}]}')
+    config = LabelConfig(engine="replay", replay=str(tmp_path / "mine.jsonl"))
+    label.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
+    assert [entry.items for entry in labels(tmp_path)["user-3"].interests] == [["i0"]]
 
 
 # -- settings

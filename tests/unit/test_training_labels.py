@@ -82,6 +82,13 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
     np.testing.assert_array_equal(found.padded(np.array([1, 0])), [[0, 1], [1, 2]])
 
 
+def test_labels_without_a_key_belong_to_their_users(data: Dataset, tmp_path: Path) -> None:
+    mine = [Label(user=user, interests=[SemanticInterest(name="tea")]) for user in ("user-4", "stranger")]
+    jsonl.write(tmp_path / "labels.jsonl", mine)
+    found = labels.load(tmp_path / "labels.jsonl", data, encode, SILENT)
+    assert found.users.tolist() == [4] and found.left_out == {"no match": 1}
+
+
 def test_errors_are_told_for_some_users_and_in_short(data: Dataset, tmp_path: Path) -> None:
     path, listening = tmp_path / "labels.jsonl", Listening()
     wrong = [label(key_of(data, user), f"user-{user}", error="crash " + "!" * 500) for user in range(5)]

@@ -34,9 +34,9 @@ def model_file(config: LabelConfig, reporter: Reporter) -> ModelFile:
     if config.model is None:
         size = named_models.NAMED[named_models.USUAL].size
         raise ConfigError(
-            f"no model is given: --model {named_models.USUAL} fetches one from the hub ({size}, once); "
-            "--model FILE.gguf takes one of your own; --engine keywords needs none; --model bundled is the toy of the "
-            "example shop"
+            "no language model is given to ask (--model), and no other engine",
+            f"--model {named_models.USUAL} fetches one from the hub ({size}, once); --model FILE.gguf takes one of yours",
+            "--engine keywords needs none; --engine server asks an endpoint; --model bundled is the example shop's toy",
         )
     if config.model == BUNDLED:
         return ModelFile(resources.labeler())

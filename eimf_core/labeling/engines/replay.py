@@ -34,16 +34,16 @@ class Replay(SynchronousEngine):
         if config.replay is None:
             raise ConfigError("--engine replay needs --replay labels.jsonl")
         self.prompt = wide_form(prompts.load(prompts.DESCRIBED))
-        self._labels = {label.key: label for label in jsonl.read(config.replay, Label)}
+        self._labels = {label.key or label.user: label for label in jsonl.read(config.replay, Label)}
         self._max_interests = config.max_interests
         self.model = Path(config.replay).name
         self.model_sha256 = files.sha256(config.replay)
         self.settings = {}
 
     def answer(self, request: Request) -> Answer:
-        label = self._labels.get(request.sample.key)
+        label = self._labels.get(request.sample.key) or self._labels.get(request.sample.user)
         if label is None:
-            return Answer(request.number, error="the file of --replay has no label with this key", final=True)
+            return Answer(request.number, error="the file of --replay has no label with this key or user", final=True)
         if label.error is not None:
             return Answer(request.number, error=f"recorded: {label.error}", final=True)
         places: dict[str, int] = {}
