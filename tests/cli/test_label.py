@@ -256,6 +256,7 @@ def gone(pids: list[int]) -> bool:
 # -- pipes, and labels that others wrote
 
 
+@pytest.mark.slow
 def test_a_prepared_directory_and_labels_come_through_pipes(eimf: Eimf, tmp_path: Path) -> None:
     data = write_small_data(tmp_path / "data")
     both = (data / "sequences.jsonl").read_bytes() + (data / "items.jsonl").read_bytes()

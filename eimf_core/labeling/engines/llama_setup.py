@@ -35,7 +35,7 @@ def model_file(config: LabelConfig, reporter: Reporter) -> ModelFile:
         size = named_models.NAMED[named_models.USUAL].size
         raise ConfigError(
             "no language model is given to ask (--model), and no other engine",
-            f"--model {named_models.USUAL} fetches one from the hub ({size}, once); --model FILE.gguf takes one of yours",
+            f"--model {named_models.USUAL} fetches one from the hub ({size}, once); --model FILE.gguf is one of yours",
             "--engine keywords needs none; --engine server asks an endpoint; --model bundled is the example shop's toy",
         )
     if config.model == BUNDLED:
