@@ -237,13 +237,22 @@ def _all_lines(path: Path, before: int = 0) -> str:
 
 
 def refuse_broken(source: Source) -> None:
-    """InputError when a file is a gzip stream that is damaged or cut off; DuckDB does not look at checksums."""
-    if compression(source.path) != "gzip":
+    """InputError when a file is a gzip stream that is damaged or cut off, or has a line that is too long.
+
+    DuckDB does not look at checksums, and leaves out the end of a file whose line does not fit its buffer.
+    """
+    packed = compression(source.path)
+    if packed == "zstd" or source.parquet:
         return
+    number, length, is_json = 1, 0, source.first[:1] in ("[", "{")
     try:
-        with gzip.open(source.path, "rb") as stream:
-            while stream.read(1 << 20):
-                pass
+        with gzip.open(source.path, "rb") if packed == "gzip" else open(source.path, "rb") as stream:
+            while part := stream.read(1 << 20):
+                number += part.count(b"\n")
+                end = max(part.rfind(b"\n"), part.rfind(b"\r"))
+                length = len(part) - 1 - end + (length if end < 0 else 0)
+                if length > LONGEST_LINE and not is_json:
+                    raise InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=source.name, line=number)
     except files.BROKEN_GZIP as error:
         raise files.broken_gzip(source.name, error) from None
 

@@ -132,3 +132,11 @@ def test_a_log_or_item_file_that_would_be_overwritten_is_refused(tmp_path: Path,
         prepare([other], tmp_path, PrepareConfig(threads=1), items=[tmp_path / name])
     log.write_bytes(before)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["log.csv", name])
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+def test_a_line_that_is_too_long_is_told(tmp_path: Path, name: str) -> None:
+    content = b"user,item,time\nu,a,1\n" + b"a" * (36 << 20)
+    (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    with pytest.raises(InputError, match=r"log.csv(.gz)?:3: the line is longer than 16 MiB"):
+        run(tmp_path, name)
