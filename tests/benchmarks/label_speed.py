@@ -1,9 +1,10 @@
 """Tokens per CPU second and users per hour of the engine llama-cpp, by how many users share a batch.
 
     python -m tests.benchmarks.label_speed [--model bundled|bf16|q8_0|q4_k_m|FILE.gguf] [--parallel 1 4 8 16]
-        [--interests N]
+        [--interests N] [--samples samples.jsonl]
 
-Users are drawn (seeded) from the example shop, 10 to 25 titles each. `f32`, `bf16`, `f16`, `q8_0` and `q4_k_m`
+Users are drawn (seeded) from the example shop, 10 to 25 titles each; with `--samples` they are the first of a file that
+cluster wrote, and prompts show them as `eimf label` does. `f32`, `bf16`, `f16`, `q8_0` and `q4_k_m`
 are a model with random weights of about 100M parameters (8 layers of width 1,024, 16 heads over 4 of keys,
 16,000 tokens of which 4,000 are learnt from the shop), made for the purpose: its answers mean nothing,
 but each is held to the schema token by token as any other's. Left alone it ends most answers after one
@@ -21,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -28,10 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from eimf_core import jsonl  # noqa: E402
-from eimf_core.labeling import prompts  # noqa: E402
+from eimf_core.labeling import history_text, prompts  # noqa: E402
 from eimf_core.labeling.config import LabelConfig  # noqa: E402
 from eimf_core.labeling.engines import llama_cpp, registry  # noqa: E402
 from eimf_core.labeling.engines.base import Request  # noqa: E402
+from eimf_core.labeling.requests import SHORT_TITLES  # noqa: E402
 from eimf_core.progress import SILENT  # noqa: E402
 from eimf_core.records import HistoryItem, Item, Sample  # noqa: E402
 from tests.tiny_gguf import Sizes, write_tiny_gguf  # noqa: E402
@@ -79,6 +82,12 @@ def samples(count: int, seed: int = 0) -> list[Sample]:
             Sample(key=f"{number:016x}", user=str(number), cluster=0, cluster_size=1, distance=0.0, history=history)
         )
     return made
+
+
+def written_samples(path: str, count: int) -> list[Sample]:
+    """The first users of a file, as a prompt shows them."""
+    found = history_text.read_samples(path, None, SILENT)[:count]
+    return [msgspec.structs.replace(each.sample, history=each.short(SHORT_TITLES).lines) for each in found]
 
 
 def cpu_seconds(pid: int) -> float:
@@ -139,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="q8_0")
     parser.add_argument("--prompt")
+    parser.add_argument("--samples")
     parser.add_argument("--interests", type=int, help="of each answer, for prompts that ask for items")
     parser.add_argument("--users", type=int, default=32)
     parser.add_argument("--parallel", type=int, nargs="+", default=[1, 4, 8, 16])
@@ -149,7 +159,7 @@ def main() -> None:
         model = arguments.model
         if model in FILE_TYPES:
             model = random_model(model, Path(folder))
-        users = samples(arguments.users)
+        users = written_samples(arguments.samples, arguments.users) if arguments.samples else samples(arguments.users)
         prompt = arguments.prompt
         if arguments.interests:
             prompt = wanting(arguments.interests, prompt or prompts.GENERAL, Path(folder))
