@@ -158,10 +158,9 @@ def build(
 
 
 def _ids(connection: Any, table: str) -> list[str]:
-    return [
-        row[0]
-        for row in connection.execute(f"SELECT any_value(name) FROM {table} GROUP BY code ORDER BY code").fetchall()
-    ]
+    """The names, by code; those that are alike once."""
+    rows = connection.execute(f"SELECT name FROM {table} ORDER BY code").fetchall()
+    return list(dict.fromkeys(name for (name,) in rows))
 
 
 def _event_names(connection: Any, kept: str) -> list[str]:

@@ -155,7 +155,7 @@ def _readings(numbers: list[str], month: bool, dashes: bool) -> list[tuple[str, 
         return [(year,)]
     if month and len(numbers) == _SHORT:
         return [(year, "%d")] if lengths[0] == _LONG_YEAR else [("%d", year)]
-    if not month and lengths[:1] == [_LONG_YEAR] and len(numbers) in (_SHORT, _LONG_YEAR):
+    if not month and lengths[:1] == [_LONG_YEAR] and len(numbers) in (2, 4):
         # a month without a day, and a day with its hour
         return [(year, "%m", "%d", "%H")[: len(numbers)]]
     if month or len(numbers) != _SHORT + 1 or lengths[1] == _LONG_YEAR:
