@@ -130,6 +130,10 @@ def test_the_table_as_files(finished: tuple[Path, str, str]) -> None:
     assert ours["seeds"] == "2" and float(ours["ci_low"]) < float(ours["value"]) < float(ours["ci_high"])
     assert f"{float(ours['value']):.4f} [" in table and float(ours["spread_over_seeds"]) >= 0
     assert next(row for row in rows if row["system"] == "ease")["difference_ci_low"]
+    for row in (row for row in rows if row["difference"]):
+        assert float(row["difference_ci_low"]) <= float(row["difference"]) <= float(row["difference_ci_high"])
+        best = next(each for each in rows if (each["system"], each["metric"]) == (row["compared_to"], row["metric"]))
+        assert float(row["difference"]) == pytest.approx(float(row["value"]) - float(best["value"]), abs=1e-6)
     latex = (folder / "table.tex").read_text()
     body = latex.partition("\\midrule")[2].partition("\\bottomrule")[0].strip().splitlines()
     assert len(body) == 7 and all(line.count("&") == 3 and line.endswith("\\\\") for line in body)

@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path, eimf: Eimf) -> Path:
-    command = ("eval", "model", "<b>other", "data", "-k", "5", "-k", "10", "--report", "page.html")
+    command = ("eval", "model", "<b>other", "data", "-k", "5", "-k", "10", "-m", "all", "--report", "page.html")
     done = eimf(*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     return folder / "page.html"
@@ -102,7 +102,10 @@ def test_every_part_is_there_and_every_plot_has_words(page: Path) -> None:
     assert names and drawn[0].count("<text") >= len(names)
     text = " ".join(" ".join(parts.said).split())
     assert "24, all of them ranked" in text and "27 whose targets are all in their history" in text
-    assert "eimf eval model '<b>other' data --k 5 --k 10 --slice history --slice category --report page.html" in text
+    assert (
+        "eimf eval model '<b>other' data --k 5 --k 10 --metrics recall " in text
+        and "--slice history --slice category --report page.html" in text
+    )
     assert re.search(r"seed 0 resamples", text) and re.search(r"numpy \d", text) and "How model was trained" in text
     assert re.search(r"data/sequences.jsonl [0-9a-f]{16} ", text)
 

@@ -11,8 +11,10 @@ from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.result_tables import number_text
 from eimf_core.records import Metric
 
-WIDEST = 8
-"""Columns of figures that stand side by side on a screen of 1,280 pixels."""
+SCREEN, PADDING = 1200, 26
+"""Pixels that a table may take where a page of 1,280 shows it, and what a column takes beside its words."""
+HEADING, TEXT, SMALL = 9.5, 9.0, 7.0
+"""Pixels of a letter, a little more than browsers take."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,50 @@ def of_systems(evaluation: Evaluation) -> list[PageTable]:
     """A row for each system, a column for each metric; a further table where they are too many to stand abreast."""
     labels, called = result_tables.metric_rows(evaluation), result_tables.short_names(evaluation)
     names = [name for name in ordered(evaluation) if any(name in row for row in _by_metric(evaluation).values())]
-    made = []
-    for start in range(0, len(labels), WIDEST):
-        part = labels[start : start + WIDEST]
-        rows = [
-            [
-                Cell(called[name], "baseline" if name in evaluation.baselines else "", _kind(evaluation, name)),
-                *(_figure(_by_metric(evaluation)[row].get(name)) for row, _ in part),
-            ]
-            for name in names
+    rows = [
+        [
+            Cell(called[name], "baseline" if name in evaluation.baselines else "", _kind(evaluation, name)),
+            *(_figure(_by_metric(evaluation)[row].get(name)) for row, _ in labels),
         ]
-        made.append(PageTable("", ["", *(label for _, label in part)], rows))
-    return made
+        for name in names
+    ]
+    return _abreast(PageTable("", ["", *(label for _, label in labels)], rows))
 
 
-def of_slices(evaluation: Evaluation) -> PageTable | None:
-    """The main metric by slice: what a baseline is better at, by more than chance, is marked."""
+def _abreast(table: PageTable) -> list[PageTable]:
+    """A table in parts that fit on the screen, the first column in front of each."""
+    needs = [_width(name, [row[at] for row in table.rows]) for at, name in enumerate(table.columns)]
+    parts: list[list[int]] = [[]]
+    used = needs[0]
+    for at in range(1, len(needs)):
+        if parts[-1] and used + needs[at] > SCREEN:
+            parts.append([])
+            used = needs[0]
+        parts[-1].append(at)
+        used += needs[at]
+    return [
+        PageTable(
+            table.title,
+            [table.columns[at] for at in (0, *part)],
+            [[row[at] for at in (0, *part)] for row in table.rows],
+        )
+        for part in parts
+    ]
+
+
+def _width(name: str, cells: Sequence[Cell]) -> float:
+    """Pixels that a column takes; a heading may break at its spaces."""
+    words = [HEADING * max(map(len, name.split()), default=0)]
+    words += [TEXT * len(cell.text) for cell in cells]
+    words += [SMALL * len(line) for cell in cells for line in cell.below.splitlines()]
+    return max(words) + PADDING
+
+
+def of_slices(evaluation: Evaluation) -> list[PageTable]:
+    """The main metric by slice, a column for each system; what a baseline is better at by more than chance is told."""
     row, called = result_tables.main_row(evaluation), result_tables.short_names(evaluation)
     wins = evaluation.baseline_wins()
-    names = ordered(evaluation)[:WIDEST]
+    names = ordered(evaluation)
     rows = []
     for part in evaluation.facts["slices"]:
         records = result_tables.by_row(evaluation, part).get(row, {})
@@ -75,7 +102,7 @@ def of_slices(evaluation: Evaluation) -> PageTable | None:
             cells.append(_figure(records.get(name), worse_than=[str(record.compared_to) for record in lost]))
         users = next(iter(records.values())).users
         rows.append([Cell(part, f"{users:,} users"), *cells])
-    return PageTable("", ["", *(called[name] for name in names)], rows) if rows else None
+    return _abreast(PageTable("", ["", *(called[name] for name in names)], rows)) if rows else []
 
 
 def of_comparisons(evaluation: Evaluation) -> PageTable | None:
