@@ -63,6 +63,8 @@ def cluster(
     place = "" if output == "-" else f"{output}: "
     clusters = counted(len(found.summaries), "cluster")
     terminal.info(f"{place}{count:,} representative users of {found.facts['users']:,} in {clusters}")
+    if output != "-":
+        terminal.next_step("label", output, "--engine", "keywords", "-o", "labels.jsonl")
 
 
 def _table(summaries: list[Cluster]) -> None:

@@ -104,3 +104,4 @@ def evaluate(
 
     for line in result_tables.closing_lines(evaluation):
         terminal.info(line)
+    terminal.next_step("recommend", models[0], "--all-users", directory, "-o", "recommendations.parquet")

@@ -45,7 +45,7 @@ def label(
         totals = asked(samples, output, settings, terminal.TerminalReporter())
         guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
         terminal.info(
-            f"{totals.prompts} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
+            f"{totals.prompts:,} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
         )
         return
     if of_model:
@@ -63,9 +63,11 @@ def label(
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
     terminal.info(
-        f"{file}{summary.labels - summary.errors} users labelled{errors}{reused}; {summary.first_try} at the first "
+        f"{file}{summary.labels - summary.errors:,} users labelled{errors}{reused}; {summary.first_try:,} at the first "
         f"attempt{_refused(summary)}; {summary.seconds:.0f} s{rate}"
     )
+    if file:
+        terminal.next_step("train", "data/", "--labels", output, "-o", "model/")
 
 
 def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:

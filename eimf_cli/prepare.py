@@ -64,3 +64,4 @@ def prepare(
         sys.stdout.buffer.write(orjson.dumps(done.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
     else:
         show(done)
+    terminal.next_step("train", output, "-o", "model/")

@@ -65,7 +65,8 @@ def run(
             if records.is_fresh(each, origin):
                 terminal.info("  (up to date)")
                 continue
-            _eimf([*command, *common])
+            with terminal.without_next_steps():
+                _eimf([*command, *common])
             records.add(each, origin)
     _end(output, common, measured=steps[-1].name == "eval")
 

@@ -5,11 +5,13 @@ Data never goes through here. Progress bars appear only on a terminal.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ SIGN_OF_LIFE = 30.0
 LONGEST_LINE = 2000
 """Characters of a line on stderr; a value of the input that it quotes may have millions."""
 _level = 0
+_guides = True
 _spoken = threading.Event()
 _begun: list[_Work] | None = None
 _shown_bar: Any = None
@@ -108,6 +111,23 @@ def info(message: str) -> None:
     _spoken.set()
     if _level >= 0 and _main_process:
         print(line(message), file=sys.stderr, flush=True)
+
+
+def next_step(*words: object) -> None:
+    """What a person at a terminal may type next; a script knows."""
+    if _guides and sys.stderr.isatty():
+        info(f"next: eimf {shlex.join(map(str, words))}")
+
+
+@contextlib.contextmanager
+def without_next_steps() -> Iterator[None]:
+    """In the block nothing is said of what comes next: another command says it at its end."""
+    global _guides
+    _guides = False
+    try:
+        yield
+    finally:
+        _guides = True
 
 
 def debug(message: str) -> None:

@@ -91,3 +91,4 @@ def train(
         labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
         labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
     terminal.info(f"{output}: {counted(summary.epochs, 'epoch')} in {summary.seconds:.0f} s{best}{labelled}")
+    terminal.next_step("eval", output, directory)

@@ -31,8 +31,8 @@ scores follow one order of the catalogue drawn with --seed ("seeded"). A model o
 scores like chance.
 
 left_out: no_targets, no_history (nothing to ask or to answer from), history_unknown (no item of it known
-to one of the models), targets_seen (all targets in the history, with --seen drop); others, such as
-nothing_in_the_period, were left out by prepare."""
+to one of the models), targets_seen (all targets in the history, with --seen drop); others were left out by
+prepare, such as users who did nothing in the period of a split."""
 
 
 def text() -> str:
