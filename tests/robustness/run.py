@@ -153,7 +153,7 @@ def _forked(
     hung = False
     rest = b""
     while True:
-        hung = not select.select([reading], [], [], WALL_SECONDS)[0]
+        hung = not select.select([reading], [], [], WALL_SECONDS if name is None else 10 * WALL_SECONDS)[0]
         part = b"" if hung else os.read(reading, 1 << 16)
         if not part:
             break

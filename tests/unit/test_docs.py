@@ -149,7 +149,8 @@ def test_options_named_in_the_text_exist(page: str) -> None:
     of_any = {option for step in steps() for option in options_of(step)} | {"--version"}
     named = {path for path in PATH.findall(TEXTS[page]) if path.endswith((".py", ".sh")) and "NAME" not in path}
     named |= {module.replace(".", "/") + ".py" for module in re.findall(r"python -m (tests[\w.]+\w)", TEXTS[page])}
-    of_scripts = "".join((ROOT / path).read_text() for path in named)
+    scripts = [path if path.exists() else path.with_suffix("") / "__main__.py" for path in map(ROOT.joinpath, named)]
+    of_scripts = "".join(path.read_text() for path in scripts)
     for code in quoted(TEXTS[page]):
         if not OTHERS.match(code):
             for option in OPTION.findall(code):
