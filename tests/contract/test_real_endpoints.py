@@ -134,6 +134,7 @@ def test_a_change_of_form_is_told_once(serve: Serve, tmp_path: Path) -> None:
         ((422, {}, {"detail": [{"loc": ["body"], "msg": "too\nlong"}]}), "HTTP 422: too long"),
         ((422, {}, {"error": "x" * 5000}), "HTTP 422: " + "x" * 299 + "…"),
         ((422, {}, {"object": "error", "message": "no room"}), "HTTP 422: no room"),
+        ((422, {}, {"error": " \u202e "}), "HTTP 422: nothing more"),
         (b"<html>login\x00</html>", "it begins with: <html>login </html>"),
         (completion({"content": None, "refusal": "I can't."}), "the model refuses: I can't."),
         (completion({"content": ""}, "content_filter"), "content filter"),

@@ -85,7 +85,7 @@ def words_of(value: Any) -> str:
         if not isinstance(value, dict):
             break
         value = next((value[key] for key in ("error", "message", "detail", "msg") if value.get(key)), None)
-    return shown(value) if value else "nothing more"
+    return (shown(value) if value else "") or "nothing more"
 
 
 def words_in(raw: bytes) -> str:
