@@ -143,14 +143,18 @@ def test_commands_of_the_documentation_parse(command: Command, monkeypatch: pyte
         run_in_process(step, *words, "--show-config")
 
 
+def script(path: str) -> Path:
+    """A script; of a package that is run as a module, the file that runs."""
+    return ROOT / path if (ROOT / path).exists() else (ROOT / path).with_suffix("") / "__main__.py"
+
+
 @pytest.mark.parametrize("page", DESCRIBED)
 def test_options_named_in_the_text_exist(page: str) -> None:
     """`--option` alone, or of a script that the page names."""
     of_any = {option for step in steps() for option in options_of(step)} | {"--version"}
     named = {path for path in PATH.findall(TEXTS[page]) if path.endswith((".py", ".sh")) and "NAME" not in path}
     named |= {module.replace(".", "/") + ".py" for module in re.findall(r"python -m (tests[\w.]+\w)", TEXTS[page])}
-    scripts = [path if path.exists() else path.with_suffix("") / "__main__.py" for path in map(ROOT.joinpath, named)]
-    of_scripts = "".join(path.read_text() for path in scripts)
+    of_scripts = "".join(script(path).read_text() for path in named)
     for code in quoted(TEXTS[page]):
         if not OTHERS.match(code):
             for option in OPTION.findall(code):
@@ -194,7 +198,7 @@ def test_scripts_named_in_the_documentation_know_their_options() -> None:
             if not found:
                 continue
             name = found.group(2).replace(".", "/") + ".py" if found.group(1) else found.group(2)
-            text = (ROOT / name).read_text()
+            text = script(name).read_text()
             for option in OPTION.findall(without_remark(found.group(3))):
                 assert f'"{option}"' in text, f"{page}: {line}"
 
