@@ -36,7 +36,9 @@ eimf prepare "$@" ${items[@]+"${items[@]}"} ${config[@]+"${config[@]}"} -o "$dat
 if [ -e "$serving/manifest.json" ]; then
     eimf train "$data" --init "$serving" ${config[@]+"${config[@]}"} -o "$model"
     eimf eval "$model" "$serving" "$data" -k 10 -o "$next/metrics.jsonl"
-    if ! python "$here/not_worse.py" "$next/metrics.jsonl" "$model" "$serving"; then
+    answer=0
+    python "$here/not_worse.py" "$next/metrics.jsonl" "$model" "$serving" || answer=$?
+    if [ "$answer" -ne 0 ]; then
         rm -rf "$model"
         cp -R "$serving/." "$model"
     fi

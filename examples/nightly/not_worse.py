@@ -23,7 +23,7 @@ def difference(path: str, new: str, serving: str) -> tuple[float, float, float]:
             if (line["metric"], line.get("k"), line["slice"]) != ("ndcg", 10, "all") or not all(pair):
                 continue
             sign = pair[0]
-            low, high = sorted((sign * line["ci_low"], sign * line["ci_high"]))
+            low, high = sorted((sign * line["difference_ci_low"], sign * line["difference_ci_high"]))
             return sign * line["difference"], low, high
     sys.exit(f"{path}: holds no comparison of {new} and {serving} by NDCG@10")
 
