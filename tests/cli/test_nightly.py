@@ -35,7 +35,8 @@ def metrics(difference: float, low: float, high: float, *, turned: bool = False)
     first, second = models[::-1] if turned else models
     line = {"metric": "ndcg", "k": 10, "slice": "all", "model": first, "compared_to": second}
     alone = {"metric": "ndcg", "k": 10, "slice": "all", "model": first, "value": 0.5}
-    return f"{json.dumps(alone)}\n{json.dumps({**line, 'difference': difference, 'difference_ci_low': low, 'difference_ci_high': high})}\n"
+    paired = {**line, "difference": difference, "difference_ci_low": low, "difference_ci_high": high}
+    return f"{json.dumps(alone)}\n{json.dumps(paired)}\n"
 
 
 @pytest.fixture
