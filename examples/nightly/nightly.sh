@@ -12,6 +12,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 shop="${SHOP:-shop}"
 keep="${KEEP:-7}"
+WORSE=3 # how not_worse.py says so
 [ $# -gt 0 ] || { echo "usage: nightly.sh LOG [LOG ...]" >&2; exit 2; }
 mkdir -p "$shop/nights"
 
@@ -38,7 +39,10 @@ if [ -e "$serving/manifest.json" ]; then
     eimf eval "$model" "$serving" "$data" -k 10 -o "$next/metrics.jsonl"
     answer=0
     python "$here/not_worse.py" "$next/metrics.jsonl" "$model" "$serving" || answer=$?
-    if [ "$answer" -ne 0 ]; then
+    if [ "$answer" -ne 0 ] && [ "$answer" -ne "$WORSE" ]; then
+        exit "$answer" # the comparison itself failed: the night is not over
+    fi
+    if [ "$answer" -eq "$WORSE" ]; then
         rm -rf "$model"
         cp -R "$serving/." "$model"
     fi

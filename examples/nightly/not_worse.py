@@ -1,4 +1,4 @@
-"""Whether a new model is not worse than the one that serves: exit code 0 when it may replace it, 1 when not.
+"""Whether a new model is not worse than the one that serves: exit code 0 when it may replace it, 3 when not.
 
     python not_worse.py METRICS NEW SERVING
 
@@ -12,6 +12,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+
+WORSE = 3
+"""Exit code of a new model that is worse; a comparison that cannot be made ends with another."""
 
 
 def difference(path: str, new: str, serving: str) -> tuple[float, float, float]:
@@ -34,7 +37,7 @@ def main() -> None:
     worse = high < 0
     verdict = "worse: the serving model stays" if worse else "not worse: it replaces the serving model"
     print(f"NDCG@10 of the new model {change:+.4f} [{low:+.4f}, {high:+.4f}], {verdict}", file=sys.stderr)
-    sys.exit(worse)
+    sys.exit(WORSE if worse else 0)
 
 
 if __name__ == "__main__":
