@@ -29,6 +29,8 @@ ID_FIELDS = frozenset({"id", "user", "item", "items", "history", "targets", "exc
 ID_TYPES = (str, str | None, list[str], list[str] | None)
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is read; what comes packed may be a thousand times as long as its file."""
+DEEPEST = 100
+"""Levels of lists and objects within each other that a line may have; encoders give up at 254."""
 UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)
 """What msgspec says of a field that a record must not have."""
 
@@ -64,6 +66,8 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise InputError(f"{not_json(error)}; expected one {kind.__name__} a line", file=file, line=number) from None
+    if line.count(b"[") + line.count(b"{") > DEEPEST and _depth(raw) > DEEPEST:
+        raise InputError(f"more than {DEEPEST} lists or objects within each other", file=file, line=number)
     try:
         return msgspec.convert(raw, type=kind)
     except msgspec.ValidationError as error:
@@ -76,6 +80,14 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
             raise InputError(f"unknown field '{unknown[1]}'{near}", file=file, line=number) from None
         field, problem = _field_and_problem(str(error))
         raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
+
+
+def _depth(raw: Any) -> int:
+    level, depth = [raw], 0
+    while level := [inner for inner in level if isinstance(inner, dict | list)]:
+        level = [part for inner in level for part in (inner.values() if isinstance(inner, dict) else inner)]
+        depth += 1
+    return depth
 
 
 def _numbers_as_ids(raw: Any, kind: type[R]) -> Any:
