@@ -34,7 +34,7 @@ def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
         (b'{"item": "a"', None, "not a JSON object (unexpected end of data at character 14); expected one Item a line"),
         (b"[1]", None, "expected 'object', got 'array'"),
         (b'{"item": "\xff", "title": "t"}', None, "not a JSON object"),
-        (b'{"item": 7, "title": "t", "attributes": {"x": ' + b"[" * 99 + b"]" * 99 + b"}}", None, "more than 100 lists"),
+        (b'{"item": 7, "title": "t", "attributes": {"x": ' + b"[" * 99 + b"]" * 99 + b"}}", None, "more than 100"),
     ],
 )
 def test_bad_line_names_file_line_and_field(tmp_path: Path, line: bytes, field: str | None, words: str) -> None:
