@@ -41,7 +41,14 @@ def sheet_as_csv(path: Path, folder: Path, name: str) -> None:
                 table = csv.writer(stream, lineterminator="\n")
                 table.writerow(map(_text, first))
                 table.writerows(map(_text, row) for row in rows)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        SyntaxError,
+    ) as error:  # broken XML is the last
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"cannot be read as an Excel workbook ({error}); save the sheet as CSV", file=name) from None

@@ -14,6 +14,7 @@ shop="${SHOP:-shop}"
 keep="${KEEP:-7}"
 WORSE=3 # how not_worse.py says so
 [ $# -gt 0 ] || { echo "usage: nightly.sh LOG [LOG ...]" >&2; exit 2; }
+[ "$keep" -gt 0 ] || { echo "KEEP is $keep: at least the night that serves is kept" >&2; exit 2; }
 mkdir -p "$shop/nights"
 
 # one night at a time: the lock ends with the process, however it ends
@@ -43,8 +44,11 @@ if [ -e "$serving/manifest.json" ]; then
         exit "$answer" # the comparison itself failed: the night is not over
     fi
     if [ "$answer" -eq "$WORSE" ]; then
+        # whole or not at all: into half a model no later night could train
+        rm -rf "$next/serving"
+        cp -R "$serving/." "$next/serving"
         rm -rf "$model"
-        cp -R "$serving/." "$model"
+        mv -T "$next/serving" "$model"
     fi
 else
     eimf train "$data" ${config[@]+"${config[@]}"} -o "$model"
@@ -54,7 +58,8 @@ eimf recommend "$model" --all-users "$data" ${config[@]+"${config[@]}"} -o "$nex
 
 night="$(date +%Y-%m-%dT%H%M%S)-$$"
 mv -T "$next" "$shop/nights/$night"
-ln -s "nights/$night" "$shop/.current.new"
+# -f: of a night that was killed here
+ln -sfn "nights/$night" "$shop/.current.new"
 mv -T "$shop/.current.new" "$shop/current"
 echo "$shop/current: $night serves" >&2
 

@@ -102,6 +102,22 @@ def test_figures_that_are_missing_are_no_reason_to_replace(shop: Path) -> None:
     assert serving(shop) == ("first", "first"), "the night is not over"
 
 
+def test_a_night_that_was_killed_before_its_last_step_does_not_serve_later(shop: Path) -> None:
+    (shop / "shop" / ".current.new").symlink_to(os.readlink(shop / "shop" / "current"))
+    assert night(shop, "second").returncode == 0 and serving(shop) == ("second", "second")
+
+
+def test_a_copy_that_fails_leaves_no_half_model(shop: Path) -> None:
+    (shop / "metrics.jsonl").write_text(metrics(-0.02, -0.03, -0.01))
+    copy = shop / "bin" / "cp"
+    copy.write_text('#!/bin/sh\n[ "$1" != -R ] || { mkdir "$3"; exit 1; }\nexec /bin/cp "$@"\n')
+    copy.chmod(0o755)
+    assert night(shop, "second").returncode == 1
+    assert (shop / "shop" / "next" / "model" / "manifest.json").read_text() == "second"
+    copy.unlink()
+    assert night(shop, "third").returncode == 0 and serving(shop) == ("first", "third")
+
+
 def test_two_nights_do_not_overlap(shop: Path) -> None:
     with open(shop / "shop" / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -110,6 +126,7 @@ def test_two_nights_do_not_overlap(shop: Path) -> None:
 
 
 def test_old_nights_go(shop: Path) -> None:
+    assert night(shop, "second", KEEP="0").returncode == 2 and serving(shop) == ("first", "first")
     for name in ("2001-01-01T000000", "2002-01-01T000000"):
         (shop / "shop" / "nights" / name).mkdir()
     assert night(shop, "second", KEEP="1").returncode == 0

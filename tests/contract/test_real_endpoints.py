@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from eimf_core.errors import ConfigError, LabelError, ModelError
-from eimf_core.labeling.engines import deadline
+from eimf_core.labeling.engines import deadline, server_pool
 from tests.listening import Listening
 from tests.openai_endpoint import GOOD, Serve, reply
 from tests.openai_endpoint import label_from as run
@@ -247,6 +247,26 @@ def test_a_server_that_comes_back_is_asked_again(serve: Serve, tmp_path: Path) -
     busy = serve(lambda number, body: reply(GOOD) if number else (503, {}, {}))
     assert len(run(tmp_path, [busy.url, serve(slow).url], 20, parallel=1)) == 20
     assert len(busy.bodies) > 2
+
+
+def test_servers_that_all_fail_are_asked_as_often_as_allowed(serve: Serve, tmp_path: Path) -> None:
+    # they are back as soon as they have failed; before the test would never end they answer
+    def busy(number: int, body: dict[str, Any]) -> Any:
+        return (503, {"Retry-After": "0"}, {}) if number < 20 else reply(GOOD)
+
+    servers = [serve(busy), serve(busy)]
+    with pytest.raises(LabelError, match="HTTP 503"):
+        run(tmp_path, [each.url for each in servers], 1, parallel=1, retries=1, attempts=1)
+    assert sum(len(each.bodies) for each in servers) == 4
+
+
+def test_a_server_that_is_gone_stays_so_while_the_others_are_away() -> None:
+    pool = server_pool.Pool(["http://a/v1", "http://b/v1"])
+    gone, away = pool.places
+    pool.failed(away, pause=30)
+    assert pool.failed(gone, gone=True)
+    assert not pool.failed(gone)
+    assert gone.gone and pool.take() is away
 
 
 # -- the time for all of it

@@ -125,6 +125,13 @@ def workbook(**sheets: list[list[object]]) -> bytes:
     return raw.getvalue()
 
 
+def cut_workbook() -> bytes:
+    with zipfile.ZipFile(io.BytesIO(workbook(a=[["user", "item"]]))) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    return zipped({name: text[: len(text) // 2] if name == sheet else text for name, text in content.items()})
+
+
 def array() -> bytes:
     raw = io.BytesIO()
     np.save(raw, np.arange(3))
@@ -146,6 +153,7 @@ def database() -> bytes:
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NAMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "xlsx": (lambda: zipped({"xl/workbook.xml": "<x/>"}), "cannot be read as an Excel workbook .*; save the sheet as"),
+    "cut.xlsx": (cut_workbook, "cannot be read as an Excel workbook .*; save the sheet as"),
     "empty.xlsx": (lambda: workbook(a=[]), "holds no sheet with rows"),
     "two.xlsx": (lambda: workbook(a=[["user"]], b=[["item"]]), r"holds several sheets \(a, b\); save the one"),
     "pkl": (lambda: pickle.dumps({"user": [1]}), "is a Python pickle, which is not read because it can run code"),

@@ -88,9 +88,10 @@ class Server(ChatEngine):
     def _ask(self, request: Request) -> Answer:
         """Ask until there is an answer, or no server has given one in the allowed attempts."""
         dice = random.Random(request.seed * 1_000_003 + request.number)
-        problem, reached, attempt = "", False, 0
+        problem, reached, attempt, asked = "", False, 0, 0
         while attempt <= self._config.retries and not self._closed.is_set():
             place = self._pool.take()
+            asked += 1
             wait: float | None = None
             try:
                 return self._answer_of(place, request)
@@ -106,8 +107,10 @@ class Server(ChatEngine):
                 others = self._left_out(place, problem)
             finally:
                 self._pool.give(place)
-            if others:
+            # an attempt asks each server once: all of them may come back only to fail again
+            if others and asked < len(self._pool.places):
                 continue
+            asked = 0
             if attempt < self._config.retries:
                 doubled = min(server_pool.FIRST_PAUSE * 2**attempt, server_pool.LONGEST_PAUSE) * dice.uniform(0.5, 1.0)
                 self._closed.wait(doubled if wait is None else min(wait, server_pool.LONGEST_PAUSE))

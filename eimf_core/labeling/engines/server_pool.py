@@ -73,15 +73,16 @@ class Pool:
             gone: whether it will never answer.
 
         Returns:
-            Whether another server is left to ask at once.
+            Whether another server is left to ask at once; of one that is gone, whether another is left at all.
         """
         now = time.monotonic()
         with self._lock:
             doubled = min(FIRST_PAUSE * 2**place.failures, LONGEST_PAUSE)
             place.failures = min(place.failures + 1, 16)
             place.away_until = now + (doubled if pause is None else min(pause, LONGEST_PAUSE))
-            place.gone = gone
-            return any(each is not place and not each.gone and each.away_until <= now for each in self.places)
+            place.gone |= gone
+            left = [each for each in self.places if each is not place and not each.gone]
+            return any(gone or each.away_until <= now for each in left)
 
     def first_told(self, place: Place) -> bool:
         """Whether it is the first time, since the server last answered, that it is told of as away."""
