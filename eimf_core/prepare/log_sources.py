@@ -45,7 +45,7 @@ def sources(
             yield _source(path, path, str(path), config, scratch)
         return
     for path in [argument] if remote.address(argument) else log_files.expand(argument, scratch):
-        name = "-" if str(argument) == "-" else remote.address(path) or str(path)
+        name = "-" if str(argument) == "-" else remote.told(path) or str(path)
         inside = containers.readable(path, scratch, name)
         if not inside.is_dir():
             yield _source(path, inside, name, config, scratch)
@@ -64,7 +64,7 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | 
         log: the log that it lies beside, where it was not named.
     """
     packed = log is not None and log.folder is not None
-    here = remote.address(path) or str(path)
+    here = remote.told(path) or str(path)
     name = str(log.given / path.name) if log is not None and log.given is not None and packed else here
     inside = containers.readable(path, scratch, name)
     if inside.is_dir():

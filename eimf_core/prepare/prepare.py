@@ -184,13 +184,13 @@ def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -
 def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> None:
     description = provenance.describe(
         command="prepare",
-        arguments={"logs": [remote.address(log) or str(log) for log in logs], **dataclasses.asdict(job.config)},
+        arguments={"logs": [remote.told(log) or str(log) for log in logs], **dataclasses.asdict(job.config)},
         inputs=[path for path in job.inputs if not remote.address(path)],
         seed=job.config.seed,
         facts=facts,
     )
     # what is fetched is not hashed
-    description["inputs"] |= {address: None for path in job.inputs if (address := remote.address(path))}
+    description["inputs"] |= {address: None for path in job.inputs if (address := remote.told(path))}
     provenance.write(job.scratch / SEQUENCES, description, beside=[job.scratch / name for name in (ITEMS, REJECTS)])
 
 

@@ -17,6 +17,8 @@ from eimf_core.prepare.duckdb_session import is_full, library, literal
 
 SCHEMES = ("https", "http", "s3", "gs", "gcs", "r2", "hf")
 _ADDRESS = re.compile(f"({'|'.join(SCHEMES)}):/+(.+)")
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|token|sig|secret|pass|auth|cred)[^=&]*=)[^&#\s'\"]*")
+"""What grants access in an address, as those signed by a store have it, or a store's options."""
 MEMORY = "1GB"
 NO_DELIMITER = "\x02\x03\x02\x03"
 """What stands in no text."""
@@ -28,6 +30,16 @@ def address(argument: str | Path) -> str | None:
     """The address that an argument is; None for a path. As a path an address has lost one of its two strokes."""
     found = _ADDRESS.fullmatch(str(argument))
     return f"{found[1]}://{found[2]}" if found else None
+
+
+def told(argument: str | Path) -> str | None:
+    """The address that an argument is, as messages and sidecars show it: without what grants access."""
+    found = address(argument)
+    return found and _without_secrets(found)
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET.sub(r"\1…", re.sub(r"(://)[^/?#\s]*@", r"\1…@", text))
 
 
 def fetched(address: str, scratch: Path) -> Path:
@@ -43,13 +55,14 @@ def fetched(address: str, scratch: Path) -> Path:
     """
     duckdb = library()
 
+    named = str(told(address))
     name = PurePosixPath(address.partition("?")[0].partition("#")[0]).name.replace("*", "all") or "file"
     with contextlib.closing(duckdb.connect()) as connection:
         try:
             connection.execute("LOAD httpfs")
         except duckdb.Error:
             raise ConfigError(
-                f"{address}: needs httpfs, an extension of DuckDB that is not installed: run {INSTALL}, or fetch the "
+                f"{named}: needs httpfs, an extension of DuckDB that is not installed: run {INSTALL}, or fetch the "
                 "file yourself and name the copy"
             ) from None
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {literal(str(scratch))}")
@@ -62,10 +75,11 @@ def fetched(address: str, scratch: Path) -> Path:
         except duckdb.Error as error:
             if is_full(error):
                 raise
+            said = _without_secrets(str(error).splitlines()[0])
             raise InputError(
-                f"cannot be fetched as {'Parquet' if name.endswith('.parquet') else 'text in UTF-8'} "
-                f"({str(error).splitlines()[0]}); for other kinds of files fetch it yourself and name the copy",
-                file=address,
+                f"cannot be fetched as {'Parquet' if name.endswith('.parquet') else 'text in UTF-8'} ({said}); for "
+                "other kinds of files fetch it yourself and name the copy",
+                file=named,
             ) from None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from eimf_core.errors import InputError
-from eimf_core.prepare import containers, log_files
+from eimf_core.prepare import containers, log_files, remote
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised
 from eimf_core.prepare.formats.base import object_of
 from eimf_core.prepare.header import split_line
@@ -31,16 +31,17 @@ def read_partition(path: Path, scratch: Path) -> dict[str, str]:
         InputError: for a line that is neither, a user in two splits, and an empty file.
     """
     partition: dict[str, str] = {}
-    for number, line in log_files.lines(containers.readable(path, scratch, str(path))):
+    name = remote.told(path) or str(path)
+    for number, line in log_files.lines(containers.readable(path, scratch, name)):
         user, split = _user_and_split(line)
         if number == 1 and split not in SPLITS and _are_names(user, split):
             continue
         if not user or split not in SPLITS:
-            raise InputError(f"is '{shortened(line, 80)}', {EXPECTED}", file=path, line=number)
+            raise InputError(f"is '{shortened(line, 80)}', {EXPECTED}", file=name, line=number)
         if partition.setdefault(user, split) != split:
-            raise InputError(f"user '{user}' is in two splits", file=path, line=number)
+            raise InputError(f"user '{user}' is in two splits", file=name, line=number)
     if not partition:
-        raise InputError("is empty; expected user and split a line", file=path)
+        raise InputError("is empty; expected user and split a line", file=name)
     return partition
 
 

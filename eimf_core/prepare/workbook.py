@@ -10,6 +10,9 @@ from typing import Any
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare.columns import shown
 
+BROKEN = (ValueError, LookupError, TypeError, AttributeError, SyntaxError)
+"""What openpyxl raises; the last is broken XML."""
+
 
 def sheet_as_csv(path: Path, folder: Path, name: str) -> None:
     """Write a CSV file of the sheet of a workbook that holds rows.
@@ -41,14 +44,7 @@ def sheet_as_csv(path: Path, folder: Path, name: str) -> None:
                 table = csv.writer(stream, lineterminator="\n")
                 table.writerow(map(_text, first))
                 table.writerows(map(_text, row) for row in rows)
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        SyntaxError,
-    ) as error:  # broken XML is the last
+    except (OSError, *BROKEN) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"cannot be read as an Excel workbook ({error}); save the sheet as CSV", file=name) from None

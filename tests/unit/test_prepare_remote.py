@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -90,3 +91,26 @@ def test_without_httpfs_one_line_says_what_to_install(tmp_path: Path, address: s
 )
 def test_what_is_an_address(argument: str | Path, address: str | None) -> None:
     assert remote.address(argument) == address
+
+
+def test_what_grants_access_is_in_no_sidecar_and_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copied(address: str, scratch: Path) -> Path:
+        assert "SECRET" in address
+        target = scratch / "log.csv"
+        target.write_text("item,title\na,Tea\n" if "items" in address else "user,item\nu,a\nu,b\n")
+        return target
+
+    monkeypatch.setattr(remote, "fetched", copied)
+    log, items = "https://me:SECRET@a.org/log.csv?page=2&X-Amz-Signature=SECRET&y=1", "s3://b/items?s3_secret=SECRET"
+    run(tmp_path, log, items=[items])
+    sidecar = (tmp_path / "out" / "sequences.jsonl.meta.json").read_text()
+    assert "https://…@a.org/log.csv?page=2&X-Amz-Signature=…&y=1" in sidecar and "s3://b/items?s3_secret=…" in sidecar
+    assert all("SECRET" not in file.read_text() for file in (tmp_path / "out").iterdir())
+    monkeypatch.setattr(remote, "fetched", lambda address, scratch: tmp_path / "empty.csv")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "log.csv").write_text("user,item\nu,a\n")
+    options: list[dict[str, Any]] = [{"log": log}, {"items": [items]}, {"users": log}]
+    for given in options:
+        with pytest.raises(InputError) as caught:
+            run(tmp_path, **{"log": str(tmp_path / "log.csv"), **given})
+        assert "…" in str(caught.value) and "SECRET" not in str(caught.value)
