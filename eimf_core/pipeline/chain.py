@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core import files, provenance
+from eimf_core import files, model_files, provenance
 from eimf_core.errors import ConfigError
 
 PATTERN = frozenset("*?[")
@@ -66,8 +66,10 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
     steps = [Step("prepare", (*map(str, logs), *described, "-o", str(data)), (*logs, *items), prepared)]
     label = engine is not None
     if label:
-        # what an earlier run of this directory answered may be given up: it is made again from the same samples
-        asked: tuple[str, ...] = (str(samples), "-o", str(labels), "--force")
+        asked: tuple[str, ...] = (str(samples), "-o", str(labels))
+        if not labels.exists() or Records(out).knows("label"):
+            # what an earlier run answered may be given up: it is made again from the same samples
+            asked += ("--force",)
         if engine == CATEGORIES:
             asked += ("--items", str(data / "items.jsonl"))
         steps += [
@@ -77,7 +79,8 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
     learned = ("--labels", str(labels)) if label else ()
     trained = (*prepared, labels) if label else prepared
     manifest = model / "manifest.json"
-    steps.append(Step("train", (str(data), *learned, "-o", str(model)), trained, (manifest,)))
+    parts = (manifest, *(model / name for name in model_files.PARTS))
+    steps.append(Step("train", (str(data), *learned, "-o", str(model)), trained, parts))
     if test:
         steps.append(Step("eval", (str(model), str(data), "-o", str(metrics)), (*prepared, manifest), (metrics,)))
     return steps
@@ -106,20 +109,24 @@ class Records:
                 )
         return made.origin == origin
 
+    def knows(self, name: str) -> bool:
+        """Whether a step was made by an earlier run."""
+        return self._path(name).exists()
+
     def add(self, step: Step, origin: str) -> None:
         """A step was made."""
         made = _Made(origin, {path.name: files.sha256(path) for path in step.outputs})
-        with files.atomic(self._path(step)) as stream:
+        with files.atomic(self._path(step.name)) as stream:
             stream.write(
                 orjson.dumps(msgspec.to_builtins(made), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
             )
 
-    def _path(self, step: Step) -> Path:
-        return self._folder / f"{step.name}.json"
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
 
     def _read(self, step: Step) -> _Made | None:
         try:
-            return msgspec.json.decode(self._path(step).read_bytes(), type=_Made)
+            return msgspec.json.decode(self._path(step.name).read_bytes(), type=_Made)
         except (OSError, msgspec.DecodeError):
             return None
 

@@ -82,6 +82,29 @@ def test_the_plan(tmp_path: Path) -> None:
         written |= set(step.outputs)
 
 
+def test_labels_of_no_run_are_not_given_up(tmp_path: Path) -> None:
+    def label() -> chain.Step:
+        return chain.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]
+
+    assert "--force" in label().arguments
+    (tmp_path / "labels.jsonl").write_text("made by hand")
+    assert "--force" not in label().arguments
+    chain.Records(tmp_path).add(label(), "origin")
+    assert "--force" in label().arguments
+
+
+def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:
+    step = chain.plan([Path("log.csv")], [], tmp_path, engine=None, test=False)[-1]
+    (tmp_path / "model").mkdir()
+    for path in step.outputs:
+        path.write_text(path.name)
+    records = chain.Records(tmp_path)
+    records.add(step, "origin")
+    assert records.is_fresh(step, "origin")
+    (tmp_path / "model" / "weights.safetensors").unlink()
+    assert not records.is_fresh(step, "origin")
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("-", "is a stream"), ("nowhere", "no such file"), ("no*", "no such file")]
 )
