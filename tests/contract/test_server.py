@@ -316,3 +316,15 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(tmp_path: Path, start
     with listening, pytest.raises((ModelError, LabelError)):
         run(tmp_path, f"http://127.0.0.1:{listening.getsockname()[1]}/v1", 1, timeout=0.5, retries=0, attempts=1)
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_key_that_the_server_repeats_is_not_shown(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("EIMF_API_KEY", "sk-0123456789abcdef")
+    endpoint = serve(lambda number, body: (status, {}, {"error": "no such key: sk-0123456789abcdef"}))
+    with pytest.raises((LabelError, ModelError)) as caught:
+        run(tmp_path, endpoint.url, 1)
+    assert "no such key: ***" in str(caught.value)
+    assert all(b"sk-0123" not in file.read_bytes() for file in tmp_path.iterdir() if file.is_file())

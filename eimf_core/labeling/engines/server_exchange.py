@@ -21,6 +21,9 @@ LONGEST_REPLY = 16 << 20
 LONGEST_ERROR = 1 << 16
 """Bytes of a reply that are read for what it says about an error."""
 
+SECRET = 12
+"""Characters from which on a key is one, and is not shown where a server repeats it; local ones take any word."""
+
 
 class Refusal(Exception):  # noqa: N818 (an answer of the server, not a failure to get one)
     """A reply with another status than 200. `said` is its body, as far as it came."""
@@ -62,7 +65,7 @@ def exchange(url: str, body: dict[str, Any] | None, *, key: str | None, seconds:
             with opener.open(request, timeout=seconds) as response:
                 read = _read_all(response)
         except urllib.error.HTTPError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, key) from None
         except (OSError, http.client.HTTPException):
             deadline.check()
             raise
@@ -82,8 +85,10 @@ def _read_all(response: http.client.HTTPResponse) -> bytes:
     return bytes(read)
 
 
-def _refusal(error: urllib.error.HTTPError) -> Refusal:
+def _refusal(error: urllib.error.HTTPError, key: str | None) -> Refusal:
     said = b""
     with error, contextlib.suppress(OSError, http.client.HTTPException):
         said = error.read(LONGEST_ERROR)
+    if key and len(key) >= SECRET:
+        said = said.replace(key.encode(), b"***")
     return Refusal(error.code, str(error.reason), said, error.headers)
