@@ -282,6 +282,16 @@ def test_looking_up_a_host_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert time.monotonic() - began < 5
 
 
+def test_a_look_up_that_ends_late_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(host: str, port: int, seconds: float) -> Any:
+        time.sleep(seconds + 0.2)
+        raise TimeoutError(f"timed out while looking up the host {host}")
+
+    monkeypatch.setattr(deadline, "_looked_up", late)
+    with pytest.raises(ModelError, match=r"timed out while looking up the host example.org"):
+        run(tmp_path, "http://example.org/v1", 1, allow_remote=True, timeout=0.1, retries=0)
+
+
 def test_a_host_that_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")

@@ -40,8 +40,8 @@ class Deadline:
             self._twins = []
 
     def check(self) -> None:
-        """Raise TimeoutError when the time is over."""
-        if self._over:
+        """Raise TimeoutError when the time is over; before there is a connection other errors say what took it."""
+        if self._over and self._twins:
             raise TimeoutError("timed out in the middle of a reply")
 
     def handlers(self) -> list[Any]:
