@@ -333,6 +333,13 @@ class AnsweredUsers(Record, frozen=True, kw_only=True):
     with_unknown: int
 
 
+class ReadItem(Record, frozen=True, kw_only=True):
+    """An item of a history that was read."""
+
+    item: str
+    title: str
+
+
 class ReadHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the history of a query of the command line was understood as.
 
@@ -343,7 +350,7 @@ class ReadHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     items: int
     read: int
-    latest: list[HistoryItem] = msgspec.field(default_factory=lambda: [])
+    latest: list[ReadItem] = msgspec.field(default_factory=lambda: [])
     until: float | None = None
     as_tested: bool = False
 

@@ -285,7 +285,8 @@ def significant(record: Metric) -> bool:
 
 
 def closing_lines(evaluation: Evaluation) -> list[str]:
-    """How good each model is, in a line; and how large a difference so many users show, where one may be chance."""
+    """How good each model is, in a line; how large a difference so many users show, where one may be chance; and what
+    changed since an earlier evaluation."""
     row, called = main_row(evaluation), short_names(evaluation)
     values = by_row(evaluation, "all").get(row, {})
     lines = []
@@ -294,7 +295,19 @@ def closing_lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"{called[name]}: {metric_name(*row)} {figure_text(values[name])}{said and f'; {said}'}")
     if (least := smallest_shown(evaluation)) is not None:
         lines.append(least)
-    return lines
+    return lines + since_earlier(evaluation)
+
+
+def since_earlier(evaluation: Evaluation) -> list[str]:
+    """The change of each model in the main metric, in a line, or that an earlier evaluation has none of them."""
+    if evaluation.earlier is None:
+        return []
+    table, main = of_earlier(evaluation), dict(metric_rows(evaluation)).get(main_row(evaluation))
+    theirs = [short_names(evaluation)[name] for name in evaluation.baselines]
+    found = [(row[0], row[-1]) for row in table.rows if row[1] == main and row[0] not in theirs]
+    if not found:
+        return [f"{evaluation.earlier.name}: holds no {main} of a model that is evaluated now; nothing is compared"]
+    return [f"{name}: {main} {change} {table.title}" for name, change in found]
 
 
 def smallest_shown(evaluation: Evaluation) -> str | None:

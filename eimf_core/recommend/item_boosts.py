@@ -31,11 +31,15 @@ def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Repo
 
     Raises:
         ConfigError: for a path that cannot be opened.
-        InputError: for a line that is no item with a factor of 0 or more.
+        InputError: for a line that is no item with a factor of 0 or more, and for an item with two factors.
     """
     factors = np.ones(len(items) + 1, np.float32)
     unknown: list[str] = []
-    for item, factor in _lines(path):
+    named: dict[str, float] = {}
+    for number, item, factor in _lines(path):
+        if named.setdefault(item, factor) != factor:
+            problem = f"'{item}' has the factor {named[item]:g} and here {factor:g}; keep one"
+            raise InputError(problem, file=path, line=number, field="factor")
         if index := items.index(item):
             factors[index] = factor
         else:
@@ -60,7 +64,7 @@ def apply(factors: Floats, scores: Floats) -> None:
         scores[:, places] = np.where(np.isfinite(part), part + (factors[places] - 1) * np.abs(part), part)
 
 
-def _lines(path: str | Path) -> Iterator[tuple[str, float]]:
+def _lines(path: str | Path) -> Iterator[tuple[int, str, float]]:
     for lines in query_input.available_lines(path, AT_ONCE, what="item and factor"):
         for number, raw in lines:
             text = raw.strip()
@@ -75,13 +79,13 @@ def _lines(path: str | Path) -> Iterator[tuple[str, float]]:
                 raise InputError(f"is no item with a factor, {EXPECTED}", file=path, line=number)
             if not 0 <= value < math.inf:
                 raise InputError(f"is '{factor}', expected 0 or more", file=path, line=number, field="factor")
-            yield item, value
+            yield number, item, value
 
 
 def _of_text(line: bytes) -> tuple[str, object]:
     text = line.decode("utf-8", "surrogateescape")
     item, _, factor = text.rpartition("\t" if "\t" in text else ",")
-    return item.strip().strip('"'), factor.strip()
+    return item.strip().strip('"'), factor.strip().strip('"')
 
 
 def _of_json(line: bytes) -> tuple[str, object]:

@@ -22,7 +22,7 @@ from eimf_core.recommend.recommender import Recommender
 from eimf_core.recommend.request import ListRequest, Request, utf8
 from eimf_core.recommend.result_lines import error_line, with_field
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
-from eimf_core.records import HistoryItem, Item, Query, ReadHistory
+from eimf_core.records import Item, Query, ReadHistory, ReadItem
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -142,7 +142,7 @@ class Session:
         return ReadHistory(
             items=len(query.history),
             read=min(len(query.history), self.model.config.max_length),
-            latest=[HistoryItem(item=item.item, title=item.title) for item in latest],
+            latest=[ReadItem(item=item.item, title=item.title) for item in latest],
             until=None if query.times is None else float(query.times[-1]),
             as_tested=as_tested,
         )

@@ -93,6 +93,7 @@ def test_a_user_is_not_offered_what_he_has_just_bought(eimf: Eimf, folder: Path)
     assert answer["id"] == tested["user"] and bought not in [item["item"] for item in answer["items"]]
     history = answer["history"]
     assert history["items"] == len(tested["items"]) + 1 and history["latest"][-1]["item"] == bought
+    assert all(list(item) == ["item", "title"] for item in history["latest"])
     assert "until" not in history and "as_tested" not in history
     (answer,) = answers(eimf(*asked, "--as-tested", cwd=folder).stdout)
     assert bought in [item["item"] for item in answer["items"]] and answer["history"]["as_tested"]

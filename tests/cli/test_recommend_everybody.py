@@ -170,6 +170,7 @@ def test_boosts_move_items(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     low, high = [item for item in plain if plain[item]["score"] > 0][3], next(iter(plain))
     for content in (
         f"item,factor\n{low},1.5\n{high},0.5\n",
+        f'"item","factor"\n"{low}","1.5"\n"{high}","0.5"\n',
         f'{{"item":"{low}","factor":1.5}}\n{{"item":"{high}","factor":0.5}}\n',
     ):
         (tmp_path / "boost").write_text(content)
@@ -199,6 +200,10 @@ def test_a_boost_raises_scores_below_nothing_too() -> None:
         ("tea-1,1\ntea-2,-1\n", "boost:2: field 'factor': is '-1', expected 0 or more"),
         ("tea-1,much\n", "boost:1: field 'factor'"),
         ('{"item": "tea-1"}\n', "boost:1: is no item with a factor"),
+        (
+            "tea-1,2\ntea-2,1\ntea-1,2\ntea-1,3\n",
+            "boost:4: field 'factor': 'tea-1' has the factor 2 and here 3; keep one",
+        ),
         ("", "boost: is empty; expected one item and factor a line"),
     ],
 )

@@ -146,6 +146,11 @@ def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Pa
     assert re.search(r"^ +<b>other \(then model\) +ndcg@5 +0\.\d{4} .* [+-]?0\.\d{4} *$", renamed, re.M)
     other = eimf(*asked, "--split", "valid", "--earlier", "page.html", cwd=folder).stdout.decode()
     assert "since page.html; not the same split: test then, valid now" in other
+    # lines on stdout hold no change: the end of stderr says it
+    lines = eimf("eval", "<b>other", *asked[2:-1], "--earlier", "alone.jsonl", cwd=folder)
+    assert re.search(r"^<b>other \(then model\): ndcg@5 [+-]?0\.\d{4} since alone.jsonl$", lines.stderr.decode(), re.M)
+    none = eimf("eval", "model", "data", "-k", "7", "--baselines", "none", "--earlier", "alone.jsonl", cwd=folder)
+    assert "alone.jsonl: holds no ndcg@7 of a model that is evaluated now; nothing is compared" in none.stderr.decode()
 
 
 @pytest.mark.parametrize("content", ["<!doctype html><p>Hello</p>", "{}\n", "", "\x00"])
