@@ -22,7 +22,7 @@ from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines.registry import engine_class
-from eimf_core.labeling.label import Summary
+from eimf_core.labeling.label import OtherLabelsError, Summary
 from eimf_core.naming import interest_names, item_groups
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.opened_model import Model
@@ -53,8 +53,18 @@ def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = S
     """
     model, groups = _opened(path, config)
     work = folder(path)
+    unfinished = work.exists()
     settings = _settings(config, work, groups, model, reporter)
-    summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, reporter=reporter)
+    try:
+        summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, reporter=reporter)
+    except ConfigError as problem:
+        if not unfinished and not jsonl.partial(work / ANSWERS).exists():
+            shutil.rmtree(work, ignore_errors=True)
+        if isinstance(problem, OtherLabelsError):
+            place = work if unfinished else model.name
+            told = f"holds {problem.count} names made with other settings, which would be lost; give --force to replace"
+            raise ConfigError(f"{place}: {told} them") from problem
+        raise
     if summary.unanswered:
         return summary
     _keep(path, model, groups, {label.key: label for label in jsonl.read(work / ANSWERS, Label)})

@@ -31,6 +31,17 @@ from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
 
 
+class OtherLabelsError(ConfigError):
+    """An output holds `count` labels made with other settings or samples, which would be lost without `force`."""
+
+    def __init__(self, output: Path, count: int) -> None:
+        super().__init__(
+            f"{output}: holds {count} labels made with other settings or samples, which would be lost; "
+            "choose another -o, or give --force"
+        )
+        self.count = count
+
+
 @dataclass(frozen=True)
 class Summary:
     """What came out. `reused` labels were finished before; `first_try` counts answers used at once.
@@ -199,10 +210,7 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
             wanted.setdefault(entry.request, entry)
     others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
     if others and not config.force:
-        raise ConfigError(
-            f"{output}: holds {len(others)} labels made with other settings or samples, which would be lost; "
-            "choose another -o, or give --force"
-        )
+        raise OtherLabelsError(output, len(others))
     if others:
         reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")
     if list(wanted.values()) != journal.finished:

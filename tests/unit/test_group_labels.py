@@ -100,9 +100,13 @@ def test_the_same_command_again_asks_nothing_and_other_settings_need_force(model
     first = groups(model).names
     again = group_labels.name_groups(model, replaying(path))
     assert again.reused == again.labels and groups(model).names == first
-    with pytest.raises(ConfigError, match="made with other settings or samples, which would be lost"):
+    told = r"names made with other settings, which would be lost; give --force to replace them$"
+    with pytest.raises(ConfigError, match=f"model: holds [0-9]+ {told}"):
         group_labels.name_groups(model, LabelConfig(engine="keywords"))
-    assert groups(model).names == first
+    assert groups(model).names == first and not group_labels.folder(model).exists()
+    with pytest.raises(ConfigError, match="needs --server"):
+        group_labels.name_groups(model, LabelConfig(engine="server", force=True))
+    assert not group_labels.folder(model).exists(), "nothing was asked, nothing is left beside the model"
     made = group_labels.name_groups(model, LabelConfig(engine="keywords", force=True))
     assert made.reused == 0 and all(name.by == "answer" for name in groups(model).names)
     assert [name.name for name in groups(model).names] != [name.name for name in first]
