@@ -199,6 +199,7 @@ def test_a_boost_raises_scores_below_nothing_too() -> None:
         ("tea-1\n", "boost:1: is no item with a factor"),
         ("tea-1,1\ntea-2,-1\n", "boost:2: field 'factor': is '-1', expected 0 or more"),
         ("tea-1,much\n", "boost:1: field 'factor'"),
+        ("tea-1,inf\n", "boost:1: field 'factor': is 'inf', expected 0 or more"),
         ('{"item": "tea-1"}\n', "boost:1: is no item with a factor"),
         (
             "tea-1,2\ntea-2,1\ntea-1,2\ntea-1,3\n",

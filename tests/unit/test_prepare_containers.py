@@ -257,10 +257,17 @@ def test_an_archive_of_very_many_files(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_members_that_lead_out_of_the_folder_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "log.zip").write_bytes(zipped({"../../out.csv": "x", "/etc/x/log.csv": LOG}))
+    outside = {"../../out.csv": "x", "..\\out.csv": "x", "a/../../out.csv": "x"}
+    (tmp_path / "log.zip").write_bytes(zipped({**outside, "/etc/x/log.csv": LOG}))
+    (tmp_path / "log.tar").write_bytes(tarred({**outside, "/etc/x/log.csv": LOG}, "w"))
     run(tmp_path, "log.zip")
     assert histories(tmp_path) == HISTORIES
-    assert not (tmp_path.parent / "out.csv").exists()
+    for name, unpack in (("log.zip", archives.unzip), ("log.tar", archives.untar)):
+        folder = tmp_path / "x" / "y" / name
+        folder.mkdir(parents=True)
+        unpack(tmp_path / name, folder, name)
+        assert [path.relative_to(folder) for path in folder.rglob("*.csv")] == [Path("etc/x/log.csv")]
+    assert not list(tmp_path.rglob("out.csv")) and not (tmp_path.parent / "out.csv").exists()
 
 
 def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
