@@ -77,4 +77,4 @@ Llama(sys.argv[1], n_ctx=256, n_threads=1, verbose=False).create_completion("lat
 PYTHON
 }
 
-[ -n "${EIMF_SKIP_INSTALL:-}" ] || _setup
+[ "${EIMF_SKIP_INSTALL:-}" = 1 ] || _setup

@@ -27,6 +27,8 @@ from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 
 ABOUT, TRIALS = "comparison.json", "trials.jsonl"
+OPTIONS = {"labels": "--labels", "ranges": "--ranges", "max_minutes": "--max-minutes", "seed": "--seed"}
+"""How the command line calls what a comparison was made with."""
 
 
 class TrialReporter(Reporter):
@@ -85,7 +87,10 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
     except (OSError, orjson.JSONDecodeError, AttributeError):
         raise ConfigError(f"{path}: is not what eimf compare wrote; choose another -o") from None
     if unlike:
-        raise ConfigError(f"{folder}: holds a comparison with other {' and '.join(unlike)}; choose another -o")
+        raise ConfigError(
+            f"{folder}: holds a comparison with other {' and '.join(OPTIONS.get(name, name) for name in unlike)}; "
+            "give what it was made with to go on with it, or choose another -o"
+        )
 
 
 class Trials:
@@ -148,7 +153,9 @@ class Trials:
                 trial = self._keep(trial, place, target)
             _remove(place)
             figure = "" if trial.ndcg is None else f"validation NDCG@10 {trial.ndcg:.4f} "
-            self.reporter.note(f"{said}: {called}: {figure}in {summary.seconds:.0f} s")
+            limit = self._max_minutes
+            cut = ", stopped by --max-minutes" if limit is not None and summary.seconds >= 60 * limit else ""
+            self.reporter.note(f"{said}: {called}: {figure}in {summary.seconds:.0f} s{cut}")
         kept = [each for each in self.known if each is not known]
         if trial.model is not None:
             kept = [_without_model(each) if each.model == trial.model else each for each in kept]

@@ -105,6 +105,8 @@ class Loop:
             self.reporter.note(state.last_line)
             if not self._clocked(state).over:
                 self._save(state, checkpoint)
+        if state.out_of_time and not state.stopped:
+            self.reporter.note(f"stopped by --max-minutes in epoch {state.epoch} of {self.settings.epochs}")
 
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator that depends on the seed and the purpose alone."""

@@ -36,7 +36,7 @@ def main() -> None:
     change, low, high = difference(*sys.argv[1:4])
     worse = high < 0
     verdict = "worse: the serving model stays" if worse else "not worse: it replaces the serving model"
-    print(f"NDCG@10 of the new model {change:+.4f} [{low:+.4f}, {high:+.4f}], {verdict}", file=sys.stderr)
+    print(f"NDCG@10 of the new model {change + 0.0:+.4f} [{low:+.4f}, {high:+.4f}], {verdict}", file=sys.stderr)
     sys.exit(WORSE if worse else 0)
 
 

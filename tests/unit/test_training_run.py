@@ -298,8 +298,10 @@ def test_max_minutes_stops_in_the_middle_of_an_epoch(folder: Path, monkeypatch: 
     clock = iter(range(10_000))
     monkeypatch.setattr(run_state.time, "monotonic", lambda: float(next(clock)))
     run = small_run(folder, epochs=50, max_minutes=0.5)
+    run.loop.reporter = heard = Listening()
     run.go()
     assert run.state.epoch < 50 and run.state.out_of_time
+    assert heard.notes[-1] == f"stopped by --max-minutes in epoch {run.state.epoch} of 50"
     # it was measured all the same
     assert run.state.best is not None
 
