@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from eimf_core import jsonl, provenance
+from eimf_core.labeling.engines import named_models
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import TASTES, write_small_data
@@ -296,7 +297,8 @@ def test_without_a_model(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     done = eimf("label", samples, "-o", tmp_path / "labels.jsonl")
     assert "no language model is given" in one_error_line(done, 2)
     lines = done.stderr.decode().splitlines()
-    assert len(lines) == 3 and "--model FILE.gguf" in lines[1] and "--engine keywords" in lines[2]
+    assert len(lines) == 3 and "--engine keywords" in lines[2]
+    assert f"--model {named_models.USUAL} fetches one" in lines[1] and "--model FILE.gguf" in lines[1]
     assert {path.name for path in tmp_path.iterdir()} == {"samples.jsonl"}
 
 

@@ -67,9 +67,7 @@ REQUIRED = {
     HistoryItem: {"item", "title"},
     Sample: {"key", "user", "cluster", "cluster_size", "distance", "history"},
     SemanticInterest: {"name"},
-    Label: {
-        "key", "request", "user", "cluster", "interests", "items_by", "engine", "model", "seed", "attempts", "seconds",
-    },
+    Label: {"interests"},
     Metric: {"metric", "value", "users", "split", "protocol", "seen", "model"},
     Query: set(),
     RankedItem: {"rank", "item", "title", "score"},
@@ -77,6 +75,8 @@ REQUIRED = {
     UserInterest: {"index", "weight"},
     Recommendation: {"id", "items", "interests"},
 }  # fmt: skip
+ONE_OF: dict[type[Record], set[str]] = {Label: {"user", "key"}}
+"""Fields of which one has to be there."""
 each = pytest.mark.parametrize("record", FULL, ids=lambda record: type(record).__name__)
 
 
@@ -107,7 +107,7 @@ def test_every_field_survives_a_file(record: Record, tmp_path: Path) -> None:
 def test_required_fields_are_required_and_no_others(record: Record) -> None:
     kind, fields = type(record), written(record)
     required = REQUIRED.get(kind, {field.name for field in msgspec.structs.fields(kind) if field.required})
-    least = {name: value for name, value in fields.items() if name in required}
+    least = {name: value for name, value in fields.items() if name in required | ONE_OF.get(kind, set())}
     made = read(least, kind)
     # what is absent because it is None is not written again, and what is written is read again
     assert read(written(made), kind) == made
@@ -117,6 +117,15 @@ def test_required_fields_are_required_and_no_others(record: Record) -> None:
             read({key: value for key, value in fields.items() if key != name}, kind)
         assert (caught.value.file, caught.value.line, caught.value.field) == ("lines.jsonl", 4, name)
         assert "missing" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ONE_OF)
+def test_one_of_some_fields_has_to_be_there(kind: type[Record]) -> None:
+    fields = written(filled(kind))
+    for name in ONE_OF[kind]:
+        assert read({key: value for key, value in fields.items() if key not in ONE_OF[kind] - {name}}, kind)
+    with pytest.raises(InputError, match="needs 'user' or 'key'"):
+        read({key: value for key, value in fields.items() if key not in ONE_OF[kind]}, kind)
 
 
 @each

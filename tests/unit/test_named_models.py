@@ -22,7 +22,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import llama_setup, named_models
 from eimf_core.labeling.engines.named_models import NAMED
 from eimf_core.progress import SILENT
-from tests.conftest import ROOT, Eimf, one_error_line
+from tests.conftest import ROOT, Eimf
 from tests.listening import Listening
 from tests.openai_endpoint import write_samples
 from tests.tiny_gguf import write_tiny_gguf
@@ -173,17 +173,6 @@ def test_names_that_are_not_known(run: Run, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     write_tiny_gguf(tmp_path / NAME)  # a file of this name comes first
     assert llama_setup.model_file(LabelConfig(model=NAME), SILENT).path == Path(NAME)
-
-
-def test_without_a_model_it_is_said_what_to_do(eimf: Eimf, tmp_path: Path) -> None:
-    line = one_error_line(eimf("label", write_samples(tmp_path, 1), "-o", tmp_path / "labels.jsonl"), 2)
-    for words in (
-        f"--model {named_models.USUAL} fetches one",
-        "--model FILE.gguf",
-        "--engine keywords",
-        "--model bundled",
-    ):
-        assert words in line
 
 
 def test_the_packaged_model_is_told_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
