@@ -14,8 +14,9 @@ FIRST = 8  # users that it is judged by
 LONGEST_SHOWN = 300  # characters of an answer
 ADVICE = (
     "Try a larger instruct model (1.5B parameters or more), or --engine keywords, which needs none; --dry-run shows "
-    "the prompts. --keep-going goes on all the same."
+    "the prompts."
 )
+GOES_ON = "--keep-going goes on all the same."
 
 
 def are_judged(engine: Engine, config: LabelConfig) -> bool:
@@ -43,4 +44,6 @@ def problem(model: str, labels: Sequence[Label], tally: Tally) -> str | None:
     else:
         return None
     raw = tally.raw if len(tally.raw) <= LONGEST_SHOWN else f"{tally.raw[:LONGEST_SHOWN]}…"
-    return f"{model}: {found}. One of its answers: {raw or '(none)'}. {ADVICE}"
+    if not raw:  # it never came to an answer: another model would not, either
+        return f"{model}: {found}. {GOES_ON}"
+    return f"{model}: {found}. One of its answers: {raw}. {ADVICE} {GOES_ON}"

@@ -175,8 +175,10 @@ class Labeler:
         pending.seconds += answer.seconds
         for what, count in answer.tokens.items():
             pending.tokens[what] = pending.tokens.get(what, 0) + count
-        self.tally.answers += 1
         error = answer.error
+        # where nothing was there to answer with, nothing was answered, and nothing refused
+        given = error is None or not answer.final
+        self.tally.answers += given
         reason: refusals.Reason | None = "form"
         if error is None:
             try:
@@ -186,7 +188,8 @@ class Labeler:
         if reason is None:
             return self._label(pending, self._interests(pending), None, answer.items_by)
         pending.error = error
-        self.tally.refused[reason] += 1
+        if given:
+            self.tally.refused[reason] += 1
         self.tally.raw = answer.text or self.tally.raw
         pending.hint = refusals.hint(reason, self.config.language)
         # a further round of an engine that answers later may take a day

@@ -280,6 +280,13 @@ def test_a_model_that_is_too_small_is_told_after_eight_users(run: Run, tmp_path:
     assert summary.reused == 8 and len(labels(tmp_path)) == 20
 
 
+def test_another_model_is_not_advised_where_none_answered(run: Run) -> None:
+    many = [sample(number) for number in range(20)]
+    with pytest.raises(LabelError, match="8 of the first 8 users have no label") as stopped:
+        run(lambda user, seed: Answer(number=user, error="crash", final=True), samples=many)
+    assert "larger" not in str(stopped.value) and "--keep-going" in str(stopped.value)
+
+
 def test_half_of_the_first_users_may_fail(run: Run) -> None:
     many = [sample(number) for number in range(20)]
     _, summary = run(lambda user, seed: "no" if user % 2 else GOOD, samples=many, max_error_share="1")
@@ -287,9 +294,10 @@ def test_half_of_the_first_users_may_fail(run: Run) -> None:
 
 
 def test_a_final_error_is_not_asked_again(run: Run, tmp_path: Path) -> None:
-    engine, _ = run(lambda user, seed: Answer(number=user, error="crash", final=True) if not user else GOOD,
-                    max_error_share="1")  # fmt: skip
+    engine, summary = run(lambda user, seed: Answer(number=user, error="crash", final=True) if not user else GOOD,
+                          max_error_share="1")  # fmt: skip
     assert len(engine.asks) == 6 and labels(tmp_path)["user-0"].attempts == 1
+    assert (summary.answers, summary.refused) == (5, {}), "it never came to an answer"
 
 
 def test_only_the_latest_titles_are_shown(run: Run, tmp_path: Path) -> None:
