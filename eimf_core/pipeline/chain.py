@@ -136,12 +136,15 @@ def origin_of(step: Step, options: dict[str, Any]) -> str:
 
     Args:
         step: the step.
-        options: all its options with their values; those that name a file count with its content.
+        options: all its options with their values; those that name a file or a model count with its
+            content.
 
     Raises:
         ConfigError: an input is missing, or is a stream.
     """
-    named = [Path(value) for value in _texts(options) if value and Path(value).is_file()]
+    values = [Path(value) for value in _texts(options) if value]
+    # of a model directory the manifest, which holds the hashes of all else
+    named = [path for value in values for path in (value, value / "manifest.json") if path.is_file()]
     written = {path.resolve() for path in step.outputs}
     read = [path for given in step.inputs for path in _files(given)]
     described = {

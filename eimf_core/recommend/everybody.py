@@ -199,7 +199,8 @@ class _Parts:
         wanted = orjson.dumps(self.description, default=str)
         try:
             if not origin.is_file() or origin.read_bytes() != wanted:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                if origin.is_file() or _is_a_beginning(self.folder):
+                    shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True)
                 with files.atomic(origin) as stream:
                     stream.write(wanted)
@@ -252,3 +253,8 @@ def _tell_unknown(users: int, reporter: Reporter) -> None:
     if users:
         have = "user has items" if users == 1 else "users have items"
         reporter.warn(f"{users:,} {have} that the model does not know; these are passed over")
+
+
+def _is_a_beginning(folder: Path) -> bool:
+    """Whether a folder holds nothing but what a kill leaves before its first file is whole."""
+    return folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())

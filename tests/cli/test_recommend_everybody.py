@@ -138,6 +138,17 @@ def test_parts_of_other_settings_are_made_again(eimf: Eimf, folder: Path, tmp_pa
     assert len(rows_of(tmp_path / "a.csv")) == 2 * USERS
 
 
+def test_a_folder_of_another_in_place_of_the_parts_is_not_removed(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "rows.csv"
+    mine = tmp_path / "rows.csv.partial" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    line = one_error_line(eimf("recommend", "model", "--all-users", "data", "-o", output, cwd=folder), 2)
+    assert "rows.csv.partial: is in the way" in line and mine.read_text() == "mine"
+    mine.rename(mine.with_name(".origin.json.killed.tmp"))
+    write(eimf, folder, output)
+
+
 def test_titles_and_ids_of_any_kind_come_back_from_csv(tmp_path: Path) -> None:
     from eimf_core.recommend.result_rows import Rows
 

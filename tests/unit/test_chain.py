@@ -36,13 +36,16 @@ def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
 ) -> None:
     words = tmp_path / "words.txt"
     words.write_text("a")
-    options = {"split": "temporal", "nested": {"file": str(words)}, "seed": 0}
+    (tmp_path / "model").mkdir()
+    manifest = tmp_path / "model" / "manifest.json"
+    manifest.write_text("{}")
+    options = {"split": "temporal", "nested": {"file": str(words)}, "seed": 0, "init": str(tmp_path / "model")}
     assert not fresh(step, options)
     make(step, options)
     assert fresh(step, options)
     os.utime(tmp_path / "logs" / "a.csv", (2e9, 2e9))
     assert fresh(step, options) and not fresh(step, {**options, "seed": 1})
-    for path in (tmp_path / "logs" / "a.csv", tmp_path / "folder" / "part" / "x.dat", words):
+    for path in (tmp_path / "logs" / "a.csv", tmp_path / "folder" / "part" / "x.dat", words, manifest):
         content = path.read_text()
         path.write_text("other")
         assert not fresh(step, options)
