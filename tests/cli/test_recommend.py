@@ -218,6 +218,14 @@ def test_no_heavy_package_is_loaded(folder: Path, environment: dict[str, str]) -
     assert done.stderr.decode().strip() == "[]"
 
 
+def test_nothing_is_kept_of_what_was_asked(folder: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """No library leaves a file for its maker, or for a later run, in the home or the temporary folder."""
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    command = [sys.executable, "-m", "eimf_cli", "recommend", str(folder / "model"), "--items", "tea-1"]
+    subprocess.run(command, env={**environment, **places}, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_closed_pipe_ends_quietly(folder: Path, environment: dict[str, str]) -> None:
     line = '{"history": ["tea-1"]}'
     command = (

@@ -92,8 +92,8 @@ def test_from_a_log_to_answers_and_what_is_made_again(eimf: Eimf, folder: Path) 
     line = one_error_line(run(eimf, folder), 2)
     assert "labels.jsonl: was changed since eimf run made it; remove it to have it made again" in line
     (folder / "shop" / "labels.jsonl").unlink()
-    # labels say how many seconds they took: another file, and what is made from it
-    assert made(run(eimf, folder).stderr) == ["label", "train", "eval"]
+    # labels say how many seconds they took: most often another file, and then what is made from it
+    assert made(run(eimf, folder).stderr) in (["label"], ["label", "train", "eval"])
 
 
 @pytest.mark.slow

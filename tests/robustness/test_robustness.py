@@ -21,7 +21,8 @@ def test_a_thousand_inputs(environment: dict[str, str], tmp_path: Path) -> None:
         cwd=ROOT, env={**environment, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=3600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert list(tmp_path.iterdir()) == []
+    # a cache that torch keeps
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("torchinductor_")] == []
 
 
 def _spin(trial: Trial) -> None:
