@@ -36,5 +36,6 @@ class CompareConfig:
         if not names:
             raise wrong("backbones", "is empty: name at least one, such as --backbones narm,comirec-sa,sasrec")
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
-        for name in self.backbones:
-            registry.members(name)
+        for part in (part for name in self.backbones for part in name.split("+")):
+            if part not in registry.BACKBONES:
+                raise wrong("backbones", f"names '{part}'; there are {', '.join(registry.BACKBONES)}")
