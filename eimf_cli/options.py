@@ -11,7 +11,6 @@ import functools
 import inspect
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -21,7 +20,7 @@ import typer
 
 from eimf_cli import first_sign, terminal, values
 from eimf_cli.step_command import Step, StepCommand, default
-from eimf_core import raw_files
+from eimf_core import toml_file
 from eimf_core.errors import ConfigError, did_you_mean
 
 
@@ -54,30 +53,12 @@ def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
 
 def config_tables(path: Path | None) -> set[str]:
     """The tables of a --config file."""
-    return set() if path is None else {key for key, value in _toml(path).items() if isinstance(value, dict)}
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
+    return set() if path is None else {key for key, value in toml_file.read(path).items() if isinstance(value, dict)}
 
 
 def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     """The keys of a TOML file that are meant for this command, all of them known."""
-    try:
-        content = tomllib.loads(raw_files.text(path).decode())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error})") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply for a configuration") from None
+    content = toml_file.read(path)
     step, tables = context.info_name, _tables(context)
     known = {parameter.name for parameter in context.command.params} - COMMON.keys() | {"quiet", "verbose"}
     known |= context.obj.config_keys().keys()

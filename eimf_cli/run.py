@@ -49,7 +49,6 @@ def run(
     tables = config_tables(config_file)
     config = [] if config_file is None else ["--config", str(config_file)]
     common = [*config, *(["-v"] if terminal.is_verbose() else ["-q"] if terminal.is_quiet() else [])]
-    output.mkdir(parents=True, exist_ok=True)
     split = _options(["prepare", "-", "-o", "-", *common])["split"]
     engine = _options(["label", "-", *common])["engine"] if "label" in tables else None
     steps = chain.plan(logs, items, output, engine=engine, test=split != "none")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import dataset, files, provenance
+from eimf_core import dataset, files, provenance, toml_file
 from eimf_core.comparison import setting_ranges
 from eimf_core.comparison.config import CompareConfig
 from eimf_core.comparison.setting_ranges import Settings
@@ -90,7 +90,7 @@ def compare(
         InputError: data that cannot be compared on.
         ModelError: no training came to its end.
     """
-    content = {} if ranges is None else setting_ranges.read(ranges)
+    content = {} if ranges is None else toml_file.read(ranges)
     candidates = setting_ranges.candidates(
         content, settings.backbones, trials=settings.trials, seed=settings.seed, file=ranges
     )

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
@@ -52,16 +50,6 @@ class Range:
         if whole:
             return int(min(max(round(value), self.low), self.high))
         return float(f"{value:.4g}")
-
-
-def read(path: str | Path) -> dict[str, Any]:
-    """The content of the file. Raises ConfigError where it is no TOML or cannot be read."""
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error})") from None
 
 
 def candidates(

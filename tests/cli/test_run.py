@@ -124,4 +124,4 @@ def test_what_cannot_be_run(eimf: Eimf, folder: Path, arguments: tuple[str, ...]
     (folder / "bad.toml").write_text("[trian]\nepochs = 1\n")
     (folder / "wrong.toml").write_text('[train]\nepochs = "many"\n')
     assert words in one_error_line(eimf("run", *arguments, cwd=folder), 2)
-    assert not (folder / "out" / "data").exists()
+    assert not (folder / "out").exists()

@@ -1,0 +1,26 @@
+"""A TOML file of settings, read as a whole."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from eimf_core import raw_files
+from eimf_core.errors import ConfigError
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read, is longer than `raw_files.LONGEST_TEXT`, or is no TOML.
+    """
+    try:
+        return tomllib.loads(raw_files.text(path).decode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML ({error})") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply for a file of settings") from None
