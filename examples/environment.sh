@@ -67,7 +67,7 @@ _mend_llama() {
 }
 
 _llama_answers() {
-    "$VENV/bin/python" - "$ROOT/examples/labeler/shop-labeler.gguf" >/dev/null 2>&1 <<'PYTHON'
+    "$VENV/bin/python" - "$ROOT/examples/labeler/shop-labeler.gguf" >/dev/null <<'PYTHON'
 import sys
 
 from llama_cpp import Llama
@@ -75,6 +75,6 @@ from llama_cpp import Llama
 # many tokens at once, since single ones take other instructions
 Llama(sys.argv[1], n_ctx=256, n_threads=1, verbose=False).create_completion("lathe kettle " * 16, max_tokens=2)
 PYTHON
-}
+} 2>/dev/null # what bash itself says of a process that died, too
 
 [ "${EIMF_SKIP_INSTALL:-}" = 1 ] || _setup
