@@ -27,11 +27,16 @@ def compare(
         Path, typer.Option("--output", "-o", metavar="RUNS", help="Folder of models, figures and trials.")
     ],
     ranges: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Settings of train to try: values, lists, ranges.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml", help="TOML file of the settings of train to search: a value, a list, or {low, high}."
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Labels that label wrote.")] = None,
     latex: Annotated[Path | None, typer.Option(metavar="FILE.tex", help="Write the table for LaTeX.")] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write a line a system and metric.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the figures as CSV, one row per system and metric.")
+    ] = None,
     figures: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write plots as SVG.")] = None,
     force: Force = False,
     settings: CompareConfig,
@@ -60,8 +65,10 @@ def compare(
             table_files.write_text(places[str(latex)], table_files.as_latex(made))
         if csv is not None:
             table_files.write_text(places[str(csv)], table_files.as_csv(made))
-        for name, svg in (table_files.as_svg(made) if figures is not None else {}).items():
-            table_files.write_text(places[str(figures / name)], svg)  # type: ignore[operator]
+        drawn = table_files.as_svg(made) if plots else {}
+        for plot in plots:
+            if plot.name in drawn:
+                table_files.write_text(places[str(plot)], drawn[plot.name])
         for place in places.values():
             if place.exists():
                 provenance.write(place, made.sidecar)

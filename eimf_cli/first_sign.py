@@ -1,4 +1,4 @@
-"""The first sign of life: a command that has said nothing for two seconds says what it is loading."""
+"""The first sign of life: a command that has said nothing for a while says what it is loading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eimf_cli import terminal
 SECONDS = 1.6
 """Until it is given; the interpreter and typer have taken some tenths of a second before."""
 PAUSE = 0.2
-OUTPUTS = ("output", "per_user", "report", "summary")
+OUTPUTS = ("output", "per_user", "report", "summary", "latex", "csv", "figures")
 """Arguments of commands that name files to write."""
 
 

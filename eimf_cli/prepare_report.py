@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eimf_cli import dates, terminal
+from eimf_core.errors import counted
 from eimf_core.prepare.raw_text import shortened
 
 if TYPE_CHECKING:
@@ -42,11 +43,11 @@ def show(done: Prepared) -> None:
     )  # fmt: skip
     for name, size in report.splits.items():
         for reason, count in size.left_out.items():
-            terminal.info(f"{name}: {_counted(count, 'user')} without a line ({reason})")
+            terminal.info(f"{name}: {counted(count, 'user')} without a line ({reason})")
     if report.unused:
         terminal.info(f"{report.unused:,} interactions are in no line")
     for reason, count in report.rejected.items():
-        terminal.info(f"left out: {_counted(count, 'row')} ({reason})")
+        terminal.info(f"left out: {counted(count, 'row')} ({reason})")
     if done.rejects:
         terminal.info(f"{done.rejects}: the rows that were left out")
     terminal.info(f"{done.directory}: sequences.jsonl and items.jsonl written")
@@ -88,9 +89,5 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     named = ", ".join(done.without_text[:MOST_NAMED]) + (" …" if len(done.without_text) > MOST_NAMED else "")
     found.append(("items without text", f"{report.items_without_text:,}" + (f": {named}" if named else "")))
     if report.described_not_in_log:
-        found.append(("described, but not in the log", _counted(report.described_not_in_log, "item")))
+        found.append(("described, but not in the log", counted(report.described_not_in_log, "item")))
     return found
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("s" if count != 1 else "")

@@ -57,7 +57,11 @@ def recommend(
     new_items: NewItems = None,
     boost: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Factors on scores, item and factor a line.", rich_help_panel="data"),
+        typer.Option(
+            metavar="FILE",
+            help="CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
+            rich_help_panel="data",
+        ),
     ] = None,
     explain: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
@@ -118,7 +122,7 @@ def _write(model: Path, settings: RecommendConfig, request: Request, output: Pat
     terminal.info(f"{output}: {counted(total.rows, 'row')} for {counted(total.users, 'user')}{speed}")
     for number, what in (
         (total.popular, "got the most popular items: nothing of their history is known"),
-        (total.empty, "got nothing: the filters leave nothing to list"),
+        (total.empty, "got an empty list: the filters leave nothing to list"),
     ):
         if number:
             terminal.info(f"{counted(number, 'user')} {what}")

@@ -14,6 +14,7 @@ import typer
 
 from eimf_cli import terminal
 from eimf_cli.options import config_tables, step
+from eimf_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from eimf_core.pipeline.outcome import Figure
@@ -46,6 +47,8 @@ def run(
     from eimf_core import files
     from eimf_core.pipeline import chain
 
+    if config_file is not None and files.is_device(config_file):
+        raise ConfigError(f"{config_file}: is a stream, and each step reads its options from it; give a file")
     tables = config_tables(config_file)
     config = [] if config_file is None else ["--config", str(config_file)]
     common = [*config, *(["-v"] if terminal.is_verbose() else ["-q"] if terminal.is_quiet() else [])]

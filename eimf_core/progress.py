@@ -25,4 +25,32 @@ class Reporter:
         """Something the user should know even when only warnings are wanted, one line."""
 
 
+class PartReporter(Reporter):
+    """Says of which part of a longer work the progress and the remarks are; what is warned of in all parts, once."""
+
+    def __init__(self, reporter: Reporter, part: str, warned: set[str]) -> None:
+        """`warned` holds the warnings so far, of all parts."""
+        self._reporter, self._part, self._warned = reporter, part, warned
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self._reporter.begin(f"{self._part}, {what}", total)
+
+    def advance(self, amount: int = 1, **figures: str) -> None:
+        self._reporter.advance(amount, **figures)
+
+    def end(self) -> None:
+        self._reporter.end()
+
+    def note(self, message: str) -> None:
+        self._reporter.note(f"{self._part}, {message}")
+
+    def debug(self, message: str) -> None:
+        self._reporter.debug(f"{self._part}, {message}")
+
+    def warn(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._reporter.warn(message)
+
+
 SILENT = Reporter()

@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from eimf_core.errors import ConfigError, InputError
 
@@ -26,9 +26,9 @@ class _Raw(io.FileIO):
         super().__init__(path, "rb")
         self._shown = name
 
-    def readinto(self, buffer: object) -> int:
+    def readinto(self, buffer: Any) -> int:
         try:
-            return super().readinto(buffer)  # type: ignore[arg-type]
+            return super().readinto(buffer)
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})", file=self._shown) from None
 

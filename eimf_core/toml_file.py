@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from eimf_core import raw_files
+from eimf_core import files, raw_files
 from eimf_core.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(raw_files.text(path).decode())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        raise files.unreadable(path, error) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not TOML ({error})") from None
     except RecursionError:

@@ -23,7 +23,7 @@ class CompareConfig:
     seeds: int = setting(3, "Seeds that each backbone is trained with, the same for all.", low=1, metavar="N")
     max_minutes: float | None = setting(None, "Minutes of each training at most.", above=0, metavar="M")
     trials: int | None = setting(
-        None, "Settings drawn from --ranges for each backbone; all combinations if not given.", low=1, metavar="N"
+        None, "Random settings per backbone, drawn from --ranges; all combinations if not given.", low=1, metavar="N"
     )
     k: list[int] = setting(
         [10, 20], "Length of the ranked list; repeat for several.", "-k", low=1, high=1000, metavar="K"

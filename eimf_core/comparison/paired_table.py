@@ -12,8 +12,6 @@ from eimf_core.evaluation import result_tables
 from eimf_core.evaluation.result_tables import Row, Table, interval_text, number_text, p_value
 from eimf_core.records import Metric
 
-DASH = "\N{EN DASH}"
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -118,7 +116,7 @@ def table(comparison: Comparison) -> Table:
         )
     named = result_tables.metric_name(*main)
     columns = ["", named, f"difference to {comparison.best}", "p (Holm)", "validation NDCG@10"]
-    return Table(caption(comparison), [*columns, *(label for _, label in shown[1:]), "s a training"], rows)
+    return Table(caption(comparison), [*columns, *(label for _, label in shown[1:]), "seconds per training"], rows)
 
 
 def caption(comparison: Comparison) -> str:

@@ -19,8 +19,8 @@ import orjson
 
 from eimf_core import artifact, files, jsonl
 from eimf_core.comparison.setting_ranges import Settings, changed
-from eimf_core.errors import ConfigError, EimfError
-from eimf_core.progress import Reporter
+from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.progress import PartReporter, Reporter
 from eimf_core.records import Trial
 from eimf_core.training import ensemble, train
 from eimf_core.training.checkpoint import Checkpoint
@@ -31,32 +31,11 @@ OPTIONS = {"labels": "--labels", "ranges": "--ranges", "max_minutes": "--max-min
 """How the command line calls what a comparison was made with."""
 
 
-class TrialReporter(Reporter):
-    """Says of which training the progress is; what each epoch brought is for those who asked with -v."""
-
-    def __init__(self, reporter: Reporter, said: str, warned: set[str]) -> None:
-        """`warned`: the warnings so far; what holds for all trainings is said once."""
-        self._reporter, self._said, self._warned = reporter, said, warned
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        self._reporter.begin(f"{self._said}, {what}", total)
-
-    def advance(self, amount: int = 1, **figures: str) -> None:
-        self._reporter.advance(amount, **figures)
-
-    def end(self) -> None:
-        self._reporter.end()
+class TrialReporter(PartReporter):
+    """What each epoch of a training brought is for those who asked with -v."""
 
     def note(self, message: str) -> None:
-        self._reporter.debug(f"{self._said}, {message}")
-
-    def debug(self, message: str) -> None:
-        self._reporter.debug(f"{self._said}, {message}")
-
-    def warn(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
-            self._reporter.warn(message)
+        self.debug(message)
 
 
 def claim(folder: Path, about: dict[str, Any]) -> None:
@@ -137,8 +116,8 @@ class Trials:
             config = TrainConfig(**settings, backbone=backbone, seed=seed, max_minutes=self._max_minutes)
             reporter = TrialReporter(self.reporter, f"{said}: {called}", self._warned)
             summary = train.train(self._directory, place, config, labels=self._labels, reporter=reporter)
-        except OSError:
-            # a full disk stops everything, as signals do; what fails of itself fails alone
+        except (OSError, InputError):
+            # a full disk and damaged data or labels stop everything, as signals do; what fails of itself fails alone
             raise
         except Exception as error:
             trial = Trial(backbone=backbone, seed=seed, settings=settings, error=_told(error))

@@ -43,7 +43,7 @@ class EvalConfig:
     )
     earlier: Path | None = setting(
         None,
-        "An earlier report, or the lines of an earlier -o: what changed since is shown.",
+        "An earlier report, or the file of an earlier eval -o: what changed since is shown.",
         group="data", metavar="FILE",
     )  # fmt: skip
     labels: Path | None = setting(

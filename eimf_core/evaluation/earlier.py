@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import jsonl, provenance, raw_files
-from eimf_core.errors import ConfigError, InputError
+from eimf_core import files, jsonl, provenance, raw_files
+from eimf_core.errors import InputError
 from eimf_core.evaluation import baselines
 from eimf_core.records import Metric
 
@@ -50,7 +50,7 @@ def read(path: str | Path) -> Earlier:
         with raw_files.regular(path) as stream:
             content = stream.read()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        raise files.unreadable(path, error) from None
     found = LINES.search(content)
     text = html.unescape(found.group(1).decode("utf-8", "replace")).encode() if found else content
     records = []

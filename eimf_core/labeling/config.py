@@ -30,7 +30,8 @@ class LabelConfig:
     )
     prompt: str | None = setting(
         None,
-        "A bundled prompt, or a template FILE.md with FILE.schema.json; by default what the model was trained with.",
+        "A bundled prompt, or a template FILE.md with FILE.schema.json; by default that of the GGUF file, else "
+        "'names'.",
         metavar="NAME|FILE",
     )
     items: str | None = setting(
@@ -39,7 +40,11 @@ class LabelConfig:
     max_interests: int = setting(4, "Interests per user, at most.", group="labels", low=1)
     language: str = setting("", "Language of names and descriptions, such as German.", group="labels")
     max_titles: int = setting(
-        0, "Titles of a history that the model is shown, the latest ones; 0: 16.", group="labels", low=0, advanced=True
+        0,
+        "Titles of a history that the model is shown, the latest ones; 0: 16, or 30 where the model has its prompt.",
+        group="labels",
+        low=0,
+        advanced=True,
     )
     max_error_share: str = setting(
         "5%",

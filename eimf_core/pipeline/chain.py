@@ -17,8 +17,8 @@ import orjson
 
 from eimf_core import files, model_files, provenance
 from eimf_core.errors import ConfigError
+from eimf_core.prepare import log_files, remote
 
-PATTERN = frozenset("*?[")
 CATEGORIES = "categories"
 """The engine that reads the catalogue too."""
 RECORDS = ".steps"
@@ -165,13 +165,12 @@ def _texts(values: Any) -> Iterable[str]:
 
 def _files(given: Path) -> list[Path]:
     """The files that an argument leads to: itself, those of a folder, or those that a pattern fits."""
+    if remote.address(given):
+        raise ConfigError(
+            f"{remote.told(given)}: is an address, which a run cannot check for changes; copy the file first"
+        )
     if str(given) == "-" or files.is_device(given):
         raise ConfigError(f"{given}: is a stream, of which a run cannot tell whether it has changed; give files")
     if given.is_dir():
         return sorted(path for path in given.rglob("*") if path.is_file())
-    if given.exists():
-        return [given]
-    found = sorted(Path(given.anchor or ".").glob(str(given.relative_to(given.anchor or "."))))
-    if not set(str(given)) & PATTERN or not found:
-        raise ConfigError(f"{given}: no such file")
-    return [path for entry in found for path in _files(entry)]
+    return log_files.matching(given)

@@ -15,6 +15,7 @@ from typing import Any
 
 from eimf_core import signals
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.sql_text import literal
 from eimf_core.threads import cores
 
 MOST_THREADS = 8
@@ -134,18 +135,3 @@ def is_full(error: Exception) -> bool:
 
 def _full(scratch: Path) -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(scratch.parent))
-
-
-def literal(text: object) -> str:
-    """A string as an SQL literal."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def file(path: Path) -> str:
-    """A path as an SQL literal; DuckDB would take some names for patterns of others."""
-    return literal("".join(f"[{char}]" if char in "*?[" else char for char in str(path)))
-
-
-def name(text: str) -> str:
-    """A column name as an SQL identifier."""
-    return '"' + text.replace('"', '""') + '"'

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files
+from eimf_core import files, sql_text
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import duckdb_session, published_sets
 from eimf_core.prepare.value_parsing import BLANKS
@@ -83,6 +83,15 @@ def expand(argument: Path, scratch: Path) -> list[Path]:
         with open(target, "wb") as stream:
             shutil.copyfileobj(sys.stdin.buffer, stream)
         return [target]
+    return matching(argument)
+
+
+def matching(argument: Path) -> list[Path]:
+    """The paths that an argument stands for: itself, or the files whose names a pattern fits.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if not argument.exists() and any(char in str(argument) for char in "*?["):
         anchor = Path(argument.anchor) if argument.anchor else Path()
         found = sorted(path for path in anchor.glob(str(argument.relative_to(anchor))) if path.is_file())
@@ -229,7 +238,7 @@ def _all_lines(path: Path, before: int = 0) -> str:
     """SQL for all lines of a file behind the first `before`, as the column `line`; null for an empty one."""
     packed = compression(path)
     return (
-        f"read_csv({duckdb_session.file(path)}, compression = '{packed}', skip = {before}, auto_detect = false, "
+        f"read_csv({sql_text.file(path)}, compression = '{packed}', skip = {before}, auto_detect = false, "
         f"header = false, delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, "
         "strict_mode = false, store_rejects = true, rejects_limit = 0, "
         f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"

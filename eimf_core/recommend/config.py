@@ -35,7 +35,7 @@ class RecommendConfig(ListConfig):
         None, "Items of the history: drop or keep; as in training if not given."
     )
     repeat_after: float | None = setting(
-        None, "Days after which what a user had may be listed again, counted from the end of the data.",
+        None, "Days after which an item that a user had may be listed again, as of the end of the data.",
         group="data", metavar="DAYS", low=0,
     )  # fmt: skip
     diversity: float = setting(
@@ -51,7 +51,7 @@ class RecommendConfig(ListConfig):
         metavar="SHARE", low=0, high=1, advanced=True,
     )  # fmt: skip
     name_threshold: float = setting(
-        0.35, "Least cosine of items to the middle of their named group; else no name.", group="model", low=-1, high=1,
+        0.35, "Least cosine of items to the centre of their group; below it no name.", group="model", low=-1, high=1,
         advanced=True,
     )  # fmt: skip
     on_error: Literal["fail", "skip"] = setting(

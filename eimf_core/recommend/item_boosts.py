@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -17,6 +19,8 @@ from eimf_core.recommend.query_resolution import Floats, shortened
 
 AT_ONCE = 4096
 HEADER = ("item", "factor")
+LARGEST = 1e6
+"""Of factors: far more than any order of a list needs, and far less than a score of 32 bits holds."""
 EXPECTED = """expected an item and a factor, such as S1200,1.5 or {"item": "S1200", "factor": 1.5}"""
 
 
@@ -72,23 +76,27 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str, float]]:
             if number == 1 and (item.strip().lower(), str(factor).strip().lower()) == HEADER:
                 continue
             try:
-                value = float(factor)  # type: ignore[arg-type]
+                value = float(factor)
             except (TypeError, ValueError):
                 value = math.nan
             if not item or isinstance(factor, bool):
                 raise InputError(f"is no item with a factor, {EXPECTED}", file=path, line=number)
-            if not 0 <= value < math.inf:
-                raise InputError(f"is '{factor}', expected 0 or more", file=path, line=number, field="factor")
+            if not 0 <= value <= LARGEST:
+                raise InputError(f"is '{factor}', expected 0 to {LARGEST:,.0f}", file=path, line=number, field="factor")
             yield number, item, value
 
 
-def _of_text(line: bytes) -> tuple[str, object]:
+def _of_text(line: bytes) -> tuple[str, Any]:
     text = line.decode("utf-8", "surrogateescape")
-    item, _, factor = text.rpartition("\t" if "\t" in text else ",")
-    return item.strip().strip('"'), factor.strip().strip('"')
+    separator = "\t" if "\t" in text else ","
+    try:
+        *item, factor = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+    except csv.Error:
+        return "", None
+    return separator.join(item).strip(), factor.strip()
 
 
-def _of_json(line: bytes) -> tuple[str, object]:
+def _of_json(line: bytes) -> tuple[str, Any]:
     try:
         row = orjson.loads(line)
         item = row["item"]

@@ -15,12 +15,12 @@ import numpy as np
 
 from eimf_core import artifact, dataset, files, provenance
 from eimf_core.dataset import Dataset
-from eimf_core.errors import ConfigError, ModelError
+from eimf_core.errors import ConfigError, ModelError, counted
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.next_items import NextItemsConfig
 from eimf_core.opened_model import Model
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
@@ -28,35 +28,17 @@ from eimf_core.training.loop import Summary
 from eimf_core.training.validation import sampled_users
 
 
-class MemberReporter(Reporter):
-    """Says of which member the progress and the remarks are."""
+class MemberReporter(PartReporter):
+    """Says of which member the progress is, and how many come after it."""
 
     def __init__(self, reporter: Reporter, number: int, count: int, name: str, warned: set[str]) -> None:
-        """`warned`: the warnings so far; what holds for all members is said once."""
-        self._reporter, self._said, self._warned = reporter, f"member {number} of {count}, {name}", warned
+        super().__init__(reporter, f"member {number} of {count}, {name}", warned)
         self._later = count - number
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        self._reporter.begin(f"{self._said}, {what}", total)
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._later and "left" in figures:
-            figures["left"] += f", then {self._later} more {'member' if self._later == 1 else 'members'}"
-        self._reporter.advance(amount, **figures)
-
-    def end(self) -> None:
-        self._reporter.end()
-
-    def note(self, message: str) -> None:
-        self._reporter.note(f"{self._said}, {message}")
-
-    def debug(self, message: str) -> None:
-        self._reporter.debug(message)
-
-    def warn(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
-            self._reporter.warn(message)
+            figures["left"] += f", then {counted(self._later, 'more member')}"
+        super().advance(amount, **figures)
 
 
 def folder(output: str | Path) -> Path:

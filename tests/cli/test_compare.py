@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from eimf_core.comparison import compare
-from eimf_core.errors import ModelError
+from eimf_core.errors import InputError, ModelError
 from eimf_core.training import train
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
@@ -233,6 +233,14 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(eimf: Eimf, tmp_path
     assert none == "eimf: runs: no training came to its end; the first failed with: RuntimeError: no luck"
 
 
+def test_damaged_data_are_no_failed_training(eimf: Eimf, tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    bad = InputError("is missing", file="labels.jsonl", line=2, field="interests")
+    with mock.patch.object(train, "train", mock.Mock(side_effect=bad)) as tried:
+        line = one_error_line(eimf(*ASKED, cwd=folder), 3)
+    assert line == "eimf: labels.jsonl:2: field 'interests': is missing" and tried.call_count == 1
+
+
 def test_a_full_disk_is_no_failed_training(eimf: Eimf, tmp_path: Path) -> None:
     folder = prepared(tmp_path)
     with mock.patch.object(train, "train", mock.Mock(side_effect=OSError(28, "No space left on device"))):
@@ -250,7 +258,7 @@ def test_a_full_disk_is_no_failed_training(eimf: Eimf, tmp_path: Path) -> None:
         ({3: "narm,bert4rec"}, 2, "--backbones names 'bert4rec'; there are comirec-sa"),
         ({3: ","}, 2, "--backbones is empty: name at least one"),
         ({5: "0"}, 2, "--seeds is 0"),
-        ({7: "none.toml"}, 2, "none.toml: cannot be read (No such file or directory)"),
+        ({7: "none.toml"}, 2, "none.toml: no such file"),
         ({7: "data/items.jsonl"}, 2, "data/items.jsonl: is not TOML"),
         ({9: "data"}, 2, "data: holds items.jsonl and no comparison; choose another -o"),
         ({9: "ranges.toml"}, 2, "ranges.toml"),

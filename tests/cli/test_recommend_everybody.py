@@ -198,6 +198,12 @@ def test_boosts_move_items(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     one_error_line(eimf(*asked, "--boost", tmp_path / "boost", "--strict", cwd=folder), 3)
 
 
+def test_items_of_boosts_may_hold_what_csv_quotes() -> None:
+    read = item_boosts._of_text
+    for line, item in ((b'"A ""x""", 2', 'A "x"'), (b'"A,B",2', "A,B"), (b"A,B,2", "A,B"), (b"A B\t2", "A B")):
+        assert read(line) == (item, "2")
+
+
 def test_a_boost_raises_scores_below_nothing_too() -> None:
     scores = np.array([[-np.inf, -0.5, 0.5, 0.25, -np.inf]], np.float32)
     item_boosts.apply(np.array([1, 1.5, 1.5, 1, 2], np.float32), scores)
@@ -208,9 +214,11 @@ def test_a_boost_raises_scores_below_nothing_too() -> None:
     ("content", "words"),
     [
         ("tea-1\n", "boost:1: is no item with a factor"),
-        ("tea-1,1\ntea-2,-1\n", "boost:2: field 'factor': is '-1', expected 0 or more"),
+        ("tea-1,1\ntea-2,-1\n", "boost:2: field 'factor': is '-1', expected 0 to 1,000,000"),
         ("tea-1,much\n", "boost:1: field 'factor'"),
-        ("tea-1,inf\n", "boost:1: field 'factor': is 'inf', expected 0 or more"),
+        ("tea-1,1e39\n", "boost:1: field 'factor': is '1e39', expected 0 to 1,000,000"),
+        ('"tea-1,2\n', "boost:1: is no item with a factor"),
+        ("tea-1,inf\n", "boost:1: field 'factor': is 'inf', expected 0 to 1,000,000"),
         ('{"item": "tea-1"}\n', "boost:1: is no item with a factor"),
         (
             "tea-1,2\ntea-2,1\ntea-1,2\ntea-1,3\n",

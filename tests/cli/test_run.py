@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,15 @@ def test_what_cannot_be_run(eimf: Eimf, folder: Path, arguments: tuple[str, ...]
     (folder / "wrong.toml").write_text('[train]\nepochs = "many"\n')
     assert words in one_error_line(eimf("run", *arguments, cwd=folder), 2)
     assert not (folder / "out").exists()
+
+
+def test_options_are_read_from_a_file_alone(eimf: Eimf, folder: Path) -> None:
+    """Each step reads them, and a pipe gives them once."""
+    reader, writer = os.pipe()
+    os.write(writer, b"[train]\nepochs = 1\n")
+    os.close(writer)
+    try:
+        line = one_error_line(eimf("run", "log.csv", "-o", "out", "--config", f"/dev/fd/{reader}", cwd=folder), 2)
+    finally:
+        os.close(reader)
+    assert "is a stream" in line and not (folder / "out").exists()

@@ -109,9 +109,16 @@ def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("-", "is a stream"), ("nowhere", "no such file"), ("no*", "no such file")]
+    ("name", "words"),
+    [
+        ("-", "is a stream"),
+        ("nowhere", "no such file"),
+        ("no*", "no file has such a name"),
+        ("ml-1m", "grouplens"),
+        ("https://key:word@shop.example/log.csv", r"https://…@shop.example/log.csv: is an address"),
+    ],
 )
 def test_inputs_that_are_none(tmp_path: Path, name: str, words: str) -> None:
-    given = Path(name) if name == "-" else tmp_path / name
+    given = tmp_path / name if name.startswith("no") else Path(name)
     with pytest.raises(ConfigError, match=words):
         chain.origin_of(chain.Step("prepare", (), (given,), ()), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import sys
 import time
@@ -9,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
-from eimf_cli import exit_codes, first_sign, terminal
+from eimf_cli import exit_codes, first_sign, main, terminal
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +92,15 @@ def test_a_silent_command_says_soon_what_it_reads(monkeypatch: pytest.MonkeyPatc
         wait_until(lambda: early.getvalue() == "reading data/ …\n")
         time.sleep(0.1)
     assert early.getvalue().count("\n") == 1
+
+
+def test_files_to_write_are_not_told_as_read() -> None:
+    for name in (*main.STEPS, *main.FURTHER):
+        command = typer.main.get_command(importlib.import_module(f"eimf_cli.{name}").app)
+        for option in command.params:
+            told = getattr(option, "help", None) or ""
+            if told.startswith("Write ") and option.metavar:
+                assert option.name in first_sign.OUTPUTS, f"{name} --{option.name}"
 
 
 def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

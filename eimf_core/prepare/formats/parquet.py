@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.duckdb_session import file, library, name, reading
+from eimf_core.prepare.duckdb_session import library, reading
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Parquet
 from eimf_core.records import Item
+from eimf_core.sql_text import file, name
 
 
 def _types(source: Source) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from eimf_core import files
 from eimf_core.recommend.result_rows import Rows
+from eimf_core.sql_text import file, literal
 
 TYPES = {"rank": np.int32, "score": np.float64}
 """Types of the columns that are no text."""
@@ -34,14 +35,14 @@ def write_part(path: Path, encoded: Sequence[Rows]) -> None:
         # an empty column of text would be one of whole numbers
         kinds = {"rank": "INTEGER", "score": "DOUBLE"}
         cells = ", ".join(f'CAST("{name}" AS {kinds.get(name, "VARCHAR")}) AS "{name}"' for name in columns)
-        connection.execute(f"COPY (SELECT {cells} FROM made) TO {_literal(temporary)} {FORM}")
+        connection.execute(f"COPY (SELECT {cells} FROM made) TO {literal(temporary)} {FORM}")
 
 
 def join(parts: Sequence[Path], output: Path) -> None:
     """Put parts one behind the other."""
-    named = ", ".join(map(_one_file, parts))
+    named = ", ".join(map(file, parts))
     with _connected() as connection, files.atomic_path(output) as temporary:
-        connection.execute(f"COPY (SELECT * FROM read_parquet([{named}])) TO {_literal(temporary)} {FORM}")
+        connection.execute(f"COPY (SELECT * FROM read_parquet([{named}])) TO {literal(temporary)} {FORM}")
 
 
 @contextlib.contextmanager
@@ -54,12 +55,3 @@ def _connected() -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
-
-
-def _literal(text: object) -> str:
-    return "'" + str(text).replace("'", "''") + "'"
-
-
-def _one_file(path: Path) -> str:
-    """A path to read; DuckDB would take some names for patterns of others."""
-    return _literal("".join(f"[{char}]" if char in "*?[" else char for char in str(path)))
