@@ -15,7 +15,7 @@ from eimf_cli import terminal
 from eimf_cli.options import Force, step
 from eimf_cli.prepare_report import show
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.registry import help_lines
+from eimf_core.prepare.input_discovery import help_lines
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

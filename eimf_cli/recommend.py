@@ -105,18 +105,18 @@ def recommend(
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     ask = session.recommend
     if all_users is not None:
-        from eimf_core.recommend import everybody
+        from eimf_core.recommend import all_users
 
-        ask = everybody.lines
+        ask = all_users.lines
     answers = ask(model, settings, request, reporter=terminal.TerminalReporter())
     list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
 
 
 def _write(model: Path, settings: RecommendConfig, request: Request, output: Path, *, force: bool) -> None:
     """Write the rows of all users and say what was written."""
-    from eimf_core.recommend import everybody
+    from eimf_core.recommend import all_users
 
-    done = everybody.write(model, settings, request, output, force=force, reporter=terminal.TerminalReporter())
+    done = all_users.write(model, settings, request, output, force=force, reporter=terminal.TerminalReporter())
     made, total = done.made, done.answered
     speed = f"; {made / max(done.seconds, 1e-9):,.0f} users a second" if made else ""
     terminal.info(f"{output}: {counted(total.rows, 'row')} for {counted(total.users, 'user')}{speed}")

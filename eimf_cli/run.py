@@ -105,8 +105,8 @@ def _end(output: Path, common: list[str], *, measured: bool) -> None:
     sys.stdout.flush()
     for user in outcome.example_users(data / "sequences.jsonl", EXAMPLES):
         _eimf(["recommend", str(model), "--user", user, "--sequences", str(data), "-k", str(LISTED), *common])
-    everybody = ["eimf", "recommend", str(model), "--all-users", str(data), "-o", str(output / "everybody.parquet")]
-    terminal.info(f"next: {shlex.join(everybody)}")
+    command = ["eimf", "recommend", str(model), "--all-users", str(data), "-o", str(output / "recommendations.parquet")]
+    terminal.info(f"next: {shlex.join(command)}")
 
 
 def _figure(figure: Figure | None) -> str:

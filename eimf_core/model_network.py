@@ -103,7 +103,7 @@ def _first_line(error: Exception) -> str:
 def _session(name: str, content: bytes) -> Any:
     import onnxruntime
 
-    network = checked(name, content)
+    network = validated(name, content)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -129,7 +129,7 @@ def _bound_memory() -> None:
     onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": MEMORY}))
 
 
-def checked(name: str, content: bytes) -> bytes:
+def validated(name: str, content: bytes) -> bytes:
     """The network written anew, of which all was looked at: what a parser may read in two ways is read once.
 
     Args:

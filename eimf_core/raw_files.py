@@ -68,7 +68,7 @@ def _pipe(path: str | Path) -> int:
     return found[0]
 
 
-def text(path: str | Path) -> bytes:
+def read_bounded(path: str | Path) -> bytes:
     """A small file as a whole.
 
     Raises:

@@ -17,7 +17,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ConfigError: it cannot be read, is longer than `raw_files.LONGEST_TEXT`, or is no TOML.
     """
     try:
-        return tomllib.loads(raw_files.text(path).decode())
+        return tomllib.loads(raw_files.read_bounded(path).decode())
     except OSError as error:
         raise files.unreadable(path, error) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -29,7 +29,7 @@ MOST_COMBINATIONS = 1000
 TAKEN = {"backbone": "--backbones", "seed": "--seeds", "max_minutes": "--max-minutes"}
 """Settings that options of `compare` say."""
 Settings = dict[str, Any]
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Where a setting stands: its key, behind that of the table that holds it."""
 
 
@@ -85,10 +85,10 @@ def changed(settings: Settings) -> str:
     return " ".join(f"{'.'.join(path)}={value}" for path, value in _flat(settings, "", plain=True).items())
 
 
-def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: Place = ()) -> dict[Place, Any]:
+def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: KeyPath = ()) -> dict[KeyPath, Any]:
     """Values by their place; what stands in tables below `hyperparameters` lies deeper."""
     known = {field.name for field in fields(TrainConfig)}
-    found: dict[Place, Any] = {}
+    found: dict[KeyPath, Any] = {}
     for key, value in content.items():
         path = (*above, key)
         if not above and key in TAKEN:
@@ -115,7 +115,7 @@ def _range(value: dict[str, Any], where: str) -> Range:
     return Range(low, high, log)
 
 
-def _values(wanted: dict[Place, Any], trials: int | None, seed: int, where: str) -> list[dict[Place, Any]]:
+def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: str) -> list[dict[KeyPath, Any]]:
     """One value for each key, as often as there are settings to try."""
     for path, value in wanted.items():
         if isinstance(value, Range) and trials is None:
@@ -132,7 +132,7 @@ def _values(wanted: dict[Place, Any], trials: int | None, seed: int, where: str)
     assert trials is not None
     # a generator for each key, so that backbones that share a key get the same values of it
     drawn = {path: np.random.default_rng([seed, zlib.crc32(".".join(path).encode())]) for path in choices}
-    made: list[dict[Place, Any]] = []
+    made: list[dict[KeyPath, Any]] = []
     for _ in range(50 * trials):
         one = {
             path: value.draw(drawn[path])
@@ -147,7 +147,7 @@ def _values(wanted: dict[Place, Any], trials: int | None, seed: int, where: str)
     return made
 
 
-def _nested(values: dict[Place, Any]) -> Settings:
+def _nested(values: dict[KeyPath, Any]) -> Settings:
     made: Settings = {}
     for path, value in values.items():
         place = made

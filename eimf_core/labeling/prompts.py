@@ -85,8 +85,8 @@ def load(name: str) -> Prompt:
     if path.is_file() and not schema_path.exists():
         schema_path = resources.prompts() / f"{GENERAL}.schema.json"
     try:
-        template = raw_files.text(path).decode()
-        raw_schema = raw_files.text(schema_path)
+        template = raw_files.read_bounded(path).decode()
+        raw_schema = raw_files.read_bounded(schema_path)
     except FileNotFoundError:
         raise ConfigError(
             f"--prompt {name}: no such prompt; bundled are {', '.join(names())}, or give a file NAME.md"

@@ -15,12 +15,12 @@ from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
     advice,
+    input_discovery,
     item_catalogue,
     log_loading,
     log_sources,
     number_ids,
     ready_sequences,
-    registry,
     remote,
     report,
     sequence_writer,
@@ -114,8 +114,8 @@ def prepare(
     written_files = [output / name for name in (SEQUENCES, ITEMS, REJECTS)]
     outputs.refuse_inputs(written_files, [*logs, *items, users])
     with output_folder(output, force=force) as scratch:
-        found = registry.find_logs(logs, config, scratch)
-        job = _Job(scratch, found, registry.find_items(items, found, config, scratch), users, config, reporter)
+        found = input_discovery.find_logs(logs, config, scratch)
+        job = _Job(scratch, found, input_discovery.find_items(items, found, config, scratch), users, config, reporter)
         outputs.refuse_inputs(written_files, job.inputs)
         _note_formats(job)
         _note_unread(job, logs)
@@ -200,7 +200,7 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     scans, unused = log_loading.scans_of(
         job.logs, job.config, job.scratch, rejects, titles=all(file.untitled for file in job.items)
     )
-    registry.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
+    input_discovery.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
     loaded = log_loading.load(job.scratch, scans, job.config, rejects, job.reporter)
     log = loaded.log
     if partition is not None:
@@ -254,7 +254,7 @@ def _pass_through(job: _Job, rejects: Rejects) -> Written:
     if len({log.format.name for log in job.logs}) > 1:
         raise ConfigError("ready Sequence lines and raw logs cannot be mixed")
     ready_sequences.check_settings(job.config)
-    registry.check_text_columns(job.config, frozenset(), job.items)
+    input_discovery.check_text_columns(job.config, frozenset(), job.items)
     lines = ready_sequences.SequenceStatistics()
     sources = [log.source for log in job.logs]
     jsonl.write(job.scratch / SEQUENCES, ready_sequences.checked_lines(sources, lines, rejects))

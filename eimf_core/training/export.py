@@ -77,7 +77,7 @@ def network(backbone: Backbone | JointNetwork, width: int = 0) -> bytes:
             dynamo=False,
         )
     exported = stream.getvalue()
-    model_network.checked("the trained model", exported)
+    model_network.validated("the trained model", exported)
     _check(wrapped, exported, backbone, width)
     return exported
 

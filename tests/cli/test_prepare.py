@@ -145,7 +145,7 @@ def test_columns_and_the_kind_of_times_are_said(eimf: Eimf, tmp_path: Path) -> N
 
 
 def test_the_help_has_a_line_for_each_format(eimf: Eimf) -> None:
-    from eimf_core.prepare.registry import LOGS
+    from eimf_core.prepare.input_discovery import LOGS
 
     text = eimf("prepare", "--help").stdout.decode()
     for kind in LOGS:

@@ -68,7 +68,9 @@ def test_from_a_log_to_answers_and_what_is_made_again(eimf: Eimf, folder: Path) 
     assert "$ eimf train shop/data --labels shop/labels.jsonl -o shop/model --config shop.toml" in said
     assert re.search(r"How well it ranks what came next, over \d+ users, best first", said) and "NDCG@10" in said
     assert re.search(r"last-item +0\.\d{4}", said)
-    assert said.rstrip().endswith("next: eimf recommend shop/model --all-users shop/data -o shop/everybody.parquet")
+    assert said.rstrip().endswith(
+        "next: eimf recommend shop/model --all-users shop/data -o shop/recommendations.parquet"
+    )
     answers = [orjson.loads(line) for line in done.stdout.splitlines()]
     assert len({answer["id"] for answer in answers}) == 5 and {len(answer["items"]) for answer in answers} == {3}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core.prepare import duckdb_session, log_files, registry
+from eimf_core.prepare import duckdb_session, input_discovery, log_files
 from eimf_core.prepare.columns import FIELDS, ITEM_FIELDS, KNOWN_NAMES
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES, base
@@ -163,8 +163,8 @@ ITEMS: dict[str, dict[str, str]] = {
     },
     "an item table": {"items.csv": "sku,name\n10,Tea\n20,Wool\n"},
 }
-log_format = pytest.mark.parametrize("kind", registry.LOGS, ids=lambda kind: kind.name)
-item_format = pytest.mark.parametrize("kind", registry.ITEMS, ids=lambda kind: kind.name)
+log_format = pytest.mark.parametrize("kind", input_discovery.LOGS, ids=lambda kind: kind.name)
+item_format = pytest.mark.parametrize("kind", input_discovery.ITEMS, ids=lambda kind: kind.name)
 
 
 def write(folder: Path, files: dict[str, str], *, packed: bool = False) -> Path:
@@ -184,7 +184,7 @@ def write(folder: Path, files: dict[str, str], *, packed: bool = False) -> Path:
 
 def test_every_file_is_listed_and_every_name_is_one_of_a_kind() -> None:
     assert sorted(MODULES) == sorted({path.stem for path in FORMATS.glob("*.py")} - SHARED)
-    for formats in (registry.LOGS, registry.ITEMS):
+    for formats in (input_discovery.LOGS, input_discovery.ITEMS):
         assert len({kind.name for kind in formats}) == len(formats)
     for field in {*FIELDS, *ITEM_FIELDS}:
         assert KNOWN_NAMES[field], field
@@ -196,9 +196,9 @@ def test_every_file_is_listed_and_every_name_is_one_of_a_kind() -> None:
 def test_a_log_is_detected_packed_or_not(tmp_path: Path, kind: LogFormat) -> None:
     for packed in (False, True):
         path = write(tmp_path / str(packed), LOGS[kind.name], packed=packed)
-        (found,) = registry.find_logs([path], PrepareConfig(), tmp_path)
+        (found,) = input_discovery.find_logs([path], PrepareConfig(), tmp_path)
         assert found.format is kind
-        (forced,) = registry.find_logs([path], PrepareConfig(format=kind.name), tmp_path)
+        (forced,) = input_discovery.find_logs([path], PrepareConfig(format=kind.name), tmp_path)
         assert forced.format is kind
 
 
@@ -227,13 +227,13 @@ def test_published_names_lead_to_the_log(tmp_path: Path, kind: LogFormat) -> Non
         for pattern in patterns:
             name = pattern.replace("[!m]", "T").replace("*", "tea")
             write(folder, {name: next(iter(LOGS[kind.name].values()))})
-        found = registry.find_logs([folder], PrepareConfig(), tmp_path)
+        found = input_discovery.find_logs([folder], PrepareConfig(), tmp_path)
         assert len(found) == len(patterns) and all(log.format is kind for log in found)
 
 
 @item_format
 def test_an_item_file_is_detected_and_read(tmp_path: Path, kind: ItemFormat) -> None:
-    (found,) = registry.find_items([write(tmp_path, ITEMS[kind.name])], [], PrepareConfig(), tmp_path)
+    (found,) = input_discovery.find_items([write(tmp_path, ITEMS[kind.name])], [], PrepareConfig(), tmp_path)
     assert found.format is kind
     items = [item for item in kind.read(found.source, PrepareConfig()) if isinstance(item, Item)]
     assert [(item.item, item.title) for item in items] == [("10", "Tea"), ("20", "Wool")]

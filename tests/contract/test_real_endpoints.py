@@ -262,7 +262,7 @@ def test_servers_that_all_fail_are_asked_as_often_as_allowed(serve: Serve, tmp_p
 
 def test_a_server_that_is_gone_stays_so_while_the_others_are_away() -> None:
     pool = server_pool.Pool(["http://a/v1", "http://b/v1"])
-    gone, away = pool.places
+    gone, away = pool.endpoints
     pool.failed(away, pause=30)
     assert pool.failed(gone, gone=True)
     assert not pool.failed(gone)

@@ -63,7 +63,7 @@ STEPS = (
     Step("label", LABEL, _samples, gguf.MODULES),
     Step("eval", EVAL, lines.make, lines.MODULES),
     Step("recommend", ("recommend", "model", "--all-users", "data", "-o", "out.jsonl"), lines.make,
-         (*lines.MODULES, "eimf_core.recommend.everybody")),
+         (*lines.MODULES, "eimf_core.recommend.all_users")),
     Step("index", ("index", "model"), lines.make, (*lines.MODULES, "eimf_cli.index"), package="faiss"),
     Step("train", (*training.TRAIN, "-o", "out"), _data, training.MODULES),
 )  # fmt: skip

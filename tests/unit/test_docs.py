@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from eimf_cli.main import STEPS, app
 from eimf_core.models import registry
-from eimf_core.prepare import registry as formats
+from eimf_core.prepare import input_discovery as formats
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README = 250

@@ -163,4 +163,4 @@ def test_named_pipes_and_unreadable_files_are_told(tmp_path: Path, monkeypatch: 
         list(jsonl.read("/proc/self/mem", Item))
     assert provenance.hashes(tmp_path / "pipe") is None
     with pytest.raises(ConfigError, match="is longer than 16 MiB"):
-        raw_files.text("/dev/zero")
+        raw_files.read_bounded("/dev/zero")

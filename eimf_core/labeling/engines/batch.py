@@ -19,7 +19,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import batch_results
 from eimf_core.labeling.engines.base import Answer, Request
-from eimf_core.labeling.engines.server_question import FORMS, ChatEngine, Manner
+from eimf_core.labeling.engines.server_question import FORMS, ChatEngine, RequestStyle
 from eimf_core.labeling.engines.server_reply import shown
 from eimf_core.progress import Reporter
 from eimf_core.records import BatchRequest, Sample
@@ -43,9 +43,9 @@ class Batch(ChatEngine):
             raise ConfigError("--engine batch needs --model NAME, as the service or vLLM calls the model")
         super().__init__(config, samples, vectors, reporter)
         self._results = batch_results.read(config.results)
-        self._manner = self._learnt()
-        if self._manner != Manner():
-            reporter.warn(f"further requests ask {self._manner.described()}, since the results say so")
+        self._style = self._learnt()
+        if self._style != RequestStyle():
+            reporter.warn(f"further requests ask {self._style.described()}, since the results say so")
         self._open: deque[Request] = deque()
         self._left: list[tuple[int, BatchRequest]] = []
 
@@ -79,7 +79,7 @@ class Batch(ChatEngine):
 
     def custom_id(self, request: Request) -> str:
         """The name of a request: the hash of what is asked about at first, and the number of the attempt."""
-        first = self.body(Request(number=0, sample=request.sample, seed=self._config.seed), Manner())
+        first = self.body(Request(number=0, sample=request.sample, seed=self._config.seed), RequestStyle())
         content = [request.sample.key, first, self._config.retry_temperature]
         digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
         return f"{digest[:ID_LENGTH]}-{self._attempt(request)}"
@@ -91,27 +91,27 @@ class Batch(ChatEngine):
         name = self.custom_id(request)
         result = self._results.found.get(name)
         if result is None:
-            body = self.body(request, self._manner)
+            body = self.body(request, self._style)
             self._left.append((self._attempt(request), BatchRequest(custom_id=name, url=URL, body=body)))
             return Answer(request.number, waiting=True)
         reply = result.reply
         return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
 
-    def _learnt(self) -> Manner:
+    def _learnt(self) -> RequestStyle:
         """How the service wants to be asked, by what it refused; each round of requests had one form."""
-        manner, rounds = Manner(), set()
+        style, rounds = RequestStyle(), set()
         for name, result in self._results.found.items():
             if result.reply.only_thought:
-                manner = replace(manner, thinking=False)
+                style = replace(style, thinking=False)
             # what names no part of the request is not about how it was asked
-            other = manner.after(422, result.refused[1]) if result.refused else None
+            other = style.after(422, result.refused[1]) if result.refused else None
             if other is None:
                 continue
-            if other.form == manner.form:
-                manner = other
+            if other.form == style.form:
+                style = other
             else:
                 rounds.add(name.rpartition("-")[2])
-        return replace(manner, form=FORMS[min(len(rounds), len(FORMS) - 1)])
+        return replace(style, form=FORMS[min(len(rounds), len(FORMS) - 1)])
 
 
 ENGINE = Batch

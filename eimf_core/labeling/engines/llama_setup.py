@@ -115,7 +115,7 @@ def _read_template(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return raw_files.text(path).decode()
+        return raw_files.read_bounded(path).decode()
     except OSError as error:
         raise files.unreadable(path, error) from None
     except UnicodeDecodeError:

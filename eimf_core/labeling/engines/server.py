@@ -22,8 +22,8 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import server_address, server_pool, server_reply
 from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.server_exchange import Refusal, exchange
-from eimf_core.labeling.engines.server_pool import Place, Pool
-from eimf_core.labeling.engines.server_question import ChatEngine, Manner
+from eimf_core.labeling.engines.server_pool import Endpoint, Pool
+from eimf_core.labeling.engines.server_question import ChatEngine, RequestStyle
 from eimf_core.labeling.engines.server_reply import shown, words_in
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
@@ -90,25 +90,25 @@ class Server(ChatEngine):
         dice = random.Random(request.seed * 1_000_003 + request.number)
         problem, reached, attempt, asked = "", False, 0, 0
         while attempt <= self._config.retries and not self._closed.is_set():
-            place = self._pool.take()
+            endpoint = self._pool.take()
             asked += 1
             wait: float | None = None
             try:
-                return self._answer_of(place, request)
+                return self._answer_of(endpoint, request)
             except Refusal as refusal:
                 reached = True
                 wait = _retry_after(refusal)
                 problem = _told(refusal)
-                others = self._refused(place, refusal, wait)
+                others = self._refused(endpoint, refusal, wait)
                 if others is None:
                     return Answer(request.number, error=problem)
             except (OSError, http.client.HTTPException) as error:
                 problem = _why(error)
-                others = self._left_out(place, problem)
+                others = self._left_out(endpoint, problem)
             finally:
-                self._pool.give(place)
+                self._pool.give(endpoint)
             # an attempt asks each server once: all of them may come back only to fail again
-            if others and asked < len(self._pool.places):
+            if others and asked < len(self._pool.endpoints):
                 continue
             asked = 0
             if attempt < self._config.retries:
@@ -122,33 +122,33 @@ class Server(ChatEngine):
             "start the server and run the same command again"
         )
 
-    def _answer_of(self, place: Place, request: Request) -> Answer:
+    def _answer_of(self, endpoint: Endpoint, request: Request) -> Answer:
         """The answer of one server, asked in other manners where it refuses the usual one; errors as of `exchange`."""
-        manner = place.manner
+        style = endpoint.style
         while True:
             try:
-                reply = server_reply.read(self._post(place, request, manner))
-                other = manner.after(422, reply.refused) if reply.refused else None
+                reply = server_reply.read(self._post(endpoint, request, style))
+                other = style.after(422, reply.refused) if reply.refused else None
             except Refusal as refusal:
-                other = manner.after(refusal.status, refusal.said.decode("utf-8", "replace"))
+                other = style.after(refusal.status, refusal.said.decode("utf-8", "replace"))
                 if other is None:
                     raise
             else:
-                if reply.only_thought and manner.thinking:
-                    other = replace(manner, thinking=False)
+                if reply.only_thought and style.thinking:
+                    other = replace(style, thinking=False)
             if other is not None:
-                manner = other
+                style = other
                 continue
             # kept only if it helps: a 400 may have other reasons
-            if self._pool.answered(place, manner if reply.error is None else place.manner):
-                self._answers.put(f"{place.url}: is asked {manner.described()} from here on")
+            if self._pool.answered(endpoint, style if reply.error is None else endpoint.style):
+                self._answers.put(f"{endpoint.url}: is asked {style.described()} from here on")
             return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
 
-    def _post(self, place: Place, request: Request, manner: Manner) -> bytes:
-        body = self.body(request, manner)
-        return exchange(place.url + server_address.PATH, body, key=self._key, seconds=self._config.timeout)
+    def _post(self, endpoint: Endpoint, request: Request, style: RequestStyle) -> bytes:
+        body = self.body(request, style)
+        return exchange(endpoint.url + server_address.PATH, body, key=self._key, seconds=self._config.timeout)
 
-    def _refused(self, place: Place, refusal: Refusal, wait: float | None) -> bool | None:
+    def _refused(self, endpoint: Endpoint, refusal: Refusal, wait: float | None) -> bool | None:
         """What to do after a refusal: whether another server is there to ask; None where this question is answered so.
 
         Raises:
@@ -156,50 +156,50 @@ class Server(ChatEngine):
         """
         if refusal.status in KEY_REFUSED:
             has = "is refused" if self._key else "is not set"
-            raise ModelError(f"{place.url}: {_told(refusal)}; the key in {server_address.API_KEY} {has}; {KEPT}")
-        hint = self._hint(place, refusal)
+            raise ModelError(f"{endpoint.url}: {_told(refusal)}; the key in {server_address.API_KEY} {has}; {KEPT}")
+        hint = self._hint(endpoint, refusal)
         if hint is not None:
             problem = f"{_told(refusal)}{hint}"
-            if self._pool.failed(place, gone=True):
-                if self._pool.first_told(place):
-                    self._answers.put(f"{place.url}: {problem}; it is left out, the other servers go on")
+            if self._pool.failed(endpoint, gone=True):
+                if self._pool.first_told(endpoint):
+                    self._answers.put(f"{endpoint.url}: {problem}; it is left out, the other servers go on")
                 return True
-            raise ModelError(f"{place.url}: {problem}; {KEPT}")
+            raise ModelError(f"{endpoint.url}: {problem}; {KEPT}")
         if refusal.status in WORTH_RETRYING:
-            return self._pool.failed(place, pause=wait)
+            return self._pool.failed(endpoint, pause=wait)
         return None
 
-    def _left_out(self, place: Place, problem: str) -> bool:
+    def _left_out(self, endpoint: Endpoint, problem: str) -> bool:
         """A server that gave no reply is left alone for a while; whether another one is there to ask."""
-        others = self._pool.failed(place)
-        if others and self._pool.first_told(place):
-            self._answers.put(f"{place.url}: {problem}; it is left out for a while, the other servers go on")
+        others = self._pool.failed(endpoint)
+        if others and self._pool.first_told(endpoint):
+            self._answers.put(f"{endpoint.url}: {problem}; it is left out for a while, the other servers go on")
         return others
 
-    def _hint(self, place: Place, refusal: Refusal) -> str | None:
+    def _hint(self, endpoint: Endpoint, refusal: Refusal) -> str | None:
         """What to do about a refusal that all requests will meet; None where others may fare better."""
         if 300 <= refusal.status < 400:
             target = shown(refusal.headers.get("Location") or "nowhere", 100).partition("?")[0]
             return f"; it redirects to {target}, which is not followed: give the address itself as --server"
         if _NO_MODEL.search(words_in(refusal.said)) and refusal.status in (400, *GIVEN_UP, 422):
-            known = self._models(place)
+            known = self._models(endpoint)
             has = f"the server has {', '.join(known)}" if known else "--model names it"
             return f"; --model is '{shown(self.model, 60)}', {has}"
         if refusal.status not in GIVEN_UP:
             return None
-        return "" if place.url.endswith("/v1") else f"; is /v1 missing at the end of --server {place.url}?"
+        return "" if endpoint.url.endswith("/v1") else f"; is /v1 missing at the end of --server {endpoint.url}?"
 
-    def _models(self, place: Place) -> list[str]:
+    def _models(self, endpoint: Endpoint) -> list[str]:
         """The names of a server's models, as far as it tells them."""
         try:
-            raw = exchange(place.url + "/models", None, key=self._key, seconds=min(self._config.timeout, 10))
+            raw = exchange(endpoint.url + "/models", None, key=self._key, seconds=min(self._config.timeout, 10))
             names = [shown(entry["id"], 80) for entry in orjson.loads(raw)["data"][: MODELS_SHOWN + 1]]
         except (Refusal, OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             return []
         return names if len(names) <= MODELS_SHOWN else [*names[:MODELS_SHOWN], "…"]
 
     def _urls(self) -> str:
-        return ", ".join(place.url for place in self._pool.places)
+        return ", ".join(endpoint.url for endpoint in self._pool.endpoints)
 
 
 def _told(refusal: Refusal) -> str:

@@ -25,7 +25,7 @@ _UNKNOWN = re.compile(r"unsupported|not support|unknown|unrecogni[sz]ed|not perm
 
 
 @dataclass(frozen=True)
-class Manner:
+class RequestStyle:
     """How an endpoint is asked, as far as it has refused otherwise.
 
     Attributes:
@@ -40,8 +40,8 @@ class Manner:
     without: frozenset[str] = frozenset()
     thinking: bool = True
 
-    def after(self, status: int, words: str) -> Manner | None:
-        """Another manner to try after a refusal; None where it was about something else."""
+    def after(self, status: int, words: str) -> RequestStyle | None:
+        """Another style to try after a refusal; None where it was about something else."""
         if status not in (400, 422, 500, 501):
             return None
         if _UNKNOWN.search(words):
@@ -89,12 +89,12 @@ class ChatEngine(Engine):
         text = "\n\n".join(message["content"] for message in self._messages(request))
         return Answer(request.number, text=text, tokens={"prompt": len(text) // LETTERS_A_TOKEN})
 
-    def body(self, request: Request, manner: Manner) -> dict[str, Any]:
+    def body(self, request: Request, style: RequestStyle) -> dict[str, Any]:
         """The parameters of a chat completion, as plain data.
 
         Args:
             request: the question; its seed is the run's own at the first attempt.
-            manner: as the endpoint wants it.
+            style: as the endpoint wants it.
         """
         count = len(request.sample.history)
         first = request.seed == self._config.seed
@@ -103,17 +103,17 @@ class ChatEngine(Engine):
             "model": self.model,
             "seed": request.seed,
             "temperature": self._config.temperature if first else self._config.retry_temperature,
-            manner.limit: self._max_tokens,
+            style.limit: self._max_tokens,
         }
-        if not manner.thinking:
+        if not style.thinking:
             # how vLLM, SGLang and llama-server hand it to the model's chat template
             body["chat_template_kwargs"] = {"enable_thinking": False}
-        if manner.form:
+        if style.form:
             schema = json_schema(bounded(self.prompt.schema, count, self._config.max_interests), count)
             named = {"name": "interests", "schema": schema, "strict": True}
-            wanted = {"json_schema": named} if manner.form == "json_schema" else {"schema": schema}
-            body["response_format"] = {"type": manner.form, **wanted}
-        return {name: value for name, value in body.items() if name not in manner.without}
+            wanted = {"json_schema": named} if style.form == "json_schema" else {"schema": schema}
+            body["response_format"] = {"type": style.form, **wanted}
+        return {name: value for name, value in body.items() if name not in style.without}
 
     def _messages(self, request: Request) -> list[dict[str, str]]:
         titles = [entry.title for entry in request.sample.history]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from eimf_core import provenance
-from eimf_core.recommend import everybody, item_boosts
+from eimf_core.recommend import all_users, item_boosts
 from eimf_core.recommend.row_formats import csv_rows
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import write_named_model
@@ -25,7 +25,7 @@ COLUMNS = ["user", "rank", "item", "title", "score", "interest", "because"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `data/`, whose interactions have times, and `model/`."""
-    folder = tmp_path_factory.mktemp("everybody")
+    folder = tmp_path_factory.mktemp("all_users")
     (folder / "data").mkdir()
     write_small_data(folder / "data", users=USERS, times=True)
     write_named_model(folder / "model")
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts so short that there are several."""
-    monkeypatch.setattr(everybody, "PART", 16)
+    monkeypatch.setattr(all_users, "PART", 16)
 
 
 def histories(folder: Path) -> dict[str, dict[str, Any]]:
@@ -108,7 +108,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, 
     whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
     write(eimf, folder, whole, "--threads", "1")
     parts: list[Path] = []
-    module = everybody.row_formats.csv_rows if ending == "csv" else everybody.row_formats.parquet_rows
+    module = all_users.row_formats.csv_rows if ending == "csv" else all_users.row_formats.parquet_rows
     real = module.write_part
 
     def until_the_third(path: Path, encoded: Any) -> None:
@@ -117,8 +117,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, 
         real(path, encoded)
         parts.append(path)
 
-    form = everybody.row_formats.FORMATS[f".{ending}"]._replace(write_part=until_the_third)
-    with mock.patch.dict(everybody.row_formats.FORMATS, {f".{ending}": form}):
+    form = all_users.row_formats.FORMATS[f".{ending}"]._replace(write_part=until_the_third)
+    with mock.patch.dict(all_users.row_formats.FORMATS, {f".{ending}": form}):
         stopped = eimf("recommend", "model", "--all-users", "data", "-o", cut, cwd=folder)
     assert stopped.returncode == 130 and not cut.exists() and len(parts) == 2
     # a torn last line of the journal is a part that is made again
@@ -132,7 +132,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, 
 
 @pytest.mark.usefixtures("short_parts")
 def test_parts_of_other_settings_are_made_again(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
-    with mock.patch.object(everybody.outputs, "publish", side_effect=KeyboardInterrupt):
+    with mock.patch.object(all_users.outputs, "publish", side_effect=KeyboardInterrupt):
         assert eimf("recommend", "model", "--all-users", "data", "-o", tmp_path / "a.csv", cwd=folder).returncode == 130
     assert "going on" not in write(eimf, folder, tmp_path / "a.csv", "-k", "2")
     assert len(rows_of(tmp_path / "a.csv")) == 2 * USERS
