@@ -30,6 +30,7 @@ FURTHER = {
     "join": "Join models that were trained apart as an ensemble.",
     "similar": "List the items nearest to one.",
     "index": "Put an index into a model, for recommend --index.",
+    "export": "Write item vectors and the network for other programs.",
     "verify": "Check that a model is as training wrote it.",
 }
 

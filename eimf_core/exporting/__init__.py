@@ -1,0 +1,1 @@
+"""What other programs take of a model: item vectors as Parquet, the network as ONNX with its description."""

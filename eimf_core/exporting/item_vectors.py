@@ -1,0 +1,119 @@
+"""Item vectors as a Parquet file: what a vector database or faiss reads.
+
+item      VARCHAR
+title     VARCHAR
+vector    FLOAT[]     (d,); its inner product with an interest is the item's score for that interest
+length    FLOAT       where the model scores by cosine: vector * length is what the network reads of the item
+lengths   FLOAT[]     (M,), of an ensemble: the network's input of this name
+features  INTEGER[]   (F,), likewise
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import artifact, files, outputs, provenance
+from eimf_core.opened_model import Model
+from eimf_core.records import Item
+from eimf_core.sql_text import file, literal
+
+PART = 32_768
+"""Items that are written at once: a million of them do not lie in memory a second time."""
+FORM = "(FORMAT parquet, COMPRESSION zstd)"
+Columns = dict[str, npt.NDArray[Any]]
+
+
+def write(path: str | Path, output: Path, *, force: bool = False) -> int:
+    """Write the vectors of all items of a model, in the order of its catalogue.
+
+    Args:
+        path: the model directory.
+        output: the Parquet file.
+        force: whether a file that no run of eimf wrote may be replaced.
+
+    Returns:
+        The number of items.
+
+    Raises:
+        ConfigError: the path is no directory, or the file may not be replaced.
+        ModelError: the model is broken.
+    """
+    model = artifact.open_model(path)
+    with outputs.claimed([output], force=force) as places:
+        place = places[str(output)]
+        with _connected() as connection, files.scratch(output) as folder:
+            parts = []
+            for number, (first, items) in enumerate(_blocks(model)):
+                parts.append(folder / f"{number}.parquet")
+                columns = _columns(model, first, items)
+                connection.register("made", columns)
+                cells = ", ".join(f'CAST("{name}" AS {_kind(name)}) AS "{name}"' for name in columns)
+                connection.execute(f"COPY (SELECT {cells} FROM made) TO {literal(parts[-1])} {FORM}")
+            named = ", ".join(map(file, parts))
+            connection.execute(f"COPY (SELECT * FROM read_parquet([{named}])) TO {literal(place)} {FORM}")
+        inputs: list[str | Path] = [Path(path) / "manifest.json"]
+        described = provenance.describe(command="export", arguments={"model": str(path)}, inputs=inputs)
+        provenance.write(place, described)
+    return len(model.catalogue)
+
+
+def _blocks(model: Model) -> Iterator[tuple[int, list[Item]]]:
+    """Some items at a time, and the index of the first of them."""
+    held: list[Item] = []
+    first = 1
+    for item in model.catalogue:
+        held.append(item)
+        if len(held) == PART:
+            yield first, held
+            first, held = first + PART, []
+    if held:
+        yield first, held
+
+
+def _columns(model: Model, first: int, items: list[Item]) -> Columns:
+    rows = slice(first, first + len(items))
+    vectors = model.vectors[rows].astype(np.float32)
+    made: Columns = {
+        "item": np.array([item.item for item in items], dtype=np.object_),
+        "title": np.array([item.title for item in items], dtype=np.object_),
+    }
+    if model.scale is None:
+        made["vector"] = _lists(vectors)
+    else:
+        scale = model.scale[rows].astype(np.float32)
+        made["vector"] = _lists(vectors * scale[:, None])
+        made["length"] = 1 / scale
+    if model.lengths is not None:
+        made["lengths"] = _lists(model.lengths[rows])
+    if model.features is not None:
+        made["features"] = _lists(model.features[rows])
+    return made
+
+
+def _lists(rows: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
+    """The rows (n, d) as a column of arrays."""
+    made = np.empty(len(rows), dtype=np.object_)
+    made[:] = list(rows)
+    return made
+
+
+def _kind(name: str) -> str:
+    return {"vector": "FLOAT[]", "length": "FLOAT", "lengths": "FLOAT[]", "features": "INTEGER[]"}.get(name, "VARCHAR")
+
+
+@contextlib.contextmanager
+def _connected() -> Iterator[Any]:
+    import duckdb
+
+    # one thread: several would cut the file elsewhere
+    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+    try:
+        yield connection
+    finally:
+        connection.close()
