@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import Force, step
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.errors import counted
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from eimf_core.records import Cluster, HistoryItem
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-SHOWN = 40
+SHOWN = 10
+"""Clusters that are shown; --summary has all."""
 TITLE_LENGTH = 48
 
 
@@ -52,7 +53,7 @@ def cluster(
         outputs.claimed([output, summary], inputs=dataset.files_of(directory), force=force) as places,
         stdin_data.directory(directory) as read,
     ):
-        found = cluster_users(read, settings, terminal.TerminalReporter())
+        found = cluster_users(read, settings, progress_bars.TerminalReporter())
         _table(found.summaries)
         sidecar = found.sidecar(settings)
         if summary is not None:
@@ -72,7 +73,7 @@ def _table(summaries: list[Cluster]) -> None:
         (line.cluster, line.size, line.samples, ", ".join(line.words), "; ".join(map(_short, line.items[:3])))
         for line in summaries[:SHOWN]
     ]
-    more = f" (the {SHOWN} largest of {len(summaries)})" if len(summaries) > SHOWN else ""
+    more = f" (the {SHOWN} largest of {len(summaries)}; --summary FILE has all)" if len(summaries) > SHOWN else ""
     terminal.table(
         f"clusters{more}", ["cluster", "users", "chosen", "distinctive words", "nearest items"], rows, to_stderr=True
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import Force, step
 from eimf_core.comparison.config import CompareConfig
 from eimf_core.errors import ModelError, counted
@@ -48,7 +48,7 @@ def compare(
     at the end. Intervals are over users; the spread is that over seeds. A training that fails is told, and the others
     go on. The same command goes on where a run was killed; backbones, seeds and trials may be added.
     """
-    reporter = terminal.TerminalReporter()
+    reporter = progress_bars.TerminalReporter()
     reporter.begin("importing torch")
     from eimf_core import dataset, jsonl, outputs, provenance
     from eimf_core.comparison import paired_table, table_files

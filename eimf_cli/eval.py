@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import Force, step
 from eimf_core.config import as_options
 from eimf_core.errors import ConfigError
@@ -74,7 +74,7 @@ def evaluate(
     read = [*dataset.files_of(directory), settings.labels, settings.earlier]
     read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS, *model_files.OPTIONAL)]
     with outputs.claimed([to_file, per_user, report], inputs=read, force=force) as places:
-        reporter = terminal.TerminalReporter()
+        reporter = progress_bars.TerminalReporter()
         if report is not None and not settings.slice:
             settings = replace(settings, slice=["history", "popularity"])
         evaluation = run(models, directory, settings, reporter=reporter)
@@ -92,7 +92,7 @@ def evaluate(
             provenance.write(place, sidecar)
     if report is not None:
         terminal.info(f"{report}: open it in a browser")
-    as_table = terminal.stdout_is_terminal() if table is None else table
+    as_table = terminal.stdout_is_terminal() and not terminal.is_part() if table is None else table
     as_lines = output == "-" or table is False or (not as_table and output is None)
     if as_lines:
         jsonl.write("-", evaluation.records)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
 
 EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
@@ -96,7 +96,7 @@ def ignore_signals() -> None:
 
 def report(outcome: Outcome) -> None:
     """Print the line, and with EIMF_DEBUG=1 the traceback."""
-    terminal.remove_bar()
+    progress_bars.remove()
     if outcome.error is not None and os.environ.get("EIMF_DEBUG") == "1":
         import traceback
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 
 SECONDS = 1.6
 """Until it is given; the interpreter and typer have taken some tenths of a second before."""
@@ -25,7 +25,7 @@ def given(reading: str) -> Iterator[None]:
         reading: what is said before any work has begun, such as "reading data/"; else it is the work that goes on.
     """
     over = threading.Event()
-    terminal.start_listening()
+    progress_bars.start_listening()
     threading.Thread(target=_wait, args=(over, reading), daemon=True).start()
     try:
         yield
@@ -36,7 +36,7 @@ def given(reading: str) -> Iterator[None]:
 def _wait(over: threading.Event, reading: str) -> None:
     pause = SECONDS
     while not over.wait(pause) and not terminal.has_spoken():
-        what = terminal.current_work(reading)
+        what = progress_bars.current_work(reading)
         if what is not None:
             terminal.info(f"{what} …")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.list_options import ModelPath
 from eimf_cli.options import step
 
@@ -20,7 +20,7 @@ def index(model: ModelPath) -> None:
     """
     from eimf_core.recommend.build_index import K, build_index
 
-    built = build_index(model, reporter=terminal.TerminalReporter())
+    built = build_index(model, reporter=progress_bars.TerminalReporter())
     terminal.info(
         f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "
         f"recall@{K} against exact search {built.recall:.3f}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core.errors import ConfigError
 
@@ -37,5 +37,5 @@ def join(
         raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
     from eimf_core.training import ensemble
 
-    made = ensemble.join_models(models, directory, output, reporter=terminal.TerminalReporter())
+    made = ensemble.join_models(models, directory, output, reporter=progress_bars.TerminalReporter())
     terminal.info(f"{output}: {len(made.members)} of {len(models)} models joined")

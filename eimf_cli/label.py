@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.labeling.config import LabelConfig
@@ -42,7 +42,7 @@ def label(
         from eimf_core.labeling import dry_run, group_labels
 
         asked = group_labels.preview if of_model else dry_run.dry_run
-        totals = asked(samples, output, settings, terminal.TerminalReporter())
+        totals = asked(samples, output, settings, progress_bars.TerminalReporter())
         guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
         terminal.info(
             f"{totals.prompts:,} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
@@ -53,7 +53,7 @@ def label(
         return
     from eimf_core.labeling import label as labeling
 
-    summary = labeling.label(samples, output, settings, reporter=terminal.TerminalReporter())
+    summary = labeling.label(samples, output, settings, reporter=progress_bars.TerminalReporter())
     if summary.requests is not None:
         _say_requests(summary)
         if summary.unanswered:
@@ -75,7 +75,7 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:
 
     if str(output) != "-":
         raise ConfigError(f"--output {output}: names are kept in {model} itself; leave it out")
-    summary = group_labels.name_groups(model, settings, reporter=terminal.TerminalReporter())
+    summary = group_labels.name_groups(model, settings, reporter=progress_bars.TerminalReporter())
     if summary.unanswered:
         _say_requests(summary)
         return

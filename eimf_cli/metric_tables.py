@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.evaluate import Evaluation
-    from eimf_core.evaluation.result_tables import Table
+    from eimf_core.evaluation.figure_text import Table
 
 BESIDE = 3
 """What the frame of a table takes for each column."""
@@ -27,24 +26,11 @@ def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
 
 def show(table: Table, *, to_stderr: bool = False) -> None:
     """Print a table, in parts below each other where it is wider than the terminal."""
-    for number, places in enumerate(panels(table.columns, table.rows, terminal.width(to_stderr=to_stderr))):
+    from eimf_core.evaluation.figure_text import panels
+
+    needs = [BESIDE + max(len(name), *(len(row[at]) for row in table.rows)) for at, name in enumerate(table.columns)]
+    needs[0] = 1 + min(needs[0], FIRST)
+    for number, places in enumerate(panels(needs, terminal.width(to_stderr=to_stderr))):
         columns = [table.columns[at] for at in places]
         rows = [[row[at] for at in places] for row in table.rows]
         terminal.table("" if number else table.title, columns, rows, to_stderr=to_stderr)
-
-
-def panels(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[list[int]]:
-    """Columns that stand side by side within the width, the first of all in front of each part.
-
-    A column too wide for a part of its own is folded.
-    """
-    needs = [BESIDE + max(len(name), *(len(row[at]) for row in rows)) for at, name in enumerate(columns)]
-    needs[0] = 1 + min(needs[0], FIRST)
-    shown, used = [0], needs[0]
-    for at in range(1, len(columns)):
-        if len(shown) > 1 and used + needs[at] > width:
-            yield shown
-            shown, used = [0], needs[0]
-        shown.append(at)
-        used += needs[at]
-    yield shown

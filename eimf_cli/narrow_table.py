@@ -1,4 +1,5 @@
-"""Tables that do not fit a narrow terminal: a row is a few lines, each with the name of a column and its value."""
+"""How wide the columns of a table are. A table that does not fit a narrow terminal has a few lines a row instead, each
+with the name of a column and its value."""
 
 from __future__ import annotations
 
@@ -10,15 +11,24 @@ WIDEST_WORD = 12
 GAP = 2
 
 
-def fits(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether a table side by side leaves room for the words of each column."""
+def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Characters of each column of a table side by side, the widest made narrower until all fit.
+
+    Returns:
+        None where there is no room for the words of each column.
+    """
+    from rich.cells import cell_len
+
     cells = [[name, *(row[at] for row in rows)] for at, name in enumerate(columns)]
-    needed = (max(min(_longest(cell), WIDEST_WORD) for cell in column) for column in cells)
-    return sum(needed) + (GAP + 1) * len(columns) <= width
-
-
-def _longest(text: str) -> int:
-    return max(map(len, text.split()), default=0)
+    found = [max(map(cell_len, column)) for column in cells]
+    least = [min(max(map(cell_len, " ".join(column).split()), default=0), WIDEST_WORD) for column in cells]
+    room = width - (GAP + 1) * len(columns) - 1
+    if sum(least) > room:
+        return None
+    while sum(found) > room:
+        at = max((at for at in range(len(found)) if found[at] > least[at]), key=lambda at: found[at])
+        found[at] -= 1
+    return found
 
 
 def lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import Force, step
 from eimf_cli.prepare_report import show
 from eimf_core.prepare.config import PrepareConfig
@@ -59,7 +59,7 @@ def prepare(
     """
     from eimf_core.prepare.prepare import prepare as run
 
-    done = run(logs, output, settings, items=items, users=users, force=force, reporter=terminal.TerminalReporter())
+    done = run(logs, output, settings, items=items, users=users, force=force, reporter=progress_bars.TerminalReporter())
     if json:
         sys.stdout.buffer.write(orjson.dumps(done.as_dict(), option=orjson.OPT_APPEND_NEWLINE))
     else:

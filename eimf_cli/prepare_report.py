@@ -74,7 +74,7 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     report = done.report
     found = [("density", f"{report.density:.3%}")]
     if report.lengths:
-        found.append(("interactions a user", ", ".join(f"{name} {value:,}" for name, value in report.lengths.items())))
+        found.append(("interactions a user", _spread(report.lengths)))
     if report.period:
         found.append(("period", f"{dates.moment(report.period[0])} to {dates.moment(report.period[1])}"))
     if report.equal_times is not None:
@@ -91,3 +91,10 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     if report.described_not_in_log:
         found.append(("described, but not in the log", counted(report.described_not_in_log, "item")))
     return found
+
+
+def _spread(quantiles: dict[str, int]) -> str:
+    """Quantiles by their percentages, the least and the most in front."""
+    least, (share, bound), *others, most = quantiles.items()
+    said = [f"{share} have at most {bound:,}", *(f"{name} {value:,}" for name, value in others)]
+    return f"{least[1]:,} to {most[1]:,}; {', '.join(said)}"

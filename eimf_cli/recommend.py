@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eimf_cli import list_options, terminal
+from eimf_cli import list_options, progress_bars, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
@@ -105,10 +105,10 @@ def recommend(
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     ask = session.recommend
     if all_users is not None:
-        from eimf_core.recommend import all_users
+        from eimf_core.recommend.all_users import lines
 
-        ask = all_users.lines
-    answers = ask(model, settings, request, reporter=terminal.TerminalReporter())
+        ask = lines
+    answers = ask(model, settings, request, reporter=progress_bars.TerminalReporter())
     list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
 
 
@@ -116,7 +116,7 @@ def _write(model: Path, settings: RecommendConfig, request: Request, output: Pat
     """Write the rows of all users and say what was written."""
     from eimf_core.recommend import all_users
 
-    done = all_users.write(model, settings, request, output, force=force, reporter=terminal.TerminalReporter())
+    done = all_users.write(model, settings, request, output, force=force, reporter=progress_bars.TerminalReporter())
     made, total = done.made, done.answered
     speed = f"; {made / max(done.seconds, 1e-9):,.0f} users a second" if made else ""
     terminal.info(f"{output}: {counted(total.rows, 'row')} for {counted(total.users, 'user')}{speed}")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import orjson
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import metric_tables, terminal
 from eimf_cli.options import config_tables, step
 from eimf_core.errors import ConfigError
-
-if TYPE_CHECKING:
-    from eimf_core.pipeline.outcome import Figure
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 EXAMPLES = 5
@@ -62,13 +58,13 @@ def run(
         for each, given in zip(steps, options, strict=True):
             command = [each.name, *each.arguments]
             terminal.info("")
-            terminal.info(f"$ eimf {shlex.join([*command, *config])}")
+            terminal.command("$", *command, *config)
             origin = chain.origin_of(each, given)
             if records.is_fresh(each, origin):
                 terminal.info("  (up to date)")
                 continue
-            with terminal.without_next_steps():
-                _eimf([*command, *common])
+            with terminal.part_of_another_command():
+                _eimf([*command, *(["--force"] if each.force else []), *common])
             records.add(each, origin)
     _end(output, common, measured=steps[-1].name == "eval")
 
@@ -97,20 +93,9 @@ def _end(output: Path, common: list[str], *, measured: bool) -> None:
     from eimf_core.pipeline import outcome
 
     if measured:
-        found = outcome.summary(output / "metrics.jsonl")
-        rows = [[name, *map(_figure, values)] for name, values in found.rows]
-        title = f"How well it ranks what came next, over {found.users:,} users, best first, with 95 % intervals"
-        terminal.table(title, ["", *found.columns], rows, to_stderr=True)
+        metric_tables.show(outcome.summary(output / "metrics.jsonl"), to_stderr=True)
     data, model = output / "data", output / "model"
     sys.stdout.flush()
     for user in outcome.example_users(data / "sequences.jsonl", EXAMPLES):
         _eimf(["recommend", str(model), "--user", user, "--sequences", str(data), "-k", str(LISTED), *common])
-    command = ["eimf", "recommend", str(model), "--all-users", str(data), "-o", str(output / "recommendations.parquet")]
-    terminal.info(f"next: {shlex.join(command)}")
-
-
-def _figure(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    interval = "" if figure.low is None else f" [{figure.low:.4f}, {figure.high:.4f}]"
-    return f"{figure.value:.4f}{interval}"
+    terminal.command("next:", "recommend", model, "--all-users", data, "-o", output / "recommendations.parquet")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import list_options, terminal
+from eimf_cli import list_options, progress_bars
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
 from eimf_core.recommend.config import ListConfig
@@ -40,5 +40,5 @@ def similar(
         only=only or [],
         new_items=new_items,
     )
-    line = session.similar(model, settings, item, request, reporter=terminal.TerminalReporter())
+    line = session.similar(model, settings, item, request, reporter=progress_bars.TerminalReporter())
     list_options.show([line], table, heading=f"nearest to {item}")

@@ -1,6 +1,6 @@
-"""What people see: remarks and progress on stderr, tables on stdout, errors in one line.
+"""What people read: remarks on stderr, tables on stdout, errors in one line. Progress is in `progress_bars`.
 
-Data never goes through here. Progress bars appear only on a terminal.
+Data never goes through here.
 """
 
 from __future__ import annotations
@@ -9,25 +9,21 @@ import contextlib
 import os
 import shlex
 import sys
+import textwrap
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from eimf_cli import narrow_table
-from eimf_core.progress import Reporter
 
 WIDTH_OFF_TERMINAL = 160
-SIGN_OF_LIFE = 30.0
+USUAL_WIDTH, NARROWEST = 80, 20
+"""Columns of a terminal that does not tell its own, and those below which no line is broken."""
 LONGEST_LINE = 2000
 """Characters of a line on stderr; a value of the input that it quotes may have millions."""
 _level = 0
-_guides = True
+_is_part = False
 _spoken = threading.Event()
-_begun: list[_Work] | None = None
-_shown_bar: Any = None
-_sign_of_life: threading.Event | None = None
 # of several processes that torchrun started, the first prints for all
 _main_process = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
@@ -48,6 +44,15 @@ def line(message: str) -> str:
     return printable(cut(message))
 
 
+def _put(message: str) -> None:
+    """Print a message on stderr, on a terminal with its lines broken between words."""
+    text = line(message)
+    if sys.stderr.isatty():
+        most = max(width(to_stderr=True) - 1, NARROWEST)
+        text = textwrap.fill(text, most, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    print(text, file=sys.stderr, flush=True)
+
+
 def cut(message: str) -> str:
     """A message without the middle of what it quotes, where that is very long."""
     long = len(message) > LONGEST_LINE
@@ -64,79 +69,82 @@ def is_main_process() -> bool:
     return _main_process
 
 
-def remove_bar() -> None:
-    """End the progress of work that was cut short: a bar hides the cursor, a thread would go on telling."""
-    global _shown_bar
-    if _sign_of_life is not None:
-        _sign_of_life.set()
-    if _shown_bar is not None:
-        _shown_bar.stop()
-        _shown_bar = None
-
-
 def start_listening() -> None:
-    """Forget what was said and what was begun."""
-    global _begun
+    """Forget what was said."""
     _spoken.clear()
-    _begun = None
+
+
+def speak() -> None:
+    """Something is said, or shown in another way."""
+    _spoken.set()
 
 
 def has_spoken() -> bool:
-    """Whether anything was said, or a bar shown, since `start_listening`."""
+    """Whether anything was said or shown since `start_listening`."""
     return _spoken.is_set()
-
-
-def current_work(before: str) -> str | None:
-    """The work that goes on; `before` where none has begun yet, and None where all is over that has begun."""
-    if _begun is None:
-        return before
-    return _begun[-1].what if _begun else None
 
 
 def error(message: str, *, always: bool = False) -> None:
     """One line on stderr; `always`: from another process too."""
-    _spoken.set()
+    speak()
     if _main_process or always:
-        print(f"eimf: {line(' '.join(message.split()))}", file=sys.stderr)
+        _put(f"eimf: {' '.join(message.split())}")
 
 
 def advice(message: str) -> None:
     """A line below an error, with a way out."""
     if _main_process:
-        print(f"  {printable(' '.join(message.split()))}", file=sys.stderr)
+        _put(f"  {' '.join(message.split())}")
 
 
 def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
-    _spoken.set()
+    speak()
     if _level >= 0 and _main_process:
-        print(line(message), file=sys.stderr, flush=True)
+        _put(message)
+
+
+def warning(message: str) -> None:
+    """A line on stderr that -q does not keep back."""
+    speak()
+    if _main_process:
+        _put(f"eimf: warning: {message}")
 
 
 def next_step(*words: object) -> None:
     """What a person at a terminal may type next; a script knows."""
-    if _guides and sys.stderr.isatty():
-        info(f"next: eimf {shlex.join(map(str, words))}")
+    if not _is_part and sys.stderr.isatty():
+        command("next:", *words)
+
+
+def command(before: str, *words: object) -> None:
+    """A command to be read, or typed, on stderr unless quiet: nothing in it is broken, so that it can be copied."""
+    speak()
+    if _level >= 0 and _main_process:
+        print(f"{before} eimf {printable(shlex.join(map(str, words)))}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
-def without_next_steps() -> Iterator[None]:
-    """In the block nothing is said of what comes next: another command says it at its end."""
-    global _guides
-    _guides = False
+def part_of_another_command() -> Iterator[None]:
+    """In the block a command is a part of another, which says at its own end what came out and what comes next."""
+    global _is_part
+    _is_part = True
     try:
         yield
     finally:
-        _guides = True
+        _is_part = False
+
+
+def is_part() -> bool:
+    """Whether this command is a part of another."""
+    return _is_part
 
 
 def debug(message: str) -> None:
     """A remark for those who asked with -v."""
-    global _begun
-    _begun = _begun or []
     if is_verbose():
-        _spoken.set()
-        print(line(message), file=sys.stderr, flush=True)
+        speak()
+        _put(message)
 
 
 def is_verbose() -> bool:
@@ -159,9 +167,12 @@ def width(*, to_stderr: bool = False) -> int:
     file = sys.stderr if to_stderr else sys.stdout
     if not file.isatty():
         return WIDTH_OFF_TERMINAL
-    from rich.console import Console
-
-    return Console(file=file).width
+    if (wanted := os.environ.get("COLUMNS", "")).isdecimal():
+        return max(int(wanted), NARROWEST)
+    try:
+        return os.get_terminal_size(file.fileno()).columns or USUAL_WIDTH
+    except OSError:
+        return USUAL_WIDTH
 
 
 def table(
@@ -178,10 +189,10 @@ def table(
     made = [[cell if isinstance(cell, str) else _number(cell) for cell in row] for row in rows]
     numeric = [bool(made) and all(_is_number(row[at]) for row in made) for at in range(len(columns))]
     made = [[printable(cell) for cell in row] for row in made]
-    narrow = not narrow_table.fits(columns, made, width(to_stderr=to_stderr))
+    widths: Sequence[int | None] | None = narrow_table.widths(columns, made, width(to_stderr=to_stderr))
     grid = Table(box=box.SIMPLE_HEAD)
-    for name, right in zip(columns, numeric, strict=True):
-        grid.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
+    for name, right, wide in zip(columns, numeric, widths or [None] * len(columns), strict=True):
+        grid.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold", width=wide)
     for row in made:
         grid.add_row(*map(Text, row))
     file = sys.stderr if to_stderr else sys.stdout
@@ -192,7 +203,7 @@ def table(
         console.print(Text(printable(title), style="bold"))
     if below:
         console.print(Text(printable(below)))
-    if narrow:
+    if widths is None:
         names = [printable(name) for name in columns]
         console.print("\n".join(narrow_table.lines(names, made, console.width)), markup=False, highlight=False)
     else:
@@ -207,101 +218,3 @@ def _number(value: Any) -> str:
 
 def _is_number(cell: str) -> bool:
     return (bool(cell) and cell.strip("%+-,.0123456789") == "") or cell == ""
-
-
-@dataclass
-class _Work:
-    """A stretch of work: what it is, how many parts it has and how many are done."""
-
-    what: str
-    total: int | None
-    done: int = 0
-    figures: dict[str, str] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
-
-
-class TerminalReporter(Reporter):
-    """Progress bars with rate and time left on a terminal, a line every `SIGN_OF_LIFE` seconds off one; remarks as
-    plain lines.
-
-    Work that begins within other work has its bar below, and the other's goes on when it has ended.
-    With -v each stretch of work ends with a line that says how long it took.
-    """
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._tasks: list[Any] = []
-        self._works: list[_Work] = []
-        self._over: threading.Event | None = None
-
-    def begin(self, what: str, total: int | None = None) -> None:
-        global _shown_bar, _sign_of_life, _begun
-        self._works.append(_Work(what, total))
-        _begun = self._works
-        if _level < 0 or not _main_process:
-            return
-        if not sys.stderr.isatty():
-            if self._over is None:
-                self._over = _sign_of_life = threading.Event()
-                threading.Thread(target=self._tell_now_and_then, args=(self._over,), daemon=True).start()
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        if self._bar is None:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[figures]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._bar.start()
-            _spoken.set()
-            _shown_bar = self._bar
-        self._tasks.append(self._bar.add_task(what, total=total, figures=""))
-
-    def _tell_now_and_then(self, over: threading.Event) -> None:
-        """Say from time to time that the work begun last goes on, until all is over."""
-        while not over.wait(SIGN_OF_LIFE):
-            for work in self._works[-1:]:
-                done = f", {work.done:,} of {work.total:,}" if work.total else ""
-                figures = "".join(f", {name} {value}" for name, value in work.figures.items())
-                info(f"{work.what}: {time.perf_counter() - work.started:.0f} s{done}{figures}")
-
-    def advance(self, amount: int = 1, **figures: str) -> None:
-        if self._works:
-            self._works[-1].done += amount
-            self._works[-1].figures = figures or self._works[-1].figures
-        if self._bar is not None:
-            shown = {"figures": "  ".join(f"{name} {value}" for name, value in figures.items())} if figures else {}
-            self._bar.update(self._tasks[-1], advance=amount, **shown)
-
-    def end(self) -> None:
-        if self._works:
-            work = self._works.pop()
-            debug(f"{work.what}: {time.perf_counter() - work.started:.1f} s")
-        if self._over is not None and not self._works:
-            self._over.set()
-            self._over = None
-        if self._bar is None:
-            return
-        if len(self._tasks) > 1:
-            self._bar.remove_task(self._tasks.pop())
-            return
-        remove_bar()
-        self._bar = None
-        self._tasks.clear()
-
-    def note(self, message: str) -> None:
-        info(message)
-
-    def debug(self, message: str) -> None:
-        debug(message)
-
-    def warn(self, message: str) -> None:
-        _spoken.set()
-        if _main_process:
-            print(f"eimf: warning: {line(message)}", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core import files
 from eimf_core.errors import ConfigError, counted
@@ -65,7 +65,7 @@ def train(
         settings, explicit = replace(settings, backbone=FAST), explicit | {"backbone"}
         if "epochs" not in explicit:
             settings = replace(settings, epochs=FAST_EPOCHS)
-    reporter = terminal.TerminalReporter()
+    reporter = progress_bars.TerminalReporter()
     reporter.begin("importing torch")
     from eimf_core.training import plan
     from eimf_core.training import train as training

@@ -6,11 +6,20 @@ from __future__ import annotations
 class Reporter:
     """Receives progress and remarks; this one drops them all."""
 
-    def begin(self, what: str, total: int | None = None) -> None:
-        """A stretch of work starts, maybe within another; `total` units are ahead if that is known."""
+    def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
+        """A stretch of work starts, maybe within another.
+
+        Args:
+            what: its name.
+            total: units of it, where that is known.
+            done: units of it that an earlier run has done.
+        """
 
     def advance(self, amount: int = 1, **figures: str) -> None:
-        """`amount` units are done; `figures` are shown beside the bar (loss, rate …)."""
+        """`amount` units are done; `figures` are shown beside the bar (loss, rate …).
+
+        `left` is the time left in words, in place of what the units tell.
+        """
 
     def end(self) -> None:
         """The stretch of work that began last is over."""
@@ -32,8 +41,8 @@ class PartReporter(Reporter):
         """`warned` holds the warnings so far, of all parts."""
         self._reporter, self._part, self._warned = reporter, part, warned
 
-    def begin(self, what: str, total: int | None = None) -> None:
-        self._reporter.begin(f"{self._part}, {what}", total)
+    def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
+        self._reporter.begin(f"{self._part}, {what}", total, done)
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         self._reporter.advance(amount, **figures)
@@ -54,3 +63,12 @@ class PartReporter(Reporter):
 
 
 SILENT = Reporter()
+MINUTES, HOURS = 90.0, 90 * 60.0
+"""Seconds from which a time is told in minutes, and in hours."""
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as finely as people want to know it: "45 s", "12 min", "3.5 h"."""
+    if seconds < MINUTES:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < HOURS else f"{seconds / 3600:.1f} h"

@@ -49,6 +49,13 @@ class Sequence(Record, frozen=True, kw_only=True):
     target_events: list[str] | None = None
 
 
+class SequenceOwner(Record, frozen=True, kw_only=True):
+    """Whose line a Sequence is, and of which split; the rest of the line is passed over, which is fast."""
+
+    user: str
+    split: Split
+
+
 class HistoryItem(Record, frozen=True, kw_only=True):
     """An item of a sample's history, with title and categories so that the line needs no catalogue."""
 

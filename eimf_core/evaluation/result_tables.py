@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.figure_text import Table, difference_text, figure_text, metric_name, number_text, p_value
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.records import Metric
 
 Row = tuple[str, int | None]
 UNSURE = 0.05
 CHANCE = " (may be chance)"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as they are shown, row by row."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
 
 
 def tables(evaluation: Evaluation) -> list[Table]:
@@ -150,11 +141,6 @@ def _tail(name: str, names: Sequence[str]) -> str:
     return name
 
 
-def metric_name(metric: str, k: int | None) -> str:
-    """ "ndcg@10", or the name alone where there is no cutoff."""
-    return metric if k is None else f"{metric}@{k}"
-
-
 def metric_rows(evaluation: Evaluation) -> list[tuple[Row, str]]:
     """Each metric and cutoff with its label; accuracy that is the same figure throughout shares one row.
 
@@ -166,7 +152,10 @@ def metric_rows(evaluation: Evaluation) -> list[tuple[Row, str]]:
         figures = [(name, record.value, record.ci_low, record.ci_high) for name, record in records.items()]
         key = (k, *figures) if metric in ACCURACY and any(value for _, value, _, _ in figures) else row
         kept.setdefault(key, (row, []))[1].append(metric)
-    return [(row, " = ".join([metric_name(*row), *others])) for row, (_, *others) in kept.values()]
+    return [
+        (row, " = ".join([metric_name(*row), *(metric_name(other, None) for other in others)]))
+        for row, (_, *others) in kept.values()
+    ]
 
 
 def main_row(evaluation: Evaluation) -> Row:
@@ -176,6 +165,15 @@ def main_row(evaluation: Evaluation) -> Row:
 
 
 def by_row(evaluation: Evaluation, part: str) -> dict[Row, dict[str, Metric]]:
+    """The figures of a slice; comparisons are left out.
+
+    Args:
+        evaluation: of which.
+        part: the name of the slice, "all" for all users.
+
+    Returns:
+        By metric and cutoff, in the order of the records, and in each by the name of the system.
+    """
     rows: dict[Row, dict[str, Metric]] = {}
     for record in evaluation.records:
         if record.compared_to is None and record.slice == part:
@@ -191,27 +189,6 @@ def _cell(record: Metric | None, *, plain: bool) -> str:
     if record is None:
         return ""
     return number_text(record.value) if plain else figure_text(record)
-
-
-def figure_text(record: Metric) -> str:
-    """A figure with its interval, and with its spread over seeds."""
-    if record.ci_low is None or record.ci_high is None:
-        return number_text(record.value)
-    digits = None if abs(record.value) < 100 else f"{record.spread or 0:,.0f}"
-    spread = "" if record.spread is None else f" ± {digits or number_text(record.spread)}"
-    return f"{interval_text(record.value, record.ci_low, record.ci_high)}{spread}"
-
-
-def difference_text(record: Metric) -> str:
-    """The difference of a comparison with its interval."""
-    return interval_text(record.difference, record.difference_ci_low, record.difference_ci_high, signed=True)
-
-
-def interval_text(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
-    if value is None or low is None or high is None:
-        return ""
-    sign = "+" if signed and value > 0 else ""
-    return f"{sign}{number_text(value)} [{number_text(low)}, {number_text(high)}]"
 
 
 def verdict(evaluation: Evaluation, name: str) -> str:
@@ -244,17 +221,6 @@ def of_main_row(evaluation: Evaluation) -> list[Metric]:
         for record in evaluation.records
         if record.compared_to is not None and record.slice == "all" and (record.metric, record.k) == row
     ]
-
-
-def number_text(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def p_value(p: float | None) -> str:
-    """A p-value as people write it."""
-    if p is None:
-        return ""
-    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0") if p < 0.9995 else "1"
 
 
 def _losses(

@@ -250,8 +250,7 @@ def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Report
     new: list[Label] = []
     answer_tokens = failed = 0
     began = time.perf_counter()
-    reporter.begin("labelling", len(labeler.requests))
-    reporter.advance(len(labeler.requests) - len(missing))
+    reporter.begin("labelling", len(labeler.requests), len(labeler.requests) - len(missing))
     try:
         for entry in labeler.labels(missing, sink.refused):
             sink.write(entry)

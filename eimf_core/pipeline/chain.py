@@ -34,12 +34,14 @@ class Step:
         arguments: what stands behind it on the command line, without options of the configuration.
         inputs: files, folders and patterns that it reads.
         outputs: files that it writes.
+        force: whether it may give up what an earlier run wrote, as the command's --force does.
     """
 
     name: str
     arguments: tuple[str, ...]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    force: bool = False
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -66,15 +68,14 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
     steps = [Step("prepare", (*map(str, logs), *described, "-o", str(data)), (*logs, *items), prepared)]
     label = engine is not None
     if label:
+        known = Records(out).knows("label")
         asked: tuple[str, ...] = (str(samples), "-o", str(labels))
-        if not labels.exists() or Records(out).knows("label"):
-            # what an earlier run answered may be given up: it is made again from the same samples
-            asked += ("--force",)
         if engine == CATEGORIES:
             asked += ("--items", str(data / "items.jsonl"))
         steps += [
             Step("cluster", (str(data), "-o", str(samples)), prepared, (samples,)),
-            Step("label", asked, (samples, data / "items.jsonl"), (labels,)),
+            # what an earlier run answered may be given up: it is made again from the same samples
+            Step("label", asked, (samples, data / "items.jsonl"), (labels,), force=not labels.exists() or known),
         ]
     learned = ("--labels", str(labels)) if label else ()
     trained = (*prepared, labels) if label else prepared

@@ -2,60 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from eimf_core import jsonl
-from eimf_core.records import Metric, Sequence
+from eimf_core.evaluation.figure_text import Table, figure_text, metric_name
+from eimf_core.records import Metric, SequenceOwner
 
-SHOWN = (("recall", 10), ("ndcg", 10), ("recall", 20))
-"""Metrics and cutoffs of the summary; those that were not measured are left out."""
-NAMES = {"ndcg": "NDCG"}
-
-
-class Figure(NamedTuple):
-    """A figure and the bounds of its interval over users, None where it has none."""
-
-    value: float
-    low: float | None
-    high: float | None
+SHOWN = (("ndcg", 10), ("recall", 10))
+"""Metrics and cutoffs of the summary, the one that orders it first; those that were not measured are left out."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Figures of the model and the baselines, best NDCG first.
+def summary(path: Path) -> Table:
+    """The model and the baselines of an evaluation, best first, each figure with its 95 % interval.
 
-    Attributes:
-        users: that were measured.
-        columns: metrics, such as "recall@10".
-        rows: name and figures of each, a figure with its 95 % interval; None where one was not measured.
+    Args:
+        path: the Metric lines of one model and its baselines.
     """
-
-    users: int
-    columns: list[str]
-    rows: list[tuple[str, list[Figure | None]]]
-
-
-def summary(path: Path) -> Summary:
-    """The summary of the Metric lines of one model and its baselines."""
-    values: dict[str, dict[tuple[str, int | None], Figure]] = {}
+    found: dict[str, dict[tuple[str, int | None], Metric]] = {}
     users = 0
     for line in jsonl.read(path, Metric):
         if line.slice == "all" and line.compared_to is None:
-            values.setdefault(line.model, {})[line.metric, line.k] = Figure(line.value, line.ci_low, line.ci_high)
+            found.setdefault(line.model, {})[line.metric, line.k] = line
             users = max(users, line.users)
-    shown = [key for key in SHOWN if any(key in found for found in values.values())]
-    rows = [(name, [found.get(key) for key in shown]) for name, found in values.items()]
-    first = shown.index(("ndcg", 10)) if ("ndcg", 10) in shown else 0
-    rows.sort(key=lambda row: -(figure.value if row[1] and (figure := row[1][first]) else 0.0))
-    return Summary(users, [f"{NAMES.get(metric, metric)}@{k}" for metric, k in shown], rows)
+    shown = [key for key in SHOWN if any(key in of for of in found.values())]
+    names = sorted(found, key=lambda name: -found[name][shown[0]].value if shown and shown[0] in found[name] else 0.0)
+    rows = [
+        [Path(name).name, *(figure_text(found[name][key]) if key in found[name] else "" for key in shown)]
+        for name in names
+    ]
+    title = f"How well it ranks what came next, over {users:,} users, best first, with 95 % intervals"
+    return Table(title, ["", *(metric_name(*key) for key in shown)], rows)
 
 
 def example_users(path: Path, number: int) -> list[str]:
     """Users of a sequences file, evenly taken: of the latest split that has any."""
     by_split: dict[str, list[str]] = {}
-    for line in jsonl.read(path, Sequence):
+    for line in jsonl.read(path, SequenceOwner):
         by_split.setdefault(line.split, []).append(line.user)
     users = next(by_split[split] for split in ("test", "valid", "train") if split in by_split)
     step = max(1, len(users) // number)

@@ -138,8 +138,9 @@ def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, fl
 def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:
     """Say which column is which field, and what an unclear first line was taken for."""
     if isinstance(scan, Delimited | JsonLines | Parquet):
-        columns = ", ".join(f"{field} {' + '.join(scan.columns_of(field))}" for field in scan.fields)
-        reporter.note(f"{source.name}: columns: {columns}")
+        names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields}
+        said = (field if field == name else f"{field} from '{name}'" for field, name in names.items())
+        reporter.note(f"{source.name}: columns: {', '.join(said)}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"
         reporter.note(f"{source.name}: the first line ({shortened(one_line(scan.first), 80)}) {taken_for}")

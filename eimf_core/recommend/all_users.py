@@ -103,10 +103,9 @@ def write(
     with outputs.claimed([output], inputs=description["inputs"], force=force) as places:
         users = user_histories.all_users(request.all_users)
         parts = _Parts(output, description)
-        reporter.begin("recommending", len(users))
+        reporter.begin("recommending", len(users), parts.users)
         if parts.users:
             reporter.note(f"{output}: going on behind {parts.users:,} of {len(users):,} users")
-            reporter.advance(parts.users)
         started, before = time.perf_counter(), parts.users
         encode = _encoder(session, form.encode)
         blocks = _blocks(session, users, before, as_tested=request.as_tested)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from eimf_core import dataset, files, jsonl
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.records import Record, Sequence, Split
+from eimf_core.records import Sequence, SequenceOwner
 
 LATEST = ("test", "valid", "train")
 """Splits by how late their lines end."""
@@ -84,13 +84,6 @@ def decoded(line: bytes, file: Path, number: int) -> Sequence:
     return sequence
 
 
-class _Owner(Record, frozen=True, kw_only=True):
-    """What tells which lines are the latest of their users."""
-
-    user: str
-    split: Split
-
-
 @dataclass(frozen=True)
 class Users:
     """All users of a sequences file: `lines` are the numbers of their latest lines, rising."""
@@ -126,7 +119,7 @@ def all_users(path: str | Path) -> Users:
     if str(path) == "-" or files.is_device(file):
         raise ConfigError(f"{path}: is read twice, which a stream cannot be; give a directory or a file")
     latest: dict[str, tuple[int, int]] = {}
-    for number, line in jsonl.read_numbered(file, _Owner):
+    for number, line in jsonl.read_numbered(file, SequenceOwner):
         rank = -LATEST.index(line.split)
         if line.user not in latest or rank > latest[line.user][0]:
             latest[line.user] = rank, number

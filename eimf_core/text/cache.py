@@ -175,8 +175,7 @@ def _encoded(
     row = {text: at for at, text in enumerate(distinct)}
     dimension = _dimension(old, encoder)
     done = _whole_rows(partial, len(distinct), dimension)
-    reporter.begin(f"encoding text with {encoder.name}", len(distinct))
-    reporter.advance(done)
+    reporter.begin(f"encoding text with {encoder.name}", len(distinct), done)
     for start in range(done, len(distinct), CHUNK):
         chunk = distinct[start : start + CHUNK]
         new = [text for text in chunk if text not in old]

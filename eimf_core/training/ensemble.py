@@ -37,7 +37,7 @@ class MemberReporter(PartReporter):
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._later and "left" in figures:
-            figures["left"] += f", then {counted(self._later, 'more member')}"
+            figures["then"] = counted(self._later, "more member")
         super().advance(amount, **figures)
 
 

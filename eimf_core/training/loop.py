@@ -126,8 +126,7 @@ class Loop:
         )
 
     def _run_epoch(self, plan: Epoch, state: RunState, checkpoint: Checkpoint) -> None:
-        self.reporter.begin(f"epoch {state.epoch + 1}", len(plan))
-        self.reporter.advance(state.step)
+        self.reporter.begin(f"epoch {state.epoch + 1}", len(plan), state.step)
         while state.step < len(plan) and not state.out_of_time:
             batch = plan.batch(state.step)
             done = state.share(state.epoch + state.step / len(plan))

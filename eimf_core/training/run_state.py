@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from eimf_core.models import registry
+from eimf_core.progress import duration
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.label_losses import LABEL_LOSSES
 from eimf_core.training.step import StepResult
@@ -76,8 +77,7 @@ class RunState:
             figures["valid"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
         used = self.share(epochs)
         if used > 0:
-            left = max(0.0, self.seconds * (1.0 - used) / used)
-            figures["left"] = f"at most {left / 60:.0f} min" if left >= 90 else f"at most {left:.0f} s"
+            figures["left"] = f"at most {duration(max(0.0, self.seconds * (1.0 - used) / used))}"
         return figures
 
     @property

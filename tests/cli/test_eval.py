@@ -63,7 +63,7 @@ def test_a_table_when_asked(eimf: Eimf, folder: Path) -> None:
     done = eimf("eval", "model", "data", "-k", "5", "--table", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     text = done.stdout.decode()
-    assert "popularity" in text and "ndcg@5" in text and "leave-one-out/next" in text and "33 users" in text
+    assert "popularity" in text and "NDCG@5" in text and "leave-one-out/next" in text and "33 users" in text
     assert "{" not in text
 
 
@@ -84,7 +84,7 @@ def test_forced_lines_beside_a_file_and_a_table_beside_lines(eimf: Eimf, folder:
     done = eimf("eval", "model", "data", "--jsonl", "-o", "metrics.jsonl", cwd=folder)
     assert done.stdout == (folder / "metrics.jsonl").read_bytes()
     both = eimf("eval", "model", "data", "--table", "-o", "-", cwd=folder)
-    assert both.stdout == done.stdout and "ndcg@10" in both.stderr.decode()
+    assert both.stdout == done.stdout and "NDCG@10" in both.stderr.decode()
 
 
 def test_valid_split_and_two_models(eimf: Eimf, folder: Path) -> None:
@@ -114,15 +114,15 @@ def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -
     nonsense = np.random.default_rng(0).normal(size=(len(items) + 1, 4)).astype(np.float32)
     write_small_model(folder / "lost", items, nonsense)
     done = eimf("eval", "lost", "data", "-k", "5", "--table", cwd=folder)
-    rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("ndcg@5")]
+    rows = [line for line in done.stdout.decode().splitlines() if line.strip().startswith("NDCG@5")]
     assert "behind" in done.stdout.decode() and any("ease" in row for row in rows)
     done = eimf("eval", "lost", "model", "data", "-k", "5", "-o", "metrics.jsonl", cwd=folder)
     lost, better, shown = done.stderr.decode().splitlines()[-3:]
     number = r"0\.\d{4}"
-    figure = rf"ndcg@5 {number} \[{number}, {number}\]"
+    figure = rf"NDCG@5 {number} \[{number}, {number}\]"
     assert re.fullmatch(rf"lost: {figure}; behind .*\bease {number} \(may be chance\).*", lost)
     assert re.fullmatch(rf"model: {figure}; ahead of .*ease \(may be chance\)", better)
-    assert re.fullmatch(rf"with 33 users, ndcg@5 must differ by {number} to {number}, by pair, to be told .*", shown)
+    assert re.fullmatch(rf"with 33 users, NDCG@5 must differ by {number} to {number}, by pair, to be told .*", shown)
     assert done.stdout == b""
     quiet = eimf("eval", "lost", "model", "data", "-k", "5", "-o", "metrics.jsonl", "-q", cwd=folder)
     assert quiet.returncode == 0 and quiet.stderr == quiet.stdout == b""
@@ -132,7 +132,7 @@ def test_what_is_one_figure_stands_once(eimf: Eimf, folder: Path) -> None:
     """With one target a user, hit rate is recall; the lines hold both."""
     done = eimf("eval", "model", "data", "-k", "5", "-m", "standard,map", "--table", "-o", "lines.jsonl", cwd=folder)
     rows = [re.split(r"\s{2,}", line.strip())[0] for line in done.stdout.decode().splitlines() if "@5" in line]
-    assert rows == ["recall@5 = hit_rate", "ndcg@5", "mrr@5 = map"]
+    assert rows == ["recall@5 = hit rate", "NDCG@5", "MRR@5 = MAP"]
     assert {line["metric"] for line in lines((folder / "lines.jsonl").read_bytes())} >= {"recall", "hit_rate", "map"}
 
 
@@ -161,7 +161,7 @@ def test_a_narrow_terminal_gets_whole_numbers(folder: Path, environment: dict[st
     assert max(len(row) for row in text.splitlines()) <= 80
     for name in ("model", "lost", "another", "popularity", "recent-popularity", "last-item", "item-knn", "ease"):
         assert re.search(rf"^ .*(metric).* {name}( |$)", text, re.MULTILINE), name
-    for metric in ("recall@5", "ndcg@5"):
+    for metric in ("recall@5", "NDCG@5"):
         rows = [row for row in text.splitlines() if row.strip().startswith(f"{metric} ")]
         assert len(rows) >= 3
         assert sum(len(re.findall(r"\d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", row)) for row in rows) == 3
@@ -239,7 +239,7 @@ def test_a_metric_alone(eimf: Eimf, folder: Path, metric: str) -> None:
     done = eimf("eval", "model", "data", *asked, cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     records = lines(done.stdout)
-    assert {record["metric"] for record in records} == {metric} and metric in done.stderr.decode()
+    assert {record["metric"] for record in records} == {metric} and metric.replace("_", " ") in done.stderr.decode()
     assert all("ci_low" in record or "difference_ci_low" in record for record in records)
     assert metric in (folder / "page.html").read_text()
 

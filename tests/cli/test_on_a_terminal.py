@@ -23,24 +23,29 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def on_terminal(columns: int, *arguments: object, cwd: Path) -> list[str]:
     """The lines that a person sees of a command, without colours."""
+    # a bar that was there is overwritten in place
+    return [line.split("\r")[-1] for line in written(columns, "-m", "eimf_cli", *arguments, cwd=cwd).split("\n")]
+
+
+def written(columns: int, *arguments: object, cwd: Path) -> str:
+    """All that Python with some arguments wrote on a terminal, without colours; what was overwritten too."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {key: value for key, value in os.environ.items() if not key.startswith("EIMF_") and key != "COLUMNS"}
     environment = {**kept, "TERM": "xterm", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "eimf_cli", *map(str, arguments)]
+    command = [sys.executable, *map(str, arguments)]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env=environment) as running:
         os.close(theirs)
-        written = b""
+        text = b""
         try:
             while part := os.read(ours, 1 << 16):
-                written += part
+                text += part
         except OSError:
             # the other end is closed
             pass
-        assert running.wait(60) == 0, written.decode()
+        assert running.wait(60) == 0, text.decode()
     os.close(ours)
-    # a bar that was there is overwritten in place
-    return [line.split("\r")[-1] for line in CONTROL.sub("", written.decode()).replace("\r\n", "\n").split("\n")]
+    return CONTROL.sub("", text.decode()).replace("\r\n", "\n")
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +84,33 @@ def test_all_users_leave_one_line(folder: Path) -> None:
     lines = on_terminal(80, "recommend", "model", "--all-users", "data", "-o", "all.parquet", cwd=folder)
     last = [line for line in lines if line.strip()][-1]
     assert re.fullmatch(r"all\.parquet: 600 rows for 60 users; [\d,]+ users a second", last)
+
+
+PROGRESS = """
+import time
+from eimf_cli.progress_bars import TerminalReporter
+reporter = TerminalReporter()
+reporter.begin("reading a-log-with-a-name-that-is-quite-long-and-holds-interactions-2024-11.csv.gz")
+time.sleep(0.15)
+reporter.end()
+reporter.begin("member 1 of 3, comirec-sa, epoch 12", 12_000, 4_000)
+for _ in range(3):
+    reporter.advance(1_000, loss="5.123", rate="73,000/s", valid="0.1234 (best 0.1240)", left="at most 12 min")
+    time.sleep(0.15)
+reporter.begin("encoding text", 1_000)
+time.sleep(0.15)
+reporter.end()
+reporter.end()
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_progress_stays_on_its_lines(tmp_path: Path, columns: int) -> None:
+    drawn = [line for line in re.split(r"[\r\n]", written(columns, "-c", PROGRESS, cwd=tmp_path)) if line.strip()]
+    assert max(map(len, drawn)) <= columns
+    said = "\n".join(drawn)
+    assert re.search("^member 1 of 3, comirec-sa, epoch 12 .*━.* 7,000/12,000  at most 12 min left", said, re.MULTILINE)
+    assert ("valid 0.1234 (best 0.1240)" in said) == (columns == 200)
+    # of work of unknown length the seconds are told
+    assert re.search(r"^reading a-log-.*  0 s", said, re.MULTILINE) and "?" not in said
+    assert re.search("^encoding text  .*0/1,000", said, re.MULTILINE)

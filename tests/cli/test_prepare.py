@@ -140,7 +140,7 @@ def test_columns_and_the_kind_of_times_are_said(eimf: Eimf, tmp_path: Path) -> N
         (tmp_path / "log.csv").write_text(f"product_id,ts,user\na,{value},u\n")
         done = eimf("prepare", tmp_path / "log.csv", "--split", "none", "-o", tmp_path / "out")
         assert f"times are {kind}\n" in done.stderr.decode()
-        assert "columns: user user, item product_id, time ts\n" in done.stderr.decode()
+        assert "columns: user, item from 'product_id', time from 'ts'\n" in done.stderr.decode()
         assert b'"times":[1500000000]' in (tmp_path / "out" / "sequences.jsonl").read_bytes()
 
 

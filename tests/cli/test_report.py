@@ -95,7 +95,7 @@ def test_every_part_is_there_and_every_plot_has_words(page: Path) -> None:
     assert {value.removeprefix("#") for value in references} <= set(identifiers)
     plots = [value for tag, name, value in parts.attributes if tag == "svg" and name == "aria-label"]
     assert len(plots) == parts.tags.count("svg") == 6
-    assert any("ndcg@5 with 95 % intervals: model 0." in words for words in plots)
+    assert any("NDCG@5 with 95 % intervals: model 0." in words for words in plots)
     (written,) = re.findall(r"with the interests (.*)", "\n".join(plots))
     names = written.split(", like ")
     drawn = re.findall(r'<div class="map">.*?</svg>', page.read_text(), re.DOTALL)
@@ -137,20 +137,20 @@ def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Pa
         done = eimf(*asked, "--earlier", earlier, "--report", "next.html", "--force", cwd=folder)
         assert done.returncode == 0, done.stderr.decode()
         assert f"since {earlier}\n" in done.stdout.decode()
-        figures = re.findall(r"ndcg@5 +(0\.\d{4} \[.*?\]) +(0\.\d{4} \[.*?\]) +0\.0000", done.stdout.decode())
+        figures = re.findall(r"NDCG@5 +(0\.\d{4} \[.*?\]) +(0\.\d{4} \[.*?\]) +0\.0000", done.stdout.decode())
         assert len(figures) == 1 and figures[0][0] == figures[0][1]
         assert 'id="earlier"' in (folder / "next.html").read_text()
     # the only model of today, and of then
     assert eimf("eval", "model", "data", "-k", "5", "-o", "alone.jsonl", cwd=folder).returncode == 0
     renamed = eimf("eval", "<b>other", *asked[2:], "--earlier", "alone.jsonl", cwd=folder).stdout.decode()
-    assert re.search(r"^ +<b>other \(then model\) +ndcg@5 +0\.\d{4} .* [+-]?0\.\d{4} *$", renamed, re.M)
+    assert re.search(r"^ +<b>other \(then model\) +NDCG@5 +0\.\d{4} .* [+-]?0\.\d{4} *$", renamed, re.M)
     other = eimf(*asked, "--split", "valid", "--earlier", "page.html", cwd=folder).stdout.decode()
     assert "since page.html; not the same split: test then, valid now" in other
     # lines on stdout hold no change: the end of stderr says it
     lines = eimf("eval", "<b>other", *asked[2:-1], "--earlier", "alone.jsonl", cwd=folder)
-    assert re.search(r"^<b>other \(then model\): ndcg@5 [+-]?0\.\d{4} since alone.jsonl$", lines.stderr.decode(), re.M)
+    assert re.search(r"^<b>other \(then model\): NDCG@5 [+-]?0\.\d{4} since alone.jsonl$", lines.stderr.decode(), re.M)
     none = eimf("eval", "model", "data", "-k", "7", "--baselines", "none", "--earlier", "alone.jsonl", cwd=folder)
-    assert "alone.jsonl: holds no ndcg@7 of a model that is evaluated now; nothing is compared" in none.stderr.decode()
+    assert "alone.jsonl: holds no NDCG@7 of a model that is evaluated now; nothing is compared" in none.stderr.decode()
 
 
 @pytest.mark.parametrize("content", ["<!doctype html><p>Hello</p>", "{}\n", "", "\x00"])

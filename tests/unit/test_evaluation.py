@@ -436,12 +436,12 @@ def test_reasons_of_users_left_out_are_words() -> None:
 @pytest.mark.parametrize(
     ("p", "expected"),
     [
-        (0.01, ["m: ndcg@10 0.1000; worse than a 0.3000"]),
+        (0.01, ["m: NDCG@10 0.1000; worse than a 0.3000"]),
         (
             0.6,
             [
-                "m: ndcg@10 0.1000; behind a 0.3000 (may be chance)",
-                "with 1,200 users, ndcg@10 must differ by 0.2500 to be told from chance four times in five",
+                "m: NDCG@10 0.1000; behind a 0.3000 (may be chance)",
+                "with 1,200 users, NDCG@10 must differ by 0.2500 to be told from chance four times in five",
             ],
         ),
     ],

@@ -68,7 +68,7 @@ def test_tables_show_groups_in_place_of_their_models(data: Path) -> None:
     table = result_tables.of_all(evaluation)
     assert table.columns == ["metric", "single", "plain-*"]
     assert all("±" in row[2] and "±" not in row[1] for row in table.rows)
-    (row,) = (row for row in result_tables.of_comparisons(evaluation).rows if row[1] == "recall@5 = hit_rate")
+    (row,) = (row for row in result_tables.of_comparisons(evaluation).rows if row[1] == "recall@5 = hit rate")
     assert row[0] == "plain-* - single" and row[2][0] in "+-0"
 
 

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
-from eimf_cli import exit_codes, first_sign, main, terminal
+from eimf_cli import exit_codes, first_sign, main, progress_bars, terminal
+from eimf_core.progress import duration
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    reporter = terminal.TerminalReporter()
+    reporter = progress_bars.TerminalReporter()
     reporter.begin("reading", 3)
     reporter.begin("a part of it")
     assert HIDE in screen.getvalue() and SHOW not in screen.getvalue()
@@ -46,8 +48,8 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
 def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(terminal, "SIGN_OF_LIFE", 0.01)
-    reporter = terminal.TerminalReporter()
+    monkeypatch.setattr(progress_bars, "SIGN_OF_LIFE", 0.01)
+    reporter = progress_bars.TerminalReporter()
 
     def wait_for(words: str) -> None:
         deadline = time.monotonic() + 30
@@ -105,7 +107,7 @@ def test_files_to_write_are_not_told_as_read() -> None:
 
 def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
-    reporter = terminal.TerminalReporter()
+    reporter = progress_bars.TerminalReporter()
     with first_sign.given("reading data/"):
         reporter.begin("importing torch")
         wait_until(lambda: early.getvalue() == "importing torch …\n")
@@ -114,7 +116,7 @@ def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_no_sign_of_what_is_over_or_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
-    reporter = terminal.TerminalReporter()
+    reporter = progress_bars.TerminalReporter()
     with first_sign.given("reading model/"):
         reporter.debug("model/: opened")
         time.sleep(0.15)
@@ -143,3 +145,46 @@ def test_a_table_on_a_narrow_terminal_can_be_read(
     words = printed.split()
     assert {"Kestrel", "astronomy", "0.4624", "S1356"} <= set(words)
     assert ("because" in words) == (columns == 200)
+
+
+def work(**fields: Any) -> progress_bars.Work:
+    given = {"what": "member 1 of 3, comirec-sa, epoch 4", "total": 12_345, "before": 2_000, "done": 4_000}
+    return progress_bars.Work(**{**given, "started": 0.0, **fields})
+
+
+FIGURES = {"loss": "5.123", "rate": "73,000/s", "valid": "0.1234 (best 0.1240)", "left": "at most 12 min"}
+
+
+def test_progress_leaves_out_what_has_no_room() -> None:
+    wide = progress_bars.line(work(figures=FIGURES), 200, 10.0)
+    assert wide.bar >= 20
+    assert wide.rest == "4,000/12,345  at most 12 min left  loss 5.123  rate 73,000/s  valid 0.1234 (best 0.1240)"
+    usual = progress_bars.line(work(figures=FIGURES), 80, 10.0)
+    assert usual == ("member 1 of 3, comirec-sa, epoch 4", 8, "4,000/12,345  at most 12 min left")
+    narrow = progress_bars.line(work(figures=FIGURES), 50, 10.0)
+    assert narrow == ("member 1 of 3…", 0, "4,000/12,345  at most 12 min left")
+    for columns in range(50, 210):
+        for figures in ({}, FIGURES):
+            name, bar, rest = progress_bars.line(work(figures=figures), columns, 10.0)
+            assert len(name) + bar + len(rest) + 4 <= columns + 2 * (not bar)
+
+
+def test_the_time_left_is_that_of_what_this_run_did() -> None:
+    # 2,000 of 10,345 in ten seconds: those that an earlier run did took none of them
+    assert progress_bars.line(work(), 80, 10.0).rest == "4,000/12,345  42 s left"
+    assert progress_bars.line(work(), 80, 1.0).rest == "4,000/12,345"
+    assert progress_bars.line(work(done=2_000), 80, 10.0).rest == "2,000/12,345"
+    assert progress_bars.line(work(total=None), 80, 10.0) == ("member 1 of 3, comirec-sa, epoch 4", 0, "10 s")
+    assert [duration(seconds) for seconds in (0.4, 89, 200, 9_000)] == ["0 s", "89 s", "3 min", "2.5 h"]
+
+
+def test_remarks_on_a_terminal_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "30")
+    terminal.info("epoch 1: prediction 5.4446  valid NDCG@10 0.2931")
+    terminal.next_step("recommend", "/a/long/path/of/a/model", "--all-users", "data with a space")
+    assert screen.getvalue() == (
+        "epoch 1: prediction 5.4446\n  valid NDCG@10 0.2931\n"
+        "next: eimf recommend /a/long/path/of/a/model --all-users 'data with a space'\n"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eimf_core.evaluation import earlier, eval_users, result_tables
+from eimf_core.evaluation import earlier, eval_users, figure_text, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.report import interest_map, never_listed, plots, run_facts, sampled_users, tables
@@ -33,7 +33,7 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "shown": called[sample.system.name],
         "drawn": len(sample.users),
         "accuracy": row[0] in ACCURACY,
-        "main": result_tables.metric_name(*row),
+        "main": figure_text.metric_name(*row),
         "verdicts": _verdicts(evaluation, called),
         "smallest_shown": result_tables.smallest_shown(evaluation),
         "summary_plot": plots.figures(evaluation, row),
@@ -80,6 +80,6 @@ def _verdicts(evaluation: Evaluation, called: dict[str, str]) -> list[tuple[str,
     made = []
     for name in (name for name in tables.ordered(evaluation) if name in evaluation.contenders and name in values):
         said = result_tables.verdict(evaluation, name)
-        figure = result_tables.figure_text(values[name])
+        figure = figure_text.figure_text(values[name])
         made.append((called[name], f"{figure}{said and f'; {said}'}", said.startswith("worse than")))
     return made

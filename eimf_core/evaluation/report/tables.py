@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eimf_core.evaluation import result_tables
+from eimf_core.evaluation import figure_text, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.evaluation.figure_text import number_text, panels
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
-from eimf_core.evaluation.result_tables import number_text
 from eimf_core.records import Metric
 
 SCREEN, PADDING = 1200, 26
@@ -60,21 +60,9 @@ def of_systems(evaluation: Evaluation) -> list[PageTable]:
 def _abreast(table: PageTable) -> list[PageTable]:
     """A table in parts that fit on the screen, the first column in front of each."""
     needs = [_width(name, [row[at] for row in table.rows]) for at, name in enumerate(table.columns)]
-    parts: list[list[int]] = [[]]
-    used = needs[0]
-    for at in range(1, len(needs)):
-        if parts[-1] and used + needs[at] > SCREEN:
-            parts.append([])
-            used = needs[0]
-        parts[-1].append(at)
-        used += needs[at]
     return [
-        PageTable(
-            table.title,
-            [table.columns[at] for at in (0, *part)],
-            [[row[at] for at in (0, *part)] for row in table.rows],
-        )
-        for part in parts
+        PageTable(table.title, [table.columns[at] for at in part], [[row[at] for at in part] for row in table.rows])
+        for part in panels(needs, SCREEN)
     ]
 
 
@@ -120,7 +108,7 @@ def of_comparisons(evaluation: Evaluation) -> PageTable | None:
             [
                 Cell(f"{called[record.model]} - {called[str(record.compared_to)]}"),
                 Cell(*_difference(record)),
-                Cell(result_tables.p_value(record.p_holm)),
+                Cell(figure_text.p_value(record.p_holm)),
                 Cell(word, kind={"better": "hit", "worse": "bad"}.get(word, "quiet")),
                 Cell("" if record.detectable is None else number_text(record.detectable)),
             ]

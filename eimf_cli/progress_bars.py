@@ -1,0 +1,215 @@
+"""Progress of the work of a command: bars on a terminal, a line now and then off one.
+
+A line of progress fits the terminal whatever its width: figures are left out first, then the bar, then the end of what
+the work is called. Where it is not known how much is ahead the seconds are told instead.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eimf_cli import terminal
+from eimf_core.progress import Reporter, duration
+
+SIGN_OF_LIFE = 30.0
+"""Seconds between two lines off a terminal."""
+SURE = 2.0
+"""Seconds after which the time left is told: before, it is a guess from too little."""
+SHORTEST_BAR, LONGEST_BAR = 6, 40
+SHORTEST_NAME = 12
+_begun: list[Work] | None = None
+_shown: Any = None
+_over: threading.Event | None = None
+
+
+@dataclass
+class Work:
+    """A stretch of work.
+
+    Attributes:
+        what: its name.
+        total: units of it, None where that is not known.
+        before: units that an earlier run has done.
+        done: units that are done, those before included.
+        figures: told beside it, by name; `left` in place of the time left that the units give.
+        started: by `time.monotonic`.
+    """
+
+    what: str
+    total: int | None
+    before: int = 0
+    done: int = 0
+    figures: dict[str, str] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def left(self, now: float) -> str:
+        """The time that is left, in words; nothing where it cannot be known."""
+        if "left" in self.figures:
+            return f"{self.figures['left']} left"
+        seconds, made = now - self.started, self.done - self.before
+        if not self.total or made <= 0 or seconds < SURE:
+            return ""
+        return f"{duration(seconds / made * max(0, self.total - self.done))} left"
+
+    def others(self) -> list[str]:
+        """The figures but for the time left."""
+        return [f"{name} {value}" for name, value in self.figures.items() if name != "left"]
+
+
+class Line(NamedTuple):
+    """A line of progress: words, a bar of so many columns (0: none), and words again."""
+
+    name: str
+    bar: int
+    rest: str
+
+
+def line(work: Work, width: int, now: float) -> Line:
+    """What stands on the line of a stretch of work.
+
+    Args:
+        work: of which.
+        width: columns of the terminal.
+        now: by `time.monotonic`.
+    """
+    told = [f"{work.done:,}/{work.total:,}"] if work.total else []
+    left = work.left(now)
+    told += [left] if left else [] if work.total else [duration(now - work.started)]
+    bar = SHORTEST_BAR if work.total else 0
+    # two columns between parts, and one that some terminals need at the end
+    room = width - 1 - len(work.what) - sum(len(part) + 2 for part in told)
+    for part in work.others():
+        if room < len(part) + 2 + (bar and bar + 2):
+            break
+        told.append(part)
+        room -= len(part) + 2
+    bar = min(LONGEST_BAR, room - 2) if bar and room >= bar + 2 else 0
+    name = work.what if room >= 0 else terminal.shortened(work.what, max(SHORTEST_NAME, len(work.what) + room))
+    return Line(name, bar, "  ".join(told))
+
+
+def remove() -> None:
+    """End the progress of work that was cut short: a bar hides the cursor, a thread would go on telling."""
+    global _shown
+    if _over is not None:
+        _over.set()
+    if _shown is not None:
+        _shown.stop()
+        _shown = None
+
+
+def start_listening() -> None:
+    """Forget what was said and what was begun."""
+    global _begun
+    terminal.start_listening()
+    _begun = None
+
+
+def current_work(before: str) -> str | None:
+    """The work that goes on; `before` where none has begun yet, and None where all is over that has begun."""
+    if _begun is None:
+        return before
+    return _begun[-1].what if _begun else None
+
+
+class TerminalReporter(Reporter):
+    """Bars on a terminal, a line every `SIGN_OF_LIFE` seconds off one; remarks as plain lines.
+
+    Work that begins within other work has its line below, and the other's goes on when it has ended.
+    With -v each stretch of work ends with a line that says how long it took.
+    """
+
+    def __init__(self) -> None:
+        self._works: list[Work] = []
+
+    def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
+        global _begun
+        self._works.append(Work(terminal.line(what), total, done, done))
+        _begun = self._works
+        if terminal.is_quiet() or not terminal.is_main_process() or len(self._works) > 1:
+            return
+        if sys.stderr.isatty():
+            self._show()
+        else:
+            self._tell()
+
+    def _show(self) -> None:
+        global _shown
+        from rich.console import Console
+        from rich.live import Live
+
+        terminal.speak()
+        self._console = Console(file=sys.stderr)
+        _shown = Live(console=self._console, transient=True, get_renderable=self, refresh_per_second=10)
+        _shown.start()
+
+    def __call__(self) -> Any:
+        """The lines of all work that goes on, as rich draws them."""
+        from rich.console import Group
+
+        now = time.monotonic()
+        return Group(*(_drawn(work, line(work, self._console.width, now)) for work in list(self._works)))
+
+    def _tell(self) -> None:
+        global _over
+        _over = threading.Event()
+        threading.Thread(target=self._tell_now_and_then, args=(_over,), daemon=True).start()
+
+    def _tell_now_and_then(self, over: threading.Event) -> None:
+        """Say from time to time that the work begun last goes on, until all is over."""
+        while not over.wait(SIGN_OF_LIFE):
+            for work in self._works[-1:]:
+                terminal.info(f"{work.what}: {', '.join(_told(work, time.monotonic()))}")
+
+    def advance(self, amount: int = 1, **figures: str) -> None:
+        if self._works:
+            self._works[-1].done += amount
+            self._works[-1].figures = figures or self._works[-1].figures
+
+    def end(self) -> None:
+        if not self._works:
+            return
+        work = self._works.pop()
+        if not self._works:
+            remove()
+        self.debug(f"{work.what}: {time.monotonic() - work.started:.1f} s")
+
+    def note(self, message: str) -> None:
+        terminal.info(message)
+
+    def debug(self, message: str) -> None:
+        global _begun
+        _begun = _begun or []
+        terminal.debug(message)
+
+    def warn(self, message: str) -> None:
+        terminal.warning(message)
+
+
+def _told(work: Work, now: float) -> Iterator[str]:
+    yield duration(now - work.started)
+    if work.total:
+        yield f"{work.done:,} of {work.total:,}"
+    yield from filter(None, [work.left(now)])
+    yield from work.others()
+
+
+def _drawn(work: Work, shown: Line) -> Any:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    cells: list[Any] = [Text(shown.name, no_wrap=True, overflow="ellipsis")]
+    if shown.bar:
+        cells.append(ProgressBar(total=work.total, completed=work.done, width=shown.bar))
+    cells.append(Text(shown.rest, no_wrap=True, overflow="ellipsis"))
+    for _ in cells:
+        grid.add_column(no_wrap=True)
+    grid.add_row(*cells)
+    return grid
