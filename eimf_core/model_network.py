@@ -139,7 +139,7 @@ def validated(name: str, content: bytes) -> bytes:
     Raises:
         ModelError: for what is no ONNX, points to other files, or has an operator that is not in `OPERATORS`.
     """
-    onnx = _messages()
+    onnx = messages()
     try:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:  # the DecodeError of protobuf, which has no types
@@ -159,7 +159,7 @@ def validated(name: str, content: bytes) -> bytes:
 
 
 @cache
-def _messages() -> Any:
+def messages() -> Any:
     """The protobuf messages of ONNX alone: what else the package imports takes longer than an answer."""
     package = importlib.util.find_spec("onnx")
     places = None if package is None else package.submodule_search_locations

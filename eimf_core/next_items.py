@@ -10,7 +10,7 @@ adds nothing and gets nothing. Read with numpy; a model directory without the fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,6 +38,25 @@ class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):
     decay: float
     last: int
     backward: float = 0.0
+
+
+class Additions(NamedTuple):
+    """What a graph adds to scores: for each edge the row of its history, an item index, and how much (E,).
+
+    The edges of a row come item by item of its history, so that a sum is the same whatever else is asked.
+    """
+
+    rows: Indices
+    items: npt.NDArray[np.integer[Any]]
+    values: Floats
+
+    def add_to(self, scores: Floats, columns: npt.NDArray[np.integer[Any]] | None = None) -> None:
+        """Add to vector scores (B, W), contiguous, in place; -inf stays what it is.
+
+        `columns`: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
+        """
+        found = self.items if columns is None else columns[self.items]
+        np.add.at(scores.reshape(-1), self.rows * scores.shape[1] + found, self.values)
 
 
 class NextItems:
@@ -70,24 +89,23 @@ class NextItems:
         shares: Floats | None = None,
         columns: npt.NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """Add this part to vector scores (B, W), in place; -inf stays what it is.
+        """Add this part to vector scores (B, W), in place; see `additions` and `Additions.add_to`."""
+        self.additions(histories, shares).add_to(scores, columns)
+
+    def additions(self, histories: Sequence[npt.NDArray[np.integer[Any]]], shares: Floats | None = None) -> Additions:
+        """What this part adds to the scores of items.
 
         Args:
-            scores: of every item for each history, contiguous.
             histories: item indices of the model, oldest first.
-            shares: what this part counts in each row (B,); None for all of it.
-            columns: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
+            shares: what this part counts for each history (B,); None for all of it.
         """
         recent = self.recent(histories)
         rows, places = self._places(recent.ravel())
-        found = self._items[places] if columns is None else columns[self._items[places]]
-        # for each item that counts: its factor, and where the scores of its history begin
+        # for each item that counts: its factor
         factors = np.broadcast_to(self._factors, recent.shape)
         if shares is not None:
             factors = factors * shares[:, None]
-        begins = np.repeat(np.arange(len(recent)) * scores.shape[1], self.config.last)
-        # item by item of a history, so that a sum is the same whatever else is asked
-        np.add.at(scores.reshape(-1), begins[rows] + found, factors.ravel()[rows] * self._values[places])
+        return Additions(rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places])
 
     def neighbours(self, history: npt.NDArray[np.integer[Any]]) -> Indices:
         """The items that this part adds to for one history, rising."""

@@ -107,35 +107,44 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
     """
     width = scores.shape[1]
     k = min(k, width - 1)
+    if len(scores) == 0 or k < 1:
+        return np.zeros((len(scores), max(0, k)), dtype=np.int64)
     groups = width // GROUP
-    if len(scores) == 0:
-        return np.zeros((0, k), dtype=np.int64)
     if groups <= 2 * k:
         _check(scores)
-        return np.stack([_row_top_k(row, k, priority) for row in scores])
-    # group g holds the columns g, g + groups, g + 2 * groups … : maxima run along contiguous memory
-    body = groups * GROUP
-    maxima = scores[:, :body].reshape(-1, GROUP, groups).max(axis=1)
-    tail = scores[:, body:]
-    _check(maxima)
-    _check(tail)
-    chosen = _largest(maxima, k)
-    border = np.take_along_axis(maxima, chosen, axis=1).min(axis=1, keepdims=True)
-    columns = (chosen[:, :, None] + np.arange(GROUP) * groups).reshape(len(scores), -1)
-    columns = np.concatenate([columns, np.broadcast_to(np.arange(body, width), tail.shape)], axis=1)
-    values = np.take_along_axis(scores, columns, axis=1)
+        columns = np.broadcast_to(np.arange(width), scores.shape)
+        best, tied = _best_columns(scores, columns, k, priority)
+    else:
+        # group g holds the columns g, g + groups, g + 2 * groups … : maxima run along contiguous memory
+        body = groups * GROUP
+        maxima = scores[:, :body].reshape(-1, GROUP, groups).max(axis=1)
+        tail = scores[:, body:]
+        _check(maxima)
+        _check(tail)
+        chosen = _largest(maxima, k)
+        border = np.take_along_axis(maxima, chosen, axis=1).min(axis=1, keepdims=True)
+        columns = (chosen[:, :, None] + np.arange(GROUP) * groups).reshape(len(scores), -1)
+        columns = np.concatenate([columns, np.broadcast_to(np.arange(body, width), tail.shape)], axis=1)
+        best, tied = _best_columns(np.take_along_axis(scores, columns, axis=1), columns, k, priority)
+        least = np.take_along_axis(scores, best[:, -1:], axis=1)
+        tied |= ((maxima >= border).sum(axis=1) > k) & (least[:, 0] <= border[:, 0])
+    # a tie at the border, of groups or of items, is settled on the whole row
+    for row in np.flatnonzero(tied):
+        best[row] = _row_top_k(scores[row], k, priority)
+    return best
+
+
+def _best_columns(
+    values: Floats, columns: npt.NDArray[np.integer[Any]], k: int, priority: npt.NDArray[np.integer[Any]] | None
+) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    """The columns (B, k) of the largest values (B, n), in order, and which rows have further values as large as the
+    last; `columns` (B, n) says where they stand."""
     within = _largest(values, k)
     best = np.take_along_axis(columns, within, axis=1)
     best_values = np.take_along_axis(values, within, axis=1)
     order = np.lexsort((best if priority is None else priority[best], -best_values), axis=1)
-    result = np.take_along_axis(best, order, axis=1).astype(np.int64)
-    # a tie at the border, of groups or of items, is settled on the whole row
-    limit = best_values.min(axis=1, keepdims=True)
-    tied = ((maxima >= border).sum(axis=1) > k) & (limit[:, 0] <= border[:, 0])
-    tied |= (values >= limit).sum(axis=1) > k
-    for row in np.flatnonzero(tied):
-        result[row] = _row_top_k(scores[row], k, priority)
-    return result
+    tied: npt.NDArray[np.bool_] = (values >= best_values.min(axis=1, keepdims=True)).sum(axis=1) > k
+    return np.take_along_axis(best, order, axis=1).astype(np.int64), tied
 
 
 def _largest(values: Floats, k: int) -> Indices:

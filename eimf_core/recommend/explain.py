@@ -66,6 +66,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     merged = alone
     if not recommender.settings.per_interest:
         merged = _Position(recommender, query, interests.vectors, index, whole=True)
+    boosts = recommender.item_scores.boosts
     number, (name, similarity) = _shown(recommender, query, interests, source, index)
     item = recommender.items.item(index)
     described = {
@@ -82,7 +83,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         "scores": [round(value, DIGITS) for value in products],
         "through": [] if words else _through(recommender, recommender.shares([query], interests)[0][source], index),
         **_next_items(recommender, query, index),
-        "boost": None if recommender.boosts is None else round(float(recommender.boosts[index]), DIGITS),
+        "boost": None if boosts is None else round(float(boosts[index]), DIGITS),
         "left_out": merged.left_out,
     }
     return {key: value for key, value in described.items() if value is not None}
@@ -93,7 +94,7 @@ def _edges(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[i
     graph = recommender.model.next_items
     added: defaultdict[int, float] = defaultdict(float)
     if graph is not None and len(query.history):
-        share = recommender.history_shares([query])
+        share = recommender.item_scores.history_shares([query])
         for back, found, score in zip(*graph.edges(query.history), strict=True):
             if found == index and score:
                 added[int(query.history[-1 - back])] += float(score) * (1.0 if share is None else float(share[0]))
@@ -149,7 +150,7 @@ class _Position:
         self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int, *, words: bool = False,
         whole: bool = False,
     ) -> None:  # fmt: skip
-        scores = recommender.scores(interests, [query], words=words, whole=whole)[0]
+        scores = recommender.item_scores.scores(interests, [query], words=words, whole=whole)[0]
         model, least = recommender.model, recommender.settings.min_score
         scale = 1.0 if model.scale is None else float(model.scale[index])
         # what is listed and what is explained has one score to the last digit
@@ -157,8 +158,8 @@ class _Position:
         if not np.isfinite(score):
             score = np.float32((interests[0] @ model.vectors[index]).max() * scale)
             score += np.float32(0 if words else sum(_edges(recommender, query, index).values()))
-            if recommender.boosts is not None:
-                score += (recommender.boosts[index] - 1) * np.abs(score)
+            if recommender.item_scores.boosts is not None:
+                score += (recommender.item_scores.boosts[index] - 1) * np.abs(score)
         self.score = round(float(score), DIGITS)
         self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, query, index)
         if least is not None:

@@ -14,14 +14,14 @@ import numpy.typing as npt
 
 from eimf_core import ranking
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
-from eimf_core.next_items import NextItems
 from eimf_core.opened_model import Model
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import attribution, diversity, index_search, item_boosts, shown_interests, text_fusion
+from eimf_core.recommend import attribution, diversity, shown_interests, text_fusion
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.item_filters import mask_scores, why_empty
+from eimf_core.recommend.item_filters import why_empty
 from eimf_core.recommend.item_lookup import Items
+from eimf_core.recommend.item_scores import ItemScores, candidates
 from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
 from eimf_core.recommend.result_lines import JsonLines
 from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
@@ -80,13 +80,12 @@ class Recommender:
         boosts: Floats | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
-        self.boosts = boosts
         self.model, self.items, self.settings, self.filters = model, items, settings, filters or {}
         self.allowed = np.logical_and.reduce(list(self.filters.values())) if self.filters else None
+        self.item_scores = ItemScores(model, settings, allowed=self.allowed, boosts=boosts)
         self._reporter = reporter
         self._namer: Namer | None = None
         self.writer = JsonLines(items)
-        self._index = index_search.index_of(model) if settings.index else None
         self._warned = False
 
     @property
@@ -245,64 +244,15 @@ class Recommender:
         """What most of the items are called that each interest (B, K, d) ranks first."""
         made: list[list[ScoredName]] = [[] for _ in queries]
         for number in range(interests.shape[1]):
-            scores = self.scores(interests[:, number : number + 1], queries)
-            for own, (items, _) in zip(made, self._top_items(scores, queries), strict=True):
+            best = self.item_scores.best(interests[:, number : number + 1], queries)
+            for own, (items, _) in zip(made, self._chosen(best, queries), strict=True):
                 own.append(self.namer.of_items(items))
         return made
-
-    def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
-        """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
-
-        They come through the index, where one is used and enough of what it finds may be listed.
-
-        Args:
-            interests: (B, G, d).
-            queries: one for each row.
-            words: the interests are words alone, to which no item of a history adds anything.
-            whole: the interests are all that the network gave, in their order, not some of them.
-        """
-        parts = self.model.factors.parts if whole and len(queries[0].history) else ()
-        graph = None if words or not len(queries[0].history) else self.model.next_items
-        if self._index is None:
-            return self._exact_scores(interests, queries, graph, parts)
-        near = None if graph is None else [graph.neighbours(query.history) for query in queries]
-        if self.boosts is not None:
-            boosted = np.flatnonzero(self.boosts > 1)
-            near = [boosted] * len(queries) if near is None else [np.union1d(own, boosted) for own in near]
-        scores = self._index.scores(interests, self.model, near)
-        self._finish(scores, queries, graph)
-        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [_candidates(query) for query in queries])
-        if len(few):
-            scores[few] = self._exact_scores(interests[few], [queries[row] for row in few.tolist()], graph, parts)
-        return scores
-
-    def _exact_scores(
-        self, interests: Floats, queries: Queries, graph: NextItems | None, parts: Sequence[tuple[int, int]]
-    ) -> Floats:
-        scores = ranking.best_scores(interests, self.model.vectors, self.model.scale, parts)
-        self._finish(scores, queries, graph)
-        return scores
-
-    def _finish(self, scores: Floats, queries: Queries, graph: NextItems | None) -> None:
-        """Add what the graph of next items says to vector scores, boost, and take out what may not be listed; in
-        place."""
-        if graph is not None:
-            graph.add(scores, [query.history for query in queries], shares=self.history_shares(queries))
-        if self.boosts is not None:
-            item_boosts.apply(self.boosts, scores)
-        mask_scores(scores, queries, self.allowed)
-
-    def history_shares(self, queries: Queries) -> Floats | None:
-        """What the history of each query counts beside its words (B,); None where no query has words."""
-        if all(query.text_vector is None for query in queries):
-            return None
-        weight = self.settings.text_weight
-        return np.array([1.0 if query.text_vector is None else 1 - weight for query in queries], np.float32)
 
     def _lists(self, interests: UserInterests, queries: Queries) -> list[RankedList]:
         if self.settings.per_interest:
             return self._lists_per_interest(interests, queries)
-        found = list(self._top_items(self.scores(interests.vectors, queries, whole=True), queries))
+        found = list(self._chosen(self.item_scores.best(interests.vectors, queries, whole=True), queries))
         listed = padded([items for items, _ in found])
         sources = ranking.sources(interests.vectors, self.model.vectors, listed).tolist()
         made = []
@@ -321,8 +271,8 @@ class Recommender:
         each: list[list[TopItems]] = [[] for _ in queries]
         for number in range(max(map(len, interests.merged_into))):
             words = number >= interests.vectors.shape[1]
-            scores = self.scores(self.interests_of_list(interests, number), queries, words=words)
-            for row, found in enumerate(self._top_items(scores, queries)):
+            best = self.item_scores.best(self.interests_of_list(interests, number), queries, words=words)
+            for row, found in enumerate(self._chosen(best, queries)):
                 merged_into = interests.merged_into[row]
                 is_merged = number >= len(merged_into) or merged_into[number] != number
                 each[row].append(([], []) if is_merged else found)
@@ -345,22 +295,20 @@ class Recommender:
         return np.stack([nothing if fused is None else fused.text for fused in interests.fusions])[:, None]
 
     def _popular(self, queries: Queries) -> list[RankedList]:
-        counts = np.asarray(self.model.counts, np.float32).copy()
-        counts[0] = -np.inf
-        scores = np.repeat(counts[None], len(queries), axis=0)
-        if self.boosts is not None:
-            item_boosts.apply(self.boosts, scores)
-        mask_scores(scores, queries, self.allowed)
-        return [RankedList(*found, []) for found in self._top_items(scores, queries, diverse=False)]
+        scores = self.item_scores.popularity(queries)
+        found = top_items(scores, max(query.k for query in queries), self.settings.min_score)
+        return [
+            RankedList(items[: query.k], values[: query.k], [])
+            for query, (items, values) in zip(queries, found, strict=True)
+        ]
 
-    def _top_items(self, scores: Floats, queries: Queries, *, diverse: bool = True) -> Iterator[TopItems]:
-        """The items of each query's list and their scores, in order."""
-        numbers = [_candidates(query) if diverse else query.k for query in queries]
-        found = top_items(scores, max(numbers), self.settings.min_score)
-        for query, number, (items, values) in zip(queries, numbers, found, strict=True):
-            if number == query.k:
-                yield (items, values) if len(items) <= number else (items[:number], values[:number])
+    def _chosen(self, found: Sequence[TopItems], queries: Queries) -> Iterator[TopItems]:
+        """The list of each query, in order, out of the best items and their scores."""
+        for query, (items, values) in zip(queries, found, strict=True):
+            if not query.diversity:
+                yield (items, values) if len(items) <= query.k else (items[: query.k], values[: query.k])
                 continue
+            number = candidates(query)
             categories = [self.items.item(index).categories for index in items[:number]]
             if not any(categories) and not self._warned:
                 self._warned = True
@@ -372,11 +320,6 @@ class Recommender:
 def _is_one_item(query: ResolvedQuery) -> bool:
     """Whether a history is one item, maybe several times."""
     return bool((query.history == query.history[0]).all())
-
-
-def _candidates(query: ResolvedQuery) -> int:
-    """How many of the best items a list is chosen from."""
-    return diversity.candidates(query.k) if query.diversity else query.k
 
 
 def _kind(query: ResolvedQuery) -> str:

@@ -11,7 +11,7 @@ from eimf_core import ranking
 from eimf_core.errors import ModelError
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend.attribution import Shares
-from eimf_core.recommend.query_resolution import Floats, ResolvedQuery
+from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
 
 TopItems = tuple[list[int], list[float]]
 """Item indices and their scores, best first."""
@@ -67,17 +67,21 @@ class Result:
     empty: Mapping[int, str] = field(default_factory=dict)
 
 
-def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]:
-    """The k best items of each row of scores (B, N + 1); those at -inf or below `min_score` are left out."""
+def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | None = None) -> list[TopItems]:
+    """The k best items of each row of scores; those at -inf or below `min_score` are left out.
+
+    Scores are (B, N + 1), of all items, or (B, n), of some `items` by rising index.
+    """
     try:
-        items = ranking.top_k(scores, k)
+        best = ranking.top_k(scores, k)
     except ValueError as error:
         raise ModelError(f"the model gives a score that is no number ({error.args[0]}); train it again") from None
-    values = np.take_along_axis(scores, items, axis=1)
+    values = np.take_along_axis(scores, best, axis=1)
+    best = best if items is None else items[best]
     listed = np.isfinite(values) if min_score is None else np.isfinite(values) & (values >= min_score)
     # scores fall along a row, so that what is listed stands in front
     counts = listed.sum(axis=1).tolist()
     rounded = np.round(values.astype(np.float64), DIGITS).tolist()
     if listed.all():
-        return list(zip(items.tolist(), rounded, strict=True))
-    return [(row[:count], of[:count]) for row, of, count in zip(items.tolist(), rounded, counts, strict=True)]
+        return list(zip(best.tolist(), rounded, strict=True))
+    return [(row[:count], of[:count]) for row, of, count in zip(best.tolist(), rounded, counts, strict=True)]

@@ -1,0 +1,202 @@
+"""What items score for queries, and the best of them.
+
+An item's score is that of its vector, plus what the graph of next items adds, times its factor of `--boost`; what may
+not be listed is at -inf. Of many queries the best items are found in two steps: scores in 8 bits say which items may
+be among them, and those alone are scored exactly, so that the lists are the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from eimf_core import ranking
+from eimf_core.eight_bit_scores import EightBitScores
+from eimf_core.next_items import Additions
+from eimf_core.opened_model import Model
+from eimf_core.recommend import diversity, index_search, item_boosts
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.item_filters import mask_scores
+from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
+from eimf_core.recommend.results import TopItems, top_items
+
+Queries = Sequence[ResolvedQuery]
+
+MANY = 128
+"""Queries from which on it pays to round the item vectors."""
+LARGEST_TABLE = 1 << 25
+"""Numbers of item vectors that are rounded: more would take more memory than the answers do."""
+USERS = 16
+"""Queries that are scored in 8 bits together: more of them have more items in common that may be among the best."""
+LARGEST_BLOCK = 1 << 18
+"""Scores of such queries at most, so that they stay in the cache."""
+LEAST_PRODUCT = 2048
+"""Numbers of a product at least: OpenBLAS adds smaller ones in another order, which the last digit may show."""
+LISTED = 50
+"""A list is chosen from at least so many times its items, or all of them are scored exactly."""
+ROUNDING = 1e-6
+"""What sums behind those of vectors may differ by, as a share of the score."""
+
+
+class ItemScores:
+    """Scores of a model's items. `allowed` (N + 1,) says what may be listed at all, `boosts` (N + 1,) are factors."""
+
+    def __init__(
+        self, model: Model, settings: RecommendConfig, *, allowed: npt.NDArray[np.bool_] | None, boosts: Floats | None
+    ) -> None:
+        self._model, self._settings, self._allowed, self.boosts = model, settings, allowed, boosts
+        self._index = index_search.index_of(model) if settings.index else None
+        self._near: EightBitScores | None = None
+        self._asked, self._lock = 0, threading.Lock()
+
+    def best(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> list[TopItems]:
+        """The items that each list is chosen from, best first: arguments as for `scores`."""
+        number, least = max(map(candidates, queries)), self._settings.min_score
+        near = self._eight_bits(interests, number, self._parts(queries, whole))
+        if near is None:
+            return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
+        found: list[TopItems] = []
+        step = max(1, min(USERS, LARGEST_BLOCK // near.items))
+        for start in range(0, len(queries), step):
+            rows = slice(start, start + step)
+            found += self._best_of_few(near, interests[rows], queries[rows], number, words=words)
+        return found
+
+    def _parts(self, queries: Queries, whole: bool) -> Sequence[tuple[int, int]]:
+        """What the interests consist of, see `ranking.best_scores`."""
+        return self._model.factors.parts if whole and len(queries[0].history) else ()
+
+    def _eight_bits(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> EightBitScores | None:
+        """What says which items may be the best; None where that does not pay or cannot be."""
+        vectors = self._model.vectors
+        if self._index is not None or number * LISTED > len(vectors) or vectors.size > LARGEST_TABLE:
+            return None
+        with self._lock:
+            self._asked += len(interests)
+            if self._near is None and self._asked >= MANY:
+                self._near = EightBitScores(vectors, self._model.scale, self._model.factors.parts)
+        # what is no number is told where all items are scored
+        return self._near if parts == self._model.factors.parts and np.isfinite(interests).all() else None
+
+    def _best_of_few(
+        self, near: EightBitScores, interests: Floats, queries: Queries, number: int, *, words: bool
+    ) -> list[TopItems]:
+        additions = self._additions(queries, words)
+        scores, off = near.scores(interests)
+        self._finish(scores, queries, additions)
+        if self.boosts is not None:
+            # of a score below 0 a factor below 1 makes up to twice the score
+            off = off * max(2.0, float(self.boosts.max()))
+
+        def exact(items: Indices) -> Floats:
+            return self._scores_of_items(interests, items, additions, scores)
+
+        # the exact scores of the items that seem best say what a score must at least be
+        first = ranking.top_k(scores, number)
+        items = self._enough(np.union1d(first, 0), interests)
+        least = np.take_along_axis(exact(items), np.searchsorted(items, first), axis=1).min(axis=1) - off
+        least = np.maximum(least - ROUNDING * np.abs(least), np.finfo(np.float32).min)
+        may_be = (scores >= least[:, None]).any(axis=0)
+        may_be[0] = True
+        items = self._enough(np.flatnonzero(may_be), interests)
+        return top_items(exact(items), number, self._settings.min_score, items)
+
+    def _enough(self, items: Indices, interests: Floats) -> Indices:
+        """Rising item indices, and others where these are too few for a product that adds as larger ones do."""
+        users, number, _ = interests.shape
+        rows = users * min(count for _, count in self._model.factors.parts or [(0, number)])
+        least = min(LEAST_PRODUCT // rows + 1, len(self._model.vectors))
+        return items if len(items) >= least else np.union1d(items, np.arange(least))
+
+    def _scores_of_items(
+        self, interests: Floats, items: Indices, additions: Additions | None, listed: Floats
+    ) -> Floats:
+        """Scores (B, n) of some rising item indices, the first 0; -inf where `listed` (B, N + 1) is."""
+        model = self._model
+        scale = None if model.scale is None else model.scale[items]
+        scores = ranking.best_scores(interests, model.vectors[items], scale, model.factors.parts)
+        if additions is not None:
+            columns = np.zeros(len(model.vectors), np.int64)
+            columns[items] = np.arange(len(items))
+            additions.add_to(scores, columns)
+        if self.boosts is not None:
+            item_boosts.apply(self.boosts[items], scores)
+        scores[listed[:, items] == -np.inf] = -np.inf
+        return scores
+
+    def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
+        """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
+
+        They come through the index, where one is used and enough of what it finds may be listed.
+
+        Args:
+            interests: (B, G, d).
+            queries: one for each row.
+            words: the interests are words alone, to which no item of a history adds anything.
+            whole: the interests are all that the network gave, in their order, not some of them.
+        """
+        parts, additions = self._parts(queries, whole), self._additions(queries, words)
+        if self._index is None:
+            return self._exact(interests, queries, additions, parts)
+        scores = self._index.scores(interests, self._model, self._always_near(queries, additions))
+        self._finish(scores, queries, additions)
+        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries])
+        if len(few):
+            rest = [queries[row] for row in few.tolist()]
+            scores[few] = self._exact(interests[few], rest, self._additions(rest, words), parts)
+        return scores
+
+    def _exact(
+        self, interests: Floats, queries: Queries, additions: Additions | None, parts: Sequence[tuple[int, int]]
+    ) -> Floats:
+        scores = ranking.best_scores(interests, self._model.vectors, self._model.scale, parts)
+        self._finish(scores, queries, additions)
+        return scores
+
+    def _always_near(self, queries: Queries, additions: Additions | None) -> list[Indices] | None:
+        """Items that each query looks at whatever the index finds; None for none."""
+        graph = self._model.next_items
+        near = None if graph is None or additions is None else [graph.neighbours(query.history) for query in queries]
+        if self.boosts is None:
+            return near
+        boosted = np.flatnonzero(self.boosts > 1)
+        return [boosted] * len(queries) if near is None else [np.union1d(own, boosted) for own in near]
+
+    def _additions(self, queries: Queries, words: bool) -> Additions | None:
+        """What the graph of next items adds; None for nothing."""
+        graph = self._model.next_items
+        if graph is None or words or not len(queries[0].history):
+            return None
+        return graph.additions([query.history for query in queries], self.history_shares(queries))
+
+    def _finish(self, scores: Floats, queries: Queries, additions: Additions | None) -> None:
+        """Add what the graph of next items says to vector scores, boost, and take out what may not be listed; in
+        place."""
+        if additions is not None:
+            additions.add_to(scores)
+        if self.boosts is not None:
+            item_boosts.apply(self.boosts, scores)
+        mask_scores(scores, queries, self._allowed)
+
+    def history_shares(self, queries: Queries) -> Floats | None:
+        """What the history of each query counts beside its words (B,); None where no query has words."""
+        if all(query.text_vector is None for query in queries):
+            return None
+        weight = self._settings.text_weight
+        return np.array([1.0 if query.text_vector is None else 1 - weight for query in queries], np.float32)
+
+    def popularity(self, queries: Queries) -> Floats:
+        """How often each item occurs (B, N + 1), boosted, where it may be listed."""
+        counts = np.asarray(self._model.counts, np.float32).copy()
+        counts[0] = -np.inf
+        scores = np.repeat(counts[None], len(queries), axis=0)
+        self._finish(scores, queries, None)
+        return scores
+
+
+def candidates(query: ResolvedQuery) -> int:
+    """How many of the best items a list is chosen from."""
+    return diversity.candidates(query.k) if query.diversity else query.k
