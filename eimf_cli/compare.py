@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import progress_bars, terminal
+from eimf_cli import next_steps, progress_bars, terminal
 from eimf_cli.options import Force, step
 from eimf_core.comparison.config import CompareConfig
 from eimf_core.errors import ModelError, counted
@@ -80,4 +80,6 @@ def compare(
         terminal.info(line)
     terminal.info(f"{lines}: all figures; the models are beside it")
     if made.failed:
+        # told last, since it is what is to be done
         raise ModelError(f"{counted(len(made.failed), 'training')} failed, see above; the same command tries again")
+    next_steps.report(made.first_models, directory)

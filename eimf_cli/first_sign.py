@@ -13,7 +13,7 @@ from eimf_cli import progress_bars, terminal
 SECONDS = 1.6
 """Until it is given; the interpreter and typer have taken some tenths of a second before."""
 PAUSE = 0.2
-OUTPUTS = ("output", "per_user", "report", "summary", "latex", "csv", "figures")
+OUTPUTS = ("output", "per_user", "report", "summary", "latex", "csv", "figures", "vectors", "onnx")
 """Arguments of commands that name files to write."""
 
 

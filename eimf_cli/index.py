@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from eimf_cli import progress_bars, terminal
+from eimf_cli import next_steps, progress_bars, terminal
 from eimf_cli.list_options import ModelPath
 from eimf_cli.options import step
 
@@ -25,3 +25,4 @@ def index(model: ModelPath) -> None:
         f"{model}: {built.probes:,} of {built.lists:,} lists are looked into, {built.share:.1%} of the items; "
         f"recall@{K} against exact search {built.recall:.3f}"
     )
+    next_steps.ask(model, "--index")

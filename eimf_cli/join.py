@@ -39,3 +39,4 @@ def join(
 
     made = ensemble.join_models(models, directory, output, reporter=progress_bars.TerminalReporter())
     terminal.info(f"{output}: {len(made.members)} of {len(models)} models joined")
+    terminal.next_step("eval", output, *models, directory)

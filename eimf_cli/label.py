@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eimf_cli import progress_bars, terminal
+from eimf_cli import next_steps, progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.labeling.config import LabelConfig
@@ -52,6 +52,7 @@ def label(
         _name_groups(samples, output, settings)
         return
     from eimf_core.labeling import label as labeling
+    from eimf_core.labeling.engines.registry import engine_class
 
     summary = labeling.label(samples, output, settings, reporter=progress_bars.TerminalReporter())
     if summary.requests is not None:
@@ -62,12 +63,15 @@ def label(
     errors = f", {summary.errors} with an error (the first: {summary.first_error})" if summary.errors else ""
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
+    attempts = ""
+    if engine_class(settings.engine).uses_prompt:
+        attempts = f"; {summary.first_try:,} at the first attempt{_refused(summary)}"
     terminal.info(
-        f"{file}{summary.labels - summary.errors:,} users labelled{errors}{reused}; {summary.first_try:,} at the first "
-        f"attempt{_refused(summary)}; {summary.seconds:.0f} s{rate}"
+        f"{file}{counted(summary.labels - summary.errors, 'user')} labelled{errors}{reused}{attempts}; "
+        f"{summary.seconds:.0f} s{rate}"
     )
     if file:
-        terminal.next_step("train", "data/", "--labels", output, "-o", "model/")
+        next_steps.train(samples, output)
 
 
 def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:
@@ -85,6 +89,7 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:
         f"{model}: {counted(summary.labels - summary.errors, 'group')} of items named{errors}{reused}; "
         f"{summary.seconds:.0f} s"
     )
+    next_steps.ask(model)
 
 
 def _say_requests(summary: Summary) -> None:

@@ -174,9 +174,10 @@ class TerminalReporter(Reporter):
     def end(self) -> None:
         if not self._works:
             return
-        work = self._works.pop()
-        if not self._works:
+        if len(self._works) == 1:
+            # its last line is drawn once more
             remove()
+        work = self._works.pop()
         self.debug(f"{work.what}: {time.monotonic() - work.started:.1f} s")
 
     def note(self, message: str) -> None:

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import next_steps, terminal
 from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-COLUMNS = ("labels", "engine", "users", "first try", "precision", "recall", "f1", "by chance", "items right")
+COLUMNS = {
+    "labels": "labels", "engine": "engine", "users": "users", "first try": "first_try", "precision": "precision",
+    "recall": "recall", "F1": "f1", "by chance": "by_chance", "items right": "items_right",
+}  # fmt: skip
+"""Headings, and the field of a LabelQuality below each."""
 
 
 @step(app, example="eimf score labels.jsonl keywords.jsonl --samples samples.jsonl --truth data/items.jsonl")
@@ -58,8 +62,8 @@ def score(
             arguments = {"labels": labels, "samples": samples, "truth": truth, "truth_users": truth_users}
             described = provenance.describe(command="score", arguments=arguments | {"encoder": encoder}, inputs=inputs)
             provenance.write(places[str(output)], described)
-    rows = [
-        (s.labels, s.engine, s.users, s.first_try, s.precision, s.recall, s.f1, s.by_chance, s.items_right)
-        for s in scores
-    ]
-    terminal.table("true interests recovered", COLUMNS, rows, to_stderr=not on_screen)
+    # what is known of none of the files, such as of labels by hand, has no column
+    shown = {title: name for title, name in COLUMNS.items() if any(getattr(of, name) is not None for of in scores)}
+    rows = [[getattr(of, name) for name in shown.values()] for of in scores]
+    terminal.table("true interests recovered", list(shown), rows, to_stderr=not on_screen)
+    next_steps.train(samples, Path(max(scores, key=lambda of: of.f1).labels))

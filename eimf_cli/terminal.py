@@ -113,8 +113,13 @@ def warning(message: str) -> None:
 
 def next_step(*words: object) -> None:
     """What a person at a terminal may type next; a script knows."""
-    if not _is_part and sys.stderr.isatty():
+    if shows_next_steps():
         command("next:", *words)
+
+
+def shows_next_steps() -> bool:
+    """Whether it is told what may be typed next: to a person, at the end of a command of its own."""
+    return not _is_part and _level >= 0 and sys.stderr.isatty()
 
 
 def command(before: str, *words: object) -> None:

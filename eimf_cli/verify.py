@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from eimf_cli import terminal
+from eimf_cli import next_steps, terminal
 from eimf_cli.list_options import ModelPath
 from eimf_cli.options import step
 
@@ -21,3 +21,4 @@ def verify(model: ModelPath) -> None:
 
     artifact.verify(model)
     terminal.info(f"{model}: every file is as training wrote it")
+    next_steps.ask(model)

@@ -142,7 +142,7 @@ def validated(name: str, content: bytes) -> bytes:
     onnx = messages()
     try:
         model = onnx.ModelProto.FromString(content)
-    except Exception as error:  # the DecodeError of protobuf, which has no types
+    except Exception as error:  # the DecodeError of protobuf, a package of onnx and none that is declared here
         raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
     model.DiscardUnknownFields()
     for part in _parts(model):

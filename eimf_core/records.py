@@ -166,7 +166,8 @@ class TrueUser(Record, frozen=True, kw_only=True):
 class LabelQuality(Record, frozen=True, kw_only=True):
     """How well a file of labels recovers what users are known to be interested in.
 
-    `errors` of the `users` have no interests; `first_try` is the share answered usably at once.
+    `errors` of the `users` have no interests; `first_try` is the share that a language model answered usably at once,
+    where one was asked.
     `precision` and `recall` are over all interests of all users, `by_chance` is the recall of the
     same labels given to other users, `items_right` the share of items assigned to the right interest.
     """
@@ -177,7 +178,7 @@ class LabelQuality(Record, frozen=True, kw_only=True):
     users: int
     left_out: dict[str, int] = {}
     errors: int
-    first_try: float
+    first_try: float | None = None
     precision: float
     recall: float
     f1: float

@@ -46,6 +46,11 @@ class Contender:
         """NDCG@10 on the validation split, by seed."""
         return [trial.ndcg for trial in self.trained if trial.ndcg is not None]
 
+    @property
+    def mean_validation(self) -> float | None:
+        """The mean of these; None where no training came to its end."""
+        return float(np.mean(self.validation)) if self.validation else None
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -56,6 +61,11 @@ class Comparison:
     best: str
     evaluation: Evaluation
     sidecar: dict[str, Any]
+
+    @property
+    def first_models(self) -> list[Path]:
+        """The model directory of the first seed of each backbone that was trained."""
+        return [self.folder / str(each.trained[0].model) for each in self.contenders if each.trained]
 
     @property
     def failed(self) -> list[Trial]:
@@ -114,14 +124,13 @@ def compare(
             raise ModelError(f"{folder}: no training came to its end; the first failed with: {first}")
         tested = EvalConfig(k=settings.k, metrics=["recall", "ndcg"], group=settings.seeds > 1, seed=settings.seed)
         evaluation = evaluate(models, directory, tested, reporter=reporter)
-    validation = {each.backbone: float(np.mean(each.validation)) for each in contenders if each.validation}
     arguments = {**asdict(settings), "directory": directory, "ranges": ranges, "labels": labels, "output": output}
     read = [*inputs, *([ranges] if ranges is not None else []), *(Path(model) / "manifest.json" for model in models)]
     sidecar = provenance.describe(
         command="compare", arguments=arguments, inputs=[*read], seed=settings.seed, facts=evaluation.facts
     )
-    best = max(validation, key=lambda name: validation[name]) if validation else contenders[0].backbone
-    return Comparison(folder, contenders, best, evaluation, sidecar)
+    best = max(contenders, key=lambda each: each.mean_validation or -1.0)
+    return Comparison(folder, contenders, best.backbone, evaluation, sidecar)
 
 
 def _check(directory: str | Path) -> None:

@@ -133,10 +133,10 @@ def caption(comparison: Comparison) -> str:
 
 def validation(contender: Contender | None) -> str:
     """NDCG@10 on the validation split: mean and spread over seeds."""
-    if contender is None or not contender.validation:
+    if contender is None or contender.mean_validation is None:
         return ""
     spread = f" ± {number_text(float(np.std(contender.validation, ddof=1)))}" if len(contender.validation) > 1 else ""
-    return f"{number_text(float(np.mean(contender.validation)))}{spread}"
+    return f"{number_text(contender.mean_validation)}{spread}"
 
 
 def remarks(comparison: Comparison) -> list[str]:

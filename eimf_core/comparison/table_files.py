@@ -35,9 +35,7 @@ def as_csv(comparison: Comparison) -> str:
             "kind": "baseline" if contender is None else "backbone",
             "settings": "" if contender is None else changed(contender.settings),
             "seeds": "" if contender is None else len(contender.trained),
-            "validation_ndcg_10": sum(contender.validation) / len(contender.validation)
-            if contender is not None and contender.validation
-            else "",
+            "validation_ndcg_10": None if contender is None else contender.mean_validation,
             "seconds": line.seconds,
             "error": "; ".join(f"seed {each.seed}: {each.error}" for each in contender.failed) if contender else "",
         }

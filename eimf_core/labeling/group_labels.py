@@ -22,7 +22,8 @@ from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines.registry import engine_class
-from eimf_core.labeling.label import OtherLabelsError, Summary
+from eimf_core.labeling.label import Summary
+from eimf_core.labeling.label_output import OtherLabelsError
 from eimf_core.naming import interest_names, item_groups
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.opened_model import Model

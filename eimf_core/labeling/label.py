@@ -12,34 +12,24 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, jsonl, outputs, provenance
-from eimf_core.errors import ConfigError, EimfError, LabelError
-from eimf_core.labeling import batch_requests, first_users, history_text, shard
+from eimf_core import outputs, provenance
+from eimf_core.errors import LabelError
+from eimf_core.labeling import batch_requests, first_users, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
+from eimf_core.labeling.label_output import Sink
 from eimf_core.labeling.requests import Labeler, Tally
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label
 from eimf_core.text.cache import CACHE
 from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
-
-
-class OtherLabelsError(ConfigError):
-    """An output holds `count` labels made with other settings or samples, which would be lost without `force`."""
-
-    def __init__(self, output: Path, count: int) -> None:
-        super().__init__(
-            f"{output}: holds {count} labels made with other settings or samples, which would be lost; "
-            "choose another -o, or give --force"
-        )
-        self.count = count
 
 
 @dataclass(frozen=True)
@@ -68,21 +58,56 @@ class Summary:
 
 
 def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
-    """Label all samples of a file ("-" is stdin) to a file or stdout ("-").
+    """Label all samples of a file.
+
+    Args:
+        samples_path: the samples; "-" is stdin.
+        output: the labels; "-" is stdout. An engine that answers later leaves its requests beside it.
+        config: which engine is asked, and how.
+        reporter: hears of progress and remarks.
+
+    Returns:
+        What came out, labels of earlier runs included.
 
     Raises:
         ConfigError: where answers that another run gave would be discarded, and `config.force` is not set.
+        InputError: samples, or results of requests, that cannot be read.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
             with the reason in each line's `error`. Also after the first users, when most of them have none or most
             names are titles, unless `config.keep_going`; what was answered is kept for a later run.
     """
     began = time.perf_counter()
+    labeler, inputs = _open(samples_path, output, config, reporter)
+    with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter) as sink:
+        done = {entry.request for entry in sink.kept}
+        missing = [request for request in labeler.requests if request not in done]
+        if sink.kept:
+            reporter.note(f"{output}: {len(sink.kept)} labels are kept from an earlier run, {len(missing)} to go")
+        if labeler.engine.answers_later:
+            batch_requests.refuse_foreign(batch_requests.path(output), force=config.force)
+            labeler.engine.expect(labeler.first_questions())
+        new, answer_tokens = _ask(labeler, missing, sink, reporter)
+        labels = [*sink.kept, *new]
+        summary = _summary(labels, len(sink.kept), labeler.tally, answer_tokens, time.perf_counter() - began)
+        if labeler.engine.answers_later:
+            summary = _leave_requests(batch_requests.path(output), labeler, inputs, summary, len(missing) - len(new))
+            sink.whole = not summary.unanswered
+    if summary.unanswered:
+        return summary
+    provenance.write(output, _provenance(inputs, labeler, summary))
+    _refuse_errors(summary, labeler)
+    return summary
+
+
+def _open(
+    samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter
+) -> tuple[Labeler, list[str | Path]]:
+    """What asks an engine about the samples, and the files that were read for it."""
     part = shard.parse(config.shard)
-    engine_kind = engine_class(config.engine)
-    requests = batch_requests.path(output) if engine_kind.answers_later else None
-    written = [Path(path) for path in (output, requests) if path is not None and str(path) != "-"]
-    outputs.refuse_inputs(written, (samples_path, *_files_of(config)))
-    catalogue = config.items if engine_kind.reads_titles else None
+    kind = engine_class(config.engine)
+    written = [output, *([batch_requests.path(output)] if kind.answers_later else [])]
+    outputs.refuse_inputs([Path(path) for path in written if str(path) != "-"], (samples_path, *_files_of(config)))
+    catalogue = config.items if kind.reads_titles else None
     samples = _distinct_samples(history_text.read_samples(samples_path, catalogue, reporter), samples_path, reporter)
     entries = [entry for sample in samples for entry in sample.sample.history]
     items, cache = len({entry.item for entry in entries}), _cache(samples_path, output)
@@ -91,38 +116,35 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
         lambda: TitleVectors((entry.title for entry in entries), open_encoder(config.encoder, items), cache, reporter)
     )
     engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
-    labeler = Labeler(engine, config, vectors, shard.of(samples, part))
-    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(engine_kind) else [])]
-    inputs += config.results if engine_kind.answers_later else []
-    with contextlib.closing(engine), _sink(output, labeler, reporter) as sink:
-        kept = sink.kept
-        done = {entry.request for entry in kept}
-        missing = [request for request in labeler.requests if request not in done]
-        if kept:
-            reporter.note(f"{output}: {len(kept)} labels are kept from an earlier run, {len(missing)} to go")
-        if requests is not None:
-            batch_requests.refuse_foreign(requests, force=config.force)
-            engine.expect(labeler.first_questions())
-        new, answer_tokens = _ask(labeler, missing, sink, reporter)
-        summary = _summary([*kept, *new], len(kept), labeler.tally, answer_tokens, time.perf_counter() - began)
-        if requests is not None:
-            unanswered = len(missing) - len(new)
-            sink.whole = not unanswered
-            describe = functools.partial(_provenance, inputs, labeler, summary)
-            left = batch_requests.leave(requests, engine, describe, unanswered=unanswered, results=bool(config.results))
-            summary = dataclasses.replace(
-                summary, unanswered=unanswered, further=left - unanswered, requests=str(requests) if left else None
-            )
-    if summary.unanswered:
-        return summary
-    provenance.write(output, _provenance(inputs, labeler, summary))
-    if summary.errors > config.error_share * summary.labels:
-        raise LabelError(
-            f"{summary.errors} of {summary.labels} users have no label, more than --max-error-share "
-            f"{config.max_error_share} allows (the first: {summary.first_error}); "
-            f"{summary.requests or '--retry-errors'} asks again"
-        )
-    return summary
+    inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(kind) else [])]
+    inputs += config.results if kind.answers_later else []
+    return Labeler(engine, config, vectors, shard.of(samples, part)), inputs
+
+
+def _leave_requests(
+    path: Path, labeler: Labeler, inputs: list[str | Path], summary: Summary, unanswered: int
+) -> Summary:
+    """Write the requests that an engine has no answers to, and add them to the summary."""
+    describe = functools.partial(_provenance, inputs, labeler, summary)
+    results = bool(labeler.config.results)
+    left = batch_requests.leave(path, labeler.engine, describe, unanswered=unanswered, results=results)
+    return dataclasses.replace(
+        summary, unanswered=unanswered, further=left - unanswered, requests=str(path) if left else None
+    )
+
+
+def _refuse_errors(summary: Summary, labeler: Labeler) -> None:
+    """LabelError where more samples than the settings allow have no label."""
+    allowed = labeler.config.error_share
+    if summary.errors <= allowed * summary.labels:
+        return
+    way_out = f"{summary.requests or '--retry-errors'} asks again"
+    if not labeler.engine.uses_prompt:
+        way_out = f"engine {labeler.engine.name} answers the same when it is asked again: allow more, or use another"
+    raise LabelError(
+        f"{summary.errors} of {summary.labels} users have no label, more than --max-error-share {allowed} allows "
+        f"(the first: {summary.first_error}); {way_out}"
+    )
 
 
 def _files_of(config: LabelConfig) -> list[str]:
@@ -153,99 +175,7 @@ def _cache(samples_path: str | Path, output: str | Path) -> Path | None:
     return None
 
 
-# -- writing
-
-
-@dataclass
-class _Sink:
-    """Where labels go.
-
-    Attributes:
-        write: takes a label.
-        kept: labels that are there already.
-        refused: by request, those with an error that is asked about further.
-        whole: whether the output is finished at the end.
-    """
-
-    write: Callable[[Label], None]
-    kept: list[Label] = field(default_factory=list)
-    refused: dict[str, Label] = field(default_factory=dict)
-    whole: bool = True
-
-
-@contextlib.contextmanager
-def _sink(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[_Sink]:
-    """Labels that are there already, and where new ones go; a file is finished when the block ends well."""
-    if str(output) == "-":
-        with jsonl.writer("-", flush=True) as out:
-            yield _Sink(out.write)
-        return
-    with files.locked(output):
-        if not _finished(Path(output)):
-            outputs.refuse_foreign([Path(output)], Path(output), force=labeler.config.force)
-        outputs.remove_leftovers(Path(output))
-        journal = jsonl.Journal(output, Label)
-        try:
-            refused = _asked_further(journal, labeler)
-            journal = _keep_requested(journal, labeler, reporter)
-            sink = _Sink(journal.append, journal.finished, refused)
-            yield sink
-            if sink.whole:
-                journal.finish()
-        finally:
-            journal.close()
-            with contextlib.suppress(FileNotFoundError):
-                if not journal.partial.stat().st_size:
-                    journal.partial.unlink()
-
-
-def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:
-    """A journal that holds exactly the finished labels that are wanted again, of the journal and of the output."""
-    config, output = labeler.config, journal.path
-    found = [*journal.finished, *_finished(output)]
-    wanted: dict[str, Label] = {}
-    for entry in found:
-        again = entry.error is not None and (config.retry_errors or _is_open(entry, labeler))
-        if entry.request in labeler.requests and not again:
-            wanted.setdefault(entry.request, entry)
-    others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
-    if others and not config.force:
-        raise OtherLabelsError(output, len(others))
-    if others:
-        reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")
-    if list(wanted.values()) != journal.finished:
-        journal.close()
-        jsonl.write(journal.partial, wanted.values())
-        journal = jsonl.Journal(output, Label)
-    return journal
-
-
-def _is_open(label: Label, labeler: Labeler) -> bool:
-    """Whether a refused answer is asked about further, in a later run."""
-    engine, config = labeler.engine, labeler.config
-    return engine.answers_later and label.error is not None and label.attempts < config.attempts
-
-
-def _asked_further(journal: jsonl.Journal, labeler: Labeler) -> dict[str, Label]:
-    """By request, the labels with an error that further attempts go on from: the latest of each."""
-    found = [entry for entry in [*journal.finished, *_finished(journal.path)] if _is_open(entry, labeler)]
-    return {entry.request: entry for entry in sorted(found, key=lambda entry: entry.attempts)}
-
-
-def _finished(output: Path) -> list[Label]:
-    """The labels of an earlier run that came to its end; none when the file is something else."""
-    if not output.is_file():
-        return []
-    try:
-        return list(jsonl.read(output, Label))
-    except EimfError:
-        return []
-
-
-# -- the run and its report
-
-
-def _ask(labeler: Labeler, missing: Sequence[str], sink: _Sink, reporter: Reporter) -> tuple[list[Label], int]:
+def _ask(labeler: Labeler, missing: Sequence[str], sink: Sink, reporter: Reporter) -> tuple[list[Label], int]:
     """Ask for labels and write each at once; returns them and the tokens that a model wrote for them."""
     new: list[Label] = []
     answer_tokens = failed = 0

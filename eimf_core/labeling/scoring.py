@@ -115,13 +115,20 @@ def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
         users=len(kept),
         left_out={reason: count for reason, count in left_out.items() if count},
         errors=sum(label.error is not None for label in kept),
-        first_try=round(sum(label.error is None and label.attempts == 1 for label in kept) / len(kept), 4),
+        first_try=_first_try(kept),
         precision=round(precision, 4),
         recall=round(recall, 4),
         f1=round(2 * precision * recall / (precision + recall), 4) if hits else 0.0,
         by_chance=round(_hits_of_others(stands_for, true, hits) / expected, 4),
         items_right=None if right is None else round(right, 4),
     )
+
+
+def _first_try(labels: Sequence[Label]) -> float | None:
+    """The share of labels that a language model gave at once; None where none was asked."""
+    if not any(label.prompt_sha256 for label in labels):
+        return None
+    return round(sum(label.error is None and label.attempts == 1 for label in labels) / len(labels), 4)
 
 
 def _nearest(labels: Sequence[Label], names: Sequence[str], encoder: Encoder) -> list[list[int]]:

@@ -45,12 +45,21 @@ class Request(ListRequest):
     explain: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.user is None) != (self.sequences is None):
-            raise ConfigError("--user U and --sequences data/ go together: who, and where the histories are")
+        others = {
+            "--items": self.items, "--like": self.titles or None, "--user": self.user, "--sequences": self.sequences,
+            "--text": self.text, "--queries": self.queries,
+        }  # fmt: skip
+        given = [option for option, value in others.items() if value is not None]
+        if self.all_users is not None and given:
+            raise ConfigError(
+                f"--all-users asks for all users, {' and '.join(given)} for something else: leave one out"
+            )
+        if self.user is not None and self.sequences is None:
+            raise ConfigError("--user needs --sequences data/, where the histories are")
+        if self.sequences is not None and self.user is None:
+            raise ConfigError("--sequences needs --user, whose history is read; --all-users data/ is for all users")
         if self.as_tested and self.histories is None:
             raise ConfigError("--as-tested is about histories of users: give --user and --sequences, or --all-users")
-        if self.all_users is not None and (self.is_query or self.queries is not None):
-            raise ConfigError("--all-users asks for all users; leave out other histories, words and queries")
         if self.queries is not None and self.is_query:
             raise ConfigError("--queries does not go with a query on the command line")
         if self.explain is not None and not self.is_query:

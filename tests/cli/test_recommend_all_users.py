@@ -258,7 +258,9 @@ def test_what_was_had_comes_back_after_some_days(eimf: Eimf, folder: Path, tmp_p
     [
         (["--all-users", "data", "-o", "rows.txt"], 2, "give one of .jsonl, .csv, .parquet"),
         (["--items", "tea-1", "-o", "rows.csv"], 2, "it goes with --all-users"),
-        (["--all-users", "data", "--items", "tea-1"], 2, "leave out other histories, words and queries"),
+        (["--all-users", "data", "--items", "tea-1"], 2, "--items for something else: leave one out"),
+        (["--all-users", "data", "--user", "user-3"], 2, "--all-users asks for all users, --user for"),
+        (["--sequences", "data"], 2, "--all-users data/ is for all users"),
         (["--all-users", "data", "--repeat-after", "3", "--seen", "keep"], 2, "leave out --seen"),
         (["--items", "tea-1", "--repeat-after", "3"], 2, "it goes with --user and --sequences, or with --all-users"),
         (["--all-users", "bare", "--repeat-after", "3"], 3, "sequences.jsonl:1: has no times"),

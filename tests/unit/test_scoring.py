@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from eimf_core import jsonl
@@ -27,7 +28,7 @@ def sample(user: str, items: str) -> Sample:
 
 def label(user: str, *interests: tuple[str, str], **more: object) -> Label:
     made = [SemanticInterest(name=name, items=items.split()) for name, items in interests]
-    settings = {"attempts": 1, "engine": "replay", "model": "by hand", **more}
+    settings = {"attempts": 1, "engine": "replay", "model": "x", "prompt_sha256": "0", **more}
     return Label(
         key=user, request="", user=user, cluster=0, interests=made, items_by="model", seed=0, seconds=0.0,
         **settings,  # type: ignore[arg-type]
@@ -71,6 +72,8 @@ def test_figures_by_hand(truth: scoring.Truth, tmp_path: Path) -> None:
     assert (found.precision, found.recall) == (0.5, 0.6667)
     assert found.f1 == round(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3), 4)
     assert found.first_try == 0.5 and found.errors == 0
+    by_hand = [msgspec.structs.replace(each, prompt_sha256=None) for each in labels]
+    assert scoring.score(written(tmp_path, "by-hand", by_hand), truth, WideWords()).first_try is None
     # t1 t2 t3 f1 f2 of seven; boats stands for nothing
     assert found.items_right == round(5 / 7, 4)
     # a's labels for b and b's for a find nothing

@@ -1,0 +1,41 @@
+"""What a person at a terminal may type next, where it has to be looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eimf_cli import terminal
+from eimf_core.errors import EimfError
+
+
+def ask(model: Path, *options: str) -> None:
+    """A question to a model, about the item that most users had."""
+    if not terminal.shows_next_steps():
+        return
+    from eimf_core import artifact
+
+    try:
+        opened = artifact.open_model(model)
+        item = opened.catalogue.item(max(range(1, len(opened.catalogue) + 1), key=lambda at: int(opened.counts[at])))
+    except EimfError:
+        return
+    terminal.next_step("recommend", model, "--items", item.item, *options)
+
+
+def train(samples: Path, labels: Path) -> None:
+    """Training with labels, on the data that the samples are of."""
+    terminal.next_step("train", _data_of(samples), "--labels", labels, "-o", "model/")
+
+
+def report(models: Sequence[Path], directory: Path) -> None:
+    """A page about models."""
+    terminal.next_step("eval", *models, directory, "--report", "report.html")
+
+
+def _data_of(samples: Path) -> str:
+    """The prepared directory that samples were chosen from, as their sidecar tells."""
+    from eimf_core import provenance
+
+    read = [Path(path) for path in provenance.inputs(samples)]
+    return next((str(path.parent) for path in read if path.name == "sequences.jsonl"), "data/")

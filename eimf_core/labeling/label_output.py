@@ -1,0 +1,121 @@
+"""Where labels go: a journal that becomes the output at the end, and what is taken over from earlier runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eimf_core import files, jsonl, outputs
+from eimf_core.errors import ConfigError, EimfError
+from eimf_core.labeling.requests import Labeler
+from eimf_core.progress import Reporter
+from eimf_core.records import Label
+
+
+class OtherLabelsError(ConfigError):
+    """An output holds `count` labels made with other settings or samples, which would be lost without `force`."""
+
+    def __init__(self, output: Path, count: int) -> None:
+        super().__init__(
+            f"{output}: holds {count} labels made with other settings or samples, which would be lost; "
+            "choose another -o, or give --force"
+        )
+        self.count = count
+
+
+@dataclass
+class Sink:
+    """Where labels go.
+
+    Attributes:
+        write: takes a label.
+        kept: labels that are there already.
+        refused: by request, those with an error that is asked about further.
+        whole: whether the output is finished at the end.
+    """
+
+    write: Callable[[Label], None]
+    kept: list[Label] = field(default_factory=list)
+    refused: dict[str, Label] = field(default_factory=dict)
+    whole: bool = True
+
+
+@contextlib.contextmanager
+def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[Sink]:
+    """Labels that are there already, and where new ones go; a file is finished when the block ends well.
+
+    Args:
+        output: the file, or "-" for stdout, of which nothing is taken over.
+        labeler: whose requests are answered; its settings say whether other answers may be given up.
+        reporter: hears what is given up.
+
+    Raises:
+        OtherLabelsError: answers of other settings or samples would be lost.
+        ConfigError: the output may not be written.
+    """
+    if str(output) == "-":
+        with jsonl.writer("-", flush=True) as out:
+            yield Sink(out.write)
+        return
+    with files.locked(output):
+        if not _finished(Path(output)):
+            outputs.refuse_foreign([Path(output)], Path(output), force=labeler.config.force)
+        outputs.remove_leftovers(Path(output))
+        journal = jsonl.Journal(output, Label)
+        try:
+            refused = _asked_further(journal, labeler)
+            journal = _keep_requested(journal, labeler, reporter)
+            sink = Sink(journal.append, journal.finished, refused)
+            yield sink
+            if sink.whole:
+                journal.finish()
+        finally:
+            journal.close()
+            with contextlib.suppress(FileNotFoundError):
+                if not journal.partial.stat().st_size:
+                    journal.partial.unlink()
+
+
+def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:
+    """A journal that holds exactly the finished labels that are wanted again, of the journal and of the output."""
+    config, output = labeler.config, journal.path
+    found = [*journal.finished, *_finished(output)]
+    wanted: dict[str, Label] = {}
+    for entry in found:
+        again = entry.error is not None and (config.retry_errors or _is_open(entry, labeler))
+        if entry.request in labeler.requests and not again:
+            wanted.setdefault(entry.request, entry)
+    others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
+    if others and not config.force:
+        raise OtherLabelsError(output, len(others))
+    if others:
+        reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")
+    if list(wanted.values()) != journal.finished:
+        journal.close()
+        jsonl.write(journal.partial, wanted.values())
+        journal = jsonl.Journal(output, Label)
+    return journal
+
+
+def _is_open(label: Label, labeler: Labeler) -> bool:
+    """Whether a refused answer is asked about further, in a later run."""
+    engine, config = labeler.engine, labeler.config
+    return engine.answers_later and label.error is not None and label.attempts < config.attempts
+
+
+def _asked_further(journal: jsonl.Journal, labeler: Labeler) -> dict[str, Label]:
+    """By request, the labels with an error that further attempts go on from: the latest of each."""
+    found = [entry for entry in [*journal.finished, *_finished(journal.path)] if _is_open(entry, labeler)]
+    return {entry.request: entry for entry in sorted(found, key=lambda entry: entry.attempts)}
+
+
+def _finished(output: Path) -> list[Label]:
+    """The labels of an earlier run that came to its end; none when the file is something else."""
+    if not output.is_file():
+        return []
+    try:
+        return list(jsonl.read(output, Label))
+    except EimfError:
+        return []
