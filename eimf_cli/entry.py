@@ -14,6 +14,7 @@ def run() -> NoReturn:
     if handler is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _interrupted)
     _open_closed_streams()
+    _write_utf8()
     from eimf_cli import main
 
     signal.signal(signal.SIGINT, handler)
@@ -30,6 +31,13 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115 (of the process)
+
+
+def _write_utf8() -> None:
+    """Let remarks and tables be UTF-8 on Windows too, where a pipe has an older code page that lacks their lines."""
+    if os.name == "nt":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import gzip
 import hashlib
 import os
@@ -21,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from eimf_core import raw_files
+from eimf_core import raw_files, system_files
 from eimf_core.errors import ConfigError, InputError
 
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -119,7 +118,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         with named_when_full(path):
             yield Path(name)
-            sync(Path(name))
+            system_files.sync(Path(name))
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except BaseException:
@@ -271,9 +270,7 @@ def locked(output: str | Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # unlinked while still locked: whoever opened it before sees that it is gone and tries again
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        system_files.remove_locked(path, lambda: os.close(handle))
         with contextlib.suppress(OSError):
             for folder in new:
                 folder.rmdir()
@@ -281,9 +278,9 @@ def locked(output: str | Path) -> Iterator[None]:
 
 def _open_and_lock(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system_files.lock(handle)
             with contextlib.suppress(FileNotFoundError):
                 if os.fstat(handle).st_ino == path.stat().st_ino:
                     return handle
@@ -320,14 +317,14 @@ def replaced_directory(path: str | Path, *, keep: Path | None = None) -> Iterato
         with named_when_full(path):
             yield fresh
             for entry in fresh.rglob("*"):
-                sync(entry)
-            sync(fresh)
+                system_files.sync(entry)
+            system_files.sync(fresh)
         if keep is not None and target.exists():
             # in two steps, after each of which the old one is whole at one of the names
             _put(fresh, keep)
             fresh = keep
         _put(fresh, target)
-        sync(target.parent)
+        system_files.sync(target.parent)
 
 
 def _put(directory: Path, target: Path) -> None:
@@ -344,15 +341,6 @@ def _umask() -> int:
     return current
 
 
-def sync(path: Path) -> None:
-    """Have the system write a file or a directory to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _exchange(first: Path, second: Path) -> None:
     """Swap two names; with renameat2(RENAME_EXCHANGE) where the system has it."""
     import ctypes
@@ -367,7 +355,8 @@ def _exchange(first: Path, second: Path) -> None:
             == 0
         ):
             return
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):
+        # the last on Windows
         pass
     aside = first.with_name(first.name + ".old")
     second.rename(aside)

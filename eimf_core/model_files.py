@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from eimf_core import files
+from eimf_core import files, system_files
 from eimf_core.errors import ConfigError, ModelError
 
 FORMAT = 1
@@ -32,10 +32,10 @@ LARGEST_HASHED = 1 << 25
 BLOCK = 1 << 20
 
 
-def _open_one(path: str | Path, name: str, directory: int) -> int:
+def _open_one(path: str | Path, name: str, opener: Callable[[str], int]) -> int:
     """A handle of a file of the directory itself: no link out of it, no pipe to wait for."""
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        handle = opener(name)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -58,24 +58,26 @@ def opened(path: str | Path) -> Iterator[dict[str, int]]:
         ModelError: the directory is no model.
         FileNotFoundError: a file is missing, perhaps since a writer replaced the directory just now.
     """
-    try:
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such model directory") from None
-    except OSError as error:
-        if not isinstance(error, NotADirectoryError):
-            raise files.unreadable(path, error) from None
-        raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
-    handles: dict[str, int] = {}
-    try:
-        for name in ("manifest.json", *PARTS):
-            handles[name] = _open_one(path, name, directory)
-        for name in set(read_manifest(str(path), handles)["files"]) & set(OPTIONAL):
-            handles[name] = _open_one(path, name, directory)
+    with contextlib.ExitStack() as stack:
+        try:
+            opener = stack.enter_context(system_files.directory(path))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such model directory") from None
+        except OSError as error:
+            if not isinstance(error, NotADirectoryError):
+                raise files.unreadable(path, error) from None
+            raise ConfigError(f"{path}: is a file, expected the directory that train wrote") from None
+        handles: dict[str, int] = {}
+
+        def open_part(part: str) -> None:
+            handles[part] = _open_one(path, part, opener)
+            stack.callback(os.close, handles[part])
+
+        for part in ("manifest.json", *PARTS):
+            open_part(part)
+        for part in set(read_manifest(str(path), handles)["files"]) & set(OPTIONAL):
+            open_part(part)
         yield handles
-    finally:
-        for handle in (*handles.values(), directory):
-            os.close(handle)
 
 
 def check(name: str, handles: dict[str, int], *, whole: bool = False) -> None:
@@ -104,7 +106,7 @@ def check(name: str, handles: dict[str, int], *, whole: bool = False) -> None:
 
 def _sha256(handle: int) -> str:
     digest, start = hashlib.sha256(), 0
-    while block := os.pread(handle, BLOCK, start):
+    while block := system_files.read_at(handle, BLOCK, start):
         digest.update(block)
         start += len(block)
     return digest.hexdigest()
@@ -129,4 +131,4 @@ def read_manifest(name: str, handles: dict[str, int]) -> dict[str, Any]:
 
 def read(handle: int) -> bytes:
     """A file as a whole."""
-    return os.pread(handle, os.fstat(handle).st_size, 0)
+    return system_files.read_at(handle, os.fstat(handle).st_size, 0)

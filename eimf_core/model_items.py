@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl
+from eimf_core import jsonl, system_files
 from eimf_core.errors import InputError, ModelError
 from eimf_core.records import Item
 
@@ -76,7 +76,7 @@ class Catalogue:
         start, end = int(self._offsets[index - 1]), int(self._offsets[index])
         if not 0 <= start < end <= self._offsets[-1]:
             raise self._broken()
-        return self._parse(os.pread(self._lines, end - start, start), index)
+        return self._parse(system_files.read_at(self._lines, end - start, start), index)
 
     def _broken(self) -> ModelError:
         return ModelError(f"{self._name}: items.jsonl and its index disagree; train the model again")
@@ -94,7 +94,7 @@ class Catalogue:
             start, end = int(self._offsets[first]), int(self._offsets[min(first + BLOCK, last)])
             if not 0 <= start < end <= self._offsets[-1]:
                 raise self._broken()
-            yield os.pread(self._lines, end - start, start)
+            yield system_files.read_at(self._lines, end - start, start)
 
     def titles(self) -> list[str]:
         """The title of every item, in order; without the rest of the items, which takes time to read."""

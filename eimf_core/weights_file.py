@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files
+from eimf_core import files, system_files
 from eimf_core.errors import ModelError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -59,11 +59,15 @@ def check(handle: int, name: str) -> None:
     Raises:
         ModelError: the file is none that the library would read; `name` is for the message.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError, deserialize, safe_open
 
+    place = f"/dev/fd/{handle}"
     try:
-        with safe_open(f"/dev/fd/{handle}", framework="numpy"):
-            pass
+        if os.path.exists(place):
+            with safe_open(place, framework="numpy"):
+                pass
+        else:
+            deserialize(system_files.read_at(handle, os.fstat(handle).st_size, 0))
     except SafetensorError as error:
         raise ModelError(f"{name}: is not a whole safetensors file ({error})") from None
 

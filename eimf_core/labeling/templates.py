@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.util
 import os
 import re
-import resource
 import subprocess
 import sys
 import threading
@@ -46,6 +46,11 @@ def render(source: str, values: dict[str, Any], name: str, *, trusted: bool = Fa
         ConfigError: for a template with an error, also one that it raises itself.
         ModelError: for one that takes more than `SECONDS`, `MEMORY` or `LONGEST`.
     """
+    if not trusted and not importlib.util.find_spec("resource"):
+        raise ConfigError(
+            f"{name}: is a template, which is rendered only where the system can bound a process (Linux, macOS); "
+            "--engine keywords, categories and server render none of others"
+        )
     answer = rendered(source, values) if trusted else _process.ask({"source": source, "values": values})
     if "bound" in answer:
         raise ModelError(f"{name}: cannot be rendered ({answer['bound']}); use another")
@@ -125,6 +130,8 @@ _process = _Process()
 
 def main() -> None:
     """Answer questions from stdin on stdout until stdin ends."""
+    import resource
+
     rendered("{{ 1 }}", {})  # imports Jinja before memory counts
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     if pages:

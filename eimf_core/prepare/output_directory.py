@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from eimf_core import files, outputs, provenance, signals
+from eimf_core import files, outputs, provenance, signals, system_files
 from eimf_core.errors import ConfigError
 
 SCRATCH = ".prepare.tmp"
@@ -51,6 +51,6 @@ def publish(scratch: Path, output: Path) -> None:
             (output / REJECTS).unlink(missing_ok=True)
         for name in (REJECTS, ITEMS, sidecar, SEQUENCES):
             if (scratch / name).exists():
-                files.sync(scratch / name)
+                system_files.sync(scratch / name)
                 os.replace(scratch / name, output / name)
-        files.sync(output)
+        system_files.sync(output)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import itertools
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import files, raw_files
+from eimf_core import files, raw_files, system_files
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
@@ -79,14 +77,13 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
             return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter)])
     with partial:
         # blocking: whoever comes second finds the finished file; the lock ends with the process
-        fcntl.flock(partial, fcntl.LOCK_EX)
+        system_files.lock(partial.fileno(), wait=True)
         if _load(path, len(texts)) is None:
             old = _reusable_vectors(folder, {text for text in texts if text.strip()}, encoder.identity)
             shape = len(texts), _dimension(old, encoder)
             blocks = _encoded(texts, encoder, partial, old, reporter)
             _write(path, shape, blocks, _digests(texts, encoder.identity))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial.name)
+        system_files.remove_locked(Path(partial.name), partial.close)
     kept = _load(path, len(texts))
     if kept is None:
         raise ModelError(f"{path}: cannot be read back; delete it and run the same command again")
@@ -108,7 +105,7 @@ def _remove_leftovers(folder: Path) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             with contextlib.suppress(FileNotFoundError):
                 partial = stack.enter_context(open(folder / f"{path.name.split('.')[1]}.partial", "rb"))
-                fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                system_files.lock(partial.fileno())
             path.unlink()
 
 
