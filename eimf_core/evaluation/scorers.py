@@ -99,6 +99,11 @@ class ModelSystem:
         """The seed the model was trained with."""
         return self.model.config.seed
 
+    def rows(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The model's own indices of items of the data set, 0 for those that it does not know."""
+        found: npt.NDArray[np.int64] = self._rows[np.asarray(items, dtype=np.int64)]
+        return found
+
     def interests(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and what they attend to (B, K, L), over the last items that the model knows."""
         rows = [self._rows[history] for history in histories]

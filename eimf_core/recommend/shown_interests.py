@@ -98,7 +98,7 @@ def shares(
 
     A part has the attention of the interests that brought it, and in that a history item counts as far as its group is
     like that of the part's first item: of an interest that is the sum of its history weighted by attention, this is
-    what the item adds to the product with the middle of the group. A part without a name has the attention alone.
+    what the item adds to the product with the centre of the group. A part without a name has the attention alone.
 
     Args:
         parts: of the list of each query.

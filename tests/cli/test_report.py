@@ -8,12 +8,17 @@ import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
+import orjson
 import pytest
 
 from eimf_core import artifact, dataset, jsonl
+from eimf_core.evaluation.config import EvalConfig
+from eimf_core.evaluation.evaluate import evaluate
+from eimf_core.evaluation.report import sampled_users
 from eimf_core.records import Item
 from tests.browser import Browser, chromium
 from tests.conftest import Eimf, one_error_line
+from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model
 
@@ -52,6 +57,28 @@ def page(folder: Path, eimf: Eimf) -> Path:
     done = eimf(*command, "--slice", "history", "--slice", "category", "-o", "metrics.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     return folder / "page.html"
+
+
+def test_interests_are_those_that_recommend_tells(eimf: Eimf, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write_small_data(tmp_path / "data")
+    write_named_model(tmp_path / "model")
+    evaluation = evaluate([tmp_path / "model"], tmp_path / "data", EvalConfig(k=[10]))
+    sample = sampled_users.draw(evaluation, evaluation.systems[0])
+    asked = ("recommend", "model", "--sequences", "data", "--as-tested", "-k", "10", "--user")
+    several = 0
+    for at, row in enumerate(sample.users[:5]):
+        told = orjson.loads(eimf(*asked, evaluation.users.user(row), cwd=tmp_path).stdout)
+        listed = [evaluation.dataset.items[int(item) - 1].item for item in sample.lists[at] if item]
+        assert listed == [item["item"] for item in told["items"]]
+        names = {interest["index"]: interest.get("name") for interest in told["interests"]}
+        behind = {interest["index"]: interest["anchors"][0]["title"] for interest in told["interests"]}
+        wanted = [names[item["interest"]] or f"like {behind[item['interest']]}" for item in told["items"]]
+        name_of = {item: interest.name for interest in sample.interests[at] for item in interest.items}
+        assert [name_of[int(item)] for item in sample.lists[at] if item] == wanted
+        assert [interest.number for interest in sample.interests[at]] == list(range(1, len(sample.interests[at]) + 1))
+        several += len(sample.interests[at]) > 1
+    assert several
 
 
 class Parts(HTMLParser):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +15,27 @@ from eimf_core.vectors import unit_rows
 
 MAPPED_ITEMS = 1200
 NAMED = 12
-NEAREST = 6
+LISTED = 6
 AROUND = 10
-"""Mapped items in whose midst a name stands."""
+"""Items in whose midst a name stands."""
 CATEGORIES = 9
 
 
 @dataclass(frozen=True)
 class NamedInterest:
-    """An interest in words: how many of the drawn users have it, its nearest items, and its mean direction (d,)."""
+    """An interest in words.
+
+    Attributes:
+        name: as `recommend` tells it.
+        users: how many of the drawn users have items of it in their lists.
+        items: titles of those that are listed most for it.
+        listed: indices of these and of some more.
+    """
 
     name: str
     users: int
     items: list[str]
-    direction: npt.NDArray[np.float32]
+    listed: list[int]
 
 
 @dataclass(frozen=True)
@@ -40,19 +47,17 @@ class Map:
 
 
 def named_interests(evaluation: Evaluation, sample: SampledUsers) -> list[NamedInterest]:
-    """The names that most of the drawn users have interests of, each with the items nearest to their mean."""
-    interests = sample.interests
-    flat = interests.reshape(-1, interests.shape[2])
-    owners: dict[str, list[int]] = {}
-    for at, name in enumerate(sample.names(evaluation, flat)):
-        owners.setdefault(name, []).append(at)
-    units = unit_rows(sample.vectors)
-    users_of = {name: len({at // interests.shape[1] for at in members}) for name, members in owners.items()}
+    """The interests that the lists of most of the drawn users come from, each with the items listed most for it."""
+    users: Counter[str] = Counter()
+    listed: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for interests in sample.interests:
+        users.update({interest.name for interest in interests})
+        for interest in interests:
+            listed[interest.name].update(interest.items)
     made = []
-    for name in sorted(owners, key=lambda name: (-users_of[name], name))[:NAMED]:
-        mean = unit_rows(flat[owners[name]]).mean(axis=0)
-        nearest = [int(item) for item in np.argsort(-(units @ mean), kind="stable")[: NEAREST + 1] if item][:NEAREST]
-        made.append(NamedInterest(name, users_of[name], titles(evaluation, nearest), mean))
+    for name in sorted(users, key=lambda name: (-users[name], name))[:NAMED]:
+        items = [item for item, _ in listed[name].most_common(AROUND)]
+        made.append(NamedInterest(name, users[name], titles(evaluation, items[:LISTED]), items))
     return made
 
 
@@ -64,13 +69,11 @@ def item_map(evaluation: Evaluation, sample: SampledUsers, named: list[NamedInte
     items = np.argsort(-counts, kind="stable")[: min(MAPPED_ITEMS, int((counts >= 0).sum()))]
     if len(items) < 5:
         return None
-    units = unit_rows(sample.vectors[items])
-    places = plots.plane(units)
-    # the interests of a model that follows what came last lie near each other; what they rank first does not
-    names = [
-        (interest.name, np.median(places[np.argsort(-(units @ interest.direction))[:AROUND]], axis=0))
-        for interest in named
-    ]
+    places = plots.plane(unit_rows(sample.vectors[items]))
+    place_of = {int(item): at for at, item in enumerate(items)}
+    # the interests of a model that follows what came last lie near each other; what they bring does not
+    amid = {interest.name: [place_of[item] for item in interest.listed if item in place_of] for interest in named}
+    names = [(name, np.median(places[own], axis=0)) for name, own in amid.items() if own]
     colours, categories = _colours(evaluation, items)
     plot = plots.item_map(places, colours, names, len(evaluation.dataset.items))
     numbers = Counter(colours)

@@ -271,9 +271,10 @@ def item_map(
 
 def _written(axes: Any, name: str, place: npt.NDArray[np.float64], taken: list[Any]) -> bool:
     """Write a name at its place, or a line or two above or below; whether there was room beside the boxes `taken`."""
+    shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
     for step in (0, 1, -1, 2, -2):
         text = axes.annotate(
-            _short(name), place, (0, 1.1 * step * NAME_SIZE), textcoords="offset points",
+            shown, place, (0, 1.1 * step * NAME_SIZE), textcoords="offset points",
             ha="center", va="center", fontsize=NAME_SIZE, fontweight="bold",
         )  # fmt: skip
         box = text.get_window_extent()

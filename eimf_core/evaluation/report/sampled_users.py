@@ -2,77 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
+from eimf_core.dataset import Ints
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.measure import rank
 from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.vectors import unit_rows
+from eimf_core.recommend.results import RankedList
+from eimf_core.recommend.shown_interests import parts_of, shares
 
 Floats = npt.NDArray[np.float32]
 SHOWN = 24
 DRAWN = 400
 HISTORY = 8
 LISTED = 10
-
-
-@dataclass(frozen=True)
-class SampledUsers:
-    """What is computed once: places of the `users` (n,) among those evaluated, their `lists` (n, k), and the
-    `attention` (m, K, L) of the first of them, who are shown."""
-
-    system: ModelSystem
-    users: list[int]
-    lists: npt.NDArray[np.int64]
-    scored: Scored
-    attention: Floats
-
-    @property
-    def interests(self) -> Floats:
-        """Of the users, (n, K, d)."""
-        assert self.scored.interests is not None
-        return self.scored.interests
-
-    @property
-    def vectors(self) -> Floats:
-        """Of the items, (N + 1, d)."""
-        assert self.scored.vectors is not None
-        return self.scored.vectors
-
-    @cached_property
-    def namer(self) -> interest_names.Namer:
-        """What names the interests of the model, as `eimf recommend` does."""
-        return interest_names.open_namer(self.system.model, RecommendConfig().name_threshold)
-
-    @cached_property
-    def _units(self) -> Floats:
-        return unit_rows(self.vectors)
-
-    def names(self, evaluation: Evaluation, interests: Floats) -> list[str]:
-        """Of interests (n, d): a name each, or the nearest item where none is near enough."""
-        named = [name for name, _ in self.namer.of_vectors(interests)]
-        without = [at for at, name in enumerate(named) if name is None]
-        # place 0 is no item
-        nearest = (unit_rows(interests[without]) @ self._units[1:].T).argmax(axis=1) + 1
-        like = dict(zip(without, titles(evaluation, nearest), strict=True))
-        return [name if name is not None else f"like {like[at]}" for at, name in enumerate(named)]
+REASONS = 2
+"""Items of a history that are told behind an interest, at most."""
+UNNAMED = "without a name"
 
 
 @dataclass(frozen=True)
 class Interest:
-    """One interest of a shown user: its name, and the history items it attends to most."""
+    """An interest that a list comes from, as `recommend` tells it.
+
+    Attributes:
+        number: from 1, in the order in which its first items stand.
+        name: in words, or "like" and what made most of it.
+        from_items: titles of the history items behind it.
+        items: those of the list, as indices of the data set.
+    """
 
     number: int
     name: str
     from_items: list[str]
+    items: list[int]
+
+
+@dataclass(frozen=True)
+class SampledUsers:
+    """What is computed once.
+
+    Attributes:
+        system: the model.
+        users: places of the n users among those evaluated.
+        lists: (n, k) item indices, 0 where a list ends.
+        vectors: of the items, (N + 1, d).
+        interests: that the list of each user comes from.
+    """
+
+    system: ModelSystem
+    users: list[int]
+    lists: npt.NDArray[np.int64]
+    vectors: Floats
+    interests: list[list[Interest]]
 
 
 @dataclass(frozen=True)
@@ -106,9 +96,38 @@ def draw(evaluation: Evaluation, system: ModelSystem) -> SampledUsers:
     users = evaluation.users
     chosen = np.random.default_rng(len(users)).permutation(len(users))[:DRAWN].tolist()
     lists, scored, histories = rank(system, users, chosen, evaluation.plan)
-    shown = chosen[:SHOWN]
-    _, attention = system.interests(histories[:SHOWN], users.times(shown), users.events(shown))
-    return SampledUsers(system, chosen, lists[:, :LISTED], scored, attention)
+    _, attention = system.interests(histories, users.times(chosen), users.events(chosen))
+    assert scored.vectors is not None
+    lists = lists[:, :LISTED]
+    return SampledUsers(system, chosen, lists, scored.vectors, _interests(system, lists, scored, histories, attention))
+
+
+def _interests(
+    system: ModelSystem, lists: npt.NDArray[np.int64], scored: Scored, histories: Sequence[Ints], attention: Floats
+) -> list[list[Interest]]:
+    """What each list comes from; `attention` (n, K, L)."""
+    assert scored.interests is not None and scored.vectors is not None
+    namer = interest_names.open_namer(system.model, RecommendConfig().name_threshold)
+    number = scored.interests.shape[1]
+    sources = ranking.sources(scored.interests, scored.vectors, lists).tolist()
+    listed = [own[own > 0] for own in lists]
+    found = [
+        parts_of(RankedList(system.rows(own).tolist(), [], brought[: len(own)]), namer, number, number)
+        for own, brought in zip(listed, sources, strict=True)
+    ]
+    parts = [own for _, own in found]
+    read = [system.rows(history[system.known[history]][-attention.shape[2] :]) for history in histories]
+    reasons = shares(parts, attention, read, namer, REASONS, 0.0)
+    made = []
+    for own, (ranked, each), why in zip(listed, found, reasons, strict=True):
+        interests = []
+        for at, part in enumerate(each, start=1):
+            behind = [system.model.catalogue.item(index).title for index, _ in why[part.number]]
+            name = namer.names[part.name] if part.name >= 0 else f"like {behind[0]}" if behind else UNNAMED
+            items = [int(item) for item, source in zip(own, ranked.interests, strict=True) if source == part.number]
+            interests.append(Interest(at, name, behind, items))
+        made.append(interests)
+    return made
 
 
 def titles(evaluation: Evaluation, indices: Any) -> list[str]:
@@ -119,15 +138,11 @@ def titles(evaluation: Evaluation, indices: Any) -> list[str]:
 def examples(evaluation: Evaluation, sample: SampledUsers) -> list[Example]:
     """The users who are shown."""
     made = []
-    shown = slice(SHOWN)
-    sources = ranking.sources(sample.interests[shown], sample.vectors, sample.lists[shown])
-    for at, row in enumerate(sample.users[shown]):
+    for at, row in enumerate(sample.users[:SHOWN]):
         history = evaluation.users.history(row)
-        known = history[sample.system.known[history]][-sample.attention.shape[2] :]
         start, end = evaluation.users.target_offsets[row : row + 2]
         targets = evaluation.users.targets[start:end]
-        named = sample.names(evaluation, sample.interests[at])
-        used = sorted({int(sources[at, place]) for place in range(sample.lists.shape[1]) if sample.lists[at, place]})
+        number_of = {item: interest.number for interest in sample.interests[at] for item in interest.items}
         made.append(
             Example(
                 user=evaluation.users.user(row),
@@ -135,27 +150,12 @@ def examples(evaluation: Evaluation, sample: SampledUsers) -> list[Example]:
                 history=titles(evaluation, history[-HISTORY:]),
                 targets=titles(evaluation, targets[:HISTORY]),
                 more_targets=max(0, len(targets) - HISTORY),
-                interests=[
-                    Interest(
-                        number=number + 1,
-                        name=named[number],
-                        from_items=titles(evaluation, _attended(sample.attention[at, number], known)),
-                    )
-                    for number in used
-                ],
+                interests=sample.interests[at],
                 items=[
-                    Recommended(titles(evaluation, [item])[0], int(sources[at, place]) + 1, bool(item in targets))
-                    for place, item in enumerate(sample.lists[at])
+                    Recommended(titles(evaluation, [item])[0], number_of[int(item)], bool(item in targets))
+                    for item in sample.lists[at]
                     if item
                 ],
             )
         )
     return made
-
-
-def _attended(attention: Floats, history: npt.NDArray[np.int32]) -> list[int]:
-    """The two different items of the history with the largest weights."""
-    weights: dict[int, float] = {}
-    for item, weight in zip(history.tolist(), attention.tolist(), strict=False):
-        weights[item] = weights.get(item, 0.0) + weight
-    return sorted(weights, key=lambda item: -weights[item])[:2]
