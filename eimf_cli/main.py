@@ -28,6 +28,7 @@ FURTHER = {
     "score": "Tell how many true interests labels recover.",
     "compare": "Train backbones over settings and seeds, and compare them in one table.",
     "join": "Join models that were trained apart as an ensemble.",
+    "serve": "Answer queries over HTTP.",
     "similar": "List the items nearest to one.",
     "index": "Put an index into a model, for recommend --index.",
     "export": "Write item vectors and the network for other programs.",

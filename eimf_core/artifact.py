@@ -22,6 +22,7 @@ Opening checks sizes, headers, shapes and the hashes of all but very large files
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -155,16 +156,24 @@ def add_arrays(path: str | Path, name: str, arrays: dict[str, npt.NDArray[Any]],
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
-def open_model(path: str | Path) -> Model:
+def open_model(path: str | Path, *, private: bool = False) -> Model:
     """Open a model directory; ModelError says in one line what is missing or broken.
 
     The directory is opened once and its files relative to that handle, so that a replacement in
     the meantime is seen whole or not at all.
+
+    Args:
+        path: the model directory.
+        private: read copies of the files, all of them hashed, for one that is open for long: its files may be written
+            over in place.
     """
     for last_try in (False, True):
         try:
-            with model_files.opened(path) as handles:
-                model_files.check(str(path), handles)
+            with contextlib.ExitStack() as stack:
+                handles = stack.enter_context(model_files.opened(path))
+                if private:
+                    handles = stack.enter_context(model_files.copied(handles))
+                model_files.check(str(path), handles, whole=private)
                 return Model(str(path).rstrip("/"), handles)
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,30 @@ def opened(path: str | Path) -> Iterator[dict[str, int]]:
         for part in set(read_manifest(str(path), handles)["files"]) & set(OPTIONAL):
             open_part(part)
         yield handles
+
+
+@contextlib.contextmanager
+def copied(handles: dict[str, int]) -> Iterator[dict[str, int]]:
+    """Copies of opened files that nobody else can change, without a name; closed at the end of the block.
+
+    A file that is written over while it is mapped ends the process that reads it.
+
+    Args:
+        handles: as `opened` gives them.
+
+    Raises:
+        OSError: there is no room for temporary files.
+    """
+    with contextlib.ExitStack() as stack:
+        made = {}
+        for name, handle in handles.items():
+            target = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            start = 0
+            while block := system_files.read_at(handle, BLOCK, start):
+                target.write(block)
+                start += len(block)
+            made[name] = target.fileno()
+        yield made
 
 
 def check(name: str, handles: dict[str, int], *, whole: bool = False) -> None:

@@ -28,16 +28,12 @@ class ListConfig:
 
 
 @dataclass(frozen=True)
-class RecommendConfig(ListConfig):
+class QueryConfig(ListConfig):
     """Settings that hold for all queries; a query's own `k`, `seen` and `diversity` come before them."""
 
     seen: Literal["drop", "keep"] | None = setting(
         None, "Items of the history: drop or keep; as in training if not given."
     )
-    repeat_after: float | None = setting(
-        None, "Days after which an item that a user had may be listed again, as of the end of the data.",
-        group="data", metavar="DAYS", low=0,
-    )  # fmt: skip
     diversity: float = setting(
         0.0, "Weight of different categories in a list against its scores.", metavar="WEIGHT", low=0
     )
@@ -54,15 +50,25 @@ class RecommendConfig(ListConfig):
         0.35, "Least cosine of items to the centre of their group; below it no name.", group="model", low=-1, high=1,
         advanced=True,
     )  # fmt: skip
+    index: bool = setting(
+        False, "Search the model's index, which is faster with millions of items and not exact.", group="model",
+        advanced=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RecommendConfig(QueryConfig):
+    """Settings of `eimf recommend`."""
+
+    repeat_after: float | None = setting(
+        None, "Days after which an item that a user had may be listed again, as of the end of the data.",
+        group="data", metavar="DAYS", low=0,
+    )  # fmt: skip
     on_error: Literal["fail", "skip"] = setting(
         "fail",
         "A bad Query line: fail ends the stream there; skip writes a line with the field 'error' in its place, "
         "goes on, and ends with exit code 3 and the number of such lines.",
         group="data", advanced=True,
-    )  # fmt: skip
-    index: bool = setting(
-        False, "Search the model's index, which is faster with millions of items and not exact.", group="model",
-        advanced=True,
     )  # fmt: skip
     threads: int | None = setting(
         None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says.",

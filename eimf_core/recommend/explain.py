@@ -16,8 +16,9 @@ from eimf_core.recommend.results import DIGITS, RankedList, Result, top_items
 from eimf_core.vectors import unit_rows
 
 
-def similar(recommender: Recommender, index: int) -> Result:
-    """The nearest items by cosine of their vectors, the item itself left out."""
+def similar(recommender: Recommender, index: int, k: int | None = None) -> Result:
+    """The nearest items by cosine of their vectors, the item itself left out; `k` of them, or as the settings say."""
+    k = recommender.settings.k if k is None else k
     vectors, settings = recommender.model.vectors, recommender.settings
     cosines = np.asarray(unit_rows(np.asarray(vectors[index : index + 1], np.float32)) @ vectors.T, np.float32)
     scale = recommender.model.scale
@@ -27,9 +28,9 @@ def similar(recommender: Recommender, index: int) -> Result:
     cosines[0, [0, index]] = -np.inf
     if recommender.allowed is not None:
         cosines[:, ~recommender.allowed] = -np.inf
-    ((items, values),) = top_items(cosines, settings.k, settings.min_score)
+    ((items, values),) = top_items(cosines, k, settings.min_score)
     query = ResolvedQuery(
-        recommender.items.item(index).item, NOTHING, None, None, None, None, [], NOTHING, None, NOTHING, 0.0, settings.k
+        recommender.items.item(index).item, NOTHING, None, None, None, None, [], NOTHING, None, NOTHING, 0.0, k
     )
     empty = {} if items else {0: recommender.why_empty(query)}
     return Result([query], [RankedList(items, values, [])], empty=empty)

@@ -32,15 +32,19 @@ class Items:
     def __len__(self) -> int:
         return len(self._catalogue) + self.new
 
+    def load(self) -> None:
+        """Read all ids at once."""
+        known = {entry.item: number for number, entry in enumerate(self._catalogue, start=1)}
+        self._index = {**known, **self._index}
+        self._all_known = True
+
     def index(self, item: str) -> int:
         """Index of an id, 0 when it is unknown."""
         found = self._index.get(item)
         if found is not None or self._all_known:
             return found or 0
         if len(self._index) > self.new + len(self._catalogue) // SHARE:
-            known = {entry.item: number for number, entry in enumerate(self._catalogue, start=1)}
-            self._index = {**known, **self._index}
-            self._all_known = True
+            self.load()
             return self._index.get(item, 0)
         return self._index.setdefault(item, self._catalogue.index(item))
 

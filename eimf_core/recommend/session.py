@@ -75,13 +75,15 @@ class Session:
         request: ListRequest | None = None,
         *,
         reporter: Reporter = SILENT,
+        private: bool = False,
     ) -> None:
-        """Raises ConfigError for a path that is no directory and ModelError for a broken model."""
+        """`private` as in `artifact.open_model`; ConfigError for a path that is no directory, ModelError for a broken
+        model."""
         request = request or ListRequest()
         # a query of the command line reports what it does not know itself
         single = isinstance(request, Request) and request.is_query
         began = time.perf_counter()
-        self.model = artifact.open_model(path)
+        self.model = artifact.open_model(path, private=private)
         text_vectors = TextVectors(self.model, settings.encoder)
         new: list[Item] = []
         if request.new_items is not None:
@@ -147,11 +149,11 @@ class Session:
             as_tested=as_tested,
         )
 
-    def similar_line(self, item: str) -> bytes:
-        """The items nearest to one, which is given by id or title."""
+    def similar_line(self, item: str, k: int | None = None) -> bytes:
+        """The items nearest to one, which is given by id or title; `k` of them, or as the settings say."""
         from eimf_core.recommend.explain import similar
 
-        result = similar(self.recommender, self.resolver.item_index(item))
+        result = similar(self.recommender, self.resolver.item_index(item), k)
         if result.empty:
             self._reporter.warn(f"nothing is near: {result.empty[0]}")
         return self.recommender.writer.write(result)[0]

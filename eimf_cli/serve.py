@@ -1,0 +1,63 @@
+"""`eimf serve`: recommendations over HTTP."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from eimf_cli import list_options, progress_bars
+from eimf_cli.list_options import Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
+from eimf_cli.options import step
+from eimf_core.serving.config import ServeConfig
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@step(app, example="eimf serve model/ --port 8000", settings=ServeConfig)
+def serve(
+    settings: ServeConfig,
+    model: ModelPath,
+    exclude: Exclude = None,
+    exclude_items: ExcludeItems = None,
+    only_items: OnlyItems = None,
+    only: Only = None,
+    new_items: NewItems = None,
+    boost: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
+            rich_help_panel="data",
+        ),
+    ] = None,
+) -> None:
+    """Answer Query lines over HTTP: POST /recommend, GET /similar?item=ID, /health, /metrics.
+
+    A body is one Query, a JSON array of them or JSON lines; the answers are the records of `eimf
+    recommend`. A model that is replaced, in its place or by a link, is taken without a break. Other
+    machines get in with --host and a token in the environment variable EIMF_SERVE_TOKEN. SIGTERM
+    answers what is open and exits with 0.
+    """
+    from eimf_core.recommend.request import ListRequest
+    from eimf_core.serving import http_server
+
+    request = ListRequest(
+        exclude=list_options.ids(exclude),
+        exclude_items=exclude_items,
+        only_items=only_items,
+        only=only or [],
+        new_items=new_items,
+        boost=boost,
+    )
+    http_server.serve(
+        model, settings, request, progress_bars.TerminalReporter(), started=lambda _: _let_the_server_end()
+    )
+
+
+def _let_the_server_end() -> None:
+    """From here on a signal ends the server in good order, and nothing else."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)

@@ -1,0 +1,1 @@
+"""`eimf serve`: Query lines over HTTP, answered together where they arrive together."""

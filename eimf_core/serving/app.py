@@ -1,0 +1,222 @@
+"""The service as an ASGI application: which path does what, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import orjson
+
+from eimf_core.errors import ConfigError, InputError
+from eimf_core.recommend.session import Session
+from eimf_core.serving import metrics as text_form
+from eimf_core.serving import request_body
+from eimf_core.serving.batching import Answer, Batches, TooManyWaiting, UnexpectedError
+from eimf_core.serving.config import ServeConfig
+from eimf_core.serving.live_model import LiveModel
+from eimf_core.serving.metrics import Metrics
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+METHODS = {"/recommend": "POST", "/similar": "GET", "/health": "GET", "/metrics": "GET"}
+JSON, LINES = b"application/json", b"application/x-ndjson"
+RETRY = (b"retry-after", b"1")
+LARGE = 1 << 14
+"""Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
+
+
+class Refused(Exception):  # noqa: N818 (an answer, not a fault)
+    """An answer other than 200: its status, what is wrong, and further headers."""
+
+    def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(problem)
+        self.status, self.headers = status, headers
+
+
+class ClientGone(Exception):  # noqa: N818
+    """The client has closed the connection before its request was whole."""
+
+
+class App:
+    """Answers requests; `connections` tells how many are open."""
+
+    def __init__(
+        self,
+        live: LiveModel,
+        batches: Batches,
+        metrics: Metrics,
+        settings: ServeConfig,
+        token: str | None = None,
+        connections: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._live, self._batches, self._metrics, self._settings = live, batches, metrics, settings
+        self._allowed = None if token is None else f"Bearer {token}".encode()
+        self._connections = connections
+        self._most = settings.max_body << 10
+        self._reader = ThreadPoolExecutor(1, "eimf bodies")
+        self._of_path = {
+            "/recommend": self._recommend,
+            "/similar": self._similar,
+            "/health": self._health,
+            "/metrics": self._figures,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        path, kind = scope["path"], JSON
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            status, kind, body, headers = await self._answer(path, scope, receive)
+        except Refused as refused:
+            status, body, headers = refused.status, _problem(str(refused)), refused.headers
+        except TooManyWaiting:
+            status, body, headers = 503, _problem("too many queries wait; ask again later"), (RETRY,)
+        except ClientGone:
+            return
+        except Exception as error:
+            status, body = 500, _problem(f"unexpected {type(error).__name__}")
+        length = (b"content-length", b"%d" % len(body))
+        all_headers = [(b"content-type", kind), length, *headers]
+        await send({"type": "http.response.start", "status": status, "headers": all_headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        self._metrics.request(path if path in METHODS else "other", status, time.perf_counter() - began)
+
+    async def _answer(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes, Any]:
+        answer = self._of_path.get(path)
+        if answer is None:
+            raise Refused(404, f"no such path; there are {', '.join(METHODS)}")
+        method = METHODS[path]
+        if scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
+            raise Refused(405, f"{path} takes {method}", (b"allow", method.encode()))
+        allowed = self._is_allowed(scope["headers"])
+        if not allowed and path != "/health":
+            raise Refused(401, "a token is needed: Authorization: Bearer TOKEN", (b"www-authenticate", b"Bearer"))
+        return await answer(scope, receive, allowed)
+
+    def _is_allowed(self, headers: Headers) -> bool:
+        if self._allowed is None:
+            return True
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        return hmac.compare_digest(given, self._allowed)
+
+    async def _recommend(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
+        body = await self._body(scope["headers"], receive)
+        served = self._live.now
+        try:
+            if len(body) < LARGE:
+                asked = request_body.read(body, self._settings.most_items)
+            else:
+                loop = asyncio.get_running_loop()
+                asked = await loop.run_in_executor(self._reader, request_body.read, body, self._settings.most_items)
+        except InputError as error:
+            raise Refused(400, str(error)) from None
+        answers = await self._batches.answers(served.session, asked.queries)
+        what = {"one": "", "array": "query", "lines": "line"}[asked.form]
+        lines = [_line(answer, f"{what} {number}: " if what else "") for number, answer in enumerate(answers, start=1)]
+        version = ((b"eimf-model-version", served.version.encode()),)
+        if asked.form == "one":
+            return 200, JSON, lines[0], version
+        if asked.form == "lines":
+            return 200, LINES, b"".join(lines), version
+        return 200, JSON, b"[%b]\n" % b",".join(line[:-1] for line in lines), version
+
+    async def _similar(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
+        item, k = self._similar_to(scope["query_string"])
+        served = self._live.now
+
+        def ask(session: Session) -> bytes:
+            return session.similar_line(item, k)
+
+        answer = await self._batches.answer(served.session, ask)
+        if isinstance(answer, InputError):
+            raise Refused(404, str(answer))
+        return 200, JSON, _line(answer, ""), ((b"eimf-model-version", served.version.encode()),)
+
+    def _similar_to(self, query: bytes) -> tuple[str, int | None]:
+        try:
+            given = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=10)
+        except ValueError:
+            raise Refused(400, "the query string is not percent-encoded UTF-8") from None
+        if other := sorted(given.keys() - {"item", "k"}):
+            raise Refused(400, f"unknown field '{other[0][:80]}'; /similar has item, k")
+        if len(given.get("item", ())) != 1 or not given["item"][0]:
+            raise Refused(400, "field 'item': give one id or title, as in /similar?item=S1200&k=5")
+        if "k" not in given:
+            return given["item"][0], None
+        typed, most = given["k"][-1], self._settings.most_items
+        if not (typed.isascii() and typed.isdigit() and len(typed) < 10 and 1 <= int(typed) <= most):
+            raise Refused(400, f"field 'k': is '{typed[:80]}', expected a number from 1 to {most}")
+        return given["item"][0], int(typed)
+
+    async def _health(self, scope: Scope, receive: Receive, allowed: bool) -> tuple[int, bytes, bytes, Any]:
+        live = self._live
+        made: dict[str, Any] = {"status": "ok" if live.problem is None else "old model"}
+        if allowed:
+            config = live.now.session.model.config
+            made |= {
+                "model": str(live.path),
+                "version": live.now.version,
+                "backbone": config.backbone,
+                "items": len(live.now.session.items),
+                "loaded": round(live.now.loaded, 3),
+            }
+            if live.problem is not None:
+                made["problem"] = live.problem
+        return 200, JSON, orjson.dumps(made) + b"\n", ()
+
+    async def _figures(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
+        live = self._live
+        gauges = {
+            "queries_waiting": self._batches.waiting,
+            "connections": self._connections(),
+            "old_model": float(live.problem is not None),
+        }
+        model = {"version": live.now.version, "backbone": live.now.session.model.config.backbone}
+        return 200, text_form.CONTENT_TYPE, self._metrics.text(gauges, model, live.now.loaded), ()
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        for name, value in headers:
+            if name == b"content-length" and value.isdigit() and int(value) > self._most:
+                raise self._too_large()
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        parts = [body]
+        size = len(body)
+        while message["type"] == "http.request" and message.get("more_body"):
+            if size > self._most:
+                break
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if message["type"] != "http.request":
+            raise ClientGone
+        if size > self._most:
+            raise self._too_large()
+        return body if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self) -> Refused:
+        most = f"{self._settings.max_body} KiB (--max-body)"
+        return Refused(413, f"the body is larger than {most}; ask in several requests")
+
+
+def _line(answer: Answer, place: str) -> bytes:
+    """An answer; Refused for a query that has none."""
+    if isinstance(answer, bytes):
+        return answer
+    wrong = isinstance(answer, InputError | ConfigError) and not isinstance(answer, UnexpectedError)
+    raise Refused(422 if wrong else 500, f"{place}{answer}")
+
+
+def _problem(problem: str) -> bytes:
+    return msgspec.json.encode({"error": problem}) + b"\n"

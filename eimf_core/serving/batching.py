@@ -1,0 +1,210 @@
+"""Queries that arrive together are answered together, by threads beside the one of the event loop.
+
+A thread takes what waits, up to a batch, and waits for nothing more: at low load a query is answered alone and at
+once, at high load many share one product with the item table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.recommend.query_resolution import ResolvedQuery
+from eimf_core.recommend.session import Session
+from eimf_core.records import Query
+from eimf_core.serving.metrics import Metrics
+
+MOST = 64
+"""Queries of a batch: more gain little, and those behind them wait longer."""
+CHUNK = 16
+"""Queries of a list that wait at once, so that a long list leaves room for single queries."""
+Answer = bytes | EimfError
+
+
+class TooManyWaiting(Exception):  # noqa: N818 (a state, not a fault)
+    """More queries wait than are answered in time."""
+
+
+class UnexpectedError(EimfError):
+    """Something that should not happen; the message names its type alone."""
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """Queries for one model, or another question to it, and where the answers go."""
+
+    session: Session
+    future: asyncio.Future[list[Answer]]
+    queries: Sequence[Query] = ()
+    ask: Callable[[Session], bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        return max(1, len(self.queries))
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What waits; a queue that tells how many queries are in it."""
+
+    works: deque[Work] = field(default_factory=deque)
+    queries: int = 0
+
+
+class Batches:
+    """The threads that answer, and what waits for them."""
+
+    def __init__(self, threads: int, most_waiting: int, timeout: float, metrics: Metrics) -> None:
+        self._number, self._most, self._timeout, self._metrics = threads, most_waiting, timeout, metrics
+        self._waiting = Waiting()
+        self._changed = threading.Condition()
+        self._over = False
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Queries that wait."""
+        return self._waiting.queries
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the threads; answers go to futures of this loop."""
+        self._loop = loop
+        for number in range(self._number):
+            thread = threading.Thread(target=self._run, name=f"eimf answers {number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads when what they work on is done."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(self._timeout)
+
+    async def answers(self, session: Session, queries: Sequence[Query]) -> list[Answer]:
+        """The answer to each query, as a line of JSON, or what is wrong with it.
+
+        Raises:
+            TooManyWaiting: now, or so many that the answer was not made in time.
+        """
+        if len(queries) <= CHUNK:
+            return await self._answered(session, queries, None)
+        made: list[Answer] = []
+        for start in range(0, len(queries), CHUNK):
+            made += await self._answered(session, queries[start : start + CHUNK], None)
+        return made
+
+    async def answer(self, session: Session, ask: Callable[[Session], bytes]) -> Answer:
+        """The answer to another question; raises as `answers`."""
+        return (await self._answered(session, (), ask))[0]
+
+    async def _answered(
+        self, session: Session, queries: Sequence[Query], ask: Callable[[Session], bytes] | None
+    ) -> list[Answer]:
+        assert self._loop is not None
+        work = Work(session, self._loop.create_future(), queries, ask)
+        if self._waiting.queries + work.size > self._most:
+            raise TooManyWaiting
+        with self._changed:
+            self._waiting.works.append(work)
+            self._waiting.queries += work.size
+            self._changed.notify()
+        timer = self._loop.call_later(self._timeout, work.future.cancel)
+        try:
+            return await work.future
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise TooManyWaiting from None
+        finally:
+            timer.cancel()
+
+    def _run(self) -> None:
+        while works := self._take():
+            answers = answered(works)
+            self._metrics.batch(sum(work.size for work in works))
+            assert self._loop is not None
+            try:
+                self._loop.call_soon_threadsafe(_deliver, works, answers)
+            except RuntimeError:  # the loop has ended
+                return
+
+    def _take(self) -> list[Work]:
+        """What waits, up to a batch of one model; nothing at the end."""
+        taken: list[Work] = []
+        size = 0
+        with self._changed:
+            while not taken:
+                while not self._waiting.works:
+                    if self._over:
+                        return []
+                    self._changed.wait()
+                waiting = self._waiting.works
+                while waiting and size < MOST and (not taken or waiting[0].session is taken[0].session):
+                    work = waiting.popleft()
+                    self._waiting.queries -= work.size
+                    # nobody waits for one whose time is over, or whose client has gone
+                    if not work.future.done():
+                        taken.append(work)
+                        size += work.size
+        return taken
+
+
+def _deliver(works: Sequence[Work], answers: Sequence[list[Answer]]) -> None:
+    for work, answer in zip(works, answers, strict=True):
+        if not work.future.done():
+            work.future.set_result(answer)
+
+
+def answered(works: Sequence[Work]) -> list[list[Answer]]:
+    """The answers to works for one model."""
+    session = works[0].session
+    entries = [[_resolved(session, query) for query in work.queries] for work in works]
+    resolved = [entry for of in entries for entry in of if isinstance(entry, ResolvedQuery)]
+    lines = iter(_lines(session, resolved))
+    made: list[list[Answer]] = []
+    for work, of in zip(works, entries, strict=True):
+        if work.ask is not None:
+            made.append([_asked(session, work.ask)])
+        else:
+            made.append([next(lines) if isinstance(entry, ResolvedQuery) else entry for entry in of])
+    return made
+
+
+def _resolved(session: Session, query: Query) -> ResolvedQuery | EimfError:
+    try:
+        return session.resolver.resolve(query)
+    except (InputError, ConfigError) as error:
+        return error
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
+    try:
+        return session.recommender.lines(queries) if queries else []
+    except Exception as error:
+        if len(queries) == 1:
+            return [error if isinstance(error, EimfError) else _unexpected(error)]
+        # one that fails keeps the others from nothing
+        return [line for query in queries for line in _lines(session, [query])]
+
+
+def _asked(session: Session, ask: Callable[[Session], bytes]) -> Answer:
+    try:
+        return ask(session)
+    except EimfError as error:
+        return error
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> UnexpectedError:
+    return UnexpectedError(f"unexpected {type(error).__name__}")

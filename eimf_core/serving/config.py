@@ -1,0 +1,48 @@
+"""Settings of `eimf serve`: where it listens, and bounds on what a client may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eimf_core.config import check, setting
+from eimf_core.recommend.config import QueryConfig
+
+
+@dataclass(frozen=True)
+class ServeConfig(QueryConfig):
+    """Where the service listens, and what a client may take of it."""
+
+    host: str = setting("127.0.0.1", "Address to listen on; other machines reach it where it is not a loopback one.")
+    port: int = setting(8000, "Port to listen on; 0 takes a free one and says which.", low=0, high=65535)
+    without_token: bool = setting(
+        False, "Listen for other machines without a token: whoever reaches the port gets answers."
+    )
+    most_items: int = setting(
+        1000, "Items of a list that a query may ask for at most.", low=1, group="data", advanced=True
+    )
+    max_body: int = setting(
+        1024, "Largest body of a request, in KiB; a larger one gets status 413.", metavar="KIB", low=1, group="machine",
+        advanced=True,
+    )  # fmt: skip
+    timeout: float = setting(
+        10.0, "Seconds to send a request in, to make an answer in (then status 503) and to read it in.",
+        metavar="SECONDS", above=0, high=3600, group="machine", advanced=True,
+    )  # fmt: skip
+    connections: int = setting(
+        1000, "Connections that are open at once; one more gets status 503.", low=1, group="machine", advanced=True
+    )
+    waiting: int = setting(
+        2000, "Queries that wait to be answered; a request beyond them gets status 503.", low=1, group="machine",
+        advanced=True,
+    )  # fmt: skip
+    threads: int | None = setting(
+        None, "Threads that answer queries; one a processor but one if not given, or what OMP_NUM_THREADS says.",
+        group="machine", low=1, high=64, advanced=True,
+    )  # fmt: skip
+    look: float = setting(
+        1.0, "Seconds between two looks whether the model was replaced; 0: never.", metavar="SECONDS", low=0, high=3600,
+        group="machine", advanced=True,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)

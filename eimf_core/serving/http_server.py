@@ -1,0 +1,181 @@
+"""The server: where it listens, how many files it may open, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eimf_core import threads
+from eimf_core.errors import ConfigError
+from eimf_core.progress import Reporter
+from eimf_core.recommend.request import ListRequest
+from eimf_core.serving.app import App
+from eimf_core.serving.batching import Batches
+from eimf_core.serving.config import ServeConfig
+from eimf_core.serving.live_model import LiveModel
+from eimf_core.serving.metrics import Metrics
+
+TOKEN = "EIMF_SERVE_TOKEN"
+BACKLOG = 128
+"""Connections that the system holds for the server; so many may be taken at once, beyond those that are let in."""
+OTHER_FILES = 64 + BACKLOG
+"""Files that are open beside connections."""
+KEEP_ALIVE = 60
+"""Seconds that a connection stays open between two requests."""
+SWITCH = 0.0005
+"""Seconds after which a thread that computes lets another one in, as in `recommend.thread_pipeline`."""
+INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
+
+
+def serve(
+    path: Path, settings: ServeConfig, request: ListRequest, reporter: Reporter,
+    started: Callable[[Any], None] = lambda server: None,
+) -> None:  # fmt: skip
+    """Answer requests until SIGTERM or Ctrl-C; those that are open are answered before it ends.
+
+    Args:
+        path: the model directory, or a link to one; followed when it changes.
+        settings: where to listen, and bounds.
+        request: what may be listed.
+        reporter: hears where the service listens, and of each model.
+        started: gets the server, whose `should_exit` ends it, before it runs.
+
+    Raises:
+        ConfigError: a package is missing, the address is taken or open to others without a token, or the path is no
+            directory.
+        ModelError: the model is broken.
+        InputError: a file of `request` is.
+    """
+    try:
+        import uvicorn
+
+        from eimf_core.serving.protocol import with_bounds
+    except ModuleNotFoundError:
+        raise ConfigError(INSTALL) from None
+    token = token_of_environment()
+    listening = bound(settings, token)
+    with listening:
+        metrics = Metrics()
+        connections = _connections(settings, reporter)
+        live = LiveModel(path, settings, request, reporter, metrics)
+        number = settings.threads or threads.from_environment() or max(1, threads.cores() - 1)
+        batches = Batches(number, settings.waiting, settings.timeout, metrics)
+        app = App(live, batches, metrics, settings, token, lambda: len(server.server_state.connections))
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+        config = uvicorn.Config(
+            app,
+            http=with_bounds(settings, connections, metrics),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            loop="auto",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(settings.timeout)),
+        )
+        host, port = listening.getsockname()[:2]
+        where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        listens = f"{path} (version {live.now.version}) serves on {where}; Ctrl-C or SIGTERM ends it"
+        server = _server(uvicorn, config, batches, lambda: reporter.note(listens))
+        started(server)
+        _run(server, listening, live, batches)
+        number = metrics.queries
+        answered = "1 query was answered" if number == 1 else f"{number:,} queries were answered"
+        reporter.note(f"{path}: the service has ended; {answered}")
+
+
+def _server(uvicorn: Any, config: Any, batches: Batches, listens: Callable[[], None]) -> Any:
+    """A server of uvicorn that starts the threads with its loop, and calls `listens` when clients can connect."""
+
+    class Server(uvicorn.Server):  # type: ignore[misc]
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            batches.start(asyncio.get_running_loop())
+            await super().startup(sockets)
+            listens()
+
+    return Server(config)
+
+
+def _run(server: Any, listening: socket.socket, live: LiveModel, batches: Batches) -> None:
+    from threadpoolctl import threadpool_limits
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    live.watch()
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            server.run(sockets=[listening])
+    finally:
+        live.close()
+        batches.stop()
+        sys.setswitchinterval(interval)
+
+
+def token_of_environment() -> str | None:
+    token = os.environ.get(TOKEN)
+    if token is None:
+        return None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(f"{TOKEN} is empty or holds other than printable ASCII without spaces; set another token")
+    return token
+
+
+def bound(settings: ServeConfig, token: str | None) -> socket.socket:
+    """A socket at the address, which does not listen yet."""
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ConfigError(f"--host {host} is no address of this machine; give one, such as 127.0.0.1") from None
+    family, kind, protocol, _, address = found[0]
+    alone = ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
+    if not (alone or token or settings.without_token):
+        raise ConfigError(
+            f"--host {host} lets other machines in: set a token in the environment variable {TOKEN}, "
+            "or say --without-token"
+        )
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"--port {port} on {host} cannot be taken ({error.strerror}): end what listens there, or choose another"
+        ) from None
+    return listening
+
+
+def _connections(settings: ServeConfig, reporter: Reporter) -> int:
+    """How many connections may be open: what is asked for, or what the system lets a process open."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return settings.connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.connections + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        soft = needed
+    room = settings.connections if soft == resource.RLIM_INFINITY else soft - OTHER_FILES
+    if room < 1:
+        raise ConfigError(f"the system lets this process open {soft} files, too few to serve; raise `ulimit -n`")
+    if room < settings.connections:
+        reporter.warn(f"--connections {settings.connections}: the system lets this process have {room} (`ulimit -n`)")
+    return min(room, settings.connections)

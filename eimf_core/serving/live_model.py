@@ -1,0 +1,148 @@
+"""The model that serves: opened from copies of its files, and replaced when its directory is.
+
+A model is taken once its directory has looked the same twice, so that one that is being copied is left alone. One that
+cannot be opened is told once, and the one before goes on.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from eimf_core.errors import EimfError
+from eimf_core.progress import Reporter
+from eimf_core.recommend.config import QueryConfig, RecommendConfig
+from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.session import Session
+from eimf_core.records import Query
+from eimf_core.serving.config import ServeConfig
+from eimf_core.serving.metrics import Metrics
+
+VERSION = 12
+"""Hexadecimal digits of the hash of manifest.json that are the version of a model."""
+Look = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """An opened model: its session, its version, and when it was opened (unix seconds)."""
+
+    session: Session
+    version: str
+    loaded: float
+
+
+class LiveModel:
+    """The model of a directory, or of what a link leads to."""
+
+    def __init__(
+        self, path: str | Path, settings: ServeConfig, request: ListRequest, reporter: Reporter, metrics: Metrics
+    ) -> None:
+        """Open the model.
+
+        Raises:
+            ConfigError: the path is no directory, or a setting does not go with the model.
+            ModelError: the model is broken.
+            InputError: a file of `request` is.
+        """
+        self.path = Path(path)
+        self._request, self._reporter, self._metrics = request, reporter, metrics
+        names = [field.name for field in fields(QueryConfig)]
+        self._settings = RecommendConfig(**{name: getattr(settings, name) for name in names})
+        self._every = settings.look
+        self._over = threading.Event()
+        self._taken = self._seen = self._look()
+        self.problem: str | None = None
+        self.now = self._opened()
+
+    def watch(self) -> threading.Thread:
+        """Look at the directory from now on, in a thread of its own; `close` ends it."""
+        _keep_what_there_is()
+        thread = threading.Thread(target=self._watch, name="eimf model", daemon=True)
+        thread.start()
+        return thread
+
+    def close(self) -> None:
+        """Look no more."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        while self._every and not self._over.wait(self._every):
+            if self.look_again():
+                _keep_what_there_is()
+
+    def look_again(self) -> bool:
+        """Take the model of the directory if it is another one, and the same as at the last look; whether it was."""
+        look = self._look()
+        settled, self._seen = look == self._seen, look
+        if not settled or look == self._taken:
+            return False
+        self._taken = look
+        try:
+            made = self._opened()
+        except Exception as error:
+            self._metrics.failed_reloads += 1
+            known = isinstance(error, EimfError | OSError)
+            self.problem = str(error) if known else f"unexpected {type(error).__name__}"
+            self._reporter.warn(f"{self.problem}; the model of before goes on (version {self.now.version})")
+            return False
+        before, self.now, self.problem = self.now.version, made, None
+        self._metrics.reloads += 1
+        self._reporter.note(f"{self.path}: version {made.version} serves in the place of {before}")
+        return True
+
+    def _opened(self) -> Served:
+        manifest = self.path / "manifest.json"
+        try:
+            before = manifest.read_bytes()
+        except OSError:
+            before = b""  # what is wrong is said when it is opened
+        session = Session(self.path, self._settings, self._request, reporter=self._reporter, private=True)
+        if manifest.read_bytes() != before:
+            # replaced in between: the next look finds a directory that is yet another one
+            before = manifest.read_bytes()
+            session = Session(self.path, self._settings, self._request, reporter=self._reporter, private=True)
+        # what is unknown in a query is told in its answer alone
+        session.resolver = session.resolver.without_remarks()
+        session.recommender.load()
+        session.items.load()
+        session.recommender.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
+        return Served(session, hashlib.sha256(before).hexdigest()[:VERSION], time.time())
+
+    def _look(self) -> Look:
+        """What tells one state of the directory, and of further files, from another."""
+        request = self._request
+        others = [request.only_items, request.exclude_items, request.new_items, request.boost]
+        try:
+            with os.scandir(self.path) as entries:
+                held = sorted(_state(entry.name, entry.stat()) for entry in entries)
+        except OSError as error:
+            held = [(str(error.errno), 0, 0, 0)]
+        return (*held, *_states(path for path in others if path is not None))
+
+
+def _keep_what_there_is() -> None:
+    """Keep the collector from looking through a model again and again for what may go, which takes milliseconds."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _states(paths: Iterable[Path]) -> list[tuple[str, int, int, int]]:
+    made = []
+    for path in paths:
+        try:
+            made.append(_state(str(path), path.stat()))
+        except OSError:
+            made.append((str(path), 0, 0, 0))
+    return made
+
+
+def _state(name: str, status: os.stat_result) -> tuple[str, int, int, int]:
+    return (name, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -1,0 +1,134 @@
+"""HTTP/1.1 of uvicorn with bounds: how many connections, how long a request may take to come and an answer to go,
+how large the head of a request is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from eimf_core.serving.config import ServeConfig
+from eimf_core.serving.metrics import Metrics
+
+LARGEST_HEAD = 1 << 16
+"""Bytes of a request before its body."""
+MOST_AHEAD = 16
+"""Requests that a client may send before it has the answer to the first."""
+
+
+def _whole(status: str, problem: str, *headers: str) -> bytes:
+    """An answer that ends the connection."""
+    body = f'{{"error":"{problem}"}}\n'
+    lines = [f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "connection: close", "", body]).encode()
+
+
+TOO_MANY = _whole("503 Service Unavailable", "too many connections; ask again later", "retry-after: 1")
+TOO_SLOW = _whole("408 Request Timeout", "the request did not come in time")
+TOO_LARGE = _whole("431 Request Header Fields Too Large", "the head of the request is larger than 64 KiB")
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection; `with_bounds` makes a class of this one that knows the bounds."""
+
+    most_connections: int
+    timeout: float
+    metrics: Metrics
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._refused = False
+        # a request has begun and is not whole; its head is not whole; how many bytes have come since
+        self._coming, self._in_head, self._taken = False, True, 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        if len(self.connections) >= self.most_connections:
+            self._refused, self.transport = True, transport
+            self._end("too many connections", TOO_MANY)
+            return
+        super().connection_made(transport)
+        # the first request; between later ones uvicorn has a time of its own
+        self._deadline = self.loop.call_later(self.timeout, self._end_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._refused:
+            return
+        for timer in (self._deadline, self._write_deadline):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        super().data_received(data)
+        if not self._coming:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+            return
+        self._taken += len(data)
+        if self._in_head and self._taken > LARGEST_HEAD:
+            self._end("too large a head", TOO_LARGE)
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.timeout, self._end_slow)
+
+    def on_message_begin(self) -> None:
+        self._coming, self._in_head, self._taken = True, True, 0
+        if len(self.pipeline) > MOST_AHEAD:
+            self._end("too many requests ahead", b"")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # behind a body headers come without end
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._coming = False
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(self.timeout, self._abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+
+    def _end_slow(self) -> None:
+        answered = self.cycle is not None and self.cycle.response_started and not self._in_head
+        self._end("too slow a request", TOO_SLOW if self._coming and not answered else b"")
+
+    def _abort(self) -> None:
+        self.metrics.refused["too slow a reader"] += 1
+        self.transport.abort()
+
+    def _end(self, why: str, answer: bytes) -> None:
+        """Close the connection with an answer, or without."""
+        self.metrics.refused[why] += 1
+        if answer:
+            self.transport.write(answer)
+        self.transport.close()
+
+
+def with_bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> type[Bounded]:
+    """The protocol of a service.
+
+    Args:
+        settings: its timeout.
+        connections: that may be open at once.
+        metrics: counts what is ended.
+    """
+    bounds = {"most_connections": connections, "timeout": settings.timeout, "metrics": metrics}
+    return type("BoundedProtocol", (Bounded,), bounds)

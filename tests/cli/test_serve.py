@@ -1,0 +1,200 @@
+"""`eimf serve` over sockets: slow, large and many clients, and how it starts and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.session import Session
+from eimf_core.records import Query
+from tests.conftest import ROOT, Eimf, one_error_line
+from tests.recommend_models import write_named_model
+from tests.serving import Service, running, told
+
+QUERY = b'{"history":["tea-1"]}'
+HEAD = b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-length: "
+CONNECTIONS = 12
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_named_model(tmp_path_factory.mktemp("serve") / "model")
+
+
+@pytest.fixture(scope="module")
+def service(path: Path) -> Iterator[Service]:
+    with running(path, connections=CONNECTIONS, timeout=0.5, max_body=64, threads=1) as service:
+        yield service
+
+
+def still_answers(service: Service) -> bool:
+    return service.ask("/recommend", QUERY)[0] == 200
+
+
+def test_answers_are_those_of_recommend(service: Service, path: Path) -> None:
+    session = Session(path, RecommendConfig())
+    resolved = session.resolver.resolve(Query(history=["tea-1"]))
+    status, body, headers = service.ask("/recommend", QUERY)
+    assert (status, [body]) == (200, session.recommender.lines([resolved]))
+    assert "server" not in headers
+
+
+def test_many_requests_on_one_connection_also_sent_ahead(service: Service) -> None:
+    request = HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY
+    with service.connect() as connection:
+        for _ in range(3):
+            connection.sendall(request)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(request * 4)
+        held = b""
+        while held.count(b"HTTP/1.1 200") < 4:
+            held += connection.recv(1 << 16)
+
+
+def test_a_body_of_a_gigabyte_is_refused_and_not_kept(service: Service) -> None:
+    with service.connect() as connection:
+        connection.sendall(HEAD + b"1073741824\r\n\r\n" + b" " * 100_000)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
+        # what comes of it all the same is thrown away, for as long as a request may take
+        began = time.monotonic()
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            while time.monotonic() - began < 15:
+                connection.sendall(b" " * (1 << 20))
+                time.sleep(0.01)
+    with service.connect() as connection:
+        connection.sendall(HEAD[: HEAD.index(b"content")] + b"transfer-encoding: chunked\r\n\r\n")
+        connection.sendall((b"8000\r\n" + b" " * 0x8000 + b"\r\n") * 3)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413")
+    assert still_answers(service)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (b"POST /recommend HT", b"HTTP/1.1 408"),
+        (HEAD + b"100\r\n\r\n{", b"HTTP/1.1 408"),
+        (b"", b""),
+        (b"GET /health HTTP/1.1\r\nx: " + b"y" * 100_000, b"HTTP/1.1 431"),
+        (b"no HTTP at all\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n" * 100, None),
+    ],
+)
+def test_slow_and_odd_clients_are_ended(service: Service, said: bytes, answer: bytes | None) -> None:
+    with service.connect() as connection:
+        connection.sendall(said)
+        found = told(connection)
+    assert answer is None or (found.startswith(answer) and bool(found) == bool(answer))
+    assert still_answers(service)
+
+
+def test_one_who_does_not_read_is_ended(path: Path) -> None:
+    with running(path, timeout=0.5, max_body=1024) as service, service.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        body = b"\n".join([QUERY] * 5000)
+        connection.sendall(HEAD + b"%d\r\n\r\n" % len(body) + body)
+        for _ in range(200):
+            time.sleep(0.05)
+            if b'why="too slow a reader"} 1' in service.ask("/metrics")[1]:
+                break
+        else:
+            pytest.fail("the connection stays")
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_go_on(service: Service) -> None:
+    open_ones = [service.connect() for _ in range(CONNECTIONS)]
+    try:
+        request = HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY
+        # each of them is known to be open
+        for connection in open_ones:
+            connection.sendall(request)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        for _ in range(50):
+            with service.connect() as connection:
+                refused = told(connection)
+                assert refused.startswith(b"HTTP/1.1 503") and b"\r\nretry-after: 1\r\n" in refused
+        open_ones[3].sendall(request)
+        assert open_ones[3].recv(1 << 16).startswith(b"HTTP/1.1 200")
+    finally:
+        for connection in open_ones:
+            connection.close()
+    for _ in range(100):
+        if service.ask("/health")[0] == 200:
+            break
+        time.sleep(0.05)
+    assert still_answers(service)
+
+
+def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path) -> None:
+    with running(write_named_model(tmp_path / "model"), look=0.05) as service:
+        version = orjson.loads(service.ask("/health")[1])["version"]
+        write_named_model(tmp_path / "model", named=False)
+        for _ in range(200):
+            status, _, headers = service.ask("/recommend", QUERY)
+            assert status == 200
+            if headers["eimf-model-version"] != version:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail("the new model is not taken")
+
+
+def started(path: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    command = [sys.executable, "-m", "eimf_cli", "serve", str(path), "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, env=environment)
+    assert process.stderr is not None
+    # on a busy machine there is a sign of life before
+    for line in process.stderr:
+        if b"http://127.0.0.1:" in line:
+            break
+    return process, int(line.split(b"http://127.0.0.1:")[1].split(b";")[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_open_is_answered_before_the_end(path: Path, environment: dict[str, str], number: int) -> None:
+    process, port = started(path, environment)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY[:5])
+            time.sleep(0.2)
+            process.send_signal(number)
+            time.sleep(0.5)
+            connection.sendall(QUERY[5:])
+            assert told(connection).startswith(b"HTTP/1.1 200")
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().decode().strip().endswith("the service has ended; 1 query was answered")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_port_in_use_is_one_line(path: Path, eimf: Eimf) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = one_error_line(eimf("serve", path, "--port", port), 2)
+    assert f"--port {port} on 127.0.0.1 cannot be taken" in line
+
+
+def test_without_its_packages_one_line_says_what_to_install(
+    path: Path, eimf: Eimf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert "pip install 'eimf[serve]'" in one_error_line(eimf("serve", path), 2)
+
+
+def test_a_token_in_the_environment_is_asked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "EIMF_SERVE_TOKEN", "s3cret")
+    with running(path) as service:
+        assert service.ask("/recommend", QUERY)[0] == 401
+        assert service.ask("/recommend", QUERY, authorization="Bearer s3cret")[0] == 200
+        assert not [line for line in service.said.notes if "s3cret" in line]
