@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.hyperparameters import Hyperparameters
 from eimf_core.models.layers import linear
-from eimf_core.models.parts import Encoder
+from eimf_core.models.parts import Encoder, last_place
 from eimf_core.models.shape import Shape
 
 
@@ -33,6 +33,11 @@ class Recurrent(Encoder):
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
         result: Tensor = self.output(self.cells(vectors)[0])
+        return result
+
+    def last(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """What `forward` gives for the last item, (B, 1, d)."""
+        result: Tensor = self.output(last_place(mask, vectors.dtype) @ self.cells(vectors)[0])
         return result
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.comirec_sa import AttentionHeads, AttentionHyperparameters
 from eimf_core.models.gru4rec import Recurrent
-from eimf_core.models.parts import LastState, Output
+from eimf_core.models.parts import Output
 from eimf_core.models.shape import Shape
 
 
@@ -31,11 +31,10 @@ class StatefulHeads(AttentionHeads):
     def __init__(self, shape: Shape, hyperparameters: AttentionHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)
         self.sequence = Recurrent(shape, hyperparameters, generator)
-        self.last = LastState(shape, hyperparameters, generator)
 
     def forward(self, states: Tensor, mask: Tensor) -> Output:
         interests, auxiliary = super().forward(states, mask)
-        return interests + self.last(self.sequence(states, mask, {}), mask)[0], auxiliary
+        return interests + self.sequence.last(states, mask), auxiliary
 
     def prefixes(self, states: Tensor, mask: Tensor) -> Output:
         interests, auxiliary = super().prefixes(states, mask)

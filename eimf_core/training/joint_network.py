@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -37,28 +38,23 @@ class JointNetwork(nn.Module):
             features=max(shape.features for shape in shapes),
             events=max(shape.events for shape in shapes),
         )
+        # which interest of each member is in each of the joint ones: of the last member they change fastest
+        choices = itertools.product(*(range(shape.interests) for shape in shapes))
+        self._chosen = torch.tensor(list(choices)).unbind(dim=1)
         read = dict.fromkeys(name for member in members for name in _read(member))
         self.side_inputs = (*read, "lengths")
 
     def forward(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Output:
         """Interests (B, K, d) and {"attention": (B, K, L)}."""
         parts = vectors.split(self._widths, dim=2)
-        joint, attention = vectors[:, :1, :0], torch.zeros_like(vectors[:, None, :, 0])
+        joint, attention = [], []
         for number, (member, part, weight) in enumerate(zip(self.members, parts, self._weights, strict=True)):
             own = part * (side["lengths"][:, :, number, None] / math.sqrt(weight))
             interests, auxiliary = member(own, mask, {name: side[name] for name in _read(member)})
-            joint = _each_with_each(joint, math.sqrt(weight) * interests)
-            before = attention[:, :, None]
-            attention = (before + weight * auxiliary["attention"][:, None]).flatten(1, 2)
-        return joint, {"attention": attention}
-
-
-def _each_with_each(some: Tensor, others: Tensor) -> Tensor:
-    """Rows (B, J * K, c + d): each of (B, J, c) beside each of (B, K, d)."""
-    number, count = some.shape[1], others.shape[1]
-    left = some[:, :, None].expand(-1, -1, count, -1)
-    right = others[:, None].expand(-1, number, -1, -1)
-    return torch.cat([left, right], dim=-1).flatten(1, 2)
+            chosen = self._chosen[number].to(vectors.device)
+            joint.append((math.sqrt(weight) * interests).index_select(1, chosen))
+            attention.append((weight * auxiliary["attention"]).index_select(1, chosen))
+        return torch.cat(joint, dim=2), {"attention": sum(attention[1:], attention[0])}
 
 
 def _read(member: nn.Module) -> list[str]:
