@@ -6,7 +6,7 @@ The file may be anybody's: it is parsed and checked before onnxruntime sees it, 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from typing import Any
@@ -28,6 +28,7 @@ INPUTS = {
     "lengths": ("tensor(float)", 3),
 }
 """Type and number of axes of each input that a network may read."""
+TABLE = ("tensor(float)", 3)
 MEMORY = 4 << 30
 """Bytes that networks may take beside what they read; a block of histories of a large model takes some hundred MB."""
 OUTPUTS = {"interests": ("tensor(float)", 3), "attention": ("tensor(float)", 3)}
@@ -46,21 +47,33 @@ own, such as a loop that never ends."""
 class InterestNetwork:
     """Runs the network; onnxruntime is imported and the file parsed when it is first used."""
 
-    def __init__(self, name: str, content: bytes, *, dimension: int, interests: int) -> None:
-        """Args: the model's name, for errors, the bytes of the ONNX file, and the d and K of the model."""
-        self._name = name
+    def __init__(
+        self, name: str, content: bytes, *, dimension: int, interests: int, tables: Sequence[str] = ()
+    ) -> None:
+        """Args: the model's name, for errors, the bytes of the ONNX file, the d and K of the model, and the inputs
+        that it has of `item_tables`."""
+        self.name = name
         self._content = content
         self._dimension, self._interests = dimension, interests
+        self._known = INPUTS | dict.fromkeys(tables, TABLE)
         self._opened: Any = None
+
+    def validated(self) -> bytes:
+        """The ONNX file, see `validated`."""
+        return validated(self.name, self._content)
+
+    def with_tables(self, content: bytes, tables: Sequence[str]) -> InterestNetwork:
+        """A network that gives the same and reads tables."""
+        return InterestNetwork(self.name, content, dimension=self._dimension, interests=self._interests, tables=tables)
 
     @property
     def _session(self) -> Any:
         if self._opened is None:
-            opened = _session(self._name, self._content)
+            session = opened(self.name, self._content)
             widths = {"vectors": {2: self._dimension}, "interests": {1: self._interests, 2: self._dimension}}
-            _check_tensors(self._name, opened.get_inputs(), "input", INPUTS, NEEDED, widths)
-            _check_tensors(self._name, opened.get_outputs(), "output", OUTPUTS, tuple(OUTPUTS), widths)
-            self._opened = opened
+            _check_tensors(self.name, session.get_inputs(), "input", self._known, NEEDED, widths)
+            _check_tensors(self.name, session.get_outputs(), "output", OUTPUTS, tuple(OUTPUTS), widths)
+            self._opened = session
         return self._opened
 
     @property
@@ -76,17 +89,17 @@ class InterestNetwork:
         """
         lacking = [name for name in self.inputs if name not in inputs]
         if lacking:
-            raise _wrong(self._name, f"reads '{lacking[0]}', which the model does not have")
+            raise _wrong(self.name, f"reads '{lacking[0]}', which the model does not have")
         read = {name: inputs[name] for name in self.inputs}
         try:
             made = interruptible.call(lambda: self._session.run(list(OUTPUTS), read))
         except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
-            raise _wrong(self._name, f"cannot be run ({_first_line(error)})") from None
+            raise _wrong(self.name, f"cannot be run ({_first_line(error)})") from None
         batch, length = inputs["mask"].shape
         expected = ((batch, self._interests, self._dimension), (batch, self._interests, length))
         for name, array, shape in zip(OUTPUTS, made, expected, strict=True):
             if array.shape != shape:
-                raise _wrong(self._name, f"gives '{name}' of the shape {array.shape}, expected {shape}")
+                raise _wrong(self.name, f"gives '{name}' of the shape {array.shape}, expected {shape}")
         return made[0], made[1]
 
 
@@ -100,7 +113,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
-def _session(name: str, content: bytes) -> Any:
+def opened(name: str, content: bytes) -> Any:
+    """A session of onnxruntime that runs an ONNX file; raises ModelError as `validated`."""
     import onnxruntime
 
     network = validated(name, content)

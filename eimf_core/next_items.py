@@ -50,6 +50,11 @@ class Additions(NamedTuple):
     items: npt.NDArray[np.integer[Any]]
     values: Floats
 
+    def of_rows(self, rows: slice) -> Additions:
+        """Those of the histories from `rows.start` to `rows.stop`, which are rising."""
+        part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
+        return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
+
     def add_to(self, scores: Floats, columns: npt.NDArray[np.integer[Any]] | None = None) -> None:
         """Add to vector scores (B, W), contiguous, in place; -inf stays what it is.
 

@@ -16,6 +16,7 @@ import orjson
 
 from eimf_core import jsonl, model_files, next_items, weights_file
 from eimf_core.errors import InputError, ModelError
+from eimf_core.item_tables import TabledNetwork
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue
 from eimf_core.model_members import Blocks, Factors, Member, MemberConfig, Positive
@@ -107,8 +108,8 @@ class Model:
         self.item_groups = self._optional(handles, "item_groups.safetensors")
         self.next_items = self._next_items(handles)
         self.network = model_files.read(handles["interests.onnx"])
-        self._network = InterestNetwork(
-            name, self.network, dimension=self.config.dimension, interests=self.config.interests
+        self._network = TabledNetwork(
+            InterestNetwork(name, self.network, dimension=width, interests=self.config.interests), self._of_items
         )
         self._epochs = model_files.read(handles["train.jsonl"])
 
@@ -166,7 +167,7 @@ class Model:
     @property
     def network_inputs(self) -> list[str]:
         """The names of what its network reads."""
-        return self._network.inputs
+        return self._network.whole.inputs
 
     def place(self, vectors: Floats) -> Floats:
         """Item vectors (n, d) of what a map from text gives (n, d)."""
@@ -209,12 +210,12 @@ class Model:
         if not mask.any(axis=1).all():
             raise ValueError("a history is empty")
         side: dict[str, npt.NDArray[Any]] = {}
-        if "days" in self._network.inputs:
+        if "days" in self.network_inputs:
             side["days"] = np.full(mask.shape, -1, dtype=np.float32)
             for row, when in enumerate(times or ()):
                 latest = when[-self.config.max_length :]
                 side["days"][row, : len(latest)] = (latest.max() - latest) / 86_400
-        if "events" in self._network.inputs:
+        if "events" in self.network_inputs:
             unknown = np.zeros(mask.shape, dtype=np.int64)
             side["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
         users, length = mask.shape
@@ -223,7 +224,7 @@ class Model:
         for rows, longest in length_groups(np.array([len(history) for history in kept])):
             part = {"mask": mask, **side}
             inputs = {name: array[rows, :longest] for name, array in part.items()}
-            found = self._network.run(inputs | self._of_items(items[rows, :longest]))
+            found = self._network.run(items[rows, :longest], inputs, len(self.vectors))
             interests[rows], attention[rows, :, :longest] = found
         return interests, attention
 

@@ -59,10 +59,12 @@ class ItemScores:
         if near is None:
             return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
         found: list[TopItems] = []
+        additions = self._additions(queries, words)
         step = max(1, min(USERS, LARGEST_BLOCK // near.items))
         for start in range(0, len(queries), step):
             rows = slice(start, start + step)
-            found += self._best_of_few(near, interests[rows], queries[rows], number, words=words)
+            own = None if additions is None else additions.of_rows(rows)
+            found += self._best_of_few(near, interests[rows], queries[rows], own, number)
         return found
 
     def _parts(self, queries: Queries, whole: bool) -> Sequence[tuple[int, int]]:
@@ -82,9 +84,8 @@ class ItemScores:
         return self._near if parts == self._model.factors.parts and np.isfinite(interests).all() else None
 
     def _best_of_few(
-        self, near: EightBitScores, interests: Floats, queries: Queries, number: int, *, words: bool
+        self, near: EightBitScores, interests: Floats, queries: Queries, additions: Additions | None, number: int
     ) -> list[TopItems]:
-        additions = self._additions(queries, words)
         scores, off = near.scores(interests)
         self._finish(scores, queries, additions)
         if self.boosts is not None:
@@ -95,7 +96,7 @@ class ItemScores:
             return self._scores_of_items(interests, items, additions, scores)
 
         # the exact scores of the items that seem best say what a score must at least be
-        first = ranking.top_k(scores, number)
+        first = ranking.high_items(scores, number)
         items = self._enough(np.union1d(first, 0), interests)
         least = np.take_along_axis(exact(items), np.searchsorted(items, first), axis=1).min(axis=1) - off
         least = np.maximum(least - ROUNDING * np.abs(least), np.finfo(np.float32).min)

@@ -319,7 +319,8 @@ class Recommender:
 
 def _is_one_item(query: ResolvedQuery) -> bool:
     """Whether a history is one item, maybe several times."""
-    return bool((query.history == query.history[0]).all())
+    first = query.history[0]
+    return bool(first == query.history[-1] and (query.history == first).all())
 
 
 def _kind(query: ResolvedQuery) -> str:

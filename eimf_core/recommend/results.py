@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,7 @@ DIGITS = 6
 """Decimal places of a score."""
 
 
-@dataclass(frozen=True)
-class RankedList:
+class RankedList(NamedTuple):
     """One list, best first.
 
     Attributes:

@@ -9,7 +9,8 @@ on from the last. A history of one item is one interest, with the name of that i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,7 @@ from eimf_core.recommend.query_resolution import Floats, Indices
 from eimf_core.recommend.results import RankedList
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """The items of one list that share a name, or that have none and one interest.
 
     Attributes:
@@ -33,8 +33,8 @@ class Part:
 
     number: int
     name: int
-    sources: set[int] = field(default_factory=set)
-    items: list[int] = field(default_factory=list)
+    sources: set[int]
+    items: list[int]
 
 
 def parts_of(ranked: RankedList, namer: Namer, interests: int, further: int) -> tuple[RankedList, list[Part]]:
@@ -60,12 +60,13 @@ def parts_of(ranked: RankedList, namer: Namer, interests: int, further: int) -> 
         part = by_key.get(key)
         if part is None:
             number, further = (further, further + 1) if source in taken else (source, further)
-            part = by_key[key] = Part(number, name)
+            part = by_key[key] = Part(number, name, {source}, [item])
             taken.add(number)
-        part.sources.add(source)
-        part.items.append(item)
+        else:
+            part.sources.add(source)
+            part.items.append(item)
         numbers.append(part.number)
-    return replace(ranked, interests=numbers), list(by_key.values())
+    return ranked._replace(interests=numbers), list(by_key.values())
 
 
 def part_of_one(ranked: RankedList, namer: Namer, interests: int, item: int) -> tuple[RankedList, list[Part]]:
@@ -75,18 +76,18 @@ def part_of_one(ranked: RankedList, namer: Namer, interests: int, item: int) -> 
         return ranked, []
     part = Part(min(sources), int(namer.name_of[item]), sources, [item])
     numbers = [part.number if source < interests else source for source in ranked.interests]
-    return replace(ranked, interests=numbers), [part]
+    return ranked._replace(interests=numbers), [part]
 
 
 def names_of(parts: Sequence[Part], namer: Namer, words: dict[int, ScoredName]) -> list[ScoredName | None]:
     """Name and similarity of each part by number, the mean cosine of its items and its name; `words` stay."""
     last = max([*(part.number for part in parts), *words], default=-1)
     made: list[ScoredName | None] = [words.get(number) for number in range(last + 1)]
+    # one look for all: a mean by numpy takes ten times as long for so few
+    near = iter(namer.near[[item for part in parts for item in part.items]].tolist()) if parts else iter(())
     for part in parts:
-        name = namer.names[part.name] if part.name >= 0 else None
-        # a mean by numpy takes ten times as long for so few
-        near = namer.near[part.items].tolist()
-        made[part.number] = (name, round(sum(near) / len(near), DIGITS))
+        name, count = namer.names[part.name] if part.name >= 0 else None, len(part.items)
+        made[part.number] = (name, round(sum(islice(near, count)) / count, DIGITS))
     return made
 
 

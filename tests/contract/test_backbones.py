@@ -274,7 +274,7 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     }
     if model.features is not None:
         empty["features"] = np.zeros((1, 1, model.features.shape[1]), dtype=np.int64)
-    nothing = model._network.run(empty)
+    nothing = model._network.whole.run(empty)
     assert not nothing[0].any() and not nothing[1].any()
 
 

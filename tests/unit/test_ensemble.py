@@ -89,6 +89,22 @@ def test_the_joint_score_is_the_weighted_sum(apart: Path, joint: Path) -> None:
     )
 
 
+def test_what_the_network_computes_of_each_item_alone_is_looked_up_from_then_on(joint: Path) -> None:
+    model = artifact.open_model(joint)
+    histories = [np.array([1, 9, 2]), np.array([17]), np.arange(1, 12), np.array([3, 3, 3, 20])]
+    before = model.interests(histories)
+    while not model._network._asked:
+        after = model.interests(histories)
+    _, tables = model._network._used
+    # the logits of the attention heads of comirec-sa; the other member computes nothing of an item alone
+    assert [table.shape for table in tables.values()] == [(len(model.vectors), 3)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    table = next(iter(tables.values()))
+    table += np.arange(len(table))[:, None]
+    assert not np.allclose(model.interests(histories)[1], after[1], atol=1e-3)
+
+
 @pytest.mark.parametrize("counts", [(4, 1), (4, 2, 1), (2, 3), (3, 1)])
 def test_each_part_of_the_interests_is_multiplied_once_with_the_same_scores(counts: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)

@@ -90,3 +90,16 @@ def test_a_score_does_not_depend_on_who_is_asked_beside(number: int) -> None:
             np.testing.assert_allclose(found, together, rtol=1e-5, atol=1e-5)
         else:
             np.testing.assert_array_equal(found, together)
+
+
+@pytest.mark.parametrize("width, k", [(40, 10), (3000, 10), (3000, 1)])
+def test_high_items_are_distinct_and_hold_the_best(width: int, k: int) -> None:
+    scores = np.random.default_rng(6).normal(size=(9, width)).astype(np.float32)
+    scores[:, 0] = -np.inf
+    scores[3, 5:] = -np.inf
+    found, best = ranking.high_items(scores, k), ranking.top_k(scores, k)
+    for row in range(9):
+        assert len(set(found[row].tolist())) == k and best[row, 0] in found[row]
+    # of a thousand items in groups, few of the ten best share one
+    values = np.take_along_axis(scores[4:], found[4:], axis=1)
+    assert (values.min(axis=1) >= np.sort(scores[4:], axis=1)[:, -3 * k]).all()

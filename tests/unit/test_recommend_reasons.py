@@ -130,6 +130,17 @@ def test_interests_of_one_name_have_one_list(path: Path) -> None:
     ]
 
 
+def test_interests_without_names_are_merged_into_the_first_one_like_them() -> None:
+    rng = np.random.default_rng(4)
+    axes = np.eye(3, dtype=np.float32)
+    turned = [np.array([np.cos(angle), np.sin(angle), 0], np.float32) for angle in (0.0, 0.15, 0.3, 0.45)]
+    others = [axes[0], 0 * axes[0], 5 * axes[0], axes[1]]
+    interests = np.stack([np.stack(turned), np.stack(others), rng.normal(size=(4, 3))])
+    merged = attribution.merge([[(None, None)] * 4] * 3, interests.astype(np.float32), [False, False, True])
+    # the third is like the second, which is of the first one's group, but not like the first; zeros are like nothing
+    assert merged == [[0, 0, 2, 2], [0, 1, 0, 3], [0, 0, 0, 0]]
+
+
 def test_interests_of_one_name_are_merged_into_the_first() -> None:
     named = [("a", 0.5), (None, 0.2), ("b", 0.6), ("a", 0.7), (None, 0.1)]
     interests = np.array([[[0, 1], [1, 3], [1, 1], [3, 1], [1, 0]]], np.float32)
