@@ -140,10 +140,11 @@ class TerminalReporter(Reporter):
 
     def _show(self) -> None:
         global _shown
+        # before the imports, which may take longer than the first sign waits
+        terminal.speak()
         from rich.console import Console
         from rich.live import Live
 
-        terminal.speak()
         self._console = Console(file=sys.stderr)
         _shown = Live(console=self._console, transient=True, get_renderable=self, refresh_per_second=10)
         _shown.start()

@@ -17,7 +17,20 @@ LARGE = 20_000
 
 
 def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: int) -> Vectors:
-    """Centres (K, d) of unit vectors (n, d), in unit length; equal ones once. The best of several `starts`."""
+    """K-means of unit vectors.
+
+    Args:
+        vectors: (n, d), of length 1.
+        clusters: how many centres are wanted; no more than there are distinct vectors are made.
+        rng: seeds the starts.
+        starts: runs from other first centres, of which the one with the least squared distances counts.
+
+    Returns:
+        Centres (K, d) in unit length, K at most `clusters`.
+
+    Source: Lloyd, Least Squares Quantization in PCM, 1982, from the starts of Arthur and Vassilvitskii, k-means++,
+    2007; from `LARGE` vectors on in mini-batches (Sculley, Web-Scale K-Means Clustering, 2010).
+    """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     distinct = len(np.unique(vectors, axis=0)) if len(vectors) <= LARGE else len(vectors)

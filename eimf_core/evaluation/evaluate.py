@@ -100,8 +100,19 @@ def evaluate(
 ) -> Evaluation:
     """Rank the full catalogue with every model and baseline for the users of a split, and measure.
 
-    Raises ConfigError for paths or settings that do not fit, InputError for bad data or a model of
-    other data, ModelError for a broken model or one whose scores are no numbers.
+    Args:
+        models: model directories, each once.
+        directory: that prepare wrote; the baselines are fitted on its training lines.
+        settings: split, metrics, cutoffs, slices, baselines and how intervals are drawn.
+        reporter: hears of progress and of users and targets that do not count.
+
+    Returns:
+        Figures with their intervals, comparisons, and what they were made from.
+
+    Raises:
+        ConfigError: for paths or settings that do not fit.
+        InputError: for bad data, or a model of other data.
+        ModelError: for a broken model, or one whose scores are no numbers.
     """
     if len({Path(path).resolve() for path in models}) < len(models):
         raise ConfigError("a model is given twice, so that it would be compared with itself; name each directory once")

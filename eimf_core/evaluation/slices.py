@@ -81,7 +81,22 @@ class Slices:
 def choose(
     wanted: Sequence[str], users: EvalUsers, dataset: Dataset, *, seen: str, labels: Path | None = None
 ) -> Slices:
-    """The slices that `wanted` names (checked by EvalConfig). Raises ConfigError for one that cannot be made."""
+    """Parts of the users, or of the targets, that are measured beside all of them.
+
+    Args:
+        wanted: names, some with a value behind "=", as EvalConfig has checked them.
+        users: that are evaluated.
+        dataset: whose items and training lines say what is frequent, cold or of a category.
+        seen: whether items of the history are dropped or kept; what was dropped is asked of nobody.
+        labels: file of Label lines, for slices by whether a user is labelled.
+
+    Returns:
+        By name the users of each slice as a mask (U,), the targets of each as a mask of items (N + 1,), and the sizes.
+
+    Raises:
+        ConfigError: for one that cannot be made of this data.
+        InputError: for a line of the labels that is none.
+    """
     made = Slices()
     for word in wanted:
         name, _, value = word.partition("=")

@@ -118,9 +118,20 @@ def parsed(name: str, template: str, raw_schema: bytes | str, *, called: tuple[s
 def render(
     prompt: Prompt, count: int, *, max_interests: int, language: str = "", hint: str = ""
 ) -> list[dict[str, str]]:
-    """Chat messages for a history of `count` titles, with placeholders where the titles belong.
+    """Chat messages about a history, with placeholders where its titles belong.
 
-    A `hint` says below the titles what an earlier answer did wrong.
+    Args:
+        prompt: instructions, examples and question as templates.
+        count: how many titles there are.
+        max_interests: that may be named.
+        language: of the names; empty for that of the titles.
+        hint: what an earlier answer did wrong, said below the titles.
+
+    Returns:
+        Messages with `role` and `content`: the instructions, the examples as questions and answers, the question.
+
+    Raises:
+        ConfigError: for a template that cannot be rendered.
     """
     sources = [prompt.system, *prompt.examples, prompt.user]
     roles = ["system", *("assistant" if at % 2 else "user" for at in range(len(sources) - 1))]
@@ -146,10 +157,21 @@ def _message(source: str, name: str, count: int, max_interests: int, language: s
 def segments(
     messages: list[dict[str, str]], titles: Sequence[str], chat_template: str, *, bos: str = "", eos: str = ""
 ) -> list[Segment]:
-    """The text a model reads: the chat template around the messages, with the titles put in.
+    """The text that a model reads: the chat template around the messages, with the titles put in.
 
     A template that knows no system role gets the instructions at the head of the first question.
-    Raises ModelError when the template cannot be rendered.
+
+    Args:
+        messages: as `render` makes them.
+        titles: one for each placeholder, by its number.
+        chat_template: of the model, in Jinja.
+        bos, eos: the tokens for beginning and end that the template may write.
+
+    Returns:
+        Pieces in their order; a title is `data`, in which no control token is read.
+
+    Raises:
+        ModelError: the template cannot be rendered.
     """
     rendered = _apply(chat_template, messages, bos, eos)
     parts: list[Segment] = []

@@ -54,7 +54,22 @@ class Written:
 def lines(
     path: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
 ) -> Iterator[bytes]:
-    """One Recommendation line a user, in the order of their histories, some at a time; raises as `write`."""
+    """Answer all users of a prepared directory.
+
+    Args:
+        path: the model directory.
+        settings: hold for all users.
+        request: which users.
+        reporter: gets progress and remarks.
+
+    Yields:
+        Recommendation records as JSON lines, one a user in the order of the sequences file, several at a time.
+
+    Raises:
+        ConfigError: what is asked does not go together.
+        ModelError: the model is broken.
+        InputError: a line of the data is broken, or holds what `strict` forbids.
+    """
     assert request.all_users is not None
     session = Session(path, settings, request, reporter=reporter)
     users = user_histories.all_users(request.all_users)

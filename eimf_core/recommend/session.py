@@ -61,7 +61,23 @@ def recommend(
 def similar(
     path: str | Path, settings: ListConfig, item: str, request: ListRequest, *, reporter: Reporter = SILENT
 ) -> bytes:
-    """The items nearest to one, which is given by id or title, as a JSON line; raises as `recommend`."""
+    """The items whose vectors are nearest to that of one item, by cosine.
+
+    Args:
+        path: the model directory.
+        settings: how many are listed, and what holds for all lists.
+        item: an id, or a title roughly.
+        request: what may be listed.
+        reporter: gets remarks.
+
+    Returns:
+        A Recommendation record as a JSON line, whose id is that of the item.
+
+    Raises:
+        ConfigError: what is asked does not go together, or not with this model.
+        ModelError: the model is broken.
+        InputError: there is no such item.
+    """
     return Session(path, RecommendConfig(**vars(settings)), request, reporter=reporter).similar_line(item)
 
 

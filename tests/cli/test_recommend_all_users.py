@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,7 +19,7 @@ import pytest
 from eimf_core import provenance
 from eimf_core.recommend import all_users, item_boosts
 from eimf_core.recommend.row_formats import csv_rows
-from tests.conftest import Eimf, one_error_line
+from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
 
@@ -122,12 +127,41 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, 
         stopped = eimf("recommend", "model", "--all-users", "data", "-o", cut, cwd=folder)
     assert stopped.returncode == 130 and not cut.exists() and len(parts) == 2
     # a torn last line of the journal is a part that is made again
-    with open(parts[0].with_name("parts.jsonl"), "ab") as stream:
+    with open(parts[0].with_name("parts.jsonl.partial"), "ab") as stream:
         stream.write(b'{"users":16,"ro')
     said = write(eimf, folder, cut, "--threads", "3")
     assert "going on behind 32 of 60 users" in said and "600 rows for 60 users" in said
     assert cut.read_bytes() == whole.read_bytes()
     assert write(eimf, folder, cut) and cut.read_bytes() == whole.read_bytes()
+
+
+SLOW_PARTS = """
+import time
+from eimf_cli.entry import run
+from eimf_core.recommend import all_users
+all_users.PART = 16
+all_users._Parts.add = lambda self, answered, add=all_users._Parts.add: (add(self, answered), time.sleep(0.5))
+run()
+"""
+
+
+@pytest.mark.usefixtures("short_parts")
+def test_a_kill_costs_what_was_not_finished(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
+    write(eimf, folder, whole)
+    asked = ["recommend", "model", "--all-users", "data", "-o", cut]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", SLOW_PARTS, *asked], cwd=folder, env=environment) as running:
+        journal = tmp_path / "cut.parquet.partial" / "parts.jsonl.partial"
+        deadline = time.monotonic() + 60
+        while not journal.exists() or journal.read_bytes().count(b"\n") < 2:
+            assert time.monotonic() < deadline and running.poll() is None
+            time.sleep(0.02)
+        running.kill()
+    assert not cut.exists()
+    said = write(eimf, folder, cut)
+    assert re.search("going on behind (32|48) of 60 users", said) and cut.read_bytes() == whole.read_bytes()
+    assert not journal.parent.exists()
 
 
 @pytest.mark.usefixtures("short_parts")

@@ -77,7 +77,21 @@ class ModelFile:
 
 
 def from_hub(repository: str, file: str, reporter: Reporter, about: str = "", sha256: str | None = None) -> ModelFile:
-    """A file on the hub, held against a hash that is known, or else the one that the hub announces."""
+    """A GGUF file on the hub, fetched where it is not here yet.
+
+    Args:
+        repository: owner and name.
+        file: its path there.
+        reporter: hears of the download.
+        about: size and licence, to be told before it.
+        sha256: hash of the content, where it is known; else the one that the hub announces counts.
+
+    Returns:
+        Where the file lies, the hash that it is held against when it is opened, and where it comes from.
+
+    Raises:
+        ModelError: it cannot be had.
+    """
     found = hub.fetch_file(repository, file, reporter, about)
     source = {"repository": repository, "file": file, "revision": found.revision, "announced_sha256": found.sha256}
     return ModelFile(found.path, sha256 or found.sha256, source)
