@@ -1,7 +1,8 @@
 """Queries that arrive together are answered together, by threads beside the one of the event loop.
 
 A thread takes what waits, up to a batch, and waits for nothing more: at low load a query is answered alone and at
-once, at high load many share one product with the item table.
+once, at high load many share one product with the item table. Further threads help where many wait: with few, two small
+batches cost more than one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ MOST = 64
 """Queries of a batch: more gain little, and those behind them wait longer."""
 CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
+MANY = 16
+"""Queries that wait from which on a further thread helps."""
 Answer = bytes | EimfError
 
 
@@ -61,7 +64,8 @@ class Batches:
     def __init__(self, threads: int, most_waiting: int, timeout: float, metrics: Metrics) -> None:
         self._number, self._most, self._timeout, self._metrics = threads, most_waiting, timeout, metrics
         self._waiting = Waiting()
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._some, self._many = threading.Condition(lock), threading.Condition(lock)
         self._over = False
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,15 +79,17 @@ class Batches:
         """Start the threads; answers go to futures of this loop."""
         self._loop = loop
         for number in range(self._number):
-            thread = threading.Thread(target=self._run, name=f"eimf answers {number}", daemon=True)
+            waits = (self._many, MANY) if number else (self._some, 1)
+            thread = threading.Thread(target=self._run, args=waits, name=f"eimf answers {number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
         """End the threads when what they work on is done."""
-        with self._changed:
+        with self._some:
             self._over = True
-            self._changed.notify_all()
+            self._some.notify_all()
+            self._many.notify_all()
         for thread in self._threads:
             thread.join(self._timeout)
 
@@ -111,10 +117,12 @@ class Batches:
         work = Work(session, self._loop.create_future(), queries, ask)
         if self._waiting.queries + work.size > self._most:
             raise TooManyWaiting
-        with self._changed:
+        with self._some:
             self._waiting.works.append(work)
             self._waiting.queries += work.size
-            self._changed.notify()
+            self._some.notify()
+            if self._waiting.queries >= MANY:
+                self._many.notify()
         timer = self._loop.call_later(self._timeout, work.future.cancel)
         try:
             return await work.future
@@ -126,8 +134,8 @@ class Batches:
         finally:
             timer.cancel()
 
-    def _run(self) -> None:
-        while works := self._take():
+    def _run(self, changed: threading.Condition, least: int) -> None:
+        while works := self._take(changed, least):
             answers = answered(works)
             self._metrics.batch(sum(work.size for work in works))
             assert self._loop is not None
@@ -136,16 +144,16 @@ class Batches:
             except RuntimeError:  # the loop has ended
                 return
 
-    def _take(self) -> list[Work]:
-        """What waits, up to a batch of one model; nothing at the end."""
+    def _take(self, changed: threading.Condition, least: int) -> list[Work]:
+        """What waits when it is at least so many, up to a batch of one model; nothing at the end."""
         taken: list[Work] = []
         size = 0
-        with self._changed:
+        with changed:
             while not taken:
-                while not self._waiting.works:
+                while self._waiting.queries < least:
                     if self._over:
                         return []
-                    self._changed.wait()
+                    changed.wait()
                 waiting = self._waiting.works
                 while waiting and size < MOST and (not taken or waiting[0].session is taken[0].session):
                     work = waiting.popleft()

@@ -36,7 +36,7 @@ class ServeConfig(QueryConfig):
         advanced=True,
     )  # fmt: skip
     threads: int | None = setting(
-        None, "Threads that answer queries; one a processor but one if not given, or what OMP_NUM_THREADS says.",
+        None, "Threads that answer queries; one a processor if not given, or what OMP_NUM_THREADS says.",
         group="machine", low=1, high=64, advanced=True,
     )  # fmt: skip
     look: float = setting(

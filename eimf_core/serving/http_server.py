@@ -29,6 +29,8 @@ OTHER_FILES = 64 + BACKLOG
 """Files that are open beside connections."""
 KEEP_ALIVE = 60
 """Seconds that a connection stays open between two requests."""
+MOST_THREADS = 8
+"""Threads that answer, if nothing else is said."""
 SWITCH = 0.0005
 """Seconds after which a thread that computes lets another one in, as in `recommend.thread_pipeline`."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
@@ -65,7 +67,7 @@ def serve(
         metrics = Metrics()
         connections = _connections(settings, reporter)
         live = LiveModel(path, settings, request, reporter, metrics)
-        number = settings.threads or threads.from_environment() or max(1, threads.cores() - 1)
+        number = settings.threads or threads.default(MOST_THREADS)
         batches = Batches(number, settings.waiting, settings.timeout, metrics)
         app = App(live, batches, metrics, settings, token, lambda: len(server.server_state.connections))
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,24 @@ def test_what_arrives_together_is_answered_together_and_each_gets_its_own(
     assert [answer[0] for answer in found] == [422 if at == 5 else 200 for at in range(100)]
     assert [orjson.loads(answer[1])["id"] for answer in found[6:]] == [str(at) for at in range(6, 100)]
     assert sum(sizes) == 100 and max(sizes) > 20
+
+
+def test_a_further_thread_helps_where_many_wait(live: LiveModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    answered = batching.answered
+
+    def slow(works: Any) -> Any:
+        used.append(threading.current_thread().name)
+        time.sleep(0.02)
+        return answered(works)
+
+    monkeypatch.setattr(batching, "answered", slow)
+    request = ("POST", "/recommend", QUERIES[0])
+    assert [answer[0] for answer in asked(live, *[request] * 300, threads=2)] == [200] * 300
+    assert set(used) == {"eimf answers 0", "eimf answers 1"}
+    used.clear()
+    assert [answer[0] for answer in asked(live, *[request] * 10, threads=2)] == [200] * 10
+    assert set(used) == {"eimf answers 0"}
 
 
 def test_a_query_that_fails_keeps_the_others_from_nothing(live: LiveModel, monkeypatch: pytest.MonkeyPatch) -> None:
