@@ -97,6 +97,14 @@ def test_slow_and_odd_clients_are_ended(service: Service, said: bytes, answer: b
     assert still_answers(service)
 
 
+def test_a_later_request_on_a_connection_has_its_time_too(service: Service) -> None:
+    with service.connect() as connection:
+        connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY[:5])
+        assert told(connection).startswith(b"HTTP/1.1 408")
+
+
 def test_one_who_does_not_read_is_ended(path: Path) -> None:
     with running(path, timeout=0.5, max_body=1024) as service, service.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -212,7 +212,9 @@ def test_a_query_that_fails_keeps_the_others_from_nothing(live: LiveModel, monke
 def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(live: LiveModel) -> None:
     """No thread answers here."""
     body = b'{"history":["tea-1"]}'
+    began = time.monotonic()
     found = asked(live, *[("POST", "/recommend", body)] * 5, threads=0, waiting=3, timeout=0.2)
+    assert 0.2 <= time.monotonic() - began < 4
     assert [answer[0] for answer in found] == [503] * 5
     assert all(answer[2][b"retry-after"] == b"1" for answer in found)
     assert "too many queries wait" in problem(found[0])
