@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 import typer
 
 from eimf_cli import progress_bars, terminal
-from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError
+from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError, WorkersError
 
-EXIT_CODES: dict[type[EimfError], int] = {ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4}
+EXIT_CODES: dict[type[EimfError], int] = {
+    ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4, WorkersError: 4,
+}  # fmt: skip
 WRONG_PATH = (
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL,
     errno.EROFS, errno.ENXIO, errno.ENODEV, errno.EIO, errno.ESPIPE,

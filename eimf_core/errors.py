@@ -55,6 +55,10 @@ class LabelError(EimfError):
     """Labelling failed as a whole: the engine is gone, or too many answers were unusable."""
 
 
+class WorkersError(EimfError):
+    """Work on several machines failed as a whole: the cluster cannot be reached, or its workers are gone."""
+
+
 def counted(number: int, what: str) -> str:
     """A number and what it counts: "1 epoch", "1,200 epochs"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

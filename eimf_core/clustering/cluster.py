@@ -17,19 +17,21 @@ from eimf_core import dataset, provenance
 from eimf_core.clustering import kmeans, representatives
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.kmeans import Clustering
-from eimf_core.clustering.user_vectors import UserVectors, distinct_items
+from eimf_core.clustering.user_vectors import ITEMS_AT_ONCE, UserVectors, distinct_items
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.naming import distinctive_terms, terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster, HistoryItem, Item, Sample
-from eimf_core.text.cache import encode_items
+from eimf_core.text.cache import Stored, encode_items
 from eimf_core.text.loading import open_encoder
+from eimf_core.text.spread import spread
 
 MOST_WORDS = 8
 NEAREST_ITEMS = 5
 RICH_SHARE, RICH_AT_MOST = 0.25, 20  # of the users; distinct items
 COUNTED_AT_ONCE = 200_000  # users
+NEVER = np.float32(-np.inf)
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,15 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     if settings.wanted is not None and settings.wanted > len(train):
         raise ConfigError(f"--clusters is {settings.wanted}, but there are only {len(train):,} training users")
     encoder = open_encoder(settings.encoder, len(data.items))
-    items = np.asarray(encode_items(directory, data.items, encoder, reporter), dtype=np.float32)
-    distinct = distinct_items(train, _has_text(items))
+    by_many = spread(settings.ray, settings.encoder, encoder, len(data.items), reporter)
+    items = encode_items(directory, data.items, encoder, reporter, by_many)
+    has_text = _has_text(items)
+    distinct = distinct_items(train, has_text)
     if not distinct.any():
         raise InputError("no item of a training line has a text; cluster needs titles", file=path)
     budget = settings.samples(len(train))
-    if settings.wanted != 1:
-        items = _centred(items, data.counts())
-    users = UserVectors(train, items)
+    centre = None if settings.wanted == 1 else _mean(items, np.where(has_text, data.counts(), 0))
+    users = UserVectors(train, items, centre)
     clusters = kmeans.cluster(users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter)
     rich = settings.min_items or _rich(distinct)
     chosen = representatives.choose(
@@ -128,21 +131,26 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
         "rich_from_items": rich,
     }
     _report(facts, reporter)
-    summaries = _summaries(data, items, clusters, chosen.users)
+    summaries = _summaries(data, users, has_text, clusters, chosen.users)
     return ClusteredUsers(data, clusters, chosen.users, summaries, facts, settings.categories)
 
 
-def _has_text(items: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def _has_text(items: Stored) -> npt.NDArray[np.bool_]:
     """Which items have a text: their vectors are not zero."""
-    return np.asarray(items.any(axis=1), dtype=np.bool_)
+    return np.asarray(np.concatenate([block.any(axis=1) for block in _blocks(items)]), dtype=np.bool_)
 
 
-def _centred(items: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Item vectors less the mean over all interactions: what all titles have in common tells no users apart."""
-    has_text = _has_text(items)
-    weights = np.where(has_text, counts, 0)
-    mean = (weights @ items) / weights.sum()
-    return np.where(has_text[:, None], items - mean.astype(np.float32), 0)
+def _mean(items: Stored, weights: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The mean vector (D,) over all interactions: what all titles have in common tells no users apart."""
+    total = np.zeros(items.shape[1])
+    for start, block in zip(range(0, len(items), ITEMS_AT_ONCE), _blocks(items), strict=True):
+        total += weights[start : start + ITEMS_AT_ONCE] @ block.astype(np.float64)
+    return np.asarray(total / weights.sum(), dtype=np.float32)
+
+
+def _blocks(items: Stored) -> Iterator[Stored]:
+    """All rows, some at a time: those of a million items, spread, would take gigabytes."""
+    return (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
 
 
 def _rich(distinct: npt.NDArray[np.int64]) -> int:
@@ -166,12 +174,18 @@ def _report(facts: dict[str, Any], reporter: Reporter) -> None:
 
 
 def _summaries(
-    data: Dataset, items: npt.NDArray[np.float32], clusters: Clustering, chosen: list[list[int]]
+    data: Dataset,
+    users: UserVectors,
+    has_text: npt.NDArray[np.bool_],
+    clusters: Clustering,
+    chosen: list[list[int]],
 ) -> list[Cluster]:
     count = len(clusters.sizes)
     words = _distinctive_words(data, clusters)
-    bought = data.counts() > 0
-    scores = np.where(bought & _has_text(items), clusters.centres @ items.T, -np.inf)
+    shown = has_text & (data.counts() > 0)
+    scores = np.where(
+        shown, np.concatenate([clusters.centres @ block.T for block in users.item_blocks()], axis=1), NEVER
+    )
     totals = np.bincount(clusters.labels + 1, weights=clusters.distances, minlength=count + 1)[1:]
     return [
         Cluster(
@@ -191,7 +205,7 @@ def _nearest(data: Dataset, scores: npt.NDArray[np.float32]) -> list[HistoryItem
     found: dict[str, HistoryItem] = {}
     for index in np.argsort(-scores, kind="stable")[: 4 * NEAREST_ITEMS]:
         item = data.items[index - 1]
-        if index and scores[index] > -np.inf and len(found) < NEAREST_ITEMS:
+        if index and scores[index] > NEVER and len(found) < NEAREST_ITEMS:
             found.setdefault(item.title.casefold(), HistoryItem(item=item.item, title=item.title))
     return list(found.values())
 
@@ -202,17 +216,17 @@ def _distinctive_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
 
     train = data.splits["train"]
     count, width = len(clusters.sizes), len(data.items) + 1
-    taken = np.zeros(count * width)
-    for start in range(0, len(train), COUNTED_AT_ONCE):
-        bounds = train.offsets[start : start + COUNTED_AT_ONCE + 1]
-        owner = np.repeat(clusters.labels[start : start + COUNTED_AT_ONCE], np.diff(bounds)).astype(np.int64)
-        pairs = (owner * width + train.items[bounds[0] : bounds[-1]])[owner >= 0]
-        taken += np.bincount(pairs, minlength=count * width)
     vocabulary, rows, columns = terms.word_counts(["", *(item.title for item in data.items)])
     if not vocabulary:
         return [[] for _ in range(count)]
     holds = csr_array((np.ones(len(rows)), (rows, columns)), shape=(width, len(vocabulary)))
-    frequent = taken.reshape(count, width) @ holds
+    frequent = np.zeros((count, len(vocabulary)))
+    for start in range(0, len(train), COUNTED_AT_ONCE):
+        bounds = train.offsets[start : start + COUNTED_AT_ONCE + 1]
+        owner = np.repeat(clusters.labels[start : start + COUNTED_AT_ONCE], np.diff(bounds))
+        kept = owner >= 0
+        pairs = owner[kept], train.items[bounds[0] : bounds[-1]][kept]
+        frequent += (csr_array((np.ones(len(pairs[0])), pairs), shape=(count, width)) @ holds).toarray()
     # a single cluster has no other to be told from
     weights = distinctive_terms.divergence(frequent) if count > 1 else frequent
     best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_WORDS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eimf_core import ray_option
 from eimf_core.config import check, setting, wrong
 
 AUTO = "auto"
@@ -30,9 +31,11 @@ class ClusterConfig:
         0.5, "Pass over a user whose items overlap more than this with a chosen one's (Jaccard); 1: nobody.", low=0,
         high=1, config_only=True,
     )  # fmt: skip
+    ray: str | None = ray_option.option("Encode text by many processes")
 
     def __post_init__(self) -> None:
         check(self)
+        ray_option.check_address(self.ray)
         if self.clusters != AUTO and not (_is_count(self.clusters) and int(self.clusters) >= 1):
             raise wrong("clusters", f"is '{self.clusters}', expected {AUTO} or a number from 1")
         self.samples(100)

@@ -16,6 +16,7 @@ from eimf_core.dataset import SplitData
 from eimf_core.vectors import unit_rows
 
 BLOCK = 8192
+ITEMS_AT_ONCE = 1 << 16
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
@@ -55,6 +56,14 @@ class UserVectors:
         if self.centre is not None:
             words[words.any(axis=1)] -= self.centre
         return unit_rows(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
+
+    def item_blocks(self) -> Iterator[Vectors]:
+        """The item vectors (n, D), less the centre, ITEMS_AT_ONCE at a time."""
+        for start in range(0, len(self.items), ITEMS_AT_ONCE):
+            block = self.items[start : start + ITEMS_AT_ONCE].astype(np.float32)
+            if self.centre is not None:
+                block[block.any(axis=1)] -= self.centre
+            yield block
 
     def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
         """All users in order, BLOCK at a time: their positions and their vectors."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from eimf_core import ray_option
 from eimf_core.config import check, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
@@ -140,8 +141,13 @@ class LabelConfig:
         0, "CPU threads of llama.cpp; 0: by the cores and the size of the model.", group="machine", low=0, advanced=True
     )
 
+    ray: str | None = ray_option.option("Ask a local model in many processes")
+
     def __post_init__(self) -> None:
         check(self)
+        ray_option.check_address(self.ray)
+        if self.ray is not None and self.engine != "llama-cpp":
+            raise wrong("ray", f"spreads a local model over processes, and the engine {self.engine} asks none")
         if (self.hf_repo is None) != (self.hf_file is None):
             raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")
         if self.items == "-":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,12 +70,22 @@ def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator
             sink = Sink(journal.append, journal.finished, refused)
             yield sink
             if sink.whole:
+                _put_in_order(journal, list(labeler.requests))
                 journal.finish()
         finally:
             journal.close()
             with contextlib.suppress(FileNotFoundError):
                 if not journal.partial.stat().st_size:
                     journal.partial.unlink()
+
+
+def _put_in_order(journal: jsonl.Journal, requests: Sequence[str]) -> None:
+    """Labels in the order of their samples, whoever was done first."""
+    place = {request: at for at, request in enumerate(requests)}
+    found = list(jsonl.read(journal.partial, Label)) if place else []
+    ordered = sorted(found, key=lambda label: place.get(label.request, len(place)))
+    if ordered != found:
+        jsonl.write(journal.partial, ordered)
 
 
 def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter) -> jsonl.Journal:

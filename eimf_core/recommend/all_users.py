@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,20 +20,16 @@ import orjson
 from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import row_formats, user_histories
+from eimf_core.recommend import row_formats, user_blocks, user_histories
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.query_resolution import ResolvedQuery
 from eimf_core.recommend.request import Request
-from eimf_core.recommend.result_rows import rows
-from eimf_core.recommend.results import Result
 from eimf_core.recommend.session import Session
+from eimf_core.recommend.user_blocks import Block
 from eimf_core.recommend.user_histories import Users
 from eimf_core.records import AnsweredUsers, Query
 
 PART = 4096
 """Users of a part: about a second of work, which is what an interruption costs."""
-Block = list[ResolvedQuery]
-Results = list[tuple[Any, Result]]
 
 
 @dataclass(frozen=True)
@@ -77,11 +73,12 @@ def lines(
     started, done = time.perf_counter(), 0
     with_unknown = 0
     blocks = _blocks(session, users, 0, as_tested=request.as_tested)
-    for made, block in session.in_threads(blocks, lambda block: (session.recommender.lines(block), block)):
-        yield b"".join(made)
-        done += len(block)
-        with_unknown += sum(bool(query.unknown) for query in block)
-        reporter.advance(len(block), rate=_rate(done, started))
+    with user_blocks.answers(session, blocks, None, path, request, reporter) as answers:
+        for made, answered in answers:
+            yield b"".join(made)
+            done += answered.users
+            with_unknown += answered.with_unknown
+            reporter.advance(answered.users, rate=_rate(done, started))
     reporter.end()
     _tell_unknown(with_unknown, reporter)
 
@@ -122,17 +119,17 @@ def write(
         if parts.users:
             reporter.note(f"{output}: going on behind {parts.users:,} of {len(users):,} users")
         started, before = time.perf_counter(), parts.users
-        encode = _encoder(session, form.encode)
         blocks = _blocks(session, users, before, as_tested=request.as_tested)
         made: list[tuple[Any, AnsweredUsers]] = []
-        for encoded, answered in session.in_threads(blocks, encode):
-            made.append((encoded, answered))
-            done = parts.users + sum(of.users for _, of in made)
-            reporter.advance(answered.users, rate=_rate(done - before, started))
-            if done == len(users) or done % PART == 0:
-                form.write_part(parts.next_path, [part for part, _ in made])
-                parts.add(_total([of for _, of in made]))
-                made.clear()
+        with user_blocks.answers(session, blocks, form.encode, model, request, reporter) as answers:
+            for encoded, answered in answers:
+                made.append((encoded, answered))
+                done = parts.users + sum(of.users for _, of in made)
+                reporter.advance(answered.users, rate=_rate(done - before, started))
+                if done == len(users) or done % PART == 0:
+                    form.write_part(parts.next_path, [part for part, _ in made])
+                    parts.add(_total([of for _, of in made]))
+                    made.clear()
         seconds = time.perf_counter() - started
         reporter.end()
         form.join(parts.paths, places[str(output)])
@@ -150,8 +147,8 @@ def _description(model: str | Path, settings: RecommendConfig, request: Request)
     assert request.all_users is not None
     return provenance.describe(
         command="recommend",
-        # threads change no answer
-        arguments={"model": model, **{name: value for name, value in asked.items() if name != "threads"}},
+        # who answers changes no answer
+        arguments={"model": model, **{name: value for name, value in asked.items() if name not in ("threads", "ray")}},
         inputs=[
             user_histories.sequences_file(request.all_users),
             Path(model) / "manifest.json",
@@ -175,22 +172,6 @@ def _blocks(session: Session, users: Users, start: int, *, as_tested: bool) -> I
             raise ConfigError(f"{users.file}: has changed while it was read; run the same command again")
         place += len(block)
         yield block
-
-
-def _encoder(session: Session, encode: Callable[[Any], Any]) -> Callable[[Block], tuple[Any, AnsweredUsers]]:
-    def work(block: Block) -> tuple[Any, AnsweredUsers]:
-        results = list(session.recommender.results(block))
-        made = rows(results, session.items)
-        answered = AnsweredUsers(
-            users=len(block),
-            rows=len(made.user),
-            empty=sum(not ranked.items for _, result in results for ranked in result.lists),
-            popular=sum(len(places) for places, result in results if result.fallback is not None),
-            with_unknown=sum(bool(query.unknown) for query in block),
-        )
-        return encode(made), answered
-
-    return work
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from eimf_core import ray_option
 from eimf_core.config import check, setting, wrong
 
 
@@ -74,8 +75,10 @@ class RecommendConfig(QueryConfig):
         None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says.",
         group="machine", low=1, advanced=True,
     )  # fmt: skip
+    ray: str | None = ray_option.option("Answer for --all-users by many processes")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ray_option.check_address(self.ray)
         if self.repeat_after is not None and self.seen is not None:
             raise wrong("repeat_after", "says itself when items of the history are listed; leave out --seen")

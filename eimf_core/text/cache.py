@@ -13,7 +13,7 @@ import hashlib
 import io
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +28,8 @@ from eimf_core.text.encoder import Encoder, Vectors
 from eimf_core.text.encoder_input import item_text
 
 Stored = npt.NDArray[np.float16]
+Spread = Callable[[Iterable[Sequence[str]]], Iterator[Vectors]]
+"""Gives the vectors of each of many parts of texts, in order."""
 
 CACHE = ".cache"
 CHUNK = 1024  # texts encoded between two writes: what an interruption costs at most
@@ -35,22 +37,35 @@ DIGEST_SIZE = 16  # bytes
 BLOCK = 1 << 20
 
 
-def encode_items(directory: str | Path, items: Sequence[Item], encoder: Encoder, reporter: Reporter = SILENT) -> Stored:
-    """Vectors of a catalogue, kept under `directory/.cache`.
+def encode_items(
+    directory: str | Path,
+    items: Sequence[Item],
+    encoder: Encoder,
+    reporter: Reporter = SILENT,
+    spread: Spread | None = None,
+) -> Stored:
+    """Vectors of a catalogue, kept under `directory/.cache`; see `encode_cached`.
 
     Returns:
         float16 (N + 1, D). Row i is the item with index i; row 0 (padding) and items without any text are zero.
     """
     texts = ["", *map(item_text, items)]
-    return encode_cached(texts, encoder, Path(directory) / CACHE, reporter)
+    return encode_cached(texts, encoder, Path(directory) / CACHE, reporter, spread)
 
 
-def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, reporter: Reporter = SILENT) -> Stored:
+def encode_cached(
+    texts: Sequence[str],
+    encoder: Encoder,
+    folder: str | Path,
+    reporter: Reporter = SILENT,
+    spread: Spread | None = None,
+) -> Stored:
     """Vectors of texts, from a file in `folder` where they are there already.
 
     A file is named by the hash of the texts in order and the encoder's identity; of other texts those that any file
     in the folder holds are taken from there. An interrupted run goes on where it stopped, and a second process waits
-    for the first. Where the folder cannot be written, a warning is given and nothing is kept.
+    for the first. Where the folder cannot be written, a warning is given and nothing is kept. `spread` encodes in the
+    place of the encoder, part by part: see `text.spread`.
 
     Returns:
         float16 (n, D), read-only and memory-mapped. Equal texts are encoded once; blank texts have the zero vector.
@@ -74,14 +89,14 @@ def encode_cached(texts: Sequence[str], encoder: Encoder, folder: str | Path, re
         reporter.warn(f"{folder}: text vectors cannot be cached here ({error.strerror}); each run encodes all texts")
         with tempfile.TemporaryFile() as stream:
             nothing = np.zeros((0, encoder.dimension), np.float16)
-            return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter)])
+            return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter, spread)])
     with partial:
         # blocking: whoever comes second finds the finished file; the lock ends with the process
         system_files.lock(partial.fileno(), wait=True)
         if _load(path, len(texts)) is None:
             old = _reusable_vectors(folder, {text for text in texts if text.strip()}, encoder.identity)
             shape = len(texts), _dimension(old, encoder)
-            blocks = _encoded(texts, encoder, partial, old, reporter)
+            blocks = _encoded(texts, encoder, partial, old, reporter, spread)
             _write(path, shape, blocks, _digests(texts, encoder.identity))
         system_files.remove_locked(Path(partial.name), partial.close)
     kept = _load(path, len(texts))
@@ -161,7 +176,12 @@ def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], digests
 
 
 def _encoded(
-    texts: Sequence[str], encoder: Encoder, partial: IO[bytes], old: Mapping[str, Stored], reporter: Reporter
+    texts: Sequence[str],
+    encoder: Encoder,
+    partial: IO[bytes],
+    old: Mapping[str, Stored],
+    reporter: Reporter,
+    spread: Spread | None,
 ) -> Iterator[Stored]:
     """Vectors in the order of the texts, in blocks; `partial` holds what is done so far, `old` what need not be.
 
@@ -173,15 +193,17 @@ def _encoded(
     dimension = _dimension(old, encoder)
     done = _whole_rows(partial, len(distinct), dimension)
     reporter.begin(f"encoding text with {encoder.name}", len(distinct), done)
-    for start in range(done, len(distinct), CHUNK):
-        chunk = distinct[start : start + CHUNK]
-        new = [text for text in chunk if text not in old]
-        fresh = dict(zip(new, _checked(encoder, new).astype(np.float16), strict=True)) if new else {}
-        for at, text in enumerate(chunk, start):
-            vector = (old[text] if text in old else fresh[text]).tobytes()
-            partial.write(vector + _row_digest(at, vector))
-        partial.flush()
-        reporter.advance(len(chunk))
+    chunks = [distinct[start : start + CHUNK] for start in range(done, len(distinct), CHUNK)]
+    new = [[text for text in chunk if text not in old] for chunk in chunks]
+    with contextlib.closing(_each(encoder, new, spread)) as vectors:
+        for chunk, wanted, made in zip(chunks, new, vectors, strict=True):
+            fresh = dict(zip(wanted, made, strict=True))
+            for at, text in enumerate(chunk, done):
+                vector = (old[text] if text in old else fresh[text]).tobytes()
+                partial.write(vector + _row_digest(at, vector))
+            partial.flush()
+            done += len(chunk)
+            reporter.advance(len(chunk))
     reporter.end()
     yield from _ordered(texts, row, partial, dimension)
 
@@ -209,8 +231,15 @@ def _whole_rows(partial: IO[bytes], most: int, dimension: int) -> int:
     return done
 
 
-def _checked(encoder: Encoder, texts: Sequence[str]) -> Vectors:
-    vectors = encoder.encode(texts)
+def _each(encoder: Encoder, parts: Sequence[Sequence[str]], spread: Spread | None) -> Generator[Stored]:
+    """The vectors of each part, in order."""
+    some = (part for part in parts if part)
+    made = map(encoder.encode, some) if spread is None or not any(parts) else spread(some)
+    for part in parts:
+        yield _checked(encoder, part, next(made)).astype(np.float16) if part else np.zeros((0, 0), np.float16)
+
+
+def _checked(encoder: Encoder, texts: Sequence[str], vectors: Vectors) -> Vectors:
     if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
         raise ModelError(f"{encoder.name}: gives vectors of the wrong shape or not finite; use another --encoder")
     return vectors

@@ -53,14 +53,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("options", nargs="*", help="options of eimf train, after --")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    split = words.index("--") if "--" in words else len(words)
+    given = parser.parse_args(words[:split])
+    options = words[split + 1 :]
     figures: dict[int, list[float]] = {1: [], given.processes: []}
     for seed in range(given.seeds):
         for processes in figures:
             with tempfile.TemporaryDirectory() as scratch:
                 model = Path(scratch) / "model"
-                wall, cpu = train(given.folder, model, processes, [*given.options, "--seed", str(seed)])
+                wall, cpu = train(given.folder, model, processes, [*options, "--seed", str(seed)])
                 figures[processes].append(ndcg(given.folder, model))
             print(
                 f"seed {seed}, {processes} process(es): NDCG@20 {figures[processes][-1]:.4f}, "

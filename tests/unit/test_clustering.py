@@ -359,7 +359,8 @@ CHANGES = {
 
 
 def test_every_setting_is_changed_below() -> None:
-    assert set(CHANGES) == {field.name for field in fields(ClusterConfig)}
+    # who encodes the text changes nothing, which `cli/test_ray` holds
+    assert {*CHANGES, "ray"} == {field.name for field in fields(ClusterConfig)}
 
 
 @pytest.mark.parametrize("name", CHANGES)

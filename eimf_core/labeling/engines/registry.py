@@ -21,6 +21,15 @@ def engine_class(name: EngineName) -> type[Engine]:
     return engine
 
 
+def _answering_class(config: LabelConfig) -> type[Engine]:
+    """The class that is opened: with `--ray` and anything to answer, the one that spreads requests."""
+    if config.ray is None or config.dry_run:
+        return engine_class(config.engine)
+    from eimf_core.labeling.engines.llama_ray import LlamaRay
+
+    return LlamaRay
+
+
 def reads_catalogue(engine: type[Engine]) -> bool:
     """Whether `--items` changes what an engine answers."""
     return engine.reads_titles or engine.needs_catalogue
@@ -52,4 +61,4 @@ def open_engine(
         reporter.warn(f"without effect, since the engine {config.engine} reads no catalogue: --items")
     if config.results and not engine.answers_later:
         reporter.warn(f"without effect, since the engine {config.engine} answers at once: --results")
-    return engine(config, samples, vectors, reporter)
+    return _answering_class(config)(config, samples, vectors, reporter)

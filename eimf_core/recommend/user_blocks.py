@@ -1,0 +1,115 @@
+"""Blocks of users answered: by threads of this process, or by the processes of `ray_map`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from eimf_core import files
+from eimf_core.errors import ModelError
+from eimf_core.progress import SILENT, Reporter
+from eimf_core.ray_map import Workers
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.query_resolution import ResolvedQuery
+from eimf_core.recommend.request import Request
+from eimf_core.recommend.result_rows import Rows, rows
+from eimf_core.recommend.session import Session
+from eimf_core.records import AnsweredUsers
+
+Block = list[ResolvedQuery]
+Answered = tuple[Any, AnsweredUsers]
+"""What was made of a block, and what its users got."""
+Encode = Callable[[Rows], Any]
+BUNDLE = 512
+"""Users that a process is given at a time."""
+
+
+@contextlib.contextmanager
+def answers(
+    session: Session,
+    blocks: Iterator[Block],
+    encode: Encode | None,
+    model: str | Path,
+    request: Request,
+    reporter: Reporter = SILENT,
+) -> Iterator[Iterator[Answered]]:
+    """The answers to blocks, in order.
+
+    Args:
+        session: the opened model; its settings say who answers.
+        blocks: of users.
+        encode: makes of rows what is wanted; without it an answer is JSON lines.
+        model: its directory.
+        request: what may be listed.
+        reporter: gets remarks.
+    """
+    settings = session.recommender.settings
+    if settings.ray is None:
+        yield session.in_threads(blocks, _answerer(session, encode))
+        return
+    here = Path(model).absolute()
+    with Workers(
+        settings.ray, open_here, here, _identity(here), settings, _everywhere(request), encode, reporter=reporter
+    ) as workers:
+        yield (answered for bundle in workers.ordered(_bundles(blocks)) for answered in bundle)
+
+
+def open_here(
+    model: Path, identity: str, settings: RecommendConfig, request: Request, encode: Encode | None
+) -> Callable[[list[Block]], list[Answered]]:
+    """In a worker: what answers a bundle of blocks; raises ModelError where the model is another one."""
+    session = Session(model, settings, request)
+    if _identity(model) != identity:
+        raise ModelError(f"{model}: on {socket.gethostname()} another model lies there; share one folder or copy it")
+    session.recommender.load()
+    answer = _answerer(session, encode)
+    return lambda bundle: [answer(block) for block in bundle]
+
+
+def _identity(model: Path) -> str:
+    return files.sha256(model / "manifest.json")
+
+
+def _everywhere(request: Request) -> Request:
+    """The request with paths that mean the same in any folder."""
+    paths: dict[str, Any] = {name: value.absolute() for name, value in vars(request).items() if isinstance(value, Path)}
+    return dataclasses.replace(request, **paths)
+
+
+def _bundles(blocks: Iterator[Block]) -> Iterator[list[Block]]:
+    bundle: list[Block] = []
+    for block in blocks:
+        bundle.append(block)
+        if sum(map(len, bundle)) >= BUNDLE:
+            yield bundle
+            bundle = []
+    if bundle:
+        yield bundle
+
+
+def _answerer(session: Session, encode: Encode | None) -> Callable[[Block], Answered]:
+    """What answers a block of users."""
+
+    def answer(block: Block) -> Answered:
+        results = list(session.recommender.results(block))
+        made = rows(results, session.items)
+        answered = AnsweredUsers(
+            users=len(block),
+            rows=len(made.user),
+            empty=sum(not ranked.items for _, result in results for ranked in result.lists),
+            popular=sum(len(places) for places, result in results if result.fallback is not None),
+            with_unknown=sum(bool(query.unknown) for query in block),
+        )
+        assert encode is not None
+        return encode(made), answered
+
+    def answer_in_lines(block: Block) -> Answered:
+        unknown = sum(bool(query.unknown) for query in block)
+        answered = AnsweredUsers(users=len(block), rows=0, empty=0, popular=0, with_unknown=unknown)
+        return session.recommender.lines(block), answered
+
+    return answer_in_lines if encode is None else answer
