@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -222,6 +223,19 @@ def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_pa
     torch.testing.assert_close(backbone(vectors, mask)[0], plain(vectors, mask)[0], rtol=0, atol=0)
     training.train(folder, tmp_path / "model", settings(precision="bf16"))
     assert artifact.open_model(tmp_path / "model").interests([np.array([1, 2])])[0].shape == (1, 3, 8)
+
+
+def test_each_member_of_an_ensemble_trains_in_bf16(folder: Path, tmp_path: Path) -> None:
+    losses: dict[str, dict[str, float]] = {}
+    for precision in ("float32", "bf16"):
+        model = tmp_path / precision
+        training.train(folder, model, settings(backbone="comirec-sa+gru4rec", epochs=1, precision=precision))
+        lines = map(orjson.loads, (model / "train.jsonl").read_bytes().splitlines())
+        losses[precision] = {line["backbone"]: line["loss"]["prediction"] for line in lines if "epoch" in line}
+    assert {*losses["bf16"]} == {"comirec-sa", "gru4rec"}
+    for member, loss in losses["bf16"].items():
+        assert loss != losses["float32"][member], f"bf16 changed nothing in {member}"
+        assert loss == pytest.approx(losses["float32"][member], rel=0.02)
 
 
 @pytest.fixture
