@@ -48,9 +48,13 @@ def compare(
     at the end. Intervals are over users; the spread is that over seeds. A training that fails is told, and the others
     go on. The same command goes on where a run was killed; backbones, seeds and trials may be added.
     """
+    from eimf_core import dataset
+
     reporter = progress_bars.TerminalReporter()
+    # a wrong path is told before torch is imported, which takes seconds
+    dataset.refuse_missing(directory)
     reporter.begin("importing torch")
-    from eimf_core import dataset, jsonl, outputs, provenance
+    from eimf_core import jsonl, outputs, provenance
     from eimf_core.comparison import paired_table, table_files
     from eimf_core.comparison.compare import compare as run
 

@@ -11,6 +11,7 @@ from eimf_cli import next_steps, progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.labeling.config import LabelConfig
+from eimf_core.progress import duration
 
 if TYPE_CHECKING:
     from eimf_core.labeling.label import Summary
@@ -43,7 +44,7 @@ def label(
 
         asked = group_labels.preview if of_model else dry_run.dry_run
         totals = asked(samples, output, settings, progress_bars.TerminalReporter())
-        guess = "" if totals.seconds is None else f"; a run takes very roughly {totals.seconds / 60:.1f} minutes"
+        guess = "" if totals.seconds is None else f"; a run takes very roughly {duration(totals.seconds)}"
         terminal.info(
             f"{totals.prompts:,} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
         )

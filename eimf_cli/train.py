@@ -65,7 +65,11 @@ def train(
         settings, explicit = replace(settings, backbone=FAST), explicit | {"backbone"}
         if "epochs" not in explicit:
             settings = replace(settings, epochs=FAST_EPOCHS)
+    from eimf_core import dataset
+
     reporter = progress_bars.TerminalReporter()
+    # a wrong path is told before torch is imported, which takes seconds
+    dataset.refuse_missing(directory)
     reporter.begin("importing torch")
     from eimf_core.training import plan
     from eimf_core.training import train as training
@@ -85,10 +89,10 @@ def train(
             reporter=reporter,
         )
     after = f" after epoch {summary.best_epoch}" if summary.best_epoch else ""
-    best = "" if summary.ndcg is None else f", valid NDCG@10 {summary.ndcg:.4f}{after}"
+    best = "" if summary.ndcg is None else f", validation NDCG@10 {summary.ndcg:.4f}{after}"
     labelled = ""
     if labels:
         labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
         labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
-    terminal.info(f"{output}: {counted(summary.epochs, 'epoch')} in {summary.seconds:.0f} s{best}{labelled}")
+    terminal.info(f"{output}: {counted(summary.epochs, 'epoch')} in {summary.seconds:,.0f} s{best}{labelled}")
     terminal.next_step("eval", output, directory)

@@ -102,6 +102,17 @@ def files_of(directory: str | Path) -> list[Path]:
     return [Path(directory) / "items.jsonl", sequences, provenance.sidecar(sequences)]
 
 
+def refuse_missing(directory: str | Path) -> None:
+    """ConfigError for what is no prepared directory, or lacks one of its two files."""
+    folder = Path(directory)
+    if not folder.is_dir():
+        what = "is a file, expected the directory that prepare wrote" if folder.exists() else "no such directory"
+        raise ConfigError(f"{directory}: {what}")
+    for name in ("items.jsonl", "sequences.jsonl"):
+        if not (folder / name).exists():
+            raise ConfigError(f"{folder / name}: no such file; prepare writes it")
+
+
 def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) -> Dataset:
     """Read a prepared directory.
 
@@ -113,10 +124,8 @@ def load(directory: str | Path, splits: Collection[str] = ("train", "valid")) ->
         ConfigError: for a directory or a file that is missing.
         InputError: for a bad line, an item that is not in the catalogue, or lists of different length in one line.
     """
+    refuse_missing(directory)
     folder = Path(directory)
-    if not folder.is_dir():
-        what = "is a file, expected the directory that prepare wrote" if folder.exists() else "no such directory"
-        raise ConfigError(f"{directory}: {what}")
     items = load_items(folder / "items.jsonl")
     vocab = Vocab([item.item for item in items])
     path = folder / "sequences.jsonl"

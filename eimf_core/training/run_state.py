@@ -74,7 +74,7 @@ class RunState:
         """What stands beside a progress bar after so many epochs (1.5: half of the second)."""
         figures = {"loss": self.mean_loss, "rate": self.rate}
         if self.lines and "valid" in self.lines[-1]:
-            figures["valid"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
+            figures["NDCG@10"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
         used = self.share(epochs)
         if used > 0:
             figures["left"] = f"at most {duration(max(0.0, self.seconds * (1.0 - used) / used))}"
@@ -150,13 +150,11 @@ class RunState:
     def last_line(self) -> str:
         """The last epoch in words."""
         line = self.lines[-1]
-        parts = "  ".join(f"{name} {value:.4f}" for name, value in line["loss"].items())
-        valid = f"  valid NDCG@10 {line['valid']['ndcg@10']:.4f}" if "valid" in line else ""
-        best = " *" if self.best_epoch == line["epoch"] and valid else ""
-        return (
-            f"epoch {line['epoch']}: {parts}{valid}{best}  {line['pairs_per_second']:,.0f} pairs/s, "
-            f"{line['padding']:.0%} padding, {line['seconds']:.0f} s"
-        )
+        parts = ", ".join(f"{name} loss {value:.4f}" for name, value in line["loss"].items())
+        valid = f", validation NDCG@10 {line['valid']['ndcg@10']:.4f}" if "valid" in line else ""
+        best = " (best)" if self.best_epoch == line["epoch"] and valid else ""
+        rate, seconds = f"{line['pairs_per_second']:,.0f} pairs/s", f"{line['seconds']:,.0f} s"
+        return f"epoch {line['epoch']}: {parts}{valid}{best}, {rate}, {seconds}"
 
     @property
     def written(self) -> dict[str, Any]:

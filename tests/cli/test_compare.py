@@ -302,3 +302,10 @@ def test_data_without_a_validation_split(eimf: Eimf, tmp_path: Path) -> None:
         "eimf: data/sequences.jsonl: has no valid lines; "
         "compare chooses on the validation split and tests on the test split"
     )
+
+
+def test_a_wrong_directory_is_told_before_torch_is_imported(eimf: Eimf, tmp_path: Path) -> None:
+    with mock.patch.dict(sys.modules, {"eimf_core.comparison.compare": None, "eimf_core.training.train": None}):
+        for command in (("compare", "--backbones", "narm"), ("train",)):
+            line = one_error_line(eimf(*command, "nowhere", "-o", "out", cwd=tmp_path), 2)
+            assert "nowhere: no such directory" in line and not (tmp_path / "out").exists()

@@ -57,7 +57,7 @@ def test_a_model_with_named_interests(eimf: Eimf, data: Path, tmp_path: Path) ->
     stderr = done.stderr.decode()
     assert done.returncode == 0 and done.stdout == b"", stderr
     assert "6 of 60 users labelled, seen in 50% of the steps" in stderr
-    assert "stranger" in stderr and "valid NDCG@10" in stderr and "% padding" in stderr
+    assert "stranger" in stderr and "validation NDCG@10" in stderr and " pairs/s, " in stderr
     model = artifact.open_model(tmp_path / "model")
     assert [interest.name for interest in model.named] == ["interest 0", "tea", "interest 1", "interest 2"]
     assert model.adapter is not None and model.named_vectors.shape == (4, 8)
@@ -280,11 +280,12 @@ def test_an_ensemble_from_the_command_line_and_models_joined_afterwards(eimf: Ei
 
 @pytest.mark.parametrize(("more", "epochs"), [((), FAST_EPOCHS), (("--epochs", "3"), 3)])
 def test_fast_is_one_member_and_few_epochs(
-    eimf: Eimf, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], epochs: int
+    eimf: Eimf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: tuple[str, ...], epochs: int
 ) -> None:
+    write_small_data(tmp_path)
     asked = mock.Mock(side_effect=ConfigError("as far as here"))
     monkeypatch.setattr(training, "train", asked)
-    assert eimf("train", "data", "--fast", *more, "-o", "m").returncode == 2
+    assert eimf("train", tmp_path, "--fast", *more, "-o", "m").returncode == 2
     settings = asked.call_args.args[2]
     assert (settings.backbone, settings.epochs) == (ONE_MEMBER, epochs)
     assert {"backbone", "epochs"} & asked.call_args.kwargs["given"] == {"backbone", *(["epochs"] if more else [])}

@@ -319,7 +319,7 @@ def test_what_stands_beside_the_bar(folder: Path) -> None:
     shown = [figures for figures in shown if figures]
     steps = len(shown) // 3
     assert all({"loss", "rate", "left"} <= set(figures) for figures in shown)
-    assert "valid" not in shown[0] and f"{run.state.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["valid"]
+    assert "NDCG@10" not in shown[0] and f"{run.state.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["NDCG@10"]
     assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
     clock = run_state.RunState(settings(epochs=4))
     clock.seconds = 600.0
