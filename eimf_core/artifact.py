@@ -34,7 +34,7 @@ import msgspec
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files, jsonl, model_files, next_items, weights_file
+from eimf_core import files, jsonl, model_files, next_items, outputs, weights_file
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import index_of, lines_of
@@ -75,8 +75,7 @@ def previous(path: str | Path) -> Path:
 
 def check_output(path: str | Path) -> None:
     """Raise ConfigError where no model directory may be put, or where files of other kinds would be lost."""
-    if files.real(path) in (Path("/"), Path.cwd()):
-        raise ConfigError(f"{path}: is where you are or all there is; give the model a directory of its own")
+    outputs.refuse_common_folder(path)
     for place in (Path(path), previous(path)):
         _check_replaceable(place)
 

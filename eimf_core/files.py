@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from eimf_core import raw_files, system_files
+from eimf_core import raw_files, system_files, unpacking
 from eimf_core.errors import ConfigError, InputError
 
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -41,7 +41,7 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
 
     Raises:
         ConfigError: for a path that cannot be opened.
-        InputError: in the block, where the gzip stream is broken.
+        InputError: in the block, where the gzip stream is broken, or becomes far larger than text does.
     """
     if str(path) == "-":
         yield sys.stdin.buffer
@@ -53,8 +53,8 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
     with raw:
         if raw.peek(2)[:2] == b"\x1f\x8b":
             try:
-                with gzip.open(raw, "rb") as unpacked:
-                    yield unpacked  # type: ignore[misc]
+                with unpacking.gunzipped(raw, path) as unpacked:
+                    yield unpacked
             except BROKEN_GZIP as error:
                 raise broken_gzip(path, error) from None
         else:

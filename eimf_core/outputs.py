@@ -76,6 +76,18 @@ def remove_leftovers(path: Path) -> None:
         files.remove_leftovers(each)
 
 
+def refuse_common_folder(path: str | Path) -> None:
+    """ConfigError for an output directory that is the root, the home directory or the current one."""
+    common = {
+        "/": "the root of all files",
+        os.path.expanduser("~"): "your home directory",
+        ".": "the current directory",
+    }
+    found = {files.real(place): what for place, what in common.items()}.get(files.real(path))
+    if found:
+        raise ConfigError(f"{path}: is {found}, where other files lie; give the output a directory of its own")
+
+
 def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[Given]) -> None:
     """ConfigError where an output or its sidecar is a file that is read, is named twice, or is a directory."""
     read = {identity for path in inputs if path is not None and str(path) != "-" for identity in _identities(path)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import dataset, files, provenance, toml_file
+from eimf_core import dataset, files, outputs, provenance, toml_file
 from eimf_core.comparison import setting_ranges
 from eimf_core.comparison.config import CompareConfig
 from eimf_core.comparison.setting_ranges import Settings
@@ -104,6 +104,7 @@ def compare(
     candidates = setting_ranges.candidates(
         content, settings.backbones, trials=settings.trials, seed=settings.seed, file=ranges
     )
+    outputs.refuse_common_folder(output)
     _check(directory)
     folder, labels = Path(output), None if labels is None else Path(labels)
     inputs = [*(Path(directory) / name for name in ("sequences.jsonl", "items.jsonl")), *([labels] if labels else [])]

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core import files, model_files, provenance
+from eimf_core import files, model_files, outputs, provenance
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import log_files, remote
 
@@ -59,7 +59,11 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
         out: the directory that everything is written to.
         engine: what labels users; None where they are not labelled.
         test: whether the split holds anything to measure with.
+
+    Raises:
+        ConfigError: the directory is one of other files, such as the current one.
     """
+    outputs.refuse_common_folder(out)
     data, samples, labels, model, metrics = (
         out / name for name in ("data", "samples.jsonl", "labels.jsonl", "model", "metrics.jsonl")
     )

@@ -10,33 +10,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from eimf_core import files
+from eimf_core import files, unpacking
 from eimf_core.errors import InputError
 
 MOST_MEMBERS = 10_000
 """Files of a folder or an archive that are looked at."""
-LARGEST_RATIO, SMALL = 200, 1 << 30
-"""What is packed may become so many times as large as its file, and a gigabyte in any case; text packs 3 to 20
-times."""
 UNPACK = "unpack it first"
 
 
-def copied(stream: IO[bytes], copy: IO[bytes], packed: Path, name: str, done: int = 0) -> int:
-    """Copy a stream that is unpacked; InputError where it gets far larger than text does.
-
-    Returns the bytes that are unpacked of the file so far, `done` of them before.
-    """
-    most = max(SMALL, LARGEST_RATIO * packed.stat().st_size)
+def copied(stream: IO[bytes], copy: IO[bytes], bound: unpacking.Bound) -> None:
+    """Copy a stream that is unpacked, within a bound for all that its file holds."""
     while part := stream.read(1 << 20):
-        done += len(part)
-        if done > most:
-            raise InputError(
-                f"becomes more than {most:,} bytes when it is unpacked, {LARGEST_RATIO} times as many as it has, which "
-                f"no log does; where you trust it, {UNPACK}",
-                file=name,
-            )
+        bound.add(len(part))
         copy.write(part)
-    return done
+
+
+def bound_of(path: Path, name: str) -> unpacking.Bound:
+    """The bound of what a packed file may become."""
+    return unpacking.Bound(path.stat().st_size, name)
 
 
 def _refuse_many(number: int, name: str) -> None:
@@ -56,7 +47,7 @@ def _place(folder: Path, member: str) -> Path | None:
 
 def unzip(path: Path, folder: Path, name: str) -> None:
     """Unpack a zip archive; InputError where it gets far larger than text does, or holds very many files."""
-    done = 0
+    bound = bound_of(path, name)
     with zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.infolist()):
             _refuse_many(number, name)
@@ -64,12 +55,12 @@ def unzip(path: Path, folder: Path, name: str) -> None:
             if target is None or member.is_dir():
                 continue
             with archive.open(member) as stream, open(target, "wb") as copy:
-                done = copied(stream, copy, path, name, done)
+                copied(stream, copy, bound)
 
 
 def untar(path: Path, folder: Path, name: str) -> None:
     """The same for a tar archive; links and devices are left out."""
-    done = 0
+    bound = bound_of(path, name)
     with files.open_bytes(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):
             _refuse_many(number, name)
@@ -77,7 +68,7 @@ def untar(path: Path, folder: Path, name: str) -> None:
             unpacked = archive.extractfile(member) if member.isreg() else None
             if target is not None and unpacked is not None:
                 with unpacked, open(target, "wb") as copy:
-                    done = copied(unpacked, copy, path, name, done)
+                    copied(unpacked, copy, bound)
 
 
 def members(folder: Path) -> list[Path]:

@@ -84,8 +84,11 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
     for magic, (ending, unpack) in STREAMS.items():
         if raw.startswith(magic):
             return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
-    # a zstd file is unpacked by DuckDB alone
-    start = b"" if log_files.compression(path) == "zstd" else _start(path, files.open_bytes)
+    if log_files.compression(path) == "zstd":
+        # DuckDB alone unpacks it
+        log_files.refuse_growth(path, name)
+        return path
+    start = _start(path, files.open_bytes)
     if start[TAR_AT:].startswith(TAR):
         return _from_archive(path, scratch, name, archives.untar)
     encoding = _encoding(start)
@@ -167,7 +170,7 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
     target = _fresh(scratch) / path.name.removesuffix(ending)
     try:
         with unpack(path) as stream, open(target, "wb") as copy:
-            archives.copied(stream, copy, path, name)
+            archives.copied(stream, copy, archives.bound_of(path, name))
     except (EOFError, lzma.LZMAError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

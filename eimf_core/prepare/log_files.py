@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import re
 import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from eimf_core import files, sql_text
+from eimf_core import files, sql_text, unpacking
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import duckdb_session, published_sets
 from eimf_core.prepare.value_parsing import BLANKS
@@ -22,9 +21,13 @@ HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is read: a user's whole history may stand on one."""
+MOST_BLANK = 1_000_000
+"""Lines without text in a row; what is packed may hold any number of them."""
 PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+ZSTD_MEMORY = "1GB"
+"""Of DuckDB where it unpacks a file alone."""
 LINE_END = re.compile(r"\r\n|\n|\r")
 NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
@@ -150,10 +153,9 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
         yield from ((number, line) for number, line in _zstd_lines(path, latin=latin) if number > before)
         return
     with files.open_bytes(path) as stream:
-        encoding, errors = "utf-8", "strict" if latin else "surrogateescape"
+        encoding, errors, last = "utf-8", "strict" if latin else "surrogateescape", before
         # a CR alone ends a line as well
-        each = (part for raw in stream for part in (raw.splitlines() if b"\r" in raw[:-2] else (raw,)))
-        for number, raw in enumerate(each, start=1):
+        for number, raw in enumerate(_raw_lines(stream, path), start=1):
             try:
                 line = raw.decode(encoding, errors)
             except UnicodeDecodeError:
@@ -162,7 +164,28 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
             if number == 1:
                 line = line.removeprefix("\N{BYTE ORDER MARK}")
             if number > before and line.strip(BLANKS):
+                last = number
                 yield number, line.rstrip("\r\n")
+            elif number - last > MOST_BLANK:
+                raise InputError(f"more than {MOST_BLANK:,} lines without text in a row", file=path, line=last)
+
+
+def _raw_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The lines of a stream, which end in LF, CR LF or CR; InputError for one that is too long."""
+    number, rest = 0, b""
+    while part := stream.readline(LONGEST_LINE + 1):
+        part, rest = rest + part, b""
+        if len(part) > LONGEST_LINE:
+            # a file whose lines all end in CR is one line for the stream
+            whole, end, rest = part.rpartition(b"\r")
+            if len(rest) > LONGEST_LINE:
+                raise _too_long(path, number + 1)
+            part = whole + end
+        lines = part.splitlines() if b"\r" in part[:-2] else [part]
+        number += len(lines)
+        yield from lines
+    if rest:
+        yield rest
 
 
 def is_utf8(text: str) -> bool:
@@ -224,6 +247,7 @@ def _zstd_connection(path: Path) -> Iterator[Any]:
 
     with contextlib.closing(duckdb.connect()) as connection:
         try:
+            connection.execute(f"SET memory_limit = '{ZSTD_MEMORY}'")
             yield connection
         except duckdb.Error as error:
             raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
@@ -246,24 +270,44 @@ def _all_lines(path: Path, before: int = 0) -> str:
 
 
 def refuse_broken(source: Source) -> None:
-    """InputError when a file is a gzip stream that is damaged or cut off, or has a line that is too long.
+    """InputError for a gzip stream that is damaged, cut off or becomes far too large, and for a line that is too long.
 
-    DuckDB does not look at checksums, and leaves out the end of a file whose line does not fit its buffer.
+    DuckDB does not look at checksums or sizes, and leaves out the end of a file whose line does not fit its buffer. For
+    zstd, `refuse_growth` does it.
     """
-    packed = compression(source.path)
-    if packed == "zstd" or source.parquet:
+    if source.parquet or compression(source.path) == "zstd":
         return
     number, length, is_json = 1, 0, source.first[:1] in ("[", "{")
-    try:
-        with gzip.open(source.path, "rb") if packed == "gzip" else open(source.path, "rb") as stream:
-            while part := stream.read(1 << 20):
-                number += part.count(b"\n")
-                end = max(part.rfind(b"\n"), part.rfind(b"\r"))
-                length = len(part) - 1 - end + (length if end < 0 else 0)
-                if length > LONGEST_LINE and not is_json:
-                    raise InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=source.name, line=number)
-    except files.BROKEN_GZIP as error:
-        raise files.broken_gzip(source.name, error) from None
+    with files.called(source.path, source.name), files.open_bytes(source.path) as stream:
+        while part := stream.read(1 << 20):
+            number += part.count(b"\n")
+            end = max(part.rfind(b"\n"), part.rfind(b"\r"))
+            length = len(part) - 1 - end + (length if end < 0 else 0)
+            if length > LONGEST_LINE and not is_json:
+                raise _too_long(source.name, number)
+
+
+def _too_long(name: object, number: int | None) -> InputError:
+    return InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=name, line=number)
+
+
+def refuse_growth(path: Path, name: str) -> None:
+    """InputError for a file packed with zstd that becomes far larger than text does, or has a line that is too long."""
+    duckdb = duckdb_session.library()
+
+    bound = unpacking.Bound(path.stat().st_size, name)
+    lines = f"{sql_text.file(path)}, compression = 'zstd', ignore_errors = true, maximum_object_size = {LONGEST_LINE}"
+    with files.called(path, name), _zstd_connection(path) as connection:
+        connection.execute(f"SELECT strlen(line) + 1 FROM {_all_lines(path)}")
+        while rows := connection.fetchmany(10_000):
+            bound.add(sum(length or 1 for (length,) in rows))
+        try:
+            # unlike read_csv, this stops at a line that does not fit its buffer, of JSON or not
+            connection.execute(f"SELECT count(*) FROM read_ndjson_objects({lines})")
+        except duckdb.InvalidInputException as error:
+            if "maximum_object_size" not in str(error):
+                raise
+            raise _too_long(name, None) from None
 
 
 def with_unix_line_ends(path: Path, target: Path) -> Path | None:
@@ -272,7 +316,7 @@ def with_unix_line_ends(path: Path, target: Path) -> Path | None:
         return None
     changed = False
     with files.open_bytes(path) as stream, open(target, "wb") as copy:
-        for line in stream:
+        while line := stream.readline(LONGEST_LINE):
             changed = changed or line.endswith(b"\r\n")
             copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
     return target if changed else None

@@ -179,8 +179,12 @@ def _read_file(
     unusable = f"{of_file} AND {raw.unusable()}"
     with ThreadPoolExecutor(1) as pool:
         checking = pool.submit(log_files.refuse_broken, source)
-        items, skipped = _append(raw, source, scan, times, copy)
-        checking.result()
+        # of what is refused no more is read
+        checking.add_done_callback(lambda done: raw.connection.interrupt() if done.exception() else None)
+        try:
+            items, skipped = _append(raw, source, scan, times, copy)
+        finally:
+            checking.result()
     bad = None if skipped is None else skipped + raw.rows(unusable)
     if bad and isinstance(scan, Delimited):
         bad -= _pass_over_empty(raw, scan, copy if copy.exists() else source.path, of_file)

@@ -20,8 +20,10 @@ def output_folder(output: Path, *, force: bool) -> Iterator[Path]:
     """A scratch folder inside the output, which is locked; both are gone afterwards if they were not there.
 
     Raises:
-        ConfigError: where the output holds files of these names that no run of eimf wrote, unless `force`.
+        ConfigError: where the output is a directory of other files, such as the current one, or holds files of these
+            names that no run of eimf wrote, unless `force`.
     """
+    outputs.refuse_common_folder(output)
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output}: is a file, expected a directory to write")
     with files.locked(output / SEQUENCES):

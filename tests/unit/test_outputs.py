@@ -13,6 +13,8 @@ import pytest
 
 from eimf_core import files, outputs, provenance
 from eimf_core.errors import ConfigError
+from tests import in_process
+from tests.small_data import write_small_data
 
 DESCRIBED: dict[str, Any] = {"command": "test", "versions": {}}
 
@@ -72,6 +74,22 @@ def test_an_input_is_no_output_whatever_its_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is an input"):
         run(provenance.sidecar(read), inputs=[provenance.sidecar(read)], force=True)
     assert read.read_bytes() == before
+
+
+def test_no_output_is_spread_among_other_files(tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    (here / "inside").mkdir(parents=True)
+    home.mkdir()
+    write_small_data(here / "inside", users=4)
+    before = sorted(tmp_path.rglob("*"))
+    commands = {"prepare": "log.csv", "run": "log.csv", "train": "inside", "compare": "inside --backbones narm"}
+    for path, name in (("/", "prepare"), ("//", "run"), (".", "train"), ("inside/..", "compare"),
+                       ("../here", "prepare"), (home, "train"), (home, "compare"), (f"{here}/", "prepare"),
+                       (".", "run")):  # fmt: skip
+        given = [name, *commands[name].split(), "-o", path]
+        done = in_process.eimf(given, stdin=b"", cwd=here, environment={"HOME": str(home)})
+        assert done.returncode == 2 and b"give the output a directory of its own" in done.stderr, (given, done.stderr)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_one_file_for_two_outputs(tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ import openpyxl
 import orjson
 import pytest
 
+from eimf_core import unpacking
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import archives, containers
+from eimf_core.prepare import archives, containers, log_files
 from tests.unit.test_prepare_formats import histories, run, titles
+from tests.unit.test_prepare_rows import packed_zstd
 
 LOG = "user,item,time\nu,a,1\nu,bé,2\nv,a,3\n"
 HISTORIES = {"u": ["a", "bé"], "v": ["a"]}
@@ -227,19 +229,49 @@ def test_lines_of_python_literals_are_a_log(tmp_path: Path, first: str) -> None:
     assert histories(tmp_path) == {"u": ["a", "b"]}
 
 
-@pytest.mark.parametrize("name", ["log.csv.xz", "log.csv.bz2", "log.zip", "log.tar"])
+@pytest.mark.parametrize("name", ["log.csv.xz", "log.csv.bz2", "log.zip", "log.tar", "log.csv.gz", "log.csv.zst"])
 def test_what_gets_far_too_large_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "SMALL", 1 << 20)
+    monkeypatch.setattr(unpacking, "SMALL", 1 << 20)
     content = "user,item,time\n" + "u,a,1\n" * 400_000
     packed = {
         "log.csv.xz": lambda: lzma.compress(content.encode()),
         "log.csv.bz2": lambda: bz2.compress(content.encode()),
         "log.zip": lambda: _deflated(content),
         "log.tar": lambda: tarred({"log.csv": content}, "w:gz"),
+        "log.csv.gz": lambda: gzip.compress(content.encode()),
+        "log.csv.zst": lambda: _zstd(tmp_path / name, content),
     }
     (tmp_path / name).write_bytes(packed[name]())
-    with pytest.raises(InputError, match=r"becomes more than .* bytes when it is unpacked"):
+    with pytest.raises(InputError, match=rf"^\S*{name}: becomes more than .* bytes when it is unpacked"):
         run(tmp_path, name)
+
+
+def _zstd(path: Path, content: str) -> bytes:
+    packed_zstd(path, content)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst", ""])
+def test_a_line_without_end_is_told(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"log.csv{ending}"
+    content = f"{LOG}{'x' * (2 * log_files.LONGEST_LINE + 9)}\nv,a,9\n"
+    if ending == ".zst":
+        packed_zstd(path, content)
+    else:
+        path.write_bytes(gzip.compress(content.encode(), 1) if ending else content.encode())
+    with pytest.raises(InputError, match=rf"^\S*{path.name}(:5)?: the line is longer than 16 MiB"):
+        run(tmp_path, path.name, on_error="skip")
+
+
+def test_lines_that_end_in_cr_alone_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_files, "LONGEST_LINE", 20)
+    (tmp_path / "log.csv").write_bytes(b"\r".join(b"line %d" % at for at in range(40)))
+    assert [text for _, text in log_files.lines(tmp_path / "log.csv")] == [f"line {at}" for at in range(40)]
+    assert [at for at, _ in log_files.lines(tmp_path / "log.csv")] == [*range(1, 41)]
+    for content in (b"a\n" + b"b" * 21 + b"\nc\n", b"a\r" + b"b" * 50 + b"\rc\r", b"a\r\n" + b"b" * 50):
+        (tmp_path / "log.csv").write_bytes(content)
+        with pytest.raises(InputError, match=r"log\.csv:2: the line is longer"):
+            list(log_files.lines(tmp_path / "log.csv"))
 
 
 def _deflated(content: str) -> bytes:

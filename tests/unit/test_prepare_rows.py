@@ -22,6 +22,14 @@ def rejects(folder: Path) -> list[tuple[int, str, str]]:
     return [(row["line"], row["reason"], row["text"]) for row in found]
 
 
+def test_what_is_put_aside_is_cut(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(f"user,item,time\nu,a,1\nu,b,{'9x' * 200_000}\nu,{'c' * 300_000}\nu,d,2\n")
+    run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "d"]}
+    assert [line for line, _, _ in rejects(tmp_path)] == [3, 4]
+    assert all(len(reason) <= 300 and len(text) == 10_000 for _, reason, text in rejects(tmp_path))
+
+
 def write_times(folder: Path, *times: object) -> None:
     rows = "".join(f"u,i{number},{time}\n" for number, time in enumerate(times))
     (folder / "log.csv").write_text(f"user,item,time\n{rows}")
@@ -119,7 +127,7 @@ def packed_zstd(path: Path, content: str) -> None:
 
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE lines (line VARCHAR)")
-        connection.executemany("INSERT INTO lines VALUES (?)", [[line] for line in content.splitlines()])
+        connection.execute("INSERT INTO lines SELECT unnest(?)", [content.splitlines()])
         connection.execute(
             f"COPY lines TO '{path}' (FORMAT csv, COMPRESSION zstd, HEADER false, QUOTE '', ESCAPE '', DELIM '\x01')"
         )
