@@ -69,5 +69,5 @@ def gunzipped(raw: io.BufferedReader, name: object) -> io.BufferedReader:
     unpacked = gzip.GzipFile(fileobj=raw, mode="rb")
     status = os.fstat(raw.fileno())
     if not stat.S_ISREG(status.st_mode):
-        return io.BufferedReader(unpacked)  # type: ignore[type-var]
+        return io.BufferedReader(unpacked)
     return io.BufferedReader(_Gunzipped(unpacked, Bound(status.st_size, name)), 1 << 17)

@@ -75,7 +75,7 @@ def _read_data(trial: Trial) -> None:
     if what == 0:
         trial.eimf("cluster", "data", "--budget", "8", "--clusters", "3", "-o", "out.jsonl", outputs=["out.jsonl"])
     elif what == 1:
-        trial.eimf("eval", "model", "data", "--resamples", "10", "-o", "out.jsonl", outputs=["out.jsonl"])
+        trial.eimf("eval", "model", "data", "--resamples", "100", "-o", "out.jsonl", outputs=["out.jsonl"])
     elif what == 2:
         trial.eimf("label", "samples.jsonl", "--engine", "categories", "--items", "data/items.jsonl")
     elif what == 3:
@@ -102,7 +102,7 @@ def _labels(trial: Trial) -> None:
     _changed(trial, "labels.jsonl")
     what = trial.rng.randrange(4)
     if what == 0:
-        trial.eimf("eval", "model", "data", "--labels", "labels.jsonl", "--slice", "labels", "--resamples", "10")
+        trial.eimf("eval", "model", "data", "--labels", "labels.jsonl", "--slice", "labels", "--resamples", "100")
     elif what == 1:
         trial.eimf("label", "samples.jsonl", "--engine", "replay", "--replay", "labels.jsonl")
     elif what == 2:

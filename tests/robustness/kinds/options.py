@@ -11,11 +11,17 @@ from tests.robustness.trial import Kind, Trial
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": ("log.csv", "-o", "out"), "cluster": ("data", "-o", "out", "--budget", "5", "--clusters", "3"),
-    "label": ("samples.jsonl", "-o", "out", "--engine", "keywords"), "eval": ("model", "data", "-o", "out", "--resamples", "9"),
+    "label": ("samples.jsonl", "-o", "out", "--engine", "keywords"), "eval": ("model", "data", "-o", "out", "--resamples", "100"),
     "recommend": ("model", "--items", "tea-1"), "score": ("labels.jsonl", "--samples", "samples.jsonl", "--truth", "data/items.jsonl"),
-    "similar": ("model", "tea-1"), "verify": ("model",), "join": ("model", "model", "data", "-o", "out"),
-    "train": ("data", "--fast", "--epochs", "1", "--item-vectors", "random", "-o", "out"),
+    "similar": ("model", "tea-1"), "verify": ("model",), "join": ("model", "model", "data", "-o", "out"), "index": ("model",),
 }  # fmt: skip
+TRAINING: dict[str, tuple[str, ...]] = {
+    "train": ("data", "--fast", "--epochs", "1", "--item-vectors", "random", "-o", "out"),
+    "run": ("log.csv", "--config", "small.toml", "-o", "out"),
+    "compare": ("data", "--backbones", "narm", "--seeds", "1", "--ranges", "ranges.toml", "-o", "out"),
+}
+"""Commands that train, which takes seconds."""
+SMALL = 'epochs = 1\ndimension = 8\nitem_vectors = "random"\n'
 PATHS = ("", ".", "/", "/dev/null", "/dev/full", "/dev/zero", "nowhere", "data", "log.csv", "model", "data/items.jsonl", "..", "odd\udcff", "a\0b",
          "x" * 300, "x/" * 3000, "samples.jsonl", "-", "/proc/self/mem", "loop", "~", "$HOME", "*", "data/../data", "//", "out/in/side")  # fmt: skip
 NUMBERS = ("0", "-1", "1", "2", "1e9", "nan", "inf", "-inf", "1.5", "1e400", "9" * 30, "9" * 5000, "0x10", "1_000", "²", "٣", " 5 ", "5%", "0%", "101%", "-5%", "nan%",
@@ -32,6 +38,8 @@ SLOW = {
     "-d",
     "--context",
     "--hf-repo",
+    "--seeds",
+    "--trials",
     "--encoder",
 }
 """Options whose huge values are work that was asked for."""
@@ -41,6 +49,8 @@ def make(folder: Path) -> None:
     """What the commands read."""
     toml.make(folder)
     (folder / "loop").symlink_to("loop")
+    (folder / "ranges.toml").write_text(SMALL)
+    (folder / "small.toml").write_text(f'[prepare]\nsplit = "leave-one-out"\n[train]\nfast = true\n{SMALL}')
 
 
 def _parameters(command: str) -> list[Any]:
@@ -88,9 +98,10 @@ def _value(trial: Trial) -> str:
 
 def trial(trial: Trial) -> None:
     rng = trial.rng
-    command = rng.choice([name for name in COMMANDS if name != "train"] * 3 + ["train"])
+    commands = COMMANDS | TRAINING
+    command = rng.choice([*COMMANDS] * 3 + [*TRAINING])
     options = [each for each in _parameters(command) if each.param_type_name == "option"]
-    typed: list[str] = list(COMMANDS[command])
+    typed: list[str] = list(commands[command])
     for option in rng.sample(options, rng.choice((1, 1, 1, 2))):
         flag = max(option.opts, key=len)
         if flag in ("--config", "--verbose") and rng.random() < 0.5:
@@ -112,6 +123,8 @@ def trial(trial: Trial) -> None:
     # what an option names as an output is written, whatever its name
     names = [part for each in typed for part in (each, each.partition("=")[2]) if part and "\0" not in part]
     allowed = [name.removeprefix("./").rstrip("/") for name in names if name not in before]
+    if command == "index":
+        allowed.append("model")
     trial.eimf(command, *typed, outputs=["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)])
 
 
