@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import QueryConfig, RecommendConfig
@@ -26,6 +28,8 @@ from eimf_core.serving.metrics import Metrics
 
 VERSION = 12
 """Hexadecimal digits of the hash of manifest.json that are the version of a model."""
+MOST_WARMED, WARMED_AT_ONCE = 100_000, 64
+"""Items and histories that a network reads before it serves: less than a second's work."""
 Look = tuple[object, ...]
 
 
@@ -110,9 +114,7 @@ class LiveModel:
             session = Session(self.path, self._settings, self._request, reporter=self._reporter, private=True)
         # what is unknown in a query is told in its answer alone
         session.resolver = session.resolver.without_remarks()
-        session.recommender.load()
-        session.items.load()
-        session.recommender.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
+        _warm(session)
         return Served(session, hashlib.sha256(before).hexdigest()[:VERSION], time.time())
 
     def _look(self) -> Look:
@@ -125,6 +127,21 @@ class LiveModel:
         except OSError as error:
             held = [(str(error.errno), 0, 0, 0)]
         return (*held, *_states(path for path in others if path is not None))
+
+
+def _warm(session: Session) -> None:
+    """Make what is made with the first queries, which would wait for it."""
+    session.recommender.load()
+    session.items.load()
+    session.recommender.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
+    # as many items as there are: from then on a network uses its tables, see `item_tables`
+    length = session.model.config.max_length
+    items = (
+        np.arange(min(session.model.config.items, MOST_WARMED) + length, dtype=np.int64) % session.model.config.items
+    )
+    histories = [items[start : start + length] + 1 for start in range(0, len(items), length)]
+    for start in range(0, len(histories), WARMED_AT_ONCE):
+        session.model.interests(histories[start : start + WARMED_AT_ONCE])
 
 
 def _keep_what_there_is() -> None:
