@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,12 +52,14 @@ def serve(
         new_items=new_items,
         boost=boost,
     )
-    http_server.serve(
-        model, settings, request, progress_bars.TerminalReporter(), started=lambda _: _let_the_server_end()
-    )
+    http_server.serve(model, settings, request, progress_bars.TerminalReporter(), started=_end_with_signals)
 
 
-def _let_the_server_end() -> None:
+def _end_with_signals(server: Any) -> None:
     """From here on a signal ends the server in good order, and nothing else."""
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, end)

@@ -164,7 +164,7 @@ class QueryResolver:
             return None
         known = self._of_known_items(query, "events", query.events, file=file, line=line)
         unknown = set(known) - self._unknown_events - set(self._kinds)
-        if self._kinds and unknown:
+        if self._kinds and unknown and self._reporter is not SILENT:
             self._unknown_events |= unknown
             learned = shortened(list(self._kinds))
             self._reporter.warn(f"unknown events: {shortened(sorted(unknown))}; the model has learned {learned}")

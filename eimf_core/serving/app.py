@@ -46,18 +46,24 @@ class ClientGone(Exception):  # noqa: N818
 
 
 class App:
-    """Answers requests; `connections` tells how many are open."""
+    """Answers requests; `connections` tells how many are open.
+
+    Titles are looked for in the whole catalogue and words are encoded, which takes as long as hundreds of histories:
+    such queries are answered `aside`.
+    """
 
     def __init__(
         self,
         live: LiveModel,
         batches: Batches,
+        aside: Batches,
         metrics: Metrics,
         settings: ServeConfig,
         token: str | None = None,
         connections: Callable[[], int] = lambda: 0,
     ) -> None:
-        self._live, self._batches, self._metrics, self._settings = live, batches, metrics, settings
+        self._live, self._batches, self._aside = live, batches, aside
+        self._metrics, self._settings = metrics, settings
         self._allowed = None if token is None else f"Bearer {token}".encode()
         self._connections = connections
         self._most = settings.max_body << 10
@@ -121,7 +127,8 @@ class App:
                 asked = await loop.run_in_executor(self._reader, request_body.read, body, self._settings.most_items)
         except InputError as error:
             raise Refused(400, str(error)) from None
-        answers = await self._batches.answers(served.session, asked.queries)
+        long = any(query.titles or query.text for query in asked.queries)
+        answers = await (self._aside if long else self._batches).answers(served.session, asked.queries)
         what = {"one": "", "array": "query", "lines": "line"}[asked.form]
         lines = [_line(answer, f"{what} {number}: " if what else "") for number, answer in enumerate(answers, start=1)]
         version = ((b"eimf-model-version", served.version.encode()),)
@@ -138,7 +145,7 @@ class App:
         def ask(session: Session) -> bytes:
             return session.similar_line(item, k)
 
-        answer = await self._batches.answer(served.session, ask)
+        answer = await self._aside.answer(served.session, ask)
         if isinstance(answer, InputError):
             raise Refused(404, str(answer))
         return 200, JSON, _line(answer, ""), ((b"eimf-model-version", served.version.encode()),)
@@ -178,7 +185,7 @@ class App:
     async def _figures(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
         live = self._live
         gauges = {
-            "queries_waiting": self._batches.waiting,
+            "queries_waiting": self._batches.waiting + self._aside.waiting,
             "connections": self._connections(),
             "old_model": float(live.problem is not None),
         }

@@ -137,10 +137,9 @@ class Batches:
     def _run(self, changed: threading.Condition, least: int) -> None:
         while works := self._take(changed, least):
             answers = answered(works)
-            self._metrics.batch(sum(work.size for work in works))
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(_deliver, works, answers)
+                self._loop.call_soon_threadsafe(self._deliver, works, answers)
             except RuntimeError:  # the loop has ended
                 return
 
@@ -164,11 +163,11 @@ class Batches:
                         size += work.size
         return taken
 
-
-def _deliver(works: Sequence[Work], answers: Sequence[list[Answer]]) -> None:
-    for work, answer in zip(works, answers, strict=True):
-        if not work.future.done():
-            work.future.set_result(answer)
+    def _deliver(self, works: Sequence[Work], answers: Sequence[list[Answer]]) -> None:
+        self._metrics.batch(sum(work.size for work in works))
+        for work, answer in zip(works, answers, strict=True):
+            if not work.future.done():
+                work.future.set_result(answer)
 
 
 def answered(works: Sequence[Work]) -> list[list[Answer]]:

@@ -29,6 +29,8 @@ OTHER_FILES = 64 + BACKLOG
 """Files that are open beside connections."""
 KEEP_ALIVE = 60
 """Seconds that a connection stays open between two requests."""
+END = 5.0
+"""Seconds that the end waits for a thread."""
 MOST_THREADS = 8
 """Threads that answer, if nothing else is said."""
 SWITCH = 0.0005
@@ -69,7 +71,8 @@ def serve(
         live = LiveModel(path, settings, request, reporter, metrics)
         number = settings.threads or threads.default(MOST_THREADS)
         batches = Batches(number, settings.waiting, settings.timeout, metrics)
-        app = App(live, batches, metrics, settings, token, lambda: len(server.server_state.connections))
+        aside = Batches(1, settings.waiting, settings.timeout, metrics)
+        app = App(live, batches, aside, metrics, settings, token, lambda: len(server.server_state.connections))
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
             app,
@@ -90,42 +93,47 @@ def serve(
         host, port = listening.getsockname()[:2]
         where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         listens = f"{path} (version {live.now.version}) serves on {where}; Ctrl-C or SIGTERM ends it"
-        server = _server(uvicorn, config, batches, lambda: reporter.note(listens))
+        server = _server(uvicorn, config, [batches, aside], lambda: reporter.note(listens))
         started(server)
-        _run(server, listening, live, batches)
+        _run(server, listening, live, [batches, aside])
         number = metrics.queries
         answered = "1 query was answered" if number == 1 else f"{number:,} queries were answered"
         reporter.note(f"{path}: the service has ended; {answered}")
 
 
-def _server(uvicorn: Any, config: Any, batches: Batches, listens: Callable[[], None]) -> Any:
+def _server(uvicorn: Any, config: Any, batches: list[Batches], listens: Callable[[], None]) -> Any:
     """A server of uvicorn that starts the threads with its loop, and calls `listens` when clients can connect."""
 
     class Server(uvicorn.Server):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            batches.start(asyncio.get_running_loop())
+            for each in batches:
+                each.start(asyncio.get_running_loop())
             await super().startup(sockets)
             listens()
 
     return Server(config)
 
 
-def _run(server: Any, listening: socket.socket, live: LiveModel, batches: Batches) -> None:
+def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[Batches]) -> None:
     from threadpoolctl import threadpool_limits
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
-    live.watch()
+    watching = live.watch()
     try:
         with threadpool_limits(1, user_api="blas"):
             server.run(sockets=[listening])
     finally:
         live.close()
-        batches.stop()
+        for each in batches:
+            each.stop()
+        # it may be opening a model
+        watching.join(END)
         sys.setswitchinterval(interval)
 
 
 def token_of_environment() -> str | None:
+    """The token that requests need, None without one; ConfigError for one that no header can carry."""
     token = os.environ.get(TOKEN)
     if token is None:
         return None

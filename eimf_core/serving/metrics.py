@@ -16,7 +16,7 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """Counts of one process; all but `batch` are of the thread of the event loop."""
+    """Counts of one process, made in the thread of the event loop."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()

@@ -14,9 +14,9 @@ from eimf_core.records import Query
 
 QUERY = msgspec.json.Decoder(Query)
 ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-MOST_TITLES = 100
+MOST_TITLES = 50
 """Titles of a query: each is looked for in all titles of the catalogue."""
-LONGEST_TEXT = 10_000
+LONGEST_TEXT = 2_000
 """Characters of words or of a title; encoders read the first few hundred."""
 
 
