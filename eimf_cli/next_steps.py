@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
 
 from eimf_cli import terminal
 from eimf_core.errors import EimfError
+
+if TYPE_CHECKING:
+    from eimf_core.recommend.request import Request
 
 
 def ask(model: Path, *options: str) -> None:
@@ -21,6 +27,19 @@ def ask(model: Path, *options: str) -> None:
     except EimfError:
         return
     terminal.next_step("recommend", model, "--items", item.item, *options)
+
+
+def explain(model: Path, request: Request, line: bytes) -> None:
+    """Why the first item stands in an answer, where that was not asked yet."""
+    if not terminal.shows_next_steps() or not terminal.stdout_is_terminal() or request.explain is not None:
+        return
+    answer = orjson.loads(line)
+    if answer["items"] and answer["interests"]:
+        history = {"--user": request.user, "--sequences": request.sequences, "--text": request.text}
+        asked = [part for option, value in history.items() if value is not None for part in (option, str(value))]
+        asked += ["--items", ",".join(request.items)] if request.items else []
+        asked += [part for title in request.titles for part in ("--like", title)]
+        terminal.next_step("recommend", model, *asked, "--explain", answer["items"][0]["item"])
 
 
 def train(samples: Path, labels: Path) -> None:

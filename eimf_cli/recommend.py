@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eimf_cli import list_options, progress_bars, terminal
+from eimf_cli import list_options, next_steps, progress_bars, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
@@ -109,7 +109,11 @@ def recommend(
 
         ask = lines
     answers = ask(model, settings, request, reporter=progress_bars.TerminalReporter())
-    list_options.show(answers, table, heading=_heading(request) if request.is_query else None)
+    if not request.is_query:
+        return list_options.show(answers, table)
+    (line,) = answers
+    list_options.show([line], table, heading=_heading(request))
+    next_steps.explain(model, request, line)
 
 
 def _write(model: Path, settings: RecommendConfig, request: Request, output: Path, *, force: bool) -> None:

@@ -97,5 +97,6 @@ def _end(output: Path, common: list[str], *, measured: bool) -> None:
     data, model = output / "data", output / "model"
     sys.stdout.flush()
     for user in outcome.example_users(data / "sequences.jsonl", EXAMPLES):
-        _eimf(["recommend", str(model), "--user", user, "--sequences", str(data), "-k", str(LISTED), *common])
+        with terminal.part_of_another_command():
+            _eimf(["recommend", str(model), "--user", user, "--sequences", str(data), "-k", str(LISTED), *common])
     terminal.command("next:", "recommend", model, "--all-users", data, "-o", output / "recommendations.parquet")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import orjson
 import typer
 
-from eimf_cli import list_options, progress_bars
+from eimf_cli import list_options, progress_bars, terminal
 from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
 from eimf_core.recommend.config import ListConfig
@@ -42,3 +43,4 @@ def similar(
     )
     line = session.similar(model, settings, item, request, reporter=progress_bars.TerminalReporter())
     list_options.show([line], table, heading=f"nearest to {item}")
+    terminal.next_step("recommend", model, "--items", orjson.loads(line)["id"])

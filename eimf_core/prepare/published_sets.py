@@ -90,6 +90,8 @@ SETS = {
         "the rules of the competition",
     ),
 }
+OF_PARTS = ("amazon", "yelp", "gowalla", "lastfm", "steam", "goodreads", "retailrocket", "kuairec", "kuairand")
+"""Names that others begin with."""
 OTHER_NAMES = {"movielens": "ml", "amazonbeauty": "beauty", "mindsmall": "mind", "mindlarge": "mind", "h&m": "hm"}
 
 
@@ -99,6 +101,9 @@ def hint(name: str) -> str:
     for other, known in OTHER_NAMES.items():
         sought = known + sought.removeprefix(other) if sought.startswith(other) else sought
     found = {_plain(key): entry for key, entry in SETS.items()}.get(sought)
+    if found is None and not {".", "/"} & set(name):
+        # one of its parts, or a form of it, such as amazon-books or yelp2018
+        found = next((SETS[key] for key in OF_PARTS if sought.startswith(key)), None)
     if found is None:
         return did_you_mean(name, SETS) if sought.startswith("ml") else ""
     return (

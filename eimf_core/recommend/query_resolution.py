@@ -185,7 +185,7 @@ class QueryResolver:
             return index
         match = self._items.find_title(item)
         if len(match.found) == 1 or (match.found and self._settings.first):
-            return self._taken(item, match)
+            return self._taken(item, match, always=True)
         if match.found:
             raise InputError(_ambiguous(item, match))
         near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
@@ -214,13 +214,13 @@ class QueryResolver:
             return 0
         return self._taken(typed, match)
 
-    def _taken(self, typed: str, match: Match) -> int:
+    def _taken(self, typed: str, match: Match, *, always: bool = False) -> int:
         """The index of the best title, with a remark where it is not what was typed, or one of several.
 
-        Many lines that leave out years would give as many remarks.
+        Many lines that leave out years would give as many remarks: of these it is told where `always` is.
         """
         item = match.found[0]
-        longer = self._single and plain(item.title) != plain(typed)
+        longer = (always or self._single) and plain(item.title) != plain(typed)
         if not match.exact or len(match.found) > 1 or longer:
             self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
         return self._items.index(item.item)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from eimf_cli import terminal
+from tests.conftest import ROOT, Eimf
 from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
 
@@ -114,3 +115,30 @@ def test_progress_stays_on_its_lines(tmp_path: Path, columns: int) -> None:
     # of work of unknown length the seconds are told
     assert re.search(r"^reading a-log-.*  0 s", said, re.MULTILINE) and "?" not in said
     assert re.search("^encoding text  .*0/1,000", said, re.MULTILINE)
+
+
+ITEM = "(tea|yarn|fish)-."
+NEXT = {
+    "verify model": f"recommend model --items {ITEM}",
+    "similar model tea-1 -k 2": "recommend model --items tea-1",
+    "recommend model --items tea-1,yarn-1 --table": f"recommend model --items tea-1,yarn-1 --explain {ITEM}",
+    "eval model data --baselines none": "recommend model --all-users data -o recommendations.parquet",
+    "cluster data --budget 2 -o samples.jsonl": "label samples.jsonl --engine keywords -o labels.jsonl",
+    "label samples.jsonl --engine categories --items data/items.jsonl -o l.jsonl":
+        "train data --labels l.jsonl -o model/",
+    "score l.jsonl --samples samples.jsonl --truth data/items.jsonl -o q.jsonl":
+        "train data --labels l.jsonl -o model/",
+}  # fmt: skip
+"""Commands that read what those before them wrote, and what each says may be typed next."""
+
+
+def test_each_step_ends_with_the_next_command(eimf: Eimf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command, then in NEXT.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(terminal, "shows_next_steps", lambda: True)
+            patched.setattr(terminal, "stdout_is_terminal", lambda: True)
+            done = eimf(*command.split(), cwd=folder)
+        last = done.stderr.decode().rstrip().splitlines()[-1]
+        assert done.returncode == 0 and re.fullmatch(f"next: eimf {then}", last), last
+    # off a terminal nothing is said of it
+    assert b"next:" not in eimf("verify", "model", cwd=folder).stderr

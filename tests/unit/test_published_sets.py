@@ -25,6 +25,12 @@ def test_other_names_say_nothing_of_published_sets(name: str, words: str) -> Non
     assert said.startswith(words) and "published" not in said
 
 
+@pytest.mark.parametrize(("name", "title"), [("amazon-books", "Amazon reviews 2023"), ("yelp2018", "Yelp")])
+def test_a_part_of_a_set_is_found_by_the_name_of_the_set(name: str, title: str) -> None:
+    assert title in published_sets.hint(name)
+    assert not published_sets.hint(f"{name}.csv") and not published_sets.hint(f"in/{name}")
+
+
 def test_every_set_is_told_in_full() -> None:
     for name, entry in published_sets.SETS.items():
         assert all(entry) and "://" not in entry.place
