@@ -25,7 +25,7 @@ LARGEST = 127
 """Of a rounded item vector, and of rounded interests where the processor adds all products in 32 bits."""
 SMALLER = 63
 """Of rounded interests elsewhere: two products then fit into the 16 bits in which older processors add them."""
-ROWS = 1 << 14
+ROWS = 1 << 11
 """Item vectors that are rounded at once."""
 ROUNDING = 2e-5
 """What sums in 32 bits may add to the bound, as a share of the lengths of both vectors."""

@@ -28,7 +28,7 @@ ALONG_LAST = frozenset(("Gather", "Split"))
 """Operators that take columns of the last axis, where their axis says so."""
 WIDEST = 64
 """Columns of a table at most: more would take more memory than they save work."""
-AT_ONCE = 4096
+AT_ONCE = 1024
 """Items that tables are filled for at once."""
 TOLERANCE = 1e-5
 """Outputs of the network in two may differ from those of the whole by so much, or it is not used."""
@@ -79,6 +79,7 @@ class TabledNetwork:
         # what a network from elsewhere computes may only look like that of each item alone
         if all(np.allclose(*each, atol=TOLERANCE) for each in zip(made, self.whole.run(inputs), strict=True)):
             self._used = (rest, tables)
+            self.whole.close()
 
     def _filled(self, found: Cut, rows: int) -> dict[str, Floats]:
         """The tables (rows, width)."""

@@ -57,6 +57,7 @@ class InterestNetwork:
         self._dimension, self._interests = dimension, interests
         self._known = INPUTS | dict.fromkeys(tables, TABLE)
         self._opened: Any = None
+        self._inputs: list[str] | None = None
 
     def validated(self) -> bytes:
         """The ONNX file, see `validated`."""
@@ -76,10 +77,16 @@ class InterestNetwork:
             self._opened = session
         return self._opened
 
+    def close(self) -> None:
+        """Give its memory back; it is opened again when it is next used."""
+        self._opened = None
+
     @property
     def inputs(self) -> list[str]:
         """The names of what it reads: `vectors` and `mask`, and any of the others in `INPUTS`."""
-        return [part.name for part in self._session.get_inputs()]
+        if self._inputs is None:
+            self._inputs = [part.name for part in self._session.get_inputs()]
+        return self._inputs
 
     def run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
         """Interests (B, K, d) and attention (B, K, L); `inputs` holds at least what the network reads.

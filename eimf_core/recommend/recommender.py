@@ -32,7 +32,7 @@ UNNAMED: ScoredName = (None, None)
 
 LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
-LARGEST_BATCH = 256
+LARGEST_BATCH = 128
 """Queries answered together: more gain nothing, and wait longer."""
 
 
