@@ -45,25 +45,15 @@ def cluster(
     With --clusters auto, numbers from 2 to 128 are tried on a sample of users; the fewest clusters are
     taken that bring held-out users to 90 % of the best mean cosine to their nearest centre.
     """
-    from eimf_core import dataset, jsonl, outputs, provenance
-    from eimf_core.clustering import stdin_data
-    from eimf_core.clustering.cluster import cluster_users
+    from eimf_core.clustering import sample_files
 
-    with (
-        outputs.claimed([output, summary], inputs=dataset.files_of(directory), force=force) as places,
-        stdin_data.directory(directory) as read,
-    ):
-        found = cluster_users(read, settings, progress_bars.TerminalReporter())
-        _table(found.summaries)
-        sidecar = found.sidecar(settings)
-        if summary is not None:
-            jsonl.write(places[str(summary)], found.summaries)
-            provenance.write(places[str(summary)], sidecar)
-        count = jsonl.write(places[output], found.samples())
-        provenance.write(places[output], sidecar)
+    done = sample_files.write(
+        directory, output, settings, summary=summary, force=force, reporter=progress_bars.TerminalReporter()
+    )
+    _table(done.clusters)
     place = "" if output == "-" else f"{output}: "
-    clusters = counted(len(found.summaries), "cluster")
-    terminal.info(f"{place}{count:,} representative users of {found.facts['users']:,} in {clusters}")
+    clusters = counted(len(done.clusters), "cluster")
+    terminal.info(f"{place}{done.samples:,} representative users of {done.users:,} in {clusters}")
     if output != "-":
         terminal.next_step("label", output, "--engine", "keywords", "-o", "labels.jsonl")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +9,6 @@ import typer
 
 from eimf_cli import progress_bars, terminal
 from eimf_cli.options import Force, step
-from eimf_core.config import as_options
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.config import EvalConfig
 
@@ -64,32 +61,20 @@ def evaluate(
     each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
     if len(paths) < 2:
         raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
-    from eimf_core import dataset, jsonl, model_files, outputs, provenance
-    from eimf_core.evaluation.evaluate import evaluate as run
+    from eimf_core import jsonl
+    from eimf_core.evaluation import metric_files
 
     *models, directory = paths
-    if (directory / "manifest.json").exists() and not (directory / "sequences.jsonl").exists():
-        raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
-    to_file = output if output != "-" else None
-    read = [*dataset.files_of(directory), settings.labels, settings.earlier]
-    read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS, *model_files.OPTIONAL)]
-    with outputs.claimed([to_file, per_user, report], inputs=read, force=force) as places:
-        reporter = progress_bars.TerminalReporter()
-        if report is not None and not settings.slice:
-            settings = replace(settings, slice=["history", "popularity"])
-        evaluation = run(models, directory, settings, reporter=reporter)
-        sidecar = evaluation.sidecar({**vars(settings), "paths": paths})
-        if per_user is not None:
-            jsonl.write(places[str(per_user)], evaluation.per_user())
-        if report is not None:
-            from eimf_core.evaluation import report as page
-
-            words = ["eimf", "eval", *map(str, paths), *as_options(settings), "--report", str(report)]
-            page.write(places[str(report)], evaluation, sidecar, shlex.join(words), reporter=reporter)
-        if to_file is not None:
-            jsonl.write(places[to_file], evaluation.records)
-        for place in places.values():
-            provenance.write(place, sidecar)
+    evaluation = metric_files.write(
+        models,
+        directory,
+        settings,
+        output=None if output in (None, "-") else Path(output),
+        per_user=per_user,
+        report=report,
+        force=force,
+        reporter=progress_bars.TerminalReporter(),
+    )
     if report is not None:
         terminal.info(f"{report}: open it in a browser")
     as_table = terminal.stdout_is_terminal() and not terminal.is_part() if table is None else table

@@ -20,7 +20,7 @@ import typer
 
 from eimf_cli import first_sign, terminal, values
 from eimf_cli.step_command import Step, StepCommand, default
-from eimf_core import toml_file
+from eimf_core import setting_values, toml_file
 from eimf_core.errors import ConfigError, did_you_mean
 
 
@@ -43,7 +43,7 @@ def _read_config(context: typer.Context, path: Path | None) -> dict[str, Any]:
     for name, value in given.items():
         if name in keys:
             try:
-                given[name] = values.read(hints[name], value)
+                given[name] = setting_values.read(hints[name], value)
             except ValueError as error:
                 raise ConfigError(f"{path}: {name} {error}") from None
     options = {name: value for name, value in given.items() if name not in keys}

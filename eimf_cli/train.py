@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +11,8 @@ import typer
 from eimf_cli import progress_bars, terminal
 from eimf_cli.options import step
 from eimf_core import files
-from eimf_core.errors import ConfigError, counted
-from eimf_core.training.config import FAST, FAST_EPOCHS, TrainConfig
+from eimf_core.errors import counted
+from eimf_core.training.config import FAST, FAST_EPOCHS, TrainConfig, as_fast
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -60,11 +59,7 @@ def train(
     before it.
     """
     if fast:
-        for option in ["--backbone"] * ("backbone" in explicit) + ["--epochs-from"] * (epochs_from is not None):
-            raise ConfigError(f"--fast and {option} both say what is trained; leave out one of the two")
-        settings, explicit = replace(settings, backbone=FAST), explicit | {"backbone"}
-        if "epochs" not in explicit:
-            settings = replace(settings, epochs=FAST_EPOCHS)
+        settings, explicit = as_fast(settings, explicit, epochs_from=epochs_from)
     from eimf_core import dataset
 
     reporter = progress_bars.TerminalReporter()
@@ -75,8 +70,8 @@ def train(
     from eimf_core.training import train as training
 
     reporter.end()
-    if init is not None and epochs_from is None and "backbone" not in explicit:
-        settings = replace(settings, backbone=plan.backbone_of(init))
+    if init is not None and epochs_from is None:
+        settings = plan.as_init(settings, init, explicit)
     with files.readable_again(labels) if labels is not None else contextlib.nullcontext() as read:
         summary = training.train(
             directory,

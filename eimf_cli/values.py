@@ -8,76 +8,15 @@ enough to be read here.
 from __future__ import annotations
 
 import os
-import types
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from eimf_core.config import listed
 from eimf_core.errors import ConfigError
+from eimf_core.setting_values import read
 
 CONFIG_FILE = "config_file"
 """Where a context's `meta` keeps the path of --config."""
-MOST = 1 << 63
-"""Numbers that do not fit 64 bits are mistakes."""
-TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
-KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
-
-
-def read(kind: Any, value: Any) -> Any:
-    """A value as its type.
-
-    Args:
-        kind: int, float, bool, str, Path, a `Literal`, a `dict`, a `list` of one of these, or one of these or None.
-        value: text from the command line or the environment, or what TOML makes of it.
-
-    Raises:
-        ValueError: the value that is wrong, and what was expected in its place.
-    """
-    if get_origin(kind) in (Union, types.UnionType):
-        kind = next(part for part in get_args(kind) if part is not type(None))
-    if get_origin(kind) is list:
-        (entry_kind,) = get_args(kind)
-        return [read(entry_kind, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
-    if get_origin(kind) is Literal:
-        choices = {str(choice): choice for choice in get_args(kind)}
-        if str(value) not in choices:
-            raise _wrong(value, listed(list(choices)))
-        return choices[str(value)]
-    if kind is dict or get_origin(kind) is dict:
-        if not isinstance(value, dict):
-            raise _wrong(value, "a table of keys and values")
-        return value
-    try:
-        return _read_one(kind, value)
-    except (ValueError, TypeError, OverflowError):
-        raise _wrong(value, KINDS[kind]) from None
-
-
-def _wrong(value: Any, expected: str) -> ValueError:
-    return ValueError(f"is '{value}', expected {expected}")
-
-
-def _read_one(kind: Any, value: Any) -> Any:
-    if kind is bool:
-        if isinstance(value, bool):
-            return value
-        if str(value).strip().lower() in TRUE + FALSE:
-            return str(value).strip().lower() in TRUE
-        raise ValueError
-    if isinstance(value, bool | list | dict):
-        raise TypeError
-    if kind is int and isinstance(value, float) and not value.is_integer():
-        raise ValueError
-    if kind is Path and (not str(value) or "\0" in str(value)):
-        raise ValueError
-    if isinstance(value, str):
-        # the bytes of a command line that are no text
-        value.encode()
-    found = kind(value)
-    if kind is int and not -MOST <= found < MOST:
-        raise ValueError
-    return found
 
 
 class Reader:

@@ -75,7 +75,7 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         InputError: for a file that is no text and cannot be unpacked; it says what the file is.
     """
     if found := remote.address(path):
-        return readable(remote.fetched(found, _fresh(scratch)), scratch, name)
+        return readable(remote.fetched(found, fresh_folder(scratch)), scratch, name)
     if files.is_device(path):
         path = _from_pipe(path, scratch, name)
     raw = _start(path, files.open_bytes)
@@ -97,14 +97,16 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
     if not start.startswith(log_files.PARQUET):
         _refuse(start, name)
     convert = foreign_json.convert_of(start, whole=len(start) < START_BYTES)
-    return foreign_json.as_json(path, _fresh(scratch) / path.name.removesuffix(".gz"), convert) if convert else path
+    return (
+        foreign_json.as_json(path, fresh_folder(scratch) / path.name.removesuffix(".gz"), convert) if convert else path
+    )
 
 
 def _from_pipe(path: Path, scratch: Path, name: str) -> Path:
     """A copy of what comes through a named pipe, which can be read only once."""
     if not path.is_fifo():
         raise ConfigError(f"{name}: is a device, expected a file")
-    target = _fresh(scratch) / path.name
+    target = fresh_folder(scratch) / path.name
     with raw_files.opened(path) as stream, open(target, "wb") as copy:
         shutil.copyfileobj(stream, copy, 1 << 20)
     return target
@@ -115,7 +117,8 @@ def _start(path: Path, open_file: Callable[[Path], contextlib.AbstractContextMan
         return stream.read(START_BYTES)
 
 
-def _fresh(scratch: Path) -> Path:
+def fresh_folder(scratch: Path) -> Path:
+    """An empty folder in the scratch folder."""
     return Path(tempfile.mkdtemp(dir=scratch, prefix="unpacked-"))
 
 
@@ -156,7 +159,7 @@ def _encoding(start: bytes) -> str:
 
 
 def _as_utf8(path: Path, scratch: Path, name: str, encoding: str) -> Path:
-    target = _fresh(scratch) / path.name
+    target = fresh_folder(scratch) / path.name
     try:
         with files.open_bytes(path) as raw, open(target, "w", encoding="utf-8", newline="") as copy:
             shutil.copyfileobj(codecs.getreader(encoding)(raw), copy, 1 << 20)
@@ -167,7 +170,7 @@ def _as_utf8(path: Path, scratch: Path, name: str, encoding: str) -> Path:
 
 def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callable[[Path], Any]) -> Path:
     """An unpacked copy of a file, without the ending of its name."""
-    target = _fresh(scratch) / path.name.removesuffix(ending)
+    target = fresh_folder(scratch) / path.name.removesuffix(ending)
     try:
         with unpack(path) as stream, open(target, "wb") as copy:
             archives.copied(stream, copy, archives.bound_of(path, name))
@@ -180,7 +183,7 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
 
 def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path, Path, str], None]) -> Path:
     """The one file of an archive, or the folder of several."""
-    folder = _fresh(scratch)
+    folder = fresh_folder(scratch)
     try:
         extract(path, folder, name)
     except RuntimeError as error:
@@ -188,7 +191,7 @@ def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path,
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"broken archive ({error}); get the file again", file=name) from None
     if (folder / "xl" / "workbook.xml").exists():
-        folder = _fresh(scratch)
+        folder = fresh_folder(scratch)
         workbook.sheet_as_csv(path, folder, name)
     held = [each for each in archives.members(folder) if not _is_remark(each)]
     if not held:

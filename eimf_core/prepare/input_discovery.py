@@ -25,6 +25,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES
 from eimf_core.prepare.formats.base import ItemFile, ItemFormat, LogFile, LogFormat, files_matching
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.memory_tables import Table
 
 
 def _formats(name: str) -> tuple[Any, ...]:
@@ -36,7 +37,7 @@ LOGS: tuple[LogFormat, ...] = _formats("LOGS")
 ITEMS: tuple[ItemFormat, ...] = _formats("ITEMS")
 
 
-def find_logs(arguments: Sequence[Path], config: PrepareConfig, scratch: Path) -> list[LogFile]:
+def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch: Path) -> list[LogFile]:
     """The log files that the arguments name; a folder or an archive stands for the log files published in it.
 
     Raises:
@@ -98,14 +99,16 @@ def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
     )
 
 
-def find_items(items: Sequence[Path], logs: Sequence[LogFile], config: PrepareConfig, scratch: Path) -> list[ItemFile]:
+def find_items(
+    items: Sequence[Path | Table], logs: Sequence[LogFile], config: PrepareConfig, scratch: Path
+) -> list[ItemFile]:
     """Item files: those that are named, else those that lie beside the logs.
 
     Raises:
         ConfigError: for an option that no item file obeys.
         InputError: for a file whose format, or whose column of the item, is not recognised.
     """
-    paths: dict[Path, Source | None] = dict.fromkeys(items)
+    paths: dict[Path | Table, Source | None] = dict.fromkeys(items)
     for log in logs if not items else ():
         for path in files_matching(log.source.beside, log.format.item_files):
             paths.setdefault(Path(os.path.normpath(path)), log.source)

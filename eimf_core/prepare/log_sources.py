@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, containers, log_files, preamble, remote
 from eimf_core.prepare.columns import shown
@@ -16,6 +17,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
 from eimf_core.prepare.header import separates
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.memory_tables import Table
 
 SPLITS = ("train", "valid", "test")
 PART = re.compile(r"(.+)\.(train|valid|test)\.inter(\.gz|\.zst)?")
@@ -25,12 +27,12 @@ Kind = Callable[[Source], str | None]
 
 
 def sources(
-    argument: Path, published: Sequence[str], kind: Kind, config: PrepareConfig, scratch: Path
+    argument: Path | Table, published: Sequence[str], kind: Kind, config: PrepareConfig, scratch: Path
 ) -> Iterator[Source]:
     """The log files that an argument stands for.
 
     Args:
-        argument: a file, a pattern, "-", a folder or an archive.
+        argument: a file, a pattern, "-", a folder or an archive, or a table in memory.
         published: names of logs in a folder, several in one string belong together; the first that is there counts.
         kind: tells the kind of a published log from what stands in it, where none has such a name.
         config: the settings.
@@ -40,6 +42,9 @@ def sources(
         ConfigError: for a folder or an archive without such a log, and for a path that cannot be opened.
         InputError: for a file that is empty, broken or no text.
     """
+    if isinstance(argument, Table):
+        yield _in_memory(argument, config, scratch)
+        return
     if argument.is_dir():
         for path in _in_folder(argument, argument, published, kind):
             yield _source(path, path, str(path), config, scratch)
@@ -55,7 +60,16 @@ def sources(
             yield dataclasses.replace(found, folder=member.parent)
 
 
-def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
+def _in_memory(table: Table, config: PrepareConfig, scratch: Path) -> Source:
+    """A table in memory as a file in the scratch folder."""
+    path = table.written(containers.fresh_folder(scratch))
+    for option in ("separator", "skip_lines"):
+        if config.is_set(option):
+            raise ConfigError(f"{option_name(option)} does not go with {table.name}, which is a table already")
+    return log_files.probe(path, table.name)
+
+
+def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
     """An item file, looked into; raises as `sources`, and ConfigError for an archive of several files.
 
     Args:
@@ -63,6 +77,8 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | 
         config, scratch: as in `sources`.
         log: the log that it lies beside, where it was not named.
     """
+    if isinstance(path, Table):
+        return _in_memory(path, config, scratch)
     packed = log is not None and log.folder is not None
     here = remote.told(path) or str(path)
     name = str(log.given / path.name) if log is not None and log.given is not None and packed else here
@@ -77,10 +93,10 @@ def item_source(path: Path, config: PrepareConfig, scratch: Path, log: Source | 
     return preamble.passed_over(found)
 
 
-def unread(arguments: Sequence[Path], read: Sequence[Path]) -> Iterator[str]:
+def unread(arguments: Sequence[Path | Table], read: Sequence[Path]) -> Iterator[str]:
     """Remarks on what lies in the folders that were named, and was not read."""
     known = {path.resolve() for path in read}
-    for folder in (argument for argument in arguments if argument.is_dir()):
+    for folder in (each for each in arguments if isinstance(each, Path) and each.is_dir()):
         others = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
         left = [path.name for path in others if path.resolve() not in known]
         if left:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
+from eimf_core.prepare.memory_tables import Table
 from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.user_split import read_partition
@@ -45,7 +46,7 @@ class Prepared:
 
     directory: Path
     report: report.Report
-    without_text: list[str]
+    without_text: list[str] = field(repr=False)
     rejects: Path | None
     facts: dict[str, Any]
     formats: list[str]
@@ -74,10 +75,10 @@ class _Job:
 
     @property
     def inputs(self) -> list[Path]:
-        """The files that are read, stdin left out."""
-        logs = [log.source.given_path for log in self.logs if log.source.name != "-"]
-        items = [file.source.given_path for file in self.items]
-        return list(dict.fromkeys([*logs, *items, *([self.users] if self.users else [])]))
+        """The files that are read; stdin and tables in memory, which are copied to the scratch folder, left out."""
+        sources = [log.source for log in self.logs] + [file.source for file in self.items]
+        read = [source.given_path for source in sources if self.scratch not in source.given_path.parents]
+        return list(dict.fromkeys([*read, *([self.users] if self.users else [])]))
 
 
 Written = tuple[report.Report, Catalogue, dict[str, Any]]
@@ -85,11 +86,11 @@ Written = tuple[report.Report, Catalogue, dict[str, Any]]
 
 
 def prepare(
-    logs: Sequence[Path],
+    logs: Sequence[Path | Table],
     output: Path,
     config: PrepareConfig,
     *,
-    items: Sequence[Path] = (),
+    items: Sequence[Path | Table] = (),
     users: Path | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
@@ -97,7 +98,7 @@ def prepare(
     """Read logs, filter, split and write; the old output stays until the new one is complete.
 
     Args:
-        logs: log files, patterns, published folders, or "-" for stdin.
+        logs: log files, patterns, published folders, "-" for stdin, or tables in memory.
         output: the directory to write.
         config: the settings.
         items: files with item text; by default those that are published beside the logs.
@@ -112,7 +113,8 @@ def prepare(
     if users is not None:
         _check_partition_settings(config)
     written_files = [output / name for name in (SEQUENCES, ITEMS, REJECTS)]
-    outputs.refuse_inputs(written_files, [*logs, *items, users])
+    named = [each for each in (*logs, *items) if isinstance(each, Path)]
+    outputs.refuse_inputs(written_files, [*named, users])
     with output_folder(output, force=force) as scratch:
         found = input_discovery.find_logs(logs, config, scratch)
         job = _Job(scratch, found, input_discovery.find_items(items, found, config, scratch), users, config, reporter)
@@ -158,7 +160,7 @@ def _note_formats(job: _Job) -> None:
             )
 
 
-def _note_unread(job: _Job, arguments: Sequence[Path]) -> None:
+def _note_unread(job: _Job, arguments: Sequence[Path | Table]) -> None:
     """Say what lies in the folders and beside the parts of a split that are named, and is not read."""
     for remark in log_sources.unread(arguments, job.inputs):
         job.reporter.note(remark)
@@ -181,10 +183,10 @@ def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -
         job.reporter.warn(warning)
 
 
-def _write_sidecar(job: _Job, logs: Sequence[Path], facts: dict[str, Any]) -> None:
+def _write_sidecar(job: _Job, logs: Sequence[Path | Table], facts: dict[str, Any]) -> None:
     description = provenance.describe(
         command="prepare",
-        arguments={"logs": [remote.told(log) or str(log) for log in logs], **dataclasses.asdict(job.config)},
+        arguments={"logs": [remote.told(str(log)) or str(log) for log in logs], **dataclasses.asdict(job.config)},
         inputs=[path for path in job.inputs if not remote.address(path)],
         seed=job.config.seed,
         facts=facts,

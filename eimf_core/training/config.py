@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from eimf_core.config import check, setting, wrong
+from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 
 DEFAULT = "comirec-sa+narm"
@@ -245,3 +247,25 @@ class TrainConfig:
     def uses_full_softmax(self, items: int) -> bool:
         """Whether the loss is taken over the whole catalogue of so many items."""
         return self.loss == "full" or (self.loss == "auto" and items <= SMALL_CATALOGUE * self.negatives)
+
+
+def as_fast(
+    settings: TrainConfig, given: Collection[str], *, epochs_from: object = None
+) -> tuple[TrainConfig, frozenset[str]]:
+    """What `--fast` makes of settings: one member alone, and fewer epochs where they are not given.
+
+    Args:
+        settings: of the run.
+        given: the names of those that are no defaults.
+        epochs_from: the earlier model whose settings count, if there is one.
+
+    Returns:
+        The settings, and the names of those that are no defaults.
+
+    Raises:
+        ConfigError: where something else says what is trained.
+    """
+    for option in ["--backbone"] * ("backbone" in given) + ["--epochs-from"] * (epochs_from is not None):
+        raise ConfigError(f"--fast and {option} both say what is trained; leave out one of the two")
+    epochs = settings.epochs if "epochs" in given else FAST_EPOCHS
+    return replace(settings, backbone=FAST, epochs=epochs), frozenset({*given, "backbone"})

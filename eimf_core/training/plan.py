@@ -61,9 +61,9 @@ def make(
     return Plan(settings, members, places, weights, next_items)
 
 
-def backbone_of(model: str | Path) -> str:
-    """The backbone of a model, or those of its members joined by +."""
-    return artifact.open_model(model).config.backbone
+def as_init(settings: TrainConfig, init: str | Path, given: Collection[str]) -> TrainConfig:
+    """Settings with the backbone of the model `init`, or those of its members, unless it is one of the `given`."""
+    return settings if "backbone" in given else replace(settings, backbone=artifact.open_model(init).config.backbone)
 
 
 def _as_before(

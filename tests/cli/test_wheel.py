@@ -52,7 +52,8 @@ def test_the_wheel_holds_the_documents_of_the_code_and_no_tests(built: Path) -> 
     wanted = {name for name in documents() if name.startswith("eimf_core/")}
     wanted |= {f"eimf_core/bundled/{name}" for name in ("CHANGELOG.md", "CITATION.cff", "prompts/general.schema.json")}
     assert wanted <= names, wanted - names
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"eimf_core", "eimf_cli"}
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"eimf", "eimf_core", "eimf_cli"}
+    assert {"eimf/py.typed", "eimf_core/py.typed", "eimf/README.md"} <= names
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_wheel_finds_prompts_and_labeler(installed: Path, tmp_path: Path, enviro
     where = run(installed / "python", "-c", "import eimf_core; print(eimf_core.__file__)").strip()
     assert Path(where).is_relative_to(installed.parent)
     assert run(installed / "eimf", "--version").startswith("eimf ")
+    assert run(installed / "python", "-c", "import eimf; print(eimf.__version__, eimf.open_model)").startswith("0.")
     program = (
         "from eimf_core import resources\n"
         "print(len(list(resources.prompts().glob('*.md'))) > 0, resources.labeler().is_file())"

@@ -208,7 +208,7 @@ def test_top_level_holds_what_it_should() -> None:
     if not tracked:
         pytest.skip("not a git checkout")
     allowed = {
-        "eimf_cli", "eimf_core", "prompts", "examples", "tests", "pyproject.toml", "README.md", "CHANGELOG.md",
+        "eimf", "eimf_cli", "eimf_core", "prompts", "examples", "tests", "pyproject.toml", "README.md", "CHANGELOG.md",
         "CITATION.cff", "LICENSE", ".ci", ".gitignore", "constraints.txt",
     }  # fmt: skip
     assert {path.split("/")[0] for path in tracked} <= allowed

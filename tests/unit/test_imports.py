@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "eimf_core"
-SOURCES = sorted([*CORE.rglob("*.py"), *(ROOT / "eimf_cli").rglob("*.py")])
+SOURCES = sorted([*CORE.rglob("*.py"), *(ROOT / "eimf_cli").rglob("*.py"), *(ROOT / "eimf").rglob("*.py")])
 HEAVY = ("torch", "sentence_transformers", "llama_cpp")
 
 
@@ -49,16 +49,26 @@ def _imports(path: Path, top_level: bool) -> Iterator[str]:
 
 
 def own(path: Path) -> set[str]:
-    return {name for name in imports(path) if name.startswith(("eimf_core", "eimf_cli"))}
+    return {name for name in imports(path) if name.startswith(("eimf_core", "eimf_cli", "eimf."))}
 
 
 def within(path: Path, *folders: str) -> bool:
     return path.relative_to(CORE).as_posix().startswith(folders)
 
 
-def test_core_never_imports_the_command_line() -> None:
+def test_core_never_imports_what_is_on_top_of_it() -> None:
     for path in CORE.rglob("*.py"):
-        assert not any(name.startswith("eimf_cli") for name in own(path)), path
+        assert not any(name.startswith(("eimf_cli", "eimf.")) for name in own(path)), path
+
+
+def test_the_python_package_and_the_command_line_stand_beside_each_other() -> None:
+    """But for progress on a terminal, which both show."""
+    for path in (ROOT / "eimf").rglob("*.py"):
+        assert {name for name in own(path) if name.startswith("eimf_cli")} <= {
+            "eimf_cli.progress_bars.TerminalReporter"
+        }
+    for path in (ROOT / "eimf_cli").rglob("*.py"):
+        assert not any(name.startswith("eimf.") for name in own(path)), path
 
 
 def packages() -> dict[str, tuple[tuple[str, ...], set[str]]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from eimf_cli import values
+from eimf_core import setting_values
 from eimf_core.errors import did_you_mean
 
 Choice = Literal["drop", "keep"]
@@ -29,7 +29,7 @@ Choice = Literal["drop", "keep"]
     ],
 )  # fmt: skip
 def test_values_are_read_as_their_type(kind: Any, given: Any, expected: Any) -> None:
-    found = values.read(kind, given)
+    found = setting_values.read(kind, given)
     assert found == expected and type(found) is type(expected)
 
 
@@ -45,7 +45,7 @@ def test_values_are_read_as_their_type(kind: Any, given: Any, expected: Any) -> 
 )  # fmt: skip
 def test_what_is_no_such_value_is_told(kind: Any, given: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        values.read(kind, given)
+        setting_values.read(kind, given)
 
 
 @pytest.mark.parametrize(

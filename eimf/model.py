@@ -1,0 +1,223 @@
+"""An opened model that answers in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Unpack
+
+from eimf.record_lists import Recommendations, read_answer
+from eimf.reporting import listed, named_as_arguments, reporter_or_quiet
+from eimf.setting_types import RecommendSettings
+from eimf_core.progress import Reporter
+from eimf_core.recommend.config import RecommendConfig
+from eimf_core.setting_values import settings_of
+
+if TYPE_CHECKING:
+    from eimf_core.recommend.all_users import Written
+
+BATCH = 256
+"""Queries that are answered together."""
+_ARGUMENTS = ("items", "like", "user", "sequences", "text", "only_items", "exclude_items", "new_items", "boost", "only")
+
+
+def open_model(
+    path: str | PathLike[str], *, only: Sequence[str] = (), only_items: str | PathLike[str] | None = None,
+    exclude_items: str | PathLike[str] | None = None, new_items: str | PathLike[str] | None = None,
+    boost: str | PathLike[str] | None = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
+) -> Model:  # fmt: skip
+    """Open a model directory. It needs no torch, and reads what it opened even when another model takes its place.
+
+    Args:
+        path: the directory that `train` wrote.
+        only: conditions such as "category=Tea"; several are alternatives.
+        only_items: a file of the ids that may be listed, one a line.
+        exclude_items: a file of ids that are never listed.
+        new_items: a file of items that came after training.
+        boost: a file of items and the factors on their scores.
+        reporter: hears of remarks and warnings; without one warnings are Python's.
+        settings: of `RecommendConfig`, for all queries, such as `k=20` or `diversity=0.3`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: for a path that is no directory, or settings that do not work.
+        ModelError: for a model that is broken.
+
+    >>> model = eimf.open_model("model/", k=3)
+    >>> len(model.recommend(items=["S1200", "S1214"]))
+    3
+    """
+    files = {"only_items": only_items, "exclude_items": exclude_items, "new_items": new_items, "boost": boost}
+    with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+        made = settings_of(RecommendConfig, settings)
+        given = {name: None if value is None else Path(value) for name, value in files.items()}
+        return Model(path, made, {**given, "only": listed(only)}, reporter_or_quiet(reporter))
+
+
+class Model:
+    """An opened model; `open_model` makes one. Threads may ask it at once."""
+
+    def __init__(
+        self, path: str | PathLike[str], settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter
+    ) -> None:
+        """`request`: further fields of `eimf_core.recommend.request.Request`."""
+        from eimf_core.recommend.request import Request
+        from eimf_core.recommend.session import Session
+
+        self.path = Path(path)
+        self._settings, self._request, self._reporter = settings, dict(request), reporter
+        # an empty history: each query is one that reports itself what it does not know
+        self._session = Session(self.path, settings, Request(items=(), **self._request), reporter=reporter)
+
+    @property
+    def backbone(self) -> str:
+        """The backbone, or those of the members joined by +."""
+        return self._session.model.config.backbone
+
+    def __len__(self) -> int:
+        """How many items the model ranks."""
+        return self._session.model.config.items
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.path)!r}: {self.backbone}, {len(self):,} items)"
+
+    def recommend(
+        self, *, items: Any = None, like: str | Sequence[str] | None = None, user: str | None = None,
+        sequences: str | PathLike[str] | None = None, text: str | None = None, times: Sequence[float] | None = None,
+        events: Sequence[str] | None = None, exclude: Any = None, only: Any = None,
+        seen: Literal["drop", "keep"] | None = None, diversity: float | None = None, k: int | None = None,
+        explain: str | None = None,
+    ) -> Recommendations:  # fmt: skip
+        """What comes next after a history, for words, or for both; the fields of a Query.
+
+        Args:
+            items: ids of the history, oldest first; numbers are taken as text.
+            like: titles, roughly, behind them in the history.
+            user: whose history is read from `sequences`.
+            sequences: the directory that `prepare` wrote.
+            text: what is wanted, in plain words.
+            times: of the `items`, unix seconds.
+            events: kinds of behaviour, one for each of the `items`.
+            exclude: ids to leave out.
+            only: the ids that may be listed.
+            seen: whether items of the history are dropped from the list.
+            diversity: weight of different categories against scores.
+            k: how many items.
+            explain: an item, by id or title, whose rank is explained.
+
+        Returns:
+            The items, best first.
+
+        Raises:
+            ConfigError: for words where the model knows none, or a user without `sequences`.
+            InputError: for a title that may be several, and fields that do not go together.
+
+        >>> model = eimf.open_model("model/")
+        >>> found = model.recommend(items=["S1200", "S1214", "S1352"], k=2)
+        >>> [item.rank for item in found], found.history.items
+        ([1, 2], 3)
+        >>> sorted(found.to_list()[0])
+        ['interest', 'item', 'name', 'rank', 'score', 'title']
+        >>> model.recommend(user="C0627", sequences="data/", k=1)[0].title in str(model.recommend(text="a gift"))
+        False
+        """
+        from eimf_core.recommend.request import Request
+
+        with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+            request = Request(
+                items=None if items is None else _ids(items),
+                titles=listed(like),
+                user=None if user is None else str(user),
+                sequences=None if sequences is None else Path(sequences),
+                text=text,
+            )
+            query = _replaced(request.query(), times, events, exclude, only, seen, diversity, k)
+            return read_answer(self._session.line(query, explain=explain))
+
+    def recommend_many(self, queries: Iterable[Mapping[str, Any]]) -> Iterator[Recommendations]:
+        """Answers to many queries, in order, some hundred computed together.
+
+        Args:
+            queries: each with the fields of a Query line: `history`, `titles`, `text`, `k` and so on.
+
+        Raises:
+            InputError: for a query with an unknown field, or one that cannot be answered; those before it are given.
+
+        >>> model = eimf.open_model("model/")
+        >>> [len(found) for found in model.recommend_many([{"history": ["S1200"], "k": 1}, {"history": [], "k": 2}])]
+        [1, 2]
+        """
+        import orjson
+
+        from eimf_core import jsonl
+        from eimf_core.records import Query
+
+        waiting = []
+        for number, query in enumerate(queries, start=1):
+            read = jsonl.decode(
+                orjson.dumps(dict(query), option=orjson.OPT_SERIALIZE_NUMPY), Query, file="queries", number=number
+            )
+            waiting.append(self._session.resolver.resolve(read, file="queries", line=number))
+            if len(waiting) == BATCH:
+                yield from map(read_answer, self._session.recommender.lines(waiting))
+                waiting = []
+        if waiting:
+            yield from map(read_answer, self._session.recommender.lines(waiting))
+
+    def similar(self, item: str) -> Recommendations:
+        """The items nearest to one, by the cosine of their vectors; `k` is that of the opened model.
+
+        >>> eimf.open_model("model/", k=2).similar("S1200")[0].item != "S1200"
+        True
+        """
+        return read_answer(self._session.similar_line(str(item)))
+
+    def recommend_all(
+        self, data: str | PathLike[str], output: str | PathLike[str], *, force: bool = False,
+        reporter: Reporter | None = None,
+    ) -> Written:  # fmt: skip
+        """Write recommendations for all users of a prepared directory; an interrupted run goes on.
+
+        Args:
+            data: the directory that `prepare` wrote.
+            output: a file that ends in .parquet, .csv or .jsonl.
+            force: whether a file that no run of eimf wrote may be replaced.
+            reporter: hears of progress.
+
+        Returns:
+            How many users and rows were written.
+
+        >>> eimf.open_model("model/", k=2).recommend_all("data/", "all.csv").answered.users > 1000
+        True
+        """
+        from eimf_core.recommend import all_users
+        from eimf_core.recommend.request import Request
+
+        request = Request(all_users=Path(data), **self._request)
+        heard = self._reporter if reporter is None else reporter
+        with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+            return all_users.write(self.path, self._settings, request, Path(output), force=force, reporter=heard)
+
+
+def _ids(values: Any) -> list[str]:
+    return [str(value) for value in listed(values.tolist() if hasattr(values, "tolist") else values)]
+
+
+def _replaced(query: Any, times: Any, events: Any, exclude: Any, only: Any, *others: Any) -> Any:
+    """The query with what was given beside the history."""
+    import msgspec
+
+    seen, diversity, k = others
+    changed = {
+        "times": None if times is None else [float(each) for each in times],
+        "events": None if events is None else [str(each) for each in events],
+        "exclude": None if exclude is None else _ids(exclude),
+        "only": None if only is None else _ids(only),
+        "seen": seen,
+        "diversity": diversity,
+        "k": k,
+    }
+    return msgspec.structs.replace(query, **{name: value for name, value in changed.items() if value is not None})

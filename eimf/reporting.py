@@ -1,0 +1,60 @@
+"""What the functions tell besides their results: warnings as Python has them, and errors by the names of arguments."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from eimf_core.errors import EimfError
+from eimf_core.progress import Reporter
+
+_OPTION = re.compile(r"--([a-z][a-z-]*[a-z])\b")
+
+
+class EimfWarning(UserWarning):
+    """Something to know about data or a model, where no `reporter` is given that hears of it."""
+
+
+class PythonWarnings(Reporter):
+    """Quiet, but for warnings, which go where Python shows warnings."""
+
+    def warn(self, message: str) -> None:
+        warnings.warn(message, EimfWarning, stacklevel=2)
+
+
+@contextlib.contextmanager
+def named_as_arguments(settings: type, *others: str) -> Iterator[None]:
+    """Let an error name the arguments of a function in place of the options of the command.
+
+    Args:
+        settings: the dataclass of the settings that the function takes.
+        others: its further arguments.
+    """
+    known: set[str] = {field.name for field in fields(settings)} | set(others)
+
+    def argument(option: re.Match[str]) -> str:
+        name = option[1].replace("-", "_")
+        return name if name in known else option[0]
+
+    try:
+        yield
+    except EimfError as error:
+        error.args = tuple(_OPTION.sub(argument, str(each)) for each in error.args)
+        error.advice = tuple(_OPTION.sub(argument, each) for each in error.advice)
+        raise
+
+
+def reporter_or_quiet(reporter: Reporter | None) -> Reporter:
+    """The reporter that was given; without one a quiet one that passes on warnings."""
+    return PythonWarnings() if reporter is None else reporter
+
+
+def listed(value: Any) -> list[Any]:
+    """One value, or several, as a list; None is none. Text is one value."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "tolist") else [value]
