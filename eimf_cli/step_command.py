@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from eimf_cli import moved_options, values
 from eimf_cli.exit_codes import UsageError
 from eimf_core.config import GROUPS, choices
-from eimf_core.errors import ConfigError, did_you_mean
+from eimf_core.errors import ConfigError, counted, did_you_mean
 
 HEADINGS = ("arguments", *GROUPS, "common")
 WIDEST_METAVAR = 24
@@ -150,7 +150,8 @@ class StepCommand(TyperCommand):
                 formatter.write_dl([_config_key(field, hints[key]) for key, field in keys.items()])
         if not everything and (left_out or keys):
             formatter.write_paragraph()
-            formatter.write(f"{left_out + len(keys)} more settings: {ctx.command_path} --help-all\n")
+            more = counted(left_out + len(keys), "more setting")
+            formatter.write(f"{more}: {ctx.command_path} --help-all\n")
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         parameters: list[Any] = self.params
