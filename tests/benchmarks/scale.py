@@ -91,7 +91,8 @@ def size(path: Path) -> int:
     """Bytes of a file or of all files of a folder but those of a cache in it."""
     if path.is_file():
         return path.stat().st_size
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file() and ".cache" not in each.parts[-2:-1])
+    inside = (each for each in path.rglob("*") if ".cache" not in each.relative_to(path).parts)
+    return sum(each.stat().st_size for each in inside if each.is_file())
 
 
 def main() -> None:
