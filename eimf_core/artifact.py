@@ -34,7 +34,7 @@ import msgspec
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files, jsonl, model_files, next_items, outputs, weights_file
+from eimf_core import directories, files, jsonl, model_files, next_items, outputs, weights_file
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import index_of, lines_of
@@ -96,7 +96,7 @@ def write(path: str | Path, contents: Contents, reporter: Reporter = SILENT) -> 
         raise ValueError("config.items does not count the items")
     check_output(path)
     replaced = (Path(path) / "manifest.json").exists()
-    with files.replaced_directory(path, keep=previous(path) if replaced else None) as folder:
+    with directories.replaced(path, keep=previous(path) if replaced else None) as folder:
         described: dict[str, dict[str, Any]] = {}
 
         def put(name: str, content: Iterable[bytes] | dict[str, npt.NDArray[Any]]) -> None:
@@ -143,7 +143,7 @@ def add_arrays(path: str | Path, name: str, arrays: dict[str, npt.NDArray[Any]],
         ModelError: the directory is not whole.
     """
     _check_replaceable(Path(path))
-    with files.locked(path), model_files.opened(path) as handles, files.replaced_directory(path) as folder:
+    with files.locked(path), model_files.opened(path) as handles, directories.replaced(path) as folder:
         manifest = model_files.read_manifest(str(path), handles)
         for part in manifest["files"]:
             if part != name:

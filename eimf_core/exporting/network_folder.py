@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from eimf_core import artifact, files, provenance
+from eimf_core import artifact, directories, files, provenance
 from eimf_core.errors import ConfigError
 from eimf_core.exporting.network_readme import readme
 from eimf_core.model_network import INPUTS
@@ -45,7 +45,7 @@ def write(path: str | Path, output: Path) -> list[str]:
     model = artifact.open_model(path)
     described = description(model)
     _check_replaceable(output)
-    with files.locked(output), files.replaced_directory(output) as folder:
+    with files.locked(output), directories.replaced(output) as folder:
         (folder / "interests.onnx").write_bytes(model.network)
         (folder / "network.json").write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2))
         (folder / "README.md").write_text(readme(described), encoding="utf-8")

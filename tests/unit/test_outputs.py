@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import files, outputs, provenance
+from eimf_core import directories, files, outputs, provenance
 from eimf_core.errors import ConfigError
 from tests import in_process
 from tests.small_data import write_small_data
@@ -146,7 +146,7 @@ def test_a_directory_behind_a_link_is_replaced_there(tmp_path: Path) -> None:
     target, link = tmp_path / "v1", tmp_path / "current"
     link.symlink_to("v1")
     for name in ("a", "b"):
-        with files.replaced_directory(link, keep=tmp_path / "before") as fresh:
+        with directories.replaced(link, keep=tmp_path / "before") as fresh:
             (fresh / name).touch()
         assert link.is_symlink() and [path.name for path in target.iterdir()] == [name]
     assert [path.name for path in (tmp_path / "before").iterdir()] == ["a"]
@@ -206,14 +206,14 @@ def test_a_kill_while_a_directory_is_replaced_loses_no_model(tmp_path: Path) -> 
     target, kept = tmp_path / "model", tmp_path / "model.previous"
 
     def replace(name: str) -> None:
-        with files.replaced_directory(target, keep=kept) as fresh:
+        with directories.replaced(target, keep=kept) as fresh:
             (fresh / name).touch()
 
     replace("first")
     for step in (1, 2):
 
         def between(step: int = step) -> None:
-            original, calls = files._put, 0
+            original, calls = directories._put, 0
 
             def put(*arguments: Path) -> None:
                 nonlocal calls
@@ -222,7 +222,7 @@ def test_a_kill_while_a_directory_is_replaced_loses_no_model(tmp_path: Path) -> 
                     os.kill(os.getpid(), signal.SIGKILL)
                 original(*arguments)
 
-            files._put = put
+            directories._put = put
             replace("second")
 
         assert killed(between, "kill", 99)
