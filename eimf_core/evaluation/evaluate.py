@@ -211,7 +211,8 @@ def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> A
     from eimf_core.text.cache import encode_items
     from eimf_core.text.loading import open_encoder
 
-    return encode_items(dataset.directory, dataset.items, open_encoder(), reporter).astype(np.float32)
+    encoder = open_encoder(texts=len(dataset.items))
+    return encode_items(dataset.directory, dataset.items, encoder, reporter).astype(np.float32)
 
 
 def _facts(

@@ -8,6 +8,7 @@ digits. Source of the network: Devlin et al., BERT, NAACL 2019.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +29,9 @@ from eimf_core.vectors import unit_rows
 Floats = npt.NDArray[np.float32]
 
 
+@functools.cache
 def packaged() -> BertEncoder:
-    """The all-MiniLM-L6-v2 installed with eimf, with the identity it has everywhere."""
+    """The all-MiniLM-L6-v2 installed with eimf, with the identity it has everywhere; opened once in a process."""
     known = transformers_encoder.packaged()
     return BertEncoder(transformers_encoder.packaged_folder(), known.name, known.identity)
 

@@ -108,9 +108,16 @@ def _hash(folder: Path) -> str:
         raise ModelError(f"{folder}: holds no safetensors weights; save the encoder with a newer sentence-transformers")
     for path in kept:
         digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        found = path.stat()
+        digest.update(_digest(path, found.st_size, found.st_mtime_ns))
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _digest(path: Path, size: int, changed: int) -> bytes:
+    """The sha256 of a file; of one that `size` and `changed` say is the same it is worked out once in a process."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _load(folder: Path, name: str) -> Any:

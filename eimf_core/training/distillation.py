@@ -64,7 +64,7 @@ class Distillation:
         from eimf_core.text.loading import open_encoder
 
         self._settings, self._train = settings, data.splits["train"]
-        text = encode_items(data.directory, data.items, open_encoder(settings.encoder), reporter)
+        text = encode_items(data.directory, data.items, open_encoder(settings.encoder, len(data.items)), reporter)
         self.similar = find(
             self._train, text, longest=settings.distillation_length, count=settings.distillation_users,
             rng=np.random.default_rng(settings.seed),

@@ -127,7 +127,7 @@ class _TextVectors:
 
     def _open(self) -> Encoder:
         if self._encoder is None:
-            self._encoder = loading.open_encoder(self._settings.encoder)
+            self._encoder = loading.open_encoder(self._settings.encoder, len(self._data.items))
         return self._encoder
 
 

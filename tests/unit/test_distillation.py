@@ -126,7 +126,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from eimf_core import dataset
 
     data = dataset.load(write_small_data(tmp_path), ("train",))
-    monkeypatch.setattr(loading, "open_encoder", lambda name: None)
+    monkeypatch.setattr(loading, "open_encoder", lambda name, texts: None)
     monkeypatch.setattr(cache, "encode_items", lambda *ignored: words_of(data))
     return tmp_path
 
