@@ -118,6 +118,15 @@ def test_temporal_targets() -> None:
         splits.temporal(log, points=(1, 20))
 
 
+def test_leaving_one_out_keeps_short_histories_whole_for_training() -> None:
+    plan = splits.leave_one_out(make_log(*[[("x", time) for time in range(length)] for length in (1, 2, 3)]))
+    assert plan.train.tolist() == [1, 3, 4]
+    held = [(plan.history[name][at], plan.targets[name][at]) for name in ("valid", "test") for at in range(3)]
+    # where both are the start of the user, there is no line
+    assert held == [(0, 0), (1, 1), (4, 5), (0, 0), (1, 1), (5, 6)]
+    assert plan.left_out["test"] == {"fewer than 3 interactions": 2}
+
+
 def test_time_points_hold_the_shares() -> None:
     times = np.arange(1000.0)
     assert splits.time_points(times, 0.1, 0.1) == (800.0, 900.0)

@@ -22,6 +22,12 @@ def test_constant_scores_give_the_first_items() -> None:
     np.testing.assert_array_equal(ranking.top_k(scores, 3), [[2, 4, 5], [1, 2, 3]])
 
 
+def test_no_more_than_all_items_and_never_the_padding() -> None:
+    scores = np.array([[-np.inf, 1, 3, 2]], dtype=np.float32)
+    for k in (3, 4, 10):
+        np.testing.assert_array_equal(ranking.top_k(scores, k), [[2, 3, 1]])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_name_the_row(bad: float) -> None:
     scores = np.zeros((3, 4), dtype=np.float32)

@@ -72,6 +72,8 @@ def test_false_alarms_are_as_rare_as_they_should_be() -> None:
 
 def test_holm() -> None:
     np.testing.assert_allclose(statistics.holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(statistics.holm(np.array([0.6, 0.4])), [0.8, 0.8])
+    assert statistics.holm(np.array([0.6, 0.9])).tolist() == [1, 1], "no more than certain"
 
 
 def test_fewer_resamples_of_very_many_users() -> None:
