@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -16,6 +17,11 @@ from tests import in_process
 
 ROOT = Path(__file__).resolve().parent.parent
 Eimf = Callable[..., subprocess.CompletedProcess[bytes]]
+LONG = (
+    "tests/robustness/", "cli/test_quickstart", "cli/test_train_processes", "cli/test_prepare", "cli/test_nightly",
+    "unit/test_training_device", "cli/test_label", "contract/test_engines", "unit/test_ensemble", "cli/test_train",
+)  # fmt: skip
+"""Files that take long, the longest first."""
 # a shell starts what it puts in the background with Ctrl-C ignored, and children inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -34,12 +40,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first, so that no process is left alone with one; slow tests only with --all."""
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
     if config.getoption("--all"):
         return
     skip = pytest.mark.skip(reason="slow; run with --all")
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def disk_is_not_waited_for() -> Iterator[None]:
+    """Power does not fail within a test; processes of their own still wait for the disk."""
+    with mock.patch.object(os, "fsync", lambda handle: None):
+        yield
 
 
 @pytest.fixture(scope="session")

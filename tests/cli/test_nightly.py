@@ -56,7 +56,7 @@ def night(folder: Path, marker: str, **environment: str) -> subprocess.Completed
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(
         ["bash", NIGHTLY / "nightly.sh", "log.csv"],
-        cwd=folder, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True, timeout=60,
+        cwd=folder, env={**os.environ, "PATH": path, **environment}, capture_output=True, text=True, timeout=180,
         check=False,
     )  # fmt: skip
 

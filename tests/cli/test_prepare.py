@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -38,6 +39,22 @@ def test_shop_is_split_by_time(eimf: Eimf, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def published(eimf: Eimf, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Prepare a published set with these options, once; the directory that it made."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def prepare(name: str, *options: str) -> Path:
+        if (name, *options) not in made:
+            folder = tmp_path_factory.mktemp("published")
+            done = eimf("prepare", real_data / name, *options, "-o", folder)
+            assert done.returncode == 0, done.stderr.decode()
+            made[name, *options] = folder
+        return made[name, *options]
+
+    return prepare
+
+
 @pytest.mark.parametrize(
     ("name", "options", "users", "items", "interactions", "without_text"),
     [
@@ -52,9 +69,7 @@ def test_shop_is_split_by_time(eimf: Eimf, tmp_path: Path) -> None:
     ],
 )
 def test_published_counts(
-    eimf: Eimf,
-    tmp_path: Path,
-    real_data: Path,
+    published: Callable[..., Path],
     name: str,
     options: list[str],
     users: int,
@@ -62,22 +77,20 @@ def test_published_counts(
     interactions: int,
     without_text: int,
 ) -> None:
-    done = eimf("prepare", real_data / name, *options, "-o", tmp_path)
-    assert done.returncode == 0, done.stderr.decode()
-    data = dataset.load(tmp_path, ("train", "valid", "test"))
+    data = dataset.load(published(name, *options), ("train", "valid", "test"))
     read = data.facts["report"]["steps"][0]
     assert (read["users"], read["items"], read["interactions"]) == (users, items, interactions)
     assert len(data.vocab) == items
     assert sum(item.title == item.item for item in data.items) == without_text
 
 
-def test_leave_one_out_of_beauty(eimf: Eimf, tmp_path: Path, real_data: Path) -> None:
+def test_leave_one_out_of_beauty(published: Callable[..., Path], real_data: Path) -> None:
     import gzip
 
-    eimf("prepare", real_data / "amazon-beauty-2014", "--split", "leave-one-out", "-o", tmp_path)
+    folder = published("amazon-beauty-2014", "--split", "leave-one-out")
     with gzip.open(real_data / "amazon-beauty-2014" / "user_sequence.txt.gz", "rt") as stream:
         history = {user: items for user, *items in map(str.split, stream)}
-    lines = list(jsonl.read(tmp_path / "sequences.jsonl", Sequence))
+    lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
     assert len(lines) == 3 * len(history)
     for line in lines:
         cut = {"train": -2, "valid": -2, "test": -1}[line.split]
@@ -101,20 +114,20 @@ def test_comirec_partition_of_ml_1m(eimf: Eimf, tmp_path: Path, real_data: Path)
         assert len(history) == int(0.8 * (len(history) + len(targets)))
 
 
-def test_yelp_names_and_games_targets(eimf: Eimf, tmp_path: Path, real_data: Path) -> None:
+def test_yelp_names_and_games_targets(published: Callable[..., Path], real_data: Path) -> None:
     """Yelp's item file counts from 0; the last item of a Games user is the published test target."""
     import gzip
 
-    eimf("prepare", real_data / "yelp", "--split", "leave-one-out", "-o", tmp_path / "yelp")
-    names = {item.item: item for item in dataset.load_items(tmp_path / "yelp" / "items.jsonl")}
+    yelp = published("yelp", "--split", "leave-one-out")
+    names = {item.item: item for item in dataset.load_items(yelp / "items.jsonl")}
     assert (names["1"].title, names["1"].categories[:2]) == ("The Great Greek", ["Diners", "Greek"])
     games = real_data / "amazon-games-2018"
-    eimf("prepare", games, "--split", "leave-one-out", "-o", tmp_path / "games")
     with gzip.open(games / "Games-6k.valid.inter.gz", "rt") as stream:
         next(stream)
-        published = {user: target for user, _, target in (line.rstrip("\n").split("\t") for line in stream)}
-    lines = jsonl.read(tmp_path / "games" / "sequences.jsonl", Sequence)
-    assert {line.user: line.targets[0] for line in lines if line.split == "valid"} == published
+        targets = {user: target for user, _, target in (line.rstrip("\n").split("\t") for line in stream)}
+    made = published("amazon-games-2018", "--split", "leave-one-out")
+    lines = jsonl.read(made / "sequences.jsonl", Sequence)
+    assert {line.user: line.targets[0] for line in lines if line.split == "valid"} == targets
 
 
 def write_log(path: Path, rows: int) -> Path:
@@ -228,20 +241,29 @@ def test_a_full_disk_leaves_the_old_output(tmp_path: Path, environment: dict[str
         assert sorted(path.name for path in out.iterdir()) == sorted(before)
 
 
+Prepared = tuple[Path, float, dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Prepared:
+    """A log that takes a while, the seconds that prepare takes for it, and the files it makes."""
+    folder = tmp_path_factory.mktemp("long")
+    log = write_log(folder / "log.csv", 200_000)
+    command = [sys.executable, "-m", "eimf_cli", "prepare", str(log), "-o", str(folder / "out")]
+    start = time.monotonic()
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    return log, time.monotonic() - start, files_of(folder / "out")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_at_any_moment_it_leaves_the_old_output_or_none(
-    tmp_path: Path, environment: dict[str, str], eimf: Eimf, number: signal.Signals
+    tmp_path: Path, environment: dict[str, str], eimf: Eimf, long_log: Prepared, number: signal.Signals
 ) -> None:
-    out, log = tmp_path / "out", write_log(tmp_path / "log.csv", 300_000)
+    (log, whole, new), out = long_log, tmp_path / "out"
     command = [sys.executable, "-m", "eimf_cli", "prepare", str(log), "-o", str(out)]
     eimf("prepare", write_log(tmp_path / "old.csv", 500), "-o", out)
     old = files_of(out)
-    start = time.monotonic()
-    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    whole = time.monotonic() - start
-    new = files_of(out)
-    eimf("prepare", tmp_path / "old.csv", "-o", out)
     for share in (0.3, 0.5, 0.7, 0.85, 0.95):
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
         time.sleep(whole * share)

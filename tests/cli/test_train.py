@@ -164,7 +164,7 @@ def kill_once_it_got_on(running: subprocess.Popen[bytes], model: Path, how: sign
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    arguments = ("--threads", "2", "--epochs", "60", "--patience", "0", "--batch-size", "16", "--backbone", "sasrec")
+    arguments = ("--threads", "2", "--epochs", "12", "--patience", "0", "--batch-size", "16", "--backbone", "sasrec")
     assert eimf("train", data, *FAST, *arguments, "-o", tmp_path / "whole").returncode == 0
     for wait in (0.0, 0.1):
         running = start(data, tmp_path / "model", environment, *arguments)
@@ -183,7 +183,7 @@ def test_a_killed_run_from_an_earlier_model_goes_on_as_well(
     eimf: Eimf, data: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     assert eimf("train", data, *FAST, "-q", "-o", tmp_path / "earlier").returncode == 0
-    long = ("--epochs", "30", "--patience", "0", "--batch-size", "16")
+    long = ("--epochs", "12", "--patience", "0", "--batch-size", "16")
     arguments = (*long, "--init", str(tmp_path / "earlier"))
     assert eimf("train", data, *FAST, *arguments, "-o", tmp_path / "whole").returncode == 0
     running = start(data, tmp_path / "model", environment, *arguments)
