@@ -7,7 +7,6 @@ words alone, by their vector in the item space; with nothing that is known, by p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from eimf_core.recommend.item_scores import ItemScores, candidates
 from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
 from eimf_core.recommend.result_lines import JsonLines
 from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
+from eimf_core.recommend.user_interests import UserInterests
 
 Queries = Sequence[ResolvedQuery]
 
@@ -34,36 +34,6 @@ LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
 LARGEST_BATCH = 128
 """Queries answered together: more gain nothing, and wait longer."""
-
-
-@dataclass(frozen=True)
-class UserInterests:
-    """The interests of some queries of one kind.
-
-    Attributes:
-        vectors: what gives the scores, (B, K, d).
-        attention: over the history, (B, K, L); None for words alone.
-        fusions: of words and history, None where a query has only one of these.
-        names: a name for each interest as a whole, none where a list is taken apart by name, and behind those of a
-            fusion one for the words.
-        merged_into: likewise, see `attribution`.
-    """
-
-    vectors: Floats
-    attention: Floats | None
-    fusions: Sequence[text_fusion.Fusion | None]
-    names: list[list[ScoredName]]
-    merged_into: list[attribution.MergedInto]
-
-    @property
-    def words(self) -> int:
-        """The number of the words of a query."""
-        return self.vectors.shape[1] if self.attention is not None else 0
-
-    @property
-    def without_text(self) -> list[attribution.MergedInto]:
-        """`merged_into` without the words behind those of a fusion."""
-        return [of[: self.vectors.shape[1]] for of in self.merged_into]
 
 
 class Recommender:
