@@ -96,11 +96,12 @@ def copied(handles: dict[str, int]) -> Iterator[dict[str, int]]:
     with contextlib.ExitStack() as stack:
         made = {}
         for name, handle in handles.items():
-            target = stack.enter_context(tempfile.TemporaryFile(buffering=0))
+            target = stack.enter_context(tempfile.TemporaryFile())
             start = 0
             while block := system_files.read_at(handle, BLOCK, start):
                 target.write(block)
                 start += len(block)
+            target.flush()
             made[name] = target.fileno()
         yield made
 

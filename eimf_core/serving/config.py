@@ -14,9 +14,7 @@ class ServeConfig(QueryConfig):
 
     host: str = setting("127.0.0.1", "Address to listen on; other machines reach it where it is not a loopback one.")
     port: int = setting(8000, "Port to listen on; 0 takes a free one and says which.", low=0, high=65535)
-    without_token: bool = setting(
-        False, "Listen for other machines without a token: whoever reaches the port gets answers."
-    )
+    open: bool = setting(False, "Listen for other machines without a token: whoever reaches the port gets answers.")
     most_items: int = setting(
         1000, "Items of a list that a query may ask for at most.", low=1, group="data", advanced=True
     )

@@ -151,10 +151,9 @@ def bound(settings: ServeConfig, token: str | None) -> socket.socket:
         raise ConfigError(f"--host {host} is no address of this machine; give one, such as 127.0.0.1") from None
     family, kind, protocol, _, address = found[0]
     alone = ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
-    if not (alone or token or settings.without_token):
+    if not (alone or token or settings.open):
         raise ConfigError(
-            f"--host {host} lets other machines in: set a token in the environment variable {TOKEN}, "
-            "or say --without-token"
+            f"--host {host} lets other machines in: set a token in the environment variable {TOKEN}, or say --open"
         )
     listening = socket.socket(family, kind, protocol)
     try:

@@ -439,11 +439,11 @@ def test_settings_out_of_bounds_are_refused(name: str, value: Any) -> None:
 
 def test_other_machines_are_let_in_with_a_token_or_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(http_server.TOKEN, raising=False)
-    with pytest.raises(ConfigError, match="EIMF_SERVE_TOKEN, or say --without-token"):
+    with pytest.raises(ConfigError, match="EIMF_SERVE_TOKEN, or say --open"):
         http_server.bound(ServeConfig(host="0.0.0.0", port=0), None)
     for settings, token in ((ServeConfig(host="0.0.0.0", port=0), "t"), (ServeConfig(port=0), None)):
         http_server.bound(settings, token).close()
-    http_server.bound(ServeConfig(host="0.0.0.0", port=0, without_token=True), None).close()
+    http_server.bound(ServeConfig(host="0.0.0.0", port=0, open=True), None).close()
     with pytest.raises(ConfigError, match="--host no-such-host"):
         http_server.bound(ServeConfig(host="no-such-host.invalid"), None)
     for wrong in ("", "two words", "ümlaut", "line\n"):
