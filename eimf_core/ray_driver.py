@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from eimf_core import provenance
-from eimf_core.errors import EimfError, WorkersError
+from eimf_core.errors import EimfError, WorkersError, counted
 from eimf_core.ray_map import KEPT, Setup
 from eimf_core.ray_option import LOCAL
 
@@ -167,7 +167,8 @@ class Driver:
             raise WorkersError(
                 f"--ray {self._setup.address}: workers die before they answer anything ({reason}); {KEPT}"
             )
-        self._pipe.send(("warning", f"a worker died and is replaced; its {len(actor.parts)} parts are done again"))
+        again = f"; {counted(len(actor.parts), 'part')} of its work begins again" if actor.parts else ""
+        self._pipe.send(("warning", f"a worker died and is replaced{again}"))
         self._parts.extendleft(reversed(actor.parts.items()))
         self._ray.kill(actor.handle)  # one that is out of reach must not go on beside the new one
         self._start()
