@@ -11,7 +11,7 @@ import pytest
 from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.diversity import greedy
+from eimf_core.recommend.diversity import candidates, greedy
 from eimf_core.recommend.session import Request, Session
 from eimf_core.recommend.user_histories import history_of
 from eimf_core.records import Query, Recommendation, Sequence
@@ -186,3 +186,7 @@ def test_an_item_vector_table_of_one_item(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model", items)
     assert ask(path, Query(history=["tea-0"])).items == []
     assert ids(ask(path, Query(history=["tea-0"]), seen="keep")) == ["tea-0"]
+
+
+def test_a_short_diversified_list_is_chosen_from_a_hundred_items() -> None:
+    assert [candidates(k) for k in (1, 10, 50)] == [100, 100, 500]

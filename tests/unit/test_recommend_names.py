@@ -231,3 +231,7 @@ def test_a_part_owes_to_the_items_of_the_history_that_are_like_it() -> None:
     _, (first, second) = shown_interests.parts_of(ranked, namer, 2, 2)
     (told, _) = shown_interests.shares([[first, second]], attention, history, namer, None, 0.0)[0]
     assert [(item, round(share, 4)) for item, share in told] == [(1, 0.6), (4, 0.3), (7, 0.1)]
+
+
+def test_a_catalogue_has_a_group_for_fourteen_items_a_small_one_more_a_large_one_fewer() -> None:
+    assert [item_groups.number(items) for items in (0, 5, 24, 1_200, 100_000)] == [1, 4, 9, 85, 256]

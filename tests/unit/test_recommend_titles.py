@@ -73,6 +73,11 @@ def test_several_are_all_given(titles: Titles) -> None:
     assert len(found(titles, "rich shade hair")) == 2
 
 
+def test_two_that_are_about_as_near_are_both_given() -> None:
+    alike = titles_of(["Mountain Climbing Ropes Blue", "Mountain Climbing Ropes Blues", "Tent"])
+    assert len(found(alike, "mountan climbing ropes blue")) == 2
+
+
 @pytest.mark.parametrize("typed", ["zebra crossing", "", "?!", "heat wave of 1976"])
 def test_nothing_near(titles: Titles, typed: str) -> None:
     match = titles.find(typed)
