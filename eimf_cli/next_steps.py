@@ -57,4 +57,4 @@ def _data_of(samples: Path) -> str:
     from eimf_core import provenance
 
     read = [Path(path) for path in provenance.inputs(samples)]
-    return next((str(path.parent) for path in read if path.name == "sequences.jsonl"), "data/")
+    return next((str(path.parent) for path in read if path.name == "sequences.jsonl" and path.exists()), "data/")

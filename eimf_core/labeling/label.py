@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import outputs, provenance
-from eimf_core.errors import LabelError
+from eimf_core.errors import LabelError, counted
 from eimf_core.labeling import batch_requests, first_users, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
@@ -82,7 +82,8 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
         done = {entry.request for entry in sink.kept}
         missing = [request for request in labeler.requests if request not in done]
         if sink.kept:
-            reporter.note(f"{output}: {len(sink.kept)} labels are kept from an earlier run, {len(missing)} to go")
+            kept = counted(len(sink.kept), "label")
+            reporter.note(f"{output}: {kept} kept from an earlier run, {len(missing):,} to go")
         if labeler.engine.answers_later:
             batch_requests.refuse_foreign(batch_requests.path(output), force=config.force)
             labeler.engine.expect(labeler.first_questions())
@@ -140,7 +141,7 @@ def _refuse_errors(summary: Summary, labeler: Labeler) -> None:
         return
     way_out = f"{summary.requests or '--retry-errors'} asks again"
     if not labeler.engine.uses_prompt:
-        way_out = f"engine {labeler.engine.name} answers the same when it is asked again: allow more, or use another"
+        way_out = f"engine {labeler.engine.name} would answer the same again: allow more, or use another engine"
     raise LabelError(
         f"{summary.errors} of {summary.labels} users have no label, more than --max-error-share {allowed} allows "
         f"(the first: {summary.first_error}); {way_out}"

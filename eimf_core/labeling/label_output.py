@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eimf_core import files, jsonl, outputs
-from eimf_core.errors import ConfigError, EimfError
+from eimf_core.errors import ConfigError, EimfError, counted
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
@@ -19,7 +19,7 @@ class OtherLabelsError(ConfigError):
 
     def __init__(self, output: Path, count: int) -> None:
         super().__init__(
-            f"{output}: holds {count} labels made with other settings or samples, which would be lost; "
+            f"{output}: holds {counted(count, 'label')} made with other settings or samples, which would be lost; "
             "choose another -o, or give --force"
         )
         self.count = count
@@ -101,7 +101,7 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
     if others and not config.force:
         raise OtherLabelsError(output, len(others))
     if others:
-        reporter.warn(f"{output}: {len(others)} labels made with other settings or samples are discarded")
+        reporter.warn(f"{output}: {counted(len(others), 'label')} made with other settings or samples: discarded")
     if list(wanted.values()) != journal.finished:
         journal.close()
         jsonl.write(journal.partial, wanted.values())

@@ -390,7 +390,7 @@ def test_labels_of_other_settings_or_samples_are_lost_only_with_force(run: Run, 
     assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
     run(samples=[sample(number) for number in range(3)], force=True, reporter=listening)
     assert len(labels(tmp_path)) == 3 and listening.warnings == [
-        f"{output}: 5 labels made with other settings or samples are discarded"
+        f"{output}: 5 labels made with other settings or samples: discarded"
     ]
 
 
