@@ -67,7 +67,7 @@ class ClusterSettings(TypedDict, total=False):
 class LabelSettings(TypedDict, total=False):
     """Settings of `eimf_core.labeling.config.LabelConfig`."""
 
-    engine: Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
+    engine: str
     model: str | None
     prompt: str | None
     items: str | None

@@ -23,7 +23,7 @@ def _help_metrics(wanted: bool) -> None:
         raise typer.Exit
 
 
-@step(app, example="eimf eval model/ data/ -k 10 -k 20 -o metrics.jsonl", settings=EvalConfig)
+@step(app, example="eimf eval model/ data/ -k 10 -k 20 -o metrics.jsonl", settings=EvalConfig, plugins="metrics")
 def evaluate(
     settings: EvalConfig,
     paths: Annotated[

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@step(app, example="eimf label samples.jsonl --model instruct.gguf -o labels.jsonl", settings=LabelConfig)
+@step(
+    app,
+    example="eimf label samples.jsonl --model instruct.gguf -o labels.jsonl",
+    settings=LabelConfig,
+    plugins="engines",
+)
 def label(
     *,
     samples: Annotated[Path, typer.Argument(metavar="SAMPLES|MODEL|-", help="Samples that cluster wrote, or a model.")],

@@ -114,7 +114,7 @@ Force = Annotated[
 
 
 def step(
-    app: typer.Typer, *, example: str, settings: type | None = None
+    app: typer.Typer, *, example: str, settings: type | None = None, plugins: str | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the command of `app`.
 
@@ -124,8 +124,9 @@ def step(
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
             function gets the instance as the keyword argument `settings`, and the names of those that are no
             defaults as `explicit` where it has this argument, as well as the path of --config as `config_file`.
+        plugins: the group of plug-ins that its help lists.
     """
-    about = Step(example, settings)
+    about = Step(example, settings, plugins)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function).parameters

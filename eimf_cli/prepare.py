@@ -26,7 +26,7 @@ def with_formats(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@step(app, example="eimf prepare ml-100k/ -o data/", settings=PrepareConfig)
+@step(app, example="eimf prepare ml-100k/ -o data/", settings=PrepareConfig, plugins="formats")
 @with_formats
 def prepare(
     *,

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from eimf_cli import moved_options, values
 from eimf_cli.exit_codes import UsageError
+from eimf_core import plugins
 from eimf_core.config import GROUPS, choices
 from eimf_core.errors import ConfigError, counted, did_you_mean
 
@@ -27,10 +28,12 @@ class Step:
     Attributes:
         example: the command line that leads the help.
         settings: the dataclass whose fields are its options, if it has one.
+        plugins: the group of plug-ins that its help lists.
     """
 
     example: str
     settings: type | None = None
+    plugins: str | None = None
 
     def options(self) -> dict[str, Field[Any]]:
         """The settings that are options."""
@@ -143,6 +146,9 @@ class StepCommand(TyperCommand):
             if records:
                 with formatter.section(heading.capitalize()):
                     formatter.write_dl(records)
+        if ctx.obj.plugins is not None and (there := plugins.help_lines(ctx.obj.plugins)):
+            with formatter.section(f"Plug-ins, for {plugins.OPTIONS[ctx.obj.plugins]}"):
+                formatter.write_dl(there)
         keys = ctx.obj.config_keys()
         if everything and keys:
             with formatter.section(f"Keys of a --config file alone, under [{ctx.info_name}]"):

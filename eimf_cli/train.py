@@ -17,7 +17,7 @@ from eimf_core.training.config import FAST, FAST_EPOCHS, TrainConfig, as_fast
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@step(app, example="eimf train data/ --labels labels.jsonl -o model/", settings=TrainConfig)
+@step(app, example="eimf train data/ --labels labels.jsonl -o model/", settings=TrainConfig, plugins="backbones")
 def train(
     *,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory that prepare wrote.")],

@@ -35,7 +35,8 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     never loaded from here. `seen` is the setting validation used. `events` are the kinds of behaviour that
     the network knows, by number from 1. `members` are those of an ensemble (see `model_members`), whose `backbone`
     joins their names by +, whose `dimension` is the sum and whose `interests` is the product of theirs. `next_items`
-    says what the graph of next items counts, None without one.
+    says what the graph of next items counts, None without one. `plugins` are the packages, with versions, of backbones
+    that are no part of eimf: training that goes on from the model needs them, answers do not.
     """
 
     format: int = FORMAT
@@ -51,6 +52,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     members: list[MemberConfig] = []
     next_items: NextItemsConfig | None = None
+    plugins: dict[str, str] = {}
     training: dict[str, Any] = {}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files, raw_files
+from eimf_core import files, plugins, raw_files
 from eimf_core.errors import InputError
 
 PACKAGES = ("eimf", "numpy", "torch", "scikit-learn", "sentence-transformers", "llama-cpp-python", "onnxruntime")
@@ -56,9 +56,11 @@ def describe(
         seed: of the run.
         facts: what later steps want to know.
     """
+    loaded = plugins.used()
     return {
         "command": command,
         "versions": versions(),
+        **({"plugins": loaded} if loaded else {}),
         "arguments": arguments,
         "seed": seed,
         "inputs": {files.name_of(path): None if _is_stream(path) else files.sha256(path) for path in inputs},

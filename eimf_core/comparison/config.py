@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eimf_core import plugins
 from eimf_core.config import check, setting, wrong
 from eimf_core.models import registry
 
@@ -37,5 +38,6 @@ class CompareConfig:
             raise wrong("backbones", "is empty: name at least one, such as --backbones narm,comirec-sa,sasrec")
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
         for part in (part for name in self.backbones for part in name.split("+")):
-            if part not in registry.BACKBONES:
-                raise wrong("backbones", f"names '{part}'; there are {', '.join(registry.BACKBONES)}")
+            if part not in registry.BACKBONES and plugins.find("backbones", part) is None:
+                there = [*registry.BACKBONES, *plugins.names("backbones")]
+                raise wrong("backbones", f"names '{part}'; there are {', '.join(there)}")

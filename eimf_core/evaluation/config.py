@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from eimf_core import plugins
 from eimf_core.config import check, listed, setting, wrong
 
 
@@ -82,11 +83,12 @@ class EvalConfig:
 
 
 def _metric_names(wanted: list[str]) -> list[str]:
-    from eimf_core.evaluation.metrics import METRICS, SETS
+    from eimf_core.evaluation.metrics import METRICS, SETS, add_plugin
 
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
-        if word not in SETS and word not in METRICS:
-            raise wrong("metrics", f"is '{word}', expected {listed((*SETS, *METRICS))}; --help-metrics tells them")
+        if word not in SETS and word not in METRICS and not add_plugin(word):
+            there = listed((*SETS, *METRICS, *plugins.names("metrics")))
+            raise wrong("metrics", f"is '{word}', expected {there}; --help-metrics tells them")
         names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from eimf_core import ray_option
-from eimf_core.config import check, setting, wrong
+from eimf_core import plugins, ray_option
+from eimf_core.config import check, listed, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 
 EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+"""The engines of eimf itself; plug-ins may add others."""
 BUNDLED = "bundled"
 
 
@@ -18,9 +20,11 @@ BUNDLED = "bundled"
 class LabelConfig:
     """Settings of a labelling run; raises ConfigError for a value that makes no sense."""
 
-    engine: EngineName = setting(
+    engine: str = setting(
         "llama-cpp",
         "Who answers: a GGUF model, a server, a batch, or no model: words of titles, categories, recorded labels.",
+        metavar="NAME",
+        known=ENGINES,
     )
     model: str | None = setting(
         None,
@@ -145,6 +149,8 @@ class LabelConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.engine not in ENGINES and plugins.find("engines", self.engine) is None:
+            raise wrong("engine", f"is '{self.engine}', expected {listed([*ENGINES, *plugins.names('engines')])}")
         ray_option.check_address(self.ray)
         if self.ray is not None and self.engine != "llama-cpp":
             raise wrong("ray", f"spreads a local model over processes, and the engine {self.engine} asks none")

@@ -61,6 +61,7 @@ class Backbone(nn.Module):
         encoder_type, extractor_type: its parts.
         hyperparameters: the dataclass of its own settings; `own` holds their values.
         side_inputs: what it reads beside vectors and mask.
+        single: of a plug-in, whether it has one interest a user; of others the registry says it.
     and, where it trains otherwise than by the softmax over a hard read-out, overrides `negative_hardness`,
     `read_out`, `pair_weights` or `auxiliary_losses`.
     """
@@ -69,6 +70,7 @@ class Backbone(nn.Module):
     extractor_type: ClassVar[type[Extractor]] = LastState
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
     side_inputs: tuple[str, ...] = ()
+    single: ClassVar[bool] = False
 
     def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
         super().__init__()

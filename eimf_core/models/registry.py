@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from eimf_core import plugins
 from eimf_core.config import wrong
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, ModelError
 from eimf_core.models import hyperparameters
 from eimf_core.models.hyperparameters import Hyperparameters
 from eimf_core.models.shape import Shape
+from eimf_core.plugins import Plugin
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,12 @@ class Entry:
 
     path: str
     single: bool = False
+
+    def load(self) -> type[Backbone]:
+        """The class; imports torch."""
+        file, _, kind = self.path.partition(".")
+        found: type[Backbone] = getattr(importlib.import_module(f"eimf_core.models.{file}"), kind)
+        return found
 
 
 BACKBONES = {
@@ -57,7 +65,8 @@ def members(name: str) -> list[str]:
 
 def is_single(name: str) -> bool:
     """Whether a backbone has one interest a user; ConfigError for a name that there is not lists those there are."""
-    return _entry(name).single
+    entry = _entry(name)
+    return entry.single if isinstance(entry, Entry) else _of_plugin(entry).single
 
 
 def interests_of(name: str, wanted: int) -> int:
@@ -67,9 +76,40 @@ def interests_of(name: str, wanted: int) -> int:
 
 def load(name: str) -> type[Backbone]:
     """The class of a backbone; imports torch. Raises ConfigError as `is_single` does."""
-    file, _, kind = _entry(name).path.partition(".")
-    found: type[Backbone] = getattr(importlib.import_module(f"eimf_core.models.{file}"), kind)
+    entry = _entry(name)
+    return entry.load() if isinstance(entry, Entry) else _of_plugin(entry)
+
+
+def _of_plugin(plugin: Plugin) -> type[Backbone]:
+    from eimf_core.models.backbone import Backbone
+
+    def problem(found: Any) -> str:
+        is_one = isinstance(found, type) and issubclass(found, Backbone)
+        return "" if is_one else f"{plugin.target} is no subclass of eimf_core.models.backbone.Backbone"
+
+    found: type[Backbone] = plugin.load(problem)
     return found
+
+
+def plugins_of(name: str) -> dict[str, str]:
+    """Of the backbones that are named, one or several joined by +, the package of each that is a plug-in."""
+    found = {each: _entry(each) for each in name.split("+")}
+    return {each: entry.origin for each, entry in found.items() if isinstance(entry, Plugin)}
+
+
+def refuse_absent(model: str, needed: Mapping[str, str]) -> None:
+    """ModelError where training cannot go on from a model, since a plug-in that it needs is not installed.
+
+    Args:
+        model: its name.
+        needed: what `plugins_of` gave when it was trained.
+    """
+    for name, package in needed.items():
+        if name not in BACKBONES and plugins.find("backbones", name) is None:
+            raise ModelError(
+                f"{model}: its backbone {name} is a plug-in of {package}, which is not installed; install the package, "
+                "or train another model (recommend and eval need no plug-in)"
+            )
 
 
 def read_hyperparameters(name: str, given: Mapping[str, Any], dimension: int) -> Hyperparameters:
@@ -125,7 +165,9 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
     return load(name)(shape, read_hyperparameters(name, given or {}, shape.dimension), generator)
 
 
-def _entry(name: str) -> Entry:
-    if name not in BACKBONES:
-        raise wrong("backbone", f"is '{name}', expected one of {', '.join(BACKBONES)}, or several joined by +")
-    return BACKBONES[name]
+def _entry(name: str) -> Entry | Plugin:
+    entry = BACKBONES.get(name) or plugins.find("backbones", name)
+    if entry is None:
+        there = ", ".join([*BACKBONES, *plugins.names("backbones")])
+        raise wrong("backbone", f"is '{name}', expected one of {there}, or several joined by +")
+    return entry

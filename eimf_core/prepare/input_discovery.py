@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from eimf_core import plugins
 from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import log_sources
@@ -46,7 +47,7 @@ def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch:
     """
     known = {kind.name: kind for kind in LOGS}
     if config.format != "auto" and config.format not in known:
-        raise ConfigError(f"--format is '{config.format}', expected auto, {', '.join(known)}")
+        known[config.format] = _of_plugin(config.format)
     found: list[LogFile] = []
     for argument in arguments:
         for source in log_sources.sources(argument, _published(config.format), _published_kind, config, scratch):
@@ -60,6 +61,17 @@ def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch:
         log.source.folder is None for log in found
     ):
         raise ConfigError("a log file is named twice; its interactions would count twice")
+    return found
+
+
+def _of_plugin(name: str) -> LogFormat:
+    plugin = plugins.find("formats", name)
+    if plugin is None:
+        there = ", ".join([*(kind.name for kind in LOGS), *plugins.names("formats")])
+        raise ConfigError(f"--format is '{name}', expected auto, {there}")
+    found: LogFormat = plugin.load(
+        lambda found: "" if isinstance(found, LogFormat) else "it is no LogFormat of eimf_core.prepare.formats.base"
+    )
     return found
 
 

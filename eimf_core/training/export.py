@@ -19,6 +19,7 @@ from eimf_core import model_network
 from eimf_core.artifact import Contents
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
+from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.opened_model import ModelConfig
 from eimf_core.training import text_projection
@@ -187,6 +188,7 @@ def contents(
             text_dimension=text_widths[0] if text_widths else None,
             events=prepared.side.events,
             seed=settings.seed,
+            plugins=registry.plugins_of(settings.backbone),
             training=asdict(settings),
         ),
         items=data.items,

@@ -111,6 +111,8 @@ def choose(
 
 def check(models: Sequence[Model], data: Dataset) -> None:
     """ConfigError where models cannot be joined: all must have the catalogue of the data, and read the same things."""
+    for model in models:
+        registry.refuse_absent(model.name, model.config.plugins)
     ids = [item.item for item in data.items]
     for model in models:
         if model.config.members:
@@ -182,6 +184,7 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         events=next((model.config.events for model in models if model.config.events), []),
         seed=training.get("seed", models[0].config.seed),
         members=described,
+        plugins={name: package for model in models for name, package in model.config.plugins.items()},
         training=training,
     )
     return Contents(

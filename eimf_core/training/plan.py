@@ -9,6 +9,7 @@ from typing import Any
 
 from eimf_core import artifact
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.models import registry
 from eimf_core.next_items import NextItemsConfig
 from eimf_core.opened_model import Model
 from eimf_core.training import warm_start
@@ -63,7 +64,11 @@ def make(
 
 def as_init(settings: TrainConfig, init: str | Path, given: Collection[str]) -> TrainConfig:
     """Settings with the backbone of the model `init`, or those of its members, unless it is one of the `given`."""
-    return settings if "backbone" in given else replace(settings, backbone=artifact.open_model(init).config.backbone)
+    if "backbone" in given:
+        return settings
+    model = artifact.open_model(init)
+    registry.refuse_absent(model.name, model.config.plugins)
+    return replace(settings, backbone=model.config.backbone)
 
 
 def _as_before(
@@ -74,6 +79,7 @@ def _as_before(
             option = f"--{name.replace('_', '-')}"
             raise ConfigError(f"{option} contradicts --epochs-from {path}, which says it; leave out one of the two")
     model = artifact.open_model(path)
+    registry.refuse_absent(model.name, model.config.plugins)
     known = model.config.members
     best = [member.epochs for member in known] if known else [_best_epoch(model)]
     if any(member.ndcg is None for member in known):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+from eimf_core import plugins
+from eimf_core.errors import ConfigError
 from eimf_core.evaluation import metrics
 
 SYMBOLS = """\
@@ -45,4 +47,20 @@ def text() -> str:
         title = f"{name} ({marks[0]})" if marks else name
         described = inspect.getdoc(metrics.METRICS[name]) or ""
         parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
-    return "\n\n".join([*parts, SURENESS])
+    return "\n\n".join([*parts, *_of_plugins(), SURENESS])
+
+
+def _of_plugins() -> list[str]:
+    """The metrics of plug-ins, each loaded for what it says of itself; what cannot be is a line."""
+    parts = []
+    for plugin in plugins.installed("metrics"):
+        if plugin.name in metrics.METRICS:
+            continue
+        try:
+            described = inspect.getdoc(metrics.of_plugin(plugin)) or ""
+        except ConfigError as error:
+            parts.append(f"warning: {error}")
+            continue
+        title = f"{plugin.name} (only by name; of {plugin.origin})"
+        parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
+    return parts

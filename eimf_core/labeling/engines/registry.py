@@ -6,19 +6,36 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from eimf_core import plugins
 from eimf_core.errors import ConfigError
-from eimf_core.labeling.config import EngineName, LabelConfig
+from eimf_core.labeling.config import ENGINES, LabelConfig
 from eimf_core.labeling.engines.base import Engine
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
 
-def engine_class(name: EngineName) -> type[Engine]:
-    """The class of an engine, for its attributes; nothing is opened."""
-    found: Any = import_module(f"{__package__}.{name.replace('-', '_')}")
-    engine: type[Engine] = found.ENGINE
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine, for its attributes; nothing is opened.
+
+    Raises:
+        ConfigError: for a name that there is not, and a plug-in that cannot be used.
+    """
+    engine: type[Engine]
+    if name in ENGINES:
+        found: Any = import_module(f"{__package__}.{name.replace('-', '_')}")
+        engine = found.ENGINE
+        return engine
+    plugin = plugins.find("engines", name)
+    if plugin is None:
+        raise ConfigError(f"--engine: there is no engine '{name}'")
+    engine = plugin.load(_problem)
     return engine
+
+
+def _problem(found: Any) -> str:
+    is_engine = isinstance(found, type) and issubclass(found, Engine) and isinstance(getattr(found, "name", None), str)
+    return "" if is_engine else "it is no subclass of eimf_core.labeling.engines.base.Engine with a name"
 
 
 def _answering_class(config: LabelConfig) -> type[Engine]:

@@ -1,0 +1,131 @@
+"""Plug-ins: backbones, labeling engines, forms of log and metrics of packages that are installed beside this one.
+
+A package names them as entry points of the groups `eimf.backbones`, `eimf.engines`, `eimf.formats` and `eimf.metrics`,
+and each module that an entry point leads to says `EIMF_INTERFACE = 1`: the version of what it is written against.
+
+What runs is decided by the user: a plug-in is loaded when its name is given for a backbone, an engine, a format or a
+metric, and never takes the place of a built-in one, since the registries ask here only for names that they do not have.
+Lists of what there is come from metadata, without loading anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from eimf_core.errors import ConfigError
+
+INTERFACE = 1
+"""Raised whenever a plug-in that was written for the version before would no longer work."""
+VERSION = "EIMF_INTERFACE"
+OPTIONS = {"backbones": "--backbone", "engines": "--engine", "formats": "--format", "metrics": "--metrics"}
+"""The groups, and the option that names a member of each."""
+_used: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point of an installed package; `target` is "module:attribute"."""
+
+    group: str
+    name: str
+    target: str
+    package: str
+    version: str
+
+    @property
+    def origin(self) -> str:
+        """The package with its version."""
+        return f"{self.package} {self.version}"
+
+    def load(self, check: Callable[[Any], str]) -> Any:
+        """What the entry point leads to.
+
+        Args:
+            check: what is wrong with it; empty where it can be used.
+
+        Raises:
+            ConfigError: for one that cannot be imported, is of another version or fails the check, with its package.
+        """
+        found, problem = _loaded(self)
+        problem = problem or check(found)
+        if problem:
+            raise ConfigError(
+                f"{OPTIONS[self.group]} {self.name}: the plug-in of {self.origin} cannot be used ({problem})"
+            )
+        _used[self.package] = self.version
+        return found
+
+
+@cache
+def _loaded(plugin: Plugin) -> tuple[Any, str]:
+    """The object of an entry point, and why there is none."""
+    module_name, _, attribute = plugin.target.partition(":")
+    try:
+        module = import_module(module_name)
+        version = getattr(module, VERSION, None)
+        if version != INTERFACE:
+            wanted = f"{VERSION} is {version}" if version is not None else f"{module_name} says no {VERSION}"
+            return None, f"{wanted}, this version of eimf has {INTERFACE}"
+        return getattr(module, attribute), ""
+    except (Exception, SystemExit) as error:
+        # whatever code of others does when it is imported
+        return None, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+@cache
+def _installed() -> tuple[Plugin, ...]:
+    from importlib import metadata
+
+    found = {
+        Plugin(group, point.name, point.value, point.dist.name, point.dist.version)
+        for group in OPTIONS
+        for point in metadata.entry_points(group=f"eimf.{group}")
+        if point.dist is not None
+    }
+    return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
+
+
+def installed(group: str) -> tuple[Plugin, ...]:
+    """All plug-ins of a group, by name; nothing is loaded."""
+    return tuple(each for each in _installed() if each.group == group)
+
+
+def find(group: str, name: str) -> Plugin | None:
+    """The plug-in of a name, None where there is none.
+
+    Raises:
+        ConfigError: several packages have it.
+    """
+    found = [each for each in installed(group) if each.name == name]
+    if len(found) > 1:
+        packages = " and ".join(each.package for each in found)
+        raise ConfigError(f"{OPTIONS[group]} {name}: is in {packages}; uninstall one of them")
+    return found[0] if found else None
+
+
+def names(group: str) -> tuple[str, ...]:
+    """The names of a group."""
+    return tuple(dict.fromkeys(each.name for each in installed(group)))
+
+
+def used() -> dict[str, str]:
+    """The packages of the plug-ins that this process has loaded, with their versions."""
+    return dict(_used)
+
+
+def help_lines(group: str) -> list[tuple[str, str]]:
+    """For each plug-in of a group its name, and the package that it is of."""
+    return [(each.name, f"of {each.origin}") for each in installed(group)]
+
+
+def forget() -> None:
+    """Look again for what is installed; for tests."""
+    for function in (_installed, _loaded):
+        function.cache_clear()
+    _used.clear()
+    sys.path_importer_cache.clear()
