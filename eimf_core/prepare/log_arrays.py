@@ -159,8 +159,8 @@ def build(
 
 def _ids(connection: Any, table: str) -> list[str]:
     """The names, by code; those that are alike once."""
-    rows = connection.execute(f"SELECT name FROM {table} ORDER BY code").fetchall()
-    return list(dict.fromkeys(name for (name,) in rows))
+    names = connection.execute(f"SELECT name FROM {table} ORDER BY code").fetchnumpy()["name"]
+    return list(dict.fromkeys(names.tolist()))
 
 
 def _event_names(connection: Any, kept: str) -> list[str]:

@@ -225,15 +225,23 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     return made, catalogue, {**plan.facts, "times": loaded.unit}
 
 
+def _names(user: str, config: PrepareConfig) -> list[str]:
+    """What the log may call a user."""
+    return [number_ids.hashed(name) if config.hash_users else name for name in (user, number_ids.whole(user))]
+
+
 def _called(user: str, known: Container[str], config: PrepareConfig) -> str:
     """What the log calls a user."""
-    names = [number_ids.hashed(name) if config.hash_users else name for name in (user, number_ids.whole(user))]
-    return names[0] if names[0] in known else names[1]
+    first, second = _names(user, config)
+    return first if first in known else second
 
 
 def _first_rows(loaded: log_loading.Loaded, catalogue: Catalogue, config: PrepareConfig) -> list[dict[str, Any]]:
     """The first rows as they were understood, for the report."""
-    users, items = set(loaded.log.user_ids), {item.item: item for item in catalogue.items}
+    # of all users and items, which may be millions, only these
+    users = {name for user, *_ in loaded.first_rows for name in _names(user, config)}.intersection(loaded.log.user_ids)
+    wanted = {each for _, name, *_ in loaded.first_rows for each in (name, number_ids.whole(name))}
+    items = {item.item: item for item in catalogue.items if item.item in wanted}
     found = []
     for user, name, time, event in loaded.first_rows:
         name = name if name in items else number_ids.whole(name)

@@ -42,7 +42,8 @@ class Column:
 
     def __init__(self, text: bytes, starts: npt.NDArray[np.int64]) -> None:
         self._text = text
-        self._starts: list[int] = starts.tolist()
+        # few of them are asked for: no list is made of all
+        self._starts = starts.data
 
     def part(self, start: int, end: int) -> bytes:
         """Values `start` to `end` joined by commas; empty when there are none."""
