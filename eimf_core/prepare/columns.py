@@ -23,6 +23,16 @@ TEXT_FIELDS = frozenset({"title", "category"})
 COLUMN_OPTIONS = tuple(f"{field}_column" for field in FIELDS if field not in TEXT_FIELDS)
 ITEM_COLUMN_OPTIONS = tuple(f"items_{field}_column" for field in ITEM_FIELDS)
 """The settings that name columns of the item table alone."""
+_EVENTS = (
+    "order", "purchase", "transaction", "trans", "txn", "invoice", "event", "review", "rating", "visit", "view",
+    "click", "checkin", "interaction", "session", "payment", "sale", "loan", "borrow", "log", "activity", "start",
+    "create", "created", "creation",
+)  # fmt: skip
+_DONE = (
+    "ordered", "purchased", "reviewed", "rated", "visited", "viewed", "clicked", "played", "listened", "watched",
+    "read", "sold", "loaned", "borrowed", "logged", "processed", "occurred", "started", "created", "added", "rented",
+)  # fmt: skip
+"""What a column of times is called after; `playtime`, `watchtime` and the like are how long something took."""
 KNOWN_NAMES = {
     "user": (
         "user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid",
@@ -41,21 +51,12 @@ KNOWN_NAMES = {
         "artikelnummer", "produkt", "produit", "producto", "articulo",
     ),
     "time": (
-        "time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "eventtime", "createdat", "unixtime",
-        "timems", "timestampms", "timestampmillis", "unixtimestamp", "eventtimestamp", "eventts", "eventdate",
-        "eventat", "datetimeutc", "utctime", "timestamputc", "localtime", "orderdate", "ordertime", "orderedat",
-        "orderts", "ordertimestamp", "orderpurchasetimestamp", "purchasedate", "purchasetime", "purchasedat",
-        "purchasetimestamp", "transactiondate", "transactiontime", "transactionts", "transactiontimestamp", "tdat",
-        "invoicedate", "reviewdate", "reviewtime", "reviewedat", "ratingdate", "ratingtime", "ratingtimestamp",
-        "ratedat", "dateadded", "addedat", "datecreated", "dateofreview", "createdon", "createtime", "createdtime",
-        "createddate", "creationdate", "creationtime", "visitdate", "visittime", "viewdate", "viewtime", "viewedat",
-        "clickdate", "clicktime", "clickedat", "playedat", "listenedat", "watchedat", "checkintime",
-        "interactiontime", "interactiondate", "interactiontimestamp", "sessiontime", "sessiondate", "paymentdate",
-        "saledate", "saletime", "soldat", "borrowdate", "loandate", "borrowedon", "loanedat", "purchasedon",
-        "orderedon", "processedat", "occurredat", "loggedat", "logtime", "logdate",
-        "orderdatetime", "eventdatetime",
-        "activitydate", "activitytime", "dateread", "readat", "starttime", "startedat", "datum", "zeitpunkt",
-        "zeitstempel", "bestelldatum", "fecha", "horodatage",
+        "time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "unixtime", "timems", "timestampms",
+        "timestampmillis", "unixtimestamp", "datetimeutc", "utctime", "timestamputc", "localtime", "dt", "tdat",
+        "dateadded", "datecreated", "dateofreview", "dateread", "orderpurchasetimestamp",
+        *(event + word for event in _EVENTS for word in ("time", "date", "datetime", "timestamp", "ts", "dt", "at")),
+        *(done + word for done in _DONE for word in ("at", "on", "date", "timestamp", "ts")),
+        "datum", "zeitpunkt", "zeitstempel", "bestelldatum", "kaufdatum", "fecha", "horodatage",
     ),
     "rating": ("rating", "stars", "score", "overall", "bookrating", "userrating", "ratingvalue"),
     "event": ("event", "eventtype", "behavior", "behaviour", "behaviortype", "actiontype"),
@@ -63,12 +64,19 @@ KNOWN_NAMES = {
         "title", "name", "itemtitle", "itemname", "productname", "producttitle", "movietitle", "booktitle", "prodname",
         "appname", "artistname", "trackname", "songname", "gamename", "lineitemname", "coursename", "coursetitle",
         "originaltitle", "headline", "caption", "movie", "song", "artist",
+        "titel", "bezeichnung", "artikelbezeichnung", "produktname", "titre", "nom", "título", "titulo", "nombre",
+        "titolo",
     ),
     "category": (
         "categories", "category", "genres", "genre", "maincategory", "categoryname", "class", "productcategory",
         "itemcategory", "producttypename", "producttype", "departmentname", "firstlevelcategoryname", "tags",
+        "kategorie", "kategorien", "warengruppe", "rubrik", "catégorie", "catégories", "categoría", "categoria",
+        "género",
     ),
-    "text": ("text", "description", "detaildesc", "abstract", "overview", "plot", "bodyhtml", "shortdescription"),
+    "text": (
+        "text", "description", "detaildesc", "abstract", "overview", "plot", "bodyhtml", "shortdescription",
+        "beschreibung", "descripción", "descripcion", "descrizione",
+    ),
 }  # fmt: skip
 """Normalised names by which columns are recognised; the first that is there counts."""
 

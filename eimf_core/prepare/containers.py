@@ -55,6 +55,7 @@ NO_TEXT = (
 """First bytes of a file that is no text, what it is, and what to do."""
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 POINTER = re.compile(rb"version https://git-lfs\S*\s+oid (\S+)\s+size (\d+)")
+XML = re.compile(rb"\s*<\?xml\b")
 WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head)\b", re.IGNORECASE)
 ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -139,6 +140,8 @@ def _refuse(start: bytes, name: str) -> None:
         raise InputError(
             f"is a Git LFS pointer ({oid}, {size:,} bytes), not the data; fetch it with git lfs pull", file=name
         )
+    if XML.match(start):
+        raise InputError(f"is XML, which is not read; {CSV}", file=name)
     if WEB_PAGE.match(start):
         raise InputError("is a web page, not the data; get the file itself", file=name)
     if start.count(b"\0") * 1000 > len(start):
@@ -190,6 +193,8 @@ def _from_archive(path: Path, scratch: Path, name: str, extract: Callable[[Path,
         raise InputError(f"is an archive that cannot be unpacked ({error}); {archives.UNPACK}", file=name) from None
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise InputError(f"broken archive ({error}); get the file again", file=name) from None
+    if (folder / "content.xml").exists() and (folder / "mimetype").exists():
+        raise InputError("is a document of OpenOffice, which is not read; save the sheet as CSV", file=name)
     if (folder / "xl" / "workbook.xml").exists():
         folder = fresh_folder(scratch)
         workbook.sheet_as_csv(path, folder, name)

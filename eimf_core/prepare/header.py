@@ -14,10 +14,10 @@ from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.value_parsing import is_missing, is_number
 
 DELIMITERS = (",", "\t", ";", "|")
-RARE_DELIMITERS = ("::", "\x01", "\x1f", "~", "^")
+RARE_DELIMITERS = ("::", "||", "\x01", "\x1e", "\x1f", "~", "^")
 """Delimiters that are one only where most lines have as many as the first."""
-AGREEING_LINES = 100
-"""Lines that a delimiter is held against."""
+AGREEING_LINES, QUOTED_LINES = 100, 5
+"""Lines that a delimiter and a quote are held against."""
 
 
 @lru_cache(maxsize=16)
@@ -32,6 +32,8 @@ def delimiter_of(source: Source) -> str:
     found = [each for each in (*DELIMITERS, *RARE_DELIMITERS) if each in source.first]
     agreeing = [each for each in found if _agree(source.head[:AGREEING_LINES], each)]
     plain = agreeing or [each for each in found if each in DELIMITERS]
+    if "||" in plain and "|" not in source.first.replace("||", ""):
+        plain.remove("|")
     if plain:
         return max(plain, key=source.first.count)
     if len({line.strip().count(" ") for line in source.head}) == 1:
@@ -60,6 +62,15 @@ def split_line(line: str, delimiter: str, quote: str = '"') -> list[str]:
     return [cell.strip() for cell in found]
 
 
+def quote_of(source: Source, delimiter: str) -> str:
+    """What stands around the cells of a table: ' where it stands around those of the first line, else "."""
+    cells = source.first.split(delimiter) if len(delimiter) == 1 else []
+    # and around each of the lines behind it, whose cells may hold the delimiter
+    quoted = [cell.strip() for cell in (*cells, *source.head[:QUOTED_LINES])]
+    single = len(cells) > 1 and all(len(each) > 1 and each[0] == each[-1] == "'" for each in quoted)
+    return "'" if single else '"'
+
+
 def header_of(source: Source, named: Mapping[str, str], header: str = "auto") -> tuple[str, tuple[str, ...], bool]:
     """Delimiter and column names of a table, and whether it has a header.
 
@@ -75,7 +86,8 @@ def header_of(source: Source, named: Mapping[str, str], header: str = "auto") ->
         InputError: where the first line may be a header or data.
     """
     delimiter = delimiter_of(source)
-    names = tuple(split_line(source.head[0], delimiter))
+    quote = quote_of(source, delimiter)
+    names = tuple(split_line(source.head[0], delimiter, quote))
     numbers = set(named.values())
     positions = numbered(len(names))
     if (
@@ -85,7 +97,7 @@ def header_of(source: Source, named: Mapping[str, str], header: str = "auto") ->
     ):
         known = {"yes": True, "no": False}.get(header)
         if known is None:
-            rows = [split_line(line, delimiter) for line in source.head]
+            rows = [split_line(line, delimiter, quote) for line in source.head]
             known = is_header(rows, {field: int(column) - 1 for field, column in named.items()})
         if known is None:
             raise unclear_header(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from eimf_core import plugins
 from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import log_sources
+from eimf_core.prepare import foreign_json, log_sources
 from eimf_core.prepare.columns import (
     COLUMN_OPTIONS,
     ITEM_COLUMN_OPTIONS,
@@ -27,6 +28,7 @@ from eimf_core.prepare.formats import MODULES
 from eimf_core.prepare.formats.base import ItemFile, ItemFormat, LogFile, LogFormat, files_matching
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.memory_tables import Table
+from eimf_core.prepare.scans import Delimited, JsonLines, Parquet
 
 
 def _formats(name: str) -> tuple[Any, ...]:
@@ -103,7 +105,9 @@ def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
             )
         known_by_its_own = known_by_its_own or kind
     if source.first[:1] in ("[", "{") and not source.parquet:
-        raise InputError(f"holds JSON, but not one object a line; {_json_way(source)}", file=source.name)
+        python = foreign_json.LITERAL.match(source.first) and not source.first.startswith('{"')
+        what = "Python that is more than plain values" if python else "JSON, but not one object a line"
+        raise InputError(f"holds {what}; {_json_way(source)}", file=source.name)
     raise InputError(
         "is no log that is recognised; say with --separator what separates its columns, with --skip-lines how many "
         "lines come before its header, or name its kind with --format (eimf prepare --help lists them)",
@@ -124,7 +128,9 @@ def find_items(
     for log in logs if not items else ():
         for path in files_matching(log.source.beside, log.format.item_files):
             paths.setdefault(Path(os.path.normpath(path)), log.source)
-    found = [_item_file(log_sources.item_source(path, config, scratch, log), config) for path, log in paths.items()]
+    # an item table may have a column of the same ids, and others of its own
+    shared = dataclasses.replace(config, item_column=_item_column(logs, config)) if items else config
+    found = [_item_file(log_sources.item_source(path, config, scratch, log), shared) for path, log in paths.items()]
     columns = {column for file in found for column in file.columns}
     for option in filter(config.is_set, ITEM_COLUMN_OPTIONS):
         if not columns:
@@ -139,12 +145,24 @@ def find_items(
     return found
 
 
+def _item_column(logs: Sequence[LogFile], config: PrepareConfig) -> str | None:
+    """The column of the item in the logs: named, or recognised in all of them by one name."""
+    names = set()
+    for log in logs if config.item_column is None else ():
+        # what is wrong with the columns of a log is told where it is read
+        with contextlib.suppress(InputError):
+            scan = log.format.scan(log.source, config) if log.format.table else None
+            names |= {scan.fields["item"]} if isinstance(scan, Delimited | JsonLines | Parquet) else set()
+    return names.pop() if len(names) == 1 else config.item_column
+
+
 def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
     named = any(map(config.is_set, ITEM_COLUMN_OPTIONS))
     for kind in ITEMS:
         if kind.parquet == source.parquet and kind.matches(source) and (kind.columns is not None or not named):
             columns = kind.columns(source, config) if kind.columns else ()
-            return ItemFile(source, kind, columns, item_columns(columns, config, source.name) if columns else {})
+            fields = item_columns(columns, config, source.name) if columns else {}
+            return ItemFile(source, kind, columns, fields, config)
     way = "; " + _json_way(source) if source.first[:1] in ("[", "{") and not source.parquet else ""
     raise InputError(
         "is no item file that is recognised; expected Item lines, or a table, JSON lines or Parquet with an item and "

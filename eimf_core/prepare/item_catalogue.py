@@ -12,7 +12,6 @@ import msgspec
 from eimf_core import text_cleaning
 from eimf_core.prepare import log_titles, number_ids
 from eimf_core.prepare.columns import TEXT_FIELDS
-from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFile
 from eimf_core.prepare.raw_text import shortened, split_categories, without_html
 from eimf_core.prepare.rejects import Rejects
@@ -37,10 +36,10 @@ class Catalogue:
     other: str = ""
 
 
-def read_items(files: Sequence[ItemFile], config: PrepareConfig, rejects: Rejects) -> Iterator[Item]:
+def read_items(files: Sequence[ItemFile], rejects: Rejects) -> Iterator[Item]:
     """The items of all item files, as published; bad rows of them go where those of the log go."""
     for file in files:
-        for item in file.format.read(file.source, config):
+        for item in file.format.read(file.source, file.config):
             if isinstance(item, BadRow):
                 rejects.add_error(item.error, item.text)
             else:

@@ -120,15 +120,19 @@ def build(
     reporter.begin("sorting")
     kept = " AND ".join(where) or "true"
     for field in ("user", "item"):
-        connection.execute(f"CREATE TABLE {field}s AS SELECT DISTINCT {field} AS id FROM raw WHERE {kept}")
+        distinct = f"SELECT DISTINCT {field} AS id, id AS name FROM raw WHERE {kept}"
+        connection.execute(
+            f"CREATE TABLE {field}s AS SELECT id, name, row_number() OVER ({NAME_ORDER}) - 1 AS code FROM ({distinct})"
+        )
         name = number_ids.name_sql(connection, field, reporter)
         if hash_users and field == "user":
             name = number_ids.hashed_sql(name)
-        # ids that get the same name are one
-        connection.execute(
-            f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
-            f"FROM (SELECT id, {name} AS name FROM {field}s)"
-        )
+        if name != "id":
+            # ids that get the same name are one
+            connection.execute(
+                f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
+                f"FROM (SELECT id, {name} AS name FROM {field}s)"
+            )
     events = _event_names(connection, kept) if "event" in has else []
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
     columns |= {"time": "raw.time"} if "time" in has else {}

@@ -19,6 +19,8 @@ from eimf_core.prepare.value_parsing import BLANKS
 
 HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
+STEP = 1 << 20
+"""Bytes that are looked at together."""
 LONGEST_LINE = 16 << 20
 """Bytes of the longest line that is read: a user's whole history may stand on one."""
 MOST_BLANK = 1_000_000
@@ -277,14 +279,23 @@ def refuse_broken(source: Source) -> None:
     """
     if source.parquet or compression(source.path) == "zstd":
         return
-    number, length, is_json = 1, 0, source.first[:1] in ("[", "{")
+    length, read, is_json = 0, 0, source.first[:1] in ("[", "{")
     with files.called(source.path, source.name), files.open_bytes(source.path) as stream:
-        while part := stream.read(1 << 20):
-            number += part.count(b"\n")
+        while part := stream.read(STEP):
+            read += len(part)
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             length = len(part) - 1 - end + (length if end < 0 else 0)
             if length > LONGEST_LINE and not is_json:
-                raise _too_long(source.name, number)
+                raise _too_long(source.name, 1 + _lines_among(source.path, read))
+
+
+def _lines_among(path: Path, size: int) -> int:
+    """How many lines end within the first bytes: to count takes longer than to look for the last."""
+    count = 0
+    with files.open_bytes(path) as stream:
+        while size > 0 and (part := stream.read(min(STEP, size))):
+            count, size = count + part.count(b"\n"), size - len(part)
+    return count
 
 
 def _too_long(name: object, number: int | None) -> InputError:

@@ -25,6 +25,7 @@ from eimf_core.prepare.scans import Delimited, Record, Scan
 from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
+from eimf_core.sql_text import literal
 
 COLUMNS = {
     "user": ("VARCHAR", value_parsing.present_sql("user")),
@@ -176,7 +177,9 @@ def _read_file(
     come to DuckDB again.
     """
     of_file = raw.rows_from_here()
-    unusable = f"{of_file} AND {raw.unusable()}"
+    header = scan.header_ids.items() if isinstance(scan, Delimited) else ()
+    again = " AND ".join(f"{field} = {literal(column)}" for field, column in header) or "false"
+    unusable = f"{of_file} AND ({raw.unusable()} OR {again})"
     with ThreadPoolExecutor(1) as pool:
         checking = pool.submit(log_files.refuse_broken, source)
         # of what is refused no more is read

@@ -10,14 +10,18 @@ from eimf_core.progress import Reporter
 
 WHOLE = r"-?[0-9]+\.0+"
 FRACTION = r"-?[0-9]*\.[0-9]*[1-9][0-9]*"
-SHORTENED = r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+"
+SPELT_OUT = r"-?[0-9]\.[0-9]+E([7-9]|1[0-5])"
+"""A number of 8 to 16 digits as Java and Spark write it, with all its digits."""
+SHORTENED = r"-?[0-9]([.,][0-9]+)?[eE]\+[0-9]+|-?[0-9][.,][0-9]+[eE](1[6-9]|[2-9][0-9])"
 HASH_DIGITS = 32
-FORMS = (WHOLE, FRACTION, SHORTENED)
 _WHOLE = re.compile(WHOLE)
+_SPELT_OUT = re.compile(SPELT_OUT)
 
 
 def whole(name: str) -> str:
-    """An id such as 119.0 as 119; others as they are."""
+    """An id such as 119.0 as 119, 1.23E7 as 12300000; others as they are."""
+    if "E" in name and _SPELT_OUT.fullmatch(name) and float(name) % 1 == 0:
+        return str(int(float(name)))
     return name.partition(".")[0] if name.endswith("0") and _WHOLE.fullmatch(name) else name
 
 
@@ -36,7 +40,14 @@ def name_sql(connection: Any, field: str, reporter: Reporter) -> str:
 
     Where no id has a fraction, 119.0 is 119. Ids that have lost digits stay as they are, and are warned of.
     """
-    of_form = [f"FILTER (regexp_full_match(id, '{form}'))" for form in FORMS]
+    spelt_out = f"regexp_full_match(id, '{SPELT_OUT}')"
+    whole_number = "try_cast(id AS DOUBLE) % 1 = 0"
+    forms = (
+        f"regexp_full_match(id, '{WHOLE}') OR ({spelt_out} AND {whole_number})",
+        f"regexp_full_match(id, '{FRACTION}') OR ({spelt_out} AND NOT {whole_number})",
+        f"regexp_full_match(id, '{SHORTENED}')",
+    )
+    of_form = [f"FILTER ({form})" for form in forms]
     counts = ", ".join(f"count(*) {each}, min(id) {each}" for each in of_form)
     floats, example, fractions, _, shortened, lost = connection.execute(f"SELECT {counts} FROM {field}s").fetchone()
     if shortened:
@@ -47,4 +58,7 @@ def name_sql(connection: Any, field: str, reporter: Reporter) -> str:
     if not floats or fractions:
         return "id"
     reporter.note(f"{field} ids such as {example} are taken as {whole(example)}")
-    return f"CASE WHEN regexp_full_match(id, '{WHOLE}') THEN split_part(id, '.', 1) ELSE id END"
+    return (
+        f"CASE WHEN regexp_full_match(id, '{WHOLE}') THEN split_part(id, '.', 1) "
+        f"WHEN {spelt_out} THEN id::DOUBLE::BIGINT::VARCHAR ELSE id END"
+    )

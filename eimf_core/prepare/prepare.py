@@ -209,7 +209,7 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
         known = set(log.user_ids)
         partition = {_called(user, known, job.config): split for user, split in partition.items()}
     plan = splits.make(log, job.config, partition)
-    texts = itertools.chain(item_catalogue.read_items(job.items, job.config, rejects), loaded.items)
+    texts = itertools.chain(item_catalogue.read_items(job.items, rejects), loaded.items)
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)
     made = report.make(
@@ -268,6 +268,6 @@ def _pass_through(job: _Job, rejects: Rejects) -> Written:
     lines = ready_sequences.SequenceStatistics()
     sources = [log.source for log in job.logs]
     jsonl.write(job.scratch / SEQUENCES, ready_sequences.checked_lines(sources, lines, rejects))
-    texts = item_catalogue.read_items(job.items, job.config, rejects)
+    texts = item_catalogue.read_items(job.items, rejects)
     catalogue = item_catalogue.join(sorted(lines.item_codes), texts, job.config.text_length)
     return lines.report(rejects.reasons, catalogue), catalogue, lines.facts()

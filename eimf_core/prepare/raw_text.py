@@ -95,6 +95,8 @@ def split_categories(text: str) -> list[str]:
     text = _CALL.sub(r"\1", text.strip())
     if _LIST.fullmatch(text):
         return categories_in(_listed(text))
+    if text.startswith('"') and text.endswith('"'):
+        return next(csv.reader([text], skipinitialspace=True), [])
     separator = next((each for each in SEPARATORS if each in text), None)
     return [part.strip() for part in text.split(separator)] if separator else [text] if text else []
 
@@ -114,8 +116,12 @@ def categories_in(value: Any) -> list[str]:
         elif isinstance(inner, set | frozenset):
             walk(sorted(inner, key=str))
         elif isinstance(inner, Iterable):
-            for part in inner:
-                walk(part)
+            parts = list(inner)
+            # a number beside a name is that of the category
+            named = any(isinstance(part, str) for part in parts)
+            for part in parts:
+                if not named or not isinstance(part, int | float):
+                    walk(part)
 
     walk(split_categories(value) if isinstance(value, str) else value)
     return list(found)

@@ -24,13 +24,14 @@ from eimf_core.prepare.columns import FIELDS
 from eimf_core.prepare.duckdb_session import library
 from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.time_parts import PARTED, PARTED_SQL
-from eimf_core.prepare.value_parsing import BLANKS_SQL
+from eimf_core.prepare.value_parsing import BLANKS, BLANKS_SQL
 from eimf_core.sql_text import file, literal, name
 
 LONG = 1 << 64
 """Whole numbers from here on are more than the fast reader of JSON can hold."""
 WIDE_BLANKS = re.compile(r"[ \t]+")
 NOTHING = "NULL::VARCHAR"
+HEADER_AGAIN = "is the header again"
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,12 @@ class Delimited(_WithFields):
         cells = ", ".join(f"c{at}" for at in range(len(self.columns)))
         return f"SELECT count(*) FROM {self._table(path)} WHERE trim(concat({cells}), {BLANKS_SQL}) = ''"
 
+    @property
+    def header_ids(self) -> dict[str, str]:
+        """User and item of a row that is the header again, as in files that were put one behind another."""
+        ids = {field: self.fields[field] for field in ("user", "item") if field in self.fields}
+        return ids if self.header and len(ids) > 1 and "1" not in self.columns[:1] else {}
+
     def _table(self, path: Path) -> str:
         # by position: a column may have no name, or that of another
         types = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(self.columns)))
@@ -151,6 +158,7 @@ class Delimited(_WithFields):
 
     def records(self, path: Path) -> Iterator[Record]:
         positions = {field: [*map(self.columns.index, self.columns_of(field))] for field in self.fields}
+        header = self.header_ids
         for number, (line, text, cells) in enumerate(self._rows(path)):
             if number == 0 and self.header:
                 continue
@@ -160,7 +168,8 @@ class Delimited(_WithFields):
                 values = {field: PARTED.join(cells[at] for at in of) for field, of in positions.items()}
                 for field, column in self.instead:
                     values[field] = values[field] or cells[self.columns.index(column)]
-                yield Record(line, text, values)
+                again = bool(header) and all(values[field].strip(BLANKS) == name for field, name in header.items())
+                yield Record(line, text, None, HEADER_AGAIN) if again else Record(line, text, values)
 
 
 @dataclass(frozen=True)

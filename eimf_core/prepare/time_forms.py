@@ -17,7 +17,9 @@ _CLOCK = re.compile(
     r"(?<![0-9])([0-9]{1,2})([:.])[0-9]{2}(?P<second>\2[0-9]{2}(?:(?P<point>[.,])[0-9]{1,6})?)?(?P<gap> ?)"
     r"(?P<half>[AaPp][Mm]\b)?(?P<zone>(?P<before> ?(?:GMT|UTC)?)[-+][0-9]{2}:?[0-9]{2})?(?![:0-9])"
 )
-_WORDS = frozenset({"t", "z", "utc", "gmt", "at", "de"})
+_WORDS = frozenset({
+    "t", "z", "utc", "gmt", "at", "de", "um", "uhr", "à", "às", "kl", "年", "月", "日", "년", "월", "일",
+})  # fmt: skip
 """Words that may stand in a date and mean UTC, or nothing."""
 _TOKEN = re.compile(r"[0-9]+|[A-Z][A-Za-z]+/[A-Z][A-Za-z_/-]+|[^\W\d_]+|%[^%]|[\W_]")
 _UNTIDY = r"([0-9])(st|nd|rd|th)\b|\b(Sep)t\b|\b([AaPp])\.([Mm])\.| \([A-Za-z ]+\)$"

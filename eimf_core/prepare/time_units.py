@@ -29,6 +29,16 @@ EARLIEST = -1e10
 """Seconds (of the years 5138 and 1653) that no time reaches."""
 FAR = 10
 """How many times smaller than all others a time has to be to stand for none, as 0 often does."""
+OTHER_STARTS = (
+    ("ticks of .NET", 5.9e17, 7e17, 1e7, -62135596800.0), ("ticks of Windows", 1.2e17, 1.5e17, 1e7, -11644473600.0),
+    ("microseconds since 1601", 1.2e16, 1.5e16, 1e6, -11644473600.0),
+)  # fmt: skip
+"""Times that do not count from 1970: the least, what is too large, how many make a second, when they start.
+
+As nanoseconds or microseconds since 1970 they would be of 1989 to 1992, 1973 to 1974, or the years from 2350 on.
+
+Source: System.DateTime.Ticks of .NET, FILETIME of Windows, times of WebKit.
+"""
 COMPACT = {
     "YYYYMMDD": (19000101, 22000101, "%Y%m%d"),
     "YYYYMMDDHH": (1970010100, 2100010100, "%Y%m%d%H"),
@@ -106,6 +116,9 @@ def _majority_unit(connection: Any, dates: bool) -> Unit:
         has_gap = most == 1 and FAR * high.get(0, 0.0) < low[1]
         return Unit(UNITS[most][0], UNITS[1][1] if has_gap else 0.0, LATEST)
     name, start, per_second = UNITS[most]
+    for other, least, beyond, in_second, begin in OTHER_STARTS:
+        if least <= low[most] <= high[most] < beyond:
+            return Unit(other, least, beyond, in_second, f"time / {in_second!r} + ({begin!r})")
     return Unit(name, start, LATEST * per_second, per_second, f"time / {per_second!r}")
 
 

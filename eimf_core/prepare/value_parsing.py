@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 BLANKS = " \t\n\v\f\r"
 """What may stand around a value and does not count."""
 MISSING = frozenset({
-    "", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN", "NaT", "NULL", "Null", "null",
-    "(null)", "[null]", "None", "none", "NONE", "\\N", "undefined",
+    "", "NA", "N/A", "n/a", "N.A.", "n.a.", "#N/A", "#NA", "#N/A N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "-NaN",
+    "NaT", "NULL", "Null", "null", "(null)", "[null]", "<null>", "None", "none", "NONE", "\\N", "undefined", "missing",
+    "nil", "<nil>", "(not set)", "(none)", "-1.#IND", "1.#IND", "-1.#QNAN", "1.#QNAN", "#REF!", "#VALUE!", "#NAME?",
+    "#NULL!", "#NUM!", "#DIV/0!", "-", "--", "?",
 })  # fmt: skip
 """What stands for no value in an id, a time, a rating or a title: the words of pandas, SQL dumps and spreadsheets."""
 BLANKS_SQL = "concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))"

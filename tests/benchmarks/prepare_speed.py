@@ -78,6 +78,8 @@ def main() -> None:
             log = folder / "log.csv"
             generate(log, rows, arguments.long_ids)
             for _ in range(arguments.repeat):
+                # what is there already would be hashed first, to see whether it was changed
+                shutil.rmtree(folder / "out", ignore_errors=True)
                 found = measure(log, folder / "out", options)
                 figures = {
                     "rows": rows,

@@ -165,6 +165,7 @@ NAMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "h5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file"),
     "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(100), "is a 7z archive.*unpack it first"),
     "json": (lambda: POINTER, r"is a Git LFS pointer \(sha256:4d7a, 12,345 bytes\), not the data; .* git lfs pull"),
+    "xml": (lambda: b'<?xml version="1.0"?>\n<rows/>', "is XML, which is not read; write the table as CSV"),
     "html": (lambda: b"\n<!DOCTYPE html>\n<html><body>Sign in</body></html>", "is a web page, not the data"),
     "bin": (lambda: bytes(range(256)) * 8, "it holds NUL bytes"),
 }

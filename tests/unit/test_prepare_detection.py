@@ -35,6 +35,12 @@ def test_a_header_with_known_names_in_any_order_makes_a_table(
     assert histories(tmp_path) == {"u1": ["a"], "u2": ["b"], "u3": ["a"]}
 
 
+def test_lines_that_begin_with_how_many_items_follow_name_no_user(tmp_path: Path) -> None:
+    (tmp_path / "users.dat").write_text("3 496 1631 2318\n2 496 1200\n1 77\n")
+    with pytest.raises(InputError, match=r"users\.dat: has lines that begin with how many items follow"):
+        run(tmp_path, "users.dat")
+
+
 @pytest.mark.parametrize("delimiter", ["\t", " "])
 def test_pairs_in_the_order_that_their_header_names(tmp_path: Path, delimiter: str) -> None:
     (tmp_path / "log.txt").write_text(f"item_id{delimiter}user_id\na{delimiter}u\nb{delimiter}u\na{delimiter}v\n")

@@ -157,6 +157,25 @@ def test_a_column_of_the_item_table_that_is_not_there(tmp_path: Path) -> None:
         run(tmp_path, "log.csv", items_title_column="name")
 
 
+def test_an_item_table_is_joined_by_the_column_that_the_log_has(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("customer,sku\nu,S1\nu,S2\n")
+    (tmp_path / "items.csv").write_text("product_id,sku,Bezeichnung,Warengruppe\n1,S1,Tee,A|B\n2,S2,Wolle,C\n")
+    run(tmp_path, "log.csv", items=["items.csv"])
+    assert list(jsonl.read(tmp_path / "out" / "items.jsonl", Item)) == [
+        Item(item="S1", title="Tee", categories=["A", "B"]),
+        Item(item="S2", title="Wolle", categories=["C"]),
+    ]
+
+
+def test_item_lines_with_keys_of_others_lose_nothing(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\nu,1\n")
+    (tmp_path / "items.jsonl").write_text('{"item":"1","title":"Tea","genres":"A|B","description":"Fine"}\n')
+    run(tmp_path, "log.csv", items=["items.jsonl"])
+    assert list(jsonl.read(tmp_path / "out" / "items.jsonl", Item)) == [
+        Item(item="1", title="Tea", categories=["A", "B"], text="Fine")
+    ]
+
+
 def test_lines_of_python_literals_are_items_too(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\nu,1\nu,2\n")
     (tmp_path / "games.json").write_text(

@@ -101,6 +101,36 @@ def test_json_and_encodings_that_are_no_log(tmp_path: Path) -> None:
         run(tmp_path, "e.parquet")
 
 
+def test_python_that_is_more_than_values_is_named(tmp_path: Path) -> None:
+    (tmp_path / "log.json").write_text("{'user': 'u', 'item': 'a', 'time': datetime.date(2017, 1, 2)}\n")
+    with pytest.raises(InputError, match=r"log\.json: holds Python that is more than plain values; write JSON with"):
+        run(tmp_path, "log.json")
+
+
+@pytest.mark.parametrize("time", ["", ",5"])
+def test_a_header_that_comes_again_is_no_user(tmp_path: Path, time: str) -> None:
+    head = "user,item" + (",time" if time else "")
+    (tmp_path / "log.csv").write_text(f"{head}\nu,a{time}\n{head}\nu,b{time}\nuser,b{time}\n")
+    with pytest.raises(InputError, match=r"log\.csv:3: is the header again; --on-error skip leaves such rows out"):
+        run(tmp_path, "log.csv")
+    run(tmp_path, "log.csv", on_error="skip")
+    assert histories(tmp_path) == {"u": ["a", "b"], "user": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("'user','item'\n'u','a, b'\n'u','it''s'\n", ["a, b", "it's"]),
+        ("user||item\nu||a|b\nu||b\n", ["a|b", "b"]),
+        ("user\x1eitem\x1etime\nu\x1ea\x1e5\nu\x1eb\x1e6\n", ["a", "b"]),
+    ],
+)
+def test_quotes_and_delimiters_that_are_rare(tmp_path: Path, content: str, expected: list[str]) -> None:
+    (tmp_path / "log.csv").write_text(content)
+    run(tmp_path, "log.csv")
+    assert histories(tmp_path) == {"u": expected}
+
+
 def test_a_name_with_pattern_characters_is_that_file_alone(tmp_path: Path) -> None:
     for name in ("a*b", "a[x]b", "a?b"):
         (tmp_path / f"{name}.csv").write_text("user,item\nu,right\n")

@@ -112,6 +112,29 @@ def test_dates_without_dashes(tmp_path: Path, texts: list[str], unit: str, times
 
 
 @pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("634836667660000000", "ticks of .NET"),
+        ("129925435660000000", "ticks of Windows"),
+        ("12992543566000000", "microseconds since 1601"),
+    ],
+)
+def test_times_that_do_not_count_from_1970(tmp_path: Path, text: str, unit: str) -> None:
+    write_times(tmp_path, text, str(int(text) + 10**9))
+    done = run(tmp_path, "log.csv")
+    times = lines(tmp_path)[0].times
+    assert times is not None and times[0] == pytest.approx(AT, abs=1e6) and times[0] < times[1]
+    assert done.facts["times"] == unit
+
+
+def test_columns_named_after_what_happened_are_times(tmp_path: Path) -> None:
+    for name in ("TRANSACTION_DT", "click_timestamp", "Rented On", "trans_date", "txn_ts"):
+        (tmp_path / "log.csv").write_text(f"user,item,{name}\nu,a,2012-09-20\nu,b,2012-09-19\n")
+        run(tmp_path, "log.csv")
+        assert lines(tmp_path)[0].items == ["b", "a"], name
+
+
+@pytest.mark.parametrize(
     ("names", "cells", "text"),
     [
         (("date", "time"), ("2012-09-19", "15:52:46"), "2012-09-19 15:52:46"),

@@ -96,6 +96,18 @@ def test_ids_that_have_lost_digits_are_warned_of_and_not_merged(tmp_path: Path) 
     assert warning.startswith("2 user ids are numbers such as 7.656120E+16, which have lost their last digits")
 
 
+def test_numbers_as_java_writes_them_are_whole_or_have_lost_digits(tmp_path: Path) -> None:
+    write_log(tmp_path, "1.2345678E7,a,1", "119.0,b,2", "119,c,3")
+    (tmp_path / "items.csv").write_text("item,title\n")
+    run(tmp_path, "log.csv")
+    assert histories(tmp_path) == {"119": ["b", "c"], "12345678": ["a"]}
+    (tmp_path / "log.csv").write_text("user;item\n1.23456785E7;7,65612E+16\n1.0;7.65612E16\n")
+    told = Listening()
+    run(tmp_path, "log.csv", reporter=told)
+    assert histories(tmp_path) == {"1.0": ["7.65612E16"], "1.23456785E7": ["7,65612E+16"]}
+    assert any("2 item ids are numbers such as 7,65612E+16, which have lost" in warning for warning in told.others)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -117,6 +129,8 @@ def test_ids_that_have_lost_digits_are_warned_of_and_not_merged(tmp_path: Path) 
         ("Home > Pots, Pans", ["Home", "Pots, Pans"]),
         ("A, B", ["A", "B"]),
         ("(2011)", ["(2011)"]),
+        ('"A", "B, C"', ["A", "B, C"]),
+        ('[[1, "Drama"], [2, "War"]]', ["Drama", "War"]),
         ("['A', 'B'", ["['A'", "'B'"]),
     ],
 )

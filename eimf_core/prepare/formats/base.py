@@ -88,12 +88,16 @@ class LogFile:
 
 @dataclass(frozen=True)
 class ItemFile:
-    """An item file, its format, its columns and that of each field, where columns are recognised or named."""
+    """An item file, its format, its columns and that of each field, where columns are recognised or named.
+
+    `config`: the settings, with the column of the item that the log has.
+    """
 
     source: Source
     format: ItemFormat
     columns: tuple[str, ...]
     fields: dict[str, str]
+    config: PrepareConfig
 
     @property
     def untitled(self) -> bool:

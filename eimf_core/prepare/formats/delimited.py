@@ -17,7 +17,7 @@ from eimf_core.prepare.columns import (
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
 from eimf_core.prepare.formats.item_values import item_of
-from eimf_core.prepare.header import delimiter_of, header_of, numbered
+from eimf_core.prepare.header import delimiter_of, header_of, numbered, quote_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.row_cells import escape_of
 from eimf_core.prepare.scans import Delimited
@@ -40,7 +40,9 @@ def _scan(source: Source, config: PrepareConfig) -> Delimited:
         if columns.count(column) > 1:
             raise InputError(f"has two columns '{column}'", file=source.name, line=source.before + 1)
     first = source.first if columns == numbered(len(columns)) else ""
-    return Delimited(delimiter, columns, fields, header, '"', source.before, first, escape_of(source.head, delimiter))
+    quote = quote_of(source, delimiter)
+    escape = escape_of(source.head, delimiter, quote)
+    return Delimited(delimiter, columns, fields, header, quote, source.before, first, escape)
 
 
 def _item_header(source: Source, config: PrepareConfig) -> tuple[str, tuple[str, ...], bool]:
@@ -59,8 +61,9 @@ def _item_columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
 def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
     delimiter, columns, header = _item_header(source, config)
     positions = {field: columns.index(name) for field, name in item_columns(columns, config, source.name).items()}
-    escape = escape_of(source.head, delimiter)
-    for row in table_rows(source, delimiter, '"', len(columns), header=header, escape=escape):
+    quote = quote_of(source, delimiter)
+    escape = escape_of(source.head, delimiter, quote)
+    for row in table_rows(source, delimiter, quote, len(columns), header=header, escape=escape):
         if isinstance(row, BadRow):
             yield row
         else:

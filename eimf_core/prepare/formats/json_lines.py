@@ -50,11 +50,13 @@ def _scan(source: Source, config: PrepareConfig) -> JsonLines:
 
 
 def _is_item_line(source: Source) -> bool:
+    """Whether the first line is an Item; one with keys of others is read by their names, which loses nothing."""
+    line = object_of(source.first)
     try:
-        msgspec.convert(object_of(source.first), type=Item)
+        msgspec.convert(line, type=Item)
     except msgspec.ValidationError:
         return False
-    return True
+    return "attributes" in line or line.keys() <= {field.name for field in msgspec.structs.fields(Item)}
 
 
 def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:

@@ -1,4 +1,4 @@
-"""RecBole atomic files: `.inter` and `.item`, tab-separated, with typed names such as `item_id:token`."""
+"""RecBole atomic files: `.inter` and `.item`, whose columns have typed names such as `item_id:token`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
-from eimf_core.prepare.header import names_columns
+from eimf_core.prepare.header import delimiter_of, names_columns
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.raw_text import split_categories
 from eimf_core.prepare.scans import Delimited
@@ -17,7 +17,7 @@ TYPES = (":token", ":float", ":token_seq", ":float_seq")
 
 
 def _columns(source: Source) -> tuple[str, ...]:
-    return tuple(source.first.split("\t"))
+    return tuple(source.first.split(delimiter_of(source))) if source.head else ()
 
 
 def _typed(source: Source) -> bool:
@@ -38,7 +38,9 @@ def _is_item(source: Source) -> bool:
 
 def _scan(source: Source, config: PrepareConfig) -> Delimited:
     columns = _columns(source)
-    return Delimited("\t", columns, log_columns(columns, config, source.name), True, before=source.before)
+    return Delimited(
+        delimiter_of(source), columns, log_columns(columns, config, source.name), True, before=source.before
+    )
 
 
 def _item_columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
@@ -50,7 +52,7 @@ def _read_items(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow
     found = item_columns(columns, config, source.name)
     positions = {field: columns.index(column) for field, column in found.items()}
     sequence = found.get("category", "").endswith("_seq")
-    for row in table_rows(source, "\t", "", len(columns)):
+    for row in table_rows(source, delimiter_of(source), "", len(columns)):
         if isinstance(row, BadRow):
             yield row
             continue

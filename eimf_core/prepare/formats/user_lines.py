@@ -29,7 +29,14 @@ def _user_lines(source: Source, config: PrepareConfig) -> UserLines:
     """A first line that looks like a header is an error: it would be a user."""
     if config.header == "yes":
         raise ConfigError("--header yes: a log of one line a user has none; take that line off")
-    starts = [row[:2] for row in map(str.split, source.head)]
+    rows = [line.split() for line in source.head]
+    if len(rows) > 1 and all(row[0] == str(len(row) - 1) for row in rows):
+        raise InputError(
+            "has lines that begin with how many items follow, and name no user; put an id before each, such as with "
+            "nl -w1, or say --format pairs for lines of two words",
+            file=source.name,
+        )
+    starts = [row[:2] for row in rows]
     header = is_header(starts, {"user": 0, "item": 1}) if config.header == "auto" else False
     if header or (header is None and not any(map(str.isdigit, source.first))):
         raise InputError(
