@@ -23,7 +23,18 @@ _SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|token|sig|secret|pass|auth|cred)[^=
 MEMORY = "1GB"
 NO_DELIMITER = "\x02\x03\x02\x03"
 """What stands in no text."""
+PARQUET = (".parquet", ".parq", ".pq")
 PACKED = {".gz": "gzip", ".zst": "zstd"}
+OWN_COPY = "fetch the file yourself and name the copy"
+KEYS = {
+    "hf": "a private set needs CREATE PERSISTENT SECRET (TYPE huggingface, TOKEN '…') in DuckDB",
+    **dict.fromkeys(
+        ("s3", "gs", "gcs", "r2"),
+        "a private bucket needs AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or CREATE PERSISTENT SECRET in "
+        "DuckDB",
+    ),
+}
+"""What a store that refuses may lack."""
 INSTALL = """python -c "import duckdb; duckdb.sql('INSTALL httpfs')\""""
 
 
@@ -51,24 +62,26 @@ def fetched(address: str, scratch: Path) -> Path:
         scratch: an empty folder for the copy.
 
     Raises:
-        ConfigError: where DuckDB has no httpfs.
+        ConfigError: where DuckDB has no httpfs, and for a pattern of text files.
         InputError: for a file that cannot be had.
     """
     duckdb = library()
 
     named = str(told(address))
+    parquet = address.partition("?")[0].partition("#")[0].lower().endswith(PARQUET)
+    if "*" in address and not parquet:
+        raise ConfigError(f"{named}: a pattern goes with Parquet files alone; name each file")
     name = PurePosixPath(address.partition("?")[0].partition("#")[0]).name.replace("*", "all") or "file"
     with contextlib.closing(duckdb.connect()) as connection:
         try:
             connection.execute("LOAD httpfs")
         except duckdb.Error:
             raise ConfigError(
-                f"{named}: needs httpfs, an extension of DuckDB that is not installed: run {INSTALL}, or fetch the "
-                "file yourself and name the copy"
+                f"{named}: needs httpfs, an extension of DuckDB that is not installed: run {INSTALL}, or {OWN_COPY}"
             ) from None
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {literal(str(scratch))}")
         try:
-            if name.endswith(".parquet"):
+            if parquet:
                 target = scratch / name
                 connection.execute(f"COPY (FROM read_parquet({literal(address)})) TO {literal(str(target))}")
                 return target
@@ -77,11 +90,11 @@ def fetched(address: str, scratch: Path) -> Path:
             if is_full(error):
                 raise
             said = _without_secrets(str(error).splitlines()[0])
-            raise InputError(
-                f"cannot be fetched as {'Parquet' if name.endswith('.parquet') else 'text in UTF-8'} ({said}); for "
-                "other kinds of files fetch it yourself and name the copy",
-                file=named,
-            ) from None
+            if isinstance(error, duckdb.HTTPException | duckdb.IOException):
+                keys = KEYS.get(address.partition(":")[0], OWN_COPY)
+                raise InputError(f"cannot be fetched ({said}); {keys}", file=named) from None
+            kind = "Parquet" if parquet else "text in UTF-8"
+            raise InputError(f"is no {kind} ({said}); for other kinds {OWN_COPY}", file=named) from None
 
 
 def _copied_lines(connection: Any, address: str, target: Path) -> Path:

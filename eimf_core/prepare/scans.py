@@ -135,7 +135,7 @@ class Delimited(_WithFields):
     @property
     def header_ids(self) -> dict[str, str]:
         """User and item of a row that is the header again, as in files that were put one behind another."""
-        ids = {field: self.fields[field] for field in ("user", "item") if field in self.fields}
+        ids = {field: column for field, column in self.fields.items() if field in ("user", "item")}
         return ids if self.header and len(ids) > 1 and "1" not in self.columns[:1] else {}
 
     def _table(self, path: Path) -> str:

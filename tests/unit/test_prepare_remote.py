@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +59,14 @@ def test_a_log_and_its_items_behind_an_address(tmp_path: Path, address: str) -> 
     run(tmp_path, f"{address}/log.csv", items=[f"{address}/items.csv"])
     assert histories(tmp_path) == {"u": ["é", "b"]}
     assert titles(tmp_path)["b"] == "Tea"
-    with pytest.raises(InputError, match=re.escape(f"{address}/no.csv: cannot be fetched as text in UTF-8")):
+    with pytest.raises(InputError, match=rf"{address}/no\.csv: cannot be fetched .*; fetch the file yourself"):
         run(tmp_path, f"{address}/no.csv")
+    (tmp_path / "served" / "latin.csv").write_bytes(b"user,item\nu,caf\xe9\n")
+    with pytest.raises(InputError, match=rf"{address}/latin\.csv: is no text in UTF-8 .*; for other kinds"):
+        run(tmp_path, f"{address}/latin.csv")
+    duckdb.sql("SELECT 'u' AS user, 'a' AS item").write_parquet(str(tmp_path / "served" / "LOG.PARQ"))
+    run(tmp_path, f"{address}/LOG.PARQ?download=true")
+    assert histories(tmp_path) == {"u": ["a"]}
 
 
 @pytest.mark.skipif(has_httpfs(), reason="httpfs is installed")
@@ -76,6 +81,11 @@ def test_without_httpfs_one_line_says_what_to_install(tmp_path: Path, address: s
         f"{file}: needs httpfs, an extension of DuckDB that is not installed: run python -c "
         "\"import duckdb; duckdb.sql('INSTALL httpfs')\", or fetch the file yourself and name the copy"
     )
+
+
+def test_a_pattern_of_text_files_behind_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"s3://b/\*\.csv: a pattern goes with Parquet files alone; name each file"):
+        run(tmp_path, "s3://b/*.csv")
 
 
 @pytest.mark.parametrize(
