@@ -30,8 +30,8 @@ KEYS = {
     "hf": "a private set needs CREATE PERSISTENT SECRET (TYPE huggingface, TOKEN '…') in DuckDB",
     **dict.fromkeys(
         ("s3", "gs", "gcs", "r2"),
-        "a private bucket needs AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or CREATE PERSISTENT SECRET in "
-        "DuckDB",
+        "a private bucket needs AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or CREATE PERSISTENT SECRET "
+        "in DuckDB",
     ),
 }
 """What a store that refuses may lack."""
