@@ -152,8 +152,6 @@ class LabelConfig:
         if self.engine not in ENGINES and plugins.find("engines", self.engine) is None:
             raise wrong("engine", f"is '{self.engine}', expected {listed([*ENGINES, *plugins.names('engines')])}")
         ray_option.check_address(self.ray)
-        if self.ray is not None and self.engine != "llama-cpp":
-            raise wrong("ray", f"spreads a local model over processes, and the engine {self.engine} asks none")
         if (self.hf_repo is None) != (self.hf_file is None):
             raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")
         if self.items == "-":

@@ -17,7 +17,7 @@ from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
-from eimf_core.labeling.engines.registry import engine_class, open_engine
+from eimf_core.labeling.engines.registry import chosen_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, read_samples
 from eimf_core.labeling.requests import NO_TITLES, shown
 from eimf_core.progress import Reporter
@@ -60,7 +60,7 @@ def dry_run(samples_path: str | Path, output: str | Path, config: LabelConfig, r
         ConfigError: for an engine that sends no prompts, and for an output that may not be replaced.
         LabelError: where not one user has a prompt that fits; what was written tells why for each.
     """
-    if not engine_class(config.engine).uses_prompt:
+    if not chosen_class(config).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
     _refuse_labels(output, force=config.force)

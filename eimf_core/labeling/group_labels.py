@@ -21,7 +21,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
-from eimf_core.labeling.engines.registry import engine_class
+from eimf_core.labeling.engines.registry import chosen_class
 from eimf_core.labeling.label import Summary
 from eimf_core.labeling.label_output import OtherLabelsError
 from eimf_core.naming import interest_names, item_groups
@@ -147,7 +147,7 @@ def _settings(config: LabelConfig, work: Path, groups: ItemGroups, model: Model,
         reporter.note(
             f"{model.name}: has other groups than when {work} was written; answers about the same titles count"
         )
-    asks_model = engine_class(config.engine).uses_prompt and config.model != BUNDLED
+    asks_model = chosen_class(config).uses_prompt and config.model != BUNDLED
     return dataclasses.replace(
         config,
         max_interests=1,

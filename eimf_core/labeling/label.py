@@ -21,7 +21,7 @@ from eimf_core import outputs, provenance
 from eimf_core.errors import LabelError, counted
 from eimf_core.labeling import batch_requests, first_users, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.registry import engine_class, open_engine, reads_catalogue
+from eimf_core.labeling.engines.registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
 from eimf_core.labeling.label_output import Sink
 from eimf_core.labeling.requests import Labeler, Tally
@@ -105,7 +105,7 @@ def _open(
 ) -> tuple[Labeler, list[str | Path]]:
     """What asks an engine about the samples, and the files that were read for it."""
     part = shard.parse(config.shard)
-    kind = engine_class(config.engine)
+    kind = chosen_class(config)
     written = [output, *([batch_requests.path(output)] if kind.answers_later else [])]
     outputs.refuse_inputs([Path(path) for path in written if str(path) != "-"], (samples_path, *_files_of(config)))
     catalogue = config.items if kind.reads_titles else None

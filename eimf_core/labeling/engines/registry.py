@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from eimf_core import plugins
+from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import ENGINES, LabelConfig
 from eimf_core.labeling.engines.base import Engine
@@ -31,6 +32,14 @@ def engine_class(name: str) -> type[Engine]:
         raise ConfigError(f"--engine: there is no engine '{name}'")
     engine = plugin.load(_problem)
     return engine
+
+
+def chosen_class(config: LabelConfig) -> type[Engine]:
+    """The class of the engine that the settings name; ConfigError also where it does not go with `--ray`."""
+    kind = engine_class(config.engine)
+    if config.ray is not None and not kind.works_with_ray:
+        raise wrong("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
+    return kind
 
 
 def _problem(found: Any) -> str:
