@@ -25,10 +25,10 @@ from eimf_core.padding import padded
 from eimf_core.progress import Reporter
 from eimf_core.training import next_item_choice
 from eimf_core.training.batches import latest
+from eimf_core.training.candidates import K
 from eimf_core.training.side_information import SideInputs
 from eimf_core.vectors import mean_pairwise_cosine
 
-K = 10
 USERS_AT_ONCE = 256
 COLLAPSE_USERS, COLLAPSE_AT_ONCE = 1000, 250
 
