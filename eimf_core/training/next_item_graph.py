@@ -36,9 +36,11 @@ def count(train: SplitData, items: int, *, backward: float) -> Arrays:
         columns.append(found[kept].astype(np.int32))
         values.append(numbers[kept].astype(np.float32))
         lengths += np.bincount(rows[kept], minlength=items + 1)
+    neighbours = np.concatenate([np.zeros(0, dtype=np.int32), *columns])
+    columns.clear()  # of a million items they take as much memory as the result
     return {
         "starts": np.concatenate([[0], np.cumsum(lengths)]),
-        "items": np.concatenate([np.zeros(0, dtype=np.int32), *columns]),
+        "items": neighbours,
         "values": np.concatenate([np.zeros(0, dtype=np.float32), *values]),
     }
 
