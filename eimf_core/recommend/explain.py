@@ -48,9 +48,9 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
     Returns:
         item, title, score, rank (the one in the list that the settings make, of that interest alone with
         `per_interest`), of (items that may stand in it), interest, words (where these are the interest), name,
-        similarity, interest_rank (in the list of that interest of the network alone), scores (the best of each interest
-        that is told apart from the others, that of the words last; left out where there is one),
-        through (history items with their share of its attention and their cosine to the item), where the
+        similarity, interest_rank (in the list of that interest of the network alone), scores (of each interest, of
+        those that are nearly one the best, that of the words last), through (history items with their share of its
+        attention and their cosine to the item), where the
         model has a graph of next items what that adds to the score (next_items) and after which history items the
         item came in training (after, with what each adds), the factor of --boost (boost), and, where the item cannot
         stand in the list, left_out; its rank is then the one its score would give.
@@ -122,12 +122,12 @@ def _products(recommender: Recommender, interests: UserInterests, index: int) ->
     return [float(value) for value in vectors @ model.vectors[index] * scale]
 
 
-def _told_apart(products: list[float], interests: UserInterests) -> list[float] | None:
-    """The scores of interests, of those that are nearly one the best; None where all of them are."""
+def _told_apart(products: list[float], interests: UserInterests) -> list[float]:
+    """The scores of interests, of those that are nearly one the best."""
     best: dict[int, float] = {}
     for first, product in zip(interests.merged_into[0], products, strict=True):
         best[first] = max(product, best.get(first, product))
-    return [round(value, DIGITS) for value in best.values()] if len(best) > 1 else None
+    return [round(value, DIGITS) for value in best.values()]
 
 
 def _source(recommender: Recommender, interests: UserInterests, products: list[float], index: int) -> int:

@@ -107,7 +107,7 @@ def test_from_the_command_line(eimf: Eimf, tmp_path: Path) -> None:
     jsonl.write(samples, [sample("pot", "cup", "loom")])
     command = ("label", samples, "--engine", "categories")
     done = eimf(*command, "--items", path, "-o", out)
-    assert done.returncode == 0 and b"1 users labelled" in done.stderr
+    assert done.returncode == 0 and b"1 user labelled" in done.stderr
     (label,) = jsonl.read(out, Label)
     assert (label.engine, label.model, label.items_by) == ("categories", "categories of items.jsonl", "model")
     assert [(one.name, one.items) for one in label.interests] == [("Tea", ["pot", "cup"])]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eimf_core.recommend import attribution
+from eimf_core.recommend import attribution, explain
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.recommender import UserInterests
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import answered, write_named_model
@@ -270,3 +271,8 @@ def test_filters_of_the_command_are_named_by_their_options(path: Path, tmp_path:
     request = Request(items=["-"], only_items=tmp_path / "stock.txt", only=["category=fish"])
     answer = answered(Session(path, RecommendConfig(), request), Query(history=["yarn-1"]))
     assert answer.empty == "--only leaves none of the 2 items that --only-items left"
+
+
+def test_an_explanation_has_one_score_of_interests_that_are_nearly_one() -> None:
+    interests = UserInterests(np.zeros((1, 4, 2), np.float32), None, [None], [[]], [[0, 0, 2, 0]])
+    assert explain._told_apart([0.5, 0.5000001, 0.25, 0.5], interests) == [0.5, 0.25]
