@@ -224,7 +224,7 @@ def test_a_new_item_has_no_edges_and_others_keep_theirs(model: Path, tmp_path: P
     done = eimf(*asked, "--items", "tea-1,tea-new", "--explain", "tea-2")
     assert done.returncode == 0, done.stderr
     assert [part["item"] for part in orjson.loads(done.stdout)["explain"]["after"]] in (["tea-1"], [])
-    new = orjson.loads(eimf(*asked, "--items", "tea-1", "--explain", "tea-new").stdout)["explain"]
+    new = orjson.loads(eimf(*asked, "--items", "tea-1,fish-2", "--explain", "tea-new").stdout)["explain"]
     assert new["next_items"] == 0 and new["score"] == pytest.approx(max(new["scores"]), abs=1e-5)
 
 
