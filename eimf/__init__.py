@@ -62,9 +62,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib import metadata
 
-        return version("eimf")
+        try:
+            return metadata.version("eimf")
+        except metadata.PackageNotFoundError:
+            return "from source"
     if name not in _HOME_OF:
         raise AttributeError(f"module 'eimf' has no attribute '{name}'")
     found = globals()[name] = getattr(import_module(_HOME_OF[name]), name)

@@ -27,6 +27,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", folder]
     environment = {**os.environ, "PYTHONPATH": str(tool)}
     subprocess.run(build, check=True, timeout=300, cwd=ROOT, env=environment, capture_output=True)
+    # what a package index would build of the sdist
+    with tarfile.open(next(folder.glob("eimf-*.tar.gz"))) as archive:
+        archive.extractall(folder / "sdist", filter="data")
+    again = [*build[:4], "-t", "wheel", "-d", folder / "again"]
+    subprocess.run(again, check=True, timeout=300, cwd=next((folder / "sdist").iterdir()), env=environment)
     return folder
 
 
@@ -54,6 +59,15 @@ def test_the_wheel_holds_the_documents_of_the_code_and_no_tests(built: Path) -> 
     assert wanted <= names, wanted - names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"eimf", "eimf_core", "eimf_cli"}
     assert {"eimf/py.typed", "eimf_core/py.typed", "eimf/README.md"} <= names
+
+
+@pytest.mark.slow
+def test_a_wheel_of_the_sdist_is_the_wheel_of_the_checkout(built: Path) -> None:
+    content = []
+    for folder in (built, built / "again"):
+        with zipfile.ZipFile(next(folder.glob("eimf-*.whl"))) as archive:
+            content.append({each.filename: each.CRC for each in archive.infolist()})
+    assert content[0] == content[1]
 
 
 @pytest.fixture(scope="module")

@@ -119,6 +119,7 @@ def test_an_engine_labels_and_a_metric_is_shown(eimf: Eimf, example: Path, tmp_p
     assert values["first_hit"] == values["recall"] > 0
 
 
+@pytest.mark.slow
 def test_a_model_says_which_plug_in_it_needs_and_answers_without(eimf: Eimf, example: Path, tmp_path: Path) -> None:
     write_small_data(tmp_path / "data")
     data, model = tmp_path / "data", tmp_path / "model"
