@@ -9,9 +9,11 @@ import subprocess
 import sys
 import typing
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -116,6 +118,17 @@ def test_dates_of_a_frame_are_times(tmp_path: Path) -> None:
     eimf.prepare(frame, "dates")
     eimf.prepare(ROWS, "seconds")
     assert written(Path("dates")) == written(Path("seconds"))
+
+
+def test_rows_may_hold_numbers_of_numpy_and_dates() -> None:
+    given = [
+        {**row, "user": np.int64(row["user"][1:]), "time": datetime.fromtimestamp(row["time"], UTC)} for row in ROWS
+    ]
+    eimf.prepare(given, "given")
+    eimf.prepare([{**row, "user": row["user"][1:]} for row in ROWS], "plain")
+    assert written(Path("given")) == written(Path("plain"))
+    eimf.prepare([{"user": row["user"], "item": np.float32(row["item"][1:]), "time": row["time"]} for row in ROWS], "n")
+    assert {item.item for item in jsonl.read("n/items.jsonl", Item)} == {str(at) for at in range(7)}
 
 
 def test_a_bad_row_of_a_table_is_told_by_row_and_field() -> None:
