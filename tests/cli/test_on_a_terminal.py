@@ -113,7 +113,7 @@ def test_progress_stays_on_its_lines(tmp_path: Path, columns: int) -> None:
     assert re.search("^member 1 of 3, comirec-sa, epoch 12 .*━.* 7,000/12,000  at most 12 min left", said, re.MULTILINE)
     assert ("valid 0.1234 (best 0.1240)" in said) == (columns == 200)
     # of work of unknown length the seconds are told
-    assert re.search(r"^reading a-log-.*  0 s", said, re.MULTILINE) and "?" not in said
+    assert re.search(r"^reading a-log-.*  \d+ s", said, re.MULTILINE) and "?" not in said
     assert re.search("^encoding text  .*0/1,000", said, re.MULTILINE)
 
 
