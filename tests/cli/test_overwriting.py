@@ -35,15 +35,18 @@ def folder(tmp_path: Path) -> Path:
 
 def test_prepare_replaces_no_file_of_the_user(eimf: Eimf, folder: Path) -> None:
     asked = ["prepare", "log.csv", "--split", "none", "-o"]
-    (folder / "items.jsonl").write_text('{"item":"i0","title":"mine"}\n')
+    mine = folder / "mine"
+    mine.mkdir()
+    (mine / "items.jsonl").write_text('{"item":"i0","title":"mine"}\n')
     for name in ("sequences.jsonl", "rejects.jsonl", "sequences.jsonl.meta.json"):
-        (folder / name).write_text("mine")
-        before = snapshot(folder)
-        assert "no run of eimf wrote it" in one_error_line(eimf(*asked, ".", cwd=folder), 2)
-        assert "is an input" in one_error_line(eimf(*asked, ".", "--items", "items.jsonl", "--force", cwd=folder), 2)
-        assert snapshot(folder) == before
-        (folder / name).unlink()
-    assert "items.jsonl: is there already" in one_error_line(eimf(*asked, ".", cwd=folder), 2)
+        (mine / name).write_text("mine")
+        before = snapshot(mine)
+        assert "no run of eimf wrote it" in one_error_line(eimf(*asked, "mine", cwd=folder), 2)
+        items = ("--items", "mine/items.jsonl", "--force")
+        assert "is an input" in one_error_line(eimf(*asked, "mine", *items, cwd=folder), 2)
+        assert snapshot(mine) == before
+        (mine / name).unlink()
+    assert "items.jsonl: is there already" in one_error_line(eimf(*asked, "mine", cwd=folder), 2)
     assert eimf(*asked, "new", cwd=folder).returncode == 0
     assert eimf(*asked, "new", cwd=folder).returncode == 0
     edited = folder / "new" / "items.jsonl"
