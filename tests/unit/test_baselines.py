@@ -68,6 +68,14 @@ def test_item_knn_keeps_the_nearest_and_blocks_change_nothing(data: Dataset, mon
     np.testing.assert_array_equal(np.sort(cut["data"][cut["indptr"][3] : cut["indptr"][4]]), best)
 
 
+def test_last_item_is_counted_in_blocks_that_change_nothing(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = item_based.fit_last_item(data)
+    monkeypatch.setattr(item_based, "ITEMS_AT_ONCE", 3)
+    for name, array in item_based.fit_last_item(data).items():
+        np.testing.assert_array_equal(array, whole[name])
+        assert array.dtype == whole[name].dtype
+
+
 def test_last_item_counts_what_follows(data: Dataset) -> None:
     follows: Counter[int] = Counter()
     for line in lines_of(data):

@@ -24,6 +24,7 @@ EASE_PENALTY = 200.0
 WINDOW = 10
 """Places after an item within which another one counts as following it."""
 MOST_PAIRS = 20_000_000
+ITEMS_AT_ONCE = 1 << 17
 EASE_ITEMS = {"fast": 5_000, "all": 20_000}
 """Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
 
@@ -53,20 +54,31 @@ def fit_item_knn(dataset: Dataset) -> Arrays:
     lengths = np.sqrt(np.diff(items.indptr))
     # pairs that a block of items may meet, from the number of items of those who have them
     pairs = np.concatenate([[0], np.cumsum(items @ np.diff(users.indptr).astype(np.float64))])
-    rows: list[Any] = []
+    parts: list[Arrays] = []
     start = 0
     while start < width:
         end = max(start + 1, int(np.searchsorted(pairs, pairs[start] + MOST_PAIRS)))
         met = (items[start : min(end, width)] @ users).tocsr()
-        for at in range(met.shape[0]):
-            rows.append(_nearest(met, at, start + at, lengths))
+        rows = [_nearest(met, at, start + at, lengths) for at in range(met.shape[0])]
+        parts.append(
+            {
+                "counts": np.array([len(columns) for columns, _ in rows]),
+                "indices": np.concatenate([columns for columns, _ in rows]).astype(np.int32),
+                "data": np.concatenate([values for _, values in rows]).astype(np.float32),
+            }
+        )
         start = end
-    counts = [len(columns) for columns, _ in rows]
-    return {
-        "indptr": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        "indices": np.concatenate([columns for columns, _ in rows]).astype(np.int32),
-        "data": np.concatenate([values for _, values in rows]).astype(np.float32),
-    }
+    return _joined(parts)
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    """The rows of a matrix, some of them in each part with their `counts`, one part behind the other."""
+    counts = np.concatenate([part["counts"] for part in parts])
+    joined = {"indptr": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)}
+    for name in ("indices", "data"):
+        # of a million items, parts and matrix take gigabytes together
+        joined[name] = np.concatenate([part.pop(name) for part in parts])
+    return joined
 
 
 def _nearest(met: Any, at: int, item: int, lengths: npt.NDArray[np.float64]) -> tuple[Ints, Floats]:
@@ -109,20 +121,27 @@ def fit_last_item(dataset: Dataset) -> Arrays:
     """How often item j follows item i within 10 places of a training line, each time counting 1 / distance."""
     train = dataset.splits["train"]
     width = len(dataset.vocab) + 1
-    rows = np.repeat(np.arange(len(train)), np.diff(train.offsets))
-    total = csr_array((width, width), dtype=np.float32)
-    for distance in range(1, WINDOW + 1):
-        together = np.flatnonzero(rows[distance:] == rows[:-distance])
-        before, after = train.items[together], train.items[together + distance]
-        # an item that comes again is no recommendation
-        other = before != after
-        total = total + _ones(before[other], after[other], (width, width)) / distance
-    total.sum_duplicates()
-    return {
-        "indptr": total.indptr.astype(np.int64),
-        "indices": total.indices.astype(np.int32),
-        "data": total.data.astype(np.float32),
-    }
+    rows = np.repeat(np.arange(len(train), dtype=np.int32), np.diff(train.offsets))
+    parts: list[Arrays] = []
+    for start in range(0, width, ITEMS_AT_ONCE):
+        number = min(ITEMS_AT_ONCE, width - start)
+        mine = (train.items >= start) & (train.items < start + number)
+        total = csr_array((number, width), dtype=np.float32)
+        for distance in range(1, WINDOW + 1):
+            together = np.flatnonzero((rows[distance:] == rows[:-distance]) & mine[:-distance])
+            before, after = train.items[together], train.items[together + distance]
+            # an item that comes again is no recommendation
+            other = before != after
+            total = total + _ones(before[other] - start, after[other], (number, width)) / distance
+        total.sum_duplicates()
+        parts.append(
+            {
+                "counts": np.diff(total.indptr),
+                "indices": total.indices.astype(np.int32),
+                "data": total.data.astype(np.float32),
+            }
+        )
+    return _joined(parts)
 
 
 class LastItem(_ItemWeights):
