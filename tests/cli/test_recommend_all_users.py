@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,9 +17,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from eimf_core import provenance
+from eimf_core import provenance, signals
 from eimf_core.recommend import all_users, item_boosts
-from eimf_core.recommend.row_formats import csv_rows
+from eimf_core.recommend.result_rows import Rows
+from eimf_core.recommend.row_formats import csv_rows, parquet_rows
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
@@ -107,6 +109,25 @@ def test_all_forms_hold_the_same_rows(eimf: Eimf, folder: Path) -> None:
             assert row["interest"] == brought.get("name", f"like {titles[0]}") and row["because"] == "; ".join(titles)
 
 
+def test_a_signal_within_a_query_is_acted_on_behind_it() -> None:
+    """DuckDB would tell an error of its own in its place."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    try:
+        with (
+            mock.patch.object(signals, "SIGNALS", (signal.SIGALRM,)),
+            pytest.raises(TimeoutError),
+            parquet_rows._connected() as connection,
+        ):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            connection.execute("SELECT sum(a.range * b.range) FROM range(10000) a, range(10000) b")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.mark.usefixtures("short_parts")
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, tmp_path: Path, ending: str) -> None:
@@ -184,8 +205,6 @@ def test_a_folder_of_another_in_place_of_the_parts_is_not_removed(eimf: Eimf, fo
 
 
 def test_titles_and_ids_of_any_kind_come_back_from_csv(tmp_path: Path) -> None:
-    from eimf_core.recommend.result_rows import Rows
-
     odd = ['a "b", c', "two\nlines", "é☕", "", ",", "\\", "=1+1"]
     number = len(odd)
     scores = [0.5] * number

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import files
+from eimf_core import files, signals
 from eimf_core.recommend.result_rows import Rows
 from eimf_core.sql_text import file, literal
 
@@ -51,7 +51,9 @@ def _connected() -> Iterator[Any]:
 
     # one thread: several would cut the file elsewhere
     connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
-    try:
-        yield connection
-    finally:
-        connection.close()
+    # a signal within a query would be told as an error of the query
+    with signals.deferred():
+        try:
+            yield connection
+        finally:
+            connection.close()
