@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "label": ("samples.jsonl", "-o", "out", "--engine", "keywords"), "eval": ("model", "data", "-o", "out", "--resamples", "100"),
     "recommend": ("model", "--items", "tea-1"), "score": ("labels.jsonl", "--samples", "samples.jsonl", "--truth", "data/items.jsonl"),
     "similar": ("model", "tea-1"), "verify": ("model",), "join": ("model", "model", "data", "-o", "out"), "index": ("model",),
+    "export": ("model", "--vectors", "out"),
 }  # fmt: skip
 TRAINING: dict[str, tuple[str, ...]] = {
     "train": ("data", "--fast", "--epochs", "1", "--item-vectors", "random", "-o", "out"),
@@ -125,7 +126,8 @@ def trial(trial: Trial) -> None:
     allowed = [name.removeprefix("./").rstrip("/") for name in names if name not in before]
     if command == "index":
         allowed.append("model")
-    trial.eimf(command, *typed, outputs=["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)])
+    outputs = ["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)]
+    trial.eimf(command, *typed, outputs=outputs, kept=outputs if command in ("run", "compare") else ())
 
 
 KIND = Kind("options", 50, make, trial, modules=toml.KIND.modules + lines.MODULES, seconds=30)
