@@ -180,8 +180,15 @@ def name_of(path: str | Path) -> str:
 
 
 def real(path: str | Path) -> Path:
-    """Where a path leads through links."""
-    return Path(os.path.realpath(path))
+    """Where a path leads through links.
+
+    Raises:
+        ConfigError: for links that lead to each other.
+    """
+    found = Path(os.path.realpath(path))
+    if found.is_symlink():
+        raise ConfigError(f"{path}: leads through links to itself; name a file or a folder")
+    return found
 
 
 def is_device(path: str | Path) -> bool:

@@ -79,7 +79,7 @@ def remove_leftovers(path: Path) -> None:
 def refuse_common_folder(path: str | Path) -> None:
     """ConfigError for an output directory that is the root, the home directory or the current one."""
     common = {
-        "/": "the root of all files",
+        "/": "the root directory",
         os.path.expanduser("~"): "your home directory",
         ".": "the current directory",
     }

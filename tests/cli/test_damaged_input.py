@@ -118,8 +118,11 @@ def test_circles_of_links(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
         ["verify", "one"],
         ["recommend", "one", "--items", "a"],
         ["recommend", folder / "model", "--queries", "one"],
+        ["recommend", folder / "model", "--all-users", folder / "data", "-o", "one"],
+        ["train", folder / "data", "-o", "one"],
     ):
         assert "one" in one_error_line(eimf(*command, cwd=tmp_path), 2), command
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
