@@ -61,6 +61,8 @@ class Catalogue:
             self._offsets, self._hashes, self._order = index["offsets"], index["hashes"], index["order"]
         except KeyError as error:
             raise ModelError(f"{name}: items.index.safetensors has no {error}") from None
+        if any(part.ndim != 1 or part.dtype.kind not in "iu" for part in (self._offsets, self._hashes, self._order)):
+            raise self._broken()
         count = len(self._offsets) - 1
         size = os.fstat(lines).st_size
         if len(self._hashes) != count or len(self._order) != count or count < 1 or self._offsets[-1] != size:

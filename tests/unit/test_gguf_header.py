@@ -52,6 +52,7 @@ def test_a_whole_header(tmp_path: Path) -> None:
         ("tokenizer.chat_template", FLOAT, bytes(4)),
         ("eimf.prompt_template", UINT32, b"abcd"),
         ("deep", ARRAY, struct.pack("<IQ", ARRAY, 1) * 5000),
+        ("long", ARRAY, struct.pack("<IQ", UINT32, 1 << 63)),
     ],
 )
 def test_metadata_of_another_type(tmp_path: Path, key: str, kind: int, value: bytes) -> None:

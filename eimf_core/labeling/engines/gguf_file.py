@@ -43,7 +43,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
             size = stream.seek(0, 2)
         except _BrokenError as problem:
             raise ModelError(f"{path}: {problem}; download it again") from None
-        except (struct.error, UnicodeDecodeError, OverflowError, RecursionError, OSError):
+        except (struct.error, ValueError, OverflowError, RecursionError, OSError):
             raise ModelError(f"{path}: is a GGUF file cut short or damaged in its header; download it again") from None
     if size < end:
         raise ModelError(f"{path}: is cut short ({size:,} of at least {end:,} bytes); download it again")
