@@ -38,10 +38,15 @@ def opened(path: str | Path) -> io.BufferedReader:
 
     Raises:
         OSError: it cannot be opened.
-        ConfigError: it is a named pipe that nobody writes to.
+        ConfigError: it is a named pipe that nobody writes to, or a device without end such as /dev/zero.
     """
-    is_pipe = stat.S_ISFIFO(os.stat(path).st_mode)
-    return io.BufferedReader(_Raw(_pipe(path) if is_pipe else path, str(path)))
+    status = os.stat(path)
+    is_pipe = stat.S_ISFIFO(status.st_mode)
+    stream = _Raw(_pipe(path) if is_pipe else path, str(path))
+    if stat.S_ISCHR(status.st_mode) and not stream.isatty() and status.st_rdev != os.stat(os.devnull).st_rdev:
+        stream.close()
+        raise ConfigError(f"{path}: is a device, expected a file")
+    return io.BufferedReader(stream)
 
 
 def _pipe(path: str | Path) -> int:

@@ -162,5 +162,13 @@ def test_named_pipes_and_unreadable_files_are_told(tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match=r"/proc/self/mem: cannot be read"):
         list(jsonl.read("/proc/self/mem", Item))
     assert provenance.hashes(tmp_path / "pipe") is None
+    # a device has no end, so that nothing that goes on behind a bad line would ever end
+    for device in ("/dev/zero", "/dev/urandom"):
+        with pytest.raises(ConfigError, match=f"{device}: is a device, expected a file"):
+            list(jsonl.read(device, Item))
+    with pytest.raises(InputError, match="is empty"):
+        list(jsonl.read("/dev/null", Item))
+    with open(tmp_path / "text", "wb") as stream:
+        stream.truncate(raw_files.LONGEST_TEXT + 1)
     with pytest.raises(ConfigError, match="is longer than 16 MiB"):
-        raw_files.read_bounded("/dev/zero")
+        raw_files.read_bounded(tmp_path / "text")

@@ -62,7 +62,7 @@ class Batch(ChatEngine):
         known = {self.custom_id(request).partition("-")[0] for request in requests}
         for name, result in self._results.found.items():
             if name.partition("-")[0] not in known:
-                self._results.problems.append(
+                self._results.add_problem(
                     InputError(
                         f"'{shown(name, 80)}' belongs to no request of this run; are these the results of other "
                         "samples, or of another model, prompt or seed?",

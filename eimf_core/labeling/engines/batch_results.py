@@ -37,17 +37,25 @@ class Result:
 
 @dataclass
 class Results:
-    """The results by custom_id, and the first lines that are none."""
+    """The results by custom_id, the first line that is none, and how many more there are."""
 
     found: dict[str, Result] = field(default_factory=dict)
-    problems: list[InputError] = field(default_factory=list)
+    first: InputError | None = None
+    more: int = 0
+
+    def add_problem(self, problem: InputError) -> None:
+        """Keep what is wrong with the first of the lines that cannot be used, and count the others."""
+        if self.first is None:
+            self.first = problem
+        else:
+            self.more += 1
 
     def problem(self) -> InputError | None:
         """The first problem, with the number of the others."""
-        if not self.problems:
+        first = self.first
+        if first is None:
             return None
-        first, more = self.problems[0], len(self.problems) - 1
-        also = f"; {counted(more, 'more line')} cannot be used" if more else ""
+        also = f"; {counted(self.more, 'more line')} cannot be used" if self.more else ""
         return InputError(f"{first.problem}{also}", file=first.file, line=first.line, field=first.field)
 
 
@@ -69,7 +77,7 @@ def read(paths: Sequence[str | Path]) -> Results:
 
 def _take(results: Results, line: bytes, path: str, number: int) -> None:
     def wrong(problem: str, name: str | None = None) -> None:
-        results.problems.append(InputError(problem, file=path, line=number, field=name))
+        results.add_problem(InputError(problem, file=path, line=number, field=name))
 
     try:
         raw = orjson.loads(line)
