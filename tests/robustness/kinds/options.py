@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.robustness import mutations
 from tests.robustness.kinds import lines, toml
-from tests.robustness.trial import Kind, Trial
+from tests.robustness.trial import CODES, Kind, Trial
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": ("log.csv", "-o", "out"), "cluster": ("data", "-o", "out", "--budget", "5", "--clusters", "3"),
@@ -127,7 +127,10 @@ def trial(trial: Trial) -> None:
     if command == "index":
         allowed.append("model")
     outputs = ["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)]
-    trial.eimf(command, *typed, outputs=outputs, kept=outputs if command in ("run", "compare") else ())
+    # a disk that is full is no fault of what was typed
+    codes = (*CODES, 1) if any("/dev/full" in each for each in typed) else CODES
+    kept = outputs if command in ("run", "compare") else ()
+    trial.eimf(command, *typed, outputs=outputs, kept=kept, codes=codes)
 
 
 KIND = Kind("options", 50, make, trial, modules=toml.KIND.modules + lines.MODULES, seconds=30)
