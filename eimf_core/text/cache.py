@@ -13,6 +13,7 @@ import hashlib
 import io
 import itertools
 import tempfile
+import tokenize
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -81,7 +82,8 @@ def encode_cached(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
-        raw_files.refuse_irregular(path.with_suffix(".partial"))
+        for place in (path, path.with_suffix(".partial")):
+            raw_files.refuse_irregular(place)
         partial = open(path.with_suffix(".partial"), "a+b")  # noqa: SIM115 (closed below)
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -142,7 +144,8 @@ def _mapped(path: Path) -> Any:
         end = last + len(found) * DIGEST_SIZE
         # files of earlier versions end here or there
         return found if path.stat().st_size in (last, end) or _is_whole(path, end) else None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError):
+        # numpy reads the header of a file as Python
         return None
 
 

@@ -82,6 +82,18 @@ def test_a_second_run_encodes_nothing_and_a_grown_one_what_is_new(tmp_path: Path
     assert all(path.suffix == ".npy" for path in tmp_path.iterdir())
 
 
+def test_a_header_that_numpy_cannot_parse_and_a_pipe_in_the_place_of_vectors(tmp_path: Path) -> None:
+    first = np.array(encode_cached(["x", "y"], WordEncoder(), tmp_path))
+    (path,) = tmp_path.glob("*.npy")
+    for header in (b"{'descr': (\n", b"{'descr' 1 2", b"\xff"):
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        assert np.array_equal(encode_cached(["x", "y"], WordEncoder(), tmp_path), first)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="it is no regular file"):
+        encode_cached(["x", "y"], WordEncoder(), tmp_path)
+
+
 def test_fewer_texts_than_before_do_not_even_open_the_encoder(tmp_path: Path) -> None:
     whole = encode_cached(["x", "y", "z"], WordEncoder(), tmp_path)
 

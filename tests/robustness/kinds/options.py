@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from tests.robustness import mutations
 from tests.robustness.kinds import lines, toml
 from tests.robustness.trial import CODES, Kind, Trial
@@ -57,9 +59,7 @@ def make(folder: Path) -> None:
 def _parameters(command: str) -> list[Any]:
     from eimf_cli import main
 
-    return [
-        each for each in main.typer.main.get_command(main.app).get_command(None, command).params if each.name != "help"
-    ]
+    return [each for each in typer.main.get_command(main.app).get_command(None, command).params if each.name != "help"]
 
 
 def _value(trial: Trial) -> str:
