@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -52,10 +53,14 @@ def _hash(item: str) -> int:
 
 
 class Catalogue:
-    """The items of a model, read one at a time: a million titles are not parsed to print ten."""
+    """The items of a model, read one at a time: a million titles are not parsed to print ten.
+
+    `lines` is a file descriptor, which is the catalogue's from then on and is closed with it.
+    """
 
     def __init__(self, lines: int, index: dict[str, npt.NDArray[Any]], name: str) -> None:
         self._lines = lines
+        weakref.finalize(self, os.close, lines).atexit = False
         self._name = name
         try:
             self._offsets, self._hashes, self._order = index["offsets"], index["hashes"], index["order"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import threading
@@ -15,7 +16,7 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact
+from eimf_core import artifact, files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.request import ListRequest
@@ -315,6 +316,15 @@ def other_model(path: Path) -> Path:
     return write_named_model(path, small_items()[::-1])
 
 
+def write_manifest_anew(path: Path) -> None:
+    """Let the manifest of a model say what its files hold."""
+    place = path / "manifest.json"
+    manifest = orjson.loads(place.read_bytes())
+    for name, described in manifest["files"].items():
+        described["sha256"] = files.sha256(path / name)
+    place.write_bytes(orjson.dumps(manifest))
+
+
 def first(live: LiveModel) -> bytes:
     return recommended(live, QUERIES[0])[1]
 
@@ -356,6 +366,23 @@ def test_a_link_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
     live.look_again()
     live.look_again()
     assert first(live) == first(served(nights[1])) != before
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="open files are listed in /dev/fd")
+def test_models_that_were_replaced_or_refused_keep_no_file_open(tmp_path: Path) -> None:
+    path = write_named_model(tmp_path / "model")
+    live = served(path)
+    index, opened = path / "items.index.safetensors", []
+    whole = index.read_bytes()
+    for turn in range(6):
+        # every second one is refused, once all of its files were opened
+        index.write_bytes(whole if turn % 2 else whole.replace(b'"order"', b'"other"'))
+        write_manifest_anew(path)
+        live.look_again()
+        assert live.look_again() is bool(turn % 2), live.problem
+        gc.collect()
+        opened.append(len(os.listdir("/dev/fd")))
+    assert opened[-1] <= opened[1]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "other bytes", "missing", "no directory"])
