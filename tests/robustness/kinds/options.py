@@ -59,7 +59,8 @@ def make(folder: Path) -> None:
 def _parameters(command: str) -> list[Any]:
     from eimf_cli import main
 
-    return [each for each in typer.main.get_command(main.app).get_command(None, command).params if each.name != "help"]
+    group: Any = typer.main.get_command(main.app)
+    return [each for each in group.get_command(None, command).params if each.name != "help"]
 
 
 def _value(trial: Trial) -> str:
