@@ -29,6 +29,8 @@ Headers = list[tuple[bytes, bytes]]
 METHODS = {"/recommend": "POST", "/similar": "GET", "/health": "GET", "/metrics": "GET"}
 JSON, LINES = b"application/json", b"application/x-ndjson"
 RETRY = (b"retry-after", b"1")
+MOST_FIELDS = 10
+"""Fields of a query string that are read."""
 LARGE = 1 << 14
 """Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
 
@@ -64,7 +66,7 @@ class App:
     ) -> None:
         self._live, self._batches, self._aside = live, batches, aside
         self._metrics, self._settings = metrics, settings
-        self._allowed = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else token.encode()
         self._connections = connections
         self._most = settings.max_body << 10
         self._reader = ThreadPoolExecutor(1, "eimf bodies")
@@ -111,10 +113,12 @@ class App:
         return await answer(scope, receive, allowed)
 
     def _is_allowed(self, headers: Headers) -> bool:
-        if self._allowed is None:
+        if self._token is None:
             return True
         given = next((value for name, value in headers if name == b"authorization"), b"")
-        return hmac.compare_digest(given, self._allowed)
+        scheme, _, token = given.partition(b" ")
+        # names of schemes are of either case
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
 
     async def _recommend(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
         body = await self._body(scope["headers"], receive)
@@ -152,13 +156,17 @@ class App:
 
     def _similar_to(self, query: bytes) -> tuple[str, int | None]:
         try:
-            given = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=10)
+            if query.count(b"&") >= MOST_FIELDS:
+                raise Refused(400, "too many fields in the query string; /similar has item, k")
+            given = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
             raise Refused(400, "the query string is not percent-encoded UTF-8") from None
         if other := sorted(given.keys() - {"item", "k"}):
             raise Refused(400, f"unknown field '{other[0][:80]}'; /similar has item, k")
         if len(given.get("item", ())) != 1 or not given["item"][0]:
             raise Refused(400, "field 'item': give one id or title, as in /similar?item=S1200&k=5")
+        if len(given["item"][0]) > request_body.LONGEST_TEXT:
+            raise Refused(400, f"field 'item': is longer than {request_body.LONGEST_TEXT:,} characters")
         if "k" not in given:
             return given["item"][0], None
         typed, most = given["k"][-1], self._settings.most_items

@@ -12,6 +12,11 @@ from collections.abc import Iterator, Mapping
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram of seconds."""
 PREFIX = "eimf_"
+GAUGES = {
+    "queries_waiting": "Queries that wait to be answered.",
+    "connections": "Connections that are open.",
+    "old_model": "1 while a newer model cannot be taken and the one before goes on, otherwise 0.",
+}
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -44,7 +49,7 @@ class Metrics:
         """All figures.
 
         Args:
-            gauges: further figures of this moment, by name.
+            gauges: figures of this moment, by the names of GAUGES.
             model: labels of the model that serves.
             loaded: when it was opened, in unix seconds.
         """
@@ -76,7 +81,7 @@ class Metrics:
             yield from _head(name, "counter", help)
             yield f"{PREFIX}{name} {value}"
         for name, number in gauges.items():
-            yield from _head(name, "gauge", f"{name.replace('_', ' ').capitalize()}.")
+            yield from _head(name, "gauge", GAUGES[name])
             yield f"{PREFIX}{name} {number:g}"
         yield from _head("model_loaded_timestamp_seconds", "gauge", "When the model was opened.")
         yield f"{PREFIX}model_loaded_timestamp_seconds {loaded:.3f}"

@@ -27,6 +27,7 @@ def _whole(status: str, problem: str, *headers: str) -> bytes:
 
 TOO_MANY = _whole("503 Service Unavailable", "too many connections; ask again later", "retry-after: 1")
 TOO_SLOW = _whole("408 Request Timeout", "the request did not come in time")
+NO_REQUEST = _whole("400 Bad Request", "what was sent is no request of HTTP/1.1")
 TOO_LARGE = _whole("431 Request Header Fields Too Large", "the head of the request is larger than 64 KiB")
 
 
@@ -96,6 +97,9 @@ class Bounded(HttpToolsProtocol):
         self._coming = False
         super().on_message_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        self._end("no request of HTTP", NO_REQUEST)
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._write_deadline = self.loop.call_later(self.timeout, self._abort)
@@ -115,7 +119,9 @@ class Bounded(HttpToolsProtocol):
         self.transport.abort()
 
     def _end(self, why: str, answer: bytes) -> None:
-        """Close the connection with an answer, or without."""
+        """Close the connection with an answer, or without; once, whatever else came with what ends it."""
+        if self.transport.is_closing():
+            return
         self.metrics.refused[why] += 1
         if answer:
             self.transport.write(answer)

@@ -97,6 +97,20 @@ def test_slow_and_odd_clients_are_ended(service: Service, said: bytes, answer: b
     assert still_answers(service)
 
 
+def test_a_connection_that_is_ended_counts_once_and_what_is_no_request_is_told_as_json(path: Path) -> None:
+    with running(path) as service:
+        with service.connect() as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\n\r\n" * 60)
+            told(connection)
+        with service.connect() as connection:
+            connection.sendall(b"hello\r\n\r\n")
+            head, _, body = told(connection).partition(b"\r\n\r\n")
+        assert b"400" in head and b"application/json" in head and "no request" in orjson.loads(body)["error"]
+        figures = service.ask("/metrics")[1].decode().splitlines()
+    assert 'eimf_refused_total{why="too many requests ahead"} 1' in figures
+    assert 'eimf_refused_total{why="no request of HTTP"} 1' in figures
+
+
 def test_a_later_request_on_a_connection_has_its_time_too(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY)

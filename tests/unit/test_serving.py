@@ -26,7 +26,7 @@ from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
-from eimf_core.serving.metrics import Metrics
+from eimf_core.serving.metrics import GAUGES, Metrics
 from tests.listening import Listening
 from tests.recommend_models import small_items, write_named_model
 
@@ -264,6 +264,8 @@ def test_similar_is_as_the_command(path: Path, live: LiveModel) -> None:
         ("/similar?item=tea-1&k=0", 400, "expected a number from 1 to 1000"),
         ("/similar?item=tea-1&q=1", 400, "unknown field 'q'"),
         ("/similar?item=%ff", 400, "percent-encoded"),
+        ("/similar?" + "item=tea-1&" * 20, 400, "too many fields"),
+        ("/similar?item=" + "tea" * 1000, 400, "longer than 2,000 characters"),
     ):
         answer = asked(live, ("GET", target, b""))[0]
         assert answer[0] == status and words in problem(answer), target
@@ -285,7 +287,8 @@ def test_a_token_opens_all_but_the_state_of_health(live: LiveModel) -> None:
         assert answer[0] == 401 and answer[2][b"www-authenticate"] == b"Bearer"
         assert orjson.loads(asked(live, ("GET", "/health", b""), token=token, headers=given)[0][1]) == {"status": "ok"}
     right = ((b"authorization", b"Bearer s3cret"),)
-    assert asked(live, request, token=token, headers=right)[0][0] == 200
+    for given in (right, ((b"authorization", b"bearer s3cret"),)):
+        assert asked(live, request, token=token, headers=given)[0][0] == 200
     assert "version" in orjson.loads(asked(live, ("GET", "/health", b""), token=token, headers=right)[0][1])
 
 
@@ -303,12 +306,14 @@ def test_figures_in_the_form_of_prometheus(live: LiveModel) -> None:
                ("0.001", "0.01", "0.025", "10.0", "+Inf")}  # fmt: skip
     assert buckets == {"0.001": "1", "0.01": "2", "0.025": "3", "10.0": "3", "+Inf": "4"}
     assert values['eimf_request_seconds_count{path="/recommend"}'] == "4"
+    assert "# HELP eimf_queries_waiting Queries that wait to be answered." in text
     assert float(values['eimf_request_seconds_sum{path="/recommend"}']) == pytest.approx(99.0206)
     assert values['eimf_model_info{version="a\\"b\\\\"}'] == "1"
     kinds = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {name.split("{")[0].removesuffix(end) for name in values for end in ("_bucket", "_sum", "_count")} >= kinds
     body = asked(live, ("GET", "/metrics", b""))[0][1].decode()
     assert f'eimf_model_info{{version="{live.now.version}",backbone="halves"}} 1' in body
+    assert all(f"\neimf_{name} " in body for name in GAUGES)
 
 
 def other_model(path: Path) -> Path:
