@@ -38,9 +38,10 @@ KNOWN_NAMES = {
         "user", "userid", "uid", "customer", "customerid", "visitor", "visitorid", "reviewerid", "memberid",
         "client", "clientid", "buyer", "buyerid", "account", "accountid", "username", "customeruserid", "profileid",
         "playerid", "personid", "member", "patron", "patronid", "customerno", "customernumber", "userhash", "shopperid",
-        "subscriberid", "studentid", "readerid", "kunde", "kundennummer", "kundenid", "nutzer", "benutzer",
+        "subscriberid", "studentid", "readerid", "kunde", "kundennummer", "kundennr", "kundenid", "nutzer", "benutzer",
         "utilisateur", "cliente", "usuario",
-        "email", "customeremail", "billingemail", "emailbilling", "sessionid", "session",
+        "email", "emailaddress", "emailadresse", "kundeemail", "kundenemail", "customeremail",
+        "billingemail", "emailbilling", "sessionid", "session",
     ),
     "item": (
         "item", "itemid", "iid", "product", "productid", "parentasin", "asin", "movieid", "articleid", "businessid",
@@ -48,7 +49,7 @@ KNOWN_NAMES = {
         "locationid", "placeid", "poiid", "hotelid", "recipeid", "animeid", "courseid", "jobid", "goodsid", "stockcode",
         "itemsku", "lineitemsku", "variantsku", "itemproductid", "contentid", "beerid", "showid", "productsku",
         "lineitemsproductid", "articleno", "articlenumber", "productno", "productcode", "itemcode", "artikel",
-        "artikelnummer", "produkt", "produit", "producto", "articulo",
+        "artikelnummer", "artikelnr", "produkt", "produit", "producto", "articulo",
     ),
     "time": (
         "time", "timestamp", "ts", "date", "datetime", "unixreviewtime", "unixtime", "timems", "timestampms",

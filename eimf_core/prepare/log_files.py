@@ -108,8 +108,8 @@ def matching(argument: Path) -> list[Path]:
     return [argument]
 
 
-def probe(path: Path, name: str | None = None, *, skip: int = 0) -> Source:
-    """Look into a file behind its first `skip` lines.
+def probe(path: Path, name: str | None = None, *, skip: int = 0, wanted: str = "a log of interactions") -> Source:
+    """Look into a file behind its first `skip` lines; `wanted` is what it should hold.
 
     Raises:
         ConfigError: when it cannot be opened, or its name is not UTF-8, which the sidecar could not hold.
@@ -131,7 +131,7 @@ def probe(path: Path, name: str | None = None, *, skip: int = 0) -> Source:
     numbers = tuple(at for at, line in enumerate(lines, start=1) if at > skip and line.strip())[:HEAD_LINES]
     if not numbers:
         behind = f" behind its first {skip} lines" if skip else ""
-        raise InputError(f"is empty{behind}; expected a log of interactions", file=called)
+        raise InputError(f"is empty{behind}; expected {wanted}", file=called)
     return Source(path=path, name=called, head=tuple(lines[at - 1] for at in numbers), at=numbers)
 
 

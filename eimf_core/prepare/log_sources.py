@@ -87,7 +87,7 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
         held = shown([str(each.relative_to(inside)) for each in archives.members(inside)])
         raise ConfigError(f"{path}: holds several files ({held}); unpack it and name the one with the titles")
     given = log.given if log is not None and packed else path
-    found = dataclasses.replace(log_files.probe(inside, name), given=given)
+    found = dataclasses.replace(log_files.probe(inside, name, wanted="items with titles"), given=given)
     if config.separator is not None and separates(config.separator, found):
         found = dataclasses.replace(found, separator=config.separator)
     return preamble.passed_over(found)

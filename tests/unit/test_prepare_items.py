@@ -75,9 +75,11 @@ def test_item_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl").write_text('{"sku":"1","name":"Tea"}\n{"sku"\n')
     (tmp_path / "list.jsonl").write_text('{"sku":"1","name":"Tea"}\n\n["1"]\n')
     write_items(tmp_path)
+    (tmp_path / "empty.csv").touch()
     whole = (tmp_path / "items.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(whole[:-20])
     for name, words in (
+        ("empty.csv", r"empty\.csv: is empty; expected items with titles"),
         ("array.json", "is no item file that is recognised"),
         ("cut.jsonl", r"cut\.jsonl:2: not a JSON object"),
         ("list.jsonl", r"list\.jsonl:3: is not a JSON object"),
