@@ -19,7 +19,7 @@ import orjson
 import typer
 
 from eimf_cli import first_sign, terminal, values
-from eimf_cli.step_command import Step, StepCommand, default
+from eimf_cli.step_command import Step, StepCommand, default, setting_names, steps_with
 from eimf_core import setting_values, toml_file
 from eimf_core.errors import ConfigError, did_you_mean
 
@@ -60,8 +60,7 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     """The keys of a TOML file that are meant for this command, all of them known."""
     content = toml_file.read(path)
     step, tables = context.info_name, _tables(context)
-    known = {parameter.name for parameter in context.command.params} - COMMON.keys() | {"quiet", "verbose"}
-    known |= context.obj.config_keys().keys()
+    known = setting_names(context.command)
     shared = {key: value for key, value in content.items() if key not in tables}
     own = content.get(step or "", {})
     if not isinstance(own, dict):
@@ -69,11 +68,19 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
     for key in (*shared, *own):
         if key.replace("-", "_") not in known:
             what = "table" if key in shared and isinstance(shared[key], dict) else "key"
-            near = did_you_mean(key.replace("-", "_"), known | tables if what == "table" else known)
+            near = _other_table(context, key) or did_you_mean(
+                key.replace("-", "_"), known | tables if what == "table" else known
+            )
             raise ConfigError(
                 f"{path}: unknown {what} '{key}'{near or f'; eimf {step} --show-config lists those there are'}"
             )
     return {key.replace("-", "_"): value for key, value in {**shared, **own}.items()}
+
+
+def _other_table(context: typer.Context, key: str) -> str:
+    """The end of a message about a key of another command."""
+    others = steps_with(context, key.replace("-", "_"))
+    return f"; it is a setting of eimf {others[0]}: write it under [{others[0]}]" if others else ""
 
 
 def _tables(context: typer.Context) -> set[str]:

@@ -18,6 +18,8 @@ from eimf_core.errors import ConfigError, counted, did_you_mean
 HEADINGS = ("arguments", *GROUPS, "common")
 WIDEST_METAVAR = 24
 HYPHEN = "\N{NON-BREAKING HYPHEN}"
+RUN = ("prepare", "cluster", "label", "train", "eval", "recommend")
+"""The commands that `eimf run` runs, each with the options of its table."""
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH", bool: "YES|NO"}
 
 
@@ -71,6 +73,9 @@ class StepCommand(TyperCommand):
             if hasattr(failed, "param_type"):
                 failed.param_hint = self._missing(ctx, typed) or failed.param_hint
             failed.ctx = failed.ctx or ctx
+            if "unexpected extra argument" in failed.message:
+                failed.message += "; a name with blanks stands in quotes"
+                failed.message += ", ids are separated by commas: --items A,B" if "--items" in typed else ""
             raise
 
     def invoke(self, ctx: Any) -> Any:
@@ -114,6 +119,16 @@ class StepCommand(TyperCommand):
         if name in keys:
             return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
         options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]
+        steps = [step for step in steps_with(ctx, name) if step in RUN] if ctx.info_name == "run" else []
+        if steps:
+            return ConfigError(
+                f"{option} is an option of eimf {steps[0]}: write {name} = … under [{steps[0]}] in a TOML file, "
+                "and give that as --config"
+            )
+        if ctx.info_name == "compare" and "train" in steps_with(ctx, name):
+            return ConfigError(
+                f"{option} is a setting of eimf train: write {name} = … in a TOML file, and give that as --ranges"
+            )
         near = did_you_mean(option, [*options, *(f"--{key.replace('_', '-')}" for key in keys)])
         return ConfigError(f"there is no option {option}{near or f'; {ctx.command_path} --help-all lists all'}")
 
@@ -164,6 +179,28 @@ class StepCommand(TyperCommand):
         for parameter in parameters:
             parameter.hidden = False  # --help alone leaves them out
         return super().shell_complete(ctx, incomplete)
+
+
+def steps_with(ctx: Any, name: str) -> list[str]:
+    """The other commands of the group that have a setting of this name."""
+    group = ctx.parent.command if ctx.parent else None
+    if group is None:
+        return []
+    others = [group.get_command(ctx.parent, each) for each in group.list_commands(ctx.parent) if each != ctx.info_name]
+    return [each.name for each in others if name in setting_names(each) and name not in _arguments(each)]
+
+
+def setting_names(command: Any) -> set[str]:
+    """What a --config file may set for a command."""
+    own: set[str] = {parameter.name for parameter in command.params if group_of(parameter) != "common"} | {
+        "quiet",
+        "verbose",
+    }
+    return own.union(command.context_settings["obj"].config_keys())
+
+
+def _arguments(command: Any) -> set[str]:
+    return {parameter.name for parameter in command.params if parameter.param_type_name == "argument"}
 
 
 def group_of(parameter: Any) -> str:

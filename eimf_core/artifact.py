@@ -177,7 +177,7 @@ def open_model(path: str | Path, *, private: bool = False) -> Model:
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
             if last_try:
-                raise ModelError(f"{path}: {error.filename} is missing; train or copy the model again") from None
+                raise _incomplete(path, error) from None
     raise AssertionError("not reached")
 
 
@@ -195,4 +195,10 @@ def verify(path: str | Path) -> None:
                 if part.endswith(".safetensors"):
                     weights_file.check(handle, f"{path}/{part}")
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: {error.filename} is missing; train or copy the model again") from None
+        raise _incomplete(path, error) from None
+
+
+def _incomplete(path: str | Path, error: FileNotFoundError) -> ModelError:
+    if (Path(path) / "sequences.jsonl").exists():
+        return ModelError(f"{path}: is what prepare wrote, not a model; eimf train {path} -o MODEL makes one")
+    return ModelError(f"{path}: {error.filename} is missing; train or copy the model again")

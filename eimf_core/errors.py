@@ -68,8 +68,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean X?", or nothing."""
     import difflib
 
-    words, sought = list(known), word.lower()
+    # the dashes of options would make all of them alike
+    words = {each.lstrip("-"): each for each in known}
+    sought = word.lower().lstrip("-")
     near = sorted((each for each in words if each.startswith(sought)), key=len) or difflib.get_close_matches(
         sought, words, n=1
     )
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {words[near[0]]}?" if near else ""

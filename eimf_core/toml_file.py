@@ -21,6 +21,7 @@ def read(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise files.unreadable(path, error) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error})") from None
+        quotes = "; text stands in quotes" if "Invalid value" in str(error) else ""
+        raise ConfigError(f"{path}: is not TOML ({error}){quotes}") from None
     except RecursionError:
         raise ConfigError(f"{path}: is nested too deeply for a file of settings") from None

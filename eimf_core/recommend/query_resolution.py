@@ -121,7 +121,8 @@ class QueryResolver:
         only = None if query.only is None else self._indices(query.only, unknown)
         if unknown:
             unknown = list(dict.fromkeys(unknown))
-            self._report(unknown, query, name, file=file, line=line)
+            nothing = not history and not (query.text or "").strip()
+            self._report(unknown, query, name, nothing=nothing, file=file, line=line)
         vector = None
         if query.text is not None and query.text.strip():
             vector = self._text_vector(query.text)
@@ -225,13 +226,16 @@ class QueryResolver:
             self._reporter.note(f"'{typed}' is taken for '{item.title}' ({item.item})")
         return self._items.index(item.item)
 
-    def _report(self, unknown: list[str], query: Query, name: str, *, file: object, line: int | None) -> None:
+    def _report(
+        self, unknown: list[str], query: Query, name: str, *, nothing: bool, file: object, line: int | None
+    ) -> None:
         known_ids = [item for item in unknown if item not in (query.titles or [])]
         if self._settings.strict:
             raise InputError(f"unknown: {shortened(unknown)}", file=file, line=line)
         if known_ids:
             whose = "" if self._single else f"{name}: "
-            self._reporter.warn(f"{whose}unknown items: {shortened(known_ids)}")
+            popular = "; no id of the history is known, so that the most popular items are listed" if nothing else ""
+            self._reporter.warn(f"{whose}unknown items: {shortened(known_ids)}{popular}")
 
 
 def _ambiguous(typed: str, match: Match) -> str:

@@ -113,12 +113,26 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         (("train", "x", "--independent"), "--independent: removed; --backbone desmil has it"),
         (("cluster", "x", "--half-life", "3"), "--half-life: removed; all items of a history count alike"),
         (("train",), "DIR"),
-        (("train", "a", "b", "-o", "c"), "unexpected extra argument"),
+        (("train", "a", "b", "-o", "c"), "unexpected extra argument(s) (b); a name with blanks stands in quotes (see"),
+        (("recommend", "m", "--items", "A", "B"), "in quotes, ids are separated by commas: --items A,B"),
+        (("recommend", "m", "--top", "3"), "there is no option --top; eimf recommend --help-all lists all"),
+        (("run", "x", "--user-column", "u", "-o", "d"), "of eimf prepare: write user_column = … under [prepare] in"),
+        (
+            ("compare", "d", "--epochs", "3", "-o", "r"),
+            "of eimf train: write epochs = … in a TOML file, and give that as",
+        ),
+        (("run", "x", "--item", "u", "-o", "d"), "there is no option --item; did you mean --items?"),
         (("--verson",), "--version"),
     ],
 )
 def test_what_is_not_known_is_answered_with_what_is_near(eimf: Eimf, arguments: tuple[str, ...], words: str) -> None:
     assert words in one_error_line(eimf(*arguments), 2)
+
+
+def test_a_key_of_another_command_is_sent_to_its_table(eimf: Eimf, tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text('user_column = "Kunde"\n[train]\nepochs = 2\n')
+    line = one_error_line(eimf("train", "d", "--config", tmp_path / "shop.toml", "-o", "m", cwd=tmp_path), 2)
+    assert "unknown key 'user_column'; it is a setting of eimf prepare: write it under [prepare]" in line
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def test_ids_on_the_command_line(eimf: Eimf, folder: Path) -> None:
     assert answer["interests"][0]["name"] == "tea drinking"  # type: ignore[index]
     assert done.stderr.decode() == "eimf: warning: unknown items: nope\n"
     assert one_error_line(eimf("recommend", "model", "--items", "nope", "--strict", cwd=folder), 3)
+    alone = eimf("recommend", "model", "--items", "nope", cwd=folder)
+    assert answers(alone.stdout)[0]["fallback"] == "popularity"
+    assert "unknown items: nope; no id of the history is known, so that the most popular" in alone.stderr.decode()
 
 
 def test_a_table_with_the_same_content(eimf: Eimf, folder: Path) -> None:

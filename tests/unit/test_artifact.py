@@ -108,6 +108,10 @@ def test_missing_path_is_a_wrong_argument(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="is a file"):
         artifact.open_model(tmp_path / "file")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sequences.jsonl").touch()
+    with pytest.raises(ModelError, match=r"is what prepare wrote, not a model; eimf train .*data -o MODEL makes one"):
+        artifact.open_model(tmp_path / "data")
 
 
 def test_replacing_keeps_an_opened_model_readable(model: Path) -> None:

@@ -129,6 +129,7 @@ def test_show_config_holds_the_keys_of_the_file_too(run: Run, tmp_path: Path) ->
         ("epochz = 3", "unknown key 'epochz'; did you mean epochs?"),
         ("[tried]\nhalf_lif = 3", "unknown key 'half_lif'; did you mean half_life?"),
         ("[tryed]\nepochs = 3", "unknown table 'tryed'; did you mean tried?"),
+        ("kind = b", "it.toml: is not TOML (Invalid value (at line 1, column 8)); text stands in quotes"),
         ("zzz = 1", "unknown key 'zzz'; eimf tried --show-config lists"),
         ("[tried]\nshow_config = true", "unknown key 'show_config'"),
         ("kind = 'c'", "kind is 'c', expected a or b"),

@@ -202,7 +202,7 @@ def test_what_is_wrong_with_a_query_is_told(small: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         eimf.open_model(small / "model", reporter=reporter).recommend(items=["none"])
-    assert heard == ["unknown items: none"]
+    assert heard == ["unknown items: none; no id of the history is known, so that the most popular items are listed"]
 
 
 def test_records_become_frames(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
