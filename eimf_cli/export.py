@@ -10,7 +10,7 @@ import typer
 from eimf_cli import terminal
 from eimf_cli.list_options import ModelPath
 from eimf_cli.options import Force, step
-from eimf_core.errors import ConfigError, counted
+from eimf_core.errors import counted
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -33,8 +33,9 @@ def export(
     each interest, and of an item the best score. What a model adds beside, and a worked example
     with pgvector, stands in eimf_core/exporting/README.md.
     """
-    if vectors is None and onnx is None:
-        raise ConfigError("nothing to write: give --vectors FILE.parquet, --onnx DIR or both")
+    from eimf_core.exporting import places
+
+    places.check(model, vectors, onnx)
     if vectors is not None:
         from eimf_core.exporting import item_vectors
 

@@ -9,12 +9,11 @@ from typing import Any
 import orjson
 
 from eimf_core import artifact, directories, files, provenance
-from eimf_core.errors import ConfigError
+from eimf_core.exporting import places
 from eimf_core.exporting.network_readme import readme
 from eimf_core.model_network import INPUTS
 from eimf_core.opened_model import Model
 
-FILES = ("interests.onnx", "network.json", "README.md")
 TYPES = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(int64)": "int64"}
 HOLDS = {
     "vectors": "vector * length of each item, without that column its vector; zeros behind the end",
@@ -44,7 +43,7 @@ def write(path: str | Path, output: Path) -> list[str]:
     """
     model = artifact.open_model(path)
     described = description(model)
-    _check_replaceable(output)
+    places.check_folder(output)
     with files.locked(output), directories.replaced(output) as folder:
         (folder / "interests.onnx").write_bytes(model.network)
         (folder / "network.json").write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2))
@@ -88,11 +87,3 @@ def description(model: Model) -> dict[str, Any]:
         "network_sha256": hashlib.sha256(model.network).hexdigest(),
         "versions": provenance.versions(),
     }
-
-
-def _check_replaceable(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise ConfigError(f"--onnx {output}: is a file, expected a folder to write")
-    held = {entry.name for entry in output.iterdir()} if output.is_dir() else set()
-    if others := sorted(held - set(FILES)) or ([] if not held or "network.json" in held else sorted(held)):
-        raise ConfigError(f"--onnx {output}: holds {others[0]}, which would be lost; give a folder of its own")

@@ -135,5 +135,22 @@ def test_wrong_exports_are_one_line(tmp_path: Path, eimf: Eimf) -> None:
     file.write_text("mine")
     assert "no run of eimf wrote it" in one_error_line(eimf("export", model, "--vectors", file), 2)
     assert (file.read_text(), (mine / "notes.txt").read_text()) == ("mine", "mine")
+    before = sorted(each.name for each in model.iterdir())
+    fine = tmp_path / "fine.parquet"
+    for given, words in (
+        (("--vectors", "-"), "--vectors -: expected a file name that ends in .parquet"),
+        (("--vectors", tmp_path / "items.csv"), "ends in .parquet"),
+        (("--vectors", model / "items.parquet"), "lies in the model directory"),
+        (("--onnx", model / "network"), "lies in the model directory"),
+        (("--vectors", fine, "--onnx", mine), "holds notes.txt, which would be lost"),
+        (("--vectors", fine, "--onnx", file), "is a file, expected a folder"),
+        (
+            ("--vectors", tmp_path / "new" / "items.parquet", "--onnx", tmp_path / "new"),
+            "put the file beside the folder",
+        ),
+    ):
+        assert words in one_error_line(eimf("export", model, *given), 2)
+    assert sorted(each.name for each in model.iterdir()) == before
+    assert not fine.exists() and not (tmp_path / "new").exists()
     (model / "weights.safetensors").write_bytes(b"")
     assert "weights.safetensors has 0 bytes" in one_error_line(eimf("export", model, "--onnx", tmp_path / "x"), 4)
