@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import typer
 
 from eimf_cli import progress_bars, terminal
+from eimf_core import plugins
 from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError, WorkersError
 
 EXIT_CODES: dict[type[EimfError], int] = {
@@ -84,7 +85,10 @@ def of_exception(stopped: BaseException) -> Outcome:
         return Outcome(2 if stopped.errno in WRONG_PATH else 1, _system(stopped), stopped)
     if isinstance(stopped, MemoryError):
         return Outcome(1, "out of memory; use less data or a machine with more", stopped)
-    return Outcome(1, f"unexpected {type(stopped).__name__}: {stopped}; EIMF_DEBUG=1 shows where", stopped)
+    # the fault may be one of theirs
+    used = ", ".join(f"{package} {version}" for package, version in plugins.used().items())
+    others = f" (with plug-ins of {used})" if used else ""
+    return Outcome(1, f"unexpected {type(stopped).__name__}: {stopped}{others}; EIMF_DEBUG=1 shows where", stopped)
 
 
 def ignore_signals() -> None:

@@ -11,7 +11,7 @@ Lists of what there is come from metadata, without loading anything.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -108,9 +108,9 @@ def find(group: str, name: str) -> Plugin | None:
     return found[0] if found else None
 
 
-def names(group: str) -> tuple[str, ...]:
-    """The names of a group."""
-    return tuple(dict.fromkeys(each.name for each in installed(group)))
+def names(group: str, built_in: Iterable[str]) -> list[str]:
+    """The names that can be given: those built in, then those of plug-ins; each once, since the first comes first."""
+    return list(dict.fromkeys([*built_in, *(each.name for each in installed(group))]))
 
 
 def used() -> dict[str, str]:

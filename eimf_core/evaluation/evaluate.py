@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eimf_core import dataset as data
-from eimf_core import files, provenance, threads
+from eimf_core import files, plugins, provenance, threads
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
@@ -195,7 +195,8 @@ def _check(users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalCon
 def _tell_missing(records: Sequence[Metric], wanted: Sequence[str], reporter: Reporter) -> None:
     """Say which metrics have no figure and why; ConfigError when none has one."""
     found = {record.metric for record in records}
-    why = {"diversity_category": "the items have no categories (or the lists no two items that do)"}
+    why = {each.name: f"the plug-in of {each.origin} gave none" for each in plugins.installed("metrics")}
+    why["diversity_category"] = "the items have no categories (or the lists no two items that do)"
     single = "no model has several interests"
     missing = [f"{name}: {why.get(name, single)}" for name in wanted if name not in found]
     if not records:

@@ -69,7 +69,7 @@ def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch:
 def _of_plugin(name: str) -> LogFormat:
     plugin = plugins.find("formats", name)
     if plugin is None:
-        there = ", ".join([*(kind.name for kind in LOGS), *plugins.names("formats")])
+        there = ", ".join(plugins.names("formats", (kind.name for kind in LOGS)))
         raise ConfigError(f"--format is '{name}', expected auto, {there}")
     found: LogFormat = plugin.load(
         lambda found: "" if isinstance(found, LogFormat) else "it is no LogFormat of eimf_core.prepare.formats.base"

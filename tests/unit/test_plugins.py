@@ -178,6 +178,25 @@ def test_one_that_cannot_be_used_is_a_line(name: str, eimf: Eimf, site: Path, tm
     assert eimf("train", "--help").returncode == 0
 
 
+def test_a_metric_that_fails_or_gives_nothing_is_told_with_its_package(eimf: Eimf, site: Path, tmp_path: Path) -> None:
+    write_small_data(tmp_path / "data")
+    write_named_model(tmp_path / "model")
+    lines = ["import numpy as np", "EIMF_INTERFACE = 1"]
+    for name, body in (("fails", "raise ValueError('boom')"), ("nothing", "return np.full(len(hits), np.nan)")):
+        lines += [f"def {name}(hits, wanted, k):", "    'A metric.'", f"    {body}"]
+    (site / "broken_metrics.py").write_text("\n".join(lines))
+    install(
+        site, "bad-package", "2.1", {"eimf.metrics": {name: f"broken_metrics:{name}" for name in ("fails", "nothing")}}
+    )
+    plugins.forget()
+    given = ("eval", tmp_path / "model", tmp_path / "data", "-k", 1, "--baselines", "none", "--resamples", 100)
+    told = eimf(*given, "-m", "recall,nothing")
+    assert told.returncode == 0 and b"no figure of nothing: the plug-in of bad-package 2.1 gave none" in told.stderr
+    told = eimf(*given, "-m", "recall,fails")
+    assert told.returncode == 1
+    assert b"unexpected ValueError: boom (with plug-ins of bad-package 2.1); EIMF_DEBUG=1" in told.stderr
+
+
 def test_a_built_in_name_is_not_taken_over(site: Path) -> None:
     (site / "broken_taker.py").write_text("raise RuntimeError('loaded')")
     points = {"eimf.backbones": {"narm": "broken_taker:x"}, "eimf.engines": {"keywords": "broken_taker:x"}}
@@ -185,6 +204,7 @@ def test_a_built_in_name_is_not_taken_over(site: Path) -> None:
     plugins.forget()
     assert registry.load("narm").__module__ == "eimf_core.models.narm"
     assert registry.plugins_of("comirec-sa+narm") == {}
+    assert plugins.names("engines", ["keywords", "server"]) == ["keywords", "server"]
     assert "broken_taker" not in sys.modules
 
 
