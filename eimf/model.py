@@ -51,10 +51,10 @@ def open_model(
     3
     """
     files = {"only_items": only_items, "exclude_items": exclude_items, "new_items": new_items, "boost": boost}
-    with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+    with named_as_arguments(RecommendConfig, *_ARGUMENTS) as named:
         made = settings_of(RecommendConfig, settings)
         given = {name: None if value is None else Path(value) for name, value in files.items()}
-        return Model(path, made, {**given, "only": listed(only)}, reporter_or_quiet(reporter))
+        return Model(path, made, {**given, "only": listed(only)}, reporter_or_quiet(reporter, named))
 
 
 class Model:

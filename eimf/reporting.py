@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
 
+Named = Callable[[str], str]
 _OPTION = re.compile(r"--([a-z][a-z-]*[a-z])\b")
 
 
@@ -20,19 +21,25 @@ class EimfWarning(UserWarning):
 
 
 class PythonWarnings(Reporter):
-    """Quiet, but for warnings, which go where Python shows warnings."""
+    """Quiet, but for warnings, which go where Python shows warnings, in the words that `named` makes of them."""
+
+    def __init__(self, named: Named) -> None:
+        self._named = named
 
     def warn(self, message: str) -> None:
-        warnings.warn(message, EimfWarning, stacklevel=2)
+        warnings.warn(self._named(message), EimfWarning, stacklevel=2)
 
 
 @contextlib.contextmanager
-def named_as_arguments(settings: type, *others: str) -> Iterator[None]:
+def named_as_arguments(settings: type, *others: str) -> Iterator[Named]:
     """Let an error name the arguments of a function in place of the options of the command.
 
     Args:
         settings: the dataclass of the settings that the function takes.
         others: its further arguments.
+
+    Yields:
+        What makes the same change in any other message.
     """
     known: set[str] = {field.name for field in fields(settings)} | set(others)
 
@@ -40,17 +47,20 @@ def named_as_arguments(settings: type, *others: str) -> Iterator[None]:
         name = option[1].replace("-", "_")
         return name if name in known else option[0]
 
+    def named(message: str) -> str:
+        return _OPTION.sub(argument, message)
+
     try:
-        yield
+        yield named
     except EimfError as error:
-        error.args = tuple(_OPTION.sub(argument, str(each)) for each in error.args)
-        error.advice = tuple(_OPTION.sub(argument, each) for each in error.advice)
+        error.args = tuple(named(str(each)) for each in error.args)
+        error.advice = tuple(map(named, error.advice))
         raise
 
 
-def reporter_or_quiet(reporter: Reporter | None) -> Reporter:
-    """The reporter that was given; without one a quiet one that passes on warnings."""
-    return PythonWarnings() if reporter is None else reporter
+def reporter_or_quiet(reporter: Reporter | None, named: Named) -> Reporter:
+    """The reporter that was given; without one a quiet one that passes on warnings, `named` as the errors are."""
+    return PythonWarnings(named) if reporter is None else reporter
 
 
 def listed(value: Any) -> list[Any]:

@@ -57,7 +57,7 @@ def prepare(
     from eimf_core.prepare.config import PrepareConfig
     from eimf_core.prepare.prepare import prepare as run
 
-    with named_as_arguments(PrepareConfig, "items", "users", "force"):
+    with named_as_arguments(PrepareConfig, "items", "users", "force") as named:
         return run(
             _inputs(log, "<log>"),
             Path(output),
@@ -65,7 +65,7 @@ def prepare(
             items=[] if items is None else _inputs(items, "<items>"),
             users=None if users is None else Path(users),
             force=force,
-            reporter=reporter_or_quiet(reporter),
+            reporter=reporter_or_quiet(reporter, named),
         )
 
 
@@ -110,10 +110,10 @@ def cluster(
     from eimf_core.clustering import sample_files
     from eimf_core.clustering.config import ClusterConfig
 
-    with named_as_arguments(ClusterConfig, "summary", "force"):
+    with named_as_arguments(ClusterConfig, "summary", "force") as named:
         return sample_files.write(
             Path(data), Path(output), settings_of(ClusterConfig, settings), summary=_path(summary),
-            force=force, reporter=reporter_or_quiet(reporter),
+            force=force, reporter=reporter_or_quiet(reporter, named),
         )  # fmt: skip
 
 
@@ -141,11 +141,11 @@ def label(
     from eimf_core.labeling import label as labeling
     from eimf_core.labeling.config import LabelConfig
 
-    with named_as_arguments(LabelConfig):
+    with named_as_arguments(LabelConfig) as named:
         made = settings_of(LabelConfig, settings)
         if made.dry_run:
             raise ConfigError("dry_run shows prompts on the command line: eimf label --dry-run")
-        return labeling.label(Path(samples), Path(output), made, reporter=reporter_or_quiet(reporter))
+        return labeling.label(Path(samples), Path(output), made, reporter=reporter_or_quiet(reporter, named))
 
 
 def train(
@@ -177,7 +177,7 @@ def train(
     """
     from eimf_core.training import config
 
-    with named_as_arguments(config.TrainConfig, "labels", "epochs_from", "init", "fast"):
+    with named_as_arguments(config.TrainConfig, "labels", "epochs_from", "init", "fast") as named:
         made, given = settings_of(config.TrainConfig, settings), frozenset(settings)
         if fast:
             made, given = config.as_fast(made, given, epochs_from=epochs_from)
@@ -189,7 +189,7 @@ def train(
             made = plan.as_init(made, Path(init), given)
         return training.train(
             Path(data), Path(output), made, labels=_path(labels), epochs_from=_path(epochs_from),
-            init=_path(init), given=given, reporter=reporter_or_quiet(reporter),
+            init=_path(init), given=given, reporter=reporter_or_quiet(reporter, named),
         )  # fmt: skip
 
 
@@ -228,12 +228,12 @@ def evaluate(
     paths = [models] if isinstance(models, str | PathLike) else list(models)
     if not paths:
         raise ConfigError("give at least one model directory")
-    with named_as_arguments(EvalConfig, "output", "per_user", "report", "force"):
+    with named_as_arguments(EvalConfig, "output", "per_user", "report", "force") as named:
         made = settings_of(EvalConfig, settings)
         return Figures(
             metric_files.write(
                 [Path(path) for path in paths], Path(data), made, output=_path(output),
                 per_user=_path(per_user), report=_path(report), force=force,
-                reporter=reporter_or_quiet(reporter),
+                reporter=reporter_or_quiet(reporter, named),
             )
         )  # fmt: skip

@@ -42,8 +42,16 @@ class Table:
         if isinstance(data, Sequence) and not isinstance(data, str | bytes):
             return self._json_lines(data, folder / "table.jsonl")
         path = folder / "table.parquet"
+        if hasattr(data, "columns") and not len(data.columns):
+            raise InputError("has no columns", file=self.name)
         if hasattr(data, "write_parquet"):
-            data.write_parquet(str(path))
+            try:
+                data.write_parquet(str(path))
+            except OSError:
+                raise
+            except Exception as error:
+                # whatever a library raises for columns of a kind that no file holds
+                raise self._unreadable(error) from None
         else:
             self._parquet(data, path)
         return path
@@ -65,14 +73,22 @@ class Table:
             try:
                 connection.register("given", data)
             except (duckdb.Error, TypeError) as error:
+                if hasattr(data, "columns"):
+                    raise self._unreadable(error) from None
                 raise ConfigError(
                     f"{self.name} is a {type(data).__name__}; {EXPECTED} ({_first_line(error)})"
                 ) from None
             try:
                 connection.execute(f"COPY given TO {file(path)} (FORMAT parquet)")
             except duckdb.Error as error:
-                raise InputError(f"cannot be read as a table ({_first_line(error)})", file=self.name) from None
+                raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> InputError:
+        problem = (
+            f"cannot be read as a table ({_first_line(error)}); leave such columns out, or make them text or numbers"
+        )
+        return InputError(problem, file=self.name)
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0].strip()

@@ -146,6 +146,23 @@ def test_a_bad_row_of_a_table_is_told_by_row_and_field() -> None:
     assert not Path("out").exists()
 
 
+def test_columns_that_no_file_holds_are_told_as_such() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    days = pandas.DataFrame(ROWS).assign(day=pandas.period_range("2024-01-01", periods=len(ROWS)))
+    things = polars.DataFrame(ROWS).with_columns(polars.Series("x", [object()] * len(ROWS), dtype=polars.Object))
+    for frame in (days, things):
+        with pytest.raises(eimf.InputError, match=r"^<log>: cannot be read as a table \(.*\); leave such columns out"):
+            eimf.prepare(frame, "out")
+    for frame in (pandas.DataFrame(), polars.DataFrame()):
+        with pytest.raises(eimf.InputError, match="^<log>: has no columns"):
+            eimf.prepare(frame, "out")
+
+
+def test_warnings_are_told_by_the_names_of_arguments() -> None:
+    with pytest.warns(eimf.EimfWarning, match=r"7 of 7 items have no text; give it with items$"):
+        eimf.prepare(ROWS, "out")
+
+
 def test_settings_are_told_by_the_names_of_arguments() -> None:
     with pytest.raises(eimf.ConfigError, match="no setting 'min_users'; did you mean min_user"):
         eimf.prepare(ROWS, "out", min_users=3)  # type: ignore[call-arg]
