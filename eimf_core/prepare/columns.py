@@ -148,6 +148,8 @@ def log_columns(
     missing = [field for field in ("user", "item") if field not in found]
     if missing:
         options = " and ".join(f"--{field}-column" for field in missing)
+        if missing == ["user"] and recognised_column(free, "title"):
+            advice += "; if this is the table of items, give it with --items, and the log before"
         which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
         raise InputError(
             f"no column is recognised as the {which} among {shown(columns)}; name {them} "

@@ -69,6 +69,15 @@ def test_item_text_with_columns_that_are_told(tmp_path: Path) -> None:
             run(tmp_path, "log.csv", items=[name], item_column="code", title_column="what")
 
 
+def test_a_table_of_items_in_the_place_of_the_log(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("sku,title\n1,Tea\n")
+    with pytest.raises(InputError, match="with --user-column; if this is the table of items, give it with --items"):
+        run(tmp_path, "items.csv")
+    (tmp_path / "log.csv").write_text("sku,day\n1,2\n")
+    with pytest.raises(InputError, match=r"with --user-column$"):
+        run(tmp_path, "log.csv")
+
+
 def test_item_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\nu,1\n")
     (tmp_path / "array.json").write_text('[{"item":"1","title":"Tea"}]')
