@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from eimf.query_values import ids, read_query, with_fields
 from eimf.record_lists import Recommendations, read_answer
 from eimf.reporting import listed, named_as_arguments, reporter_or_quiet
 from eimf.setting_types import RecommendSettings
@@ -128,14 +129,17 @@ class Model:
 
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             request = Request(
-                items=None if items is None else _ids(items),
+                items=None if items is None else ids(items, "items"),
                 titles=listed(like),
                 user=None if user is None else str(user),
                 sequences=None if sequences is None else Path(sequences),
                 text=text,
             )
-            query = _replaced(request.query(), times, events, exclude, only, seen, diversity, k)
-            return read_answer(self._session.line(query, explain=explain))
+            others = {"times": times, "events": events, "seen": seen, "diversity": diversity, "k": k}
+            of_ids = {"exclude": exclude, "only": only}
+            others |= {name: None if given is None else ids(given, name) for name, given in of_ids.items()}
+            query = with_fields(request.query(), others)
+            return read_answer(self._session.line(query, explain=None if explain is None else str(explain)))
 
     def recommend_many(self, queries: Iterable[Mapping[str, Any]]) -> Iterator[Recommendations]:
         """Answers to many queries, in order, some hundred computed together.
@@ -150,16 +154,9 @@ class Model:
         >>> [len(found) for found in model.recommend_many([{"history": ["S1200"], "k": 1}, {"history": [], "k": 2}])]
         [1, 2]
         """
-        import orjson
-
-        from eimf_core import jsonl
-        from eimf_core.records import Query
-
         waiting = []
         for number, query in enumerate(queries, start=1):
-            read = jsonl.decode(
-                orjson.dumps(dict(query), option=orjson.OPT_SERIALIZE_NUMPY), Query, file="queries", number=number
-            )
+            read = read_query(query, number)
             waiting.append(self._session.resolver.resolve(read, file="queries", line=number))
             if len(waiting) == BATCH:
                 yield from map(read_answer, self._session.recommender.lines(waiting))
@@ -200,24 +197,3 @@ class Model:
         heard = self._reporter if reporter is None else reporter
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             return all_users.write(self.path, self._settings, request, Path(output), force=force, reporter=heard)
-
-
-def _ids(values: Any) -> list[str]:
-    return [str(value) for value in listed(values.tolist() if hasattr(values, "tolist") else values)]
-
-
-def _replaced(query: Any, times: Any, events: Any, exclude: Any, only: Any, *others: Any) -> Any:
-    """The query with what was given beside the history."""
-    import msgspec
-
-    seen, diversity, k = others
-    changed = {
-        "times": None if times is None else [float(each) for each in times],
-        "events": None if events is None else [str(each) for each in events],
-        "exclude": None if exclude is None else _ids(exclude),
-        "only": None if only is None else _ids(only),
-        "seen": seen,
-        "diversity": diversity,
-        "k": k,
-    }
-    return msgspec.structs.replace(query, **{name: value for name, value in changed.items() if value is not None})

@@ -201,6 +201,43 @@ def test_answers_are_those_of_the_command(small: Path, eimf: Eimf) -> None:
     assert done.answered.users == 60 and done.answered.rows == 180
 
 
+def test_columns_of_frames_are_histories(small: Path) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    model, history = eimf.open_model(small / "model"), ["tea-1", "yarn-2"]
+    expected = model.recommend(items=history)
+    for given in (
+        pandas.Series(history), pandas.Series(history, dtype="category"), polars.Series(history), np.array(history),
+        (item for item in history), dict.fromkeys(history).keys(),
+    ):  # fmt: skip
+        assert model.recommend(items=given) == expected
+    for given in (pandas.Series(history), polars.Series(history), np.array(history, dtype=object)):
+        assert next(model.recommend_many([{"history": given}])) == expected
+    for gap in (None, float("nan"), pandas.NA, pandas.NaT, b"tea-1", ["tea-1"]):
+        with pytest.raises(eimf.InputError, match=r"field 'items\[1\]': is .*, expected an id"):
+            model.recommend(items=["tea-1", gap])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("k", "3"), ("k", 3.5), ("k", True), ("diversity", "much"), ("diversity", float("nan")), ("seen", "never"),
+     ("times", ["today"]), ("times", 5), ("events", "buy")],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_told_by_its_field(small: Path, field: str, value: Any) -> None:
+    model = eimf.open_model(small / "model")
+    with pytest.raises(eimf.InputError, match=f"^field '{field}"):
+        model.recommend(items=["tea-1"], **{field: value})
+    with pytest.raises(eimf.InputError, match=f"^queries:2: field '{field}"):
+        list(model.recommend_many([{"history": []}, {"history": ["tea-1"], field: value}]))
+
+
+def test_what_is_no_query_is_told(small: Path) -> None:
+    model = eimf.open_model(small / "model")
+    for given, words in (("tea-1", "is a str, expected a dictionary"), ({"history": {1}}, "cannot be read"),
+                         ({"history": ["\ud800"]}, "cannot be read")):  # fmt: skip
+        with pytest.raises(eimf.InputError, match=f"^queries:1: {words}"):
+            list(model.recommend_many([given]))  # type: ignore[list-item]
+
+
 def test_what_is_wrong_with_a_query_is_told(small: Path) -> None:
     model = eimf.open_model(small / "model")
     with pytest.raises(eimf.InputError, match=r"'tea' may be .*first"):
