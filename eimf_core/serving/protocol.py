@@ -5,6 +5,7 @@ how large the head of a request is.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +17,8 @@ LARGEST_HEAD = 1 << 16
 """Bytes of a request before its body."""
 MOST_AHEAD = 16
 """Requests that a client may send before it has the answer to the first."""
+
+UPGRADE = re.compile(rb"(?<=\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 def _whole(status: str, problem: str, *headers: str) -> bytes:
@@ -29,6 +32,15 @@ TOO_MANY = _whole("503 Service Unavailable", "too many connections; ask again la
 TOO_SLOW = _whole("408 Request Timeout", "the request did not come in time")
 NO_REQUEST = _whole("400 Bad Request", "what was sent is no request of HTTP/1.1")
 TOO_LARGE = _whole("431 Request Header Fields Too Large", "the head of the request is larger than 64 KiB")
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The bytes of a request whose offer of another protocol, as clients of HTTP/2 make it, is under another name.
+
+    The parser takes nothing behind the head of such a request, neither its body nor the next one.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return UPGRADE.sub(b"x-offer", head) + end + rest
 
 
 class Bounded(HttpToolsProtocol):
@@ -66,6 +78,8 @@ class Bounded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():
             return
+        if (self._in_head or not self._coming) and b"pgrade" in data:
+            data = _without_upgrade(data)
         super().data_received(data)
         if not self._coming:
             if self._deadline is not None:

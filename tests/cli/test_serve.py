@@ -111,6 +111,15 @@ def test_a_connection_that_is_ended_counts_once_and_what_is_no_request_is_told_a
     assert 'eimf_refused_total{why="no request of HTTP"} 1' in figures
 
 
+def test_who_offers_http_2_is_answered_as_others_are(service: Service) -> None:
+    more = b"connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\ncontent-length: "
+    offer = HEAD.replace(b"content-length: ", more)
+    with service.connect() as connection:
+        for _ in range(2):
+            connection.sendall(offer + b"%d\r\n\r\n" % len(QUERY) + QUERY)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
 def test_a_later_request_on_a_connection_has_its_time_too(service: Service) -> None:
     with service.connect() as connection:
         connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY)
