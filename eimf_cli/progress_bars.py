@@ -131,7 +131,11 @@ class TerminalReporter(Reporter):
         global _begun
         self._works.append(Work(terminal.line(what), total, done, done))
         _begun = self._works
-        if terminal.is_quiet() or not terminal.is_main_process() or len(self._works) > 1:
+        if terminal.is_quiet() or not terminal.is_main_process():
+            return
+        if len(self._works) > 1:
+            if _shown is not None:
+                _shown.refresh()  # short work may be over before the next frame
             return
         if sys.stderr.isatty():
             self._show()

@@ -57,6 +57,14 @@ def disk_is_not_waited_for() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def smallest_numbers_are_kept() -> Iterator[None]:
+    """What a training that was cut has set counts for no later test."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """The environment of subprocesses: no settings of the caller's, offline, one thread."""

@@ -14,6 +14,13 @@ from unittest import mock
 
 from eimf_cli import exit_codes, first_sign, main
 
+LIBRARIES = ("MKL_CBWR", "OMP_WAIT_POLICY")
+"""Set when eimf_core.training is imported, which in this process was before; libraries read them at their first use."""
+
+
+def _read_late() -> dict[str, str]:
+    return {name: os.environ[name] for name in LIBRARIES if name in os.environ}
+
 
 def eimf(
     arguments: Sequence[object], *, stdin: bytes, cwd: Path, environment: dict[str, str]
@@ -24,7 +31,7 @@ def eimf(
         typed, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         typed.write(stdin)
         typed.seek(0)
-        stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
+        stack.enter_context(mock.patch.dict(os.environ, {**_read_late(), **environment}, clear=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(mock.patch.object(sys, "stdin", io.TextIOWrapper(typed, encoding="utf-8")))
         stack.enter_context(contextlib.redirect_stdout(io.TextIOWrapper(out, encoding="utf-8")))

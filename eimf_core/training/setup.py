@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,18 @@ def set_threads(wanted: int) -> int:
     # numbers below the normal range made a softmax step seven times slower late in training
     torch.set_flush_denormal(True)
     return wanted
+
+
+@contextlib.contextmanager
+def restored_afterwards() -> Iterator[None]:
+    """Give back what `set_threads` changes: threads, and what becomes of numbers below the normal range."""
+    count, smallest = torch.get_num_threads(), torch.tensor(1e-40)
+    flushed = not float(smallest * 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+        torch.set_flush_denormal(flushed)
 
 
 def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:

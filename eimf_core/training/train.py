@@ -91,7 +91,7 @@ def train(
     planned = plan.make(settings, epochs_from=epochs_from, init=init, given=given)
     settings = planned.settings
     chosen = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
-    with distributed.joined(chosen) as group:
+    with setup.restored_afterwards(), distributed.joined(chosen) as group:
         reporter = reporter if group.first else SILENT
         with files.locked(output) if group.first else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes

@@ -20,6 +20,7 @@ from eimf_core.training import (
     item_embeddings,
     next_item_loss,
     run_state,
+    setup,
     text_projection,
     validation,
 )
@@ -188,6 +189,14 @@ def test_long_gradients_are_cut(folder: Path) -> None:
     norm = run.learner.apply(100.0 * vectors.sum(), torch.tensor([1, 2]), leaf)
     assert norm == pytest.approx(100.0 * 4) and leaf.grad is not None
     assert float(leaf.grad.norm()) == pytest.approx(0.5, rel=1e-4)
+
+
+def test_a_program_that_trains_keeps_its_smallest_numbers_and_threads() -> None:
+    count, smallest = torch.get_num_threads(), torch.tensor(1e-40)
+    with setup.restored_afterwards():
+        setup.set_threads(count + 1)
+        assert float(smallest * 1) == 0
+    assert float(smallest * 1) > 0 and torch.get_num_threads() == count
 
 
 # -- validation and stopping
