@@ -59,11 +59,19 @@ class RecordList(Sequence[R], Generic[R]):
         Raises:
             ImportError: polars is not installed.
         """
+        library = _library("polars", "to_polars")
         names = list(self._columns())
         rows = self.to_list()
         columns = {name: [row[name] for row in rows] for name in names}
-        frame: polars.DataFrame = _library("polars", "to_polars").DataFrame(columns, strict=False)
+        # of a column without values, so that frames of several answers go together
+        kinds = {"int": library.Int64, "float": library.Float64, "str": library.String}
+        known = {name: kinds[kind] for name, kind in self._kinds().items() if kind in kinds and name in names}
+        frame: polars.DataFrame = library.DataFrame(columns, schema_overrides=known, strict=False)
         return frame
+
+    def _kinds(self) -> dict[str, str]:
+        """The kind of the values of each column, such as "int", whether or not it has any."""
+        raise NotImplementedError
 
     def _columns(self) -> Iterable[str]:
         raise NotImplementedError
@@ -115,6 +123,9 @@ class Recommendations(RecordList[RankedItem]):
     def _columns(self) -> Iterable[str]:
         return (*RankedItem.__struct_fields__, "name")
 
+    def _kinds(self) -> dict[str, str]:
+        return {**_kinds_of(RankedItem), "name": "str"}
+
     def __repr__(self) -> str:
         lines = [f"{item.rank:3}  {item.score:7.4f}  {item.item}  {item.title}" for item in self]
         return "\n".join([f"{len(self)} items", *lines])
@@ -146,9 +157,16 @@ class Figures(RecordList[Metric]):
     def _columns(self) -> Iterable[str]:
         return Metric.__struct_fields__
 
+    def _kinds(self) -> dict[str, str]:
+        return _kinds_of(Metric)
+
     def __repr__(self) -> str:
         of_all = [record for record in self if record.slice == "all" and record.compared_to is None]
         return "\n".join(f"{each.model}: {each.metric}@{each.k} {each.value:.4f}" for each in of_all)
+
+
+def _kinds_of(record: type[Record]) -> dict[str, str]:
+    return {name: str(kind).removesuffix(" | None") for name, kind in record.__annotations__.items()}
 
 
 def read_answer(line: bytes) -> Recommendations:

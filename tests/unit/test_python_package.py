@@ -238,6 +238,17 @@ def test_what_is_no_query_is_told(small: Path) -> None:
             list(model.recommend_many([given]))  # type: ignore[list-item]
 
 
+def test_frames_of_polars_go_together(small: Path) -> None:
+    polars = pytest.importorskip("polars")
+    model = eimf.open_model(small / "model")
+    found, none = (
+        model.recommend(items=["tea-1"]).to_polars(),
+        model.recommend(items=["tea-1"], only=["no"]).to_polars(),
+    )
+    assert len(none) == 0 and none.schema == found.schema
+    assert len(polars.concat([found, none])) == len(found) > 0
+
+
 def test_what_is_wrong_with_a_query_is_told(small: Path) -> None:
     model = eimf.open_model(small / "model")
     with pytest.raises(eimf.InputError, match=r"'tea' may be .*first"):
