@@ -109,6 +109,8 @@ def write(
     """
     if request.all_users is None:
         raise ConfigError("--output holds the rows of all users: it goes with --all-users; other answers go to stdout")
+    if not request.all_users.exists():
+        raise ConfigError(f"--all-users {request.all_users}: no such directory")
     form = row_formats.format_of(output)
     session = Session(model, settings, request, reporter=reporter)
     description = _description(model, settings, request)

@@ -232,6 +232,8 @@ def test_a_value_of_another_kind_is_told_by_its_field(small: Path, field: str, v
 
 def test_what_is_no_query_is_told(small: Path) -> None:
     model = eimf.open_model(small / "model")
+    with pytest.raises(eimf.ConfigError, match="nowhere: no such directory"):
+        model.recommend_all("nowhere", "all.csv")
     for given, words in (("tea-1", "is a str, expected a dictionary"), ({"history": {1}}, "cannot be read"),
                          ({"history": ["\ud800"]}, "cannot be read")):  # fmt: skip
         with pytest.raises(eimf.InputError, match=f"^queries:1: {words}"):
