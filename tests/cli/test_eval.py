@@ -208,7 +208,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
     ("arguments", "words"),
     [
         (["data"], "at least one model"),
-        (["data", "data"], "is missing"),
+        (["data", "data"], "not a model"),
         (["model", "model"], "models come first"),
         (["model", "nowhere"], "no such directory"),
         (["model", "data", "-k", "0"], "-k"),
@@ -228,7 +228,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
 )
 def test_wrong_arguments(eimf: Eimf, folder: Path, arguments: list[str], words: str) -> None:
     done = eimf("eval", *arguments, cwd=folder)
-    line = one_error_line(done, 4 if "is missing" in words else 2)
+    line = one_error_line(done, 4 if "not a model" in words else 2)
     assert words in line
     assert done.stdout == b""
 

@@ -246,7 +246,7 @@ def test_links_out_of_the_directory_are_not_followed(model: Path, tmp_path: Path
         ("offsets", lambda array: array.astype(np.float32)),
         ("hashes", lambda array: array.reshape(2, -1)),
         ("order", lambda array: array[:, None].copy()),
-        ("offsets", lambda array: array[0].copy()),
+        ("offsets", lambda array: np.array(array[0])),
     ],
 )
 def test_an_index_that_lies(model: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:  # type: ignore[type-arg]
