@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -114,7 +115,7 @@ def evaluate(
         InputError: for bad data, or a model of other data.
         ModelError: for a broken model, or one whose scores are no numbers.
     """
-    if len({Path(path).resolve() for path in models}) < len(models):
+    if len({os.path.realpath(path) for path in models}) < len(models):
         raise ConfigError("a model is given twice, so that it would be compared with itself; name each directory once")
     before = None if settings.earlier is None else read_earlier(settings.earlier)
     dataset = data.load(directory, ("train", settings.split))

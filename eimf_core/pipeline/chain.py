@@ -7,6 +7,7 @@ options and version, and where what it wrote has not changed since. Times of fil
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,12 +151,12 @@ def origin_of(step: Step, options: dict[str, Any]) -> str:
     values = [Path(value) for value in _texts(options) if value]
     # of a model directory the manifest, which holds the hashes of all else
     named = [path for value in values for path in (value, value / "manifest.json") if path.is_file()]
-    written = {path.resolve() for path in step.outputs}
+    written = {os.path.realpath(path) for path in step.outputs}
     read = [path for given in step.inputs for path in _files(given)]
     described = {
         "version": provenance.versions().get("eimf"),
         "options": options,
-        "files": {str(path): files.sha256(path) for path in (*read, *named) if path.resolve() not in written},
+        "files": {str(path): files.sha256(path) for path in (*read, *named) if os.path.realpath(path) not in written},
     }
     return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
 

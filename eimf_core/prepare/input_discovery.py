@@ -59,7 +59,7 @@ def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch:
         if config.is_set(option) and not any(obeyed in log.format.options for log in found):
             kinds = ", ".join(sorted({log.format.name for log in found}))
             raise ConfigError(f"{option_name(option)} does not go with a log of the kind {kinds}")
-    if len({log.source.given_path.resolve() for log in found if log.source.folder is None}) < sum(
+    if len({os.path.realpath(log.source.given_path) for log in found if log.source.folder is None}) < sum(
         log.source.folder is None for log in found
     ):
         raise ConfigError("a log file is named twice; its interactions would count twice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import glob
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -95,23 +96,23 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
 
 def unread(arguments: Sequence[Path | Table], read: Sequence[Path]) -> Iterator[str]:
     """Remarks on what lies in the folders that were named, and was not read."""
-    known = {path.resolve() for path in read}
+    known = {os.path.realpath(path) for path in read}
     for folder in (each for each in arguments if isinstance(each, Path) and each.is_dir()):
         others = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
-        left = [path.name for path in others if path.resolve() not in known]
+        left = [path.name for path in others if os.path.realpath(path) not in known]
         if left:
             yield f"{folder}: not read: {shown(left)}"
 
 
 def parts_left_out(read: Sequence[Path]) -> Iterator[str]:
     """Warnings of the other parts of a split whose file was named, and which were not read."""
-    known = {path.resolve() for path in read}
+    known = {os.path.realpath(path) for path in read}
     for path in read:
         part = PART.fullmatch(path.name)
         if not part:
             continue
         beside = files_matching(path.parent, [f"{glob.escape(part[1])}.{name}.inter" for name in SPLITS])
-        left = [other.name for other in beside if other.resolve() not in known]
+        left = [other.name for other in beside if os.path.realpath(other) not in known]
         if left:
             others = " and ".join(left)
             yield f"{path}: is one part of a split; {others} beside it not read; name the folder to read all"

@@ -6,6 +6,7 @@ not trained again when the same command is run again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -121,10 +122,10 @@ def join_models(
         InputError, ModelError: for data or a model that is broken.
     """
     artifact.check_output(output)
-    if len({path.resolve() for path in models}) < len(models):
+    if len({os.path.realpath(path) for path in models}) < len(models):
         raise ConfigError("a model is given twice; train it again with another --seed to have two of its kind")
     for path in models:
-        if path.resolve() == Path(output).resolve():
+        if os.path.realpath(path) == os.path.realpath(output):
             raise ConfigError(f"{output}: is one of the models that are joined; choose another output")
     with files.locked(output):
         data = dataset.load(directory, ("train", "valid"))

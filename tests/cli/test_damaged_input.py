@@ -115,6 +115,8 @@ def test_circles_of_links(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
         ["prepare", "one", "-o", "out"],
         ["cluster", "one"],
         ["eval", folder / "model", "one"],
+        ["eval", "one", folder / "data"],
+        ["join", "one", folder / "model", folder / "data", "-o", "out"],
         ["verify", "one"],
         ["recommend", "one", "--items", "a"],
         ["recommend", folder / "model", "--queries", "one"],
