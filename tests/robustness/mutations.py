@@ -162,7 +162,7 @@ def of_line(line: bytes, rng: random.Random) -> bytes:
         return of_bytes(line, rng)
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return of_bytes(line, rng)
     changed = json.dumps(of_value(value, rng), ensure_ascii=rng.random() < 0.5)
     if what < 0.25 and isinstance(value, dict) and value:
