@@ -258,7 +258,11 @@ def text_of(value: Any) -> str:
         return value or ""
     if (isinstance(value, int) and abs(value) >= LONG) or value != value:
         return str(value)
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # nested deeper than orjson writes: neither an id nor a time, whatever it holds
+        return "{…}" if isinstance(value, dict) else "[…]"
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,16 @@ def test_names_that_are_empty_or_no_text(eimf: Eimf, folder: Path, tmp_path: Pat
     assert "its name is not UTF-8" in one_error_line(found, 2)
 
 
+def test_a_time_that_is_nested_deeper_than_can_be_written(eimf: Eimf, tmp_path: Path) -> None:
+    row = '{{"user":"u{0}","item":"i{0}","time":{1}}}'
+    rows = [row.format(number, 1300000000 + number) for number in range(5)]
+    (tmp_path / "log.jsonl").write_text("\n".join([*rows, row.format(5, "[" * 300 + "]" * 300)]) + "\n")
+    asked = ["prepare", tmp_path / "log.jsonl", "-o", tmp_path / "out", "--split", "none"]
+    line = one_error_line(eimf(*asked), 3)
+    assert "log.jsonl:6:" in line and len(line) < 500
+    assert eimf(*asked, "--on-error", "skip").returncode == 0
+
+
 def test_circles_of_links(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("one")
