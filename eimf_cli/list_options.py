@@ -1,4 +1,4 @@
-"""Options that `recommend` and `similar` share: the model, what may be listed, and how the answer is shown."""
+"""Options that `recommend`, `serve` and `similar` share: the model, what may be listed, how the answer is shown."""
 
 from __future__ import annotations
 
@@ -33,6 +33,14 @@ Only = Annotated[
 NewItems = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Items (JSON lines) that came after training.", rich_help_panel="data"),
+]
+Boost = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
+        rich_help_panel="data",
+    ),
 ]
 AsTable = Annotated[
     bool | None,

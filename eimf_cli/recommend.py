@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eimf_cli import list_options, next_steps, progress_bars, terminal
-from eimf_cli.list_options import AsTable, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
+from eimf_cli.list_options import AsTable, Boost, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.recommend.config import RecommendConfig
@@ -55,14 +55,7 @@ def recommend(
     only_items: OnlyItems = None,
     only: Only = None,
     new_items: NewItems = None,
-    boost: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
-            rich_help_panel="data",
-        ),
-    ] = None,
+    boost: Boost = None,
     explain: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
     ] = None,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from eimf_cli import list_options, progress_bars
-from eimf_cli.list_options import Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
+from eimf_cli.list_options import Boost, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
 from eimf_cli.options import step
 from eimf_core.serving.config import ServeConfig
 
@@ -25,14 +24,7 @@ def serve(
     only_items: OnlyItems = None,
     only: Only = None,
     new_items: NewItems = None,
-    boost: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
-            rich_help_panel="data",
-        ),
-    ] = None,
+    boost: Boost = None,
 ) -> None:
     """Answer Query lines over HTTP: POST /recommend, GET /similar?item=ID, /health, /metrics.
 
