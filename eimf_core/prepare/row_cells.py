@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from eimf_core.errors import counted
 from eimf_core.prepare import log_files
 
 BAD_QUOTE = "has a quote that is not closed, or text behind a closed one"
@@ -17,7 +18,7 @@ _ESCAPED = re.compile(r"\\(.)")
 
 def shape_problem(cells: list[str] | None, expected: int) -> str:
     """What is wrong with the shape of a row."""
-    return BAD_QUOTE if cells is None else f"has {len(cells)} columns, expected {expected}"
+    return BAD_QUOTE if cells is None else f"has {counted(len(cells), 'column')}, expected {expected}"
 
 
 def cells_of(

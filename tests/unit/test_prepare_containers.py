@@ -99,7 +99,7 @@ def test_an_archive_of_a_published_set_is_its_folder(tmp_path: Path) -> None:
 
 def test_bad_rows_of_a_packed_file_keep_their_line(tmp_path: Path) -> None:
     (tmp_path / "log.csv.xz").write_bytes(lzma.compress(b"user,item\nu,a\n\nu\n"))
-    with pytest.raises(InputError, match=r"log\.csv\.xz:4: has 1 columns, expected 2"):
+    with pytest.raises(InputError, match=r"log\.csv\.xz:4: has 1 column, expected 2"):
         run(tmp_path, "log.csv.xz")
 
 

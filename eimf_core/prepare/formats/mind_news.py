@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from eimf_core.errors import counted
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, nearly_all
@@ -51,7 +52,7 @@ def _convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
 
 def _problem(cells: Sequence[str]) -> str:
     if len(cells) != WIDTH:
-        return f"has {len(cells)} columns, expected {WIDTH}"
+        return f"has {counted(len(cells), 'column')}, expected {WIDTH}"
     if not cells[1] or " " in cells[1]:
         return "field 'user': is empty or has a blank in it"
     try:
@@ -87,7 +88,7 @@ def _read_news(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]
     for number, line in log_files.lines(source.path, before=source.before):
         cells = line.split("\t")
         if len(cells) not in NEWS_WIDTHS:
-            yield bad_row(source, number, f"has {len(cells)} columns, expected {NEWS_WIDTHS[1]}", line)
+            yield bad_row(source, number, f"has {counted(len(cells), 'column')}, expected {NEWS_WIDTHS[1]}", line)
             continue
         item, category, kind, title, abstract = cells[:5]
         yield Item(item=item, title=title, categories=[name for name in (category, kind) if name], text=abstract)
