@@ -7,6 +7,7 @@ happens and by however many threads, so that the same command makes the same byt
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -114,9 +115,11 @@ def write(
     form = row_formats.format_of(output)
     session = Session(model, settings, request, reporter=reporter)
     description = _description(model, settings, request)
-    with outputs.claimed([output], inputs=description["inputs"], force=force) as places:
+    with (
+        outputs.claimed([output], inputs=description["inputs"], force=force) as places,
+        contextlib.closing(_Parts(output, description)) as parts,
+    ):
         users = user_histories.all_users(request.all_users)
-        parts = _Parts(output, description)
         reporter.begin("recommending", len(users), parts.users)
         if parts.users:
             reporter.note(f"{output}: going on behind {parts.users:,} of {len(users):,} users")
@@ -231,9 +234,14 @@ class _Parts:
         self._journal.append(answered)
         self.finished.append(answered)
 
+    def close(self) -> None:
+        """Leave the finished parts for a later run; where there is none, nothing is left."""
+        self._journal.close()
+        if not self.finished:
+            self.remove()
+
     def remove(self) -> None:
         """The output is there; its parts are not needed any more."""
-        self._journal.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -193,6 +193,14 @@ def test_parts_of_other_settings_are_made_again(eimf: Eimf, folder: Path, tmp_pa
     assert len(rows_of(tmp_path / "a.csv")) == 2 * USERS
 
 
+def test_data_that_are_wrong_at_once_leave_nothing(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sequences.jsonl").write_text('{"user":"u","split":"test","itms":["tea-1"],"targets":[]}\n')
+    done = eimf("recommend", folder / "model", "--all-users", "data", "-o", "rows.csv", cwd=tmp_path)
+    assert "sequences.jsonl:1: field 'items': is missing" in one_error_line(done, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_a_folder_of_another_in_place_of_the_parts_is_not_removed(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "rows.csv"
     mine = tmp_path / "rows.csv.partial" / "mine.txt"
