@@ -7,9 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from eimf.query_values import ids, read_query, with_fields
+from eimf.query_values import as_list, ids, read_query, with_fields
 from eimf.record_lists import Recommendations, read_answer
-from eimf.reporting import listed, named_as_arguments, reporter_or_quiet
+from eimf.reporting import named_as_arguments, reporter_or_quiet
 from eimf.setting_types import RecommendSettings
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import RecommendConfig
@@ -55,7 +55,7 @@ def open_model(
     with named_as_arguments(RecommendConfig, *_ARGUMENTS) as named:
         made = settings_of(RecommendConfig, settings)
         given = {name: None if value is None else Path(value) for name, value in files.items()}
-        return Model(path, made, {**given, "only": listed(only)}, reporter_or_quiet(reporter, named))
+        return Model(path, made, {**given, "only": as_list(only)}, reporter_or_quiet(reporter, named))
 
 
 class Model:
@@ -130,7 +130,7 @@ class Model:
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             request = Request(
                 items=None if items is None else ids(items, "items"),
-                titles=listed(like),
+                titles=as_list(like),
                 user=None if user is None else str(user),
                 sequences=None if sequences is None else Path(sequences),
                 text=text,

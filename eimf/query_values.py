@@ -34,6 +34,13 @@ def ids(values: Any, name: str) -> list[str]:
     return made
 
 
+def as_list(value: Any) -> list[Any]:
+    """One value, or several, as a list; None is none. Text is one value."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "tolist") else [value]
+
+
 def _is_id(value: Any) -> bool:
     try:
         # the missing values of columns are not equal to themselves
@@ -64,7 +71,7 @@ def _read(fields: dict[str, Any], file: str | None, number: int) -> Query:
         if isinstance(value, float) and value != value:
             raise InputError("is nan, expected a number", file=file, line=line, field=name)
     try:
-        text = orjson.dumps(fields, default=_listed, option=orjson.OPT_SERIALIZE_NUMPY)
+        text = orjson.dumps(fields, default=_as_list, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
         raise InputError(f"cannot be read ({error})", file=file, line=line) from None
     try:
@@ -73,7 +80,7 @@ def _read(fields: dict[str, Any], file: str | None, number: int) -> Query:
         raise InputError(error.problem, file=file, line=line, field=error.field) from None
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Columns of frames and arrays of other kinds as lists."""
     if hasattr(value, "tolist"):
         return value.tolist()

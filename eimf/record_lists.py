@@ -22,8 +22,9 @@ R = TypeVar("R", bound=Record)
 class RecordList(Sequence[R], Generic[R]):
     """Records in order; `to_list` gives them as dictionaries, with all fields of their kind."""
 
-    def __init__(self, records: Iterable[R]) -> None:
-        self._records = list(records)
+    def __init__(self, records: Iterable[R], columns: dict[str, str]) -> None:
+        """`columns`: of a frame, each with the kind of its values, such as "int", whether or not it has any."""
+        self._records, self._columns = list(records), columns
 
     @overload
     def __getitem__(self, at: int) -> R: ...
@@ -38,8 +39,6 @@ class RecordList(Sequence[R], Generic[R]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RecordList) and self._records == other._records
 
-    __hash__ = None  # type: ignore[assignment]
-
     def to_list(self) -> list[dict[str, Any]]:
         """The records as plain dictionaries."""
         return [{name: getattr(record, name) for name in record.__struct_fields__} for record in self._records]
@@ -50,7 +49,7 @@ class RecordList(Sequence[R], Generic[R]):
         Raises:
             ImportError: pandas is not installed.
         """
-        frame: pandas.DataFrame = _library("pandas", "to_pandas").DataFrame(self.to_list(), columns=[*self._columns()])
+        frame: pandas.DataFrame = _library("pandas", "to_pandas").DataFrame(self.to_list(), columns=[*self._columns])
         return frame
 
     def to_polars(self) -> polars.DataFrame:
@@ -60,21 +59,13 @@ class RecordList(Sequence[R], Generic[R]):
             ImportError: polars is not installed.
         """
         library = _library("polars", "to_polars")
-        names = list(self._columns())
         rows = self.to_list()
-        columns = {name: [row[name] for row in rows] for name in names}
+        columns = {name: [row[name] for row in rows] for name in self._columns}
         # of a column without values, so that frames of several answers go together
         kinds = {"int": library.Int64, "float": library.Float64, "str": library.String}
-        known = {name: kinds[kind] for name, kind in self._kinds().items() if kind in kinds and name in names}
+        known = {name: kinds[kind] for name, kind in self._columns.items() if kind in kinds}
         frame: polars.DataFrame = library.DataFrame(columns, schema_overrides=known, strict=False)
         return frame
-
-    def _kinds(self) -> dict[str, str]:
-        """The kind of the values of each column, such as "int", whether or not it has any."""
-        raise NotImplementedError
-
-    def _columns(self) -> Iterable[str]:
-        raise NotImplementedError
 
 
 def _library(name: str, method: str) -> Any:
@@ -92,7 +83,7 @@ class Recommendations(RecordList[RankedItem]):
     """
 
     def __init__(self, answer: Recommendation) -> None:
-        super().__init__(answer.items)
+        super().__init__(answer.items, {**_kinds_of(RankedItem), "name": "str"})
         self.answer = answer
 
     @property
@@ -120,12 +111,6 @@ class Recommendations(RecordList[RankedItem]):
         names = {interest.index: interest.name for interest in self.interests}
         return [{**row, "name": names.get(row["interest"])} for row in super().to_list()]
 
-    def _columns(self) -> Iterable[str]:
-        return (*RankedItem.__struct_fields__, "name")
-
-    def _kinds(self) -> dict[str, str]:
-        return {**_kinds_of(RankedItem), "name": "str"}
-
     def __repr__(self) -> str:
         lines = [f"{item.rank:3}  {item.score:7.4f}  {item.item}  {item.title}" for item in self]
         return "\n".join([f"{len(self)} items", *lines])
@@ -139,7 +124,7 @@ class Figures(RecordList[Metric]):
     """
 
     def __init__(self, evaluation: Evaluation) -> None:
-        super().__init__(evaluation.records)
+        super().__init__(evaluation.records, _kinds_of(Metric))
         self.evaluation = evaluation
 
     def value(self, metric: str, k: int | None = None, model: str | None = None) -> float:
@@ -154,19 +139,13 @@ class Figures(RecordList[Metric]):
                 return record.value
         raise KeyError(f"{metric}@{k} of {model or 'any model'} was not measured")
 
-    def _columns(self) -> Iterable[str]:
-        return Metric.__struct_fields__
-
-    def _kinds(self) -> dict[str, str]:
-        return _kinds_of(Metric)
-
     def __repr__(self) -> str:
         of_all = [record for record in self if record.slice == "all" and record.compared_to is None]
         return "\n".join(f"{each.model}: {each.metric}@{each.k} {each.value:.4f}" for each in of_all)
 
 
 def _kinds_of(record: type[Record]) -> dict[str, str]:
-    return {name: str(kind).removesuffix(" | None") for name, kind in record.__annotations__.items()}
+    return {name: str(record.__annotations__[name]).removesuffix(" | None") for name in record.__struct_fields__}
 
 
 def read_answer(line: bytes) -> Recommendations:

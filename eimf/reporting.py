@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from typing import Any
 
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
@@ -61,10 +60,3 @@ def named_as_arguments(settings: type, *others: str) -> Iterator[Named]:
 def reporter_or_quiet(reporter: Reporter | None, named: Named) -> Reporter:
     """The reporter that was given; without one a quiet one that passes on warnings, `named` as the errors are."""
     return PythonWarnings(named) if reporter is None else reporter
-
-
-def listed(value: Any) -> list[Any]:
-    """One value, or several, as a list; None is none. Text is one value."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple | set | frozenset) or hasattr(value, "tolist") else [value]

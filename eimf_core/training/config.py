@@ -265,7 +265,8 @@ def as_fast(
     Raises:
         ConfigError: where something else says what is trained.
     """
-    for option in ["--backbone"] * ("backbone" in given) + ["--epochs-from"] * (epochs_from is not None):
-        raise ConfigError(f"--fast and {option} both say what is trained; leave out one of the two")
+    other = "--backbone" if "backbone" in given else None if epochs_from is None else "--epochs-from"
+    if other is not None:
+        raise ConfigError(f"--fast and {other} both say what is trained; leave out one of the two")
     epochs = settings.epochs if "epochs" in given else FAST_EPOCHS
     return replace(settings, backbone=FAST, epochs=epochs), frozenset({*given, "backbone"})
