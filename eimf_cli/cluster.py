@@ -70,4 +70,6 @@ def _table(summaries: list[Cluster]) -> None:
 
 
 def _short(item: HistoryItem) -> str:
-    return item.title if len(item.title) <= TITLE_LENGTH else item.title[: TITLE_LENGTH - 1].rstrip() + "…"
+    from eimf_core.text_cleaning import shortened
+
+    return shortened(item.title, TITLE_LENGTH)

@@ -77,6 +77,8 @@ def line(work: Work, width: int, now: float) -> Line:
         width: columns of the terminal.
         now: by `time.monotonic`.
     """
+    from eimf_core.text_cleaning import shortened
+
     told = [f"{work.done:,}/{work.total:,}"] if work.total else []
     left = work.left(now)
     told += [left] if left else [] if work.total else [duration(now - work.started)]
@@ -89,7 +91,7 @@ def line(work: Work, width: int, now: float) -> Line:
         told.append(part)
         room -= len(part) + 2
     bar = min(LONGEST_BAR, room - 2) if bar and room >= bar + 2 else 0
-    name = work.what if room >= 0 else terminal.shortened(work.what, max(SHORTEST_NAME, len(work.what) + room))
+    name = work.what if room >= 0 else shortened(work.what, max(SHORTEST_NAME, len(work.what) + room))
     return Line(name, bar, "  ".join(told))
 
 
@@ -150,15 +152,15 @@ class TerminalReporter(Reporter):
         from rich.live import Live
 
         self._console = Console(file=sys.stderr)
-        _shown = Live(console=self._console, transient=True, get_renderable=self, refresh_per_second=10)
+        _shown = Live(console=self._console, transient=True, get_renderable=self._drawn, refresh_per_second=10)
         _shown.start()
 
-    def __call__(self) -> Any:
+    def _drawn(self) -> Any:
         """The lines of all work that goes on, as rich draws them."""
         from rich.console import Group
 
         now = time.monotonic()
-        return Group(*(_drawn(work, line(work, self._console.width, now)) for work in list(self._works)))
+        return Group(*(_row(work, line(work, self._console.width, now)) for work in list(self._works)))
 
     def _tell(self) -> None:
         global _over
@@ -205,7 +207,7 @@ def _told(work: Work, now: float) -> Iterator[str]:
     yield from work.others()
 
 
-def _drawn(work: Work, shown: Line) -> Any:
+def _row(work: Work, shown: Line) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text

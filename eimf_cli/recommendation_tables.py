@@ -9,6 +9,7 @@ import msgspec
 from eimf_cli import dates, terminal
 from eimf_core.errors import counted
 from eimf_core.records import ReadHistory, Recommendation, UserInterest
+from eimf_core.text_cleaning import shortened
 
 TEXTS = ("title", "interest", "because of")
 """Columns that are cut where they would take many lines."""
@@ -57,9 +58,7 @@ def _fitting(columns: list[str], rows: list[list[str]]) -> list[list[str]]:
     words = [at for at, name in enumerate(columns) if name in TEXTS]
     taken = sum(max([len(name), *(len(row[at]) for row in rows)]) for at, name in enumerate(columns) if at not in words)
     share = max(LEAST, (terminal.width() - taken - BESIDE * len(columns)) // max(1, len(words)))
-    return [
-        [terminal.shortened(cell, 2 * share) if at in words else cell for at, cell in enumerate(row)] for row in rows
-    ]
+    return [[shortened(cell, 2 * share) if at in words else cell for at, cell in enumerate(row)] for row in rows]
 
 
 def _title(answer: Recommendation, heading: str) -> str:

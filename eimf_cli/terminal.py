@@ -59,11 +59,6 @@ def cut(message: str) -> str:
     return f"{message[: LONGEST_LINE // 2]} … {message[-LONGEST_LINE // 2 :]}" if long else message
 
 
-def shortened(text: str, most: int) -> str:
-    """The first characters of a text, and a sign that there are more."""
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
-
-
 def is_main_process() -> bool:
     """Whether this is the process that prints: of several that torchrun started, the first."""
     return _main_process

@@ -30,6 +30,11 @@ def clean(text: str) -> str:
     return " ".join("".join(map(_visible, text)).split())
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, the last of them an ellipsis where something was cut."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def _visible(char: str) -> str:
     if char == SOFT_HYPHEN:
         return ""

@@ -17,7 +17,7 @@ from eimf_core.naming.terms import cut_at_word, title_terms, title_words
 from eimf_core.progress import Reporter
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.encoder_input import MOST_CATEGORIES
-from eimf_core.text_cleaning import clean
+from eimf_core.text_cleaning import clean, shortened
 
 TITLE_LENGTH = 120
 BORDER, BETWEEN = " — ", ", "
@@ -108,11 +108,7 @@ def _say_what_things_are(titles: Sequence[str]) -> bool:
 
 def clean_title(title: str) -> str:
     """A title in one line, without characters that nobody sees, at most TITLE_LENGTH long."""
-    return _shortened(clean(title))
-
-
-def _shortened(title: str) -> str:
-    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1].rstrip() + "…"
+    return shortened(clean(title), TITLE_LENGTH)
 
 
 def read_samples(path: str | Path, catalogue: str | None, reporter: Reporter) -> list[CleanSample]:
@@ -160,7 +156,7 @@ def _of_catalogue(title_of: dict[str, str], path: str, reporter: Reporter) -> di
         reporter.warn(
             f"{path}: lacks {missing:,} of {len(title_of):,} items of the samples; they are shown without categories"
         )
-    others = sum(_shortened(item.title) != title_of[name] for name, item in found.items())
+    others = sum(shortened(item.title, TITLE_LENGTH) != title_of[name] for name, item in found.items())
     if 2 * others > len(found):
         reporter.warn(
             f"{path}: {others:,} of {len(found):,} items have another title than in the samples; is it the right file?"
@@ -192,8 +188,7 @@ def displayed_title(title: str, categories: Sequence[str]) -> str:
         return title
     more = BETWEEN.join(kept)
     left = TITLE_LENGTH - len(more) - len(BORDER)
-    if len(title) > left:
-        title = title[: left - 1].rstrip() + "…"
+    title = shortened(title, left)
     return f"{title}{BORDER}{more}" if title else more
 
 

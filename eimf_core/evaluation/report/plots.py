@@ -23,6 +23,7 @@ import numpy.typing as npt
 from eimf_core.evaluation import figure_text, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
+from eimf_core.text_cleaning import shortened
 
 COLOURS = ("#3f86c9", "#df7a2e", "#3d9c5c", "#c9504f", "#9070c8", "#a5764a", "#d673ac", "#9a9a2c", "#2ba3b0", "#7c8792")
 INK = "#010203"
@@ -271,7 +272,7 @@ def item_map(
 
 def _written(axes: Any, name: str, place: npt.NDArray[np.float64], taken: list[Any]) -> bool:
     """Write a name at its place, or a line or two above or below; whether there was room beside the boxes `taken`."""
-    shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
+    shown = shortened(name, LONGEST_NAME)
     for step in (0, 1, -1, 2, -2):
         text = axes.annotate(
             shown, place, (0, 1.1 * step * NAME_SIZE), textcoords="offset points",

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from eimf_core.labeling.answer_text import THOUGHT_ENDS, is_unfinished_thought
-from eimf_core.text_cleaning import clean
+from eimf_core.text_cleaning import clean, shortened
 
 MOST_TOKENS = 1 << 31
 LONGEST_SHOWN = 300
@@ -100,7 +100,7 @@ def shown(said: Any, most: int = LONGEST_SHOWN) -> str:
     """Text from outside in one line, without what steers a terminal, and cut."""
     # the rest is not looked at: it may be long
     text = clean(str(said)[: 4 * most])
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+    return shortened(text, most)
 
 
 def _text(content: Any) -> str:
