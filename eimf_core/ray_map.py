@@ -159,6 +159,7 @@ class Workers:
                 except StopIteration:
                     over = True
                 except Exception as error:
+                    # raised when all that stands before it is answered
                     over, problem = True, error
                 else:
                     self.submit(number, part)

@@ -7,12 +7,13 @@ caller gets each answer as soon as it is its turn.
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from eimf_core import threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,13 +21,10 @@ AHEAD = 4
 """Parts that are read before they are worked on."""
 MOST_WORKERS = 8
 PAUSE = 0.2
-SWITCH = 0.0005
 
 
 def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator[R]:
     """`work` of each part, in order; an exception of `parts` comes after what stands before it."""
-    from threadpoolctl import threadpool_limits
-
     read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(AHEAD)
     over = threading.Event()
 
@@ -49,14 +47,11 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
             problem = error
         put(None, problem)
 
-    # after each product a thread asks for the interpreter again; at the usual 5 ms it would wait longer than it worked
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH)
     # the thread may hang in a read when the caller ends early, and must not keep the process
     threading.Thread(target=reader, daemon=True).start()
     waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(number)
-    with threadpool_limits(1, user_api="blas"):
+    with threads.side_by_side():
         try:
             while True:
                 try:
@@ -77,4 +72,3 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
             over.set()
             # not waited for: after Ctrl-C what they work on may take long
             pool.shutdown(wait=False, cancel_futures=True)
-            sys.setswitchinterval(interval)

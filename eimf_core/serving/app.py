@@ -17,7 +17,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.session import Session
 from eimf_core.serving import metrics as text_form
 from eimf_core.serving import request_body
-from eimf_core.serving.batching import Answer, Batches, TooManyWaiting, UnexpectedError
+from eimf_core.serving.batching import Answer, Batches, OverloadedError, UnexpectedError
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import Metrics
@@ -35,7 +35,7 @@ LARGE = 1 << 14
 """Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
 
 
-class Refused(Exception):  # noqa: N818 (an answer, not a fault)
+class HttpError(Exception):
     """An answer other than 200: its status, what is wrong, and further headers."""
 
     def __init__(self, status: int, problem: str, *headers: tuple[bytes, bytes]) -> None:
@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818 (an answer, not a fault)
         self.status, self.headers = status, headers
 
 
-class ClientGone(Exception):  # noqa: N818
+class DisconnectedError(Exception):
     """The client has closed the connection before its request was whole."""
 
 
@@ -86,13 +86,14 @@ class App:
         headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
             status, kind, body, headers = await self._answer(path, scope, receive)
-        except Refused as refused:
-            status, body, headers = refused.status, _problem(str(refused)), refused.headers
-        except TooManyWaiting:
+        except HttpError as error:
+            status, body, headers = error.status, _problem(str(error)), error.headers
+        except OverloadedError:
             status, body, headers = 503, _problem("too many queries wait; ask again later"), (RETRY,)
-        except ClientGone:
+        except DisconnectedError:
             return
         except Exception as error:
+            # a fault in one answer ends no other; what it says may be no business of the client
             status, body = 500, _problem(f"unexpected {type(error).__name__}")
         length = (b"content-length", b"%d" % len(body))
         all_headers = [(b"content-type", kind), length, *headers]
@@ -103,13 +104,13 @@ class App:
     async def _answer(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes, Any]:
         answer = self._of_path.get(path)
         if answer is None:
-            raise Refused(404, f"no such path; there are {', '.join(METHODS)}")
+            raise HttpError(404, f"no such path; there are {', '.join(METHODS)}")
         method = METHODS[path]
         if scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
-            raise Refused(405, f"{path} takes {method}", (b"allow", method.encode()))
+            raise HttpError(405, f"{path} takes {method}", (b"allow", method.encode()))
         allowed = self._is_allowed(scope["headers"])
         if not allowed and path != "/health":
-            raise Refused(401, "a token is needed: Authorization: Bearer TOKEN", (b"www-authenticate", b"Bearer"))
+            raise HttpError(401, "a token is needed: Authorization: Bearer TOKEN", (b"www-authenticate", b"Bearer"))
         return await answer(scope, receive, allowed)
 
     def _is_allowed(self, headers: Headers) -> bool:
@@ -130,7 +131,7 @@ class App:
                 loop = asyncio.get_running_loop()
                 asked = await loop.run_in_executor(self._reader, request_body.read, body, self._settings.most_items)
         except InputError as error:
-            raise Refused(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         long = any(query.titles or query.text for query in asked.queries)
         answers = await (self._aside if long else self._batches).answers(served.session, asked.queries)
         what = {"one": "", "array": "query", "lines": "line"}[asked.form]
@@ -151,27 +152,27 @@ class App:
 
         answer = await self._aside.answer(served.session, ask)
         if isinstance(answer, InputError):
-            raise Refused(404, str(answer))
+            raise HttpError(404, str(answer))
         return 200, JSON, _line(answer, ""), ((b"eimf-model-version", served.version.encode()),)
 
     def _similar_to(self, query: bytes) -> tuple[str, int | None]:
         try:
             if query.count(b"&") >= MOST_FIELDS:
-                raise Refused(400, "too many fields in the query string; /similar has item, k")
+                raise HttpError(400, "too many fields in the query string; /similar has item, k")
             given = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            raise Refused(400, "the query string is not percent-encoded UTF-8") from None
+            raise HttpError(400, "the query string is not percent-encoded UTF-8") from None
         if other := sorted(given.keys() - {"item", "k"}):
-            raise Refused(400, f"unknown field '{other[0][:80]}'; /similar has item, k")
+            raise HttpError(400, f"unknown field '{other[0][:80]}'; /similar has item, k")
         if len(given.get("item", ())) != 1 or not given["item"][0]:
-            raise Refused(400, "field 'item': give one id or title, as in /similar?item=S1200&k=5")
+            raise HttpError(400, "field 'item': give one id or title, as in /similar?item=S1200&k=5")
         if len(given["item"][0]) > request_body.LONGEST_TEXT:
-            raise Refused(400, f"field 'item': is longer than {request_body.LONGEST_TEXT:,} characters")
+            raise HttpError(400, f"field 'item': is longer than {request_body.LONGEST_TEXT:,} characters")
         if "k" not in given:
             return given["item"][0], None
         typed, most = given["k"][-1], self._settings.most_items
         if not (typed.isascii() and typed.isdigit() and len(typed) < 10 and 1 <= int(typed) <= most):
-            raise Refused(400, f"field 'k': is '{typed[:80]}', expected a number from 1 to {most}")
+            raise HttpError(400, f"field 'k': is '{typed[:80]}', expected a number from 1 to {most}")
         return given["item"][0], int(typed)
 
     async def _health(self, scope: Scope, receive: Receive, allowed: bool) -> tuple[int, bytes, bytes, Any]:
@@ -215,22 +216,22 @@ class App:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         if message["type"] != "http.request":
-            raise ClientGone
+            raise DisconnectedError
         if size > self._most:
             raise self._too_large()
         return body if len(parts) == 1 else b"".join(parts)
 
-    def _too_large(self) -> Refused:
+    def _too_large(self) -> HttpError:
         most = f"{self._settings.max_body} KiB (--max-body)"
-        return Refused(413, f"the body is larger than {most}; ask in several requests")
+        return HttpError(413, f"the body is larger than {most}; ask in several requests")
 
 
 def _line(answer: Answer, place: str) -> bytes:
-    """An answer; Refused for a query that has none."""
+    """An answer; HttpError for a query that has none."""
     if isinstance(answer, bytes):
         return answer
     wrong = isinstance(answer, InputError | ConfigError) and not isinstance(answer, UnexpectedError)
-    raise Refused(422 if wrong else 500, f"{place}{answer}")
+    raise HttpError(422 if wrong else 500, f"{place}{answer}")
 
 
 def _problem(problem: str) -> bytes:

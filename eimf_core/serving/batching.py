@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.errors import EimfError
 from eimf_core.recommend.query_resolution import ResolvedQuery
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
@@ -23,12 +23,14 @@ MOST = 64
 """Queries of a batch: more gain little, and those behind them wait longer."""
 CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
+MOST_WAITING = 2000
+"""Queries that wait: about a second's work, and those behind them are better asked again later."""
 MANY = 16
 """Queries that wait from which on a further thread helps."""
 Answer = bytes | EimfError
 
 
-class TooManyWaiting(Exception):  # noqa: N818 (a state, not a fault)
+class OverloadedError(Exception):
     """More queries wait than are answered in time."""
 
 
@@ -61,8 +63,8 @@ class Waiting:
 class Batches:
     """The threads that answer, and what waits for them."""
 
-    def __init__(self, threads: int, most_waiting: int, timeout: float, metrics: Metrics) -> None:
-        self._number, self._most, self._timeout, self._metrics = threads, most_waiting, timeout, metrics
+    def __init__(self, threads: int, timeout: float, metrics: Metrics) -> None:
+        self._number, self._timeout, self._metrics = threads, timeout, metrics
         self._waiting = Waiting()
         lock = threading.Lock()
         self._some, self._many = threading.Condition(lock), threading.Condition(lock)
@@ -97,7 +99,7 @@ class Batches:
         """The answer to each query, as a line of JSON, or what is wrong with it.
 
         Raises:
-            TooManyWaiting: now, or so many that the answer was not made in time.
+            OverloadedError: now, or so many that the answer was not made in time.
         """
         if len(queries) <= CHUNK:
             return await self._answered(session, queries, None)
@@ -115,8 +117,8 @@ class Batches:
     ) -> list[Answer]:
         assert self._loop is not None
         work = Work(session, self._loop.create_future(), queries, ask)
-        if self._waiting.queries + work.size > self._most:
-            raise TooManyWaiting
+        if self._waiting.queries + work.size > MOST_WAITING:
+            raise OverloadedError
         with self._some:
             self._waiting.works.append(work)
             self._waiting.queries += work.size
@@ -130,7 +132,7 @@ class Batches:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise TooManyWaiting from None
+            raise OverloadedError from None
         finally:
             timer.cancel()
 
@@ -188,10 +190,8 @@ def answered(works: Sequence[Work]) -> list[list[Answer]]:
 def _resolved(session: Session, query: Query) -> ResolvedQuery | EimfError:
     try:
         return session.resolver.resolve(query)
-    except (InputError, ConfigError) as error:
-        return error
     except Exception as error:
-        return _unexpected(error)
+        return _told(error)
 
 
 def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
@@ -199,7 +199,7 @@ def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
         return session.recommender.lines(queries) if queries else []
     except Exception as error:
         if len(queries) == 1:
-            return [error if isinstance(error, EimfError) else _unexpected(error)]
+            return [_told(error)]
         # one that fails keeps the others from nothing
         return [line for query in queries for line in _lines(session, [query])]
 
@@ -207,11 +207,10 @@ def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
 def _asked(session: Session, ask: Callable[[Session], bytes]) -> Answer:
     try:
         return ask(session)
-    except EimfError as error:
-        return error
     except Exception as error:
-        return _unexpected(error)
+        return _told(error)
 
 
-def _unexpected(error: Exception) -> UnexpectedError:
-    return UnexpectedError(f"unexpected {type(error).__name__}")
+def _told(error: Exception) -> EimfError:
+    """What stands in the place of an answer: whatever a query meets, the thread goes on with the others."""
+    return error if isinstance(error, EimfError) else UnexpectedError(f"unexpected {type(error).__name__}")

@@ -29,17 +29,9 @@ class ServeConfig(QueryConfig):
     connections: int = setting(
         1000, "Connections that are open at once; one more gets status 503.", low=1, group="machine", advanced=True
     )
-    waiting: int = setting(
-        2000, "Queries that wait to be answered; a request beyond them gets status 503.", low=1, group="machine",
-        advanced=True,
-    )  # fmt: skip
     threads: int | None = setting(
         None, "Threads that answer queries; one a processor if not given, or what OMP_NUM_THREADS says.",
         group="machine", low=1, high=64, advanced=True,
-    )  # fmt: skip
-    look: float = setting(
-        1.0, "Seconds between two looks whether the model was replaced; 0: never.", metavar="SECONDS", low=0, high=3600,
-        group="machine", advanced=True,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -7,7 +7,6 @@ import ipaddress
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from eimf_core import threads
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
+from eimf_core.recommend import thread_pipeline
 from eimf_core.recommend.request import ListRequest
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
@@ -31,10 +31,6 @@ KEEP_ALIVE = 60
 """Seconds that a connection stays open between two requests."""
 END = 5.0
 """Seconds that the end waits for a thread."""
-MOST_THREADS = 8
-"""Threads that answer, if nothing else is said."""
-SWITCH = 0.0005
-"""Seconds after which a thread that computes lets another one in, as in `recommend.thread_pipeline`."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
 
 
@@ -64,14 +60,14 @@ def serve(
     except ModuleNotFoundError:
         raise ConfigError(INSTALL) from None
     token = token_of_environment()
-    listening = bound(settings, token)
+    listening = bound_socket(settings, token)
     with listening:
         metrics = Metrics()
         connections = _connections(settings, reporter)
         live = LiveModel(path, settings, request, reporter, metrics)
-        number = settings.threads or threads.default(MOST_THREADS)
-        batches = Batches(number, settings.waiting, settings.timeout, metrics)
-        aside = Batches(1, settings.waiting, settings.timeout, metrics)
+        number = settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
+        batches = Batches(number, settings.timeout, metrics)
+        aside = Batches(1, settings.timeout, metrics)
         app = App(live, batches, aside, metrics, settings, token, lambda: len(server.server_state.connections))
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
@@ -115,13 +111,9 @@ def _server(uvicorn: Any, config: Any, batches: list[Batches], listens: Callable
 
 
 def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[Batches]) -> None:
-    from threadpoolctl import threadpool_limits
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH)
     watching = live.watch()
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with threads.side_by_side():
             server.run(sockets=[listening])
     finally:
         live.close()
@@ -129,7 +121,6 @@ def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[B
             each.stop()
         # it may be opening a model
         watching.join(END)
-        sys.setswitchinterval(interval)
 
 
 def token_of_environment() -> str | None:
@@ -142,8 +133,16 @@ def token_of_environment() -> str | None:
     return token
 
 
-def bound(settings: ServeConfig, token: str | None) -> socket.socket:
-    """A socket at the address, which does not listen yet."""
+def bound_socket(settings: ServeConfig, token: str | None) -> socket.socket:
+    """A socket at the address, which does not listen yet.
+
+    Args:
+        settings: the address, and whether other machines are let in without a token.
+        token: that requests need.
+
+    Raises:
+        ConfigError: the address is none of this machine, is taken, or lets others in without a token.
+    """
     host, port = settings.host, settings.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

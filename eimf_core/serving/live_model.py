@@ -30,6 +30,8 @@ VERSION = 12
 """Hexadecimal digits of the hash of manifest.json that are the version of a model."""
 MOST_WARMED, WARMED_AT_ONCE = 100_000, 64
 """Items and histories that a network reads before it serves: less than a second's work."""
+INTERVAL = 1.0
+"""Seconds between two looks whether the model was replaced."""
 Look = tuple[object, ...]
 
 
@@ -59,7 +61,6 @@ class LiveModel:
         self._request, self._reporter, self._metrics = request, reporter, metrics
         names = [field.name for field in fields(QueryConfig)]
         self._settings = RecommendConfig(**{name: getattr(settings, name) for name in names})
-        self._every = settings.look
         self._over = threading.Event()
         self._taken = self._seen = self._look()
         self.problem: str | None = None
@@ -77,7 +78,7 @@ class LiveModel:
         self._over.set()
 
     def _watch(self) -> None:
-        while self._every and not self._over.wait(self._every):
+        while not self._over.wait(INTERVAL):
             if self.look_again():
                 _keep_what_there_is()
 
@@ -91,6 +92,7 @@ class LiveModel:
         try:
             made = self._opened()
         except Exception as error:
+            # whatever is wrong with a new model, the one before goes on
             self._metrics.failed_reloads += 1
             known = isinstance(error, EimfError | OSError)
             self.problem = str(error) if known else f"unexpected {type(error).__name__}"

@@ -17,6 +17,7 @@ import pytest
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
+from eimf_core.serving import live_model
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.serving import Service, running, told
@@ -165,8 +166,9 @@ def test_one_connection_too_many_is_told_so_and_the_others_go_on(service: Servic
     assert still_answers(service)
 
 
-def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path) -> None:
-    with running(write_named_model(tmp_path / "model"), look=0.05) as service:
+def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_model, "INTERVAL", 0.05)
+    with running(write_named_model(tmp_path / "model")) as service:
         version = orjson.loads(service.ask("/health")[1])["version"]
         write_named_model(tmp_path / "model", named=False)
         for _ in range(200):

@@ -56,8 +56,8 @@ def asked(
 ) -> list[Answer]:  # fmt: skip
     """The answers to requests (method, path, body or parts of one) that arrive together."""
     chosen, metrics = ServeConfig(**settings), Metrics()
-    batches = Batches(threads, chosen.waiting, chosen.timeout, metrics)
-    aside = Batches(1, chosen.waiting, chosen.timeout, metrics)
+    batches = Batches(threads, chosen.timeout, metrics)
+    aside = Batches(1, chosen.timeout, metrics)
     app = App(live, batches, aside, metrics, chosen, token)
 
     async def one(method: str, target: str, body: bytes | list[bytes]) -> Answer:
@@ -234,11 +234,14 @@ def test_a_query_that_fails_keeps_the_others_from_nothing(live: LiveModel, monke
     assert problem(found[1]) == "unexpected RuntimeError"
 
 
-def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(live: LiveModel) -> None:
+def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(
+    live: LiveModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No thread answers here."""
+    monkeypatch.setattr(batching, "MOST_WAITING", 3)
     body = b'{"history":["tea-1"]}'
     began = time.monotonic()
-    found = asked(live, *[("POST", "/recommend", body)] * 5, threads=0, waiting=3, timeout=0.2)
+    found = asked(live, *[("POST", "/recommend", body)] * 5, threads=0, timeout=0.2)
     assert 0.2 <= time.monotonic() - began < 4
     assert [answer[0] for answer in found] == [503] * 5
     assert all(answer[2][b"retry-after"] == b"1" for answer in found)
@@ -472,12 +475,12 @@ def test_settings_out_of_bounds_are_refused(name: str, value: Any) -> None:
 def test_other_machines_are_let_in_with_a_token_or_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(http_server.TOKEN, raising=False)
     with pytest.raises(ConfigError, match="EIMF_SERVE_TOKEN, or say --open"):
-        http_server.bound(ServeConfig(host="0.0.0.0", port=0), None)
+        http_server.bound_socket(ServeConfig(host="0.0.0.0", port=0), None)
     for settings, token in ((ServeConfig(host="0.0.0.0", port=0), "t"), (ServeConfig(port=0), None)):
-        http_server.bound(settings, token).close()
-    http_server.bound(ServeConfig(host="0.0.0.0", port=0, open=True), None).close()
+        http_server.bound_socket(settings, token).close()
+    http_server.bound_socket(ServeConfig(host="0.0.0.0", port=0, open=True), None).close()
     with pytest.raises(ConfigError, match="--host no-such-host"):
-        http_server.bound(ServeConfig(host="no-such-host.invalid"), None)
+        http_server.bound_socket(ServeConfig(host="no-such-host.invalid"), None)
     for wrong in ("", "two words", "ümlaut", "line\n"):
         monkeypatch.setenv(http_server.TOKEN, wrong)
         with pytest.raises(ConfigError, match="set another token"):
