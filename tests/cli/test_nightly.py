@@ -67,7 +67,11 @@ def serving(folder: Path) -> tuple[str, str]:
     return (current / "model" / "manifest.json").read_text(), (current / "recommendations.parquet").read_text()
 
 
-def test_a_better_model_serves_after_the_night(shop: Path) -> None:
+@pytest.mark.parametrize("bounds", [(0.02, 0.01, 0.03), (-0.01, -0.03, 0.01)])
+def test_a_model_that_is_not_surely_worse_serves_after_the_night(
+    shop: Path, bounds: tuple[float, float, float]
+) -> None:
+    (shop / "metrics.jsonl").write_text(metrics(*bounds))
     assert serving(shop) == ("first", "first")
     done = night(shop, "second")
     assert done.returncode == 0 and "not worse: it replaces the serving model" in done.stderr
