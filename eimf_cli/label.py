@@ -44,6 +44,8 @@ def label(
     names are kept in it: `recommend` shows them. A run that is interrupted goes on likewise.
     """
     of_model = (samples / "manifest.json").exists()
+    if samples.is_dir() and not of_model:
+        raise ConfigError(f"{samples}: {_no_samples(samples)}")
     if settings.dry_run:
         from eimf_core.labeling import dry_run, group_labels
 
@@ -78,6 +80,12 @@ def label(
     )
     if file:
         next_steps.train(samples, output)
+
+
+def _no_samples(directory: Path) -> str:
+    if (directory / "sequences.jsonl").exists():
+        return f"is what prepare wrote, not samples; eimf cluster {directory} -o samples.jsonl makes some"
+    return "is a directory without manifest.json, which is no model; give samples or what train wrote"
 
 
 def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:

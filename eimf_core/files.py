@@ -62,9 +62,10 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def broken_gzip(name: object, error: object) -> InputError:
-    """The error for a gzip stream that is damaged or cut off."""
-    return InputError(f"broken gzip stream ({error}); the file is damaged or cut off, get it again", file=name)
+def broken_gzip(name: object, error: object, *, line: int | None = None) -> InputError:
+    """The error for a gzip stream that is damaged or cut off, in which line that was seen if that is known."""
+    problem = f"broken gzip stream ({error}); the file is damaged or cut off, get it again"
+    return InputError(problem, file=name, line=line)
 
 
 def unreadable(path: str | Path, error: OSError) -> ConfigError:

@@ -65,7 +65,7 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
     try:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise InputError(f"{not_json(error)}; expected one {kind.__name__} a line", file=file, line=number) from None
+        raise InputError(f"{not_json(error)}; expected one {_called(kind)} a line", file=file, line=number) from None
     if line.count(b"[") + line.count(b"{") > DEEPEST and _depth(raw) > DEEPEST:
         raise InputError(f"more than {DEEPEST} lists or objects within each other", file=file, line=number)
     try:
@@ -76,10 +76,10 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
         unknown = UNKNOWN.match(str(error))
         if unknown is not None:
             known = [field.name for field in msgspec.structs.fields(kind)]
-            near = did_you_mean(unknown[1], known) or f"; a {kind.__name__} has {', '.join(known)}"
+            near = did_you_mean(unknown[1], known) or f"; a {_called(kind)} has {', '.join(known)}"
             raise InputError(f"unknown field '{unknown[1]}'{near}", file=file, line=number) from None
         field, problem = _field_and_problem(str(error))
-        raise InputError(f"{problem} in a {kind.__name__}", file=file, line=number, field=field) from None
+        raise InputError(f"{problem} in a {_called(kind)}", file=file, line=number, field=field) from None
 
 
 def _depth(raw: Any) -> int:
@@ -88,6 +88,11 @@ def _depth(raw: Any) -> int:
         level = [part for inner in level for part in (inner.values() if isinstance(inner, dict) else inner)]
         depth += 1
     return depth
+
+
+def _called(kind: type[Record]) -> str:
+    """The name of a record for people: of one that reads a part of a line, that of the whole line."""
+    return getattr(kind, "LINE", kind.__name__)
 
 
 def _numbers_as_ids(raw: Any, kind: type[R]) -> Any:
@@ -164,9 +169,9 @@ def read_numbered(path: str | Path, kind: type[R]) -> Iterator[tuple[int, R]]:
                     found = True
                     yield number, decode(line, kind, file=path, number=number)
         except files.BROKEN_GZIP as error:
-            raise InputError(f"broken gzip stream ({error})", file=path, line=number + 1) from None
+            raise files.broken_gzip(path, error, line=number + 1) from None
     if not found:
-        raise InputError(f"is empty; expected one {kind.__name__} a line", file=path)
+        raise InputError(f"is empty; expected one {_called(kind)} a line", file=path)
 
 
 class Writer:

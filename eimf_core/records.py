@@ -7,7 +7,7 @@ read, so that a record may carry more than `eimf` needs; those of a Query are re
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -51,6 +51,8 @@ class Sequence(Record, frozen=True, kw_only=True):
 
 class SequenceOwner(Record, frozen=True, kw_only=True):
     """Whose line a Sequence is, and of which split; the rest of the line is passed over, which is fast."""
+
+    LINE: ClassVar[str] = "Sequence"
 
     user: str
     split: Split

@@ -6,8 +6,6 @@ All lines that are there are taken at once, and a line alone when it comes alone
 from __future__ import annotations
 
 import codecs
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -63,7 +61,7 @@ def _chunks(stream: IO[bytes], path: str | Path) -> Iterator[list[bytes]]:
                 yield [b"".join(pieces), *lines[:-1]]
                 pieces, held = [lines[-1]], len(lines[-1])
                 number += len(lines)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"broken gzip stream ({error})", file=path) from None
+    except files.BROKEN_GZIP as error:
+        raise files.broken_gzip(path, error) from None
     if rest := b"".join(pieces):
         yield [rest]

@@ -154,6 +154,15 @@ def test_label_samples(eimf: Eimf, tmp_path: Path, content: bytes | None, code: 
     assert not (tmp_path / "labels.jsonl").exists()
 
 
+def test_label_of_what_is_neither_samples_nor_a_model(eimf: Eimf, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    words = "data: is a directory without manifest.json, which is no model"
+    assert words in one_error_line(eimf("label", "data", "--engine", "keywords", cwd=tmp_path), 2)
+    (tmp_path / "data" / "sequences.jsonl").write_text("")
+    line = one_error_line(eimf("label", "data", "--engine", "keywords", cwd=tmp_path), 2)
+    assert "is what prepare wrote, not samples; eimf cluster data -o samples.jsonl" in line
+
+
 def test_label_broken_gguf(eimf: Eimf, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp")
     (tmp_path / "samples.jsonl").write_text(SAMPLE)

@@ -45,7 +45,7 @@ def test_a_broken_gzip_stream_wherever_it_is_read(eimf: Eimf, folder: Path, tmp_
             ["prepare", path, "-o", tmp_path / "out"],
         ):
             line = one_error_line(eimf(*command), 3)
-            assert f"{path}" in line and "broken gzip stream" in line, (command, line)
+            assert f"{path}" in line and "broken gzip stream" in line and "get it again" in line, (command, line)
 
 
 def test_damaged_parquet(eimf: Eimf, folder: Path, tmp_path: Path) -> None:

@@ -198,6 +198,9 @@ def test_data_that_are_wrong_at_once_leave_nothing(eimf: Eimf, folder: Path, tmp
     (tmp_path / "data" / "sequences.jsonl").write_text('{"user":"u","split":"test","itms":["tea-1"],"targets":[]}\n')
     done = eimf("recommend", folder / "model", "--all-users", "data", "-o", "rows.csv", cwd=tmp_path)
     assert "sequences.jsonl:1: field 'items': is missing" in one_error_line(done, 3)
+    (tmp_path / "data" / "sequences.jsonl").write_text("")
+    done = eimf("recommend", folder / "model", "--all-users", "data", "-o", "rows.csv", cwd=tmp_path)
+    assert "is empty; expected one Sequence a line" in one_error_line(done, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
