@@ -239,7 +239,7 @@ def test_a_bad_row_does_not_change_how_the_others_are_read(tmp_path: Path) -> No
 
 def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_bytes(b"user,item\ru,a\ru\ru,b\r")
-    with pytest.raises(InputError, match=r"log\.csv:3: has 1 columns"):
+    with pytest.raises(InputError, match=r"log\.csv:3: has 1 column"):
         run(tmp_path, "log.csv")
     run(tmp_path, "log.csv", on_error="skip")
     assert histories(tmp_path) == {"u": ["a", "b"]}
