@@ -13,7 +13,8 @@ from urllib.parse import parse_qs
 import msgspec
 import orjson
 
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.session import Session
 from eimf_core.serving import metrics as text_form
 from eimf_core.serving import request_body
@@ -31,6 +32,8 @@ JSON, LINES = b"application/json", b"application/x-ndjson"
 RETRY = (b"retry-after", b"1")
 MOST_FIELDS = 10
 """Fields of a query string that are read."""
+MOST_TOLD = 100
+"""Faults that are told on stderr."""
 LARGE = 1 << 14
 """Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
 
@@ -63,11 +66,13 @@ class App:
         settings: ServeConfig,
         token: str | None = None,
         connections: Callable[[], int] = lambda: 0,
+        reporter: Reporter = SILENT,
     ) -> None:
         self._live, self._batches, self._aside = live, batches, aside
         self._metrics, self._settings = metrics, settings
         self._token = None if token is None else token.encode()
-        self._connections = connections
+        self._connections, self._reporter = connections, reporter
+        self._told: set[str] = set()
         self._most = settings.max_body << 10
         self._reader = ThreadPoolExecutor(1, "eimf bodies")
         self._of_path = {
@@ -88,18 +93,29 @@ class App:
             status, kind, body, headers = await self._answer(path, scope, receive)
         except HttpError as error:
             status, body, headers = error.status, _problem(str(error)), error.headers
+            if isinstance(error.__cause__, EimfError):
+                self._tell(error.__cause__)
         except OverloadedError:
             status, body, headers = 503, _problem("too many queries wait; ask again later"), (RETRY,)
         except DisconnectedError:
             return
         except Exception as error:
             # a fault in one answer ends no other; what it says may be no business of the client
-            status, body = 500, _problem(f"unexpected {type(error).__name__}")
+            fault = UnexpectedError(error)
+            self._tell(fault)
+            status, body = 500, _problem(str(fault))
         length = (b"content-length", b"%d" % len(body))
         all_headers = [(b"content-type", kind), length, *headers]
         await send({"type": "http.response.start", "status": status, "headers": all_headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         self._metrics.request(path if path in METHODS else "other", status, time.perf_counter() - began)
+
+    def _tell(self, fault: EimfError) -> None:
+        """Say once of each fault what it is; of an unexpected one where, since its message may quote a query."""
+        told = f"{fault} at {fault.place}" if isinstance(fault, UnexpectedError) else str(fault)
+        if told not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(told)
+            self._reporter.warn(f"status 500: {told}")
 
     async def _answer(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes, Any]:
         answer = self._of_path.get(path)
@@ -230,8 +246,9 @@ def _line(answer: Answer, place: str) -> bytes:
     """An answer; HttpError for a query that has none."""
     if isinstance(answer, bytes):
         return answer
-    wrong = isinstance(answer, InputError | ConfigError) and not isinstance(answer, UnexpectedError)
-    raise HttpError(422 if wrong else 500, f"{place}{answer}")
+    if isinstance(answer, InputError | ConfigError):
+        raise HttpError(422, f"{place}{answer}")
+    raise HttpError(500, f"{place}{answer}") from answer
 
 
 def _problem(problem: str) -> bytes:

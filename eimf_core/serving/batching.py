@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,12 @@ class OverloadedError(Exception):
 
 
 class UnexpectedError(EimfError):
-    """Something that should not happen; the message names its type alone."""
+    """Something that should not happen. The message names its type alone, `place` the line of code where it came up."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"unexpected {type(error).__name__}")
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        self.place = f"{last.filename}:{last.lineno}"
 
 
 @dataclass(eq=False, slots=True)
@@ -213,4 +219,4 @@ def _asked(session: Session, ask: Callable[[Session], bytes]) -> Answer:
 
 def _told(error: Exception) -> EimfError:
     """What stands in the place of an answer: whatever a query meets, the thread goes on with the others."""
-    return error if isinstance(error, EimfError) else UnexpectedError(f"unexpected {type(error).__name__}")
+    return error if isinstance(error, EimfError) else UnexpectedError(error)

@@ -68,7 +68,9 @@ def serve(
         number = settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
         batches = Batches(number, settings.timeout, metrics)
         aside = Batches(1, settings.timeout, metrics)
-        app = App(live, batches, aside, metrics, settings, token, lambda: len(server.server_state.connections))
+        app = App(
+            live, batches, aside, metrics, settings, token, lambda: len(server.server_state.connections), reporter
+        )
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
             app,

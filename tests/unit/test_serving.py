@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import shutil
 import threading
 import time
@@ -52,13 +53,13 @@ Answer = tuple[int, bytes, dict[bytes, bytes]]
 
 def asked(
     live: LiveModel, *requests: tuple[str, str, bytes | list[bytes]], token: str | None = None,
-    headers: tuple[tuple[bytes, bytes], ...] = (), threads: int = 1, **settings: Any,
+    headers: tuple[tuple[bytes, bytes], ...] = (), threads: int = 1, reporter: Listening | None = None, **settings: Any,
 ) -> list[Answer]:  # fmt: skip
     """The answers to requests (method, path, body or parts of one) that arrive together."""
     chosen, metrics = ServeConfig(**settings), Metrics()
     batches = Batches(threads, chosen.timeout, metrics)
     aside = Batches(1, chosen.timeout, metrics)
-    app = App(live, batches, aside, metrics, chosen, token)
+    app = App(live, batches, aside, metrics, chosen, token, reporter=reporter or Listening())
 
     async def one(method: str, target: str, body: bytes | list[bytes]) -> Answer:
         path, _, query = target.partition("?")
@@ -219,7 +220,9 @@ def test_titles_do_not_hold_up_histories(live: LiveModel, monkeypatch: pytest.Mo
     assert [answer[0] for answer in asked(live, *(("POST", "/recommend", body) for body in bodies))] == [200, 200]
 
 
-def test_a_query_that_fails_keeps_the_others_from_nothing(live: LiveModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_fails_keeps_the_others_from_nothing_and_is_told_once(
+    live: LiveModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = live.now.session.recommender.lines
 
     def failing(queries: Any) -> list[bytes]:
@@ -228,10 +231,13 @@ def test_a_query_that_fails_keeps_the_others_from_nothing(live: LiveModel, monke
         return lines(queries)
 
     monkeypatch.setattr(live.now.session.recommender, "lines", failing)
-    bodies = [b'{"id":"%b","history":["tea-1"]}' % name for name in (b"one", b"bad", b"two")]
-    found = asked(live, *(("POST", "/recommend", body) for body in bodies))
-    assert [answer[0] for answer in found] == [200, 500, 200]
+    bodies = [b'{"id":"%b","history":["tea-1"]}' % name for name in (b"one", b"bad", b"bad", b"two")]
+    heard = Listening()
+    found = asked(live, *(("POST", "/recommend", body) for body in bodies), reporter=heard)
+    assert [answer[0] for answer in found] == [200, 500, 500, 200]
     assert problem(found[1]) == "unexpected RuntimeError"
+    (told,) = heard.warnings
+    assert re.fullmatch(r"status 500: unexpected RuntimeError at \S*test_serving\.py:\d+", told)
 
 
 def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(
