@@ -29,12 +29,12 @@ from eimf_core.ray_option import LOCAL
 
 MOST_DEATHS = 3
 """Workers that may die over one part."""
-LOOK = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks at what came in."""
-PULSE, MISSED, ANSWERING = 1.0, 3, 2.0
+HEAD_INTERVAL, HEAD_MISSES, CONNECT_TIMEOUT = 1.0, 3, 2.0
 """Seconds between two looks whether the head of the cluster is there, how many in a row find nothing, and how long one
 waits."""
-LONELY = 30.0
+NO_WORKER_TIMEOUT = 30.0
 """Seconds without any worker before that is told."""
 STORE = 200 << 20
 """Bytes of a local cluster's object store; large answers pass through it one after the other."""
@@ -77,7 +77,7 @@ class Driver:
         self._calls: dict[Any, tuple[_Actor, int | None]] = {}
         self._actors: list[_Actor] = []
         self._deaths: dict[int, int] = {}
-        self._in_a_row = 0
+        self._deaths_in_a_row = 0
         self._seen = self._busy = time.monotonic()
         self._missed = 0
 
@@ -86,7 +86,7 @@ class Driver:
         workers = self._room()
         for _ in range(workers):
             self._start()
-        self._pipe.send(("places", (workers * self._setup.places, workers)))
+        self._pipe.send(("slots", (workers * self._setup.slots, workers)))
         while True:
             while not incoming.empty():
                 message = incoming.get()
@@ -94,7 +94,9 @@ class Driver:
                     return
                 self._parts.append(message)
             self._give()
-            done, _ = self._ray.wait(list(self._calls), timeout=LOOK, fetch_local=False) if self._calls else ([], [])
+            done, _ = (
+                self._ray.wait(list(self._calls), timeout=POLL_INTERVAL, fetch_local=False) if self._calls else ([], [])
+            )
             for call in done:
                 self._take(call)
             self._look()
@@ -115,16 +117,16 @@ class Driver:
     def _start(self) -> None:
         setup = self._setup
         handle = self._kind.options(
-            num_cpus=setup.cpus, num_gpus=setup.gpus, max_concurrency=setup.places, max_restarts=0
+            num_cpus=setup.cpus, num_gpus=setup.gpus, max_concurrency=setup.slots, max_restarts=0
         ).remote()
         actor = _Actor(handle)
         self._actors.append(actor)
         self._calls[handle.ready.remote(_version(), setup.make, setup.arguments)] = actor, None
 
     def _give(self) -> None:
-        """Parts to workers that have room, one more than they have places for, so that none waits."""
+        """Parts to workers that have room, one more than they have slots for, so that none waits."""
         for actor in self._actors:
-            while actor.ready and self._parts and len(actor.parts) <= self._setup.places:
+            while actor.ready and self._parts and len(actor.parts) <= self._setup.slots:
                 number, part = self._parts.popleft()
                 actor.parts[number] = part
                 self._calls[actor.handle.run.remote(part)] = actor, number
@@ -142,7 +144,7 @@ class Driver:
                 raise WorkersError(f"--ray {self._setup.address}: a worker cannot start ({_line(error)})") from None
             self._replace(actor, error)
             return
-        self._in_a_row = 0
+        self._deaths_in_a_row = 0
         if number is None:
             actor.ready = True
             return
@@ -162,8 +164,8 @@ class Driver:
                     f"--ray {self._setup.address}: {MOST_DEATHS} workers died over the same part ({reason}); a worker "
                     f"that runs out of memory is killed by the system; {KEPT}"
                 )
-        self._in_a_row += 1
-        if self._in_a_row > MOST_DEATHS + 2 * len(self._actors):
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > MOST_DEATHS + 2 * len(self._actors):
             raise WorkersError(
                 f"--ray {self._setup.address}: workers die before they answer anything ({reason}); {KEPT}"
             )
@@ -178,28 +180,28 @@ class Driver:
         now = time.monotonic()
         if any(actor.ready for actor in self._actors):
             self._busy = now
-        elif now - self._busy > LONELY:
+        elif now - self._busy > NO_WORKER_TIMEOUT:
             self._busy = now
             self._pipe.send(("warning", "no worker is there; waiting for the cluster to have room for one"))
-        if now - self._seen > PULSE:
+        if now - self._seen > HEAD_INTERVAL:
             self._check_head()
 
     def _check_head(self, *, at_once: bool = False) -> None:
         while True:
             self._seen = time.monotonic()
             self._missed = 0 if is_listening(self._head) else self._missed + 1
-            if self._missed >= MISSED:
+            if self._missed >= HEAD_MISSES:
                 raise WorkersError(f"--ray {self._setup.address}: the head of the cluster is gone; {KEPT}")
             if not self._missed or not at_once:
                 return
-            time.sleep(PULSE)
+            time.sleep(HEAD_INTERVAL)
 
 
 def is_listening(address: str) -> bool:
     """Whether something listens at HOST:PORT."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWERING).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
     except (OSError, OverflowError):
         return False
     return True

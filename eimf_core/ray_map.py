@@ -24,8 +24,8 @@ from eimf_core.ray_option import check_address
 from eimf_core.threads import cores
 
 AHEAD = 4
-"""Parts for each place of a worker that may be under way or wait for their turn."""
-PATIENCE = 20.0
+"""Parts for each slot of a worker that may be under way or wait for their turn."""
+SHUTDOWN_TIMEOUT = 20.0
 """Seconds that Ray has to end before it is ended."""
 KEPT = "what was finished is kept: run the same command again"
 
@@ -40,7 +40,7 @@ class Setup:
         make: called with `arguments` once in each worker; gives what answers a part.
         cpus: of one worker.
         gpus: likewise.
-        places: parts that one worker answers at a time.
+        slots: parts that one worker answers at a time.
         processes: workers of a local cluster.
     """
 
@@ -50,7 +50,7 @@ class Setup:
     arguments: tuple[Any, ...]
     cpus: int
     gpus: int
-    places: int
+    slots: int
     processes: int
 
 
@@ -64,7 +64,7 @@ class Workers:
         *arguments: Any,
         cpus: int = 1,
         gpus: int = 0,
-        places: int = 1,
+        slots: int = 1,
         reporter: Reporter = SILENT,
     ) -> None:
         """Start the driver; workers come while parts are given.
@@ -72,10 +72,10 @@ class Workers:
         Args:
             address: what `check_address` lets pass.
             make: a function of a module; called with `arguments` once in each worker, it gives what answers a part.
-                With several `places` that is called by as many threads.
+                With several `slots` that is called by as many threads.
             arguments: plain data.
             cpus, gpus: what one worker takes; there are as many workers as the cluster has room for.
-            places: parts that one worker answers at a time.
+            slots: parts that one worker answers at a time.
             reporter: gets remarks.
         """
         check_address(address)
@@ -92,8 +92,8 @@ class Workers:
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
         processes = max(1, cores() // cpus)
-        self._send(Setup(address, self._folder.name, make, arguments, cpus, gpus, places, processes))
-        self.places = 0
+        self._send(Setup(address, self._folder.name, make, arguments, cpus, gpus, slots, processes))
+        self.slots = 0
 
     def __enter__(self) -> Workers:
         return self
@@ -103,7 +103,7 @@ class Workers:
 
     def start(self) -> None:
         """Wait until it is known how many workers there will be; raises as `take`."""
-        while not self.places:
+        while not self.slots:
             self._receive()
 
     def submit(self, number: int, part: Any) -> None:
@@ -139,8 +139,8 @@ class Workers:
             raise value
         if kind == "warning":
             self._reporter.warn(f"--ray {self._address}: {value}")
-        elif kind == "places":
-            self.places, workers = value
+        elif kind == "slots":
+            self.slots, workers = value
             self._reporter.note(f"--ray {self._address}: {workers} worker{'s' * (workers != 1)}")
         return None
 
@@ -153,7 +153,7 @@ class Workers:
         problem: Exception | None = None
         over = False
         while True:
-            while not over and given - done < AHEAD * self.places:
+            while not over and given - done < AHEAD * self.slots:
                 try:
                     number, part = next(source)
                 except StopIteration:
@@ -186,7 +186,7 @@ class Workers:
         if self._process.returncode is None:
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(SHUTDOWN_TIMEOUT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

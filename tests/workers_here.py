@@ -18,10 +18,10 @@ class WorkersHere:
     started: list[str]
     """The address of each that was made."""
 
-    def __init__(self, address: str, make: Callable[..., Any], *arguments: Any, places: int = 1, **_: Any) -> None:
+    def __init__(self, address: str, make: Callable[..., Any], *arguments: Any, slots: int = 1, **_: Any) -> None:
         self.started.append(address)
         opened, given = pickle.loads(pickle.dumps((make, arguments)))
-        self._work, self.places = opened(*given), places
+        self._work, self.slots = opened(*given), slots
         self._answers: deque[tuple[int, Any]] = deque()
 
     def __enter__(self) -> WorkersHere:

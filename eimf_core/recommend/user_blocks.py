@@ -53,7 +53,14 @@ def answers(
         return
     here = Path(model).absolute()
     with Workers(
-        settings.ray, open_here, here, _identity(here), settings, _everywhere(request), encode, reporter=reporter
+        settings.ray,
+        open_here,
+        here,
+        _identity(here),
+        settings,
+        _with_absolute_paths(request),
+        encode,
+        reporter=reporter,
     ) as workers:
         yield (answered for bundle in workers.ordered(_bundles(blocks)) for answered in bundle)
 
@@ -74,8 +81,8 @@ def _identity(model: Path) -> str:
     return files.sha256(model / "manifest.json")
 
 
-def _everywhere(request: Request) -> Request:
-    """The request with paths that mean the same in any folder."""
+def _with_absolute_paths(request: Request) -> Request:
+    """The request as a worker reads it, whose current folder is another one."""
     paths: dict[str, Any] = {name: value.absolute() for name, value in vars(request).items() if isinstance(value, Path)}
     return dataclasses.replace(request, **paths)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from eimf_core import plugins
 from eimf_core.errors import ConfigError
@@ -45,8 +47,7 @@ def text() -> str:
         sets = ((metrics.STANDARD, "default"), (metrics.ON_REQUEST, "only by name"))
         marks = [mark for names, mark in sets if name in names]
         title = f"{name} ({marks[0]})" if marks else name
-        described = inspect.getdoc(metrics.METRICS[name]) or ""
-        parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
+        parts.append(_entry(title, metrics.METRICS[name]))
     return "\n\n".join([*parts, *_of_plugins(), SURENESS])
 
 
@@ -57,10 +58,13 @@ def _of_plugins() -> list[str]:
         if plugin.name in metrics.METRICS:
             continue
         try:
-            described = inspect.getdoc(metrics.of_plugin(plugin)) or ""
+            parts.append(_entry(f"{plugin.name} (only by name; of {plugin.origin})", metrics.of_plugin(plugin)))
         except ConfigError as error:
             parts.append(f"warning: {error}")
-            continue
-        title = f"{plugin.name} (only by name; of {plugin.origin})"
-        parts.append("\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())]))
     return parts
+
+
+def _entry(title: str, function: Callable[..., Any]) -> str:
+    """A metric under its title, as its docstring has it."""
+    described = inspect.getdoc(function) or ""
+    return "\n".join([title, *(f"  {line}" if line else "" for line in described.splitlines())])

@@ -68,7 +68,6 @@ class Engine:
         reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
         answers_later: whether it writes requests whose answers a later run reads, with `--results`.
-        works_with_ray: whether `--ray` spreads its requests over processes.
 
     Attributes that depend on the settings:
         prompt: answers follow its schema, also those of engines that show it to nobody.
@@ -84,7 +83,6 @@ class Engine:
     reads_titles: ClassVar[bool] = True
     needs_catalogue: ClassVar[bool] = False
     answers_later: ClassVar[bool] = False
-    works_with_ray: ClassVar[bool] = False
     prompt: Prompt
     model: str
     model_sha256: str | None = None

@@ -49,7 +49,6 @@ class LlamaCpp(Engine):
     """Requests answered by a GGUF file. The worker starts with the first request."""
 
     name: ClassVar[str] = "llama-cpp"
-    works_with_ray: ClassVar[bool] = True
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter

@@ -42,7 +42,7 @@ class LlamaRay(LlamaCpp):
         if self._workers is None:
             self._workers = self._opened()
             self._workers.start()
-            self.parallel = self._workers.places
+            self.parallel = self._workers.slots
         self._workers.submit(request.number, request)
 
     def take(self) -> Answer:
@@ -62,18 +62,18 @@ class LlamaRay(LlamaCpp):
         return Workers(
             config.ray,
             open_here,
-            dataclasses.replace(_everywhere(config), threads=threads),
+            dataclasses.replace(_with_absolute_paths(config), threads=threads),
             self.model_sha256,
             cpus=threads,
             gpus=1 if config.gpu_layers else 0,
             # one in hand beside those that are answered, so that none waits for the way here and back
-            places=config.parallel + 1,
+            slots=config.parallel + 1,
             reporter=self._reporter,
         )
 
 
-def _everywhere(config: LabelConfig) -> LabelConfig:
-    """Settings whose files are the same in any folder, for a worker that asks by itself."""
+def _with_absolute_paths(config: LabelConfig) -> LabelConfig:
+    """Settings for a worker, whose current folder is another one and which asks by itself."""
     given: dict[str, Any] = {"ray": None}
     for name in ("model", "prompt", "chat_template"):
         value = getattr(config, name)

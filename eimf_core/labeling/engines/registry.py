@@ -15,6 +15,9 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
+WITH_RAY = "llama-cpp"
+"""The engine that `--ray` spreads over processes, as `llama_ray` does it."""
+
 
 def engine_class(name: str) -> type[Engine]:
     """The class of an engine, for its attributes; nothing is opened.
@@ -37,7 +40,7 @@ def engine_class(name: str) -> type[Engine]:
 def chosen_class(config: LabelConfig) -> type[Engine]:
     """The class of the engine that the settings name; ConfigError also where it does not go with `--ray`."""
     kind = engine_class(config.engine)
-    if config.ray is not None and not kind.works_with_ray:
+    if config.ray is not None and config.engine != WITH_RAY:
         raise wrong("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
     return kind
 
