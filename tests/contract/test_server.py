@@ -292,7 +292,7 @@ def test_a_url_with_a_password_is_refused_and_not_shown(tmp_path: Path, url: str
 def test_a_pause_that_is_no_number_is_passed_over(serve: Serve, tmp_path: Path) -> None:
     answers: list[Any] = [(503, {"Retry-After": "\u00b2"}, {}), reply()]
     endpoint = serve(lambda number, body: answers[number])
-    assert run(tmp_path, endpoint.url, 1, retries=1)[0].error is None
+    assert run(tmp_path, endpoint.url, 1, retries=1, attempts=1)[0].error is None
 
 
 @pytest.mark.parametrize(

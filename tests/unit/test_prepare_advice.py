@@ -76,6 +76,8 @@ def test_the_first_rows_are_shown_as_they_were_understood(tmp_path: Path) -> Non
         },
         {"user": "1", "item": "8", "time": 1348099200.0, "event": "", "title": None, "categories": []},
     ]  # fmt: skip
+    write_times(tmp_path, *range(1348069966, 1348069975))
+    assert len(run(tmp_path, "log.csv").as_dict()["first_rows"]) == 5
 
 
 def test_users_are_hashed_everywhere(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ def test_is_header_looks_at_all_columns_and_whole_rows() -> None:
     assert is_header([["p", "q", "7"], ["a", "b", "8"]], {"user": 0, "item": 1}) is False
     assert is_header([["p", "", "soon"], ["a", "b", "c"]], {"user": 0, "item": 1, "time": 2}) is True
     assert is_header([["p", "q", ""], ["a", "b", ""]], {"user": 0, "item": 1, "time": 2}) is None
+    # a row without a value, or a column that is called so; the header of pandas above numbers, or a row
+    assert is_header([["p", "q", "NULL"], ["a", "b", "5"]], {"user": 0, "item": 1}) is None
+    assert is_header([["0", "1", "2"], ["3", "10", "500"]], {"user": 0, "item": 1, "time": 2}) is None
 
 
 def test_no_header_where_columns_have_to_be_told(tmp_path: Path) -> None:
