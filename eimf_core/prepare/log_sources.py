@@ -144,7 +144,9 @@ def _in_folder(folder: Path, given: Path, published: Sequence[str], kind: Kind) 
                 of_kind.setdefault(name, []).append(path)
     if len(of_kind) == 1:
         return next(iter(of_kind.values()))
-    held = shown([str(path.relative_to(folder)) for path in archives.members(folder)]) or "nothing"
+    held = shown([str(path.relative_to(folder)) for path in archives.members(folder)])
+    if not held:
+        raise ConfigError(f"{given}: holds no file; give the log, or the folder or archive that it lies in")
     what = "name the log file itself" if folder == given else "unpack it and name the log file itself"
     what += f", or several by a pattern in quotes, such as '{given}/*.csv'" if folder == given else ""
     raise ConfigError(f"{given}: holds none of the logs that are known by name, but {held}; {what}")

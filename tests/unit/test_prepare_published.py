@@ -270,6 +270,9 @@ def test_two_kinds_of_logs_in_a_folder_are_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "b.dat").write_text("userID\tartistID\tweight\n2\t51\t13883\n")
     with pytest.raises(ConfigError, match="holds none of the logs that are known by name"):
         run(tmp_path, ".")
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(ConfigError, match="bare: holds no file; give the log"):
+        run(tmp_path, "bare")
 
 
 def test_sets_that_are_published_in_iso_8859_1(tmp_path: Path) -> None:

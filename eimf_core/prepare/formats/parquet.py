@@ -24,7 +24,10 @@ def _types(source: Source) -> dict[str, str]:
         with duckdb.connect() as connection:
             described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({file(source.path)})").fetchall()
     except duckdb.Error as error:
-        raise InputError(f"is not whole ({str(error).splitlines()[0]})", file=source.name) from None
+        why = str(error).splitlines()[0]
+        raise InputError(
+            f"is not whole ({why}); the file is damaged or cut off, get it again", file=source.name
+        ) from None
     return {row[0]: row[1] for row in described}
 
 
