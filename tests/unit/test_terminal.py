@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import typer
 
-from eimf_cli import exit_codes, first_sign, main, progress_bars, terminal
+from eimf_cli import exit_codes, first_sign, main, progress_bars, terminal, verify
+from eimf_core import artifact
 from eimf_core.progress import duration
 
 
@@ -48,6 +49,7 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
 def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
+    assert progress_bars.SIGN_OF_LIFE <= 30
     monkeypatch.setattr(progress_bars, "SIGN_OF_LIFE", 0.01)
     reporter = progress_bars.TerminalReporter()
 
@@ -94,6 +96,17 @@ def test_a_silent_command_says_soon_what_it_reads(monkeypatch: pytest.MonkeyPatc
         wait_until(lambda: early.getvalue() == "reading data/ …\n")
         time.sleep(0.1)
     assert early.getvalue().count("\n") == 1
+
+
+def test_commands_say_what_they_read_within_two_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # typer and the interpreter take some tenths of a second before
+    assert first_sign.SECONDS <= 1.7
+    early = listen(monkeypatch)
+    monkeypatch.setattr(
+        artifact, "verify", lambda model: wait_until(lambda: early.getvalue() == f"reading {model} …\n")
+    )
+    typer.main.get_command(verify.app)([str(tmp_path)], standalone_mode=False)
+    assert early.getvalue().endswith("every file is as training wrote it\n")
 
 
 def test_files_to_write_are_not_told_as_read() -> None:
