@@ -50,7 +50,15 @@ def _is_id(value: Any) -> bool:
 
 
 def with_fields(query: Query, given: Mapping[str, Any]) -> Query:
-    """A query with further fields; those that are None stay as they are. Raises InputError for a wrong value."""
+    """A query with further fields.
+
+    Args:
+        query: is not changed.
+        given: values of Python by the names of fields of Query; None leaves a field as it is.
+
+    Raises:
+        InputError: a value is none of its field.
+    """
     changed = {name: value for name, value in given.items() if value is not None}
     if not changed:
         return query
@@ -59,7 +67,15 @@ def with_fields(query: Query, given: Mapping[str, Any]) -> Query:
 
 
 def read_query(given: Any, number: int) -> Query:
-    """A Query of a dictionary; InputError for what is none, with its number."""
+    """A Query of a dictionary.
+
+    Args:
+        given: the dictionary, or what was given in its place.
+        number: its place among all that were given, from 1, for errors.
+
+    Raises:
+        InputError: it is no dictionary, or a field or its value is none of a Query.
+    """
     if not isinstance(given, Mapping):
         raise InputError(f"is a {type(given).__name__}, expected a dictionary", file="queries", line=number)
     return _read(dict(given), "queries", number)

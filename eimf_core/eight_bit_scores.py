@@ -1,6 +1,6 @@
-"""Scores of all items in numbers of 8 bits: several times as fast as in 32 bits, and how far off each may be.
+"""Scores of all items from vectors quantised to 8 bits (int8): several times as fast as in 32 bits, with error bounds.
 
-Vectors are rounded to 8 bits and multiplied as whole numbers, of which a processor takes four times as many at once.
+Vectors are rounded to whole numbers of 8 bits, of which a processor multiplies four times as many at once.
 With v' and x' for the rounded vectors, by the inequality of Cauchy and Schwarz
 
     |<v, x> - <v', x'>| <= |v - v'| |x| + |v'| |x - x'|
@@ -47,7 +47,14 @@ class EightBitScores:
             self._parts.append((columns, count, _Part(vectors[:, columns], scale)))
 
     def scores(self, interests: Floats) -> tuple[Floats, Floats]:
-        """Near scores (B, N + 1) of finite interests (B, K, d), and how far those of a row are from exact ones (B,)."""
+        """Approximate scores of all items, with their error bounds.
+
+        Args:
+            interests: (B, K, d), finite.
+
+        Returns:
+            The scores (B, N + 1), -inf for padding, and of each row how far any may be from the exact one (B,).
+        """
         scores = np.zeros((len(interests), self.items), np.float32)
         off = np.zeros(len(interests), np.float32)
         step = interests.shape[1]

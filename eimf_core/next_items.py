@@ -56,9 +56,11 @@ class Additions(NamedTuple):
         return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
 
     def add_to(self, scores: Floats, columns: npt.NDArray[np.integer[Any]] | None = None) -> None:
-        """Add to vector scores (B, W), contiguous, in place; -inf stays what it is.
+        """Add to vector scores, in place; -inf stays what it is.
 
-        `columns`: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
+        Args:
+            scores: (B, W), contiguous.
+            columns: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
         """
         found = self.items if columns is None else columns[self.items]
         np.add.at(scores.reshape(-1), self.rows * scores.shape[1] + found, self.values)

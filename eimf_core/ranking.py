@@ -135,9 +135,16 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
 
 
 def high_items(scores: Floats, k: int) -> Indices:
-    """k item indices (B, k) of high score, in any order: the best of each of the k best groups of items.
+    """Items of high score: the best of each of the k best groups of items.
 
     That is sooner known than the k best, and does where a score is wanted that k items reach.
+
+    Args:
+        scores: (B, N + 1).
+        k: how many, at most N.
+
+    Returns:
+        Item indices (B, k), in any order.
     """
     width = scores.shape[1]
     groups = width // GROUP

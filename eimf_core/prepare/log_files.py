@@ -109,7 +109,13 @@ def matching(argument: Path) -> list[Path]:
 
 
 def probe(path: Path, name: str | None = None, *, skip: int = 0, wanted: str = "a log of interactions") -> Source:
-    """Look into a file behind its first `skip` lines; `wanted` is what it should hold.
+    """Look into a file.
+
+    Args:
+        path: the file, maybe packed.
+        name: what errors call it; None for its path.
+        skip: lines at its beginning that are passed over.
+        wanted: what it should hold, for the error of an empty one.
 
     Raises:
         ConfigError: when it cannot be opened, or its name is not UTF-8, which the sidecar could not hold.

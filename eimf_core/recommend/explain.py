@@ -18,7 +18,19 @@ from eimf_core.vectors import unit_rows
 
 
 def similar(recommender: Recommender, index: int, k: int | None = None) -> Result:
-    """The nearest items by cosine of their vectors, the item itself left out; `k` of them, or as the settings say."""
+    """The nearest items by cosine of their vectors.
+
+    Args:
+        recommender: its settings and filters say what may be listed.
+        index: of the item, which is left out.
+        k: how many; None for as many as the settings say.
+
+    Returns:
+        One list, best first, whose query has the id of the item; `empty` says why there is none.
+
+    Raises:
+        ModelError: a cosine is no number.
+    """
     k = recommender.settings.k if k is None else k
     vectors, settings = recommender.model.vectors, recommender.settings
     cosines = np.asarray(unit_rows(np.asarray(vectors[index : index + 1], np.float32)) @ vectors.T, np.float32)

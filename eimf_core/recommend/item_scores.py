@@ -53,7 +53,17 @@ class ItemScores:
         self._asked, self._lock = 0, threading.Lock()
 
     def best(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> list[TopItems]:
-        """The items that each list is chosen from, best first: arguments as for `scores`."""
+        """The items that each list is chosen from.
+
+        Args:
+            interests, queries, words, whole: as for `scores`.
+
+        Returns:
+            For each query item indices and their scores, best first; as many as the query that needs most of them.
+
+        Raises:
+            ModelError: a score is no number.
+        """
         number, least = max(map(candidates, queries)), self._settings.min_score
         near = self._eight_bits(interests, number, self._parts(queries, whole))
         if near is None:

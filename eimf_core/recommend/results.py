@@ -68,9 +68,19 @@ class Result:
 
 
 def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | None = None) -> list[TopItems]:
-    """The k best items of each row of scores; those at -inf or below `min_score` are left out.
+    """The k best items of each row.
 
-    Scores are (B, N + 1), of all items, or (B, n), of some `items` by rising index.
+    Args:
+        scores: (B, N + 1), of all items, or (B, n), of some; -inf for what may not be listed.
+        k: how many, at most.
+        min_score: the least score of a listed item; None for any.
+        items: the indices (n,) of these items, rising; None where scores are of all.
+
+    Returns:
+        For each row item indices and their scores, best first, rounded to DIGITS.
+
+    Raises:
+        ModelError: a score is no number.
     """
     try:
         best = ranking.top_k(scores, k)

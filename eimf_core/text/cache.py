@@ -65,8 +65,14 @@ def encode_cached(
 
     A file is named by the hash of the texts in order and the encoder's identity; of other texts those that any file
     in the folder holds are taken from there. An interrupted run goes on where it stopped, and a second process waits
-    for the first. Where the folder cannot be written, a warning is given and nothing is kept. `spread` encodes in the
-    place of the encoder, part by part: see `text.spread`.
+    for the first. Where the folder cannot be written, a warning is given and nothing is kept.
+
+    Args:
+        texts: in order.
+        encoder: makes the vectors.
+        folder: where they are kept.
+        reporter: hears of progress, and that nothing can be kept.
+        spread: encodes in the place of the encoder, part by part: see `text.spread`.
 
     Returns:
         float16 (n, D), read-only and memory-mapped. Equal texts are encoded once; blank texts have the zero vector.

@@ -63,7 +63,19 @@ def make(
 
 
 def as_init(settings: TrainConfig, init: str | Path, given: Collection[str]) -> TrainConfig:
-    """Settings with the backbone of the model `init`, or those of its members, unless it is one of the `given`."""
+    """What `--init` makes of settings.
+
+    Args:
+        settings: of the run.
+        init: the model that training starts from.
+        given: the names of those settings that are no defaults.
+
+    Returns:
+        The settings, with the backbone of that model, or those of its members, unless one is given.
+
+    Raises:
+        ConfigError, ModelError: the model cannot be opened, or needs a plug-in that is not installed.
+    """
     if "backbone" in given:
         return settings
     model = artifact.open_model(init)

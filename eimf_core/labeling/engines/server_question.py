@@ -41,7 +41,15 @@ class RequestStyle:
     thinking: bool = True
 
     def after(self, status: int, words: str) -> RequestStyle | None:
-        """Another style to try after a refusal; None where it was about something else."""
+        """Another style to try after a refusal.
+
+        Args:
+            status: of HTTP, with which the server refused a request in this style.
+            words: that it gave as the reason.
+
+        Returns:
+            The style; None where the refusal was about something else.
+        """
         if status not in (400, 422, 500, 501):
             return None
         if _UNKNOWN.search(words):
