@@ -79,6 +79,10 @@ def test_each_user_gets_one_answer(eimf: Eimf, folder: Path) -> None:
     single = eimf("recommend", "model", "--user", "user-7", "--sequences", "data", "-k", "20", cwd=folder)
     alone = json.loads(single.stdout)
     assert alone.pop("history")["until"] and alone == answers[7]
+    done = eimf("recommend", "model", "--all-users", "data", "-k", "20", "--as-tested", cwd=folder)
+    tested = [{item["item"] for item in json.loads(line)["items"]} for line in done.stdout.splitlines()]
+    new = [set(line["targets"]) - set(line["items"]) for line in asked.values()]
+    assert all(target <= listed for target, listed in zip(new, tested, strict=True)) and any(new)
 
 
 @pytest.mark.usefixtures("short_parts")
