@@ -154,6 +154,8 @@ def test_columns_and_the_kind_of_times_are_said(eimf: Eimf, tmp_path: Path) -> N
         done = eimf("prepare", tmp_path / "log.csv", "--split", "none", "-o", tmp_path / "out")
         assert f"times are {kind}\n" in done.stderr.decode()
         assert "columns: user, item from 'product_id', time from 'ts'\n" in done.stderr.decode()
+        shown = done.stderr.decode().partition("First rows, as they were understood\n")[2]
+        assert re.search(r"user +item +time.*\n.*\n +u +a +2017-07-14 02:40:00", shown)
         assert b'"times":[1500000000]' in (tmp_path / "out" / "sequences.jsonl").read_bytes()
 
 
