@@ -28,6 +28,8 @@ MOST_BLANK = 1_000_000
 PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
+NO_DELIMITER = "\x02\x03\x02\x03"
+"""What stands in no text."""
 ZSTD_MEMORY = "1GB"
 """Of DuckDB where it unpacks a file alone."""
 LINE_END = re.compile(r"\r\n|\n|\r")
@@ -268,13 +270,28 @@ def text_lines(path: Path, before: int = 0) -> str:
 
 def _all_lines(path: Path, before: int = 0) -> str:
     """SQL for all lines of a file behind the first `before`, as the column `line`; null for an empty one."""
-    packed = compression(path)
-    return (
-        f"read_csv({sql_text.file(path)}, compression = '{packed}', skip = {before}, auto_detect = false, "
-        f"header = false, delim = E'\\x01', quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, "
-        "strict_mode = false, store_rejects = true, rejects_limit = 0, "
-        f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
+    return line_scan(
+        sql_text.file(path), compression(path), f"skip = {before}, store_rejects = true, rejects_limit = 0"
     )
+
+
+def line_scan(place: str, packed: str, *further: str) -> str:
+    """SQL for the lines of a text, as the column `line`.
+
+    Args:
+        place: a path or an address, as an SQL literal.
+        packed: gzip, zstd or none.
+        further: arguments of read_csv.
+    """
+    options = ", ".join(
+        [
+            f"compression = '{packed}', auto_detect = false, header = false, delim = {sql_text.literal(NO_DELIMITER)}",
+            "quote = '', escape = '', columns = {'line': 'VARCHAR'}, strict_mode = false",
+            f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE}",
+            *further,
+        ]
+    )
+    return f"read_csv({place}, {options})"
 
 
 def refuse_broken(source: Source) -> None:

@@ -21,8 +21,6 @@ _ADDRESS = re.compile(f"({'|'.join(SCHEMES)}):/+(.+)")
 _SECRET = re.compile(r"(?i)([?&][^=&]*(?:key|token|sig|secret|pass|auth|cred)[^=&]*=)[^&#\s'\"]*")
 """What grants access in an address, as those signed by a store have it, or a store's options."""
 MEMORY = "1GB"
-NO_DELIMITER = "\x02\x03\x02\x03"
-"""What stands in no text."""
 PARQUET = (".parquet", ".parq", ".pq")
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 OWN_COPY = "fetch the file yourself and name the copy"
@@ -101,12 +99,7 @@ def _copied_lines(connection: Any, address: str, target: Path) -> Path:
     """The text line by line, which has to be UTF-8."""
     packed = PACKED.get(target.suffix, "none")
     target = target.with_suffix("") if packed != "none" else target
-    connection.execute(
-        f"SELECT line FROM read_csv({literal(address)}, compression = '{packed}', auto_detect = false, header = false, "
-        f"delim = {literal(NO_DELIMITER)}, quote = '', escape = '', columns = {{'line': 'VARCHAR'}}, "
-        "strict_mode = false, "
-        f"max_line_size = {log_files.LONGEST_LINE}, buffer_size = {2 * log_files.LONGEST_LINE})"
-    )
+    connection.execute(f"SELECT line FROM {log_files.line_scan(literal(address), packed)}")
     with open(target, "w", encoding="utf-8", newline="") as copy:
         while rows := connection.fetchmany(10_000):
             copy.writelines(f"{line or ''}\n" for (line,) in rows)

@@ -153,6 +153,14 @@ def test_packed_files_are_told_by_their_first_bytes(tmp_path: Path) -> None:
         assert histories(tmp_path) == {"u": ["a", "b"]}, name
 
 
+@pytest.mark.parametrize("separator", ["\x01", "\x1f", "::"])
+def test_any_separator_is_told_within_a_file_packed_with_zstd(tmp_path: Path, separator: str) -> None:
+    rows = [("user", "item", "time"), ("u", "a", "1"), ("u", "b", "2")]
+    packed_zstd(tmp_path / "log.csv.zst", "\n".join(map(separator.join, rows)) + "\n")
+    run(tmp_path, "log.csv.zst")
+    assert histories(tmp_path) == {"u": ["a", "b"]}
+
+
 def test_a_message_lists_ten_columns_at_most(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(",".join(f"c{n}" for n in range(101)) + "\n" + ",".join("1" * 101) + "\n")
     for options in ({}, {"user_column": "c1", "item_column": "x"}):
