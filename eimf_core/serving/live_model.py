@@ -96,7 +96,7 @@ class LiveModel:
             self._metrics.failed_reloads += 1
             known = isinstance(error, EimfError | OSError)
             self.problem = str(error) if known else f"unexpected {type(error).__name__}"
-            self._reporter.warn(f"{self.problem}; the model of before goes on (version {self.now.version})")
+            self._reporter.warn(f"{self.problem}; the previous model goes on serving (version {self.now.version})")
             return False
         before, self.now, self.problem = self.now.version, made, None
         self._metrics.reloads += 1

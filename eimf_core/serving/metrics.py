@@ -61,17 +61,17 @@ class Metrics:
             yield f'{PREFIX}requests_total{{path="{path}",status="{status}"}} {count}'
         yield from _head("errors_total", "counter", "Requests that failed here: status 500 and above.")
         yield f"{PREFIX}errors_total {sum(count for (_, status), count in self.requests.items() if status >= 500)}"
-        yield from _head("request_seconds", "histogram", "From the head of a request to its answer.")
+        yield from _head("request_duration_seconds", "histogram", "From the head of a request to its answer.")
         for path, counts in sorted(self._buckets.items()):
             total = 0
             for bound, count in zip((*BUCKETS, "+Inf"), counts, strict=True):
                 total += count
-                yield f'{PREFIX}request_seconds_bucket{{path="{path}",le="{bound}"}} {total}'
-            yield f'{PREFIX}request_seconds_sum{{path="{path}"}} {self._seconds[path]:.6f}'
-            yield f'{PREFIX}request_seconds_count{{path="{path}"}} {total}'
+                yield f'{PREFIX}request_duration_seconds_bucket{{path="{path}",le="{bound}"}} {total}'
+            yield f'{PREFIX}request_duration_seconds_sum{{path="{path}"}} {self._seconds[path]:.6f}'
+            yield f'{PREFIX}request_duration_seconds_count{{path="{path}"}} {total}'
         yield from _head("refused_total", "counter", "Connections that were ended, by reason.")
-        for why, count in sorted(self.refused.items()):
-            yield f'{PREFIX}refused_total{{why="{why}"}} {count}'
+        for reason, count in sorted(self.refused.items()):
+            yield f'{PREFIX}refused_total{{reason="{reason}"}} {count}'
         for name, value, help in (
             ("queries_total", self.queries, "Queries answered."),
             ("batches_total", self.batches, "Batches that they were answered in."),

@@ -108,8 +108,8 @@ def test_a_connection_that_is_ended_counts_once_and_what_is_no_request_is_told_a
             head, _, body = told(connection).partition(b"\r\n\r\n")
         assert b"400" in head and b"application/json" in head and "no request" in orjson.loads(body)["error"]
         figures = service.ask("/metrics")[1].decode().splitlines()
-    assert 'eimf_refused_total{why="too many requests ahead"} 1' in figures
-    assert 'eimf_refused_total{why="no request of HTTP"} 1' in figures
+    assert 'eimf_refused_total{reason="too many requests ahead"} 1' in figures
+    assert 'eimf_refused_total{reason="no request of HTTP"} 1' in figures
 
 
 def test_who_offers_http_2_is_answered_as_others_are(service: Service) -> None:
@@ -136,7 +136,7 @@ def test_one_who_does_not_read_is_ended(path: Path) -> None:
         connection.sendall(HEAD + b"%d\r\n\r\n" % len(body) + body)
         for _ in range(200):
             time.sleep(0.05)
-            if b'why="too slow a reader"} 1' in service.ask("/metrics")[1]:
+            if b'reason="too slow a reader"} 1' in service.ask("/metrics")[1]:
                 break
         else:
             pytest.fail("the connection stays")

@@ -311,12 +311,12 @@ def test_figures_in_the_form_of_prometheus(live: LiveModel) -> None:
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert values['eimf_requests_total{path="/recommend",status="200"}'] == "2"
     assert values["eimf_errors_total"] == "2" and values["eimf_queries_waiting"] == "3"
-    buckets = {bound: values[f'eimf_request_seconds_bucket{{path="/recommend",le="{bound}"}}'] for bound in
+    buckets = {bound: values[f'eimf_request_duration_seconds_bucket{{path="/recommend",le="{bound}"}}'] for bound in
                ("0.001", "0.01", "0.025", "10.0", "+Inf")}  # fmt: skip
     assert buckets == {"0.001": "1", "0.01": "2", "0.025": "3", "10.0": "3", "+Inf": "4"}
-    assert values['eimf_request_seconds_count{path="/recommend"}'] == "4"
+    assert values['eimf_request_duration_seconds_count{path="/recommend"}'] == "4"
     assert "# HELP eimf_queries_waiting Queries that wait to be answered." in text
-    assert float(values['eimf_request_seconds_sum{path="/recommend"}']) == pytest.approx(99.0206)
+    assert float(values['eimf_request_duration_seconds_sum{path="/recommend"}']) == pytest.approx(99.0206)
     assert values['eimf_model_info{version="a\\"b\\\\"}'] == "1"
     kinds = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert {name.split("{")[0].removesuffix(end) for name in values for end in ("_bucket", "_sum", "_count")} >= kinds
@@ -419,7 +419,7 @@ def test_a_half_written_model_keeps_the_one_before_and_says_so(tmp_path: Path, d
         live.look_again()
     assert first(live) == expected and live.now.version == version
     (warning,) = [line for line in said.warnings if "goes on" in line]
-    assert str(path) in warning and f"the model of before goes on (version {version})" in warning
+    assert str(path) in warning and f"the previous model goes on serving (version {version})" in warning
     health = orjson.loads(asked(live, ("GET", "/health", b""))[0][1])
     assert health["status"] == "old model" and health["problem"] in warning
     if damage == "no directory":
