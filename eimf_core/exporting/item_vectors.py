@@ -10,7 +10,6 @@ features  INTEGER[]   (F,), likewise
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import artifact, files, outputs, provenance
+from eimf_core import artifact, files, outputs, parquet_files, provenance
 from eimf_core.opened_model import Model
 from eimf_core.records import Item
-from eimf_core.sql_text import file, literal
 
 PART = 32_768
 """Items that are written at once: a million of them do not lie in memory a second time."""
-FORM = "(FORMAT parquet, COMPRESSION zstd)"
+KINDS = {"vector": "FLOAT[]", "length": "FLOAT", "lengths": "FLOAT[]", "features": "INTEGER[]"}
 Columns = dict[str, npt.NDArray[Any]]
 
 
@@ -47,16 +45,12 @@ def write(path: str | Path, output: Path, *, force: bool = False) -> int:
     model = artifact.open_model(path)
     with outputs.claimed([output], force=force) as places:
         place = places[str(output)]
-        with _connected() as connection, files.scratch(output) as folder:
+        with files.scratch(output) as folder:
             parts = []
             for number, (first, items) in enumerate(_blocks(model)):
                 parts.append(folder / f"{number}.parquet")
-                columns = _columns(model, first, items)
-                connection.register("made", columns)
-                cells = ", ".join(f'CAST("{name}" AS {_kind(name)}) AS "{name}"' for name in columns)
-                connection.execute(f"COPY (SELECT {cells} FROM made) TO {literal(parts[-1])} {FORM}")
-            named = ", ".join(map(file, parts))
-            connection.execute(f"COPY (SELECT * FROM read_parquet([{named}])) TO {literal(place)} {FORM}")
+                parquet_files.write(parts[-1], _columns(model, first, items), KINDS)
+            parquet_files.join(parts, place)
         inputs: list[str | Path] = [Path(path) / "manifest.json"]
         described = provenance.describe(command="export", arguments={"model": str(path)}, inputs=inputs)
         provenance.write(place, described)
@@ -101,19 +95,3 @@ def _lists(rows: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
     made = np.empty(len(rows), dtype=np.object_)
     made[:] = list(rows)
     return made
-
-
-def _kind(name: str) -> str:
-    return {"vector": "FLOAT[]", "length": "FLOAT", "lengths": "FLOAT[]", "features": "INTEGER[]"}.get(name, "VARCHAR")
-
-
-@contextlib.contextmanager
-def _connected() -> Iterator[Any]:
-    import duckdb
-
-    # one thread: several would cut the file elsewhere
-    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
-    try:
-        yield connection
-    finally:
-        connection.close()

@@ -10,6 +10,7 @@ import orjson
 
 from eimf_core.errors import InputError
 from eimf_core.prepare import log_files
+from eimf_core.text_cleaning import shortened
 
 QUOTE_START, QUOTE_END = " is '", "', "
 """Between these a reason quotes a value."""
@@ -39,11 +40,11 @@ class Rejects:
         if not log_files.is_utf8(text):
             # bytes that are no UTF-8 are shown as ISO-8859-1
             text = text.encode("utf-8", "surrogateescape").decode("iso-8859-1")
-        row = {"file": file, "line": line, "reason": _cut(reason, LONGEST_REASON)}
+        row = {"file": file, "line": line, "reason": shortened(reason, LONGEST_REASON)}
         if self._with_text:
-            row["text"] = _cut(text, LONGEST_TEXT)
+            row["text"] = shortened(text, LONGEST_TEXT)
         self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self.reasons[_cut(_unquoted(reason).split(" (")[0], LONGEST_REASON)] += 1
+        self.reasons[shortened(_unquoted(reason).split(" (")[0], LONGEST_REASON)] += 1
 
     def add_error(self, error: InputError, text: str) -> None:
         """The same for an error that names file, line and field."""
@@ -54,10 +55,6 @@ class Rejects:
         """Complete the file, if there is any."""
         if self._stream is not None:
             self._stream.close()
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _unquoted(reason: str) -> str:

@@ -17,10 +17,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from eimf_core import provenance, signals
+from eimf_core import parquet_files, provenance, signals
 from eimf_core.recommend import all_users, item_boosts
 from eimf_core.recommend.result_rows import Rows
-from eimf_core.recommend.row_formats import csv_rows, parquet_rows
+from eimf_core.recommend.row_formats import csv_rows
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
@@ -124,7 +124,7 @@ def test_a_signal_within_a_query_is_acted_on_behind_it() -> None:
         with (
             mock.patch.object(signals, "SIGNALS", (signal.SIGALRM,)),
             pytest.raises(TimeoutError),
-            parquet_rows._connected() as connection,
+            parquet_files._connected() as connection,
         ):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             connection.execute("SELECT sum(a.range * b.range) FROM range(10000) a, range(10000) b")

@@ -1,22 +1,20 @@
-"""Rows of recommendations as Parquet, written by DuckDB; the same rows give the same bytes."""
+"""Rows of recommendations as Parquet; the same rows give the same bytes."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from eimf_core import files, signals
+from eimf_core import parquet_files
 from eimf_core.recommend.result_rows import Rows
-from eimf_core.sql_text import file, literal
 
 TYPES = {"rank": np.int32, "score": np.float64}
 """Types of the columns that are no text."""
-FORM = "(FORMAT parquet, COMPRESSION zstd)"
+KINDS = {"rank": "INTEGER", "score": "DOUBLE"}
+"""The same, as DuckDB calls them."""
 
 
 def encode(rows: Rows) -> Rows:
@@ -30,30 +28,9 @@ def write_part(path: Path, encoded: Sequence[Rows]) -> None:
         name: np.fromiter(chain.from_iterable(values), TYPES.get(name, np.object_))
         for name, values in zip(Rows._fields, zip(*encoded, strict=True), strict=True)
     }
-    with _connected() as connection, files.atomic_path(path) as temporary:
-        connection.register("made", columns)
-        # an empty column of text would be one of whole numbers
-        kinds = {"rank": "INTEGER", "score": "DOUBLE"}
-        cells = ", ".join(f'CAST("{name}" AS {kinds.get(name, "VARCHAR")}) AS "{name}"' for name in columns)
-        connection.execute(f"COPY (SELECT {cells} FROM made) TO {literal(temporary)} {FORM}")
+    parquet_files.write(path, columns, KINDS)
 
 
 def join(parts: Sequence[Path], output: Path) -> None:
     """Put parts one behind the other."""
-    named = ", ".join(map(file, parts))
-    with _connected() as connection, files.atomic_path(output) as temporary:
-        connection.execute(f"COPY (SELECT * FROM read_parquet([{named}])) TO {literal(temporary)} {FORM}")
-
-
-@contextlib.contextmanager
-def _connected() -> Iterator[Any]:
-    import duckdb
-
-    # one thread: several would cut the file elsewhere
-    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
-    # a signal within a query would be told as an error of the query
-    with signals.deferred():
-        try:
-            yield connection
-        finally:
-            connection.close()
+    parquet_files.join(parts, output)
