@@ -44,11 +44,11 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
 
     Raises ConfigError when faiss is not installed, and what opening a model raises.
     """
+    model = artifact.open_model(path)
     try:
         import faiss
     except ImportError:
         raise ConfigError('an index is built with faiss: pip install "eimf[faiss]"') from None
-    model = artifact.open_model(path)
     vectors = model.vectors[1:] if model.scale is None else model.vectors[1:] * model.scale[1:, None]
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     reporter.note(f"{path}: sorting {len(vectors):,} items into lists")

@@ -21,6 +21,7 @@ def write_log(folder: Path, *rows: str) -> None:
 
 def test_a_word_that_stands_for_no_value_is_no_id(tmp_path: Path) -> None:
     words = sorted(MISSING - {""})
+    assert {"NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"} <= set(words)
     bad = [row for word in words for row in (f" {word},b,2", f"u,{word} ,3", f"u,c,{word}")]
     write_log(tmp_path, "u,a,1", *bad, "u,d,5", *(f"v,{at},{at}" for at in range(200)))
     with pytest.raises(InputError) as caught:

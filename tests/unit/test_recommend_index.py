@@ -92,6 +92,9 @@ def test_one_line_without_index_and_without_faiss(model: Path, eimf: Eimf, monke
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ConfigError, match=r"eimf\[faiss\]"):
         build_index(model)
+    # no package helps where there is no model
+    with pytest.raises(ConfigError, match="no such model directory"):
+        build_index(model / "nowhere")
 
 
 def test_the_command_prints_the_recall(model: Path, eimf: Eimf) -> None:
