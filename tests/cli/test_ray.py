@@ -79,7 +79,8 @@ def test_what_is_no_address(address: str, eimf: Eimf, tmp_path: Path) -> None:
 
 def test_only_a_local_model_is_asked_by_many(eimf: Eimf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_option, "find_spec", lambda _: True)
-    line = one_error_line(eimf("label", tmp_path, "--engine", "keywords", "--ray", "local"), 2)
+    write_samples(tmp_path / "samples.jsonl", 4)
+    line = one_error_line(eimf("label", tmp_path / "samples.jsonl", "--engine", "keywords", "--ray", "local"), 2)
     assert "--ray spreads a local model over processes, and the engine keywords asks none" in line
 
 
