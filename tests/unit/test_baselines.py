@@ -112,6 +112,15 @@ def test_ease_is_the_closed_form(data: Dataset, monkeypatch: pytest.MonkeyPatch)
     assert ranked(unknown)[0] == int(np.argmax(data.counts()))
 
 
+def test_ease_trusts_what_two_hundred_users_share_by_half(tmp_path: Path) -> None:
+    jsonl.write(tmp_path / "items.jsonl", [Item(item=item, title="x") for item in "ab"])
+    jsonl.write(
+        tmp_path / "sequences.jsonl", [Line(user=f"u{at}", split="train", items=["a", "b"]) for at in range(200)]
+    )
+    weights = item_based.fit_ease(dataset.load(tmp_path, ("train",)))["weights"]
+    np.testing.assert_allclose(weights, [[0, 0, 0], [0, 0, 0.5], [0, 0.5, 0]], atol=1e-6)
+
+
 def test_ease_mirrors_large_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     jsonl.write(tmp_path / "items.jsonl", [Item(item=f"i{at}", title="x") for at in range(1, 1101)])

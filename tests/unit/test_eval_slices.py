@@ -96,6 +96,17 @@ def test_targets_by_category_and_repetition(data: Dataset) -> None:
     }
 
 
+def test_of_many_categories_the_ten_that_most_targets_are_of(tmp_path: Path) -> None:
+    items = [Item(item=f"i{at}", title="x", categories=[f"c{at:02}"]) for at in range(12)]
+    jsonl.write(tmp_path / "items.jsonl", items)
+    asked = [item.item for at, item in enumerate(items) for _ in range(at + 1)]
+    lines = [Line(user=f"u{at}", split="test", items=["i0"], targets=[item]) for at, item in enumerate(asked)]
+    every = [Line(user="a", split="train", items=[item.item for item in items])]
+    jsonl.write(tmp_path / "sequences.jsonl", every + lines)
+    made = choose(dataset.load(tmp_path, ("train", "test")), "category")
+    assert list(made.sizes) == [f"category=c{at:02}" for at in range(11, 1, -1)]
+
+
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [

@@ -141,6 +141,7 @@ def test_titles_that_are_much_the_same_are_one_line(tmp_path: Path) -> None:
         ("TEKTON 4325 3-Inch Utility Cut-Off Wheels, 5-Piece", "Utility Cut-Off Wheels"),
         ("Adult & Infant CPR Mask Combo Kit with 2 Valves, MCR Medical", "Adult & Infant CPR Mask Combo Kit"),
         ("eSUN 3D 1.75mm PETG Green Filament 1kg (2.2lb) for printers", "eSUN 3D PETG Green Filament for printers"),
+        ("Red Oak Tea Box For Ten Old Men At Sea", "Red Oak Tea Box For Ten Old"),
         ("1/2 3/4 5/6 7/8 9/10 11/12 13/14", "1/2 3/4 5/6 7/8 9/10 11/12 13/14"),
         ("\u8336" * 100, "\u8336" * 60),
     ],

@@ -79,6 +79,17 @@ def test_a_first_line_of_user_lines_that_tells_nothing_is_said_to_be_data(tmp_pa
     assert any("the first line (ann7 tea) is data, not a header" in line for line in said.notes)
 
 
+@pytest.mark.parametrize(("third", "kind"), [("10", "ml-100k"), ("11", None)])
+def test_four_numbers_are_ratings_where_the_third_is_ten_at_most(tmp_path: Path, third: str, kind: str | None) -> None:
+    (tmp_path / "log.txt").write_text(f"9\t196\t{third}\t3\n8\t22\t1\t4\n")
+    if kind is None:
+        with pytest.raises(InputError, match=r"log\.txt:1: "):
+            run(tmp_path, "log.txt")
+    else:
+        run(tmp_path, "log.txt")
+        assert histories(tmp_path) == {"9": ["196"], "8": ["22"]}
+
+
 def test_options_that_a_kind_of_log_does_not_obey_are_refused(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"user":"u","item":"a"}\n')
     (tmp_path / "u.data").write_text("1\t2\t3\t4\n")

@@ -88,6 +88,12 @@ def test_the_nearest_are_near(titles: Titles) -> None:
     assert "Heat (1995)" in [item.title for item in titles.find("heat wave of 1976").nearest]
 
 
+def test_of_a_long_text_the_first_words_count() -> None:
+    name = " ".join(f"{first}{second}at" for first in "bchmprst" for second in "aiou")
+    long = titles_of([name, "Tent"])
+    assert len(name.split()) == 32 and found(long, f"{name} {'zzzzzz ' * 32}") == [name]
+
+
 def test_exactly_says_whether_spelling_was_bent(titles: Titles) -> None:
     assert titles.find("toy story").exact and not titles.find("toy stroy").exact
 

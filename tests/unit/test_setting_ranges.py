@@ -27,6 +27,11 @@ def test_all_combinations_of_lists() -> None:
     assert tried("")["narm"] == [{}]
 
 
+def test_a_thousand_combinations_are_all_tried() -> None:
+    text = "\n".join(f"{name} = {list(range(1, 11))}" for name in ("epochs", "dimension", "interests"))
+    assert len(tried(text)["narm"]) == 1000
+
+
 def test_settings_of_one_backbone_alone() -> None:
     text = (
         "dimension = [4, 8]\n[sasrec]\ndropout = 0.5\n[sasrec.hyperparameters]\nheads = [1, 2]\n[mind]\ndropout = 0.4"
