@@ -11,7 +11,7 @@ Lists of what there is come from metadata, without loading anything.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -24,6 +24,13 @@ INTERFACE = 1
 VERSION = "EIMF_INTERFACE"
 OPTIONS = {"backbones": "--backbone", "engines": "--engine", "formats": "--format", "metrics": "--metrics"}
 """The groups, and the option that names a member of each."""
+BUILT_IN = {
+    "backbones": "eimf_core.models.registry:BACKBONES",
+    "engines": "eimf_core.labeling.config:ENGINES",
+    "formats": "eimf_core.prepare.input_discovery:NAMES",
+    "metrics": "eimf_core.evaluation.metrics:NAMES",
+}
+"""Where the names stand that eimf has itself."""
 _used: dict[str, str] = {}
 
 
@@ -90,9 +97,17 @@ def _installed() -> tuple[Plugin, ...]:
     return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
 
 
+def built_in(group: str) -> tuple[str, ...]:
+    """The names of a group that eimf has itself."""
+    module, _, attribute = BUILT_IN[group].partition(":")
+    return tuple(getattr(import_module(module), attribute))
+
+
 def installed(group: str) -> tuple[Plugin, ...]:
-    """All plug-ins of a group, by name; nothing is loaded."""
-    return tuple(each for each in _installed() if each.group == group)
+    """The plug-ins of a group that can be named, by name; nothing of them is loaded."""
+    found = [each for each in _installed() if each.group == group]
+    taken = built_in(group) if found else ()
+    return tuple(each for each in found if each.name not in taken)
 
 
 def find(group: str, name: str) -> Plugin | None:
@@ -108,9 +123,9 @@ def find(group: str, name: str) -> Plugin | None:
     return found[0] if found else None
 
 
-def names(group: str, built_in: Iterable[str]) -> list[str]:
-    """The names that can be given: those built in, then those of plug-ins; each once, since the first comes first."""
-    return list(dict.fromkeys([*built_in, *(each.name for each in installed(group))]))
+def names(group: str) -> list[str]:
+    """The names that can be given: those built in, then those of plug-ins."""
+    return list(dict.fromkeys([*built_in(group), *(each.name for each in installed(group))]))
 
 
 def used() -> dict[str, str]:

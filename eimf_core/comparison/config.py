@@ -39,5 +39,4 @@ class CompareConfig:
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
         for part in (part for name in self.backbones for part in name.split("+")):
             if part not in registry.BACKBONES and plugins.find("backbones", part) is None:
-                there = plugins.names("backbones", registry.BACKBONES)
-                raise wrong("backbones", f"names '{part}'; there are {', '.join(there)}")
+                raise wrong("backbones", f"names '{part}'; there are {', '.join(plugins.names('backbones'))}")

@@ -88,7 +88,7 @@ def _metric_names(wanted: list[str]) -> list[str]:
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
         if word not in SETS and word not in METRICS and not add_plugin(word):
-            there = listed(plugins.names("metrics", (*SETS, *METRICS)))
+            there = listed(plugins.names("metrics"))
             raise wrong("metrics", f"is '{word}', expected {there}; --help-metrics tells them")
         names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

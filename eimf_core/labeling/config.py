@@ -150,7 +150,7 @@ class LabelConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.engine not in ENGINES and plugins.find("engines", self.engine) is None:
-            raise wrong("engine", f"is '{self.engine}', expected {listed(plugins.names('engines', ENGINES))}")
+            raise wrong("engine", f"is '{self.engine}', expected {listed(plugins.names('engines'))}")
         ray_option.check_address(self.ray)
         if (self.hf_repo is None) != (self.hf_file is None):
             raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")

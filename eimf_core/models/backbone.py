@@ -62,8 +62,8 @@ class Backbone(nn.Module):
         hyperparameters: the dataclass of its own settings; `own` holds their values.
         side_inputs: what it reads beside vectors and mask.
         single: of a plug-in, whether it has one interest a user; of others the registry says it.
-    and, where it trains otherwise than by the softmax over a hard read-out, overrides `negative_hardness`,
-    `read_out`, `pair_weights` or `auxiliary_losses`.
+    One whose encoder is no module of its own overrides `encode`. Where it trains otherwise than by the softmax over a
+    hard read-out, it overrides `negative_hardness`, `read_out`, `pair_weights` or `auxiliary_losses`.
     """
 
     encoder_type: ClassVar[type[Encoder]] = NoEncoder
@@ -133,9 +133,13 @@ class Backbone(nn.Module):
         """What is minimised beside the prediction loss: weighted losses by name."""
         return {}
 
-    def _states(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
-        states: Tensor = self.encoder(self._read(vectors, side), mask, side)
+    def encode(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        """States (B, L, d), each of its own and earlier items alone where the encoder says that it is causal."""
+        states: Tensor = self.encoder(vectors, mask, side)
         return states
+
+    def _states(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
+        return self.encode(self._read(vectors, side), mask, side)
 
     def _read(self, vectors: Tensor, side: dict[str, Tensor]) -> Tensor:
         """What the encoder reads: items with their kinds of behaviour."""

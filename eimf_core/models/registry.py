@@ -168,6 +168,6 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
 def _entry(name: str) -> Entry | Plugin:
     entry = BACKBONES.get(name) or plugins.find("backbones", name)
     if entry is None:
-        there = ", ".join(plugins.names("backbones", BACKBONES))
+        there = ", ".join(plugins.names("backbones"))
         raise wrong("backbone", f"is '{name}', expected one of {there}, or several joined by +")
     return entry

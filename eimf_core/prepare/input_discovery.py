@@ -7,13 +7,14 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
 from eimf_core import plugins
 from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import foreign_json, log_sources
+from eimf_core.prepare import foreign_json, line_format, log_sources
 from eimf_core.prepare.columns import (
     COLUMN_OPTIONS,
     ITEM_COLUMN_OPTIONS,
@@ -38,6 +39,7 @@ def _formats(name: str) -> tuple[Any, ...]:
 
 LOGS: tuple[LogFormat, ...] = _formats("LOGS")
 ITEMS: tuple[ItemFormat, ...] = _formats("ITEMS")
+NAMES = ("auto", *(kind.name for kind in LOGS))
 
 
 def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch: Path) -> list[LogFile]:
@@ -69,12 +71,11 @@ def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch:
 def _of_plugin(name: str) -> LogFormat:
     plugin = plugins.find("formats", name)
     if plugin is None:
-        there = ", ".join(plugins.names("formats", (kind.name for kind in LOGS)))
-        raise ConfigError(f"--format is '{name}', expected auto, {there}")
-    found: LogFormat = plugin.load(
-        lambda found: "" if isinstance(found, LogFormat) else "it is no LogFormat of eimf_core.prepare.formats.base"
+        raise ConfigError(f"--format is '{name}', expected {', '.join(plugins.names('formats'))}")
+    found = plugin.load(
+        lambda found: "" if isinstance(found, LogFormat) or isfunction(found) else "it is no LogFormat and no function"
     )
-    return found
+    return found if isinstance(found, LogFormat) else line_format.of_function(name, found)
 
 
 def _published(format: str) -> list[str]:

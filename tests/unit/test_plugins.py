@@ -15,6 +15,7 @@ import pytest
 from eimf_core import artifact, plugins
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation import metrics
+from eimf_core.labeling.config import ENGINES
 from eimf_core.models import registry
 from eimf_core.training import plan
 from eimf_core.training.config import TrainConfig
@@ -66,7 +67,7 @@ def example(site: Path) -> Path:
 
 def test_the_example_is_small() -> None:
     lines = [line for path in EXAMPLE.rglob("*.py") for line in path.read_text().splitlines() if line.strip()]
-    assert len(lines) < 90
+    assert len(lines) <= 30
 
 
 def test_help_lists_plug_ins_and_loads_none(eimf: Eimf, example: Path) -> None:
@@ -81,6 +82,17 @@ def test_help_lists_plug_ins_and_loads_none(eimf: Eimf, example: Path) -> None:
     assert "\nfirst_hit (only by name; of eimf-example-plugin 1.0)\n  Whether the first item" in told
 
 
+def test_help_lists_no_plug_in_of_a_built_in_name(eimf: Eimf, site: Path) -> None:
+    taken = {"backbones": "narm", "engines": "keywords", "formats": "auto", "metrics": "all"}
+    install(
+        site, "taker", "1", {f"eimf.{group}": {name: "broken:x", "own": "broken:x"} for group, name in taken.items()}
+    )
+    plugins.forget()
+    for command, group in zip(("train", "label", "prepare", "eval"), taken, strict=True):
+        _, found, listed = eimf(command, "--help").stdout.decode().partition(f"Plug-ins, for {plugins.OPTIONS[group]}:")
+        assert found and "own" in listed and "of taker 1" in listed and taken[group] not in listed, listed
+
+
 def test_a_log_of_its_form_is_read_when_it_is_named(eimf: Eimf, example: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("".join(f"u{at % 3} -> i{at % 4} @ {1_600_000_000 + at}\n" for at in range(24)))
@@ -90,6 +102,13 @@ def test_a_log_of_its_form_is_read_when_it_is_named(eimf: Eimf, example: Path, t
     assert {orjson.loads(line)["user"] for line in lines} == {"u0", "u1", "u2"}
     sidecar = orjson.loads((tmp_path / "data" / "sequences.jsonl.meta.json").read_bytes())
     assert sidecar["plugins"] == {"eimf-example-plugin": "1.0"}
+    with open(log, "a") as stream:
+        stream.write("\nu9 -> i9\nu9 -> i9 @ 1600000000\n")
+    bad = one_error_line(eimf("prepare", log, "--format", "arrows", "-o", tmp_path / "other"), 3)
+    assert "log.txt:26: is no line of the format arrows; --on-error skip leaves such rows out" in bad
+    assert eimf("prepare", log, "--format", "arrows", "--on-error", "skip", "-o", tmp_path / "other").returncode == 0
+    (reject,) = (tmp_path / "other" / "rejects.jsonl").read_bytes().splitlines()
+    assert orjson.loads(reject)["text"] == "u9 -> i9"
     unknown = one_error_line(eimf("prepare", log, "--format", "arows", "-o", tmp_path / "other"), 2)
     assert unknown.endswith("delimited, arrows") or "arrows" in unknown
 
@@ -117,6 +136,60 @@ def test_an_engine_labels_and_a_metric_is_shown(eimf: Eimf, example: Path, tmp_p
     ).stdout.splitlines()  # fmt: skip
     values = {orjson.loads(line)["metric"]: orjson.loads(line)["value"] for line in lines}
     assert values["first_hit"] == values["recall"] > 0
+
+
+CLASSES = """
+from eimf_core.labeling import prompts
+from eimf_core.labeling.engines.base import SynchronousEngine
+from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.scans import UserLines
+
+EIMF_INTERFACE = 1
+words = LogFormat("words", "users and items", lambda source: True, lambda source, config: UserLines())
+
+class Same(SynchronousEngine):
+    name = model = "same"
+
+    def __init__(self, config, samples, vectors, reporter):
+        super().__init__()
+        self.prompt, self.settings = prompts.load(prompts.GENERAL), {}
+
+    def answer(self, request):
+        return self.answered(request, [{"name": "same", "items": [1]}])
+"""
+
+
+def test_an_engine_and_a_format_may_be_more_than_a_function(eimf: Eimf, site: Path, tmp_path: Path) -> None:
+    (site / "broken_more.py").write_text(CLASSES)
+    install(
+        site, "more", "1", {"eimf.engines": {"same": "broken_more:Same"}, "eimf.formats": {"w": "broken_more:words"}}
+    )
+    plugins.forget()
+    (tmp_path / "log.txt").write_text("u1 a b\nu2 b a\n")
+    done = eimf("prepare", tmp_path / "log.txt", "--format", "w", "--split", "none", "-o", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    found = eimf("cluster", tmp_path / "data", "--budget", 1)
+    (tmp_path / "samples.jsonl").write_bytes(found.stdout)
+    lines = eimf("label", tmp_path / "samples.jsonl", "--engine", "same").stdout.splitlines()
+    assert [orjson.loads(line)["interests"][0]["name"] for line in lines] == ["same"]
+
+
+def test_what_functions_of_plug_ins_give_is_checked(eimf: Eimf, site: Path, tmp_path: Path) -> None:
+    lines = ["EIMF_INTERFACE = 1", "def none(history): return {}", "def place(line): return {'place': line}"]
+    (site / "broken_functions.py").write_text("\n".join(lines))
+    points = {"eimf.engines": {"none": "broken_functions:none"}, "eimf.formats": {"place": "broken_functions:place"}}
+    install(site, "functions", "1", points)
+    plugins.forget()
+    (tmp_path / "log.txt").write_text("u1 a b\n")
+    told = one_error_line(eimf("prepare", tmp_path / "log.txt", "--format", "place", "-o", tmp_path / "data"), 2)
+    assert "--format place: gives the field 'place'; fields are user, item, time, rating, event" in told
+    sample = {
+        "key": "k", "user": "u", "cluster": 0, "cluster_size": 1, "distance": 0.1,
+        "history": [{"item": "tea-1", "title": "Black Tea"}],
+    }  # fmt: skip
+    (tmp_path / "samples.jsonl").write_bytes(orjson.dumps(sample) + b"\n")
+    told = one_error_line(eimf("label", tmp_path / "samples.jsonl", "--engine", "none", "-o", tmp_path / "l.jsonl"), 4)
+    assert "no interest was found in the history" in told
 
 
 @pytest.mark.slow
@@ -204,7 +277,7 @@ def test_a_built_in_name_is_not_taken_over(site: Path) -> None:
     plugins.forget()
     assert registry.load("narm").__module__ == "eimf_core.models.narm"
     assert registry.plugins_of("comirec-sa+narm") == {}
-    assert plugins.names("engines", ["keywords", "server"]) == ["keywords", "server"]
+    assert plugins.names("engines") == list(ENGINES)
     assert "broken_taker" not in sys.modules
 
 

@@ -30,6 +30,7 @@ STANDARD = ("recall", "hit_rate", "ndcg", "mrr")
 ON_REQUEST = ("ndcg_hits", "diversity_text")
 """What is measured only by name: not standard, or slow."""
 SETS = {"standard": STANDARD, "all": tuple(name for name in METRICS if name not in ON_REQUEST)}
+NAMES = (*SETS, *METRICS)
 TABLES: dict[tuple[str, ...], dict[str, Any]] = {
     ("hits", "wanted", "k"): accuracy.ACCURACY,
     ("lists", "facts", "k"): list_metrics.PER_USER,

@@ -55,8 +55,6 @@ def _of_plugins() -> list[str]:
     """The metrics of plug-ins, each loaded for what it says of itself; what cannot be is a line."""
     parts = []
     for plugin in plugins.installed("metrics"):
-        if plugin.name in metrics.METRICS:
-            continue
         try:
             parts.append(_entry(f"{plugin.name} (only by name; of {plugin.origin})", metrics.of_plugin(plugin)))
         except ConfigError as error:

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
+import orjson
+
 from eimf_core.errors import InputError
+from eimf_core.labeling import prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.prompts import Prompt
+from eimf_core.naming.terms import cut_at_word
 from eimf_core.progress import Reporter
-from eimf_core.records import BatchRequest, Sample
+from eimf_core.records import BatchRequest, HistoryItem, Sample
 from eimf_core.text.similarity import TitleVectors
+
+LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12
+"""Of an interest, as the form of the answer wants it."""
+NamesInterests = Callable[[Sequence[HistoryItem]], Mapping[str, Sequence[int]]]
+"""From the items of a history, oldest first, to the name of each interest with the numbers of its items, from 1."""
 
 
 @dataclass(frozen=True)
@@ -148,3 +157,30 @@ class SynchronousEngine(Engine):
         began = time.perf_counter()
         answer = self.answer(self._open.popleft())
         return replace(answer, seconds=time.perf_counter() - began)
+
+    @staticmethod
+    def answered(request: Request, interests: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
+        """The answer with these interests, each in the form of the prompt; `more` are further fields of it."""
+        return Answer(request.number, text=orjson.dumps({"interests": interests}).decode(), **more)
+
+
+class FunctionEngine(SynchronousEngine):
+    """Base of engines that are no more than a function; a plug-in may be one."""
+
+    function: NamesInterests
+
+    def __init__(
+        self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
+    ) -> None:
+        super().__init__()
+        self.prompt = prompts.load(prompts.GENERAL)
+        self.settings = {"max_interests": config.max_interests}
+        self._most = config.max_interests
+
+    def answer(self, request: Request) -> Answer:
+        found = list(self.function(request.sample.history).items())[: self._most]
+        if not found:
+            return Answer(request.number, error="no interest was found in the history", final=True)
+        return self.answered(
+            request, [{"name": cut_at_word(name, LONGEST_NAME), "items": items[-MOST_ITEMS:]} for name, items in found]
+        )

@@ -12,14 +12,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import orjson
-
 from eimf_core import files
 from eimf_core.dataset import read_items
 from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
+from eimf_core.labeling.engines.base import (
+    LONGEST_DESCRIPTION,
+    LONGEST_NAME,
+    MOST_ITEMS,
+    Answer,
+    Request,
+    SynchronousEngine,
+)
 from eimf_core.naming.terms import cut_at_word
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
@@ -27,7 +32,6 @@ from eimf_core.text.similarity import TitleVectors
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
 LEAST_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
-LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12  # as the form of the answer wants it
 
 
 class Categories(SynchronousEngine):
@@ -78,8 +82,7 @@ class Categories(SynchronousEngine):
                     "items": places[name][-MOST_ITEMS:],
                 }
             )
-        text = orjson.dumps({"interests": interests}).decode()
-        return Answer(request.number, text=text, items_by="model")
+        return self.answered(request, interests, items_by="model")
 
     def _choose(self, places: dict[str, list[int]], history: Sequence[str]) -> list[str]:
         """Categories, the most distinctive first, each counted by the items that no earlier one holds.

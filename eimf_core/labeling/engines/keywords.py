@@ -13,11 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from eimf_core.labeling import prompts
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
+from eimf_core.labeling.engines.base import LONGEST_NAME, MOST_ITEMS, Answer, Request, SynchronousEngine
 from eimf_core.labeling.history_text import displayed_terms
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.naming.terms import title_terms
@@ -31,7 +30,6 @@ LEAST_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
 MOST_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
 NAME_TERMS, DESCRIPTION_TERMS = 2, 6
-LONGEST_NAME, MOST_ITEMS = 48, 12  # as the form of the answer wants it
 
 
 class Keywords(SynchronousEngine):
@@ -77,7 +75,7 @@ class Keywords(SynchronousEngine):
             taken.add(name.casefold())
             numbers = sorted(number for at in members for number in places[distinct[at]])[-MOST_ITEMS:]
             interests.append({"name": name, "description": description, "items": numbers})
-        return Answer(request.number, text=orjson.dumps({"interests": interests}).decode())
+        return self.answered(request, interests)
 
     def _centred(self, titles: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors of titles less what all titles have in common, which tells no groups apart."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import isfunction
 from typing import Any
 
 from eimf_core import plugins
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import ENGINES, LabelConfig
-from eimf_core.labeling.engines.base import Engine
+from eimf_core.labeling.engines.base import Engine, FunctionEngine
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
@@ -33,7 +34,10 @@ def engine_class(name: str) -> type[Engine]:
     plugin = plugins.find("engines", name)
     if plugin is None:
         raise ConfigError(f"--engine: there is no engine '{name}'")
-    engine = plugin.load(_problem)
+    found = plugin.load(_problem)
+    # a function may change with any version of its package
+    own = {"name": name, "model": plugin.origin, "function": staticmethod(found)}
+    engine = type("OfPlugin", (FunctionEngine,), own) if isfunction(found) else found
     return engine
 
 
@@ -47,7 +51,7 @@ def chosen_class(config: LabelConfig) -> type[Engine]:
 
 def _problem(found: Any) -> str:
     is_engine = isinstance(found, type) and issubclass(found, Engine) and isinstance(getattr(found, "name", None), str)
-    return "" if is_engine else "it is no subclass of eimf_core.labeling.engines.base.Engine with a name"
+    return "" if is_engine or isfunction(found) else "it is no function of a history and no Engine with a name"
 
 
 def _answering_class(config: LabelConfig) -> type[Engine]:

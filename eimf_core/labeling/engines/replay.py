@@ -60,8 +60,7 @@ class Replay(SynchronousEngine):
             }
             for interest in label.interests[: self._max_interests]
         ]
-        text = orjson.dumps({"interests": interests}).decode()
-        return Answer(request.number, text=text, tokens=dict(label.tokens), items_by=label.items_by)
+        return self.answered(request, interests, tokens=dict(label.tokens), items_by=label.items_by)
 
 
 def wide_form(prompt: prompts.Prompt) -> prompts.Prompt:
