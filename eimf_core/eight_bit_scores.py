@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import model_network
+from eimf_core import model_network, ranking
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
@@ -32,73 +33,100 @@ ROUNDING = 2e-5
 OPSET, IR_VERSION = 13, 8
 
 
+class Rounded(NamedTuple):
+    """The interests of some users in 8 bits.
+
+    Attributes:
+        parts: for each part of the interests without a sign, moved by one more than their largest number, (K, B, d):
+            interest by interest, so that the largest product is taken over rows that lie together.
+        steps: what the numbers of each user are to be multiplied by, (B,).
+        off: how far any score may be from the exact one, in such steps, (B,).
+    """
+
+    parts: list[npt.NDArray[np.uint8]]
+    steps: Floats
+    off: Floats
+
+
 class EightBitScores:
     """The item vectors of a model in 8 bits.
 
-    `vectors` (N + 1, d), `scale` (N + 1,) or None and `parts` are those of `ranking.best_scores`.
+    `vectors` (N + 1, d), `scale` (N + 1,) or None and `parts` are those of `ranking.best_scores`. `width` is the number
+    of columns of scores: N + 1 filled up to a multiple of `ranking.GROUP`.
     """
 
     def __init__(self, vectors: Floats, scale: Floats | None, parts: Sequence[tuple[int, int]] = ()) -> None:
         self.items = len(vectors)
-        self._parts: list[tuple[slice, int, _Part]] = []
-        start = 0
-        for width, count in parts or [(vectors.shape[1], 0)]:
-            columns = slice(start, start := start + width)
-            self._parts.append((columns, count, _Part(vectors[:, columns], scale)))
-
-    def scores(self, interests: Floats) -> tuple[Floats, Floats]:
-        """Approximate scores of all items, with their error bounds.
-
-        Args:
-            interests: (B, K, d), finite.
-
-        Returns:
-            The scores (B, N + 1), -inf for padding, and of each row how far any may be from the exact one (B,).
-        """
-        scores = np.zeros((len(interests), self.items), np.float32)
-        off = np.zeros(len(interests), np.float32)
-        step = interests.shape[1]
-        for columns, count, part in self._parts:
-            number = count or step
-            step //= number
-            off += part.add_to(scores, interests[:, : number * step : step, columns])
-        scores[:, 0] = -np.inf
-        return scores, off
-
-
-class _Part:
-    """Some columns of the item vectors."""
-
-    def __init__(self, vectors: Floats, scale: Floats | None) -> None:
-        rounded = np.empty(vectors.shape, np.int8)
-        self._steps = np.empty(len(vectors), np.float32)
-        self._longest = self._furthest = np.float32(0)
-        for start in range(0, len(vectors), ROWS):
+        self.width = -(-self.items // ranking.GROUP) * ranking.GROUP
+        self._parts: list[_Part] = []
+        self._steps = np.empty(self.items, np.float32)
+        parts = parts or [(vectors.shape[1], 0)]
+        rounded = [np.empty((self.items, width), np.int8) for width, _ in parts]
+        columns = _columns([width for width, _ in parts])
+        longest, furthest = np.zeros(len(parts), np.float32), np.zeros(len(parts), np.float32)
+        for start in range(0, self.items, ROWS):
             rows = slice(start, start + ROWS)
             exact = vectors[rows] if scale is None else vectors[rows] * scale[rows, None]
-            steps = _steps(np.abs(exact).max(axis=1), LARGEST)
-            rounded[rows], self._steps[rows] = np.rint(exact / steps[:, None]), steps
-            rest = exact - rounded[rows] * steps[:, None]
-            self._longest = max(self._longest, np.linalg.norm(exact, axis=1).max())
-            self._furthest = max(self._furthest, np.linalg.norm(rest, axis=1).max())
-        self._product = _product(rounded)
+            # one step for all parts of an item, so that their whole numbers can be added
+            steps = self._steps[rows] = _steps(np.abs(exact).max(axis=1), LARGEST)
+            whole = np.rint(exact / steps[:, None])
+            rest = exact - whole * steps[:, None]
+            for at, part in enumerate(columns):
+                rounded[at][rows] = whole[:, part]
+                longest[at] = max(longest[at], np.linalg.norm(exact[:, part], axis=1).max())
+                furthest[at] = max(furthest[at], np.linalg.norm(rest[:, part], axis=1).max())
+        for at, (_, count) in enumerate(parts):
+            self._parts.append(_Part(columns[at], count, _product(rounded[at]), longest[at], furthest[at]))
 
-    def add_to(self, scores: Floats, interests: Floats) -> Floats:
-        """Add this part's scores to those of each row, and return how far they may be off (B,); `interests` are
-        (B, K, d)."""
-        users, number, width = interests.shape
+    def rounded(self, interests: Floats) -> Rounded:
+        """Interests (B, K, d), finite, in 8 bits."""
         steps = _steps(np.abs(interests).max(axis=(1, 2)), _largest())
-        rounded = np.rint(interests / steps[:, None, None])
-        lengths, rest = _longest(rounded) * steps, _longest(interests - rounded * steps[:, None, None])
-        # interest by interest, so that the largest is taken over rows that lie together
-        rows = rounded.astype(np.int8).transpose(1, 0, 2).reshape(-1, width)
-        near = np.empty(scores.shape, np.float32)
-        near[:] = _products(self._product, rows, _largest()).reshape(number, users, -1).max(axis=0)
-        near *= self._steps
-        near *= steps[:, None]
-        scores += near
-        off: Floats = rest * self._longest + lengths * self._furthest + ROUNDING * lengths * self._longest
-        return off
+        off = np.zeros(len(interests), np.float32)
+        made: list[npt.NDArray[np.uint8]] = []
+        step = interests.shape[1]
+        for part in self._parts:
+            number = part.number or step
+            step //= number
+            own = interests[:, : number * step : step, part.columns] / steps[:, None, None]
+            whole = np.rint(own)
+            lengths, rest = _longest(whole), _longest(own - whole)
+            off += rest * part.longest + lengths * part.furthest + ROUNDING * lengths * part.longest
+            # one of the factors must have no sign: it is moved, and the network moves it back
+            moved = (whole + np.float32(_largest() + 1)).astype(np.uint8)
+            made.append(np.ascontiguousarray(moved.transpose(1, 0, 2)))
+        return Rounded(made, steps, off)
+
+    def scores(self, rounded: Rounded, rows: slice) -> Floats:
+        """Approximate scores (B, width) of all items for some users, in the steps of each; -inf for padding and behind
+        the last item."""
+        best: npt.NDArray[np.int32] | None = None
+        for part, moved in zip(self._parts, rounded.parts, strict=True):
+            own = moved[:, rows]
+            number, users, width = own.shape
+            products = _products(part.product, own.reshape(-1, width), _largest()).reshape(number, users, -1)
+            largest = products.max(axis=0) if number > 1 else products[0]
+            best = largest if best is None else np.add(best, largest, out=best)
+        assert best is not None
+        scores = np.empty((len(best), self.width), np.float32)
+        np.multiply(best, self._steps, out=scores[:, : self.items], dtype=np.float32)
+        scores[:, 0] = scores[:, self.items :] = -np.inf
+        return scores
+
+
+class _Part(NamedTuple):
+    """Some columns of the item vectors: how many interests of a user there are of them, 0 for all, the network that
+    multiplies by them, how long the longest is, and how far one lies at most from what it was rounded to."""
+
+    columns: slice
+    number: int
+    product: Any
+    longest: np.float32
+    furthest: np.float32
+
+
+def _columns(widths: Sequence[int]) -> list[slice]:
+    ends = np.cumsum([0, *widths]).tolist()
+    return [slice(start, end) for start, end in pairwise(ends)]
 
 
 def _steps(largest: Floats, levels: int) -> Floats:
@@ -112,11 +140,9 @@ def _longest(vectors: Floats) -> Floats:
     return found
 
 
-def _products(network: Any, rows: Bytes, largest: int) -> npt.NDArray[np.int32]:
-    """Rows (n, d), of which no number is larger, by all item vectors: (n, N + 1)."""
-    # one of the factors must have no sign: it is moved, and the network moves it back
-    zero = np.array(largest + 1, np.uint8)
-    found: npt.NDArray[np.int32] = network.run(None, {"rows": rows.view(np.uint8) + zero, "zero": zero})[0]
+def _products(network: Any, rows: npt.NDArray[np.uint8], largest: int) -> npt.NDArray[np.int32]:
+    """Rows (n, d), moved by one more than their largest number, by all item vectors: (n, N + 1)."""
+    found: npt.NDArray[np.int32] = network.run(None, {"rows": rows, "zero": np.array(largest + 1, np.uint8)})[0]
     return found
 
 
@@ -124,7 +150,8 @@ def _products(network: Any, rows: Bytes, largest: int) -> npt.NDArray[np.int32]:
 def _largest() -> int:
     """The largest number of rounded interests that this processor multiplies without an overflow."""
     extremes = np.full((64, 64), LARGEST, np.int8)
-    exact = (_products(_product(extremes), extremes, LARGEST) == 64 * LARGEST**2).all()
+    moved = extremes.view(np.uint8) + np.uint8(LARGEST + 1)
+    exact = (_products(_product(extremes), moved, LARGEST) == 64 * LARGEST**2).all()
     return LARGEST if exact else SMALLER
 
 

@@ -55,6 +55,10 @@ class Additions(NamedTuple):
         part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
         return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
 
+    def divided_by(self, steps: Floats) -> Additions:
+        """What is added to scores that are counted in steps, those of each history (B,)."""
+        return self._replace(values=self.values / steps[self.rows])
+
     def add_to(self, scores: Floats, columns: npt.NDArray[np.integer[Any]] | None = None) -> None:
         """Add to vector scores, in place; -inf stays what it is.
 

@@ -21,6 +21,8 @@ WHOLE = 64
 """Items of a tile are a multiple of this, so that the rows of a product begin where those of the cache do."""
 GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
+ROUNDING = 1e-6
+"""What sums behind those of vectors may differ by, as a share of the score."""
 
 
 def best_scores(
@@ -134,27 +136,28 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
     return best
 
 
-def high_items(scores: Floats, k: int) -> Indices:
-    """Items of high score: the best of each of the k best groups of items.
-
-    That is sooner known than the k best, and does where a score is wanted that k items reach.
+def near_best(scores: Floats, k: int, off: Floats) -> tuple[Indices, Indices]:
+    """What may be among the k best of its row by exact scores.
 
     Args:
-        scores: (B, N + 1).
-        k: how many, at most N.
+        scores: (B, W), the number of columns a multiple of GROUP; -inf for what is no item.
+        k: how many, at least 1.
+        off: how far the scores of each row may be from the exact ones, (B,).
 
     Returns:
-        Item indices (B, k), in any order.
+        Rows and columns (n,), rows rising.
     """
-    width = scores.shape[1]
-    groups = width // GROUP
-    if groups <= 2 * k:
-        return top_k(scores, k)
-    chosen = _largest(scores[:, : groups * GROUP].reshape(-1, GROUP, groups).max(axis=1), k)
-    columns = chosen[:, :, None] + np.arange(GROUP) * groups
-    values = np.take_along_axis(scores, columns.reshape(len(scores), -1), axis=1).reshape(columns.shape)
-    found: Indices = np.take_along_axis(columns, values.argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
-    return found
+    groups = scores.shape[1] // GROUP
+    columns = scores.reshape(-1, GROUP, groups)
+    maxima = columns.max(axis=1)
+    # at least k items reach the k-th largest maximum, so that their exact scores are less below it than scores are off
+    reached = maxima if k <= groups else scores
+    place = max(0, reached.shape[1] - k)
+    limit = np.partition(reached, place, axis=1)[:, place]
+    limit = np.maximum(limit - 2 * off - ROUNDING * np.abs(limit), np.finfo(np.float32).min)
+    rows, chosen = np.divmod(np.flatnonzero(maxima >= limit[:, None]), groups)
+    found, column = np.divmod(np.flatnonzero(columns[rows, :, chosen] >= limit[rows, None]), GROUP)
+    return rows[found], column * groups + chosen[found]
 
 
 def _best_columns(

@@ -129,12 +129,12 @@ def mask_scores(scores: Floats, queries: Sequence[ResolvedQuery], allowed: Mask 
     """Set what may not be listed to -inf, in place: seen or excluded items and those outside `only`.
 
     Args:
-        scores: (B, N + 1).
+        scores: (B, N + 1), or more columns.
         queries: one for each row.
         allowed: what the filters of the command let through, (N + 1,).
     """
     if allowed is not None:
-        scores[:, ~allowed] = -np.inf
+        scores[:, : len(allowed)][:, ~allowed] = -np.inf
     for row, query in zip(scores, queries, strict=True):
         row[query.seen] = -np.inf
         if len(query.excluded):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.eight_bit_scores import EightBitScores
+from eimf_core.eight_bit_scores import EightBitScores, Rounded
 from eimf_core.next_items import Additions
 from eimf_core.opened_model import Model
 from eimf_core.recommend import diversity, index_search, item_boosts
@@ -37,8 +37,6 @@ LEAST_PRODUCT = 2048
 """Numbers of a product at least: OpenBLAS adds smaller ones in another order, which the last digit may show."""
 LISTED = 50
 """A list is chosen from at least so many times its items, or all of them are scored exactly."""
-ROUNDING = 1e-6
-"""What sums behind those of vectors may differ by, as a share of the score."""
 
 
 class ItemScores:
@@ -68,14 +66,27 @@ class ItemScores:
         near = self._eight_bits(interests, number, self._parts(queries, whole))
         if near is None:
             return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
-        found: list[TopItems] = []
-        additions = self._additions(queries, words)
+        scores, items = self._near_best(near, interests, queries, self._additions(queries, words), number)
+        return top_items(scores, number, least, items)
+
+    def _near_best(
+        self, near: EightBitScores, interests: Floats, queries: Queries, additions: Additions | None, number: int
+    ) -> tuple[Floats, Indices]:
+        """Scores and indices (B, n) of items among which the best of each query are: those that may be by scores in 8
+        bits, behind the last of a row -inf and 0."""
+        rounded = near.rounded(interests)
+        values: list[Floats] = []
+        rows: list[Indices] = []
+        items: list[Indices] = []
         step = max(1, min(USERS, LARGEST_BLOCK // near.items))
         for start in range(0, len(queries), step):
-            rows = slice(start, start + step)
-            own = None if additions is None else additions.of_rows(rows)
-            found += self._best_of_few(near, interests[rows], queries[rows], own, number)
-        return found
+            some = slice(start, start + step)
+            own = None if additions is None else additions.of_rows(some)
+            at, found = self._may_be_best(near, rounded, some, queries[some], own, number)
+            values.append(self._exact_of_pairs(interests[some], at, found, own))
+            rows.append(at + start)
+            items.append(found)
+        return _by_row(np.concatenate(rows), np.concatenate(items), np.concatenate(values), len(queries))
 
     def _parts(self, queries: Queries, whole: bool) -> Sequence[tuple[int, int]]:
         """What the interests consist of, see `ranking.best_scores`."""
@@ -93,49 +104,45 @@ class ItemScores:
         # what is no number is told where all items are scored
         return self._near if parts == self._model.factors.parts and np.isfinite(interests).all() else None
 
-    def _best_of_few(
-        self, near: EightBitScores, interests: Floats, queries: Queries, additions: Additions | None, number: int
-    ) -> list[TopItems]:
-        scores, off = near.scores(interests)
-        self._finish(scores, queries, additions)
+    def _may_be_best(
+        self, near: EightBitScores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
+        number: int,
+    ) -> tuple[Indices, Indices]:  # fmt: skip
+        """Of some users rows and item indices (n,) that may be among the best of the row."""
+        off = rounded.off[some]
+        scores = near.scores(rounded, some)
+        self._finish(scores, queries, None if additions is None else additions.divided_by(rounded.steps[some]))
         if self.boosts is not None:
             # of a score below 0 a factor below 1 makes up to twice the score
             off = off * max(2.0, float(self.boosts.max()))
+        return ranking.near_best(scores, number, off)
 
-        def exact(items: Indices) -> Floats:
-            return self._scores_of_items(interests, items, additions, scores)
-
-        # the exact scores of the items that seem best say what a score must at least be
-        first = ranking.high_items(scores, number)
-        items = self._enough(np.union1d(first, 0), interests)
-        least = np.take_along_axis(exact(items), np.searchsorted(items, first), axis=1).min(axis=1) - off
-        least = np.maximum(least - ROUNDING * np.abs(least), np.finfo(np.float32).min)
-        may_be = (scores >= least[:, None]).any(axis=0)
-        may_be[0] = True
-        items = self._enough(np.flatnonzero(may_be), interests)
-        return top_items(exact(items), number, self._settings.min_score, items)
-
-    def _enough(self, items: Indices, interests: Floats) -> Indices:
-        """Rising item indices, and others where these are too few for a product that adds as larger ones do."""
+    def _exact_of_pairs(self, interests: Floats, rows: Indices, items: Indices, additions: Additions | None) -> Floats:
+        """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
         users, number, _ = interests.shape
-        rows = users * min(count for _, count in self._model.factors.parts or [(0, number)])
-        least = min(LEAST_PRODUCT // rows + 1, len(self._model.vectors))
-        return items if len(items) >= least else np.union1d(items, np.arange(least))
+        of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
+        least = min(LEAST_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
+        # additions to other items go to the first column
+        distinct = np.unique(np.append(items, 0))
+        if len(distinct) < least:
+            distinct = np.union1d(distinct, np.arange(least))
+        columns = np.zeros(len(self._model.vectors), np.int64)
+        columns[distinct] = np.arange(len(distinct))
+        scores: Floats = self._scores_of_items(interests, distinct, columns, additions)[rows, columns[items]]
+        return scores
 
     def _scores_of_items(
-        self, interests: Floats, items: Indices, additions: Additions | None, listed: Floats
+        self, interests: Floats, items: Indices, columns: Indices, additions: Additions | None
     ) -> Floats:
-        """Scores (B, n) of some rising item indices, the first 0; -inf where `listed` (B, N + 1) is."""
+        """Scores (B, n) of some item indices, whether they may be listed or not; `columns` (N + 1,) says where each
+        item stands among them."""
         model = self._model
         scale = None if model.scale is None else model.scale[items]
         scores = ranking.best_scores(interests, model.vectors[items], scale, model.factors.parts)
         if additions is not None:
-            columns = np.zeros(len(model.vectors), np.int64)
-            columns[items] = np.arange(len(items))
             additions.add_to(scores, columns)
         if self.boosts is not None:
             item_boosts.apply(self.boosts[items], scores)
-        scores[listed[:, items] == -np.inf] = -np.inf
         return scores
 
     def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
@@ -206,6 +213,19 @@ class ItemScores:
         scores = np.repeat(counts[None], len(queries), axis=0)
         self._finish(scores, queries, None)
         return scores
+
+
+def _by_row(rows: Indices, items: Indices, scores: Floats, users: int) -> tuple[Floats, Indices]:
+    """Scores and item indices (n,) of rising rows as (B, 1 + L), indices rising in each row; the first column holds -inf
+    and 0, as does what is behind the last one of a row."""
+    order = np.lexsort((items, rows))
+    counts = np.bincount(rows, minlength=users)
+    ends = np.cumsum(counts)
+    columns = np.arange(1, len(rows) + 1) - np.repeat(ends - counts, counts)
+    found = np.full((users, 1 + int(counts.max())), -np.inf, np.float32)
+    indices = np.zeros(found.shape, np.int64)
+    found[rows, columns], indices[rows, columns] = scores[order], items[order]
+    return found, indices
 
 
 def candidates(query: ResolvedQuery) -> int:

@@ -74,7 +74,8 @@ def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | 
         scores: (B, N + 1), of all items, or (B, n), of some; -inf for what may not be listed.
         k: how many, at most.
         min_score: the least score of a listed item; None for any.
-        items: the indices (n,) of these items, rising; None where scores are of all.
+        items: the indices (B, n) of these items, rising in each row, 0 where there is none; None where scores are of
+            all.
 
     Returns:
         For each row item indices and their scores, best first, rounded to DIGITS.
@@ -87,7 +88,7 @@ def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | 
     except ValueError as error:
         raise ModelError(f"the model gives a score that is no number ({error.args[0]}); train it again") from None
     values = np.take_along_axis(scores, best, axis=1)
-    best = best if items is None else items[best]
+    best = best if items is None else np.take_along_axis(items, best, axis=1)
     listed = np.isfinite(values) if min_score is None else np.isfinite(values) & (values >= min_score)
     # scores fall along a row, so that what is listed stands in front
     counts = listed.sum(axis=1).tolist()

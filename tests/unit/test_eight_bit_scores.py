@@ -18,10 +18,12 @@ from eimf_core.recommend import item_scores
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
+from eimf_core.recommend.results import TopItems
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries
 from tests.recommend_models import write_named_model
+from tests.rounding import rounds_by_place
 
 ITEMS, USERS, WIDTH = 3000, 40, 32
 PARTS = [(WIDTH, 4), (WIDTH, 3)]
@@ -50,13 +52,20 @@ def interests(rng: np.random.Generator, parts: list[tuple[int, int]]) -> Floats:
 def test_no_score_is_further_off_than_told(
     parts: list[tuple[int, int]], largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if largest > eight_bit_scores._largest():
+        pytest.skip("this processor adds in 16 bits")
     monkeypatch.setattr(eight_bit_scores, "_largest", lambda: largest)
     rng = np.random.default_rng(0)
     items, scale = vectors(rng, sum(width for width, _ in PARTS)), rng.random(ITEMS + 1, dtype=np.float32)
     asked = interests(rng, PARTS)
     asked[3] = 0
     for scaled in (None, scale):
-        found, off = EightBitScores(items, scaled, parts).scores(asked)
+        near = EightBitScores(items, scaled, parts)
+        rounded = near.rounded(asked)
+        found = near.scores(rounded, slice(0, USERS)) * rounded.steps[:, None]
+        off = rounded.off * rounded.steps
+        assert found.shape[1] % ranking.GROUP == 0 and (found[:, ITEMS + 1 :] == -np.inf).all()
+        found = found[:, : ITEMS + 1]
         exact = ranking.best_scores(asked, items, scaled, parts)
         distance = np.abs(found[:, 1:] - exact[:, 1:]).max(axis=1)
         assert (distance <= off).all()
@@ -103,6 +112,17 @@ def model(rng: np.random.Generator, parts: list[tuple[int, int]], *, scaled: boo
     )
 
 
+def assert_same_lists(found: list[TopItems], expected: list[TopItems], items: Floats) -> None:
+    """The same lists; where numpy rounds a row by its place the same up to the last digit, and up to items of one vector,
+    which differ in it."""
+    if not rounds_by_place():
+        assert found == expected
+        return
+    for (listed, scores), (wanted, exact) in zip(found, expected, strict=True):
+        assert scores == pytest.approx(exact, rel=1e-6, abs=1e-5)
+        assert (items[listed] == items[wanted]).all()
+
+
 @pytest.mark.parametrize("scaled, graph, boosted", [(False, False, False), (True, True, False), (True, True, True)])
 @pytest.mark.parametrize("parts", [[], PARTS])
 def test_lists_are_those_of_exact_scores_to_the_last_digit(
@@ -123,12 +143,12 @@ def test_lists_are_those_of_exact_scores_to_the_last_digit(
 
     (exact, expected), (near, lists) = found(USERS + 1), found(USERS)
     assert near._near is not None and exact._near is None
-    assert lists == expected
+    assert_same_lists(lists, expected, opened.vectors)
     assert min(len(items) for items, _ in expected) < 4
     # words alone have one vector, and of an ensemble no parts
     alone = [query for query in users if query.text_vector is not None]
     words = np.ones((len(alone), 1, 2 * WIDTH), np.float32)
-    assert near.best(words, alone, words=True) == exact.best(words, alone, words=True)
+    assert_same_lists(near.best(words, alone, words=True), exact.best(words, alone, words=True), opened.vectors)
 
 
 def test_a_score_that_is_no_number_is_told_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
