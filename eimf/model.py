@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from eimf.paths import AnyPath, path_if, path_of
 from eimf.query_values import as_list, ids, read_query, with_fields
 from eimf.record_lists import Recommendations, read_answer
 from eimf.reporting import named_as_arguments, reporter_or_quiet
@@ -24,9 +24,9 @@ _ARGUMENTS = ("items", "like", "user", "sequences", "text", "only_items", "exclu
 
 
 def open_model(
-    path: str | PathLike[str], *, only: Sequence[str] = (), only_items: str | PathLike[str] | None = None,
-    exclude_items: str | PathLike[str] | None = None, new_items: str | PathLike[str] | None = None,
-    boost: str | PathLike[str] | None = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
+    path: AnyPath, *, only: Sequence[str] = (), only_items: AnyPath | None = None,
+    exclude_items: AnyPath | None = None, new_items: AnyPath | None = None,
+    boost: AnyPath | None = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
 ) -> Model:  # fmt: skip
     """Open a model directory. It needs no torch, and reads what it opened even when another model takes its place.
 
@@ -54,21 +54,19 @@ def open_model(
     files = {"only_items": only_items, "exclude_items": exclude_items, "new_items": new_items, "boost": boost}
     with named_as_arguments(RecommendConfig, *_ARGUMENTS) as named:
         made = settings_of(RecommendConfig, settings)
-        given = {name: None if value is None else Path(value) for name, value in files.items()}
-        return Model(path, made, {**given, "only": as_list(only)}, reporter_or_quiet(reporter, named))
+        given = {name: path_if(value, name) for name, value in files.items()}
+        return Model(path_of(path, "path"), made, {**given, "only": as_list(only)}, reporter_or_quiet(reporter, named))
 
 
 class Model:
     """An opened model; `open_model` makes one. Threads may ask it at once."""
 
-    def __init__(
-        self, path: str | PathLike[str], settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter
-    ) -> None:
+    def __init__(self, path: Path, settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter) -> None:
         """`request`: further fields of `eimf_core.recommend.request.Request`."""
         from eimf_core.recommend.request import Request
         from eimf_core.recommend.session import Session
 
-        self.path = Path(path)
+        self.path = path
         self._settings, self._request, self._reporter = settings, dict(request), reporter
         # an empty history: each query is one that reports itself what it does not know
         self._session = Session(self.path, settings, Request(items=(), **self._request), reporter=reporter)
@@ -87,7 +85,7 @@ class Model:
 
     def recommend(
         self, *, items: Any = None, like: str | Sequence[str] | None = None, user: str | None = None,
-        sequences: str | PathLike[str] | None = None, text: str | None = None, times: Sequence[float] | None = None,
+        sequences: AnyPath | None = None, text: str | None = None, times: Sequence[float] | None = None,
         events: Sequence[str] | None = None, exclude: Any = None, only: Any = None,
         seen: Literal["drop", "keep"] | None = None, diversity: float | None = None, k: int | None = None,
         explain: str | None = None,
@@ -132,7 +130,7 @@ class Model:
                 items=None if items is None else ids(items, "items"),
                 titles=as_list(like),
                 user=None if user is None else str(user),
-                sequences=None if sequences is None else Path(sequences),
+                sequences=path_if(sequences, "sequences"),
                 text=text,
             )
             others = {"times": times, "events": events, "seen": seen, "diversity": diversity, "k": k}
@@ -173,7 +171,7 @@ class Model:
         return read_answer(self._session.similar_line(str(item)))
 
     def recommend_all(
-        self, data: str | PathLike[str], output: str | PathLike[str], *, force: bool = False,
+        self, data: AnyPath, output: AnyPath, *, force: bool = False,
         reporter: Reporter | None = None,
     ) -> Written:  # fmt: skip
         """Write recommendations for all users of a prepared directory; an interrupted run goes on.
@@ -193,7 +191,9 @@ class Model:
         from eimf_core.recommend import all_users
         from eimf_core.recommend.request import Request
 
-        request = Request(all_users=Path(data), **self._request)
+        request = Request(all_users=path_of(data, "data"), **self._request)
         heard = self._reporter if reporter is None else reporter
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
-            return all_users.write(self.path, self._settings, request, Path(output), force=force, reporter=heard)
+            return all_users.write(
+                self.path, self._settings, request, path_of(output, "output"), force=force, reporter=heard
+            )

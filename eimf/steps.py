@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from eimf.paths import AnyPath, path_if, path_of
 from eimf.record_lists import Figures
 from eimf.reporting import named_as_arguments, reporter_or_quiet
 from eimf.setting_types import ClusterSettings, EvalSettings, LabelSettings, PrepareSettings, TrainSettings
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from eimf_core.labeling.label import Summary as Labelled
     from eimf_core.prepare.prepare import Prepared
     from eimf_core.training.loop import Summary as Trained
-
-AnyPath = str | PathLike[str]
 
 
 def prepare(
@@ -60,17 +58,13 @@ def prepare(
     with named_as_arguments(PrepareConfig, "items", "users", "force") as named:
         return run(
             _inputs(log, "<log>"),
-            Path(output),
+            path_of(output, "output"),
             settings_of(PrepareConfig, settings),
             items=[] if items is None else _inputs(items, "<items>"),
-            users=None if users is None else Path(users),
+            users=path_if(users, "users"),
             force=force,
             reporter=reporter_or_quiet(reporter, named),
         )
-
-
-def _path(given: AnyPath | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _inputs(given: Any, name: str) -> list[Any]:
@@ -78,8 +72,8 @@ def _inputs(given: Any, name: str) -> list[Any]:
     from eimf_core.prepare.memory_tables import Table
 
     if isinstance(given, str | PathLike):
-        return [Path(given)]
-    if isinstance(given, Sequence) and given and not isinstance(given[0], Mapping):
+        return [path_of(given, name)]
+    if isinstance(given, Sequence) and given and not isinstance(given[0], Mapping | list | tuple):
         return [each for one in given for each in _inputs(one, name)]
     return [Table(given, name)]
 
@@ -112,8 +106,8 @@ def cluster(
 
     with named_as_arguments(ClusterConfig, "summary", "force") as named:
         return sample_files.write(
-            Path(data), Path(output), settings_of(ClusterConfig, settings), summary=_path(summary),
-            force=force, reporter=reporter_or_quiet(reporter, named),
+            path_of(data, "data"), path_of(output, "output"), settings_of(ClusterConfig, settings),
+            summary=path_if(summary, "summary"), force=force, reporter=reporter_or_quiet(reporter, named),
         )  # fmt: skip
 
 
@@ -145,7 +139,8 @@ def label(
         made = settings_of(LabelConfig, settings)
         if made.dry_run:
             raise ConfigError("dry_run shows prompts on the command line: eimf label --dry-run")
-        return labeling.label(Path(samples), Path(output), made, reporter=reporter_or_quiet(reporter, named))
+        read, written = path_of(samples, "samples"), path_of(output, "output")
+        return labeling.label(read, written, made, reporter=reporter_or_quiet(reporter, named))
 
 
 def train(
@@ -179,17 +174,18 @@ def train(
 
     with named_as_arguments(config.TrainConfig, "labels", "epochs_from", "init", "fast") as named:
         made, given = settings_of(config.TrainConfig, settings), frozenset(settings)
+        read, written, earlier = path_of(data, "data"), path_of(output, "output"), path_if(init, "init")
         if fast:
             made, given = config.as_fast(made, given, epochs_from=epochs_from)
         # torch, after all that can be told without it
         from eimf_core.training import plan
         from eimf_core.training import train as training
 
-        if init is not None and epochs_from is None:
-            made = plan.as_init(made, Path(init), given)
+        if earlier is not None and epochs_from is None:
+            made = plan.as_init(made, earlier, given)
         return training.train(
-            Path(data), Path(output), made, labels=_path(labels), epochs_from=_path(epochs_from),
-            init=_path(init), given=given, reporter=reporter_or_quiet(reporter, named),
+            read, written, made, labels=path_if(labels, "labels"), epochs_from=path_if(epochs_from, "epochs_from"),
+            init=earlier, given=given, reporter=reporter_or_quiet(reporter, named),
         )  # fmt: skip
 
 
@@ -225,15 +221,16 @@ def evaluate(
     from eimf_core.evaluation import metric_files
     from eimf_core.evaluation.config import EvalConfig
 
-    paths = [models] if isinstance(models, str | PathLike) else list(models)
-    if not paths:
+    given = [models] if isinstance(models, str | PathLike) or not isinstance(models, Iterable) else list(models)
+    if not given:
         raise ConfigError("give at least one model directory")
     with named_as_arguments(EvalConfig, "output", "per_user", "report", "force") as named:
         made = settings_of(EvalConfig, settings)
         return Figures(
             metric_files.write(
-                [Path(path) for path in paths], Path(data), made, output=_path(output),
-                per_user=_path(per_user), report=_path(report), force=force,
+                [path_of(each, "models") for each in given], path_of(data, "data"), made,
+                output=path_if(output, "output"), per_user=path_if(per_user, "per_user"),
+                report=path_if(report, "report"), force=force,
                 reporter=reporter_or_quiet(reporter, named),
             )
         )  # fmt: skip

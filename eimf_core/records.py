@@ -267,7 +267,10 @@ class Query(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request for recommendations: a history of item ids, or titles, or plain words.
 
     All fields may be left out, so that a misspelled one would change the answer without a word: it is an error.
+    `MEANT`: what a field is called that has the name of an option of `eimf recommend`.
     """
+
+    MEANT: ClassVar[dict[str, str]] = {"items": "history", "like": "titles", "only_items": "only"}
 
     id: str | None = None
     history: list[str] | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from eimf_core.errors import ConfigError, InputError
@@ -39,6 +40,9 @@ class Table:
             InputError: for a table that has no rows, or that cannot be read.
         """
         data = self.data.collect() if hasattr(self.data, "collect") else self.data
+        if isinstance(data, np.ndarray):
+            names = 'pandas.DataFrame(array, columns=["user", "item", "time"])'
+            raise ConfigError(f"{self.name} is an array of numpy, whose columns have no names; make a frame: {names}")
         if isinstance(data, Sequence) and not isinstance(data, str | bytes):
             return self._json_lines(data, folder / "table.jsonl")
         path = folder / "table.parquet"

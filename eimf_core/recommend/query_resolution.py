@@ -31,6 +31,10 @@ SHOWN = 10
 """Equally good titles that are listed."""
 
 
+class UnknownItemError(InputError):
+    """What is neither the id of an item nor like any title."""
+
+
 @dataclass(slots=True)
 class ResolvedQuery:
     """A query as the model takes it.
@@ -181,7 +185,7 @@ class QueryResolver:
         return [entry for item, entry in zip(history, given, strict=True) if self._items.index(item)]
 
     def item_index(self, item: str) -> int:
-        """Index of an item given by id or title; InputError when it is neither, or the title of several."""
+        """Index of an item by id or title; InputError for a title of several, UnknownItemError when it is neither."""
         if index := self._items.index(item):
             return index
         match = self._items.find_title(item)
@@ -190,7 +194,7 @@ class QueryResolver:
         if match.found:
             raise InputError(_ambiguous(item, match))
         near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
-        raise InputError(f"no item has the id or a title like '{item}'{near}")
+        raise UnknownItemError(f"no item has the id or a title like '{item}'{near}")
 
     def _indices(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
         """Indices of the known ids; the others join `unknown`."""

@@ -15,6 +15,7 @@ import orjson
 
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.recommend.query_resolution import UnknownItemError
 from eimf_core.recommend.session import Session
 from eimf_core.serving import metrics as text_form
 from eimf_core.serving import request_body
@@ -167,7 +168,7 @@ class App:
             return session.similar_line(item, k)
 
         answer = await self._aside.answer(served.session, ask)
-        if isinstance(answer, InputError):
+        if isinstance(answer, UnknownItemError):
             raise HttpError(404, str(answer))
         return 200, JSON, _line(answer, ""), ((b"eimf-model-version", served.version.encode()),)
 

@@ -1,13 +1,14 @@
 """The model that serves: opened from copies of its files, and replaced when its directory is.
 
 A model is taken once its directory has looked the same twice, so that one that is being copied is left alone. One that
-cannot be opened is told once, and the one before goes on.
+cannot be opened is told once, and the one before goes on; it is tried again after a while, since the reason may pass.
 """
 
 from __future__ import annotations
 
 import gc
 import hashlib
+import math
 import os
 import threading
 import time
@@ -32,6 +33,8 @@ MOST_WARMED, WARMED_AT_ONCE = 100_000, 64
 """Items and histories that a network reads before it serves: less than a second's work."""
 INTERVAL = 1.0
 """Seconds between two looks whether the model was replaced."""
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+"""Seconds until a model that cannot be opened is tried again, doubled each time."""
 Look = tuple[object, ...]
 
 
@@ -64,6 +67,7 @@ class LiveModel:
         self._over = threading.Event()
         self._taken = self._seen = self._look()
         self.problem: str | None = None
+        self._failures, self._again = 0, math.inf
         self.now = self._opened()
 
     def watch(self) -> threading.Thread:
@@ -86,22 +90,30 @@ class LiveModel:
         """Take the model of the directory if it is another one, and the same as at the last look; whether it was."""
         look = self._look()
         settled, self._seen = look == self._seen, look
-        if not settled or look == self._taken:
+        if not settled or (look == self._taken and time.monotonic() < self._again):
             return False
-        self._taken = look
+        if look != self._taken:
+            self._failures, self._taken = 0, look
         try:
             made = self._opened()
         except Exception as error:
             # whatever is wrong with a new model, the one before goes on
-            self._metrics.failed_reloads += 1
-            known = isinstance(error, EimfError | OSError)
-            self.problem = str(error) if known else f"unexpected {type(error).__name__}"
-            self._reporter.warn(f"{self.problem}; the previous model goes on serving (version {self.now.version})")
+            self._failed(error)
             return False
-        before, self.now, self.problem = self.now.version, made, None
+        before, self.now, self.problem, self._again = self.now.version, made, None, math.inf
         self._metrics.reloads += 1
         self._reporter.note(f"{self.path}: version {made.version} serves in the place of {before}")
         return True
+
+    def _failed(self, error: Exception) -> None:
+        known = isinstance(error, EimfError | OSError)
+        problem = str(error) if known else f"unexpected {type(error).__name__}"
+        if problem != self.problem:
+            self._reporter.warn(f"{problem}; the previous model goes on serving (version {self.now.version})")
+        self.problem = problem
+        self._metrics.failed_reloads += 1
+        self._again = time.monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
+        self._failures += 1
 
     def _opened(self) -> Served:
         manifest = self.path / "manifest.json"

@@ -56,6 +56,8 @@ def test_a_misspelled_field_and_an_ambiguous_title_are_told_with_their_line(eimf
     assert done.returncode == 3 and error == "eimf: <stdin>:2: unknown field 'K'; did you mean k?"
     assert warning.startswith("eimf: warning: <stdin>:1: 'fish' may be '")
     assert len(answers(done.stdout)) == 1
+    done = eimf("recommend", "model", stdin=b'{"items": ["tea-1"]}\n', cwd=folder)
+    assert done.stderr == b"eimf: <stdin>:1: unknown field 'items'; the field is 'history'\n"
     done = eimf("recommend", "model", "--on-error", "skip", stdin=b'{"histroy": ["tea-1"]}\n' + asked, cwd=folder)
     assert [answer.get("error") for answer in answers(done.stdout)] == [
         "<stdin>:1: unknown field 'histroy'; did you mean history?", None,

@@ -240,6 +240,31 @@ def test_what_is_no_query_is_told(small: Path) -> None:
             list(model.recommend_many([given]))  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: eimf.prepare(np.zeros((3, 3)), "out"),
+            "<log> is an array of numpy, whose columns have no names",
+        ),
+        (lambda: eimf.prepare([["u", "i", 1]], "out"), "<log>:1: is a list, expected a dictionary"),
+        (lambda: eimf.prepare(ROWS, 5), "output is of type int, expected a path"),
+        (lambda: eimf.evaluate(5, "data"), "models is of type int, expected a path"),
+        (lambda: eimf.evaluate(["model", None], "data"), "models is of type NoneType, expected a path"),
+        (lambda: eimf.evaluate("model", 5), "data is of type int, expected a path"),
+        (lambda: eimf.train(5, "model"), "data is of type int, expected a path"),
+        (lambda: eimf.train("data", "model", init=5), "init is of type int, expected a path"),
+        (lambda: eimf.cluster("data", 5), "output is of type int, expected a path"),
+        (lambda: eimf.label(5, "out"), "samples is of type int, expected a path"),
+        (lambda: eimf.open_model(5), "path is of type int, expected a path"),
+        (lambda: eimf.open_model("model", boost=5), "boost is of type int, expected a path"),
+    ],
+)
+def test_what_is_no_path_and_no_table_is_told(small: Path, call: Any, words: str) -> None:
+    with pytest.raises(eimf.EimfError, match=f"^{words}"):
+        call()
+
+
 def test_frames_of_polars_go_together(small: Path) -> None:
     polars = pytest.importorskip("polars")
     model = eimf.open_model(small / "model")

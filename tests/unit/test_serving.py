@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import re
@@ -269,6 +270,7 @@ def test_similar_is_as_the_command(path: Path, live: LiveModel) -> None:
         assert asked(live, ("GET", target, b""))[0][:2] == (200, expected)
     for target, status, words in (
         ("/similar?item=nothing-like-it-9", 404, "no item has the id or a title like"),
+        ("/similar?item=tea", 422, "'tea' may be 'Tea Pot' (tea-2), 'Tea Cup' (tea-6), "),
         ("/similar", 400, "field 'item'"),
         ("/similar?item=tea-1&k=0", 400, "expected a number from 1 to 1000"),
         ("/similar?item=tea-1&q=1", 400, "unknown field 'q'"),
@@ -428,6 +430,30 @@ def test_a_half_written_model_keeps_the_one_before_and_says_so(tmp_path: Path, d
     live.look_again()
     live.look_again()
     assert live.problem is None and first(live) == expected
+
+
+def test_what_could_not_be_opened_is_tried_again_after_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, tried, pauses = Listening(), [], []
+    live = served(write_named_model(tmp_path / "model"), said)
+    before = first(live)
+
+    def busy() -> None:
+        tried.append(True)
+        raise OSError(errno.EBUSY, "Device or resource busy", "weights.safetensors")
+
+    replaced_in_one_step(tmp_path / "model", other_model(tmp_path / "fresh"))
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "_opened", busy)
+        for turn in range(1, 11):
+            for _ in range(3):
+                live.look_again()
+            assert len(tried) == turn
+            pauses.append(live._again - time.monotonic())
+            live._again = time.monotonic()
+    assert [round(pause) for pause in pauses] == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert len([line for line in said.warnings if "goes on" in line]) == 1 and first(live) == before
+    assert live.look_again() and live.problem is None and first(live) != before
+    assert not live.look_again()
 
 
 def test_files_of_what_may_be_listed_are_read_again(tmp_path: Path) -> None:
