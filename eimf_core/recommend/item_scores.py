@@ -216,8 +216,8 @@ class ItemScores:
 
 
 def _by_row(rows: Indices, items: Indices, scores: Floats, users: int) -> tuple[Floats, Indices]:
-    """Scores and item indices (n,) of rising rows as (B, 1 + L), indices rising in each row; the first column holds -inf
-    and 0, as does what is behind the last one of a row."""
+    """Scores and item indices (n,) of rising rows as (B, 1 + L), indices rising in each row; the first column holds
+    -inf and 0, as does what is behind the last one of a row."""
     order = np.lexsort((items, rows))
     counts = np.bincount(rows, minlength=users)
     ends = np.cumsum(counts)

@@ -113,8 +113,7 @@ def model(rng: np.random.Generator, parts: list[tuple[int, int]], *, scaled: boo
 
 
 def assert_same_lists(found: list[TopItems], expected: list[TopItems], items: Floats) -> None:
-    """The same lists; where numpy rounds a row by its place the same up to the last digit, and up to items of one vector,
-    which differ in it."""
+    """The same lists; where numpy rounds a row by its place up to the last digit, and up to items of one vector."""
     if not rounds_by_place():
         assert found == expected
         return
