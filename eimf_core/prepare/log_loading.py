@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import duckdb_session, filters, log_arrays, log_files, log_reader, log_titles, time_columns
+from eimf_core.prepare import (
+    duckdb_session,
+    filters,
+    log_arrays,
+    log_files,
+    log_reader,
+    log_titles,
+    row_states,
+    time_columns,
+)
+from eimf_core.prepare.columns import shown
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
@@ -30,7 +40,7 @@ Unused = list[tuple[Source, Values]]
 class Loaded:
     """The filtered log, the unit of its times, what the filters did, items that the log itself describes.
 
-    `ordered_by`: the columns that order equal times; empty where the file does.
+    `ordered_by`: the columns that order equal times; empty where the file does. `states`: what became of the rows.
     `first_rows`: user, item, seconds (None without times) and event (likewise) of the first rows, before the filters.
     """
 
@@ -40,6 +50,7 @@ class Loaded:
     items: list[Item]
     first_rows: list[tuple[str, str, float | None, str | None]]
     ordered_by: str
+    states: list[row_states.State]
 
 
 def scans_of(
@@ -60,6 +71,7 @@ def scans_of(
         if "time_column" in log.format.options:
             scan, values = time_columns.with_times(log.source, scan, config)
             scan = log_titles.with_title(scan, values) if titles else scan
+            scan = row_states.with_states(scan, values)
             unused.append((log.source, values))
         elif isinstance(scan, Delimited) and not log.format.options and "time" not in scan.has:
             # a published table without times; pairs, which are in time order, have options
@@ -90,15 +102,18 @@ def _no_times(logs: list[LogFile], source: Source) -> str:
     return next((log.format.no_times for log in logs if log.source.name == source.name), "has no times")
 
 
-def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, reporter: Reporter) -> Loaded:
+def load(
+    scratch: Path, scans: Scans, unused: Unused, config: PrepareConfig, rejects: Rejects, reporter: Reporter
+) -> Loaded:
     """Read and filter a log.
 
     Raises:
         ConfigError: for a filter whose field the log does not have.
         InputError: for a bad row (unless rejects are collected), and where nothing is left.
     """
+    columns = {source.name: values for source, values in unused}
     for source, scan in scans:
-        _note_columns(source, scan, reporter)
+        _note_columns(source, scan, columns.get(source.name, {}), reporter)
     fields = frozenset({"time", "event"} | ({"rating"} if config.min_rating is not None else set()))
     with duckdb_session.connected(scratch, memory_limit=config.memory_limit, threads=config.threads) as connection:
         read = log_reader.read(
@@ -113,6 +128,7 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
+        states = row_states.count(connection, scans, read.has, list(conditions.values()))
         log = log_arrays.build(
             connection,
             scratch,
@@ -127,7 +143,7 @@ def load(scratch: Path, scans: Scans, config: PrepareConfig, rejects: Rejects, r
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, read.unit, steps, read.items, first_rows, read.ordered_by)
+    return Loaded(log, read.unit, steps, read.items, first_rows, read.ordered_by, states)
 
 
 def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, float | None, str | None]]:
@@ -135,12 +151,15 @@ def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, fl
     return [*connection.execute(f"SELECT {columns} FROM raw LIMIT {FIRST_ROWS}").fetchall()]
 
 
-def _note_columns(source: Source, scan: Scan, reporter: Reporter) -> None:
-    """Say which column is which field, and what an unclear first line was taken for."""
+def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter) -> None:
+    """Say which column is which field, which are none, and what an unclear first line was taken for."""
     if isinstance(scan, Delimited | JsonLines | Parquet):
-        names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields}
+        used = {column for field in scan.fields if field != "state" for column in scan.columns_of(field)}
+        free = [column for column in unused if column not in used]
+        names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields if field != "state"}
         said = (field if field == name else f"{field} from '{name}'" for field, name in names.items())
-        reporter.note(f"{source.name}: columns: {', '.join(said)}")
+        not_used = f"; not used: {shown(free)}" if free else ""
+        reporter.note(f"{source.name}: columns: {', '.join(said)}{not_used}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"
         reporter.note(f"{source.name}: the first line ({shortened(one_line(scan.first), 80)}) {taken_for}")

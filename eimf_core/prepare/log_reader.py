@@ -34,9 +34,12 @@ COLUMNS = {
     "tie": ("DOUBLE[]", ""),
     "rating": ("DOUBLE", "try_cast(replace(rating, ',', '.') AS DOUBLE)"),
     "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),
+    "state": ("VARCHAR", "state"),
 }
 """Columns of `raw` and how they come from the text of a scan; of times, each file's `TimeReading` says it."""
 NUMBERS = ("time", "rating")
+MAY_LACK = ("tie", "state")
+"""Columns of `raw` that a usable row may lack."""
 FIX_TIMES = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
 MOSTLY_BAD = "its columns or its --format are probably others; --on-error skip would leave little"
 REPORT_IT = "this is a mistake in eimf, please report it"
@@ -71,6 +74,7 @@ def read(
         if missing != "rating":
             without = next(source.name for source, scan in logs if missing not in scan.has)
             reporter.warn(f"{without}: has no {missing}; the {missing}s of the other files do not count")
+    has |= {"state"} if any("state" in scan.has for _, scan in logs) else set()
     times = time_reading.readings(connection, logs, time_format) if "time" in has else [TimeReading()] * len(logs)
     raw = RawTable(connection, has | {"tie"} if any(each.parts.ties for each in times) else has)
     items: list[Item] = []
@@ -119,7 +123,7 @@ class RawTable:
 
     def unusable(self) -> str:
         """The condition of a row with a value that is none of its column."""
-        tests = [f"{field} IS NULL" for field in self._fields if field != "tie"]
+        tests = [f"{field} IS NULL" for field in self._fields if field not in MAY_LACK]
         tests += [f"NOT isfinite({field})" for field in NUMBERS if field in self.has]
         return f"({' OR '.join(tests)})"
 

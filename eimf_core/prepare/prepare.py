@@ -24,6 +24,7 @@ from eimf_core.prepare import (
     ready_sequences,
     remote,
     report,
+    row_states,
     sequence_writer,
     splits,
 )
@@ -217,7 +218,7 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
         job.logs, job.config, job.scratch, rejects, titles=all(file.untitled for file in job.items)
     )
     input_discovery.check_text_columns(job.config, frozenset[str]().union(*(scan.has for _, scan in scans)), job.items)
-    loaded = log_loading.load(job.scratch, scans, job.config, rejects, job.reporter)
+    loaded = log_loading.load(job.scratch, scans, unused, job.config, rejects, job.reporter)
     log = loaded.log
     if partition is not None:
         known = set(log.user_ids)
@@ -235,7 +236,12 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     if not any(file.untitled for file in job.items) and not (job.items and all_lack):
         for warning in advice.title_warnings(catalogue, job.items, unused):
             job.reporter.warn(warning)
-    made = dataclasses.replace(made, first_rows=_first_rows(loaded, catalogue, job.config))
+    notes, warnings = row_states.remarks(loaded.states, job.config)
+    for note in notes:
+        job.reporter.note(note)
+    for warning in warnings:
+        job.reporter.warn(warning)
+    made = dataclasses.replace(made, first_rows=_first_rows(loaded, catalogue, job.config), states=loaded.states)
     return made, catalogue, {**plan.facts, "times": loaded.unit}
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from eimf_core.prepare.filters import Step
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_arrays import Log
+from eimf_core.prepare.row_states import State
 from eimf_core.prepare.splits import Plan
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -45,7 +46,7 @@ class Report:
     the time of the user's one before), repeats (share that are an
     item the user had before), period (first and last time). unused: interactions in no line.
     first_rows: the first rows as they were understood, before the filters. ordered_by: the columns that order equal
-    times; empty where the file does.
+    times; empty where the file does. states: what columns such as `status` say of the interactions.
     """
 
     rejected: dict[str, int]
@@ -61,11 +62,13 @@ class Report:
     described_not_in_log: int
     first_rows: list[dict[str, Any]] = field(default_factory=list)
     ordered_by: str = ""
+    states: list[State] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             **vars(self),
             "steps": [vars(step) for step in self.steps],
+            "states": [vars(state) for state in self.states],
             "splits": {name: vars(size) for name, size in self.splits.items()},
         }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 
 from eimf_core.prepare import log_files, value_parsing
-from eimf_core.prepare.columns import FIELDS, TEXT_FIELDS
+from eimf_core.prepare.columns import SCANNED, TEXT_FIELDS
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.scans import JsonLines, Record, Scan
 from eimf_core.prepare.time_reading import TimeReading
@@ -66,7 +66,7 @@ def write_good_rows(
 
     Returns how the target is read, and how many rows it has.
     """
-    fields = [field for field in FIELDS if field in scan.has & (has | TEXT_FIELDS)]
+    fields = [field for field in SCANNED if field in scan.has & (has | TEXT_FIELDS)]
     rows = 0
     with open(target, "wb") as stream:
         for record, reason in checked_rows(scan, source, has, times):

@@ -1,7 +1,7 @@
 """How the rows of one log file are read: SQL for DuckDB, and the same in Python to explain bad rows.
 
-A scan gives a query with the columns user, item, time, rating, event, title and category, all text
-or null, in file order. DuckDB skips rows whose shape is wrong; rows whose values are wrong come
+A scan gives a query with the columns user, item, time, rating, event, title, category and state, all
+text or null, in file order. DuckDB skips rows whose shape is wrong; rows whose values are wrong come
 out as nulls. When there are any, `records` goes through the file once more, slowly, and names file
 and line.
 """
@@ -20,7 +20,7 @@ import orjson
 from eimf_core.errors import InputError
 from eimf_core.jsonl import not_json
 from eimf_core.prepare import log_files
-from eimf_core.prepare.columns import FIELDS
+from eimf_core.prepare.columns import SCANNED
 from eimf_core.prepare.duckdb_session import library
 from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.time_parts import PARTED, PARTED_SQL
@@ -62,18 +62,19 @@ class Scan(Protocol):
 
 
 def _select_list(expressions: dict[str, str]) -> str:
-    return ", ".join(f"{expressions.get(field, NOTHING)} AS {field}" for field in FIELDS)
+    return ", ".join(f"{expressions.get(field, NOTHING)} AS {field}" for field in SCANNED)
 
 
 class _WithFields:
     """A scan of a file with columns, or keys: `fields` says which is which field, `also` further ones of the time.
 
-    `guessed_title`: whether the title is a column that was not named.
+    `guessed_title`: whether the title is a column that was not named. `states`: the columns of the state.
     """
 
     fields: dict[str, str]
     also: tuple[str, ...]
     guessed_title: bool
+    states: tuple[str, ...]
 
     @property
     def has(self) -> frozenset[str]:
@@ -85,8 +86,9 @@ class _WithFields:
         return (self.fields["time"], *self.also) if "time" in self.fields else ()
 
     def columns_of(self, field: str) -> tuple[str, ...]:
-        """The columns of a field: of a time there may be several, whose text is joined by `PARTED`."""
-        return self.time_columns if field == "time" else (self.fields[field],)
+        """The columns of a field: of time and state there may be several, whose text is joined by `PARTED`."""
+        several = {"time": self.time_columns, "state": self.states}.get(field)
+        return several or (self.fields[field],)
 
     def _joined_sql(self, cell: Callable[[str], str]) -> dict[str, str]:
         """SQL for each field; `cell` gives that of a column."""
@@ -119,6 +121,7 @@ class Delimited(_WithFields):
     instead: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
     guessed_title: bool = False
+    states: tuple[str, ...] = ()
     latin: bool = False
 
     def query(self, path: Path) -> str:
@@ -214,9 +217,10 @@ class JsonLines(_WithFields):
     before: int = 0
     also: tuple[str, ...] = ()
     guessed_title: bool = False
+    states: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
-        wanted = [*self.fields.values(), *self.also]
+        wanted = [*self.fields.values(), *self.also, *self.states]
         keys = ", ".join(literal(f'$."{key}"') for key in wanted)
         cells = self._joined_sql(lambda key: f"cells[{wanted.index(key) + 1}]")
         # a line that is no JSON gives nulls and is explained later
@@ -273,6 +277,7 @@ class Parquet(_WithFields):
     timestamps: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     guessed_title: bool = False
+    states: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
         # the text of a date can be put together with that of a clock
@@ -293,7 +298,7 @@ class Parquet(_WithFields):
                 while rows := connection.fetchmany(10_000):
                     for row in rows:
                         number += 1
-                        cells = zip(FIELDS, row, strict=True)
+                        cells = zip(SCANNED, row, strict=True)
                         values = {field: value or "" for field, value in cells if field in self.fields}
                         yield Record(number, orjson.dumps(values).decode(), values)
         except duckdb.Error as error:

@@ -13,6 +13,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import library, reading
 from eimf_core.prepare.formats.base import object_of
 from eimf_core.prepare.log_files import Source
+from eimf_core.prepare.row_states import kind_of
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.time_parts import CLOCK, role_of
@@ -149,8 +150,9 @@ def looks_like_time(column: str, texts: Sequence[str]) -> bool:
 
 
 def likely_columns(unused: Values) -> list[str]:
-    """The unused columns that look like times, a few of them."""
-    return [column for column, texts in unused.items() if looks_like_time(column, texts)][:MOST_NAMED]
+    """The unused columns that look like times, a few of them; when an order was cancelled is none of its own."""
+    likely = (column for column, texts in unused.items() if looks_like_time(column, texts) and not kind_of(column))
+    return [*islice(likely, MOST_NAMED)]
 
 
 def likely_ties(unused: Values) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.prepare import duckdb_session, input_discovery, log_files
-from eimf_core.prepare.columns import FIELDS, ITEM_FIELDS, KNOWN_NAMES
+from eimf_core.prepare.columns import FIELDS, ITEM_FIELDS, KNOWN_NAMES, SCANNED
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES, base
 from eimf_core.prepare.formats.base import ItemFormat, LogFormat
@@ -213,8 +213,8 @@ def test_duckdb_and_python_read_the_same_rows(tmp_path: Path, kind: LogFormat) -
     with duckdb_session.connected(tmp_path, memory_limit="100MB", threads=1) as connection:
         fast = connection.execute(scan.query(source.path)).fetchall()
     slow = [record.values for record in scan.records(source.path)]
-    assert fast and [dict(zip(FIELDS, row, strict=True)) for row in fast] == [
-        {field: None if values is None else values.get(field) for field in FIELDS} for values in slow
+    assert fast and [dict(zip(SCANNED, row, strict=True)) for row in fast] == [
+        {field: None if values is None else values.get(field) for field in SCANNED} for values in slow
     ]
 
 

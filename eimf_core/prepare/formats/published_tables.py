@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
@@ -26,6 +26,7 @@ class Headed:
     Attributes:
         name, summary, published, item_files: as in `LogFormat`.
         fields: the column of each field, in its normalised form; of several, parted by a bar, the one that is there.
+        optional: the same of fields that it may lack.
         more: columns that it has besides, and that tell it from others.
         also: further columns of the time.
         instead: by field the field whose column counts where its own is empty.
@@ -41,6 +42,7 @@ class Headed:
     latin: bool = False
     published: tuple[str, ...] = ()
     item_files: tuple[str, ...] = ()
+    optional: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ HEADED = (
     Headed(
         "woocommerce", "WooCommerce: an export of orders, a line for each product; without a SKU its name is the item",
         {"user": "emailbilling|billingemail", "item": "sku|itemsku", "time": "orderdate|date", "title": "itemname"},
-        ("ordernumber",), instead=(("item", "title"),),
+        ("ordernumber",), instead=(("item", "title"),), optional={"event": "orderstatus|status"},
     ),
 )  # fmt: skip
 BARE = (
@@ -195,11 +197,9 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
     def scan(source: Source, config: PrepareConfig) -> Delimited:
         columns = _columns(source)
         by_name = {normalised(column): column for column in reversed(columns)}
-        fields = {
-            field: next(by_name[name] for name in table.fields[field].split("|") if name in by_name)
-            for field in FIELDS
-            if field in table.fields
-        }
+        known = {**table.fields, **table.optional}
+        there = {each: [by_name[name] for name in known[each].split("|") if name in by_name] for each in known}
+        fields = {each: there[each][0] for each in FIELDS if there.get(each)}
         delimiter = delimiter_of(source)
         return Delimited(
             delimiter,
@@ -209,7 +209,7 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
             quote='"',
             before=source.before,
             escape=escape_of(source.head, delimiter),
-            instead=tuple((field, fields[other]) for field, other in table.instead),
+            instead=tuple((each, fields[other]) for each, other in table.instead),
             latin=table.latin and not log_files.is_utf8_file(source.path),
             also=tuple(by_name[column] for column in table.also),
         )
@@ -233,7 +233,7 @@ def _has_cells(table: Bare) -> Callable[[Source], bool]:
 
 
 def _scan_bare(table: Bare) -> Callable[[Source, PrepareConfig], Delimited]:
-    fields = {field: field for field in FIELDS if field in table.columns}
+    fields = {each: each for each in FIELDS if each in table.columns}
     return lambda source, config: Delimited(
         table.delimiter,
         table.columns,

@@ -19,6 +19,7 @@ from eimf_core.records import Item
 
 ORDER, CUSTOMER, TIME = "name", ("email", "phone", "billingname"), ("createdat", "paidat")
 SKU, TITLE = "lineitemsku", "lineitemname"
+STATUS, CANCELLED = "financialstatus", "cancelledat"
 Row = tuple[int, str, dict[str, str]]
 """Line, text and cells by column."""
 
@@ -53,20 +54,22 @@ def _rows(source: Source) -> Iterator[Row | BadRow]:
 
 
 def _convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
-    """Write a JSON line for each line of an order, at its line of the first file; customer and time are the order's."""
+    """Write a JSON line for each line of an order, at its line of the first file; the order is told in one of them."""
     target, written = scratch / "orders", 0
     with open(target, "wb") as stream:
         for source in files:
-            orders: dict[str, tuple[str, str]] = {}
+            orders: dict[str, tuple[str, str, str]] = {}
             for row in _rows(source):
                 if isinstance(row, BadRow):
                     rejects.add_error(row.error, row.text)
                     continue
                 line, text, cells = row
                 item = cells[SKU] or cells[TITLE]
-                known = orders.get(cells[ORDER], ("", ""))
+                known = orders.get(cells[ORDER], ("", "", ""))
                 user, time = _first(cells, CUSTOMER) or known[0], _first(cells, TIME) or known[1]
-                orders[cells[ORDER]] = user, time
+                # the further lines of an order leave it empty
+                event = ("cancelled" if cells.get(CANCELLED) else cells.get(STATUS, "")) or known[2]
+                orders[cells[ORDER]] = user, time, event
                 problem = "" if user else "the order has no customer (Email, Phone or Billing Name)"
                 problem = problem if item else "has neither Lineitem sku nor Lineitem name"
                 if problem:
@@ -75,7 +78,7 @@ def _convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
                 blank = b"\n" * max(line - written - 1, 0)
                 written = max(written + 1, line)
                 stream.write(blank)
-                values = {"user": user, "item": item, "time": time, "title": cells[TITLE]}
+                values = {"user": user, "item": item, "time": time, "event": event, "title": cells[TITLE]}
                 stream.write(orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE))
     return target
 
@@ -109,7 +112,7 @@ LOGS = (
         "shopify",
         "Shopify: orders_export.csv, a line of an order as an interaction; products_export.csv beside it",
         _are_orders,
-        lambda source, config: JsonLines({field: field for field in ("user", "item", "time", "title")}),
+        lambda source, config: JsonLines({field: field for field in ("user", "item", "time", "event", "title")}),
         published=("orders_export*.csv",),
         item_files=("products_export*.csv",),
         convert=_convert,
