@@ -18,7 +18,7 @@ UNTITLED = 0.5
 """Share of the items without text from which on it is a warning."""
 _TITLE_WORD = re.compile("title|name|headline|label|caption|desc|product|movie|book|song|track|artist|game|article")
 _NO_TITLE_WORD = re.compile(
-    "user|customer|first|last|file|brand|author|host|city|country|state|categor|(^|[_ ])id$|Id$"
+    "user|customer|first|last|file|brand|author|host|city|country|state|event|categor|(^|[_ ])id$|Id$"
 )
 
 

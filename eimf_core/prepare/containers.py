@@ -55,8 +55,16 @@ NO_TEXT = (
 """First bytes of a file that is no text, what it is, and what to do."""
 PICKLE = re.compile(rb"\x80[\x02-\x05]")
 POINTER = re.compile(rb"version https://git-lfs\S*\s+oid (\S+)\s+size (\d+)")
-XML = re.compile(rb"\s*<\?xml\b")
-WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head)\b", re.IGNORECASE)
+XML = re.compile(rb"\s*<(\?xml\b|[a-z][\w:.-]*(\s[^<>]*)?>\s*<[a-z!])", re.IGNORECASE)
+TABLE = re.compile(rb"\s*<table\b", re.IGNORECASE)
+WEB_PAGE = re.compile(rb"\s*<(!doctype\s+html|html|head|body|meta|style)\b", re.IGNORECASE)
+SQL = re.compile(
+    # behind comments, which are not gone over again
+    rb"\s*+(?>--[^\n]*\n\s*+|/\*[^*]*\*/;?\s*+)*+"
+    rb"((DROP|CREATE|LOCK|ALTER)\s+(TABLES?|DATABASE)\b|INSERT\s+(INTO|IGNORE)\b|COPY\s+[^\s(]+\s*\([^)]*\)\s+FROM\s"
+    rb"|BEGIN TRANSACTION;|PRAGMA\s|SET\s+[@a-z_]+\s*=|\\restrict\s)",
+    re.IGNORECASE,
+)
 ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -140,10 +148,16 @@ def _refuse(start: bytes, name: str) -> None:
         raise InputError(
             f"is a Git LFS pointer ({oid}, {size:,} bytes), not the data; fetch it with git lfs pull", file=name
         )
-    if XML.match(start):
-        raise InputError(f"is XML, which is not read; {CSV}", file=name)
+    if TABLE.match(start):
+        raise InputError(
+            "is a table in HTML, which is not read; open it in a spreadsheet and save it as CSV", file=name
+        )
     if WEB_PAGE.match(start):
         raise InputError("is a web page, not the data; get the file itself", file=name)
+    if XML.match(start):
+        raise InputError(f"is XML, which is not read; {CSV}", file=name)
+    if SQL.match(start):
+        raise InputError(f"is a dump in SQL, which is not read; {EXPORT}", file=name)
     if start.count(b"\0") * 1000 > len(start):
         raise InputError("is no text that is known (it holds NUL bytes); write the log as CSV in UTF-8", file=name)
 

@@ -11,6 +11,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import (
     duckdb_session,
     filters,
+    list_ids,
     log_arrays,
     log_files,
     log_reader,
@@ -137,6 +138,9 @@ def load(
             reporter=reporter,
             hash_users=config.hash_users,
         )
+    list_ids.refuse_lists(log.item_ids, scans[0][0].name)
+    if several := list_ids.warning(log.item_ids, scans[0][0].name):
+        reporter.warn(several)
     if not steps:
         steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, config)
@@ -155,7 +159,7 @@ def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter
     """Say which column is which field, which are none, and what an unclear first line was taken for."""
     if isinstance(scan, Delimited | JsonLines | Parquet):
         used = {column for field in scan.fields if field != "state" for column in scan.columns_of(field)}
-        free = [column for column in unused if column not in used]
+        free = [column for column in unused if column and column not in used]
         names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields if field != "state"}
         said = (field if field == name else f"{field} from '{name}'" for field, name in names.items())
         not_used = f"; not used: {shown(free)}" if free else ""

@@ -108,6 +108,9 @@ def recognised(columns: Sequence[str], values: Values) -> tuple[str, ...]:
     if best is not None and fineness(values[best]) > 1:
         return (best,)
     parts = {role: column for column in columns if (role := role_of(normalised(column)))}
+    if best is not None and "day" in parts and fineness(values[best]) == fineness(values[parts["day"]]) == 0:
+        # days that are counted, and a number of the time of the day
+        return (parts["day"], best)
     if best is None or fineness(values[best]) < 0:
         day = [parts[role] for role in ("year", "month", "day") if role in parts]
         if len(day) < 3:

@@ -39,6 +39,13 @@ As nanoseconds or microseconds since 1970 they would be of 1989 to 1992, 1973 to
 
 Source: System.DateTime.Ticks of .NET, FILETIME of Windows, times of WebKit.
 """
+DAYS = (("days of a spreadsheet", 25569.0), ("Julian days", 2440587.5))
+"""Counts of days with the time of the day as their fraction, and which of them 1970 began with.
+
+Source: the date system 1900 of Excel; the Julian date of astronomy, as in SQLite.
+"""
+DAYS_FROM, DAYS_TO = 7305.0, 29219.0
+"""Days since 1970 of 1990 and 2050, between which such counts are taken for days."""
 COMPACT = {
     "YYYYMMDD": (19000101, 22000101, "%Y%m%d"),
     "YYYYMMDDHH": (1970010100, 2100010100, "%Y%m%d%H"),
@@ -108,6 +115,13 @@ def _majority_unit(connection: Any, dates: bool) -> Unit:
         and (compact := _compact(connection, min(filter(None, low.values())), max(high.values())))
     ):
         return compact
+    if (
+        not dates
+        and most == 0
+        and len([*filter(None, low.values())]) == 1
+        and (days := _days(connection, low[0], high[0]))
+    ):
+        return days
     if dates or most <= 1:
         # steps and seconds together are one range of numbers, unless a gap parts them
         smallest = min((low[unit] for unit in (0, 1) if low.get(unit)), default=0.0)
@@ -137,6 +151,18 @@ def _compact(connection: Any, low: float, high: float) -> Unit | None:
     return None
 
 
+def _days(connection: Any, low: float, high: float) -> Unit | None:
+    """The unit of times that are all days with a fraction, from 1990 to 2050; whole ones may count anything."""
+    for name, start in DAYS:
+        least, beyond = start + DAYS_FROM, start + DAYS_TO
+        if not least <= low <= high < beyond:
+            continue
+        (fractions,) = connection.execute("SELECT count(*) FROM raw WHERE time % 1 NOT IN (0, 0.5)").fetchone()
+        if fractions:
+            return Unit(name, least, beyond, seconds=f"round((time - {start!r}) * {DAY!r}, 3)")
+    return None
+
+
 def _name_of(size: float) -> str:
     return next(name for name, start, _ in reversed(UNITS) if size >= start)
 
@@ -147,6 +173,13 @@ def warnings(connection: Any, unit: Unit) -> list[str]:
         "SELECT min(time), max(time), count(*), approx_count_distinct(time) FROM raw"
     ).fetchone()
     found = []
+    start = DAYS[0][1]
+    if unit.name == COUNTERS and start + DAYS_FROM <= first <= last < start + DAYS_TO:
+        day = _day((first - start) * DAY)
+        found.append(
+            f"times from {first:,.0f} to {last:,.0f} are taken as counting numbers; if they are days of a spreadsheet "
+            f"({first:.0f} is {day}), save the column as dates"
+        )
     if unit.name != COUNTERS:
         now = time.time()
         for limit, sign, what in ((PLAUSIBLE, "<", "before 1990"), (now + DAY, ">", "in the future")):

@@ -12,7 +12,7 @@ import pytest
 
 from eimf_core.labeling import answer_parser, answer_text, prompts
 from eimf_core.naming import terms
-from eimf_core.prepare import raw_text, rejects, row_cells, time_forms, value_parsing
+from eimf_core.prepare import containers, raw_text, rejects, row_cells, time_forms, value_parsing
 from eimf_core.recommend import title_search
 
 MANY = 200_000
@@ -42,6 +42,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "reason": rejects._unquoted,
     "time": value_parsing.is_missing,
     "date": time_forms.tidied,
+    "sql": lambda text: containers.SQL.match(text.encode()),
+    "xml": lambda text: containers.XML.match(text.encode()),
     "row": lambda text: row_cells._mended(text, ",", '"', 3),
 }
 PIECES = (
@@ -53,6 +55,8 @@ PIECES = (
     "<style ",
     "<!--",
     "</script ",
+    "--  \n",
+    "/* */ ",
     "<",
     "& ",
     " is '",
