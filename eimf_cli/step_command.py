@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from typer.core import TyperCommand
 
-from eimf_cli import moved_options, values
+from eimf_cli import values
 from eimf_cli.exit_codes import UsageError
 from eimf_core import plugins
 from eimf_core.config import GROUPS, choices
@@ -111,9 +111,6 @@ class StepCommand(TyperCommand):
         return " and ".join(f"'{name}'" for name in names)
 
     def _unknown(self, ctx: Any, option: str) -> ConfigError:
-        moved = moved_options.successor(ctx.info_name, option)
-        if moved is not None:
-            return ConfigError(f"{option}: {moved}")
         keys = ctx.obj.config_keys()
         name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
         if name in keys:

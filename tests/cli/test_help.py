@@ -11,7 +11,7 @@ import orjson
 import pytest
 import typer
 
-from eimf_cli import main, moved_options
+from eimf_cli import main
 from eimf_cli.options import COMMON
 from eimf_cli.step_command import HEADINGS, group_of
 from eimf_core.config import GROUPS, choices
@@ -108,10 +108,6 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         (("train", "-o", "m"), "Missing argument 'DIR'. (see"),
         (("score", "x"), "Missing option '--samples' and '--truth'. (see"),
         (("--help-all",), "eimf STEP --help-all lists them"),
-        (("train", "x", "--heads", "3"), "--heads: a hyper-parameter now: heads = … under [train.hyperparameters]"),
-        (("train", "x", "--no-logq"), "--no-logq: removed; negatives are drawn uniformly"),
-        (("train", "x", "--independent"), "--independent: removed; --backbone desmil has it"),
-        (("cluster", "x", "--half-life", "3"), "--half-life: removed; all items of a history count alike"),
         (("train",), "DIR"),
         (("train", "a", "b", "-o", "c"), "unexpected extra argument(s) (b); a name with blanks stands in quotes (see"),
         (("recommend", "m", "--items", "A", "B"), "in quotes, ids are separated by commas: --items A,B"),
@@ -165,14 +161,3 @@ def test_verbose_says_what_takes_the_time(eimf: Eimf, tmp_path: Path) -> None:
     last = r"eimf \S.*, Python 3\.\S+, numpy .*; seed 0; \d+\.\d s, \d+\.\d s of CPU time, [\d,]+ MiB of memory at most"
     assert re.fullmatch(last, lines[-1]), lines
     assert "CPU time" not in eimf(*command).stderr.decode()
-
-
-@pytest.mark.parametrize("name", moved_options.MOVED)
-def test_what_is_said_to_have_moved_is_no_option_any_more(name: str) -> None:
-    command, context = command_of(name)
-    there = {flag for parameter in command.get_params(context) for flag in flags(parameter)}
-    moved = moved_options.MOVED[name]
-    assert not there & set(moved)
-    assert not {option.removeprefix("--").replace("-", "_") for option in moved} & set(context.obj.config_keys())
-    options = set(re.findall(r"--[a-z-]+", " ".join(moved.values()))) - {"--config", "--samples", "--truth"}
-    assert options <= there
