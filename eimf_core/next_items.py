@@ -3,8 +3,9 @@
     score(x) = vector score(x) + weight * sum over j < last of decay^j A[item_j, x]
 
 item_0 is the last item of the history, item_1 the one before it. A is a sparse matrix: for each item its neighbours
-and their values (`training.next_item_graph` counts it). An item without edges, such as one that came after training,
-adds nothing and gets nothing. Read with numpy; a model directory without the file has no such part.
+and their values (`training.next_item_graph` counts it). Where it helps, items of like texts are neighbours too
+(`training.text_neighbours`). An item without edges, such as one that came after training, adds nothing and gets
+nothing. Read with numpy; a model directory without the file has no such part.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 PART = "next_items.safetensors"
 MOST_NEIGHBOURS = 100
-"""Neighbours of an item at most, those with the largest values."""
+"""Neighbours of an item at most, by histories as by text, those with the largest values."""
 MOST_ITEMS = 100
 """Items of a history that may count."""
 LARGEST_WEIGHT = 1e9
@@ -32,12 +33,14 @@ LARGEST_WEIGHT = 1e9
 
 class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the graph counts in the score: `weight` against the vector score, `decay` from each of the `last` items
-    of a history to the one before it. `backward` is what it was counted with (see `training.next_item_graph`)."""
+    of a history to the one before it. `backward` is what it was counted with (see `training.next_item_graph`), `text`
+    what the cosine of two texts adds to a value (see `training.text_neighbours`)."""
 
     weight: float
     decay: float
     last: int
     backward: float = 0.0
+    text: float = 0.0
 
 
 class Additions(NamedTuple):

@@ -67,8 +67,8 @@ for row in np.argsort(-scores, kind="stable")[:10]:
     print(ids[row], round(float(scores[row]), 6))
 """
 NEXT_ITEMS = """\
-- **Not in the score**: what followed an item in the histories of training. For each of the last {last} items
-  of a history `eimf recommend` adds a value from a table of the model, times {weight:g} and {decay:g} to the power of
+- **Not in the score**: what followed an item in the histories of training, or reads like it. For each of the last
+  {last} items of a history `eimf recommend` adds a value from a table of the model, times {weight:g} and {decay:g} to the power of
   its place from the end (the last one has place 0). Scores from these files are without it, and their order may
   differ; `eimf recommend --explain` tells both parts.
 """

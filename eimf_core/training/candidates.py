@@ -71,6 +71,11 @@ def block(
     return CandidateBlock(items, np.stack(of_items), owners, targets.astype(np.int64))
 
 
+def ndcg(blocks: Sequence[CandidateBlock], weights: Weights) -> npt.NDArray[np.float64]:
+    """NDCG@10 of each user for the sums with these weights (M,)."""
+    return np.concatenate([each.ndcg(weights) for each in blocks])
+
+
 def mean_ndcg(blocks: Sequence[CandidateBlock], weights: Weights) -> float:
     """NDCG@10 of all users for the sums with these weights (M,)."""
-    return float(np.concatenate([each.ndcg(weights) for each in blocks]).mean())
+    return float(ndcg(blocks, weights).mean())

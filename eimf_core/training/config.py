@@ -15,6 +15,8 @@ FAST, FAST_EPOCHS = "narm", 12
 """What `--fast` trains, and for how many epochs at most."""
 SEEDS_APART = 1_000_003
 """Between the seeds of two members of one name."""
+KNOW_TEXT = ("text", "both")
+"""Item vectors that come from titles."""
 SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
 
 
@@ -231,7 +233,7 @@ class TrainConfig:
     @property
     def knows_text(self) -> bool:
         """Whether item vectors come from titles."""
-        return self.item_vectors in ("text", "both")
+        return self.item_vectors in KNOW_TEXT
 
     @property
     def label_weights(self) -> LabelWeights:

@@ -6,6 +6,7 @@ not trained again when the same command is run again.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -19,10 +20,10 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError, counted
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
-from eimf_core.next_items import NextItemsConfig
+from eimf_core.next_items import Arrays, NextItemsConfig
 from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, PartReporter, Reporter
-from eimf_core.training import item_naming, join, next_item_choice, next_item_graph
+from eimf_core.training import item_naming, join, next_item_choice, next_item_graph, setup, text_neighbours
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
 from eimf_core.training.loop import Summary
@@ -156,15 +157,22 @@ def _write(
     contents = join.contents(chosen, data, training=training, provenance=about)
     kept = [next(system for system in systems if system.model is member) for member in chosen.members]
     rows = np.zeros(0, dtype=np.int64)
+    texts = functools.partial(_texts, data, training, seed, reporter)
     if len(data.splits["valid"]):
         users, rows = sampled_users(data, valid_users, np.random.default_rng(seed), [system.known for system in kept])
     if len(rows):
         blocks = users.blocks(rows, block_size(len(data.vocab) + 1))
         weighted = join.WeightedSystem(kept, chosen.weights)
-        found = next_item_choice.choose(weighted, users, blocks, data, reporter)
+        found = next_item_choice.choose(weighted, users, blocks, data, reporter, texts=texts())
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
     else:
-        graph = next_item_graph.like(next_items, data)
+        graph = next_item_graph.like(next_items, data, texts)
     contents = item_naming.with_names(contents, earlier, data)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     return chosen
+
+
+def _texts(data: Dataset, training: dict[str, Any], seed: int, reporter: Reporter) -> Arrays | None:
+    """The graph of items of like texts, with the text vectors that the members started from."""
+    text = setup.item_texts(data, training.get("item_vectors", ""), training.get("encoder"), reporter)
+    return text_neighbours.count_if_known(text, seed)

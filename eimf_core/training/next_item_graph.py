@@ -9,10 +9,11 @@ of a row are kept. The exponents were chosen on the validation figures of four d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.next_items import MOST_NEIGHBOURS, Arrays, NextItems, NextItemsConfig
@@ -45,12 +46,31 @@ def count(train: SplitData, items: int, *, backward: float) -> Arrays:
     }
 
 
-def like(config: NextItemsConfig | None, data: Dataset) -> NextItems | None:
-    """The graph of these training histories that counts what that of an earlier model did; None where it had none."""
+def with_texts(arrays: Arrays, texts: Arrays | None, config: NextItemsConfig) -> NextItems:
+    """The graph of counts and, where `config.text` says so, of items of like texts: A + text T."""
+    if texts is None or not config.text:
+        return NextItems(arrays, config)
+    width = len(arrays["starts"]) - 1
+    total = _matrix(arrays, width) + config.text * _matrix(texts, width)
+    merged = {
+        "starts": total.indptr.astype(np.int64),
+        "items": total.indices.astype(np.int32),
+        "values": total.data.astype(np.float32),
+    }
+    return NextItems(merged, config)
+
+
+def _matrix(arrays: Arrays, width: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix((arrays["values"], arrays["items"], arrays["starts"]), shape=(width, width))
+
+
+def like(config: NextItemsConfig | None, data: Dataset, texts: Callable[[], Arrays | None]) -> NextItems | None:
+    """The graph of these training histories that counts what that of an earlier model did; None where it had none.
+    `texts` makes that of items of like texts, None without texts."""
     if config is None:
         return None
     arrays = count(data.splits["train"], len(data.items), backward=config.backward)
-    return NextItems(arrays, config)
+    return with_texts(arrays, texts() if config.text else None, config)
 
 
 def _parts(train: SplitData, counts: Indices, backward: float) -> Iterator[tuple[Indices, Indices, Doubles]]:

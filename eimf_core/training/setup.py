@@ -32,7 +32,7 @@ from eimf_core.training import (
     text_start,
     warm_start,
 )
-from eimf_core.training.config import TrainConfig
+from eimf_core.training.config import KNOW_TEXT, TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.item_embeddings import Floats
 from eimf_core.training.labels import Labels
@@ -143,6 +143,16 @@ class _TextVectors:
         if self._encoder is None:
             self._encoder = loading.open_encoder(self._settings.encoder, len(self._data.items))
         return self._encoder
+
+
+def item_texts(
+    data: Dataset, item_vectors: str, encoder: str | None, reporter: Reporter
+) -> npt.NDArray[np.float16] | None:
+    """The text vectors (N + 1, D) of items that start from text, from the cache of the data where they are; None where
+    they start otherwise."""
+    if item_vectors not in KNOW_TEXT:
+        return None
+    return encode_items(data.directory, data.items, loading.open_encoder(encoder, len(data.items)), reporter)
 
 
 def prepare(

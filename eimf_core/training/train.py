@@ -29,6 +29,7 @@ from eimf_core.training import (
     next_item_graph,
     plan,
     setup,
+    text_neighbours,
 )
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
@@ -179,11 +180,12 @@ def _write(
             "lower its weight in --config (eimf train --help-all lists them)"
         )
     summary, graph = loop.summary(state), None
+    texts = functools.partial(text_neighbours.count_if_known, prepared.text, settings.seed)
     if alone and loop.validation is not None:
-        chosen = loop.validation.choose_next_items(learner.backbone, learner.table.all(), data, reporter)
+        chosen = loop.validation.choose_next_items(learner.backbone, learner.table.all(), data, texts(), reporter)
         summary, graph = replace(summary, ndcg=chosen.ndcg), chosen.graph
     elif alone:
-        graph = next_item_graph.like(run.next_items, data)
+        graph = next_item_graph.like(run.next_items, data, texts)
     facts: dict[str, Any] = {"summary": asdict(summary), **loop.machine}
     facts["fingerprint"] = setup.fingerprint(data, settings, run.read)
     facts |= {} if prepared.start is None else {"init": prepared.start}

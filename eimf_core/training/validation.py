@@ -21,6 +21,7 @@ from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.measure import Plan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.models.backbone import Backbone
+from eimf_core.next_items import Arrays
 from eimf_core.padding import padded
 from eimf_core.progress import Reporter
 from eimf_core.training import next_item_choice
@@ -110,12 +111,13 @@ class Validation:
         return Figures(ndcg, _or_zero(cosine))
 
     def choose_next_items(
-        self, backbone: Backbone, vectors: Tensor, data: Dataset, reporter: Reporter
+        self, backbone: Backbone, vectors: Tensor, data: Dataset, texts: Arrays | None, reporter: Reporter
     ) -> next_item_choice.Chosen:
-        """The graph of next items that goes best with the interests of `backbone` and the item vectors (N + 1, d)."""
+        """The graph of next items that goes best with the interests of `backbone` and the item vectors (N + 1, d);
+        `texts` is that of items of like texts, if there is one."""
         with _evaluating(backbone):
             scorer = BackboneScorer(backbone, vectors, max_length=self._max_length, side=self._side)
-            return next_item_choice.choose(scorer, self._users, self._blocks, data, reporter)
+            return next_item_choice.choose(scorer, self._users, self._blocks, data, reporter, texts=texts)
 
 
 class CollapseMonitor:
