@@ -68,9 +68,9 @@ for row in np.argsort(-scores, kind="stable")[:10]:
 """
 NEXT_ITEMS = """\
 - **Not in the score**: what followed an item in the histories of training, or reads like it. For each of the last
-  {last} items of a history `eimf recommend` adds a value from a table of the model, times {weight:g} and {decay:g} to the power of
-  its place from the end (the last one has place 0). Scores from these files are without it, and their order may
-  differ; `eimf recommend --explain` tells both parts.
+  {last} items of a history `eimf recommend` adds a value from a table of the model, times {weight:g} and {decay:g} to
+  the power of its place from the end (the last one has place 0). Scores from these files are without it, and their
+  order may differ; `eimf recommend --explain` tells both parts.
 """
 
 

@@ -62,10 +62,10 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         `per_interest`), of (items that may stand in it), interest, words (where these are the interest), name,
         similarity, interest_rank (in the list of that interest of the network alone), scores (of each interest, of
         those that are nearly one the best, that of the words last), through (history items with their share of its
-        attention and their cosine to the item), where the
-        model has a graph of next items what that adds to the score (next_items) and after which history items the
-        item came in training, or whose texts it is like (after, with what each adds), the factor of --boost (boost), and, where the item cannot
-        stand in the list, left_out; its rank is then the one its score would give.
+        attention and their cosine to the item), where the model has a graph of next items what that adds to the score
+        (next_items) and after which history items the item came in training, or whose texts it is like (after, with
+        what each adds), the factor of --boost (boost), and, where the item cannot stand in the list, left_out; its
+        rank is then the one its score would give.
 
     Raises:
         InputError: the query has nothing that makes interests.
