@@ -67,9 +67,9 @@ class Additions(NamedTuple):
 
         Args:
             scores: (B, W), contiguous.
-            columns: the column of each item index (N + 1,), 0 where it has none; None where they are the same.
+            columns: that of each edge (E,); None where it is the item index.
         """
-        found = self.items if columns is None else columns[self.items]
+        found = self.items if columns is None else columns
         np.add.at(scores.reshape(-1), self.rows * scores.shape[1] + found, self.values)
 
 
@@ -103,8 +103,10 @@ class NextItems:
         shares: Floats | None = None,
         columns: npt.NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """Add this part to vector scores (B, W), in place; see `additions` and `Additions.add_to`."""
-        self.additions(histories, shares).add_to(scores, columns)
+        """Add this part to vector scores (B, W), in place; see `additions`. `columns` are those of each item index
+        (N + 1,), 0 where it has none; None where they are the same."""
+        added = self.additions(histories, shares)
+        added.add_to(scores, None if columns is None else columns[added.items])
 
     def additions(self, histories: Sequence[npt.NDArray[np.integer[Any]]], shares: Floats | None = None) -> Additions:
         """What this part adds to the scores of items.
@@ -120,10 +122,6 @@ class NextItems:
         if shares is not None:
             factors = factors * shares[:, None]
         return Additions(rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places])
-
-    def neighbours(self, history: npt.NDArray[np.integer[Any]]) -> Indices:
-        """The items that this part adds to for one history, rising."""
-        return np.unique(self.edges(history)[1])
 
     def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Indices, Indices, Floats]:
         """The edges that count for one history: from which item, 0 for the last one, to which item, and their score."""

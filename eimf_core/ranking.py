@@ -42,22 +42,37 @@ def best_scores(
         Scores (B, N + 1), column 0 at -inf. A NaN in any interest's product gives NaN. `sources` says which
         interests the scores of a few items come from.
     """
+    best = largest_scores(interests, vectors, scale, parts)
+    best[:, 0] = -np.inf
+    return best
+
+
+def largest_scores(
+    interests: Floats, vectors: Floats, scale: Floats | None = None, parts: Sequence[tuple[int, int]] = ()
+) -> Floats:
+    """Scores (B, n) of some items as `best_scores` gives them; none of these is padding."""
     found: Floats | None = None
-    start, step = 0, interests.shape[1]
-    for width, count in parts or [(interests.shape[2], step)]:
-        step //= count
-        columns = slice(start, start := start + width)
-        products = _largest_products(interests[:, : count * step : step, columns], vectors[:, columns])
+    for own, columns in split(interests, parts):
+        products = _largest_products(own, vectors[:, columns])
         if found is not None:
             with np.errstate(invalid="ignore", over="ignore"):
                 products += found
         found = products
     assert found is not None
-    best = found
     if scale is not None:
-        best *= scale
-    best[:, 0] = -np.inf
-    return best
+        found *= scale
+    return found
+
+
+def split(interests: Floats, parts: Sequence[tuple[int, int]]) -> list[tuple[Floats, slice]]:
+    """Interests (B, K, d) part by part (B, K_m, d_m), and the columns of each; `parts` as for `best_scores`."""
+    found = []
+    start, step = 0, interests.shape[1]
+    for width, count in parts or [(interests.shape[2], step)]:
+        step //= count
+        columns = slice(start, start := start + width)
+        found.append((interests[:, : count * step : step, columns], columns))
+    return found
 
 
 def _largest_products(interests: Floats, vectors: Floats) -> Floats:

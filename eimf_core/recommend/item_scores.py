@@ -19,12 +19,19 @@ from eimf_core.next_items import Additions
 from eimf_core.opened_model import Model
 from eimf_core.recommend import diversity, index_search, item_boosts
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.index_search import Index, NearItems
 from eimf_core.recommend.item_filters import mask_scores
 from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
 from eimf_core.recommend.results import TopItems, top_items
 
 Queries = Sequence[ResolvedQuery]
 
+LARGEST_SCORES = 1 << 22
+"""Scores held at once: bounds the memory of a batch."""
+LARGEST_BATCH = 128
+"""Queries answered together: more gain nothing, and wait longer."""
+LARGEST_INDEXED = 512
+"""The same through an index: the more look into a list, the less each pays for reading it."""
 MANY = 128
 """Queries from which on it pays to round the item vectors."""
 LARGEST_TABLE = 1 << 25
@@ -50,6 +57,16 @@ class ItemScores:
         self._near: EightBitScores | None = None
         self._asked, self._lock = 0, threading.Lock()
 
+    @property
+    def batch_size(self) -> int:
+        """How many queries are best answered together; an index looks into as many items as its lists have on
+        average."""
+        items = len(self._model.vectors)
+        if self._index is None:
+            return max(1, min(LARGEST_BATCH, LARGEST_SCORES // items))
+        share = self._index.probes * self._model.config.interests / self._index.lists
+        return max(1, min(LARGEST_INDEXED, LARGEST_SCORES // (int(items * min(1.0, share)) + 1)))
+
     def best(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> list[TopItems]:
         """The items that each list is chosen from.
 
@@ -63,11 +80,30 @@ class ItemScores:
             ModelError: a score is no number.
         """
         number, least = max(map(candidates, queries)), self._settings.min_score
+        if self._index is not None:
+            return self._best_found(self._index, interests, queries, number, words=words, whole=whole)
         near = self._eight_bits(interests, number, self._parts(queries, whole))
         if near is None:
             return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
         scores, items = self._near_best(near, interests, queries, self._additions(queries, words), number)
         return top_items(scores, number, least, items)
+
+    def _best_found(
+        self, index: Index, interests: Floats, queries: Queries, number: int, *, words: bool, whole: bool
+    ) -> list[TopItems]:
+        """As `best`, through the index; where it finds too little that may be listed, out of all items."""
+        near = self._through(index, interests, queries, words=words, whole=whole)
+        rows, columns = ranking.near_best(near.scores, number, np.zeros(len(queries), np.float32))
+        found = _by_row(rows, near.items(rows, columns), near.scores[rows, columns], len(queries))
+        made = top_items(found[0], number, self._settings.min_score, found[1])
+        few = np.flatnonzero(np.bincount(rows, minlength=len(queries)) < [candidates(query) for query in queries])
+        step = max(1, LARGEST_SCORES // len(self._model.vectors))
+        for start in range(0, len(few), step):
+            some = few[start : start + step].tolist()
+            scores = self._exact(interests[some], [queries[row] for row in some], words=words, whole=whole)
+            for row, own in zip(some, top_items(scores, number, self._settings.min_score), strict=True):
+                made[row] = own
+        return made
 
     def _near_best(
         self, near: EightBitScores, interests: Floats, queries: Queries, additions: Additions | None, number: int
@@ -95,7 +131,7 @@ class ItemScores:
     def _eight_bits(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> EightBitScores | None:
         """What says which items may be the best; None where that does not pay or cannot be."""
         vectors = self._model.vectors
-        if self._index is not None or number * LISTED > len(vectors) or vectors.size > LARGEST_TABLE:
+        if number * LISTED > len(vectors) or vectors.size > LARGEST_TABLE:
             return None
         with self._lock:
             self._asked += len(interests)
@@ -140,7 +176,7 @@ class ItemScores:
         scale = None if model.scale is None else model.scale[items]
         scores = ranking.best_scores(interests, model.vectors[items], scale, model.factors.parts)
         if additions is not None:
-            additions.add_to(scores, columns)
+            additions.add_to(scores, columns[additions.items])
         if self.boosts is not None:
             item_boosts.apply(self.boosts[items], scores)
         return scores
@@ -156,32 +192,63 @@ class ItemScores:
             words: the interests are words alone, to which no item of a history adds anything.
             whole: the interests are all that the network gave, in their order, not some of them.
         """
-        parts, additions = self._parts(queries, whole), self._additions(queries, words)
         if self._index is None:
-            return self._exact(interests, queries, additions, parts)
-        scores = self._index.scores(interests, self._model, self._always_near(queries, additions))
-        self._finish(scores, queries, additions)
-        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries])
-        if len(few):
-            rest = [queries[row] for row in few.tolist()]
-            scores[few] = self._exact(interests[few], rest, self._additions(rest, words), parts)
+            return self._exact(interests, queries, words=words, whole=whole)
+        near = self._through(self._index, interests, queries, words=words, whole=whole)
+        scores = np.full((len(queries), len(self._model.vectors)), -np.inf, np.float32)
+        rows, columns, items = near.all_items()
+        scores[rows, items] = near.scores[rows, columns]
+        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries]).tolist()
+        if few:
+            rest = [queries[row] for row in few]
+            scores[few] = self._exact(interests[few], rest, words=words, whole=whole)
         return scores
 
-    def _exact(
-        self, interests: Floats, queries: Queries, additions: Additions | None, parts: Sequence[tuple[int, int]]
-    ) -> Floats:
+    def _exact(self, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> Floats:
+        parts = self._parts(queries, whole)
         scores = ranking.best_scores(interests, self._model.vectors, self._model.scale, parts)
-        self._finish(scores, queries, additions)
+        self._finish(scores, queries, self._additions(queries, words))
         return scores
 
-    def _always_near(self, queries: Queries, additions: Additions | None) -> list[Indices] | None:
-        """Items that each query looks at whatever the index finds; None for none."""
-        graph = self._model.next_items
-        near = None if graph is None or additions is None else [graph.neighbours(query.history) for query in queries]
-        if self.boosts is None:
-            return near
-        boosted = np.flatnonzero(self.boosts > 1)
-        return [boosted] * len(queries) if near is None else [np.union1d(own, boosted) for own in near]
+    def _through(self, index: Index, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> NearItems:
+        """What the index finds, with the scores of what may be listed, -inf of the rest."""
+        additions = self._additions(queries, words)
+        near = index.near(interests, self._model, self._parts(queries, whole), self._always_near(queries, additions))
+        if additions is not None:
+            additions.add_to(near.scores, near.columns(additions.rows, additions.items.astype(np.int64)))
+        if self.boosts is not None or self._allowed is not None or any(query.only is not None for query in queries):
+            self._finish_found(near, queries)
+        gone = [np.concatenate([query.seen, query.excluded]) for query in queries]
+        rows, items = np.repeat(np.arange(len(queries)), list(map(len, gone))), np.concatenate(gone)
+        columns = near.columns(rows, items)
+        there = columns >= 0
+        near.scores[rows[there], columns[there]] = -np.inf
+        return near
+
+    def _finish_found(self, near: NearItems, queries: Queries) -> None:
+        """Boost what was found, and take out what the filters of the command or `only` leave out; in place."""
+        rows, columns, items = near.all_items()
+        scores = near.scores[rows, columns]
+        if self.boosts is not None:
+            factors = self.boosts[items]
+            scores = np.where(factors == 1, scores, item_boosts.boosted(factors, scores))
+        if self._allowed is not None:
+            scores[~self._allowed[items]] = -np.inf
+        for row, query in enumerate(queries):
+            if query.only is not None:
+                scores[(rows == row) & ~np.isin(items, query.only)] = -np.inf
+        near.scores[rows, columns] = scores
+
+    def _always_near(self, queries: Queries, additions: Additions | None) -> tuple[Indices, Indices] | None:
+        """Rows and item indices that are looked at whatever the index finds; None for none."""
+        rows, items = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if additions is not None:
+            rows, items = additions.rows, additions.items.astype(np.int64)
+        if self.boosts is not None:
+            raised = np.flatnonzero(self.boosts > 1)
+            rows = np.concatenate([rows, np.repeat(np.arange(len(queries)), len(raised))])
+            items = np.concatenate([items, np.tile(raised, len(queries))])
+        return (rows, items) if len(rows) else None
 
     def _additions(self, queries: Queries, words: bool) -> Additions | None:
         """What the graph of next items adds; None for nothing."""

@@ -30,11 +30,6 @@ Queries = Sequence[ResolvedQuery]
 
 UNNAMED: ScoredName = (None, None)
 
-LARGEST_SCORES = 1 << 22
-"""Scores held at once: bounds the memory of a batch."""
-LARGEST_BATCH = 128
-"""Queries answered together: more gain nothing, and wait longer."""
-
 
 class Recommender:
     """Answers queries with a model. `filters` (N + 1,) say what may be listed at all, by option; `boosts` (N + 1,) are
@@ -61,7 +56,7 @@ class Recommender:
     @property
     def batch_size(self) -> int:
         """How many queries are best answered together."""
-        return max(1, min(LARGEST_BATCH, LARGEST_SCORES // len(self.model.vectors)))
+        return self.item_scores.batch_size
 
     def lines(self, queries: Queries) -> list[bytes]:
         """The answers as JSON lines, in the order of the queries."""

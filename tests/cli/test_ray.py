@@ -273,7 +273,7 @@ def test_the_same_output_while_a_worker_dies(
     """Recommendations for all users: the same bytes."""
     address, environment, _ = cluster
     monkeypatch.setattr(user_blocks, "BUNDLE", 1)
-    monkeypatch.setattr("eimf_core.recommend.recommender.LARGEST_BATCH", 4)
+    monkeypatch.setattr("eimf_core.recommend.item_scores.LARGEST_BATCH", 4)
     write_small_data(tmp_path, times=True)
     write_named_model(tmp_path / "model")
     command = ("recommend", tmp_path / "model", "--all-users", tmp_path)

@@ -16,7 +16,7 @@ from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import Reporter
-from eimf_core.recommend import all_users, recommender
+from eimf_core.recommend import all_users, item_scores
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.request import Request
 from eimf_core.text import encoder
@@ -96,7 +96,7 @@ def test_work_advances_by_batches_up_to_its_total(
     beside: str | None,
 ) -> None:
     monkeypatch.setattr(measure, "block_size", lambda width: 16)
-    monkeypatch.setattr(recommender, "LARGEST_BATCH", 16)
+    monkeypatch.setattr(item_scores, "LARGEST_BATCH", 16)
     heard = Counting()
     work(folder, heard)
     (total, steps), *_ = [(total, steps) for what, total, steps in heard.works if what.startswith(said)]

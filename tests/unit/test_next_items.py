@@ -122,7 +122,7 @@ def test_the_part_of_the_score(model: Path) -> None:
         wanted = 1 + share * expected(graph, history.tolist(), ITEMS + 3)
         np.testing.assert_allclose(row[1:], wanted[1:], rtol=1e-5)
         assert row[0] == -np.inf
-        near = graph.neighbours(history)
+        near = np.unique(graph.edges(history)[1])
         assert near.tolist() == np.flatnonzero(expected(graph, history.tolist(), ITEMS + 3)).tolist()
 
 
@@ -177,7 +177,7 @@ def test_all_paths_give_the_same_scores(model: Path, data: Path, tmp_path: Path)
         # through the index: near items and neighbours, with the same scores
         found = listed(ask(model, Query(history=own, k=3), index=True))
         assert all(score == pytest.approx(left[item], abs=1e-5) for item, score in found.items())
-        near = opened.next_items.neighbours(history)
+        near = np.unique(opened.next_items.edges(history)[1])
         best = max((item for item in left if users.vocab.get(item) in near), key=left.__getitem__)
         assert left[best] < min(found.values()) + 1e-5 or best in found
         indexed += best in found

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,15 @@ import pytest
 
 from eimf_core import artifact
 from eimf_core.errors import ConfigError, EimfError, ModelError
+from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.recommend import index_search
 from eimf_core.recommend.build_index import build_index
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.item_scores import ItemScores
+from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
+from tests.benchmarks.recommend_speed import random_graph
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import answered, write_named_model
 from tests.small_models import write_small_model
@@ -185,3 +191,73 @@ def test_items_added_after_training_are_always_looked_at(tmp_path: Path) -> None
     new.write_text('{"item": "new-1", "title": "Green Tea", "categories": ["tea"]}\n')
     session = Session(path, RecommendConfig(index=True, k=25), Request(items=["-"], new_items=new))
     assert "new-1" in [item.item for item in answered(session, Query(history=["tea-1"])).items]
+
+
+LATE, LISTS, USERS, WIDTH, INTERESTS = 40, 50, 60, 32, 6
+
+
+def lists_by_hand(vectors: np.ndarray) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """An index of all but the last items, each in the list of the nearest of the first ones."""
+    centroids = vectors[1 : LISTS + 1]
+    of = (vectors[1 : len(vectors) - LATE] @ centroids.T).argmax(axis=1)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=LISTS))])
+    order = (np.argsort(of, kind="stable") + 1).astype(np.int32)
+    return {"centroids": centroids.copy(), "starts": starts, "items": order, "probes": np.array([2])}
+
+
+@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize("graph, filtered, boosted", [(False, False, False), (True, False, False), (True, True, True)])
+@pytest.mark.parametrize("shared", [0.0, 1e9], ids=["list by list", "user by user"])
+def test_what_is_found_is_what_lies_in_the_lists(
+    shared: float, graph: bool, filtered: bool, boosted: bool, words: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_search, "SHARED", shared)
+    rng = np.random.default_rng(3)
+    items = 1500
+    vectors = rng.normal(size=(items + 1, WIDTH)).astype(np.float32)
+    vectors[0] = 0
+    asked = rng.normal(size=(USERS, INTERESTS, WIDTH)).astype(np.float32)
+    # three interests of one part beside two of another
+    half = WIDTH // 2
+    asked[:, :, :half], asked[:, :, half:] = asked[:, [0, 0, 2, 2, 4, 4], :half], asked[:, [0, 1] * 3, half:]
+    next_items = NextItems(random_graph(items - LATE, 20, 0).arrays, NextItemsConfig(weight=9.0, decay=0.7, last=3))
+    opened: Any = SimpleNamespace(
+        name="a model", vectors=vectors, scale=rng.random(items + 1, dtype=np.float32), counts=np.ones(items + 1),
+        next_items=next_items if graph else None, factors=SimpleNamespace(parts=[(half, 3), (half, 2)]),
+        index=lists_by_hand(vectors), config=SimpleNamespace(items=items - LATE, dimension=WIDTH, interests=INTERESTS),
+    )  # fmt: skip
+    allowed = rng.random(items + 1) < 0.7 if filtered else None
+    boosts = np.ones(items + 1, np.float32)
+    boosts[rng.integers(1, items, 9)] = 3
+    boosts[rng.integers(1, items, 90)] = 0.3
+    users = []
+    for user in range(USERS):
+        history = rng.integers(1, items - LATE, size=5)
+        excluded = rng.integers(1, items, size=200) if filtered else NOTHING
+        only = rng.integers(1, items, size=600) if filtered and user % 3 == 0 else None
+        users.append(ResolvedQuery(str(user), history, None, None, None, None, [], excluded, only, history, 0.0, 7))
+    found = ItemScores(opened, RecommendConfig(index=True), allowed=allowed, boosts=boosts if boosted else None)
+    exact = ItemScores(opened, RecommendConfig(), allowed=allowed, boosts=boosts if boosted else None)
+    lists = found.best(asked, users, words=words, whole=not words)
+    scores = exact.scores(asked, users, words=words, whole=not words)
+    index = index_search.index_of(opened)
+    looked = fell_back = 0
+    for row, query in enumerate(users):
+        near = [index.candidates(asked[row]), np.arange(items - LATE + 1, items + 1)]
+        if graph and not words:
+            near.append(next_items.edges(query.history)[1])
+        if boosted:
+            near.append(np.flatnonzero(boosts > 1))
+        there = np.zeros(items + 1, np.bool_)
+        there[np.concatenate(near)] = True
+        may_be = np.where(there, scores[row], -np.inf)
+        looked += there.sum()
+        if np.isfinite(may_be).sum() < query.k:
+            fell_back, may_be = fell_back + 1, scores[row]
+        best = np.argsort(-may_be, kind="stable")[: query.k]
+        assert lists[row][0] == best.tolist()
+        assert lists[row][1] == pytest.approx(may_be[best].tolist(), abs=2e-5)
+        # what is explained reads whole rows
+        whole = found.scores(asked[row : row + 1], [query], words=words, whole=not words)[0]
+        np.testing.assert_allclose(whole, may_be, atol=2e-5)
+    assert looked < 0.8 * USERS * items and fell_back < USERS // 2
