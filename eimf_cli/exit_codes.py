@@ -83,7 +83,8 @@ def of_exception(stopped: BaseException) -> Outcome:
         return Outcome(code, terminal.cut(str(stopped)), stopped)
     if isinstance(stopped, OSError):
         return Outcome(2 if stopped.errno in WRONG_PATH else 1, _system(stopped), stopped)
-    if isinstance(stopped, MemoryError):
+    # torch says it in its own way
+    if isinstance(stopped, MemoryError) or "can't allocate memory" in str(stopped):
         return Outcome(1, "out of memory; use less data or a machine with more", stopped)
     # the fault may be one of theirs
     used = ", ".join(f"{package} {version}" for package, version in plugins.used().items())

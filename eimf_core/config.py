@@ -10,6 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from eimf_core.errors import ConfigError
 
 GROUPS = ("usual", "data", "model", "labels", "optimisation", "machine")
+MOST_THREADS = 1024
+"""Threads that a setting may ask for: with far more, torch and DuckDB crash or hang."""
 
 
 def setting(

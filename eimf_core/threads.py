@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from eimf_core.config import MOST_THREADS
+
 SWITCH = 0.0005
 """Seconds after which a thread that computes lets another one in."""
 
@@ -17,9 +19,9 @@ def cores() -> int:
 
 
 def from_environment() -> int | None:
-    """What OMP_NUM_THREADS says; None where it is not set or not a positive number."""
+    """What OMP_NUM_THREADS says, at most `MOST_THREADS`; None where it is not set or not a positive number."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) > 0 else None
+    return min(int(told), MOST_THREADS) if told.isdecimal() and told.isascii() and int(told) > 0 else None
 
 
 def default(most: int | None = None) -> int:

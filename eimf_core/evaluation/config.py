@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from eimf_core import plugins
-from eimf_core.config import check, listed, setting, wrong
+from eimf_core.config import MOST_THREADS, check, listed, setting, wrong
 
 
 @dataclass
@@ -64,7 +64,12 @@ class EvalConfig:
         advanced=True,
     )
     threads: int = setting(
-        0, "Threads; 0: OMP_NUM_THREADS, or all processors at hand.", group="machine", low=0, metavar="N"
+        0,
+        "Threads; 0: OMP_NUM_THREADS, or all processors at hand.",
+        group="machine",
+        low=0,
+        high=MOST_THREADS,
+        metavar="N",
     )
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from eimf_core import plugins, ray_option
-from eimf_core.config import check, listed, setting, wrong
+from eimf_core.config import MOST_THREADS, check, listed, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 
@@ -142,7 +142,12 @@ class LabelConfig:
         advanced=True,
     )  # fmt: skip
     threads: int = setting(
-        0, "CPU threads of llama.cpp; 0: by the cores and the size of the model.", group="machine", low=0, advanced=True
+        0,
+        "CPU threads of llama.cpp; 0: by the cores and the size of the model.",
+        group="machine",
+        low=0,
+        high=MOST_THREADS,
+        advanced=True,
     )
 
     ray: str | None = ray_option.option("Ask a local model in many processes")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core.config import check, option_name, setting, wrong
+from eimf_core.config import MOST_THREADS, check, option_name, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare.value_parsing import parse_time
 
@@ -127,7 +127,12 @@ class PrepareConfig:
         "1GB", "Memory for reading and sorting; the rest goes to disk.", group="machine", advanced=True, metavar="SIZE"
     )
     threads: int = setting(
-        0, "Threads; 0: as many as there are cores, at most 8.", group="machine", low=0, advanced=True
+        0,
+        "Threads; 0: as many as there are cores, at most 8.",
+        group="machine",
+        low=0,
+        high=MOST_THREADS,
+        advanced=True,
     )
 
     def __post_init__(self) -> None:

@@ -100,10 +100,14 @@ def _signals_passed_on() -> Iterator[None]:
 def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> None:
     duckdb = library()
 
+    wrong = ConfigError(f"--memory-limit is '{memory_limit}', expected a size such as 2GB or 800MB")
+    # DuckDB takes what is below 0 for no limit
+    if memory_limit.strip().startswith("-"):
+        raise wrong
     try:
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
     except duckdb.Error:
-        raise ConfigError(f"--memory-limit is '{memory_limit}', expected a size such as 2GB or 800MB") from None
+        raise wrong from None
     connection.execute(f"SET threads = {threads or min(MOST_THREADS, cores())}")
     connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
     connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eimf_core import ray_option
-from eimf_core.config import check, setting, wrong
+from eimf_core.config import MOST_THREADS, check, setting, wrong
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class RecommendConfig(QueryConfig):
     )  # fmt: skip
     threads: int | None = setting(
         None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says.",
-        group="machine", low=1, advanced=True,
+        group="machine", low=1, high=MOST_THREADS, advanced=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")
 

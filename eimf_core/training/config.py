@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from eimf_core.config import check, setting, wrong
+from eimf_core.config import MOST_THREADS, check, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 
@@ -76,8 +76,8 @@ class TrainConfig:
         group="data", low=0, config_only=True,
     )  # fmt: skip
 
-    dimension: int = setting(128, "Width d of item vectors and interests.", "-d", group="model", low=1)
-    interests: int = setting(4, "Behavioural interests K a user.", group="model", low=1)
+    dimension: int = setting(128, "Width d of item vectors and interests.", "-d", group="model", low=1, high=65536)
+    interests: int = setting(4, "Behavioural interests K a user.", group="model", low=1, high=1024)
     dropout: float = setting(0.2, "Share of the values dropped out.", group="model", low=0, below=1, advanced=True)
     hyperparameters: dict[str, Any] = setting(
         {}, "Hyper-parameters of the backbone's own, by name.", group="model", config_only=True
@@ -145,7 +145,7 @@ class TrainConfig:
         0.07, "Divides cosines before the softmax.", group="optimisation", above=0, config_only=True
     )
     batch_size: int = setting(1024, "(History, target) pairs a step.", group="optimisation", low=1)
-    learning_rate: float = setting(0.001, "Learning rate of Adam.", "--lr", group="optimisation", above=0)
+    learning_rate: float = setting(0.001, "Learning rate of Adam.", "--lr", group="optimisation", above=0, high=1000)
     schedule: Literal["constant", "linear"] = setting(
         "constant", "Learning-rate schedule: linear falls to the planned end.", group="optimisation", advanced=True
     )
@@ -194,7 +194,9 @@ class TrainConfig:
         "Compile the network (torch.compile); pays on accelerators and long runs.",
         group="machine", advanced=True,
     )  # fmt: skip
-    threads: int = setting(0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.", group="machine", low=0)
+    threads: int = setting(
+        0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.", group="machine", low=0, high=MOST_THREADS
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -88,7 +88,7 @@ def _figures(made: list[Metric]) -> list[tuple[object, ...]]:
         ({"k": []}, "--k is empty"),
         ({"seed": -1}, "--seed is -1, expected 0 or more"),
         ({"resamples": 99}, "--resamples is 99, expected 100 or more"),
-        ({"threads": -1}, "--threads is -1, expected 0 or more"),
+        ({"threads": -1}, "--threads is -1, expected a number from 0 to 1024"),
         ({"split": "train"}, "--split is 'train', expected test or valid"),
         ({"baselines": "slow"}, "--baselines is 'slow', expected fast, all or none"),
         ({"metrics": ["auc"]}, "--metrics is 'auc', expected standard, all, recall"),

@@ -13,10 +13,14 @@ import orjson
 import pytest
 import typer
 
+from eimf_cli import exit_codes
 from eimf_cli.options import step
 from eimf_cli.step_command import Step
+from eimf_core import threads
 from eimf_core.config import check, setting
 from eimf_core.errors import ConfigError
+from eimf_core.training.config import TrainConfig
+from tests.conftest import Eimf, one_error_line
 
 Run = Callable[..., Any]
 
@@ -181,3 +185,32 @@ def test_settings_tell_their_place() -> None:
     about = Step("example", Settings)
     assert list(about.config_keys()) == ["hyperparameters", "half_life", "kind"]
     assert "rare" in about.options() and "kind" not in about.options()
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare x", "label x", "train x", "eval m x", "recommend m --queries q", "serve m"]
+)
+def test_more_threads_than_any_machine_has_are_refused_before_they_crash_it(eimf: Eimf, command: str) -> None:
+    # torch ended with a segmentation fault, DuckDB did not end
+    output = ["-o", "out"] if command.startswith(("prepare", "label", "train")) else []
+    said = one_error_line(eimf(*command.split(), *output, "--threads", 100_000_000), 2)
+    assert "--threads is 100000000, expected a number from" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("interests", 10**9), ("dimension", 10**9), ("learning_rate", 1e300), ("threads", 1025)]
+)
+def test_what_no_training_can_use_is_no_setting_of_it(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match="expected a number"):
+        TrainConfig(**{name: value})
+
+
+def test_threads_of_the_environment_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told, taken in (("100000000", 1024), ("3", 3), ("0", None), ("²", None), ("", None)):
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+        assert threads.from_environment() == taken
+
+
+def test_memory_that_torch_does_not_get_is_said_as_such() -> None:
+    error = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+    assert exit_codes.of_exception(error).line.startswith("out of memory; use less data")

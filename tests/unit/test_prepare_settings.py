@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eimf_core.errors import EimfError
+from eimf_core.errors import ConfigError, EimfError
 from eimf_core.prepare import duckdb_session
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import prepare
@@ -57,6 +57,13 @@ CHANGES: dict[str, tuple[dict[str, Any], Any]] = {
     "memory_limit": ({}, "300MB"),
     "threads": ({}, 3),
 }
+
+
+@pytest.mark.parametrize("size", ["-5GB", " -1", "lots", ""])
+def test_a_memory_limit_that_is_none_is_refused(tmp_path: Path, size: str) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\nu,a,1\n")
+    with pytest.raises(ConfigError, match=r"--memory-limit is '.*', expected a size such as 2GB or 800MB"):
+        prepare([tmp_path / "log.csv"], tmp_path / "out", PrepareConfig(split="none", memory_limit=size))
 
 
 @pytest.fixture
