@@ -97,27 +97,18 @@ class Recommender:
     ) -> Result:
         """The result of merged lists, whose interests are taken apart by the names of what they bring."""
         namer, number = self.namer, interests.words
-        found = [
-            shown_interests.part_of_one(ranked, namer, number, int(query.history[-1]))
-            if _is_one_item(query)
-            else shown_interests.parts_of(ranked, namer, number, len(merged_into))
-            for query, ranked, merged_into in zip(queries, lists, interests.merged_into, strict=True)
-        ]
-        parts = [own for _, own in found]
-        words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
+        further = list(map(len, interests.merged_into))
+        of_one = [int(query.history[-1]) if _is_one_item(query) else 0 for query in queries]
+        shown, parts = shown_interests.taken_apart(lists, namer, number, further, of_one)
         shares = None
         if self.settings.anchors:
             assert interests.attention is not None
-            shares = shown_interests.shares(
-                parts,
-                attribution.merged_attention(interests.attention, interests.without_text),
-                self._read(queries),
-                namer,
-                self.settings.anchors,
-                self.settings.anchor_share,
-            )
-        names = [shown_interests.names_of(own, namer, spoken) for own, spoken in zip(parts, words, strict=True)]
-        return Result(queries, [ranked for ranked, _ in found], names, shares, words=number, empty=empty)
+            attention = attribution.merged_attention(interests.attention, interests.without_text)
+            most, least = self.settings.anchors, self.settings.anchor_share
+            shares = shown_interests.shares(parts, attention, self._read(queries), namer, most, least)
+        words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
+        names = shown_interests.names_of(parts, namer, words)
+        return Result(queries, shown, names, shares, words=number, empty=empty)
 
     def _empty(self, queries: Queries, lists: Sequence[RankedList]) -> dict[int, str]:
         return {at: self.why_empty(queries[at]) for at, ranked in enumerate(lists) if not ranked.items}

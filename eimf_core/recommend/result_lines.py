@@ -88,7 +88,7 @@ class JsonLines:
     def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
         parts = [b",{"] * (3 * len(shares))
         parts[1::3] = [self._named(index) for index, _ in shares]
-        parts[2::3] = [_share(round(share, DIGITS)) for _, share in shares]
+        parts[2::3] = [_share(share) for _, share in shares]
         return b"".join(parts)[1:]
 
     def _item_named(self, index: int) -> bytes:

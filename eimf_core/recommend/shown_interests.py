@@ -8,11 +8,11 @@ on from the last. A history of one item is one interest, with the name of that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from eimf_core.naming.interest_names import DIGITS, Namer, ScoredName
 from eimf_core.padding import padded
@@ -21,80 +21,93 @@ from eimf_core.recommend.query_resolution import Floats, Indices
 from eimf_core.recommend.results import RankedList
 
 
-class Part(NamedTuple):
-    """The items of one list that share a name, or that have none and one interest.
+class Parts(NamedTuple):
+    """The items of lists that share a name, or that have none and one interest; list by list, in the order in which
+    they come first.
 
     Attributes:
-        number: that it is shown by.
-        name: the number of the name, -1 without one.
-        sources: the interests of the network that brought them.
-        items: item indices.
+        rows: the list of each part, rising (P,).
+        numbers: that it is shown by (P,).
+        names: the number of its name, -1 without one (P,).
+        sources: the interests of the network that brought its items, bool (P, K).
+        items: an item that says which group it is of, the first of its items (P,).
+        near: the mean cosine of its items and its name (P,).
     """
 
-    number: int
-    name: int
-    sources: set[int]
-    items: list[int]
+    rows: Indices
+    numbers: Indices
+    names: Indices
+    sources: npt.NDArray[np.bool_]
+    items: Indices
+    near: npt.NDArray[np.float64]
 
 
-def parts_of(ranked: RankedList, namer: Namer, interests: int, further: int) -> tuple[RankedList, list[Part]]:
-    """Take a list apart.
+def taken_apart(
+    lists: Sequence[RankedList], namer: Namer, interests: int, further: Sequence[int], of_one: Sequence[int] = ()
+) -> tuple[list[RankedList], Parts]:
+    """Take lists apart.
 
     Args:
-        ranked: the list, with the interest that brought each item.
+        lists: with the interest that brought each item.
         namer: names the items.
         interests: of the network; a larger number is that of the words of a query, which stay whole.
-        further: the first number of further parts.
+        further: the first number of further parts, for each list.
+        of_one: the item of each list that all comes from one item of a history, 0 for others; empty where all do not.
 
     Returns:
-        The list with the number of the part of each item, and the parts in the order in which they come first.
+        The lists with the number of the part of each item, and the parts.
     """
-    numbers: list[int] = []
-    by_key: dict[int, Part] = {}
-    taken: set[int] = set()
-    for item, source, name in zip(ranked.items, ranked.interests, namer.name_of[ranked.items].tolist(), strict=True):
-        if source >= interests:
-            numbers.append(source)
-            continue
-        key = name if name >= 0 else ~source
-        part = by_key.get(key)
-        if part is None:
-            number, further = (further, further + 1) if source in taken else (source, further)
-            part = by_key[key] = Part(number, name, {source}, [item])
-            taken.add(number)
-        else:
-            part.sources.add(source)
-            part.items.append(item)
-        numbers.append(part.number)
-    return ranked._replace(interests=numbers), list(by_key.values())
+    items, brought = padded([ranked.items for ranked in lists]), padded([ranked.interests for ranked in lists], fill=-1)
+    whole = np.asarray(of_one if len(of_one) else np.zeros(len(lists)), dtype=np.int64)[:, None]
+    split = (brought >= 0) & (brought < interests)
+    names = np.where(whole > 0, namer.name_of[whole], namer.name_of[items])
+    keys = np.where(whole > 0, 0, np.where(names >= 0, names, ~brought))
+    alike = (keys[:, :, None] == keys[:, None, :]) & split[:, :, None] & split[:, None, :]
+    place = np.arange(items.shape[1])
+    first = alike.argmax(axis=2) if items.size else items
+    begins = split & (first == place)
+    # of the parts of a list that begin with one interest the first keeps its number
+    sources = np.where(whole > 0, np.where(split, brought, interests).min(axis=1, initial=interests)[:, None], brought)
+    earlier = (sources[:, :, None] == sources[:, None, :]) & begins[:, None, :] & (place < place[:, None])
+    later = begins & earlier.any(axis=2)
+    numbers = np.where(later, np.asarray(further)[:, None] + np.cumsum(later, axis=1) - 1, sources)
+    shown = np.where(split, np.take_along_axis(numbers, first, axis=1), brought).tolist()
+    rows, columns = np.nonzero(begins)
+    members = alike[rows, columns]
+    of_part, own = np.nonzero(members)
+    from_interests = np.zeros((len(rows), interests), np.bool_)
+    from_interests[of_part, brought[rows[of_part], own]] = True
+    near = np.where(members, namer.near[items][rows], 0).sum(axis=1, dtype=np.float64) / members.sum(axis=1)
+    told = whole[rows, 0]
+    parts = Parts(
+        rows,
+        numbers[rows, columns],
+        names[rows, columns],
+        from_interests,
+        np.where(told > 0, told, items[rows, columns]),
+        np.where(told > 0, namer.near[told], near),
+    )
+    made = [ranked._replace(interests=own[: len(ranked.interests)]) for ranked, own in zip(lists, shown, strict=True)]
+    return made, parts
 
 
-def part_of_one(ranked: RankedList, namer: Namer, interests: int, item: int) -> tuple[RankedList, list[Part]]:
-    """As `parts_of`, for a list that all comes from one item of a history."""
-    sources = {source for source in ranked.interests if source < interests}
-    if not sources:
-        return ranked, []
-    part = Part(min(sources), int(namer.name_of[item]), sources, [item])
-    numbers = [part.number if source < interests else source for source in ranked.interests]
-    return ranked._replace(interests=numbers), [part]
-
-
-def names_of(parts: Sequence[Part], namer: Namer, words: dict[int, ScoredName]) -> list[ScoredName | None]:
-    """Name and similarity of each part by number, the mean cosine of its items and its name; `words` stay."""
-    last = max([*(part.number for part in parts), *words], default=-1)
-    made: list[ScoredName | None] = [words.get(number) for number in range(last + 1)]
-    # one look for all: a mean by numpy takes ten times as long for so few
-    near = iter(namer.near[[item for part in parts for item in part.items]].tolist()) if parts else iter(())
-    for part in parts:
-        name, count = namer.names[part.name] if part.name >= 0 else None, len(part.items)
-        made[part.number] = (name, round(sum(islice(near, count)) / count, DIGITS))
+def names_of(parts: Parts, namer: Namer, words: Sequence[Mapping[int, ScoredName]]) -> list[list[ScoredName | None]]:
+    """For each list name and similarity of each part by number; `words` of each stay."""
+    last = np.array([max(spoken, default=-1) for spoken in words], dtype=np.int64)
+    np.maximum.at(last, parts.rows, parts.numbers)
+    made: list[list[ScoredName | None]] = [
+        [spoken.get(number) for number in range(end + 1)] if spoken else [None] * (end + 1)
+        for spoken, end in zip(words, last.tolist(), strict=True)
+    ]
+    near = np.round(parts.near, DIGITS).tolist()
+    for row, number, name, value in zip(*(part.tolist() for part in parts[:3]), near, strict=True):
+        made[row][number] = (namer.names[name] if name >= 0 else None, value)
     return made
 
 
 def shares(
-    parts: Sequence[Sequence[Part]], attention: Floats, histories: Sequence[Indices], namer: Namer,
-    most: int | None, least: float,
-) -> attribution.Shares:  # fmt: skip
+    parts: Parts, attention: Floats, histories: Sequence[Indices], namer: Namer, most: int | None, least: float
+) -> attribution.Shares:
     """What made the parts of each list, by number: see `attribution.attention_shares`.
 
     A part has the attention of the interests that brought it, and in that a history item counts as far as its group is
@@ -108,25 +121,20 @@ def shares(
         namer: knows the groups.
         most, least: as for `attention_shares`.
     """
-    width = max(1, *map(len, parts))
-    sums = np.zeros((len(parts), width, attention.shape[1]), np.float32)
-    groups = np.full((len(parts), width), -1, dtype=np.int64)
-    for row, own in enumerate(parts):
-        for column, part in enumerate(own):
-            sums[row, column, list(part.sources)] = 1 / len(part.sources)
-            if part.name >= 0:
-                groups[row, column] = namer.group_of[part.items[0]]
-    of_parts = sums @ attention
-    read = padded(list(histories))
-    like = of_parts * namer.likeness[groups[:, :, None], namer.group_of[read][:, None, :]]
-    total = like.sum(axis=2, keepdims=True)
+    rows = parts.rows
+    counts = np.bincount(rows, minlength=len(histories))
+    columns = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    sums = np.zeros((len(histories), max(1, int(counts.max())), attention.shape[1]), np.float32)
+    sums[rows, columns] = parts.sources / parts.sources.sum(axis=1, keepdims=True)
+    of_parts = (sums @ attention)[rows, columns]
+    groups = np.where(parts.names >= 0, namer.group_of[parts.items], -1)
+    like = of_parts * namer.likeness[groups[:, None], namer.group_of[padded(list(histories))][rows]]
+    total = like.sum(axis=1, keepdims=True)
     of_parts = np.where(total > 0, like / np.where(total > 0, total, 1), of_parts)
-    found = attribution.attention_shares(histories, of_parts, most, least)
-    made: attribution.Shares = []
-    for own, each in zip(parts, found, strict=True):
-        last = max((part.number for part in own), default=-1)
-        by_number: list[list[tuple[int, float]]] = [[] for _ in range(last + 1)]
-        for part, share in zip(own, each, strict=False):
-            by_number[part.number] = share
-        made.append(by_number)
+    last = np.zeros(len(histories), dtype=np.int64)
+    np.maximum.at(last, rows, parts.numbers + 1)
+    made: attribution.Shares = [[[] for _ in range(end)] for end in last.tolist()]
+    found = attribution.row_shares(histories, rows, of_parts, most, least)
+    for row, number, share in zip(rows.tolist(), parts.numbers.tolist(), found, strict=True):
+        made[row][number] = share
     return made

@@ -188,8 +188,8 @@ def test_a_group_without_common_words_has_no_name() -> None:
 def split(
     items: list[int], sources: list[int], namer: Namer
 ) -> tuple[list[int], list[tuple[str | None, float | None]]]:
-    ranked, parts = shown_interests.parts_of(RankedList(items, [0.0] * len(items), sources), namer, 2, 2)
-    names = shown_interests.names_of(parts, namer, {})
+    (ranked,), parts = shown_interests.taken_apart([RankedList(items, [0.0] * len(items), sources)], namer, 2, [2])
+    (names,) = shown_interests.names_of(parts, namer, [{}])
     return ranked.interests, [name or (None, None) for name in names]
 
 
@@ -211,9 +211,9 @@ def test_what_lies_too_far_from_its_group_has_no_name() -> None:
 
 def test_the_words_of_a_query_stay_whole() -> None:
     namer = Namer(groups_of_kinds("tea", "yarn"), 0.0)
-    ranked, parts = shown_interests.parts_of(RankedList([1, 4, 2, 5], [0] * 4, [2, 2, 0, 0]), namer, 2, 3)
+    (ranked,), parts = shown_interests.taken_apart([RankedList([1, 4, 2, 5], [0] * 4, [2, 2, 0, 0])], namer, 2, [3])
     assert ranked.interests == [2, 2, 0, 3]
-    names = shown_interests.names_of(parts, namer, {2: ("wool", 0.5)})
+    (names,) = shown_interests.names_of(parts, namer, [{2: ("wool", 0.5)}])
     assert [name and name[0] for name in names] == ["tea", None, "wool", "yarn"]
 
 
@@ -222,14 +222,14 @@ def test_a_part_owes_to_the_items_of_the_history_that_are_like_it() -> None:
     attention = np.array([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]], np.float32)
     history = [np.array([1, 4, 7])]
     ranked = RankedList([2, 5, 8], [0.0] * 3, [0, 0, 1])
-    _, parts = shown_interests.parts_of(ranked, namer, 2, 2)
-    (tea, fish, yarn) = shown_interests.shares([parts], attention, history, namer, None, 0.0)[0]
+    _, parts = shown_interests.taken_apart([ranked], namer, 2, [2])
+    (tea, fish, yarn) = shown_interests.shares(parts, attention, history, namer, None, 0.0)[0]
     assert tea[0] == (1, 1.0) and yarn[0] == (4, 1.0)
     assert fish[0] == (7, 1.0)
     # what has no name owes to what its interest attends to
     namer.name_of = np.full_like(namer.name_of, -1)
-    _, (first, second) = shown_interests.parts_of(ranked, namer, 2, 2)
-    (told, _) = shown_interests.shares([[first, second]], attention, history, namer, None, 0.0)[0]
+    _, parts = shown_interests.taken_apart([ranked], namer, 2, [2])
+    (told, _) = shown_interests.shares(parts, attention, history, namer, None, 0.0)[0]
     assert [(item, round(share, 4)) for item, share in told] == [(1, 0.6), (4, 0.3), (7, 0.1)]
 
 

@@ -17,7 +17,7 @@ from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.results import RankedList
-from eimf_core.recommend.shown_interests import parts_of, shares
+from eimf_core.recommend.shown_interests import shares, taken_apart
 
 Floats = npt.NDArray[np.float32]
 SHOWN = 24
@@ -111,22 +111,20 @@ def _interests(
     number = scored.interests.shape[1]
     sources = ranking.sources(scored.interests, scored.vectors, lists).tolist()
     listed = [own[own > 0] for own in lists]
-    found = [
-        parts_of(RankedList(system.rows(own).tolist(), [], brought[: len(own)]), namer, number, number)
+    ranked = [
+        RankedList(system.rows(own).tolist(), [], brought[: len(own)])
         for own, brought in zip(listed, sources, strict=True)
     ]
-    parts = [own for _, own in found]
+    shown, parts = taken_apart(ranked, namer, number, [number] * len(ranked))
     read = [system.rows(history[system.known[history]][-attention.shape[2] :]) for history in histories]
     reasons = shares(parts, attention, read, namer, REASONS, 0.0)
-    made = []
-    for own, (ranked, each), why in zip(listed, found, reasons, strict=True):
-        interests = []
-        for at, part in enumerate(each, start=1):
-            behind = [system.model.catalogue.item(index).title for index, _ in why[part.number]]
-            name = namer.names[part.name] if part.name >= 0 else f"like {behind[0]}" if behind else UNNAMED
-            items = [int(item) for item, source in zip(own, ranked.interests, strict=True) if source == part.number]
-            interests.append(Interest(at, name, behind, items))
-        made.append(interests)
+    made: list[list[Interest]] = [[] for _ in listed]
+    for row, number, named in zip(*(part.tolist() for part in parts[:3]), strict=True):
+        behind = [system.model.catalogue.item(index).title for index, _ in reasons[row][number]]
+        name = namer.names[named] if named >= 0 else f"like {behind[0]}" if behind else UNNAMED
+        brought = zip(listed[row], shown[row].interests, strict=True)
+        items = [int(item) for item, source in brought if source == number]
+        made[row].append(Interest(len(made[row]) + 1, name, behind, items))
     return made
 
 
