@@ -69,7 +69,7 @@ class Model:
         self.path = path
         self._settings, self._request, self._reporter = settings, dict(request), reporter
         # an empty history: each query is one that reports itself what it does not know
-        self._session = Session(self.path, settings, Request(items=(), **self._request), reporter=reporter)
+        self._session = Session(self.path, settings, Request(items=[], **self._request), reporter=reporter)
 
     @property
     def backbone(self) -> str:
@@ -128,7 +128,7 @@ class Model:
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             request = Request(
                 items=None if items is None else ids(items, "items"),
-                titles=as_list(like),
+                like=as_list(like),
                 user=None if user is None else str(user),
                 sequences=path_if(sequences, "sequences"),
                 text=text,

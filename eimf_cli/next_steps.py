@@ -38,7 +38,7 @@ def explain(model: Path, request: Request, line: bytes) -> None:
         history = {"--user": request.user, "--sequences": request.sequences, "--text": request.text}
         asked = [part for option, value in history.items() if value is not None for part in (option, str(value))]
         asked += ["--items", ",".join(request.items)] if request.items else []
-        asked += [part for title in request.titles for part in ("--like", title)]
+        asked += [part for title in request.like for part in ("--like", title)]
         terminal.next_step("recommend", model, *asked, "--explain", answer["items"][0]["item"])
 
 

@@ -7,6 +7,8 @@ Flags beat environment variables (`EIMF_STEP_OPTION`) beat `--config FILE.toml` 
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import functools
 import inspect
 import sys
@@ -110,7 +112,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
-FROM_CONTEXT = ("settings", "explicit", "config_file")
+FROM_CONTEXT = ("settings", "request", "explicit", "config_file")
 """Arguments of a command's function that are no options of their own."""
 
 # hidden: --help-all shows it, and the error that it is for names it
@@ -121,8 +123,9 @@ Force = Annotated[
 
 
 def step(
-    app: typer.Typer, *, example: str, settings: type | None = None, plugins: str | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    app: typer.Typer, *, example: str, settings: type | None = None, request: type | None = None,
+    plugins: str | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # fmt: skip
     """Register a function as the command of `app`.
 
     Args:
@@ -131,16 +134,17 @@ def step(
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
             function gets the instance as the keyword argument `settings`, and the names of those that are no
             defaults as `explicit` where it has this argument, as well as the path of --config as `config_file`.
+        request: likewise a dataclass of what is asked, which the function gets as `request`.
         plugins: the group of plug-ins that its help lists.
     """
-    about = Step(example, settings, plugins)
+    about = Step(example, settings, plugins, request)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function).parameters
         hints = get_type_hints(function, include_extras=True)
-        options = _options_of(about)
+        asked, options = _options_of(about, about.asked()), _options_of(about, about.options())
         parameters = [name for name in own if name not in FROM_CONTEXT]
-        typed = {name: (hints[name], own[name].default) for name in parameters} | options | COMMON
+        typed = asked | {name: (hints[name], own[name].default) for name in parameters} | options | COMMON
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
@@ -152,13 +156,17 @@ def step(
                 return _print_config(arguments | config_only)
             if "config_file" in own:
                 arguments["config_file"] = parsed.meta[values.CONFIG_FILE]
+            values_of = {name: arguments.pop(name) for name in asked}
+            if request:
+                several = {name: ids(values_of[name]) for name, field in about.asked().items() if field.metadata["ids"]}
+                arguments["request"] = request(**values_of | several)
             if settings:
                 given = {name: arguments.pop(name) for name in options}
                 arguments["settings"] = settings(**given, **config_only)
                 if "explicit" in own:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
-            with first_sign.given(first_sign.inputs(arguments)):
+            with first_sign.given(first_sign.inputs(values_of | arguments)):
                 result = function(**arguments)
             if terminal.is_verbose():
                 from eimf_cli.run_summary import run_summary
@@ -193,10 +201,22 @@ def _print_config(config: dict[str, Any]) -> None:
     sys.stdout.buffer.write(orjson.dumps(config, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
-def _options_of(about: Step) -> dict[str, tuple[Any, Any]]:
-    """Each setting that is an option: its annotation for typer, and its default."""
+def ids(options: list[str] | None) -> list[str] | None:
+    """The ids of an option that takes several, and may be repeated; one that holds a comma may stand in quotes."""
+    return options and [item.strip() for option in options for item in _parts(option) if item.strip()]
+
+
+def _parts(option: str) -> list[str]:
+    if '"' in option:
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([option], strict=True, skipinitialspace=True), [])
+    return option.split(",")
+
+
+def _options_of(about: Step, chosen: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Each field that is an option: its annotation for typer, and its default."""
     hints = about.hints()
-    return {name: (_annotated(field, hints[name]), default(field)) for name, field in about.options().items()}
+    return {name: (_annotated(field, hints[name]), default(field)) for name, field in chosen.items()}
 
 
 def _annotated(field: Any, hint: Any) -> Any:

@@ -4,60 +4,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from eimf_cli import list_options, next_steps, progress_bars, terminal
-from eimf_cli.list_options import AsTable, Boost, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
+from eimf_cli.list_options import AsTable, ModelPath
 from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.recommend.config import RecommendConfig
-
-if TYPE_CHECKING:
-    from eimf_core.recommend.request import Request
+from eimf_core.recommend.request import Request
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@step(app, example="eimf recommend model/ --items 50,172,181 -k 5", settings=RecommendConfig)
+@step(app, example="eimf recommend model/ --items 50,172,181 -k 5", settings=RecommendConfig, request=Request)
 def recommend(
     settings: RecommendConfig,
+    request: Request,
     model: ModelPath,
-    items: Annotated[
-        list[str] | None, typer.Option(metavar="A,B,C", help="Item ids of the history, oldest first.")
-    ] = None,
-    like: Annotated[list[str] | None, typer.Option(metavar="TITLE", help="A title, roughly; repeat for more.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="U", help="A user of the sequences file.")] = None,
-    sequences: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Directory that prepare wrote, for the history of --user.")
-    ] = None,
-    all_users: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Directory that prepare wrote: recommend for all its users.")
-    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output", "-o", metavar="FILE", help="Write the rows of --all-users here: .csv, .parquet or .jsonl."
         ),
-    ] = None,
-    as_tested: Annotated[
-        bool,
-        typer.Option("--as-tested", help="End the histories of users before what a test asks for.", hidden=True),
-    ] = False,
-    text: Annotated[str | None, typer.Option(metavar="WORDS", help="What is wanted, in plain words.")] = None,
-    queries: Annotated[
-        str | None,
-        typer.Option(metavar="FILE|-", help="Query lines to answer; stdin when nothing else is asked.", hidden=True),
-    ] = None,
-    exclude: Exclude = None,
-    exclude_items: ExcludeItems = None,
-    only_items: OnlyItems = None,
-    only: Only = None,
-    new_items: NewItems = None,
-    boost: Boost = None,
-    explain: Annotated[
-        str | None, typer.Option(metavar="ITEM", help="Say which interest would bring this item, and at which rank.")
     ] = None,
     table: AsTable = None,
     force: Force = False,
@@ -71,33 +41,15 @@ def recommend(
     bad line ends the stream with exit code 3, unless --on-error skip goes on.
     """
     from eimf_core.recommend import session
-    from eimf_core.recommend.request import Request
 
-    ids = None if items is None else list_options.ids(items)
-    _refuse_blank({"--items": ids, "--like": like, "--user": user, "--text": text})
-    request = Request(
-        items=ids,
-        titles=like or [],
-        user=user,
-        sequences=sequences,
-        all_users=all_users,
-        as_tested=as_tested,
-        text=text,
-        queries=queries,
-        exclude=list_options.ids(exclude),
-        exclude_items=exclude_items,
-        only_items=only_items,
-        only=only or [],
-        new_items=new_items,
-        boost=boost,
-        explain=explain,
-    )
+    given = {"--items": request.items, "--like": request.like or None, "--user": request.user, "--text": request.text}
+    _refuse_blank(given)
     if output is not None:
         return _write(model, settings, request, output, force=force)
-    if not request.is_query and queries is None and all_users is None and sys.stdin.isatty():
+    if not request.is_query and request.queries is None and request.all_users is None and sys.stdin.isatty():
         terminal.info("reading Query lines; Ctrl-D ends them (see --help for other ways to ask)")
     ask = session.recommend
-    if all_users is not None:
+    if request.all_users is not None:
         from eimf_core.recommend.all_users import lines
 
         ask = lines
@@ -138,7 +90,7 @@ def _refuse_blank(given: dict[str, list[str] | str | None]) -> None:
 
 def _heading(request: Request) -> str:
     """What a query of the command line asks, in short."""
-    count = len(request.items or ()) + len(request.titles)
+    count = len(request.items or ()) + len(request.like)
     parts = [f"user {request.user}"] if request.user is not None else []
     parts += [f"history of {counted(count, 'item')}"] if count else []
     parts += [f'the words "{request.text}"'] if request.text else []

@@ -7,25 +7,17 @@ from typing import Any
 
 import typer
 
-from eimf_cli import list_options, progress_bars
-from eimf_cli.list_options import Boost, Exclude, ExcludeItems, ModelPath, NewItems, Only, OnlyItems
+from eimf_cli import progress_bars
+from eimf_cli.list_options import ModelPath
 from eimf_cli.options import step
+from eimf_core.recommend.request import QueryRequest
 from eimf_core.serving.config import ServeConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@step(app, example="eimf serve model/ --port 8000", settings=ServeConfig)
-def serve(
-    settings: ServeConfig,
-    model: ModelPath,
-    exclude: Exclude = None,
-    exclude_items: ExcludeItems = None,
-    only_items: OnlyItems = None,
-    only: Only = None,
-    new_items: NewItems = None,
-    boost: Boost = None,
-) -> None:
+@step(app, example="eimf serve model/ --port 8000", settings=ServeConfig, request=QueryRequest)
+def serve(settings: ServeConfig, request: QueryRequest, model: ModelPath) -> None:
     """Answer Query lines over HTTP: POST /recommend, GET /similar?item=ID, /health, /metrics.
 
     A body is one Query, a JSON array of them or JSON lines; the answers are the records of `eimf
@@ -33,17 +25,8 @@ def serve(
     machines get in with --host and a token in the environment variable EIMF_SERVE_TOKEN. SIGTERM
     answers what is open and exits with 0.
     """
-    from eimf_core.recommend.request import ListRequest
     from eimf_core.serving import http_server
 
-    request = ListRequest(
-        exclude=list_options.ids(exclude),
-        exclude_items=exclude_items,
-        only_items=only_items,
-        only=only or [],
-        new_items=new_items,
-        boost=boost,
-    )
     http_server.serve(model, settings, request, progress_bars.TerminalReporter(), started=_end_with_signals)
 
 

@@ -29,25 +29,31 @@ class Step:
 
     Attributes:
         example: the command line that leads the help.
-        settings: the dataclass whose fields are its options, if it has one.
+        settings, request: the dataclasses whose fields are its options, if it has them.
         plugins: the group of plug-ins that its help lists.
     """
 
     example: str
     settings: type | None = None
     plugins: str | None = None
+    request: type | None = None
 
     def options(self) -> dict[str, Field[Any]]:
         """The settings that are options."""
         return {name: field for name, field in self._fields() if not field.metadata.get("config_only")}
+
+    def asked(self) -> dict[str, Field[Any]]:
+        """What may be asked."""
+        return {field.name: field for field in fields(self.request)} if self.request else {}
 
     def config_keys(self) -> dict[str, Field[Any]]:
         """The settings that are keys of --config alone."""
         return {name: field for name, field in self._fields() if field.metadata.get("config_only")}
 
     def hints(self) -> dict[str, Any]:
-        """The types of all settings."""
-        return get_type_hints(self.settings) if self.settings else {}
+        """The types of all settings, and of what may be asked."""
+        kinds = (kind for kind in (self.settings, self.request) if kind)
+        return {name: hint for kind in kinds for name, hint in get_type_hints(kind).items()}
 
     def _fields(self) -> list[tuple[str, Field[Any]]]:
         return [(field.name, field) for field in fields(self.settings)] if self.settings else []

@@ -17,7 +17,7 @@ MOST_THREADS = 1024
 def setting(
     default: Any, help: str, *flags: str, group: str = "usual", low: float | None = None, high: float | None = None,
     above: float | None = None, below: float | None = None, advanced: bool = False, config_only: bool = False,
-    metavar: str | None = None, known: tuple[str, ...] = (),
+    metavar: str | None = None, known: tuple[str, ...] = (), ids: bool = False,
 ) -> Any:  # fmt: skip
     """A field of a configuration dataclass.
 
@@ -32,6 +32,7 @@ def setting(
         metavar: what stands for the value in the help.
         known: values that the help lists and the shell completes, where no `Literal` can: others are allowed as
             well, or a registry says which there are.
+        ids: a list of ids, which the command line takes with commas between.
 
     Returns:
         A dataclass field. Choices are not told here: the type `Literal["a", "b"]` of the field says them.
@@ -39,7 +40,7 @@ def setting(
     assert group in GROUPS, group
     metadata = {
         "help": help, "flags": flags, "group": group, "low": low, "high": high, "above": above, "below": below,
-        "advanced": advanced, "config_only": config_only, "known": known,
+        "advanced": advanced, "config_only": config_only, "known": known, "ids": ids,
     }  # fmt: skip
     if metavar is not None:
         metadata["metavar"] = metavar

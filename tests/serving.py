@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.request import QueryRequest
 from eimf_core.serving import http_server
 from eimf_core.serving.config import ServeConfig
 from tests.listening import Listening
@@ -48,7 +48,7 @@ def told(connection: socket.socket) -> bytes:
 
 
 @contextlib.contextmanager
-def running(path: Path, request: ListRequest | None = None, **settings: Any) -> Iterator[Service]:
+def running(path: Path, request: QueryRequest | None = None, **settings: Any) -> Iterator[Service]:
     """A service on a free port, ended with the block."""
     said, servers, problems = Listening(), [], []
     ready = threading.Event()
@@ -64,7 +64,7 @@ def running(path: Path, request: ListRequest | None = None, **settings: Any) -> 
     def work() -> None:
         try:
             chosen = ServeConfig(port=0, **settings)
-            http_server.serve(path, chosen, request or ListRequest(), Reporter(), started=servers.append)
+            http_server.serve(path, chosen, request or QueryRequest(), Reporter(), started=servers.append)
         except BaseException as error:
             problems.append(error)
             ready.set()

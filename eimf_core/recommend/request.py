@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from eimf_core.config import setting
 from eimf_core.errors import ConfigError
-from eimf_core.recommend import user_histories
-from eimf_core.records import Query
+
+if TYPE_CHECKING:
+    from eimf_core.records import Query
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListRequest:
-    """What may be listed (see `item_filters.command_filters`), and the files of items that came after training and of
-    factors on scores (see `item_boosts`)."""
+    """What may be listed (see `item_filters.command_filters`), and the file of items that came after training."""
 
-    exclude: Sequence[str] = ()
-    only: Sequence[str] = ()
-    only_items: Path | None = None
-    exclude_items: Path | None = None
-    new_items: Path | None = None
-    boost: Path | None = None
+    exclude: list[str] = setting([], "Item ids to leave out.", group="data", metavar="A,B,C", ids=True)
+    exclude_items: Path | None = setting(None, "Ids to leave out, one a line.", group="data", metavar="FILE")
+    only_items: Path | None = setting(
+        None, "Ids that may be listed, one a line, such as those in stock.", group="data", metavar="FILE"
+    )
+    only: list[str] = setting([], "Only items of a category; repeat for more.", group="data", metavar="category=NAME")
+    new_items: Path | None = setting(None, "Items (JSON lines) that came after training.", group="data", metavar="FILE")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(ListRequest):
+class QueryRequest(ListRequest):
+    """The same for lists that follow a history, and the file of factors on scores (see `item_boosts`)."""
+
+    boost: Path | None = setting(
+        None, "CSV or JSON lines of item and factor, which multiplies the score: above 1 promotes.",
+        group="data", metavar="FILE",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(QueryRequest):
     """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`;
     or the histories of `all_users` of a prepared directory.
 
@@ -34,19 +46,21 @@ class Request(ListRequest):
     stdin; it is used when nothing else is asked. `explain` names an item by id or title.
     """
 
-    items: Sequence[str] | None = None
-    titles: Sequence[str] = ()
-    user: str | None = None
-    sequences: Path | None = None
-    all_users: Path | None = None
-    as_tested: bool = False
-    text: str | None = None
-    queries: str | None = None
-    explain: str | None = None
+    items: list[str] | None = setting(None, "Item ids of the history, oldest first.", metavar="A,B,C", ids=True)
+    like: list[str] = setting([], "A title, roughly; repeat for more.", metavar="TITLE")
+    user: str | None = setting(None, "A user of the sequences file.", metavar="U")
+    sequences: Path | None = setting(None, "Directory that prepare wrote, for the history of --user.", metavar="DIR")
+    all_users: Path | None = setting(None, "Directory that prepare wrote: recommend for all its users.", metavar="DIR")
+    as_tested: bool = setting(False, "End the histories of users before what a test asks for.", advanced=True)
+    text: str | None = setting(None, "What is wanted, in plain words.", metavar="WORDS")
+    queries: str | None = setting(
+        None, "Query lines to answer; stdin when nothing else is asked.", metavar="FILE|-", advanced=True
+    )
+    explain: str | None = setting(None, "Say which interest would bring this item, and at which rank.", metavar="ITEM")
 
     def __post_init__(self) -> None:
         others = {
-            "--items": self.items, "--like": self.titles or None, "--user": self.user, "--sequences": self.sequences,
+            "--items": self.items, "--like": self.like or None, "--user": self.user, "--sequences": self.sequences,
             "--text": self.text, "--queries": self.queries,
         }  # fmt: skip
         given = [option for option, value in others.items() if value is not None]
@@ -73,11 +87,14 @@ class Request(ListRequest):
     @property
     def is_query(self) -> bool:
         """Whether the command line holds a query itself; else Query lines are read."""
-        return bool(self.titles) or any(part is not None for part in (self.items, self.user, self.text))
+        return bool(self.like) or any(part is not None for part in (self.items, self.user, self.text))
 
     def query(self) -> Query:
         """The query of the command line."""
-        history, titles = list(map(utf8, self.items or ())), list(map(utf8, self.titles))
+        from eimf_core.recommend import user_histories
+        from eimf_core.records import Query
+
+        history, titles = list(map(utf8, self.items or ())), list(map(utf8, self.like))
         times = events = None
         if self.user is not None and self.sequences is not None:
             line = user_histories.history_of(self.user, self.sequences, as_tested=self.as_tested)

@@ -19,7 +19,7 @@ from eimf_core.recommend.item_filters import command_filters
 from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.query_resolution import QueryResolver, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
-from eimf_core.recommend.request import ListRequest, Request, utf8
+from eimf_core.recommend.request import ListRequest, QueryRequest, Request, utf8
 from eimf_core.recommend.result_lines import error_line, with_field
 from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.records import Item, Query, ReadHistory, ReadItem
@@ -116,7 +116,7 @@ class Session:
             reporter=reporter,
         )
         boosts = None
-        if request.boost is not None:
+        if isinstance(request, QueryRequest) and request.boost is not None:
             boosts = item_boosts.read(request.boost, self.items, strict=settings.strict, reporter=reporter)
         self.recommender = Recommender(
             self.model, self.items, settings, filters=filters, boosts=boosts, reporter=reporter

@@ -15,7 +15,7 @@ from eimf_core import threads
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
 from eimf_core.recommend import thread_pipeline
-from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.request import QueryRequest
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
 from eimf_core.serving.config import ServeConfig
@@ -35,7 +35,7 @@ INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[ser
 
 
 def serve(
-    path: Path, settings: ServeConfig, request: ListRequest, reporter: Reporter,
+    path: Path, settings: ServeConfig, request: QueryRequest, reporter: Reporter,
     started: Callable[[Any], None] = lambda server: None,
 ) -> None:  # fmt: skip
     """Answer requests until SIGTERM or Ctrl-C; those that are open are answered before it ends.

@@ -21,7 +21,7 @@ import numpy as np
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import QueryConfig, RecommendConfig
-from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.request import QueryRequest
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
 from eimf_core.serving.config import ServeConfig
@@ -51,7 +51,7 @@ class LiveModel:
     """The model of a directory, or of what a link leads to."""
 
     def __init__(
-        self, path: str | Path, settings: ServeConfig, request: ListRequest, reporter: Reporter, metrics: Metrics
+        self, path: str | Path, settings: ServeConfig, request: QueryRequest, reporter: Reporter, metrics: Metrics
     ) -> None:
         """Open the model.
 

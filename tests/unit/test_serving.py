@@ -21,7 +21,7 @@ import pytest
 from eimf_core import artifact, files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.request import QueryRequest
 from eimf_core.recommend.session import Session
 from eimf_core.serving import batching, http_server, request_body
 from eimf_core.serving.app import App
@@ -42,11 +42,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def live(path: Path) -> LiveModel:
-    return LiveModel(path, ServeConfig(), ListRequest(), Listening(), Metrics())
+    return LiveModel(path, ServeConfig(), QueryRequest(), Listening(), Metrics())
 
 
-def served(path: Path, reporter: Listening | None = None, request: ListRequest | None = None) -> LiveModel:
-    return LiveModel(path, ServeConfig(), request or ListRequest(), reporter or Listening(), Metrics())
+def served(path: Path, reporter: Listening | None = None, request: QueryRequest | None = None) -> LiveModel:
+    return LiveModel(path, ServeConfig(), request or QueryRequest(), reporter or Listening(), Metrics())
 
 
 Answer = tuple[int, bytes, dict[bytes, bytes]]
@@ -459,7 +459,7 @@ def test_what_could_not_be_opened_is_tried_again_after_pauses(tmp_path: Path, mo
 def test_files_of_what_may_be_listed_are_read_again(tmp_path: Path) -> None:
     path, stock = write_named_model(tmp_path / "model"), tmp_path / "stock.txt"
     stock.write_text("tea-2\n")
-    live = served(path, request=ListRequest(only_items=stock))
+    live = served(path, request=QueryRequest(only_items=stock))
     assert [item["item"] for item in orjson.loads(first(live))["items"]] == ["tea-2"]
     stock.write_text("tea-3\ntea-4\n")
     live.look_again()
