@@ -110,7 +110,7 @@ class TrainSettings(TypedDict, total=False):
     max_minutes: float | None
     seed: int
     max_length: int
-    item_vectors: Literal["text", "random", "neighbours", "both"]
+    item_vectors: Literal["text", "random", "neighbours"]
     item_categories: bool
     item_events: bool
     encoder: str | None

@@ -15,8 +15,6 @@ FAST, FAST_EPOCHS = "narm", 12
 """What `--fast` trains, and for how many epochs at most."""
 SEEDS_APART = 1_000_003
 """Between the seeds of two members of one name."""
-KNOW_TEXT = ("text", "both")
-"""Item vectors that come from titles."""
 SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs little more
 
 
@@ -48,10 +46,10 @@ class TrainConfig:
     seed: int = setting(0, "Seed of everything that is drawn.", low=0)
 
     max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1)
-    item_vectors: Literal["text", "random", "neighbours", "both"] = setting(
+    item_vectors: Literal["text", "random", "neighbours"] = setting(
         "text",
         "Item vectors start from text (what neighbours in histories have in common), random, or from neighbours, where "
-        "items that stand near each other in histories are near; both: id plus projected text.",
+        "items that stand near each other in histories are near.",
         group="data",
     )
     item_categories: bool = setting(
@@ -235,7 +233,7 @@ class TrainConfig:
     @property
     def knows_text(self) -> bool:
         """Whether item vectors come from titles."""
-        return self.item_vectors in KNOW_TEXT
+        return self.item_vectors == "text"
 
     @property
     def label_weights(self) -> LabelWeights:

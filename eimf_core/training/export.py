@@ -174,7 +174,7 @@ def contents(
         weights["adapter_bias"] = learner.adapter.bias.detach().numpy()
         weights["named_vectors"] = of_labels.numpy()
     if text is not None:
-        weights["text_weight"], weights["text_bias"] = learner.table.text_map() or text_projection.fit(text, vectors)
+        weights["text_weight"], weights["text_bias"] = text_projection.fit(text, vectors)
     interests = labels.interests if labels is not None else []
     text_widths = [found.shape[1] for found in (text, None if labels is None else labels.vectors) if found is not None]
     return Contents(

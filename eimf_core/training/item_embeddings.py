@@ -1,4 +1,4 @@
-"""Item vectors while training: a table of which each step touches a few rows, with or without text and categories."""
+"""Item vectors while training: a table of which each step touches a few rows, with or without categories."""
 
 from __future__ import annotations
 
@@ -22,23 +22,16 @@ CHUNK = 1 << 14  # rows of text that are in memory at a time
 class ItemTable(nn.Module):
     """Vectors of N items, (N + 1, d), row 0 (padding) zero.
 
-    `weight` is trained row by row outside autograd. With `text` (N + 1, D), which may be half
-    precision and mapped from a file, an item's vector is its row plus a learned projection of its
-    centred text vector, so that an item nobody touched has a place. Only rows that are asked for
-    are read and projected. With categories (see `add_categories`), it holds the mean of their vectors as well.
+    `weight` is trained row by row outside autograd. With categories (see `add_categories`), an item's vector holds the
+    mean of theirs as well.
     """
 
     weight: Tensor
     features: Tensor
 
-    def __init__(
-        self, weight: Tensor, text: Text | None = None, mean: Floats | None = None, projection: Floats | None = None
-    ) -> None:
-        """`mean` (D,) centres the text; `projection` (d, D) is where the learned projection starts."""
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
-        self.text, self.mean = text, mean
-        self.projection = None if projection is None else nn.Parameter(torch.from_numpy(projection))
         self.categories: nn.Parameter | None = None
 
     def add_categories(self, features: npt.NDArray[np.int32], kinds: int) -> None:
@@ -56,45 +49,17 @@ class ItemTable(nn.Module):
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf (R, d) that takes the gradient of `weight[rows]`, and the items' vectors (R, d)."""
         leaf = self.weight[rows].requires_grad_()
-        vectors = leaf
-        if self.projection is not None:
-            vectors = vectors + self._centred(rows.cpu().numpy()) @ self.projection.T
-        if self.categories is not None:
-            vectors = vectors + self._category_vectors(rows)
-        return leaf, vectors
+        return leaf, leaf if self.categories is None else leaf + self._category_vectors(rows)
 
     @torch.no_grad()
     def all(self) -> Tensor:
         """The vectors of all items (N + 1, d)."""
-        if self.projection is None and self.categories is None:
+        if self.categories is None:
             return self.weight
         vectors = self.weight.clone()
-        for start in range(0, len(vectors), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(vectors)))
-            if self.projection is not None:
-                vectors[start : start + len(rows)] += self._centred(rows) @ self.projection.T
-            if self.categories is not None:
-                vectors[start : start + len(rows)] += self._category_vectors(torch.from_numpy(rows).to(vectors.device))
+        for rows in torch.arange(len(vectors), device=vectors.device).split(CHUNK):
+            vectors[rows] += self._category_vectors(rows)
         return vectors
-
-    @torch.no_grad()
-    def explain_by_text(self, projection: Floats) -> None:
-        """Explain the vectors in `weight` by `projection` (d, D) of their text as far as it goes, and keep the
-        rest in `weight`; the table's vectors stay the same. Nothing without a projection of its own."""
-        if self.projection is None:
-            return
-        self.projection.copy_(torch.from_numpy(np.array(projection)))
-        for start in range(0, len(self.weight), CHUNK):
-            rows = np.arange(start, min(start + CHUNK, len(self.weight)))
-            self.weight[start : start + len(rows)] -= self._centred(rows) @ self.projection.T
-
-    def text_map(self) -> tuple[Floats, Floats] | None:
-        """Weight (d, D) and bias (d,) that place an item by its text alone; None without a projection, or where
-        it is only a part of what places an item."""
-        if self.projection is None or self.mean is None or self.categories is not None:
-            return None
-        weight: Floats = self.projection.detach().cpu().numpy()
-        return weight, -weight @ self.mean
 
     def _category_vectors(self, rows: Tensor) -> Tensor:
         """The mean vectors (R, d) of the categories of items, zero for an item without any."""
@@ -103,30 +68,27 @@ class ItemTable(nn.Module):
         total = functional.embedding(features, self.categories, padding_idx=0).sum(dim=1)
         return total / (features > 0).sum(dim=1, keepdim=True).clamp(min=1)
 
-    def _centred(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        assert self.text is not None and self.mean is not None
-        centred = self.text[rows].astype(np.float32) - self.mean
-        centred[rows == 0] = 0.0
-        return torch.from_numpy(centred).to(self.weight.device)
-
 
 def make(
-    kind: str, items: int, dimension: int, generator: torch.Generator, text: Text | None = None,
+    items: int, dimension: int, generator: torch.Generator, text: Text | None = None,
     start: tuple[Floats, Floats] | None = None,
 ) -> ItemTable:  # fmt: skip
-    """A fresh table. kind "random"; "text", started from `text` (N + 1, D) through `start`, the mean (D,) of text
-    and the map (d, D) of centred text; "both", which learns on from that map."""
-    noise = torch.empty(items + 1, dimension).normal_(generator=generator)
-    noise[0] = 0.0
-    if kind == "random" or text is None or start is None:
-        return ItemTable(noise.mul_(DEVIATION))
+    """A fresh table of random vectors, or started from `text` (N + 1, D), which may be half precision and mapped from a
+    file, through `start`: the mean (D,) of text and the map (d, D) of centred text."""
+    vectors = torch.empty(items + 1, dimension).normal_(generator=generator)
+    vectors[0] = 0.0
+    if text is None or start is None:
+        return ItemTable(vectors.mul_(DEVIATION))
     mean, projection = start
-    if kind == "both":
-        return ItemTable(noise.mul_(NOISE), text, mean, projection)
     # elements that no text reaches are left to the noise
-    noise[:, torch.from_numpy(projection.any(axis=1))] *= NOISE
-    noise.mul_(DEVIATION)
-    return ItemTable(ItemTable(noise, text, mean, projection).all())
+    vectors[:, torch.from_numpy(projection.any(axis=1))] *= NOISE
+    vectors.mul_(DEVIATION)
+    for first in range(0, len(text), CHUNK):
+        centred = text[first : first + CHUNK].astype(np.float32) - mean
+        if first == 0:
+            centred[0] = 0.0
+        vectors[first : first + CHUNK] += torch.from_numpy(centred) @ torch.from_numpy(projection).T
+    return ItemTable(vectors)
 
 
 def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:

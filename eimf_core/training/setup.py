@@ -32,7 +32,7 @@ from eimf_core.training import (
     text_start,
     warm_start,
 )
-from eimf_core.training.config import KNOW_TEXT, TrainConfig
+from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
 from eimf_core.training.item_embeddings import Floats
 from eimf_core.training.labels import Labels
@@ -150,7 +150,7 @@ def item_texts(
 ) -> npt.NDArray[np.float16] | None:
     """The text vectors (N + 1, D) of items that start from text, from the cache of the data where they are; None where
     they start otherwise."""
-    if item_vectors not in KNOW_TEXT:
+    if item_vectors != "text":
         return None
     return encode_items(data.directory, data.items, loading.open_encoder(encoder, len(data.items)), reporter)
 
@@ -193,9 +193,7 @@ def _fresh_learner(
     placed: tuple[Floats, Floats] | None, reporter: Reporter,
 ) -> tuple[Learner, SideInputs]:  # fmt: skip
     generator = torch.Generator().manual_seed(settings.seed)
-    table = item_embeddings.make(
-        settings.item_vectors, len(data.items), settings.dimension, generator, text=text, start=placed
-    )
+    table = item_embeddings.make(len(data.items), settings.dimension, generator, text=text, start=placed)
     if settings.item_categories:
         features, kinds = item_features(data.items)
         if kinds:

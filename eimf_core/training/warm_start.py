@@ -203,8 +203,6 @@ def _fill(
             by_text = torch.from_numpy(words @ text_to_items[0].T + text_to_items[1]) + item_embeddings.NOISE * drawn
             drawn = torch.where(there[:, None], by_text, drawn)
         table.weight[torch.from_numpy(part)] = drawn
-    if text_to_items is not None:
-        table.explain_by_text(text_to_items[0])
     return placed
 
 

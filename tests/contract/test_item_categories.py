@@ -39,7 +39,7 @@ def test_a_vector_holds_the_mean_of_its_categories_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "kind"),
-    [*((name, "random") for name in ("comirec-dr", "mfn", "sine", "gru4rec", "sasrec")), ("comirec-sa", "both")],
+    [*((name, "random") for name in ("comirec-dr", "mfn", "sine", "gru4rec", "sasrec")), ("comirec-sa", "text")],
 )
 def test_the_exported_form_computes_what_torch_does(backbone: str, kind: str, folder: Path, tmp_path: Path) -> None:
     changes = {"backbone": backbone, "item_vectors": kind, "item_categories": True}
@@ -49,7 +49,7 @@ def test_the_exported_form_computes_what_torch_does(backbone: str, kind: str, fo
     assert weights["table.categories"][1:].abs().min() > 0, "a category was not learned"
     model, vectors = artifact.open_model(tmp_path / "model"), run.learner.table.all()
     np.testing.assert_allclose(model.vectors, vectors.numpy(), atol=1e-6)
-    assert (model.text_map is not None) == (kind == "both")
+    assert (model.text_map is not None) == (kind == "text")
     histories = [np.array([3]), np.array([5, 20, 1, 9])]
     padded = torch.tensor([[3, 0, 0, 0], [5, 20, 1, 9]])
     with torch.no_grad():

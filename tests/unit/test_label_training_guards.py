@@ -72,7 +72,6 @@ def test_a_user_with_an_error_is_left_out_and_counted(folder: Path, tmp_path: Pa
 
 def test_words_teach_items_where_item_vectors_do_not_know_them() -> None:
     assert TrainConfig(item_vectors="random").label_weights == (0.1, 0.03, 0.3)
-    assert TrainConfig(item_vectors="text").label_weights == TrainConfig(item_vectors="both").label_weights
     assert TrainConfig(item_vectors="text").label_weights == (0, 0.03, 0)
     asked = TrainConfig(semantic_weight=0.5, alignment_weight=0.0, item_weight=0.2)
     assert asked.label_weights == (0.5, 0, 0.2) and asked.uses_labels

@@ -109,9 +109,8 @@ def test_without_neighbours_they_start_from_principal_components(histories: list
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", ["text", "both"])
-def test_a_run_starts_there(tmp_path: Path, kind: str) -> None:
-    run = small_run(tmp_path / "data", item_vectors=kind, dimension=6)
+def test_a_run_starts_there(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "data", item_vectors="text", dimension=6)
     text = encode_items(tmp_path / "data", run.data.items, open_encoder(None, FEW))
     wanted = placed(text, text_start.find(text, run.data.splits["train"], 6))
     found = run.learner.table.all().numpy()[1:]

@@ -123,7 +123,7 @@ def marked(tensor: torch.Tensor) -> torch.Tensor:
     "changes",
     [
         {},
-        {"item_vectors": "both"},
+        {"item_vectors": "text"},
         {"backbone": "sasrec"},
         {"backbone": "pimi"},
         {"backbone": "mfn"},
@@ -181,7 +181,7 @@ def test_the_check_of_devices_sees_a_mistake(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_learner_moves_with_its_optimisers_and_its_generator(folder: Path) -> None:
-    run = small_run(folder, item_vectors="both")
+    run = small_run(folder, item_vectors="text")
     run.go()
     learner = run.learner
     learner.move(torch.device("cpu"))

@@ -72,7 +72,7 @@ def text_vectors(rows: int, width: int) -> np.ndarray[Any, np.dtype[np.float16]]
 def test_item_vectors_from_text_keep_its_geometry() -> None:
     text = text_vectors(60, 12)
     start = item_embeddings.principal_components(text, 8)
-    table = item_embeddings.make("text", 59, 8, torch.Generator().manual_seed(0), text, start)
+    table = item_embeddings.make(59, 8, torch.Generator().manual_seed(0), text, start)
     vectors = table.all().numpy()
     assert not vectors[0].any()
     assert vectors[1:].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.1)
@@ -84,28 +84,14 @@ def test_item_vectors_from_text_keep_its_geometry() -> None:
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.999
 
 
-@pytest.mark.parametrize("kind", ["text", "random", "both"])
-def test_tables_are_seeded_and_wider_than_the_text_if_need_be(kind: str) -> None:
-    text = text_vectors(20, 6)
-    start = item_embeddings.principal_components(text, 16)
+@pytest.mark.parametrize("text", [text_vectors(20, 6), None])
+def test_tables_are_seeded_and_wider_than_the_text_if_need_be(text: np.ndarray[Any, Any] | None) -> None:
+    start = None if text is None else item_embeddings.principal_components(text, 16)
     one, same, other = (
-        item_embeddings.make(kind, 19, 16, torch.Generator().manual_seed(seed), text, start).all() for seed in (0, 0, 1)
+        item_embeddings.make(19, 16, torch.Generator().manual_seed(seed), text, start).all() for seed in (0, 0, 1)
     )
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert one.shape == (20, 16) and not one[0].any() and one[1:].abs().sum(dim=0).min() > 0
-
-
-def test_id_plus_text_gives_an_untouched_item_a_place() -> None:
-    text = text_vectors(20, 6)
-    start = item_embeddings.principal_components(text, 4)
-    table = item_embeddings.make("both", 19, 4, torch.Generator().manual_seed(0), text, start)
-    rows = torch.tensor([0, 3, 7])
-    leaf, vectors = table.rows(rows)
-    torch.testing.assert_close(vectors.detach(), table.all()[rows])
-    vectors.sum().backward()
-    assert leaf.grad is not None and table.projection is not None
-    assert table.projection.grad is not None and table.projection.grad.abs().sum() > 0
-    assert table.all()[9].abs().sum() > 0.01
 
 
 @pytest.mark.parametrize("chunk", [7, 1 << 14])
@@ -113,7 +99,6 @@ def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, mon
     from sklearn.linear_model import Ridge
 
     monkeypatch.setattr(text_projection, "CHUNK", chunk)
-    monkeypatch.setattr(item_embeddings, "CHUNK", chunk)
     text = text_vectors(60, 6)
     text[[5, 17]] = 0
     vectors = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
@@ -123,16 +108,9 @@ def test_the_text_map_is_a_ridge_regression_over_items_with_text(chunk: int, mon
     np.testing.assert_allclose(weight, wanted.coef_, atol=1e-5)
     np.testing.assert_allclose(bias, wanted.intercept_, atol=1e-5)
     assert not np.concatenate([part.ravel() for part in text_projection.fit(np.zeros((4, 6)), vectors[:4])]).any()
-    # an item that training never touched lies where the map puts it
-    start = item_embeddings.principal_components(text, 4)
-    table = item_embeddings.make("both", 59, 4, torch.Generator().manual_seed(0), text, start)
-    placed = table.text_map()
-    assert placed is not None
-    table.weight.zero_()
-    np.testing.assert_allclose(table.all()[1:].numpy(), (text @ placed[0].T + placed[1])[1:], atol=1e-4)
 
 
-@pytest.mark.parametrize("item_vectors", ["text", "both", "random"])
+@pytest.mark.parametrize("item_vectors", ["text", "random"])
 def test_the_model_has_a_map_from_text_where_text_was_used(folder: Path, tmp_path: Path, item_vectors: str) -> None:
     training.train(folder, tmp_path / "model", settings(item_vectors=item_vectors, epochs=1))
     model = artifact.open_model(tmp_path / "model")
@@ -143,7 +121,7 @@ def test_the_model_has_a_map_from_text_where_text_was_used(folder: Path, tmp_pat
 # -- the run
 
 
-@pytest.mark.parametrize("item_vectors", ["random", "both"])
+@pytest.mark.parametrize("item_vectors", ["random", "text"])
 def test_a_run_learns(folder: Path, item_vectors: str) -> None:
     run = small_run(folder, epochs=8, item_vectors=item_vectors, dropout=0.0)
     run.go()
@@ -162,7 +140,7 @@ def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
     assert settings(loss="auto", negatives=12).uses_full_softmax(24)
 
 
-@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "both"}])
+@pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "text"}])
 def test_the_same_seed_gives_the_same_weights(folder: Path, changes: dict[str, Any]) -> None:
     one, same, other = (small_run(folder, seed=seed, **changes).go() for seed in (0, 0, 1))
     assert all(torch.equal(one[name], same[name]) for name in one)
@@ -377,7 +355,7 @@ def test_nothing_to_learn_from_is_bad_data(folder: Path, tmp_path: Path) -> None
     [
         {},
         {"backbone": "sasrec"},
-        {"item_vectors": "both", "schedule": "linear"},
+        {"item_vectors": "text", "schedule": "linear"},
         {"item_events": True},
     ],
 )
@@ -486,9 +464,9 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch:
 
 def test_the_state_of_a_learner_is_whole(folder: Path) -> None:
     """A learner that takes over the state of another goes on as that one does."""
-    one = small_run(folder, item_vectors="both")
+    one = small_run(folder, item_vectors="text")
     one.go()
-    other = small_run(folder, item_vectors="both", seed=5)
+    other = small_run(folder, item_vectors="text", seed=5)
     state = {name: value.clone() for name, value in one.learner.state().items()}
     other.learner.load_state(state)
     batch = one.loop.batches.epoch(np.random.default_rng(0)).batch(0)
