@@ -166,7 +166,7 @@ def step(
                 if "explicit" in own:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
-            with first_sign.given(first_sign.inputs(values_of | arguments)):
+            with first_sign.given(first_sign.inputs(arguments | values_of)):
                 result = function(**arguments)
             if terminal.is_verbose():
                 from eimf_cli.run_summary import run_summary

@@ -11,9 +11,9 @@ import typer
 from eimf_cli import list_options, next_steps, progress_bars, terminal
 from eimf_cli.list_options import AsTable, ModelPath
 from eimf_cli.options import Force, step
-from eimf_core.errors import ConfigError, counted
+from eimf_core.errors import counted
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import Request
+from eimf_core.recommend.request import Request, refuse_blank
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -42,8 +42,8 @@ def recommend(
     """
     from eimf_core.recommend import session
 
-    given = {"--items": request.items, "--like": request.like or None, "--user": request.user, "--text": request.text}
-    _refuse_blank(given)
+    for option, said in (("--items", request.items), ("--like", request.like or None), ("--text", request.text)):
+        refuse_blank(option, said)
     if output is not None:
         return _write(model, settings, request, output, force=force)
     if not request.is_query and request.queries is None and request.all_users is None and sys.stdin.isatty():
@@ -75,17 +75,6 @@ def _write(model: Path, settings: RecommendConfig, request: Request, output: Pat
     ):
         if number:
             terminal.info(f"{counted(number, 'user')} {what}")
-
-
-def _refuse_blank(given: dict[str, list[str] | str | None]) -> None:
-    """ConfigError for an option that says nothing, as a variable of a script may: popularity is no answer to it."""
-    for option, value in given.items():
-        said = [value] if isinstance(value, str) else value
-        if said is not None and not (said and all(text.strip() for text in said)):
-            raise ConfigError(
-                f"{option} is empty; for the most popular items ask with an empty history on stdin: "
-                """echo '{"history":[]}'"""
-            )
 
 
 def _heading(request: Request) -> str:

@@ -121,6 +121,8 @@ class StepCommand(TyperCommand):
         name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
         if name in keys:
             return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
+        if ctx.parent is not None and name in ctx.parent.command.list_commands(ctx.parent):
+            return ConfigError(f"there is no option {option}, but a command: eimf {name} --help")
         options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]
         steps = [step for step in steps_with(ctx, name) if step in RUN] if ctx.info_name == "run" else []
         if steps:

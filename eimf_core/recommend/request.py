@@ -59,6 +59,7 @@ class Request(QueryRequest):
     explain: str | None = setting(None, "Say which interest would bring this item, and at which rank.", metavar="ITEM")
 
     def __post_init__(self) -> None:
+        refuse_blank("--user", self.user)
         others = {
             "--items": self.items, "--like": self.like or None, "--user": self.user, "--sequences": self.sequences,
             "--text": self.text, "--queries": self.queries,
@@ -109,6 +110,16 @@ class Request(QueryRequest):
             times=times,
             events=events,
             exclude=list(map(utf8, self.exclude)),
+        )
+
+
+def refuse_blank(option: str, value: str | list[str] | None) -> None:
+    """ConfigError for an option that says nothing, as a variable of a script may: popularity is no answer to it."""
+    said = [value] if isinstance(value, str) else value
+    if said is not None and not (said and all(text.strip() for text in said)):
+        raise ConfigError(
+            f"{option} is empty; for the most popular items ask with an empty history on stdin: "
+            """echo '{"history":[]}'"""
         )
 
 
