@@ -100,14 +100,19 @@ def _largest_products(interests: Floats, vectors: Floats) -> Floats:
     return best
 
 
-def sources(interests: Floats, vectors: Floats, items: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int8]:
+def sources(
+    interests: Floats, vectors: Floats, items: npt.NDArray[np.integer[Any]], parts: Sequence[tuple[int, int]] = ()
+) -> npt.NDArray[np.int8]:
     """The interest (from 0) that each of a few items gets its score from.
 
-    interests (B, K, d), vectors (N + 1, d), items (B, k); returns (B, k).
+    interests (B, K, d), vectors (N + 1, d), items (B, k), parts as for `best_scores`; returns (B, k).
     """
-    products = vectors[items] @ interests.transpose(0, 2, 1)
-    best: npt.NDArray[np.int8] = products.argmax(axis=2).astype(np.int8)
-    return best
+    best = np.zeros(items.shape, dtype=np.int64)
+    step = interests.shape[1]
+    for own, columns in split(interests, parts):
+        step //= own.shape[1]
+        best += step * (vectors[:, columns][items] @ own.transpose(0, 2, 1)).argmax(axis=2)
+    return best.astype(np.int8)
 
 
 def drop(scores: Floats, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> None:

@@ -82,7 +82,7 @@ class ItemScores:
         number, least = max(map(candidates, queries)), self._settings.min_score
         if self._index is not None:
             return self._best_found(self._index, interests, queries, number, words=words, whole=whole)
-        near = self._eight_bits(interests, number, self._parts(queries, whole))
+        near = self._eight_bits(interests, number, self.parts(queries, whole))
         if near is None:
             return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
         scores, items = self._near_best(near, interests, queries, self._additions(queries, words), number)
@@ -124,8 +124,8 @@ class ItemScores:
             items.append(found)
         return _by_row(np.concatenate(rows), np.concatenate(items), np.concatenate(values), len(queries))
 
-    def _parts(self, queries: Queries, whole: bool) -> Sequence[tuple[int, int]]:
-        """What the interests consist of, see `ranking.best_scores`."""
+    def parts(self, queries: Queries, whole: bool = True) -> Sequence[tuple[int, int]]:
+        """What the interests consist of, see `ranking.best_scores`; `whole` as for `scores`."""
         return self._model.factors.parts if whole and len(queries[0].history) else ()
 
     def _eight_bits(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> EightBitScores | None:
@@ -205,7 +205,7 @@ class ItemScores:
         return scores
 
     def _exact(self, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> Floats:
-        parts = self._parts(queries, whole)
+        parts = self.parts(queries, whole)
         scores = ranking.best_scores(interests, self._model.vectors, self._model.scale, parts)
         self._finish(scores, queries, self._additions(queries, words))
         return scores
@@ -213,7 +213,7 @@ class ItemScores:
     def _through(self, index: Index, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> NearItems:
         """What the index finds, with the scores of what may be listed, -inf of the rest."""
         additions = self._additions(queries, words)
-        near = index.near(interests, self._model, self._parts(queries, whole), self._always_near(queries, additions))
+        near = index.near(interests, self._model, self.parts(queries, whole), self._always_near(queries, additions))
         if additions is not None:
             additions.add_to(near.scores, near.columns(additions.rows, additions.items.astype(np.int64)))
         if self.boosts is not None or self._allowed is not None or any(query.only is not None for query in queries):

@@ -210,7 +210,8 @@ class Recommender:
             return self._lists_per_interest(interests, queries)
         found = list(self._chosen(self.item_scores.best(interests.vectors, queries, whole=True), queries))
         listed = padded([items for items, _ in found])
-        sources = ranking.sources(interests.vectors, self.model.vectors, listed).tolist()
+        parts = self.item_scores.parts(queries)
+        sources = ranking.sources(interests.vectors, self.model.vectors, listed, parts).tolist()
         made = []
         for at, (items, scores) in enumerate(found):
             merged_into, fused = interests.merged_into[at], interests.fusions[at]

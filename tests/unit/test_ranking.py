@@ -118,3 +118,14 @@ def test_the_best_are_among_those_that_may_be(width: int, k: int) -> None:
         assert wanted <= pairs
     if width > 64:
         assert len(pairs) < 9 * width // 10
+
+
+def test_sources_of_parts_are_those_of_all_interests() -> None:
+    rng = np.random.default_rng(8)
+    first, second = rng.normal(size=(2, 30, 4, 16)).astype(np.float32)
+    joint = np.concatenate([np.repeat(first, 4, axis=1), np.tile(second, (1, 4, 1))], axis=2)
+    vectors = rng.normal(size=(90, 32)).astype(np.float32)
+    items = rng.integers(1, 90, size=(30, 7))
+    found = ranking.sources(joint, vectors, items, [(16, 4), (16, 4)])
+    np.testing.assert_array_equal(found, ranking.sources(joint, vectors, items))
+    assert len(np.unique(found)) == 16
