@@ -26,7 +26,7 @@ from eimf_core.training.candidates import NEVER, CandidateBlock, K
 LAST, DECAY = 5, 0.7
 WEIGHTS = tuple(2.0**power for power in range(-4, 6))
 """Weights that are tried; with 1 the best neighbour gains what the best candidate lies above the mean of all."""
-ERRORS = 1.0
+ERRORS = 1.5
 """How many standard errors texts have to gain."""
 ROUNDS = 2
 """How often both weights are chosen, one after the other."""
