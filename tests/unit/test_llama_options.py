@@ -99,7 +99,7 @@ def test_what_is_not_told_is_chosen(
 
 def test_more_threads_than_cores_are_not_started(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 4})
-    assert setup_of(tiny, monkeypatch, threads=9999).threads == 2
+    assert setup_of(tiny, monkeypatch, threads=999).threads == 2
     listening = Listening()
     config = LabelConfig(model=str(tiny), threads=3)
     open_engine(config, [SAMPLE], lambda: pytest.fail(""), listening).close()

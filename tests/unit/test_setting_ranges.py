@@ -77,7 +77,7 @@ def test_draws_from_lists_do_not_repeat() -> None:
         ("seed = 3", "seed is said by --seeds"),
         ("dimension = []", "dimension is an empty list"),
         ("dimension = [4, 8.5]", "dimension is 8.5: expected `int`, got `float`"),
-        ("dimension = [4, 0]", "narm: --dimension is 0, expected 1 or more"),
+        ("dimension = [4, 0]", "narm: --dimension is 0, expected a number from 1 to 65536"),
         ("loss = ['full', 'none']", "loss is none: "),
         ("dropout = { low = 0.1 }", "dropout: a range is"),
         ("dropout = { low = 0.3, high = 0.1 }", "dropout: low must be at most high"),
