@@ -201,7 +201,7 @@ def test_a_row_with_an_odd_time_is_in_the_output_or_in_the_rejects(times: list[s
         try:
             done = prepare([log], folder / "out", config)
         except InputError as error:
-            assert "has no usable interactions" in str(error)
+            assert re.search("has no usable interactions|day and month cannot be told apart", str(error))
             return
         (line,) = jsonl.read(folder / "out" / "sequences.jsonl", Sequence)
         path = folder / "out" / "rejects.jsonl"
