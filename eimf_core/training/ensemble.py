@@ -173,6 +173,11 @@ def _write(
 
 
 def _texts(data: Dataset, training: dict[str, Any], seed: int, reporter: Reporter) -> Arrays | None:
-    """The graph of items of like texts, with the text vectors that the members started from."""
-    text = setup.item_texts(data, training.get("item_vectors", ""), training.get("encoder"), reporter)
+    """The graph of items of like texts, with the text vectors that the members started from; None with a warning where
+    models were trained on another machine, whose text encoder is not here."""
+    try:
+        text = setup.item_texts(data, training.get("item_vectors", ""), training.get("encoder"), reporter)
+    except (ConfigError, ModelError) as error:
+        reporter.warn(f"items of like texts do not count in the score: {error}")
+        return None
     return text_neighbours.count_if_known(text, seed)

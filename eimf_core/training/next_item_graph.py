@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -47,9 +48,15 @@ def count(train: SplitData, items: int, *, backward: float) -> Arrays:
 
 
 def with_texts(arrays: Arrays, texts: Arrays | None, config: NextItemsConfig) -> NextItems:
-    """The graph of counts and, where `config.text` says so, of items of like texts: A + text T."""
+    """The graph of counts and, where `config.text` says so, of items of like texts: A + text T.
+
+    Args:
+        arrays: A, the counts of histories.
+        texts: T, the cosines of texts (`text_neighbours.count`); None where there are no texts.
+        config: what the graph counts in the score.
+    """
     if texts is None or not config.text:
-        return NextItems(arrays, config)
+        return NextItems(arrays, msgspec.structs.replace(config, text=0.0))
     width = len(arrays["starts"]) - 1
     total = _matrix(arrays, width) + config.text * _matrix(texts, width)
     merged = {

@@ -23,7 +23,7 @@ from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query
-from eimf_core.training import next_item_graph
+from eimf_core.training import next_item_graph, setup
 from eimf_core.training import train as training
 from eimf_core.training.ensemble import join_models
 from tests.conftest import Eimf, one_error_line
@@ -276,6 +276,21 @@ def test_an_ensemble_has_one_graph_beside_its_members(data: Path, tmp_path: Path
     (record,) = evaluation.evaluate([tmp_path / "both"], data, settings).records
     assert record.value == pytest.approx(summary.ndcg, abs=1e-6)
     assert summary.ndcg is not None and summary.ndcg > both.epochs[-1]["ensemble"]["ndcg@10"]
+
+
+def test_models_are_joined_where_their_text_encoder_is_not(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eimf: Eimf
+) -> None:
+    for name in ("comirec-sa", "sasrec"):
+        training.train(data, tmp_path / name, small_settings(backbone=name, item_vectors="text"))
+
+    def gone(*_: Any) -> None:
+        raise ModelError("encoder/: cannot be used")
+
+    monkeypatch.setattr(setup, "item_texts", gone)
+    done = eimf("join", tmp_path / "comirec-sa", tmp_path / "sasrec", data, "-o", tmp_path / "joined")
+    assert done.returncode == 0 and (tmp_path / "joined" / "manifest.json").exists()
+    assert b"items of like texts do not count in the score: encoder/: cannot be used" in b" ".join(done.stderr.split())
 
 
 def test_a_log_that_the_last_item_tells_is_read_from_the_graph(tmp_path: Path, eimf: Eimf) -> None:

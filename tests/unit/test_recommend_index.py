@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pytest
 
@@ -196,7 +197,7 @@ def test_items_added_after_training_are_always_looked_at(tmp_path: Path) -> None
 LATE, LISTS, USERS, WIDTH, INTERESTS = 40, 50, 60, 32, 6
 
 
-def lists_by_hand(vectors: np.ndarray) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def lists_by_hand(vectors: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
     """An index of all but the last items, each in the list of the nearest of the first ones."""
     centroids = vectors[1 : LISTS + 1]
     of = (vectors[1 : len(vectors) - LATE] @ centroids.T).argmax(axis=1)

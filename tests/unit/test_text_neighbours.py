@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import pytest
 
-from eimf_core import dataset
+from eimf_core import artifact, dataset
 from eimf_core.dataset import Ints
 from eimf_core.evaluation.scorers import Events, Scored, Times
-from eimf_core.next_items import Arrays
+from eimf_core.next_items import Arrays, NextItems, NextItemsConfig
+from eimf_core.text.cache import encode_items
+from eimf_core.text.loading import open_encoder
 from eimf_core.training import next_item_choice, next_item_graph, text_neighbours
+from eimf_core.training import train as training
 from eimf_core.training.text_neighbours import count, count_if_known
 from eimf_core.training.validation import sampled_users
+from tests.small_data import write_small_data
+from tests.small_training import small_settings
 
 
 def texts(items: int, seed: int = 0) -> npt.NDArray[np.float16]:
@@ -161,3 +167,58 @@ def test_texts_count_where_the_next_item_reads_like_the_last(tmp_path: Path, pai
 def test_texts_that_add_no_more_than_chance_stay_out(tmp_path: Path, pairs: npt.NDArray[np.float16]) -> None:
     found = chosen(logged(tmp_path, partner=False), count(pairs, rng()))
     assert found.graph is None or found.graph.config.text == 0
+
+
+def test_neighbours_of_either_graph_are_weighed(tmp_path: Path, pairs: npt.NDArray[np.float16]) -> None:
+    data, texts = logged(tmp_path, partner=True), count(pairs, rng())
+    counts = next_item_graph.count(data.splits["train"], 2 * PAIRS, backward=0.0)
+    users, asked = sampled_users(data, 0, rng())
+    config = NextItemsConfig(weight=1.0, decay=0.7, last=5)
+    graphs = [NextItems(part, config) for part in (counts, texts)]
+    found = next_item_choice._block(Noise(), users, asked[:8], graphs)
+    for row in range(8):
+        history = users.history(row)
+        for graph in graphs:
+            near = {item for item in graph.edges(history)[1].tolist() if item not in history}
+            assert near and near <= set(found.items[row].tolist())
+
+
+@pytest.mark.parametrize("backbone", ["comirec-sa", "comirec-sa+sasrec"])
+def test_training_gives_the_texts_that_it_starts_from(
+    backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Arrays | None] = []
+    choose, like = next_item_choice.choose, next_item_graph.like
+
+    def choosing(*positional: Any, texts: Arrays | None, **named: Any) -> next_item_choice.Chosen:
+        given.append(texts)
+        return choose(*positional, texts=texts, **named)
+
+    def as_before(config: NextItemsConfig | None, data: dataset.Dataset, texts: Any) -> NextItems | None:
+        given.append(texts())
+        return like(config, data, texts)
+
+    monkeypatch.setattr(next_item_choice, "choose", choosing)
+    monkeypatch.setattr(next_item_graph, "like", as_before)
+    (tmp_path / "data").mkdir()
+    data = write_small_data(tmp_path / "data")
+    text = small_settings(backbone=backbone, item_vectors="text", seed=1)
+    training.train(data, tmp_path / "text", text)
+    assert artifact.open_model(tmp_path / "text").config.backbone == backbone
+    training.train(data, tmp_path / "random", small_settings(backbone=backbone, item_vectors="random"))
+    lines = (data / "sequences.jsonl").read_bytes().splitlines(keepends=True)
+    (data / "sequences.jsonl").write_bytes(b"".join(line for line in lines if b'"train"' in line))
+    training.train(data, tmp_path / "late", text, epochs_from=tmp_path / "text")
+    chosen, random, later = given
+    assert random is None and chosen is not None and later is not None
+    wanted = count(encode_items(data, dataset.load(data, ("train",)).items, open_encoder()), np.random.default_rng(1))
+    for part in (chosen, later):
+        np.testing.assert_array_equal(part["items"], wanted["items"])
+        np.testing.assert_array_equal(part["values"], wanted["values"])
+
+
+def test_a_graph_without_the_texts_says_so(tmp_path: Path) -> None:
+    data = logged(tmp_path, partner=True)
+    config = NextItemsConfig(weight=1.0, decay=0.7, last=5, text=0.5)
+    made = next_item_graph.like(config, data, lambda: None)
+    assert made is not None and made.config.text == 0
