@@ -129,6 +129,11 @@ def exit_with(outcome: Outcome) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(outcome.code)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # what a full disk did not take is still held: the interpreter would try again and end with a code of its own
+        discard_stdout()
     sys.exit(outcome.code)
 
 
@@ -150,7 +155,7 @@ def _wait_for_main_process(outcome: Outcome) -> None:
 
 
 def discard_stdout() -> None:
-    """The reader of the pipe has gone; the interpreter must not flush into it again."""
+    """The reader of the pipe has gone, or the disk is full; the interpreter must not flush into it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

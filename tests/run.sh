@@ -13,7 +13,8 @@ if [[ " $* " == *" --all "* && "${EIMF_SKIP_INSTALL:-}" != 1 ]]; then
 fi
 
 export HF_HUB_OFFLINE=1 OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
-unset PYTHONDONTWRITEBYTECODE # each of hundreds of processes would compile the same files
+# each of hundreds of processes would compile the same files; output is held back as it is for users
+unset PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/mypy"

@@ -456,6 +456,18 @@ def test_a_full_device_as_output(samples: Path, tiny: Path, environment: dict[st
     assert done.returncode == 1 and b"disk is full" in done.stderr and b"Traceback" not in done.stderr
 
 
+def test_what_a_full_device_did_not_take_changes_no_exit_code(environment: dict[str, str]) -> None:
+    script = "from eimf_cli.exit_codes import Outcome, exit_with\nimport sys\n"
+    # with a buffer, whatever PYTHONUNBUFFERED says
+    script += "sys.stdout = open(1, 'w', closefd=False)\nsys.stdout.write('left')\n"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script + "exit_with(Outcome(1, 'the disk is full'))"],
+            cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, b"eimf: the disk is full\n")
+
+
 def test_the_hub_without_a_network(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     done = eimf("label", samples, "--hf-repo", "some/where", "--hf-file", "m.gguf", "-o", tmp_path / "l.jsonl",
                 env={"HF_HOME": str(tmp_path / "hub")})  # fmt: skip
