@@ -17,7 +17,7 @@ from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
 
 PROGRAM = """
-import errno, os, shutil, signal, subprocess, sys, types
+import asyncio, errno, http.client, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time, types
 import fcntl as real
 
 def locking(handle, mode, count):
@@ -28,9 +28,9 @@ def locking(handle, mode, count):
         raise PermissionError(errno.EACCES, "Permission denied") from None
 
 sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
-for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "syslog"):
+for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "syslog", "uvloop"):
     sys.modules[name] = None
-shutil._use_fd_functions = False
+shutil._use_fd_functions = tempfile._O_TMPFILE_WORKS = False
 for name in (
     "pread", "preadv", "pwrite", "fork", "getuid", "geteuid", "getgid", "getpgid", "killpg", "setsid", "mkfifo",
     "statvfs", "sched_getaffinity", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_SYNC", "fchmod", "chown",
@@ -75,11 +75,32 @@ for command in (
     outcome = main.execute(command)
     exit_codes.report(outcome)
     assert outcome.code == 0, command
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+answers = []
+
+def asks():
+    for _ in range(600):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("POST", "/recommend", '{"history":["tea-1","tea-2"]}')
+            answer = connection.getresponse()
+            answers.append((answer.status, answer.read()))
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    signal.raise_signal(signal.SIGINT)
+
+threading.Thread(target=asks).start()
+outcome = main.execute(["serve", "model", "--port", str(port)])
+exit_codes.report(outcome)
+assert outcome.code == 0 and answers[0][0] == 200 and b'"item":"tea-' in answers[0][1], (outcome, answers)
 """
 
 
 @pytest.mark.slow
-def test_recommend_and_eval_need_nothing_that_windows_lacks(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_recommend_eval_and_serve_need_nothing_that_windows_lacks(tmp_path: Path, environment: dict[str, str]) -> None:
     write_small_data(tmp_path / "data")
     write_named_model(tmp_path / "model", words=True)
     done = subprocess.run(
