@@ -51,6 +51,17 @@ def bounded(schema: dict[str, Any], count: int, max_interests: int) -> dict[str,
     return narrowed
 
 
+def opening(schema: dict[str, Any]) -> str:
+    """The text that all answers in a bounded schema begin with, such as `{"interests": ["`."""
+    kind = schema.get("type")
+    if kind == "object" and schema.get("properties"):
+        name, inner = next(iter(schema["properties"].items()))
+        return "{" + _quoted(name) + ": " + opening(inner)
+    if kind == "array":
+        return "[" + opening(schema.get("items", {})) if schema.get("minItems") else "["
+    return '"' if kind == "string" and "enum" not in schema else ""
+
+
 @functools.lru_cache(maxsize=256)
 def _written(schema: bytes, count: int) -> str:
     rules = {"char": _CHAR, "first": _FIRST}

@@ -99,7 +99,7 @@ def cpu_seconds(pid: int) -> float:
 def measure(config: LabelConfig, users: list[Sample]) -> dict[str, object]:
     """One pass over the users; a second one whose answers stop at once tells what the prompts cost."""
     model, given, used, passed = one_pass(config, users)
-    _, _, reading, _ = one_pass(dataclasses.replace(config, max_tokens=1, context=config.context or 2048), users)
+    _, stopped, reading, _ = one_pass(dataclasses.replace(config, max_tokens=1, context=config.context or 2048), users)
     written = sum(answer["answer"] for answer in given)
     return {
         "model": model,
@@ -111,7 +111,9 @@ def measure(config: LabelConfig, users: list[Sample]) -> dict[str, object]:
         "cpu_seconds_prompts": round(reading, 2),
         "seconds": round(passed, 2),
         "tokens_per_cpu_second": round(written / used, 1),
-        "tokens_per_cpu_second_writing": round((written - len(users)) / max(used - reading, 1e-9), 1),
+        "tokens_per_cpu_second_writing": round(
+            (written - sum(answer["answer"] for answer in stopped)) / max(used - reading, 1e-9), 1
+        ),
         "users_per_cpu_hour": round(3600 * len(users) / used),
         "users_per_hour": round(3600 * len(users) / passed),
     }

@@ -25,7 +25,7 @@ import orjson
 import pytest
 
 from eimf_core import jsonl, resources
-from eimf_core.labeling import answer_parser
+from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import EngineName, LabelConfig
 from eimf_core.labeling.engines import server_pool
@@ -368,6 +368,20 @@ def test_a_batch_answers_as_one_at_a_time_does(tiny: Path) -> None:
     assert len(set(texts[0].values())) > 6
     # the same sums in another order may now and then tip the balance between two tokens
     assert sum(texts[0][number] == texts[1][number] for number in texts[0]) >= 10
+
+
+def test_what_every_answer_begins_with_is_read_and_not_written(tiny: Path) -> None:
+    """One step reads the prompt with it and writes the first token behind it."""
+    pytest.importorskip("llama_cpp")
+    from eimf_core.labeling.engines import llama_setup, llama_worker
+
+    config = LabelConfig(model=str(tiny), prompt="names", parallel=1, threads=1, max_tokens=60)
+    worker = llama_worker.Worker(llama_setup.worker_setup(tiny, {}, prompts.load("names"), config, SILENT), print)
+    assert worker._batch is not None
+    worker._start(worker._batch, {"number": 0, "titles": ["Green Tea"], "seed": 0, "temperature": 0.0})
+    generation = worker._batch._slots[0]
+    assert generation is not None and not worker._batch.step()
+    assert generation.written.startswith(b'{"interests": ["') and generation.count == len(worker._opening) + 1
 
 
 def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:

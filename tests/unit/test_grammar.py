@@ -27,6 +27,24 @@ def test_names_alone() -> None:
     assert rules["number"] == '"1" | "2" | "3"'
 
 
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        (STRING, '{"interests": ["'),
+        ({"type": "string", "enum": ["a", "b"]}, '{"interests": ['),
+        ({"type": "array", "minItems": 0, "maxItems": 2, "items": STRING}, '{"interests": [['),
+        ({"type": "array", "minItems": 1, "maxItems": 2, "items": STRING}, '{"interests": [["'),
+        ({"type": "history-item"}, '{"interests": ['),
+    ],
+)
+def test_what_all_answers_begin_with(entry: dict[str, object], text: str) -> None:
+    assert grammar.opening(grammar.bounded(schema(entry), 1, 4)) == text
+
+
+def test_an_answer_with_items_begins_with_the_first_name() -> None:
+    assert grammar.opening(prompts.load("general").schema) == '{"interests": [{"name": "'
+
+
 @pytest.mark.parametrize("name", prompts.names())
 def test_bounds_follow_the_history(name: str) -> None:
     whole = prompts.load(name).schema

@@ -29,8 +29,9 @@ LONG = 4096  # tokens of a context beyond which attention has to save memory
 class Generation:
     """An answer that is being generated.
 
-    `tokens` is the whole prompt, `waiting` what of it (or of the answer) is not evaluated yet, `written`
-    the answer so far. One that is `done` without being `whole` was cut at `most` tokens.
+    `tokens` is the whole prompt with what is known of the answer before, `waiting` what of it (or of the answer) is not
+    evaluated yet, `written` the answer so far, of `count` tokens. One that is `done` without being `whole` was cut at
+    `most` tokens.
     """
 
     number: int

@@ -108,6 +108,11 @@ class Model:
         # such as tokens that are made of each other
         return [token for token in self._tokenised(text, False) if not self.marks[token]]
 
+    def exact_tokens(self, text: str) -> list[int]:
+        """Tokens that stand for exactly this text in an answer; none where the model has no such."""
+        tokens = self.data_tokens(text)
+        return tokens if b"".join(map(self.piece, tokens)) == text.encode() else []
+
     def first_tokens(self, text: str) -> list[int]:
         """Tokens of the beginning of a prompt, with the model's beginning token if it wants one."""
         tokens = self.tokens(text)

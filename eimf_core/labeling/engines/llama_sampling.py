@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import llama_cpp as c
@@ -58,6 +59,11 @@ class Sampler:
             token = self._sampled_allowed(logits)
         c.llama_sampler_accept(self._grammar, token)
         return token
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        """Go on behind tokens that nobody had to choose, and that the grammar allows."""
+        for token in tokens:
+            c.llama_sampler_accept(self._grammar, token)
 
     def complete(self) -> bool:
         """Whether the grammar allows the answer to end here."""

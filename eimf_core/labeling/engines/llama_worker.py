@@ -97,6 +97,8 @@ class Worker:
                 gpu_layers=setup.gpu_layers,
             )
         self._model, self._sampler = model, llama_sampling.Sampler
+        schema = grammar.bounded(setup.prompt.schema, 1, setup.max_interests)
+        self._opening = model.exact_tokens(grammar.opening(schema))
         self._fitted: dict[int, Any] = {}
         self._ready = False
         self._waiting: deque[dict[str, Any]] = deque()
@@ -149,7 +151,12 @@ class Worker:
         rules = grammar.of_schema(self._setup.prompt.schema, titles, self._setup.max_interests)
         sampler = self._sampler(self._model, rules, seed=request["seed"], temperature=request["temperature"])
         self._fitted[request["number"]] = fitted
-        batch.add(self._generation(request["number"], fitted.tokens, sampler, self._setup.max_tokens))
+        # what the grammar leaves no choice about is read with the prompt, which is faster than writing it
+        known = self._opening[: self._setup.max_tokens - 1]
+        sampler.accept(known)
+        generation = self._generation(request["number"], [*fitted.tokens, *known], sampler, self._setup.max_tokens)
+        generation.written, generation.count = b"".join(map(self._model.piece, known)), len(known)
+        batch.add(generation)
 
     def _finish(self, generation: Any) -> None:
         fitted = self._fitted.pop(generation.number)
@@ -157,7 +164,7 @@ class Worker:
             "number": generation.number,
             "trimmed": fitted.trimmed,
             **self._words(fitted),
-            "tokens": {"prompt": len(generation.tokens), "answer": generation.count},
+            "tokens": {"prompt": len(fitted.tokens), "answer": generation.count},
             "seconds": time.perf_counter() - generation.began,
         }
         if not generation.whole:
