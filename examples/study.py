@@ -48,8 +48,9 @@ SHORT, RARE = 6, 6  # histories shorter than this; items seen less often than th
 METRICS = ("recall", "ndcg")
 NAME = re.compile(r"[\w.-]+")
 GIVEN = "given"  # the budget of labels from a file
+FROM_FILE = "from-file"  # a configuration that has no labels but these
 REMOVED = ("item_contrast",)  # a setting in the keys of measured runs; training does as "shown"
-OWN_LABELS = ("none", "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
+OWN_LABELS = ("none", FROM_FILE, "shuffled", "shuffled-categories", "shuffled-rich", *study_table.REAL_LABELS)
 GUESSED_SECONDS = 90.0  # CPU, where nothing like it was run before
 
 
@@ -125,8 +126,9 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                             )  # fmt: skip
                             if plain.labels == "none":
                                 plain = replace(plain, budget="0%")
-                            yield plain
-                            if plain.labels in ("keywords", "keywords-rich"):
+                            if plain.labels != FROM_FILE:
+                                yield plain
+                            if plain.labels in ("keywords", "keywords-rich", FROM_FILE):
                                 # a file holds the users that it holds, whatever the budget
                                 yield from (
                                     replace(plain, labels=word, budget=GIVEN, file=file) for word, file in named.items()
@@ -150,6 +152,19 @@ class Workshop:
             more = [word for option, file in beside if file for word in (option, str(self._root / file))]
             _eimf("prepare", str(self._root / facts["source"]), *facts["prepare"], *more, "-o", str(folder))
         return folder
+
+    def training(self, run: Run) -> tuple[Path, Path | None]:
+        """The prepared directory that a run is trained on, and its labels or None.
+
+        Of a configuration with `positives` the items of the labels are further items of their users, and no more.
+        """
+        folder, labels = self.data(run.data), self.labels(run)
+        if labels is None or not self._study["configurations"][run.configuration].get("positives"):
+            return folder, labels
+        target = self.work / f"{run.data}-{run.labels}-{run.file[:12]}"
+        if not target.exists():
+            study_labels.write_with_positives(folder, labels, target)
+        return target, None
 
     def labels(self, run: Run) -> Path | None:
         """The labels of a run, or None."""
@@ -213,7 +228,7 @@ class Warnings(Reporter):
 
 def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     """Train and test once; returns the line, and keeps the values of each user."""
-    folder, labels = shop.data(run.data), shop.labels(run)
+    folder, labels = shop.training(run)
     model = shop.work / "models" / run.key
     shutil.rmtree(model, ignore_errors=True)
     Checkpoint(model, "").remove()  # a run that goes on where it was cut would tell a part of its time
@@ -228,7 +243,7 @@ def measure(run: Run, shop: Workshop) -> dict[str, Any]:
         resamples=1000,
         threads=1,
     )
-    found = evaluate([model], folder, asked)
+    found = evaluate([model], shop.data(run.data), asked)
     columns = [(column.metric, study_table.named(column.slice)) for column in found.plan.columns]
     short = found.users.history_lengths() < SHORT
     values = {f"{metric} {part}": found.results[0].values[:, at] for at, (metric, part) in enumerate(columns)}
@@ -317,7 +332,7 @@ def _asked(study: dict[str, Any], asked: argparse.Namespace, named: dict[str, st
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", nargs="?", type=Path, metavar="DATA", help="folder with the published data sets")
-    parser.add_argument("--part", default="A", choices=[*"ABCDEFGKLNPSTV"], help="which part of the study")
+    parser.add_argument("--part", default="A", choices=[*"ABCDEFGKLMNPSTV"], help="which part of the study")
     parser.add_argument("--data", action="append", default=[], metavar="NAME", help="only this data set; repeat")
     parser.add_argument("--setting", action="append", default=[], help="only this setting (ids, text …); repeat")
     parser.add_argument("--configuration", action="append", default=[], help="only this configuration; repeat")

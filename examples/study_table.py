@@ -14,7 +14,7 @@ OF_BOTH = {
     "category-start", "start-only", "semantic-start", "alignment-start", "distil", "independent", "item-categories",
     "distributions", "prototypes", "inherited", "random-users", "active-users",
 }  # fmt: skip
-# what the study makes of real histories: only these have a control, labels from a file have none
+# what the study makes of real histories and has a control of; labels from a file have that of NAME-shuffled
 REAL_LABELS = ("keywords", "keywords-categories", "keywords-rich", "categories", "random", "active")
 # histories are so long that typical users of the half are those of the quarter, and both-start is both-rich
 ONE_HALF = {"ml-1m"}
@@ -64,6 +64,15 @@ def against(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...], conf
     for other, runs in found.items():
         same = other[:3] == (data, setting, backbone) and other[3] == configuration
         if same and (other[4] == "none" or other[5] == budget) and training(runs) == training(found[key]):
+            return runs
+    return None
+
+
+def shuffled(found: dict[tuple[str, ...], list[Line]], key: tuple[str, ...]) -> list[Line] | None:
+    """The runs with labels from the file that holds the same names shuffled: those that are called NAME-shuffled."""
+    for other, runs in found.items():
+        same = other[:4] == key[:4] and other[5] == key[5] and other[4] == f"{key[4]}-shuffled"
+        if same and training(runs) == training(found[key]):
             return runs
     return None
 
@@ -130,7 +139,7 @@ def table(lines: list[Line], known: Differences) -> str:
         compared = [_said(known.between(runs, alone, f"ndcg {part}")) if alone else "" for part in PARTS]
         compared.insert(1, _each_seed(runs, alone) if alone else "")
         other = control_of(name) if labels in REAL_LABELS else None
-        control = against(found, key, other) if other else None
+        control = against(found, key, other) if other else shuffled(found, key)
         told = [_said(known.between(runs, control, f"ndcg {part}")) if control else "" for part in ("all", "rare")]
         recall = np.mean([run["figures"]["recall all"] for run in runs])
         cpu = [run["train_cpu_seconds"] for run in runs]

@@ -15,7 +15,7 @@ import pytest
 from eimf_core import dataset, jsonl
 from eimf_core.dataset import sample_key
 from eimf_core.errors import InputError
-from eimf_core.records import Label, SemanticInterest
+from eimf_core.records import Label, SemanticInterest, Sequence
 from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data
 
@@ -24,6 +24,7 @@ import study  # type: ignore[import-not-found]
 import study_differences  # type: ignore[import-not-found]
 import study_labels  # type: ignore[import-not-found]
 import study_lines  # type: ignore[import-not-found]
+import study_model_labels  # type: ignore[import-not-found]
 import study_table  # type: ignore[import-not-found]
 
 CONFIG = """
@@ -73,6 +74,82 @@ def test_shuffled_words_move_and_items_stay() -> None:
         assert after.key == before.key
         assert not {one.name for one in before.interests} & {one.name for one in after.interests}
     assert study_labels.shuffled(told, 0) == moved
+
+
+def test_everyone_has_the_names_of_the_groups_of_his_items(tmp_path: Path) -> None:
+    data = dataset.load(write_small_data(tmp_path), ("train",))
+    # two groups of one name are one interest, an item of no group shows none
+    named = [interest("drinks", "tea-0", "tea-1"), interest("wool", "yarn-0"), interest("drinks", "tea-2", "fish-0")]
+    found = {label.user: label.interests for label in study_model_labels.everyone(named, data)}
+    of_group = {"tea-0": "drinks", "tea-1": "drinks", "tea-2": "drinks", "fish-0": "drinks", "yarn-0": "wool"}
+    for number, user in enumerate(data.splits["train"].users):
+        history = {data.vocab.ids[index - 1] for index in data.splits["train"].history(number)}
+        expected = {(of_group[item], item) for item in history if item in of_group}
+        assert {(one.name, item) for one in found.get(user, []) for item in one.items} == expected
+        counts = [len(one.items) for one in found.get(user, [])]
+        assert counts == sorted(counts, reverse=True)
+    moved = study_model_labels.swapped([*named, interest("pets", "fish-1")], 0)
+    assert [group.items for group in moved] == [group.items for group in [*named, interest("pets", "fish-1")]]
+    assert moved[0].name == moved[2].name != "drinks" and moved[1].name != "wool" and moved[3].name != "pets"
+
+
+def test_names_are_matched_with_items_that_the_user_has_not(tmp_path: Path) -> None:
+    data = dataset.load(write_small_data(tmp_path), ("train",))
+    titles = {item.item: item.title for item in data.items}
+    user = data.splits["train"].users[0]
+    had = {data.vocab.ids[index - 1] for index in data.splits["train"].history(0)}
+    wanted = next(item for item in titles if item not in had)
+    told = label("", user, interest(titles[wanted], next(iter(had))), interest(titles[next(iter(had))], "x"))
+    (found,) = study_model_labels.matched([told], data, 2)
+    first, second = found.interests
+    assert first.items[0] == wanted and len(first.items) == len(second.items) == 2
+    assert not had & {*first.items, *second.items}
+
+
+def test_positives_are_further_items_of_their_users_in_training_alone(tmp_path: Path) -> None:
+    """And the run is told from others of the same labels; without a file there is none."""
+    planned = tomllib.loads(
+        CONFIG
+        + """
+[configurations.positives]
+labels = "from-file"
+positives = true
+"""
+    )
+    planned["parts"]["A"]["configurations"] = ["positives"]
+    assert not list(study.plan(planned, "A", [], {}))
+    run, _ = study.plan(planned, "A", [], {"next": "1f"})
+    (tmp_path / "tiny").mkdir()
+    folder = write_small_data(tmp_path / "tiny")
+    jsonl.write(
+        tmp_path / "next.jsonl", [label("", "user-1", interest("tea", "tea-0", "tea-1"), interest("x", "fish-2"))]
+    )
+    shop = study.Workshop(None, tmp_path, planned, {"next": tmp_path / "next.jsonl"})
+    target, labels = shop.training(run)
+    assert labels is None and target != folder == shop.data(run.data)
+    lines, before = (list(jsonl.read(each / "sequences.jsonl", Sequence)) for each in (target, folder))
+    more = {("user-1", "train"): ["tea-0", "tea-1", "fish-2"]}
+    assert [line.items for line in lines] == [line.items + more.get((line.user, line.split), []) for line in before]
+    assert [line.targets for line in lines] == [line.targets for line in before]
+    assert (target / "items.jsonl").read_bytes() == (folder / "items.jsonl").read_bytes()
+    plain = replace(run, configuration="both")
+    assert shop.training(plain) == (folder, tmp_path / "next.jsonl")
+
+
+def test_the_files_that_the_study_makes_of_answers(tmp_path: Path) -> None:
+    folder = write_small_data(tmp_path)
+    study_model_labels.write(tmp_path / "groups.jsonl", [interest("drinks", "tea-0"), interest("wool", "yarn-0")])
+    made = {}
+    for name, words in (("real", []), ("moved", ["--shuffled", "0"])):
+        path = tmp_path / f"{name}.jsonl"
+        words = ["everyone", str(tmp_path / "groups.jsonl"), str(folder), "-o", str(path), *words]
+        study_model_labels.main(words)
+        made[name] = {label.user: label.interests for label in jsonl.read(path, Label)}
+    assert made["real"].keys() == made["moved"].keys() and made["real"] != made["moved"]
+    study_model_labels.main(["matched", str(tmp_path / "real.jsonl"), str(folder), "-o", str(tmp_path / "next.jsonl")])
+    assert all(len(one.items) == 1 for label in jsonl.read(tmp_path / "next.jsonl", Label) for one in label.interests)
+    study_model_labels.main(["plain", str(tmp_path / "real.jsonl"), "-o", str(tmp_path / "again.jsonl")])
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "real.jsonl").read_bytes()
 
 
 def test_other_users(tmp_path: Path) -> None:
@@ -218,6 +295,7 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     told += [("aligned", "keywords", 0.4), ("shuffled-aligned", "shuffled", 0.1), ("plain", "keywords", 0.4)]
     told += [("aligned-distil", "keywords", 0.6), ("aligned-categories", "keywords-categories", 0.6)]
     told += [("shuffled-aligned-categories", "shuffled-categories", 0.5)]
+    told += [("both", "qwen", 0.3), ("both", "qwen-shuffled", 0.2), ("aligned", "qwen-shuffled", 0.1)]
     lines = [line(name, labels, seed, ndcg) for name, labels, ndcg in told for seed in (0, 1)]
     for made in lines:
         each = np.full(20, made["figures"]["ndcg all"])
@@ -232,6 +310,8 @@ def test_words_are_compared_with_their_own_shuffled_ones(tmp_path: Path) -> None
     assert said["aligned", "keywords"].startswith("**+300.0 %**")
     assert said["aligned-distil", "keywords"].startswith("**+50.0 %**")
     assert said["aligned-categories", "keywords-categories"].startswith("**+20.0 %**")
+    assert said["both", "qwen"].startswith("**+50.0 %**"), "a file NAME with NAME-shuffled, of the same configuration"
+    assert not said["both", "qwen-shuffled"]
     assert not any(said[other] for other in (("both", "gguf"), ("plain", "keywords"), ("shuffled", "shuffled")))
 
 
