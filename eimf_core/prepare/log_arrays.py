@@ -133,6 +133,7 @@ def build(
                 f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
                 f"FROM (SELECT id, {name} AS name FROM {field}s)"
             )
+    number_ids.warn_of_case(connection, reporter, hidden=hash_users)
     events = _event_names(connection, kept) if "event" in has else []
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
     columns |= {"time": "raw.time"} if "time" in has else {}

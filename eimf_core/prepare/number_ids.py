@@ -1,4 +1,5 @@
-"""What ids are called: 119 for the 119.0 of a table of floats, a hash for a user; 7.65E+16 has lost its digits."""
+"""What ids are called: 119 for the 119.0 of a table of floats, a hash for a user; 7.65E+16 has lost its digits,
+Ann@x.org and ann@x.org may be one user."""
 
 from __future__ import annotations
 
@@ -62,3 +63,21 @@ def name_sql(connection: Any, field: str, reporter: Reporter) -> str:
         f"CASE WHEN regexp_full_match(id, '{WHOLE}') THEN split_part(id, '.', 1) "
         f"WHEN {spelt_out} THEN id::DOUBLE::BIGINT::VARCHAR ELSE id END"
     )
+
+
+def warn_of_case(connection: Any, reporter: Reporter, *, hidden: bool) -> None:
+    """Warn of e-mail addresses in DuckDB's table of users that differ in upper and lower case alone.
+
+    `hidden`: whether users' ids are to be seen nowhere.
+    """
+    # most logs have none in upper case, and are not grouped
+    mixed = "SELECT lower(id) FROM users WHERE contains(id, '@') AND id <> lower(id)"
+    alike = f"SELECT min(id), max(id) FROM users WHERE lower(id) IN ({mixed}) GROUP BY lower(id) HAVING count(*) > 1"
+    found = f"SELECT count(*), min(first), min_by(last, first) FROM ({alike}) AS alike(first, last)"
+    addresses, first, last = connection.execute(found).fetchone()
+    if addresses:
+        such = "" if hidden else f", such as {first} and {last}"
+        reporter.warn(
+            f"{addresses:,} e-mail addresses are written in upper and lower case{such}, and count as a user for each "
+            "way of writing; write them alike in the log if they are one user"
+        )

@@ -45,7 +45,7 @@ class TrainConfig:
     )
     seed: int = setting(0, "Seed of everything that is drawn.", low=0)
 
-    max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1)
+    max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1, high=10_000)
     item_vectors: Literal["text", "random", "neighbours"] = setting(
         "text",
         "Item vectors start from text (what neighbours in histories have in common), random, or from neighbours, where "
@@ -137,12 +137,14 @@ class TrainConfig:
         group="optimisation", advanced=True,
     )  # fmt: skip
     negatives: int = setting(
-        1024, "Negatives drawn a step and shared by its batch.", group="optimisation", low=1, advanced=True
-    )
+        1024,
+        "Negatives drawn a step and shared by its batch.",
+        group="optimisation", low=1, high=1_000_000, advanced=True,
+    )  # fmt: skip
     temperature: float = setting(
         0.07, "Divides cosines before the softmax.", group="optimisation", above=0, config_only=True
     )
-    batch_size: int = setting(1024, "(History, target) pairs a step.", group="optimisation", low=1)
+    batch_size: int = setting(1024, "(History, target) pairs a step.", group="optimisation", low=1, high=100_000)
     learning_rate: float = setting(0.001, "Learning rate of Adam.", "--lr", group="optimisation", above=0, high=1000)
     schedule: Literal["constant", "linear"] = setting(
         "constant", "Learning-rate schedule: linear falls to the planned end.", group="optimisation", advanced=True

@@ -137,3 +137,19 @@ def test_numbers_as_java_writes_them_are_whole_or_have_lost_digits(tmp_path: Pat
 )
 def test_categories_in_all_forms(text: str, names: list[str]) -> None:
     assert split_categories(text) == names
+
+
+def test_addresses_in_upper_and_lower_case_are_warned_of(tmp_path: Path) -> None:
+    rows = ["Ann@x.org,a", "ann@x.org,b", "ANN@x.org,c", "bo@x.org,a", "Bo@x.org,b", "cy@x.org,a", "Dee,a", "dee,b"]
+    (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(f"{row},{at}\n" for at, row in enumerate(rows)))
+    told, hidden = Listening(), Listening()
+    run(tmp_path, "log.csv", reporter=told)
+    (warning,) = (words for words in told.warnings if "upper and lower case" in words)
+    assert warning.startswith("2 e-mail addresses are written") and "such as ANN@x.org and ann@x.org, and" in warning
+    assert len(histories(tmp_path)) == 8
+    run(tmp_path, "log.csv", reporter=hidden, hash_users=True)
+    (warning,) = (words for words in hidden.warnings if "upper and lower case" in words)
+    assert warning.startswith("2 e-mail addresses are written") and "@" not in warning
+    (tmp_path / "log.csv").write_text("user,item,time\nann@x.org,a,1\nann@x.org,b,2\nDee,a,1\ndee,a,2\n")
+    run(tmp_path, "log.csv", reporter=(told := Listening()))
+    assert not [words for words in told.warnings if "case" in words]

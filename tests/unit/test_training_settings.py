@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from eimf_core import dataset, jsonl
+from eimf_core.errors import ConfigError
 from eimf_core.text import loading
 from eimf_core.training import setup
 from eimf_core.training.config import TrainConfig
@@ -159,3 +160,14 @@ def test_where_a_run_is_computed_changes_nothing(folder: Path, name: str, value:
     if name == "threads" or not torch.cuda.is_available():
         assert alike(result(folder)[0], result(folder, **{name: value})[0])
     assert fingerprint(folder) != fingerprint(folder, compile=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("max_length", 10_000), ("negatives", 1_000_000), ("batch_size", 100_000), ("dimension", 65_536)],
+)
+def test_sizes_that_no_memory_holds_are_refused(name: str, most: int) -> None:
+    assert getattr(TrainConfig(**{name: most}), name) == most
+    option = name.replace("_", "-")
+    with pytest.raises(ConfigError, match=f"--{option} is {10**9}, expected a number from 1 to {most}"):
+        TrainConfig(**{name: 10**9})
