@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from eimf_core.errors import ConfigError, LabelError, ModelError
-from eimf_core.labeling.engines import deadline, server_pool
+from eimf_core.labeling.engines import server_pool
 from tests.listening import Listening
 from tests.openai_endpoint import GOOD, Serve, reply
 from tests.openai_endpoint import label_from as run
@@ -274,30 +274,20 @@ def test_a_server_that_is_gone_stays_so_while_the_others_are_away() -> None:
 
 def test_looking_up_a_host_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
-    monkeypatch.setattr(deadline.socket, "getaddrinfo", lambda *_, **__: stop.wait(20))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stop.wait(20))
     began = time.monotonic()
-    with pytest.raises(ModelError, match=r"timed out while looking up the host example.org"):
+    with pytest.raises(ModelError, match=r"timed out after 0\.3 seconds"):
         run(tmp_path, "http://example.org/v1", 1, allow_remote=True, timeout=0.3, retries=0)
     stop.set()
     assert time.monotonic() - began < 5
-
-
-def test_a_look_up_that_ends_late_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def late(host: str, port: int, seconds: float) -> Any:
-        time.sleep(seconds + 0.2)
-        raise TimeoutError(f"timed out while looking up the host {host}")
-
-    monkeypatch.setattr(deadline, "_looked_up", late)
-    with pytest.raises(ModelError, match=r"timed out while looking up the host example.org"):
-        run(tmp_path, "http://example.org/v1", 1, allow_remote=True, timeout=0.1, retries=0)
 
 
 def test_a_host_that_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(deadline.socket, "getaddrinfo", unknown)
-    with pytest.raises(ModelError, match=r"the host example.org is not known .*Name or service not known"):
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ModelError, match="Name or service not known"):
         run(tmp_path, "http://example.org/v1", 1, allow_remote=True, retries=0)
 
 
@@ -310,7 +300,7 @@ def test_connecting_is_bounded_over_all_addresses(tmp_path: Path, monkeypatch: p
         waiting[-1].setblocking(False)
         waiting[-1].connect_ex(full.getsockname())
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname())
-    monkeypatch.setattr(deadline.socket, "getaddrinfo", lambda *_, **__: [entry] * 5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [entry] * 5)
     began = time.monotonic()
     with pytest.raises(ModelError, match="timed out"):
         run(tmp_path, "http://example.org/v1", 1, allow_remote=True, timeout=0.5, retries=0)

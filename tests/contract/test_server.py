@@ -170,7 +170,7 @@ def test_a_reply_that_comes_in_pieces(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "labels.jsonl").unlink()
     slow = serve(lambda number, body: (200, {"Content-Length": str(len(whole))}, dripping(whole, 0.05)))
     began = time.monotonic()
-    with pytest.raises(ModelError, match="timed out in the middle of a reply"):
+    with pytest.raises(ModelError, match="timed out"):
         run(tmp_path, slow.url, 1, timeout=0.3, retries=0)
     assert time.monotonic() - began < 5
 

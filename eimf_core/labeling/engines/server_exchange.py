@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import queue
+import threading
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -14,7 +17,6 @@ from typing import Any
 import orjson
 
 from eimf_core.labeling.engines import server_address
-from eimf_core.labeling.engines.deadline import Deadline
 
 LONGEST_REPLY = 16 << 20
 """Bytes of a reply; an answer has a few thousand."""
@@ -56,30 +58,46 @@ def exchange(url: str, body: dict[str, Any] | None, *, key: str | None, seconds:
         headers["Authorization"] = f"Bearer {key}"
     data = None if body is None else orjson.dumps(body)
     request = urllib.request.Request(url, data=data, headers=headers, method="GET" if body is None else "POST")
-    handlers: list[Any] = [_NoRedirect()]
-    if server_address.is_loopback(url):
-        handlers.append(urllib.request.ProxyHandler({}))
-    with Deadline(seconds) as deadline:
-        opener = urllib.request.build_opener(*handlers, *deadline.handlers())
+    outcome: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def work() -> None:
         try:
-            with opener.open(request, timeout=seconds) as response:
-                read = _read_all(response)
-        except urllib.error.HTTPError as error:
-            raise _refusal(error, key) from None
-        except (OSError, http.client.HTTPException):
-            deadline.check()
-            raise
-        # a reply whose length nobody told ends like this as well
-        deadline.check()
-        return read
+            outcome.put(_reply_to(request, key, seconds))
+        except Exception as error:
+            outcome.put(error)
+
+    # the time limit of a socket is that of single reads, and looking up a host has none: the thread is left to itself
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        found = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"timed out after {seconds:g} seconds") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
-def _read_all(response: http.client.HTTPResponse) -> bytes:
+def _reply_to(request: urllib.request.Request, key: str | None, seconds: float) -> bytes:
+    ends = time.monotonic() + seconds
+    handlers: list[Any] = [_NoRedirect()]
+    if server_address.is_loopback(request.full_url):
+        handlers.append(urllib.request.ProxyHandler({}))
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=seconds) as response:
+            return _read_all(response, ends)
+    except urllib.error.HTTPError as error:
+        raise _refusal(error, key) from None
+
+
+def _read_all(response: http.client.HTTPResponse, ends: float) -> bytes:
     read = bytearray()
     while part := response.read1(1 << 16):
         read += part
         if len(read) > LONGEST_REPLY:
             raise http.client.HTTPException(f"a reply of more than {LONGEST_REPLY >> 20} MiB")
+        if time.monotonic() > ends:
+            # nobody waits any longer: leaving closes the connection
+            raise TimeoutError("timed out")
     if response.length:
         raise http.client.IncompleteRead(bytes(read[:0]), response.length)
     return bytes(read)
