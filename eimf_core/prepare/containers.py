@@ -1,7 +1,7 @@
 """Files that are packed, or whose text has another form: a readable copy in the scratch folder, or what the file is.
 
-gzip and zstd are read as they are. Files behind an address, zip and tar archives, xz and bz2, sheets of Excel, UTF-16
-and lines that are nearly JSON are written once more. Everything else that is no text is refused by its name.
+gzip is read as it is. Files behind an address, zip and tar archives, zstd, xz and bz2, sheets of Excel, UTF-16 and
+lines that are nearly JSON are written once more. Everything else that is no text is refused by its name.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files, raw_files
+from eimf_core import files, raw_files, sql_text
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, foreign_json, log_files, remote, workbook
+from eimf_core.prepare.duckdb_session import library
 
 START_BYTES = 1 << 12
 ZIP = b"PK\x03\x04"
 TAR_AT, TAR = 257, b"ustar"
+ZSTD = b"\x28\xb5\x2f\xfd"
 STREAMS: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
     b"\xfd7zXZ\0": (".xz", lzma.open),
     b"BZh": (".bz2", bz2.open),
@@ -65,6 +67,8 @@ SQL = re.compile(
     rb"|BEGIN TRANSACTION;|PRAGMA\s|SET\s+[@a-z_]+\s*=|\\restrict\s)",
     re.IGNORECASE,
 )
+LINE_SIZE = re.compile(r".* on Line: (\d+)\n(?:.*\n)?Maximum line size of ")
+"""DuckDB's words for a line that is too long."""
 ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -93,10 +97,8 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
     for magic, (ending, unpack) in STREAMS.items():
         if raw.startswith(magic):
             return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
-    if log_files.compression(path) == "zstd":
-        # DuckDB alone unpacks it
-        log_files.refuse_growth(path, name)
-        return path
+    if raw.startswith(ZSTD):
+        return readable(_from_zstd(path, scratch, name), scratch, name)
     start = _start(path, files.open_bytes)
     if start[TAR_AT:].startswith(TAR):
         return _from_archive(path, scratch, name, archives.untar)
@@ -195,6 +197,22 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"broken {ending[1:]} stream ({error}); get the file again", file=name) from None
+    return target
+
+
+def _from_zstd(path: Path, scratch: Path, name: str) -> Path:
+    """An unpacked copy of a file, made by DuckDB, since Python itself cannot unpack zstd yet: text, whose lines end in
+    LF there."""
+    duckdb, target = library(), fresh_folder(scratch) / path.name.removesuffix(".zst")
+    with files.called(path, name), contextlib.closing(duckdb.connect()) as connection:
+        connection.execute(f"SET memory_limit = '{remote.MEMORY}'")
+        try:
+            bound = archives.bound_of(path, name)
+            log_files.copy_lines(connection, sql_text.file(path), "zstd", target, bound)
+        except duckdb.Error as error:
+            if found := LINE_SIZE.match(str(error)):
+                raise log_files.too_long(name, int(found[1])) from None
+            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=name) from None
     return target
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import re
 import shutil
 import sys
@@ -14,7 +13,7 @@ from typing import IO, Any
 
 from eimf_core import files, sql_text, unpacking
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import duckdb_session, published_sets
+from eimf_core.prepare import published_sets
 from eimf_core.prepare.value_parsing import BLANKS
 
 HEAD_BYTES = 1 << 16
@@ -27,11 +26,8 @@ MOST_BLANK = 1_000_000
 """Lines without text in a row; what is packed may hold any number of them."""
 PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"
-ZSTD = b"\x28\xb5\x2f\xfd"
 NO_DELIMITER = "\x02\x03\x02\x03"
 """What stands in no text."""
-ZSTD_MEMORY = "1GB"
-"""Of DuckDB where it unpacks a file alone."""
 LINE_END = re.compile(r"\r\n|\n|\r")
 NOT_UTF8 = "is not UTF-8; convert the file first, such as with iconv -f iso-8859-1 -t utf-8"
 
@@ -64,8 +60,8 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """The file name without .gz or .zst, in lower case: what formats look at."""
-        return self.path.name.lower().removesuffix(".gz").removesuffix(".zst")
+        """The file name without .gz, in lower case: what formats look at."""
+        return self.path.name.lower().removesuffix(".gz")
 
     @property
     def given_path(self) -> Path:
@@ -126,16 +122,13 @@ def probe(path: Path, name: str | None = None, *, skip: int = 0, wanted: str = "
     called = name or str(path)
     if not is_utf8(called):
         raise ConfigError(f"{called}: its name is not UTF-8; give the file another name")
-    if compression(path) == "zstd":
-        lines = _zstd_head(path)
-    else:
-        with files.open_bytes(path) as stream:
-            start = stream.read(HEAD_BYTES)
-        if start.startswith(PARQUET):
-            return Source(path=path, name=called, head=(), parquet=True)
-        lines = LINE_END.split(decoded(start))
-        # the last line is probably cut
-        lines = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
+    with files.open_bytes(path) as stream:
+        start = stream.read(HEAD_BYTES)
+    if start.startswith(PARQUET):
+        return Source(path=path, name=called, head=(), parquet=True)
+    lines = LINE_END.split(decoded(start))
+    # the last line is probably cut
+    lines = lines if len(start) < HEAD_BYTES else lines[:-1] or lines
     numbers = tuple(at for at, line in enumerate(lines, start=1) if at > skip and line.strip())[:HEAD_LINES]
     if not numbers:
         behind = f" behind its first {skip} lines" if skip else ""
@@ -159,9 +152,6 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
     bytes as surrogates, see `is_utf8`.
     """
-    if compression(path) == "zstd":
-        yield from ((number, line) for number, line in _zstd_lines(path, latin=latin) if number > before)
-        return
     with files.open_bytes(path) as stream:
         encoding, errors, last = "utf-8", "strict" if latin else "surrogateescape", before
         # a CR alone ends a line as well
@@ -189,7 +179,7 @@ def _raw_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
             # a file whose lines all end in CR is one line for the stream
             whole, end, rest = part.rpartition(b"\r")
             if len(rest) > LONGEST_LINE:
-                raise _too_long(path, number + 1)
+                raise too_long(path, number + 1)
             part = whole + end
         lines = part.splitlines() if b"\r" in part[:-2] else [part]
         number += len(lines)
@@ -208,59 +198,15 @@ def is_utf8(text: str) -> bool:
 
 
 def is_utf8_file(path: Path) -> bool:
-    """Whether a file is UTF-8 from end to end; of one that only DuckDB can unpack it is taken for granted."""
+    """Whether a file is UTF-8 from end to end."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with files.open_bytes(path) as stream:
         try:
-            while part := stream.read(1 << 20) if compression(path) != "zstd" else b"":
+            while part := stream.read(1 << 20):
                 decoder.decode(part)
         except UnicodeDecodeError:
             return False
     return True
-
-
-def _zstd_lines(path: Path, *, latin: bool) -> Iterator[tuple[int, str]]:
-    """As `lines`, for a file packed with zstd, which Python itself cannot unpack yet.
-
-    DuckDB passes over a line that is not UTF-8, and shows it with question marks.
-    """
-    with _zstd_connection(path) as connection:
-        connection.execute(f"SELECT count(*) FROM {_all_lines(path)}")
-        broken = {line: text for line, _, text in duckdb_session.rejected(connection)}
-        if broken and latin:
-            raise InputError(NOT_UTF8, file=path, line=min(broken))
-        connection.execute(f"SELECT line FROM {_all_lines(path)}")
-        number = 1
-        while rows := connection.fetchmany(1000):
-            for (line,) in rows:
-                while number in broken:
-                    yield number, broken[number].replace("?", "\udcbf")
-                    number += 1
-                if line and line.strip():
-                    yield number, line.rstrip("\r\n")
-                number += 1
-        for last in range(number, max(broken, default=0) + 1):
-            yield last, broken[last].replace("?", "\udcbf")
-
-
-def _zstd_head(path: Path) -> list[str]:
-    """The first lines of a file packed with zstd, blank ones too."""
-    with _zstd_connection(path) as connection:
-        found = connection.execute(f"SELECT line FROM {_all_lines(path)} LIMIT {HEAD_LINES}").fetchall()
-    return [line or "" for (line,) in found]
-
-
-@contextlib.contextmanager
-def _zstd_connection(path: Path) -> Iterator[Any]:
-    """A connection to unpack a file with; what it cannot unpack is an InputError."""
-    duckdb = duckdb_session.library()
-
-    with contextlib.closing(duckdb.connect()) as connection:
-        try:
-            connection.execute(f"SET memory_limit = '{ZSTD_MEMORY}'")
-            yield connection
-        except duckdb.Error as error:
-            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None
 
 
 def text_lines(path: Path, before: int = 0) -> str:
@@ -273,6 +219,26 @@ def _all_lines(path: Path, before: int = 0) -> str:
     return line_scan(
         sql_text.file(path), compression(path), f"skip = {before}, store_rejects = true, rejects_limit = 0"
     )
+
+
+def copy_lines(connection: Any, place: str, packed: str, target: Path, bound: unpacking.Bound | None = None) -> None:
+    """Write the lines of a text that DuckDB reads to a file, each with LF behind it, byte for byte.
+
+    Args:
+        connection: to DuckDB.
+        place, packed: as in `line_scan`.
+        target: the file to write.
+        bound: of what it may become.
+    """
+    # in ISO-8859-1 each byte is a character, whatever the text is written in; in parallel long lines may be left out
+    lines = line_scan(place, packed, "encoding = 'latin-1', parallel = false")
+    connection.execute(f"SELECT line FROM {lines}")
+    with open(target, "wb") as copy:
+        while rows := connection.fetchmany(10_000):
+            part = "".join(f"{line or ''}\n" for (line,) in rows).encode("iso-8859-1")
+            if bound is not None:
+                bound.add(len(part))
+            copy.write(part)
 
 
 def line_scan(place: str, packed: str, *further: str) -> str:
@@ -297,10 +263,9 @@ def line_scan(place: str, packed: str, *further: str) -> str:
 def refuse_broken(source: Source) -> None:
     """InputError for a gzip stream that is damaged, cut off or becomes far too large, and for a line that is too long.
 
-    DuckDB does not look at checksums or sizes, and leaves out the end of a file whose line does not fit its buffer. For
-    zstd, `refuse_growth` does it.
+    DuckDB does not look at checksums or sizes, and leaves out the end of a file whose line does not fit its buffer.
     """
-    if source.parquet or compression(source.path) == "zstd":
+    if source.parquet:
         return
     length, read, is_json = 0, 0, source.first[:1] in ("[", "{")
     with files.called(source.path, source.name), files.open_bytes(source.path) as stream:
@@ -309,7 +274,7 @@ def refuse_broken(source: Source) -> None:
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             length = len(part) - 1 - end + (length if end < 0 else 0)
             if length > LONGEST_LINE and not is_json:
-                raise _too_long(source.name, 1 + _lines_among(source.path, read))
+                raise too_long(source.name, 1 + _lines_among(source.path, read))
 
 
 def _lines_among(path: Path, size: int) -> int:
@@ -321,33 +286,13 @@ def _lines_among(path: Path, size: int) -> int:
     return count
 
 
-def _too_long(name: object, number: int | None) -> InputError:
+def too_long(name: object, number: int | None) -> InputError:
+    """The error of a line that is longer than `LONGEST_LINE`; `number` is None where it is not known."""
     return InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=name, line=number)
 
 
-def refuse_growth(path: Path, name: str) -> None:
-    """InputError for a file packed with zstd that becomes far larger than text does, or has a line that is too long."""
-    duckdb = duckdb_session.library()
-
-    bound = unpacking.Bound(path.stat().st_size, name)
-    lines = f"{sql_text.file(path)}, compression = 'zstd', ignore_errors = true, maximum_object_size = {LONGEST_LINE}"
-    with files.called(path, name), _zstd_connection(path) as connection:
-        connection.execute(f"SELECT strlen(line) + 1 FROM {_all_lines(path)}")
-        while rows := connection.fetchmany(10_000):
-            bound.add(sum(length or 1 for (length,) in rows))
-        try:
-            # unlike read_csv, this stops at a line that does not fit its buffer, of JSON or not
-            connection.execute(f"SELECT count(*) FROM read_ndjson_objects({lines})")
-        except duckdb.InvalidInputException as error:
-            if "maximum_object_size" not in str(error):
-                raise
-            raise _too_long(name, None) from None
-
-
 def with_unix_line_ends(path: Path, target: Path) -> Path | None:
-    """A copy whose lines all end in LF; None where there is no CR, or only DuckDB can unpack it."""
-    if compression(path) == "zstd":
-        return None
+    """A copy whose lines all end in LF; None where there is no CR."""
     changed = False
     with files.open_bytes(path) as stream, open(target, "wb") as copy:
         while line := stream.readline(LONGEST_LINE):
@@ -357,10 +302,9 @@ def with_unix_line_ends(path: Path, target: Path) -> Path | None:
 
 
 def compression(path: Path) -> str:
-    """How a file is packed, by its first bytes, whatever its name: gzip, zstd or none."""
+    """How a file is packed, by its first bytes, whatever its name: gzip or none."""
     try:
         with open(path, "rb") as stream:
-            start = stream.read(len(ZSTD))
+            return "gzip" if stream.read(len(GZIP)) == GZIP else "none"
     except OSError as error:
         raise files.unreadable(path, error) from None
-    return "gzip" if start.startswith(GZIP) else "zstd" if start == ZSTD else "none"

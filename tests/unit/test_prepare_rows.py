@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +161,18 @@ def test_blank_lines_before_the_header_do_not_make_it_data(tmp_path: Path) -> No
         assert histories(tmp_path) == {"u": ["a"]}, start
 
 
-def test_lines_that_are_not_utf_8_are_put_aside_with_their_line(tmp_path: Path) -> None:
+def zstd_of_bytes(content: bytes) -> bytes:
+    """A zstd frame with one block that is not compressed, for less than 256 bytes."""
+    block = (1 | len(content) << 3).to_bytes(3, "little")
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(content)]) + block + content
+
+
+@pytest.mark.parametrize("packed", [bytes, zstd_of_bytes])
+def test_lines_that_are_not_utf_8_are_put_aside_with_their_line(
+    tmp_path: Path, packed: Callable[[bytes], bytes]
+) -> None:
     content = b'user,item,time\nu,"a\nb",1\nv,c\nJos\xe9,a,1\nv,b,2\n'
-    (tmp_path / "log.csv").write_bytes(content)
+    (tmp_path / "log.csv").write_bytes(packed(content))
     run(tmp_path, "log.csv", on_error="skip")
     assert histories(tmp_path) == {"u": ["a\nb"], "v": ["b"]}
     assert [(line, text) for line, _, text in rejects(tmp_path)] == [(4, "v,c"), (5, "José,a,1")]
