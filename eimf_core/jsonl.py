@@ -115,6 +115,8 @@ def _as_id(value: Any) -> Any:
 
 def not_json(error: ValueError) -> str:
     """What is wrong with a line that is no JSON; the parser counts lines within it, which misleads."""
+    if "UTF-8" in str(error):
+        return "is not text in UTF-8"
     problem = PLACE.sub(lambda found: f" at character {int(found[1]) + 1}", str(error))
     return f"not a JSON object ({problem})"
 

@@ -22,7 +22,7 @@ def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_
     """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
 
     Empty lines are left out, and the mark of UTF-8 that some programs put first. Raises ConfigError for
-    a path that cannot be opened and InputError for a broken gzip stream or, unless it `may_be_empty`, a
+    a path that cannot be opened and InputError for a broken gzip stream, UTF-16 or, unless it `may_be_empty`, a
     file without any line.
     """
     number, found = 0, False
@@ -32,6 +32,8 @@ def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_
             for line in chunk:
                 number += 1
                 if number == 1:
+                    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                        raise InputError("is UTF-16, expected UTF-8; write it so", file=path)
                     line = line.removeprefix(codecs.BOM_UTF8)
                 if line.strip():
                     lines.append((number, line))

@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -171,3 +173,96 @@ def test_closed_standard_streams(folder: Path, environment: dict[str, str], comm
     shell = f"'{sys.executable}' -m eimf_cli {command}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], cwd=folder, env=environment, capture_output=True, check=False)
     assert done.returncode == code and b"unexpected" not in done.stderr, done.stderr.decode()
+
+
+def _list(path: Path) -> None:
+    path.write_text("[1, 2, 3]\n")
+
+
+def _rubbish(path: Path) -> None:
+    path.write_bytes(random.Random(1).randbytes(300))
+
+
+def _nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _wide(path: Path) -> None:
+    path.write_bytes(path.read_text().encode("utf-16"))
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+READERS = {
+    "similar model tea-0 --only-items ids.txt": ("ids.txt", (_rubbish, _nothing, _wide, _folder)),
+    "similar model tea-0 --new-items data/items.jsonl": ("data/items.jsonl", (_list, _cut, _wide, _folder)),
+    "serve model --port 0 --boost boost.csv": ("boost.csv", (_list, _rubbish, _nothing, _wide, _folder)),
+    "score labels.jsonl --samples samples.jsonl --truth data/items.jsonl": (
+        "labels.jsonl", (_list, _rubbish, _cut, _nothing, _wide, _folder)
+    ),
+    "score  labels.jsonl --samples samples.jsonl --truth data/items.jsonl": (
+        "samples.jsonl", (_list, _cut, _nothing, _folder)
+    ),
+    "compare data --backbones narm --labels labels.jsonl -o runs": (
+        "labels.jsonl", (_list, _rubbish, _cut, _nothing, _folder)
+    ),
+    "compare data --backbones narm --ranges ranges.toml -o runs": ("ranges.toml", (_list, _rubbish, _wide, _folder)),
+    "join model other data -o joint": ("data/sequences.jsonl", (_list, _rubbish, _cut, _nothing, _wide, _folder)),
+    "run log.csv -o shop": ("log.csv", (_rubbish, _nothing)),
+    "run  log.csv --items items.csv -o shop": ("items.csv", (_nothing, _folder)),
+}  # fmt: skip
+"""Commands, a file that they read, and how it is damaged."""
+OPENERS = (
+    "similar model tea-0", "verify model", "export model --vectors vectors.parquet", "join other model data -o joint",
+    "serve model --port 0",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def inputs(folder: Path) -> Path:
+    """What the commands of `READERS` and `OPENERS` read."""
+    shutil.copytree(folder / "model", folder / "other")
+    (folder / "ids.txt").write_text("tea-0\ntea-1\n")
+    (folder / "boost.csv").write_text("item,factor\ntea-0,2\n")
+    (folder / "items.csv").write_text("item,title\nx,Tea\n")
+    (folder / "ranges.toml").write_text("dimension = [8, 16]\n")
+    sample = '{"key":"0123456789abcdef","user":"u","cluster":0,"cluster_size":3,"distance":0.1,"history":[]}\n'
+    (folder / "samples.jsonl").write_text(sample)
+    (folder / "labels.jsonl").write_text('{"user":"u","interests":[{"name":"tea"}]}\n')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "damage"),
+    [(command, name, damage) for command, (name, damages) in READERS.items() for damage in damages],
+)
+def test_every_command_tells_a_damaged_file(
+    eimf: Eimf, inputs: Path, tmp_path: Path, command: str, name: str, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(inputs, tmp_path / "here")
+    damage(tmp_path / "here" / name)
+    settings = damage is _folder or name.endswith(".toml")
+    line = one_error_line(eimf(*command.split(), cwd=tmp_path / "here"), 2 if settings else 3)
+    assert name in line and "unexpected" not in line.partition("JSON object (")[0] and len(line) < 400
+
+
+@pytest.mark.parametrize("command", OPENERS)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("config.json", _nothing), ("weights.safetensors", _cut), ("items.jsonl", _folder), ("manifest.json", _rubbish)],
+)
+def test_every_command_tells_a_damaged_model(
+    eimf: Eimf, inputs: Path, tmp_path: Path, command: str, name: str, damage: Callable[[Path], None]
+) -> None:
+    shutil.copytree(inputs, tmp_path / "here")
+    damage(tmp_path / "here" / "model" / name)
+    line = one_error_line(eimf(*command.split(), cwd=tmp_path / "here"), 4)
+    assert f"model: {name}" in line and len(line) < 400
+    assert not {path.name for path in (tmp_path / "here").iterdir()} & {"vectors.parquet", "joint"}

@@ -33,7 +33,7 @@ def test_round_trip_leaves_none_out(tmp_path: Path) -> None:
         (b"item,title", None, "not a JSON object"),
         (b'{"item": "a"', None, "not a JSON object (unexpected end of data at character 14); expected one Item a line"),
         (b"[1]", None, "expected 'object', got 'array'"),
-        (b'{"item": "\xff", "title": "t"}', None, "not a JSON object"),
+        (b'{"item": "\xff", "title": "t"}', None, "is not text in UTF-8"),
         (b'{"item": 7, "title": "t", "attributes": {"x": ' + b"[" * 99 + b"]" * 99 + b"}}", None, "more than 100"),
     ],
 )
