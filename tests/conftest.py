@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # what takes long on a busy machine is no fault
     # the same examples in each run: what is found by chance belongs to the night of tests/robustness
     patient = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow], "derandomize": True}
-    hypothesis.settings.register_profile("quick", max_examples=40, **patient)
+    hypothesis.settings.register_profile("quick", max_examples=20, **patient)
     hypothesis.settings.register_profile("all", max_examples=100, **patient)
     hypothesis.settings.load_profile("all" if config.getoption("--all") else "quick")
 

@@ -39,6 +39,9 @@ def test_shop_is_split_by_time(eimf: Eimf, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+LEAVE_ONE_OUT = ["--split", "leave-one-out"]
+
+
 @pytest.fixture(scope="module")
 def published(eimf: Eimf, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Prepare a published set with these options, once; the directory that it made."""
@@ -59,13 +62,13 @@ def published(eimf: Eimf, real_data: Path, tmp_path_factory: pytest.TempPathFact
     ("name", "options", "users", "items", "interactions", "without_text"),
     [
         ("ml-100k", [], 943, 1682, 100_000, 1),
-        ("ml-1m/sequences.tsv.gz", ["--split", "none"], 6040, 3416, 999_611, 0),
-        ("ml-1m/ml-1m.txt.gz", ["--split", "none"], 6040, 3416, 999_611, 0),
-        ("amazon-beauty-2014", ["--split", "leave-one-out"], 22_363, 12_101, 198_502, 7),
+        pytest.param("ml-1m/sequences.tsv.gz", ["--split", "none"], 6040, 3416, 999_611, 0, marks=pytest.mark.slow),
+        pytest.param("ml-1m/ml-1m.txt.gz", ["--split", "none"], 6040, 3416, 999_611, 0, marks=pytest.mark.slow),
+        pytest.param("amazon-beauty-2014", LEAVE_ONE_OUT, 22_363, 12_101, 198_502, 7, marks=pytest.mark.slow),
         ("amazon-giftcards-2018-raw", [], 458, 148, 2972, 0),
-        ("amazon-games-2018", ["--split", "leave-one-out"], 50_546, 16_859, 440_264, 0),
-        ("amazon-industrial-2018", ["--split", "leave-one-out"], 3285, 3541, 22_743, 0),
-        ("yelp", ["--split", "leave-one-out"], 30_431, 20_033, 316_354, 0),
+        pytest.param("amazon-games-2018", LEAVE_ONE_OUT, 50_546, 16_859, 440_264, 0, marks=pytest.mark.slow),
+        ("amazon-industrial-2018", LEAVE_ONE_OUT, 3285, 3541, 22_743, 0),
+        pytest.param("yelp", LEAVE_ONE_OUT, 30_431, 20_033, 316_354, 0, marks=pytest.mark.slow),
     ],
 )
 def test_published_counts(
@@ -84,6 +87,7 @@ def test_published_counts(
     assert sum(item.title == item.item for item in data.items) == without_text
 
 
+@pytest.mark.slow
 def test_leave_one_out_of_beauty(published: Callable[..., Path], real_data: Path) -> None:
     import gzip
 
@@ -99,6 +103,7 @@ def test_leave_one_out_of_beauty(published: Callable[..., Path], real_data: Path
         assert line.targets == expected
 
 
+@pytest.mark.slow
 def test_comirec_partition_of_ml_1m(eimf: Eimf, tmp_path: Path, real_data: Path) -> None:
     partition = real_data.parent / "baselines" / "ml-1m-by-user.tsv"
     if not partition.is_file():
@@ -114,6 +119,7 @@ def test_comirec_partition_of_ml_1m(eimf: Eimf, tmp_path: Path, real_data: Path)
         assert len(history) == int(0.8 * (len(history) + len(targets)))
 
 
+@pytest.mark.slow
 def test_yelp_names_and_games_targets(published: Callable[..., Path], real_data: Path) -> None:
     """Yelp's item file counts from 0; the last item of a Games user is the published test target."""
     import gzip

@@ -53,6 +53,7 @@ def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, t
     assert proxy.users == 20 and proxy.recall > proxy.by_chance
 
 
+@pytest.mark.slow
 def test_the_bundled_labeler_beats_keywords(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     pytest.importorskip("llama_cpp")
     samples, out = made / "samples.jsonl", tmp_path / "bundled.jsonl"

@@ -65,7 +65,7 @@ def test_metadata_of_another_type(tmp_path: Path, key: str, kind: int, value: by
 
 def test_flipped_bits_and_cut_ends(tmp_path: Path) -> None:
     whole, rng, path, refused = header(*GOOD), random.Random(0), tmp_path / "model.gguf", 0
-    for _ in range(3000):
+    for _ in range(1000):
         broken = bytearray(whole[: rng.randrange(len(whole))] if rng.random() < 0.2 else whole)
         for at in rng.sample(range(len(broken)), min(len(broken), rng.randrange(1, 4))):
             broken[at] = rng.randrange(256)
@@ -75,4 +75,4 @@ def test_flipped_bits_and_cut_ends(tmp_path: Path) -> None:
         except ModelError as error:
             assert str(error).startswith(str(path)) and "\n" not in str(error)
             refused += 1
-    assert refused > 1000
+    assert refused > 330

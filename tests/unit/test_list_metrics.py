@@ -100,6 +100,7 @@ def test_what_a_user_moves_is_what_is_lost_without_him() -> None:
         assert np.corrcoef(whole[name].influence, left)[0, 1] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coverage", "gini"])
 def test_the_interval_of_a_total_holds_what_other_users_give(name: str) -> None:
     rng = np.random.default_rng(3)
