@@ -60,10 +60,11 @@ class EightBitScores:
         self.width = -(-self.items // ranking.GROUP) * ranking.GROUP
         self._parts: list[_Part] = []
         self._steps = np.empty(self.items, np.float32)
-        parts = parts or [(vectors.shape[1], 0)]
-        rounded = [np.empty((self.items, width), np.int8) for width, _ in parts]
-        columns = _columns([width for width, _ in parts])
-        longest, furthest = np.zeros(len(parts), np.float32), np.zeros(len(parts), np.float32)
+        self._sizes = parts
+        widths = [width for width, _ in parts] or [vectors.shape[1]]
+        rounded = [np.empty((self.items, width), np.int8) for width in widths]
+        columns = _columns(widths)
+        longest, furthest = np.zeros(len(widths), np.float32), np.zeros(len(widths), np.float32)
         for start in range(0, self.items, ROWS):
             rows = slice(start, start + ROWS)
             exact = vectors[rows] if scale is None else vectors[rows] * scale[rows, None]
@@ -75,19 +76,20 @@ class EightBitScores:
                 rounded[at][rows] = whole[:, part]
                 longest[at] = max(longest[at], np.linalg.norm(exact[:, part], axis=1).max())
                 furthest[at] = max(furthest[at], np.linalg.norm(rest[:, part], axis=1).max())
-        for at, (_, count) in enumerate(parts):
-            self._parts.append(_Part(columns[at], count, _product(rounded[at]), longest[at], furthest[at]))
+        for of_part, *lengths in zip(rounded, longest, furthest, strict=True):
+            self._parts.append(_Part(_product(of_part), *lengths))
 
-    def rounded(self, interests: Floats) -> Rounded:
-        """Interests (B, K, d), finite, in 8 bits."""
-        steps = _steps(np.abs(interests).max(axis=(1, 2)), _largest())
+    def rounded(self, interests: Floats) -> Rounded | None:
+        """Interests (B, K, d) in 8 bits; None where some of them are not finite."""
+        parts = [own for own, _ in ranking.split(interests, self._sizes)]
+        largest = np.max([np.abs(own).max(axis=(1, 2)) for own in parts], axis=0)
+        if not np.isfinite(largest).all():
+            return None
+        steps = _steps(largest, _largest())
         off = np.zeros(len(interests), np.float32)
         made: list[npt.NDArray[np.uint8]] = []
-        step = interests.shape[1]
-        for part in self._parts:
-            number = part.number or step
-            step //= number
-            own = interests[:, : number * step : step, part.columns] / steps[:, None, None]
+        for part, exact in zip(self._parts, parts, strict=True):
+            own = exact / steps[:, None, None]
             whole = np.rint(own)
             lengths, rest = _longest(whole), _longest(own - whole)
             off += rest * part.longest + lengths * part.furthest + ROUNDING * lengths * part.longest
@@ -104,7 +106,10 @@ class EightBitScores:
             own = moved[:, rows]
             number, users, width = own.shape
             products = _products(part.product, own.reshape(-1, width), _largest()).reshape(number, users, -1)
-            largest = products.max(axis=0) if number > 1 else products[0]
+            largest: npt.NDArray[np.int32] = products[0]
+            # two rows at a time and in place: as one maximum over an axis it takes longer
+            for further in products[1:]:
+                np.maximum(largest, further, out=largest)
             best = largest if best is None else np.add(best, largest, out=best)
         assert best is not None
         scores = np.empty((len(best), self.width), np.float32)
@@ -114,11 +119,9 @@ class EightBitScores:
 
 
 class _Part(NamedTuple):
-    """Some columns of the item vectors: how many interests of a user there are of them, 0 for all, the network that
-    multiplies by them, how long the longest is, and how far one lies at most from what it was rounded to."""
+    """Some columns of the item vectors: the network that multiplies by them, how long the longest is, and how far one
+    lies at most from what it was rounded to."""
 
-    columns: slice
-    number: int
     product: Any
     longest: np.float32
     furthest: np.float32

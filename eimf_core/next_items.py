@@ -58,6 +58,11 @@ class Additions(NamedTuple):
         part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
         return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
 
+    def to(self, items: npt.NDArray[np.bool_]) -> Additions:
+        """Those to some items (N + 1,)."""
+        part = np.flatnonzero(items[self.items])
+        return Additions(self.rows[part], self.items[part], self.values[part])
+
     def divided_by(self, steps: Floats) -> Additions:
         """What is added to scores that are counted in steps, those of each history (B,)."""
         return self._replace(values=self.values / steps[self.rows])

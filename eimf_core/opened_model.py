@@ -220,10 +220,13 @@ class Model:
         if "events" in self.network_inputs:
             unknown = np.zeros(mask.shape, dtype=np.int64)
             side["events"] = padded([kinds[-self.config.max_length :] for kinds in events]) if events else unknown
+        groups = list(length_groups(np.array([len(history) for history in kept])))
+        if len(groups) == 1:
+            return self._network.run(items, {"mask": mask, **side}, len(self.vectors))
         users, length = mask.shape
         interests = np.empty((users, self.config.interests, self.config.dimension), dtype=np.float32)
         attention = np.zeros((users, self.config.interests, length), dtype=np.float32)
-        for rows, longest in length_groups(np.array([len(history) for history in kept])):
+        for rows, longest in groups:
             part = {"mask": mask, **side}
             inputs = {name: array[rows, :longest] for name, array in part.items()}
             found = self._network.run(items[rows, :longest], inputs, len(self.vectors))

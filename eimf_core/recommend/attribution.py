@@ -25,12 +25,12 @@ Shares = list[list[list[tuple[int, float]]]]
 
 
 def merge(
-    names: Sequence[Sequence[ScoredName]], interests: Floats, of_one_item: Sequence[bool] | None = None
+    names: Sequence[Sequence[ScoredName]] | None, interests: Floats, of_one_item: Sequence[bool] | None = None
 ) -> list[MergedInto]:
     """Merge each interest of a query into the first with its name or, where there is none, nearly its vector.
 
     Args:
-        names: of the interests of each query.
+        names: of the interests of each query; None where they have none.
         interests: (B, K, d).
         of_one_item: whether the history of a query is one item alone, which is one interest.
     """
@@ -38,13 +38,21 @@ def merge(
         products = interests @ interests.transpose(0, 2, 1)
         lengths = np.sqrt(np.diagonal(products, axis1=1, axis2=2))
         same = products >= np.maximum(SAME_COSINE * lengths[:, :, None] * lengths[:, None, :], TINY)
-    same |= np.eye(same.shape[1], dtype=np.bool_)
+    number = np.arange(same.shape[1])
+    same[:, number, number] = True
     if of_one_item is not None:
         same |= np.array(of_one_item, dtype=np.bool_)[:, None, None]
-    groups = _first_alike(same).tolist()
+    groups = np.tile(number, (len(same), 1))
+    # mostly none is like another
+    some = np.flatnonzero(np.count_nonzero(same, axis=(1, 2)) > len(number))
+    if len(some):
+        groups[some] = _first_alike(same[some])
+    found: list[MergedInto] = groups.tolist()
+    if names is None:
+        return found
     return [
         group if not any(name for name, _ in of) else _merged(of, alike)
-        for of, group, alike in zip(names, groups, same, strict=True)
+        for of, group, alike in zip(names, found, same, strict=True)
     ]
 
 

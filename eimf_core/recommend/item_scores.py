@@ -22,7 +22,7 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.index_search import Index, NearItems
 from eimf_core.recommend.item_filters import mask_scores
 from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
-from eimf_core.recommend.results import TopItems, top_items
+from eimf_core.recommend.results import TopItems, top_items, top_pairs
 
 Queries = Sequence[ResolvedQuery]
 
@@ -83,10 +83,12 @@ class ItemScores:
         if self._index is not None:
             return self._best_found(self._index, interests, queries, number, words=words, whole=whole)
         near = self._eight_bits(interests, number, self.parts(queries, whole))
-        if near is None:
+        # what is no number is told where all items are scored
+        rounded = None if near is None else near.rounded(interests)
+        if near is None or rounded is None:
             return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
-        scores, items = self._near_best(near, interests, queries, self._additions(queries, words), number)
-        return top_items(scores, number, least, items)
+        found = self._near_best(near, rounded, interests, queries, self._additions(queries, words), number)
+        return top_pairs(*found, len(queries), number, least)
 
     def _best_found(
         self, index: Index, interests: Floats, queries: Queries, number: int, *, words: bool, whole: bool
@@ -94,8 +96,8 @@ class ItemScores:
         """As `best`, through the index; where it finds too little that may be listed, out of all items."""
         near = self._through(index, interests, queries, words=words, whole=whole)
         rows, columns = ranking.near_best(near.scores, number, np.zeros(len(queries), np.float32))
-        found = _by_row(rows, near.items(rows, columns), near.scores[rows, columns], len(queries))
-        made = top_items(found[0], number, self._settings.min_score, found[1])
+        found = (rows, near.items(rows, columns), near.scores[rows, columns])
+        made = top_pairs(*found, len(queries), number, self._settings.min_score)
         few = np.flatnonzero(np.bincount(rows, minlength=len(queries)) < [candidates(query) for query in queries])
         step = max(1, LARGEST_SCORES // len(self._model.vectors))
         for start in range(0, len(few), step):
@@ -106,11 +108,11 @@ class ItemScores:
         return made
 
     def _near_best(
-        self, near: EightBitScores, interests: Floats, queries: Queries, additions: Additions | None, number: int
-    ) -> tuple[Floats, Indices]:
-        """Scores and indices (B, n) of items among which the best of each query are: those that may be by scores in 8
-        bits, behind the last of a row -inf and 0."""
-        rounded = near.rounded(interests)
+        self, near: EightBitScores, rounded: Rounded, interests: Floats, queries: Queries,
+        additions: Additions | None, number: int,
+    ) -> tuple[Indices, Indices, Floats]:  # fmt: skip
+        """Rows, rising, item indices and scores (n,) among which the best of each query are: of those items that may be
+        by scores in 8 bits."""
         values: list[Floats] = []
         rows: list[Indices] = []
         items: list[Indices] = []
@@ -122,7 +124,7 @@ class ItemScores:
             values.append(self._exact_of_pairs(interests[some], at, found, own))
             rows.append(at + start)
             items.append(found)
-        return _by_row(np.concatenate(rows), np.concatenate(items), np.concatenate(values), len(queries))
+        return np.concatenate(rows), np.concatenate(items), np.concatenate(values)
 
     def parts(self, queries: Queries, whole: bool = True) -> Sequence[tuple[int, int]]:
         """What the interests consist of, see `ranking.best_scores`; `whole` as for `scores`."""
@@ -137,8 +139,7 @@ class ItemScores:
             self._asked += len(interests)
             if self._near is None and self._asked >= MANY:
                 self._near = EightBitScores(vectors, self._model.scale, self._model.factors.parts)
-        # what is no number is told where all items are scored
-        return self._near if parts == self._model.factors.parts and np.isfinite(interests).all() else None
+        return self._near if parts == self._model.factors.parts else None
 
     def _may_be_best(
         self, near: EightBitScores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
@@ -158,12 +159,16 @@ class ItemScores:
         users, number, _ = interests.shape
         of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
         least = min(LEAST_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
-        # additions to other items go to the first column
-        distinct = np.unique(np.append(items, 0))
-        if len(distinct) < least:
-            distinct = np.union1d(distinct, np.arange(least))
-        columns = np.zeros(len(self._model.vectors), np.int64)
+        wanted = np.zeros(len(self._model.vectors), np.bool_)
+        wanted[items] = True
+        # the first column is that of padding
+        wanted[0] = True
+        if np.count_nonzero(wanted) < least:
+            wanted[:least] = True
+        distinct = np.flatnonzero(wanted)
+        columns = np.zeros(len(wanted), np.int64)
         columns[distinct] = np.arange(len(distinct))
+        additions = None if additions is None else additions.to(wanted)
         scores: Floats = self._scores_of_items(interests, distinct, columns, additions)[rows, columns[items]]
         return scores
 
@@ -280,19 +285,6 @@ class ItemScores:
         scores = np.repeat(counts[None], len(queries), axis=0)
         self._finish(scores, queries, None)
         return scores
-
-
-def _by_row(rows: Indices, items: Indices, scores: Floats, users: int) -> tuple[Floats, Indices]:
-    """Scores and item indices (n,) of rising rows as (B, 1 + L), indices rising in each row; the first column holds
-    -inf and 0, as does what is behind the last one of a row."""
-    order = np.lexsort((items, rows))
-    counts = np.bincount(rows, minlength=users)
-    ends = np.cumsum(counts)
-    columns = np.arange(1, len(rows) + 1) - np.repeat(ends - counts, counts)
-    found = np.full((users, 1 + int(counts.max())), -np.inf, np.float32)
-    indices = np.zeros(found.shape, np.int64)
-    found[rows, columns], indices[rows, columns] = scores[order], items[order]
-    return found, indices
 
 
 def candidates(query: ResolvedQuery) -> int:

@@ -124,10 +124,9 @@ class Recommender:
             spoken = [[name] for name in self.namer.of_vectors(words[:, 0])]
             return UserInterests(words, None, [None] * len(queries), spoken, [[0]] * len(queries))
         of_history, attention = self._run_network(queries)
-        names: list[list[ScoredName]] = [[UNNAMED] * of_history.shape[1] for _ in queries]
-        if self.settings.per_interest:
-            names = self._names_by_lists(of_history, queries)
-        merged_into = attribution.merge(names, of_history, list(map(_is_one_item, queries)))
+        named = self._names_by_lists(of_history, queries) if self.settings.per_interest else None
+        merged_into = attribution.merge(named, of_history, list(map(_is_one_item, queries)))
+        names = named or [[UNNAMED] * of_history.shape[1]] * len(queries)
         fusions: list[text_fusion.Fusion | None] = [None] * len(queries)
         vectors = of_history
         for at, query in enumerate(queries):

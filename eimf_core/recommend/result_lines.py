@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import islice
+from operator import add
 from typing import Any
 
 from msgspec.json import encode as _encoded
@@ -26,9 +27,9 @@ class JsonLines:
 
     def __init__(self, items: Items) -> None:
         self._items = items
-        # of each item index: `"item":…,"title":…`, and the same up to the score
-        self._named = cache(self._item_named)
-        self._scored = cache(lambda index: self._named(index) + b',"score":')
+        # of each item index: `"item":…,"title":…,"weight":`, and the same up to the score
+        self._weighed = cache(lambda index: self._item_named(index) + b',"weight":')
+        self._scored = cache(lambda index: self._item_named(index) + b',"score":')
 
     def write(self, result: Result) -> list[bytes]:
         """The line of each query of a result, with its end."""
@@ -70,6 +71,7 @@ class JsonLines:
     def _interests(self, result: Result, at: int, similarities: Iterator[bytes]) -> bytes:
         assert result.names is not None
         names, brought_by, text = result.names[at], result.lists[at].interests, result.queries[at].text
+        shares = None if result.shares is None else result.shares[at]
         parts = []
         for number, named in enumerate(names):
             if named is None:
@@ -80,15 +82,11 @@ class JsonLines:
             if similarity is not None:
                 parts.append(next(similarities))
             parts.append(_weight(brought_by.count(number), len(brought_by)))
-            if result.shares is not None and words is None:
-                parts.append(self._anchors(result.shares[at][number]))
-            parts.append(b"]}")
-        return b"".join(parts)[1:]
-
-    def _anchors(self, shares: Sequence[tuple[int, float]]) -> bytes:
-        parts = [b",{"] * (3 * len(shares))
-        parts[1::3] = [self._named(index) for index, _ in shares]
-        parts[2::3] = [_share(share) for _, share in shares]
+            if shares is not None and words is None and shares[number]:
+                items, of_items = zip(*shares[number], strict=True)
+                parts += (b"{", b"},{".join(map(add, map(self._weighed, items), map(_share, of_items))), b"}]}")
+            else:
+                parts.append(b"]}")
         return b"".join(parts)[1:]
 
     def _item_named(self, index: int) -> bytes:
@@ -129,4 +127,4 @@ def _weight(brought: int, listed: int) -> bytes:
 
 @lru_cache(CACHED)
 def _share(share: float) -> bytes:
-    return b',"weight":%b}' % _encoded(share)
+    return _encoded(share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -67,15 +68,13 @@ class Result:
     empty: Mapping[int, str] = field(default_factory=dict)
 
 
-def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | None = None) -> list[TopItems]:
+def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]:
     """The k best items of each row.
 
     Args:
-        scores: (B, N + 1), of all items, or (B, n), of some; -inf for what may not be listed.
+        scores: (B, N + 1); -inf for what may not be listed.
         k: how many, at most.
         min_score: the least score of a listed item; None for any.
-        items: the indices (B, n) of these items, rising in each row, 0 where there is none; None where scores are of
-            all.
 
     Returns:
         For each row item indices and their scores, best first, rounded to DIGITS.
@@ -86,9 +85,8 @@ def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | 
     try:
         best = ranking.top_k(scores, k)
     except ValueError as error:
-        raise ModelError(f"the model gives a score that is no number ({error.args[0]}); train it again") from None
+        raise _no_number(str(error.args[0])) from None
     values = np.take_along_axis(scores, best, axis=1)
-    best = best if items is None else np.take_along_axis(items, best, axis=1)
     listed = np.isfinite(values) if min_score is None else np.isfinite(values) & (values >= min_score)
     # scores fall along a row, so that what is listed stands in front
     counts = listed.sum(axis=1).tolist()
@@ -96,3 +94,25 @@ def top_items(scores: Floats, k: int, min_score: float | None, items: Indices | 
     if listed.all():
         return list(zip(best.tolist(), rounded, strict=True))
     return [(row[:count], of[:count]) for row, of, count in zip(best.tolist(), rounded, counts, strict=True)]
+
+
+def top_pairs(
+    rows: Indices, items: Indices, scores: Floats, users: int, k: int, min_score: float | None
+) -> list[TopItems]:
+    """As `top_items`, of some items of each row: pairs (n,) of a row, of so many users, and an item, which may be
+    listed."""
+    if not np.isfinite(scores).all():
+        raise _no_number("a score is not finite")
+    order = np.lexsort((items, -scores, rows))
+    if min_score is not None:
+        order = order[scores[order] >= min_score]
+    counts = np.bincount(rows[order], minlength=users)
+    places = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    order = order[places < k]
+    ends = [0, *np.cumsum(np.minimum(counts, k)).tolist()]
+    found, rounded = items[order].tolist(), np.round(scores[order].astype(np.float64), DIGITS).tolist()
+    return [(found[start:end], rounded[start:end]) for start, end in pairwise(ends)]
+
+
+def _no_number(problem: str) -> ModelError:
+    return ModelError(f"the model gives a score that is no number ({problem}); train it again")

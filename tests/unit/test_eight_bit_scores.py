@@ -18,7 +18,7 @@ from eimf_core.recommend import item_scores
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
-from eimf_core.recommend.results import TopItems
+from eimf_core.recommend.results import TopItems, top_items, top_pairs
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries
@@ -172,3 +172,18 @@ def test_a_stream_gives_the_lines_of_single_queries(tmp_path: Path, monkeypatch:
     single = Session(path, RecommendConfig(k=6))
     asked = [jsonl.decode(line, Query, file=lines, number=1) for line in lines.read_bytes().splitlines()]
     assert together == [single.recommender.lines([single.resolver.resolve(query)])[0] for query in asked]
+
+
+@pytest.mark.parametrize("least", [None, 0.3])
+def test_the_best_of_pairs_are_those_of_whole_rows(least: float | None) -> None:
+    rng = np.random.default_rng(5)
+    # of few values, so that many are equal; in the third row nothing may be listed, in the fourth less than is wanted
+    scores = rng.integers(0, 9, size=(6, 40)).astype(np.float32) / 8
+    scores[:, 0] = scores[2] = scores[3, 4:] = -np.inf
+    rows, items = np.nonzero(np.isfinite(scores))
+    order = np.lexsort((rng.permutation(len(items)), rows))
+    rows, items = rows[order], items[order]
+    found = top_pairs(rows, items, scores[rows, items], len(scores), 10, least)
+    assert found == top_items(scores, 10, least)
+    with pytest.raises(ModelError, match="no number"):
+        top_pairs(rows[:1], items[:1], np.array([np.nan], np.float32), 1, 10, None)

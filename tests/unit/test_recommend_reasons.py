@@ -140,6 +140,7 @@ def test_interests_without_names_are_merged_into_the_first_one_like_them() -> No
     merged = attribution.merge([[(None, None)] * 4] * 3, interests.astype(np.float32), [False, False, True])
     # the third is like the second, which is of the first one's group, but not like the first; zeros are like nothing
     assert merged == [[0, 0, 2, 2], [0, 1, 0, 3], [0, 0, 0, 0]]
+    assert attribution.merge(None, interests.astype(np.float32), [False, False, True]) == merged
 
 
 def test_interests_of_one_name_are_merged_into_the_first() -> None:

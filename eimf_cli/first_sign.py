@@ -36,7 +36,7 @@ def given(reading: str) -> Iterator[None]:
 def _wait(over: threading.Event, reading: str) -> None:
     pause = SECONDS
     while not over.wait(pause) and not terminal.has_spoken():
-        what = progress_bars.current_task(reading)
+        what = progress_bars.current_work(reading)
         if what is not None:
             terminal.info(f"{what} …")
             return
