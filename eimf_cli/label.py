@@ -60,7 +60,7 @@ def label(
         _name_groups(samples, output, settings)
         return
     from eimf_core.labeling import label as labeling
-    from eimf_core.labeling.engines.registry import engine_class
+    from eimf_core.labeling.engines.engine_registry import engine_class
 
     summary = labeling.label(samples, output, settings, reporter=progress_bars.TerminalReporter())
     if summary.requests is not None:

@@ -17,7 +17,7 @@ from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
-from eimf_core.labeling.engines.registry import chosen_class, open_engine
+from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, read_samples
 from eimf_core.labeling.requests import NO_TITLES, shown
 from eimf_core.progress import Reporter

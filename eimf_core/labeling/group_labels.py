@@ -21,7 +21,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
-from eimf_core.labeling.engines.registry import chosen_class
+from eimf_core.labeling.engines.engine_registry import chosen_class
 from eimf_core.labeling.label import Summary
 from eimf_core.labeling.label_output import OtherLabelsError
 from eimf_core.naming import interest_names, item_groups

@@ -21,7 +21,7 @@ from eimf_core import outputs, provenance
 from eimf_core.errors import LabelError, counted
 from eimf_core.labeling import batch_requests, first_users, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.registry import chosen_class, open_engine, reads_catalogue
+from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
 from eimf_core.labeling.label_output import Sink
 from eimf_core.labeling.requests import Labeler, Tally

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from eimf_core import jsonl  # noqa: E402
 from eimf_core.labeling import history_text, prompts  # noqa: E402
 from eimf_core.labeling.config import LabelConfig  # noqa: E402
-from eimf_core.labeling.engines import llama_cpp, registry  # noqa: E402
+from eimf_core.labeling.engines import engine_registry, llama_cpp  # noqa: E402
 from eimf_core.labeling.engines.base import Request  # noqa: E402
 from eimf_core.labeling.requests import SHORT_TITLES  # noqa: E402
 from eimf_core.progress import SILENT  # noqa: E402
@@ -121,7 +121,7 @@ def measure(config: LabelConfig, users: list[Sample]) -> dict[str, object]:
 
 def one_pass(config: LabelConfig, users: list[Sample]) -> tuple[str, list[dict[str, int]], float, float]:
     """Model, tokens of each answer, CPU seconds of the worker and wall seconds, after some answers to warm up."""
-    engine = registry.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
+    engine = engine_registry.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
     assert isinstance(engine, llama_cpp.LlamaCpp)
     answer_all(engine, users[: max(2, config.parallel)])
     process = engine._process

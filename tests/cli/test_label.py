@@ -221,6 +221,7 @@ def test_a_second_run_on_the_same_output(start: Start, eimf: Eimf, tiny: Path, t
     process.communicate(timeout=30)
 
 
+@pytest.mark.slow
 def test_the_worker_killed_in_the_middle_of_an_answer(start: Start, tmp_path: Path) -> None:
     process = start(users=20)
     for worker in children(process.pid):

@@ -301,6 +301,7 @@ def test_a_second_writer_is_told_to_wait(eimf: Eimf, tmp_path: Path) -> None:
         assert "another process" in one_error_line(eimf("prepare", log, "-o", tmp_path / "out"), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_killed_between_two_files_there_is_no_mixture(
     tmp_path: Path, environment: dict[str, str], eimf: Eimf, call: int

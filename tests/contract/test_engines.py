@@ -30,7 +30,7 @@ from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import EngineName, LabelConfig
 from eimf_core.labeling.engines import server_pool
 from eimf_core.labeling.engines.base import Answer, Engine, Request
-from eimf_core.labeling.engines.registry import engine_class, open_engine
+from eimf_core.labeling.engines.engine_registry import engine_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
@@ -402,6 +402,7 @@ def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_question_that_kills_every_worker_costs_its_own_answer(tiny: Path) -> None:
     pytest.importorskip("llama_cpp")
     config = LabelConfig(model=str(tiny), prompt="names", parallel=3)

@@ -13,7 +13,7 @@ from eimf_core.errors import InputError
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
-from eimf_core.labeling.engines.registry import open_engine
+from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.naming.terms import cut_at_word
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Item, Label, Sample

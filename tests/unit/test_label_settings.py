@@ -20,7 +20,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.dry_run import dry_run
 from eimf_core.labeling.engines import llama_setup, named_models, server_pool
 from eimf_core.labeling.engines.base import Request
-from eimf_core.labeling.engines.registry import engine_class, open_engine
+from eimf_core.labeling.engines.engine_registry import engine_class, open_engine
 from eimf_core.labeling.history_text import read_samples
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT

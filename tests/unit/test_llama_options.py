@@ -14,8 +14,8 @@ from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import llama_cpp, llama_setup
 from eimf_core.labeling.engines.base import Request
+from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.labeling.engines.llama_worker import Setup, Worker
-from eimf_core.labeling.engines.registry import open_engine
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
 from tests.listening import Listening

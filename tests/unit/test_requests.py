@@ -11,7 +11,7 @@ import pytest
 
 from eimf_core import jsonl, resources
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.registry import open_engine
+from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.registry import open_engine
+from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.similarity import TitleVectors, assign
 from tests.listening import Listening

@@ -103,7 +103,7 @@ class Engine:
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
     ) -> None:
-        """Arguments and errors as of `registry.open_engine`.
+        """Arguments and errors as of `engine_registry.open_engine`.
 
         With `config.dry_run` one that `uses_prompt` answers with the text of the prompt and its tokens.
         """
