@@ -33,9 +33,9 @@ def export(
     each interest, and of an item the best score. What a model adds beside, and a worked example
     with pgvector, stands in eimf_core/exporting/README.md.
     """
-    from eimf_core.exporting import places
+    from eimf_core.exporting import output_paths
 
-    places.check(model, vectors, onnx)
+    output_paths.check(model, vectors, onnx)
     if vectors is not None:
         from eimf_core.exporting import item_vectors
 

@@ -20,7 +20,7 @@ from typing import Annotated, Any, get_type_hints
 import orjson
 import typer
 
-from eimf_cli import first_sign, terminal, values
+from eimf_cli import startup_notice, terminal, values
 from eimf_cli.step_command import Step, StepCommand, default, setting_names, steps_with
 from eimf_core import setting_values, toml_file
 from eimf_core.errors import ConfigError, did_you_mean
@@ -166,7 +166,7 @@ def step(
                 if "explicit" in own:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
             started = time.perf_counter()
-            with first_sign.given(first_sign.inputs(arguments | values_of)):
+            with startup_notice.given(startup_notice.inputs(arguments | values_of)):
                 result = function(**arguments)
             if terminal.is_verbose():
                 from eimf_cli.run_summary import run_summary

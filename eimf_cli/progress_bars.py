@@ -22,13 +22,13 @@ SURE = 2.0
 """Seconds after which the time left is told: before, it is a guess from too little."""
 SHORTEST_BAR, LONGEST_BAR = 6, 40
 SHORTEST_NAME = 12
-_begun: list[Work] | None = None
+_begun: list[Task] | None = None
 _shown: Any = None
 _over: threading.Event | None = None
 
 
 @dataclass
-class Work:
+class Task:
     """A stretch of work.
 
     Attributes:
@@ -69,7 +69,7 @@ class Line(NamedTuple):
     rest: str
 
 
-def line(work: Work, width: int, now: float) -> Line:
+def line(work: Task, width: int, now: float) -> Line:
     """What stands on the line of a stretch of work.
 
     Args:
@@ -105,14 +105,14 @@ def remove() -> None:
         _shown = None
 
 
-def start_listening() -> None:
+def reset_output() -> None:
     """Forget what was said and what was begun."""
     global _begun
-    terminal.start_listening()
+    terminal.reset_output()
     _begun = None
 
 
-def current_work(before: str) -> str | None:
+def current_task(before: str) -> str | None:
     """The work that goes on; `before` where none has begun yet, and None where all is over that has begun."""
     if _begun is None:
         return before
@@ -127,11 +127,11 @@ class TerminalReporter(Reporter):
     """
 
     def __init__(self) -> None:
-        self._works: list[Work] = []
+        self._works: list[Task] = []
 
     def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
         global _begun
-        self._works.append(Work(terminal.line(what), total, done, done))
+        self._works.append(Task(terminal.line(what), total, done, done))
         _begun = self._works
         if terminal.is_quiet() or not terminal.is_main_process():
             return
@@ -147,7 +147,7 @@ class TerminalReporter(Reporter):
     def _show(self) -> None:
         global _shown
         # before the imports, which may take longer than the first sign waits
-        terminal.speak()
+        terminal.mark_output()
         from rich.console import Console
         from rich.live import Live
 
@@ -199,7 +199,7 @@ class TerminalReporter(Reporter):
         terminal.warning(message)
 
 
-def _told(work: Work, now: float) -> Iterator[str]:
+def _told(work: Task, now: float) -> Iterator[str]:
     yield duration(now - work.started)
     if work.total:
         yield f"{work.done:,} of {work.total:,}"
@@ -207,7 +207,7 @@ def _told(work: Work, now: float) -> Iterator[str]:
     yield from work.others()
 
 
-def _row(work: Work, shown: Line) -> Any:
+def _row(work: Task, shown: Line) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text

@@ -41,7 +41,7 @@ def run(
     files, by options and by the version. An interrupted run goes on when the same command is run again.
     """
     from eimf_core import files
-    from eimf_core.pipeline import chain
+    from eimf_core.pipeline import run_steps
 
     if config_file is not None and files.is_device(config_file):
         raise ConfigError(f"{config_file}: is a stream, and each step reads its options from it; give a file")
@@ -50,16 +50,16 @@ def run(
     common = [*config, *(["-v"] if terminal.is_verbose() else ["-q"] if terminal.is_quiet() else [])]
     split = _options(["prepare", "-", "-o", "-", *common])["split"]
     engine = _options(["label", "-", *common])["engine"] if "label" in tables else None
-    steps = chain.plan(logs, items, output, engine=engine, test=split != "none")
+    steps = run_steps.plan(logs, items, output, engine=engine, test=split != "none")
     # a wrong option of a late step is told before the first one starts
     options = [_options([each.name, *each.arguments, *common]) for each in steps]
-    records = chain.Records(output)
+    records = run_steps.Records(output)
     with files.locked(output / "run"):
         for each, given in zip(steps, options, strict=True):
             command = [each.name, *each.arguments]
             terminal.info("")
             terminal.command("$", *command, *config)
-            origin = chain.origin_of(each, given)
+            origin = run_steps.origin_of(each, given)
             if records.is_fresh(each, origin):
                 terminal.info("  (up to date)")
                 continue

@@ -23,7 +23,7 @@ LONGEST_LINE = 2000
 """Characters of a line on stderr; a value of the input that it quotes may have millions."""
 _level = 0
 _is_part = False
-_spoken = threading.Event()
+_output = threading.Event()
 # of several processes that torchrun started, the first prints for all
 _main_process = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
@@ -64,24 +64,24 @@ def is_main_process() -> bool:
     return _main_process
 
 
-def start_listening() -> None:
+def reset_output() -> None:
     """Forget what was said."""
-    _spoken.clear()
+    _output.clear()
 
 
-def speak() -> None:
+def mark_output() -> None:
     """Something is said, or shown in another way."""
-    _spoken.set()
+    _output.set()
 
 
-def has_spoken() -> bool:
-    """Whether anything was said or shown since `start_listening`."""
-    return _spoken.is_set()
+def has_output() -> bool:
+    """Whether anything was said or shown since `reset_output`."""
+    return _output.is_set()
 
 
 def error(message: str, *, always: bool = False) -> None:
     """One line on stderr; `always`: from another process too."""
-    speak()
+    mark_output()
     if _main_process or always:
         _put(f"eimf: {' '.join(message.split())}")
 
@@ -94,14 +94,14 @@ def advice(message: str) -> None:
 
 def info(message: str) -> None:
     """A remark for people on stderr, unless quiet."""
-    speak()
+    mark_output()
     if _level >= 0 and _main_process:
         _put(message)
 
 
 def warning(message: str) -> None:
     """A line on stderr that -q does not keep back."""
-    speak()
+    mark_output()
     if _main_process:
         _put(f"eimf: warning: {message}")
 
@@ -119,7 +119,7 @@ def shows_next_steps() -> bool:
 
 def command(before: str, *words: object) -> None:
     """A command to be read, or typed, on stderr unless quiet: nothing in it is broken, so that it can be copied."""
-    speak()
+    mark_output()
     if _level >= 0 and _main_process:
         print(f"{before} eimf {printable(shlex.join(map(str, words)))}", file=sys.stderr, flush=True)
 
@@ -143,7 +143,7 @@ def is_part() -> bool:
 def debug(message: str) -> None:
     """A remark for those who asked with -v."""
     if is_verbose():
-        speak()
+        mark_output()
         _put(message)
 
 

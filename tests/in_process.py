@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
-from eimf_cli import exit_codes, first_sign, main
+from eimf_cli import exit_codes, main, startup_notice
 
 LIBRARIES = ("MKL_CBWR", "OMP_WAIT_POLICY")
 """Set when eimf_core.training is imported, which in this process was before; libraries read them at their first use."""
@@ -37,7 +37,7 @@ def eimf(
         stack.enter_context(contextlib.redirect_stdout(io.TextIOWrapper(out, encoding="utf-8")))
         stack.enter_context(contextlib.redirect_stderr(io.TextIOWrapper(err, encoding="utf-8")))
         # whether a busy machine takes two seconds must not change what is said
-        stack.enter_context(mock.patch.object(first_sign, "SECONDS", 3600.0))
+        stack.enter_context(mock.patch.object(startup_notice, "SECONDS", 3600.0))
         outcome = main.execute(command)
         exit_codes.report(outcome)
         sys.stdout.flush()

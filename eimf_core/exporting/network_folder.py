@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from eimf_core import artifact, directories, files, provenance
-from eimf_core.exporting import places
+from eimf_core.exporting import output_paths
 from eimf_core.exporting.network_readme import readme
 from eimf_core.model_network import INPUTS
 from eimf_core.opened_model import Model
@@ -43,7 +43,7 @@ def write(path: str | Path, output: Path) -> list[str]:
     """
     model = artifact.open_model(path)
     described = description(model)
-    places.check_folder(output)
+    output_paths.check_folder(output)
     with files.locked(output), directories.replaced(output) as folder:
         (folder / "interests.onnx").write_bytes(model.network)
         (folder / "network.json").write_bytes(orjson.dumps(described, option=orjson.OPT_INDENT_2))

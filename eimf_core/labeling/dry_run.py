@@ -19,7 +19,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, read_samples
-from eimf_core.labeling.requests import NO_TITLES, shown
+from eimf_core.labeling.requests import NO_TITLES, prompt_history
 from eimf_core.progress import Reporter
 from eimf_core.records import Record
 
@@ -109,7 +109,7 @@ def _provenance(samples_path: str | Path, config: LabelConfig) -> dict[str, Any]
 
 def _previews(engine: Engine, samples: list[CleanSample], config: LabelConfig) -> Iterator[Preview]:
     for number, whole in enumerate(samples):
-        seen = shown(whole, engine, config)
+        seen = prompt_history(whole, engine, config)
         entries = len(whole.titles)
         if not seen.lines:
             yield Preview(user=whole.sample.user, titles=0, trimmed=entries, tokens=0, prompt="", error=NO_TITLES)

@@ -28,7 +28,7 @@ LONGEST_CATEGORIES = 70  # characters that a long title leaves to them
 
 
 @dataclass(frozen=True)
-class Shown:
+class PromptHistory:
     """The lines of a prompt. `lines` are (an item, text), `members` the positions in the history that each stands for.
 
     Titles that are much the same once they are short are one line.
@@ -52,7 +52,7 @@ class CleanSample:
     titles: list[str]
     categories: list[tuple[str, ...]]
 
-    def short(self, most: int) -> Shown:
+    def short(self, most: int) -> PromptHistory:
         """The latest `most` lines for a prompt: titles cut to their telling words.
 
         Categories stand beside them where titles are names, as those of films and restaurants are. Small models repeat
@@ -77,17 +77,17 @@ class CleanSample:
             )
             for at, title, _ in found
         ]
-        return Shown(lines, [sorted(members) for _, _, members in found])
+        return PromptHistory(lines, [sorted(members) for _, _, members in found])
 
-    def whole(self, most: int) -> Shown:
+    def whole(self, most: int) -> PromptHistory:
         """The latest `most` entries with their bare titles, as they are."""
         kept = [at for at, title in enumerate(self.titles) if title][-most:]
         lines = [HistoryItem(item=self.sample.history[at].item, title=self.titles[at]) for at in kept]
-        return Shown(lines, [[at] for at in kept])
+        return PromptHistory(lines, [[at] for at in kept])
 
-    def everything(self) -> Shown:
+    def everything(self) -> PromptHistory:
         """The history as it is, for engines that ask no language model."""
-        return Shown(self.sample.history, [[at] for at in range(len(self.titles))])
+        return PromptHistory(self.sample.history, [[at] for at in range(len(self.titles))])
 
 
 def _words(text: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ import orjson
 from eimf_core.labeling import answer_parser, prompts, refusals
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Engine, Request
-from eimf_core.labeling.history_text import CleanSample, Shown
+from eimf_core.labeling.history_text import CleanSample, PromptHistory
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.similarity import TitleVectors, assign
 
@@ -50,7 +50,7 @@ class _Pending:
 
     request: str
     whole: CleanSample
-    shown: Shown
+    shown: PromptHistory
     hint: str = ""
     best: list[answer_parser.Interest] = field(default_factory=list)
     best_from: int = 0
@@ -98,7 +98,7 @@ class Labeler:
 
     def _hash(self, sample: CleanSample) -> str:
         """The sha256 of whatever shapes the label of a sample."""
-        lines = shown(sample, self.engine, self.config).lines
+        lines = prompt_history(sample, self.engine, self.config).lines
         content: dict[str, Any] = {
             "form": FORM,
             "key": sample.sample.key,
@@ -120,7 +120,7 @@ class Labeler:
     def first_questions(self) -> Iterator[Request]:
         """What is asked first about each sample that shows anything."""
         for number, (request, sample) in enumerate(self.requests.items()):
-            pending = _Pending(request, sample, shown(sample, self.engine, self.config))
+            pending = _Pending(request, sample, prompt_history(sample, self.engine, self.config))
             if pending.shown.lines:
                 yield pending.asked(number, self.config.seed)
 
@@ -141,7 +141,7 @@ class Labeler:
             while waiting and len(open_requests) < self.engine.parallel:
                 request = waiting.popleft()
                 sample = self.requests[request]
-                pending = _Pending(request, sample, shown(sample, self.engine, self.config))
+                pending = _Pending(request, sample, prompt_history(sample, self.engine, self.config))
                 if not pending.shown.lines:
                     yield self._label(pending, [], NO_TITLES)
                     continue
@@ -278,7 +278,7 @@ class Labeler:
         )
 
 
-def shown(sample: CleanSample, engine: Engine, config: LabelConfig) -> Shown:
+def prompt_history(sample: CleanSample, engine: Engine, config: LabelConfig) -> PromptHistory:
     """What an engine gets to see of a sample."""
     if not engine.uses_prompt:
         return sample.everything()

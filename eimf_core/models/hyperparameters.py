@@ -35,7 +35,7 @@ WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 Kind = TypeVar("Kind", bound=Hyperparameters)
 
 
-def told(kind: type[Hyperparameters], backbone: str) -> str:
+def described(kind: type[Hyperparameters], backbone: str) -> str:
     """Which hyper-parameters a backbone has, for messages."""
     return f"{backbone} has {', '.join(field.name for field in fields(kind)) or 'none'}"
 
@@ -52,7 +52,7 @@ def read(kind: type[Kind], given: Mapping[str, Any], backbone: str) -> Kind:
         ConfigError: for a name that the backbone does not have, and for a value of another type or out of bounds.
     """
     hints, names = get_type_hints(kind), [field.name for field in fields(kind)]
-    there = told(kind, backbone)
+    there = described(kind, backbone)
     values = {}
     for name, value in given.items():
         if name not in names:

@@ -145,7 +145,9 @@ def own_hyperparameters(name: str, given: Mapping[str, Any]) -> list[dict[str, A
     known = [{field.name for field in fields(kind)} for kind in kinds]
     for key in given:
         if not any(key in own for own in known):
-            there = dict.fromkeys(hyperparameters.told(kind, each) for kind, each in zip(kinds, named, strict=True))
+            there = dict.fromkeys(
+                hyperparameters.described(kind, each) for kind, each in zip(kinds, named, strict=True)
+            )
             raise ConfigError(f"{hyperparameters.SAID} '{key}' is unknown; {', '.join(there)}")
     return [{key: value for key, value in given.items() if key in own} for own in known]
 

@@ -114,7 +114,7 @@ def column_called(columns: Sequence[str], name: str | None) -> str | None:
     return next((column for column in columns if column.partition(":")[0] == name), None)
 
 
-def shown(columns: Sequence[str]) -> str:
+def shortened_names(columns: Sequence[str]) -> str:
     """The names of columns for a message: the first ten, none of them long."""
     names = ", ".join(shortened(column, LONGEST_SHOWN) for column in columns[:MOST_SHOWN])
     return names + (f", … ({len(columns):,} in all)" if len(columns) > MOST_SHOWN else "")
@@ -143,7 +143,7 @@ def log_columns(
     if absent:
         which = "column" if len(absent) == 1 else "columns"
         names = ", ".join(f"'{name}'" for name in absent)
-        raise InputError(f"has no {which} {names}; there are {shown(columns)}", file=file, line=line)
+        raise InputError(f"has no {which} {names}; there are {shortened_names(columns)}", file=file, line=line)
     found = {}
     free = _without(columns, named.values())
     for field in FIELDS:
@@ -158,7 +158,7 @@ def log_columns(
             advice += "; if this is the table of items, give it with --items, and the log before"
         which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
         raise InputError(
-            f"no column is recognised as the {which} among {shown(columns)}; name {them} "
+            f"no column is recognised as the {which} among {shortened_names(columns)}; name {them} "
             f"with {options}{_by_number(columns)}{advice}",
             file=file,
             line=line,
@@ -200,7 +200,7 @@ def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> di
         which, them = " and as the ".join(missing), "it" if len(missing) == 1 else "them"
         options = " and ".join(f"--items-{field}-column" for field in missing)
         raise InputError(
-            f"no column is recognised as the {which} among {shown(columns)}; name {them} with "
+            f"no column is recognised as the {which} among {shortened_names(columns)}; name {them} with "
             f"{options}{_by_number(columns)}",
             file=file,
         )

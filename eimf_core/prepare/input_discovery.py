@@ -22,7 +22,7 @@ from eimf_core.prepare.columns import (
     column_called,
     item_columns,
     named_column,
-    shown,
+    shortened_names,
 )
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES
@@ -139,7 +139,7 @@ def find_items(
             where = f"item text of the kind {kinds}" if kinds else "a log without --items"
             raise ConfigError(f"{option_name(option)} does not go with {where}")
         if column_called([*columns], getattr(config, option)) is None:
-            there = shown([column for file in found for column in file.columns])
+            there = shortened_names([column for file in found for column in file.columns])
             raise ConfigError(
                 f"{option_name(option)}: no item table has a column '{getattr(config, option)}'; there are {there}"
             )

@@ -19,7 +19,7 @@ from eimf_core.prepare import (
     row_states,
     time_columns,
 )
-from eimf_core.prepare.columns import shown
+from eimf_core.prepare.columns import shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
@@ -162,7 +162,7 @@ def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter
         free = [column for column in unused if column and column not in used]
         names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields if field != "state"}
         said = (field if field == name else f"{field} from '{name}'" for field, name in names.items())
-        not_used = f"; not used: {shown(free)}" if free else ""
+        not_used = f"; not used: {shortened_names(free)}" if free else ""
         reporter.note(f"{source.name}: columns: {', '.join(said)}{not_used}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"

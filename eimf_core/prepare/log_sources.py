@@ -13,7 +13,7 @@ from pathlib import Path
 from eimf_core.config import option_name
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, containers, log_files, preamble, remote
-from eimf_core.prepare.columns import shown
+from eimf_core.prepare.columns import shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
 from eimf_core.prepare.header import separates
@@ -51,7 +51,7 @@ def sources(
             yield _source(path, path, str(path), config, scratch)
         return
     for path in [argument] if remote.address(argument) else log_files.expand(argument, scratch):
-        name = "-" if str(argument) == "-" else remote.told(path) or str(path)
+        name = "-" if str(argument) == "-" else remote.redacted(path) or str(path)
         inside = containers.readable(path, scratch, name)
         if not inside.is_dir():
             yield _source(path, inside, name, config, scratch)
@@ -81,17 +81,17 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
     if isinstance(path, Table):
         return _in_memory(path, config, scratch)
     packed = log is not None and log.folder is not None
-    here = remote.told(path) or str(path)
+    here = remote.redacted(path) or str(path)
     name = str(log.given / path.name) if log is not None and log.given is not None and packed else here
     inside = containers.readable(path, scratch, name)
     if inside.is_dir():
-        held = shown([str(each.relative_to(inside)) for each in archives.members(inside)])
+        held = shortened_names([str(each.relative_to(inside)) for each in archives.members(inside)])
         raise ConfigError(f"{path}: holds several files ({held}); unpack it and name the one with the titles")
     given = log.given if log is not None and packed else path
     found = dataclasses.replace(log_files.probe(inside, name, wanted="items with titles"), given=given)
     if config.separator is not None and separates(config.separator, found):
         found = dataclasses.replace(found, separator=config.separator)
-    return preamble.passed_over(found)
+    return preamble.skip(found)
 
 
 def unread(arguments: Sequence[Path | Table], read: Sequence[Path]) -> Iterator[str]:
@@ -101,7 +101,7 @@ def unread(arguments: Sequence[Path | Table], read: Sequence[Path]) -> Iterator[
         others = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "."]
         left = [path.name for path in others if os.path.realpath(path) not in known]
         if left:
-            yield f"{folder}: not read: {shown(left)}"
+            yield f"{folder}: not read: {shortened_names(left)}"
 
 
 def parts_left_out(read: Sequence[Path]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _source(given: Path, path: Path, name: str, config: PrepareConfig, scratch: 
         raise ConfigError(f"--skip-lines does not go with a log of the kind parquet, which {name} is")
     if config.separator is not None:
         found = dataclasses.replace(found, separator=config.separator)
-    return found if config.skip_lines else preamble.passed_over(found)
+    return found if config.skip_lines else preamble.skip(found)
 
 
 def _in_folder(folder: Path, given: Path, published: Sequence[str], kind: Kind) -> list[Path]:
@@ -144,7 +144,7 @@ def _in_folder(folder: Path, given: Path, published: Sequence[str], kind: Kind) 
                 of_kind.setdefault(name, []).append(path)
     if len(of_kind) == 1:
         return next(iter(of_kind.values()))
-    held = shown([str(path.relative_to(folder)) for path in archives.members(folder)])
+    held = shortened_names([str(path.relative_to(folder)) for path in archives.members(folder)])
     if not held:
         raise ConfigError(f"{given}: holds no file; give the log, or the folder or archive that it lies in")
     what = "name the log file itself" if folder == given else "unpack it and name the log file itself"

@@ -19,7 +19,7 @@ MOST = 20
 """Lines among which a header is looked for."""
 
 
-def passed_over(source: Source) -> Source:
+def skip(source: Source) -> Source:
     """The source behind the lines before its rows.
 
     A header that is written as a comment is one. A line that is not plainly a preamble stays.

@@ -15,7 +15,7 @@ from eimf_core import jsonl, outputs, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
-    advice,
+    column_warnings,
     input_discovery,
     item_catalogue,
     log_loading,
@@ -28,7 +28,7 @@ from eimf_core.prepare import (
     sequence_writer,
     splits,
 )
-from eimf_core.prepare.columns import shown
+from eimf_core.prepare.columns import shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
@@ -170,8 +170,8 @@ def _note_formats(job: _Job) -> None:
         job.reporter.note(file.remark())
         if file.untitled:
             job.reporter.warn(
-                f"{file.source.name}: no column is recognised as the title among {shown(file.columns)}; name it with "
-                "--items-title-column"
+                f"{file.source.name}: no column is recognised as the title among {shortened_names(file.columns)}; name "
+                "it with --items-title-column"
             )
 
 
@@ -201,13 +201,13 @@ def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -
 def _write_sidecar(job: _Job, logs: Sequence[Path | Table], facts: dict[str, Any]) -> None:
     description = provenance.describe(
         command="prepare",
-        arguments={"logs": [remote.told(str(log)) or str(log) for log in logs], **dataclasses.asdict(job.config)},
+        arguments={"logs": [remote.redacted(str(log)) or str(log) for log in logs], **dataclasses.asdict(job.config)},
         inputs=[path for path in job.inputs if not remote.address(path)],
         seed=job.config.seed,
         facts=facts,
     )
     # what is fetched is not hashed
-    description["inputs"] |= {address: None for path in job.inputs if (address := remote.told(path))}
+    description["inputs"] |= {address: None for path in job.inputs if (address := remote.redacted(path))}
     provenance.write(job.scratch / SEQUENCES, description, beside=[job.scratch / name for name in (ITEMS, REJECTS)])
 
 
@@ -230,11 +230,11 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     made = report.make(
         log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue, ordered_by=loaded.ordered_by
     )
-    for warning in advice.time_warnings(scans, unused, made.equal_times):
+    for warning in column_warnings.time_warnings(scans, unused, made.equal_times):
         job.reporter.warn(warning)
     all_lack = len(catalogue.without_text) == len(catalogue.items)
     if not any(file.untitled for file in job.items) and not (job.items and all_lack):
-        for warning in advice.title_warnings(catalogue, job.items, unused):
+        for warning in column_warnings.title_warnings(catalogue, job.items, unused):
             job.reporter.warn(warning)
     notes, warnings = row_states.remarks(loaded.states, job.config)
     for note in notes:

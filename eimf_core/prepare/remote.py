@@ -42,8 +42,8 @@ def address(argument: str | Path) -> str | None:
     return f"{found[1]}://{found[2]}" if found else None
 
 
-def told(argument: str | Path) -> str | None:
-    """The address that an argument is, as messages and sidecars show it: without what grants access."""
+def redacted(argument: str | Path) -> str | None:
+    """The address that an argument is, for messages and sidecars: without what grants access."""
     found = address(argument)
     return found and _without_secrets(found)
 
@@ -65,7 +65,7 @@ def fetched(address: str, scratch: Path) -> Path:
     """
     duckdb = library()
 
-    named = str(told(address))
+    named = str(redacted(address))
     parquet = address.partition("?")[0].partition("#")[0].lower().endswith(PARQUET)
     if "*" in address and not parquet:
         raise ConfigError(f"{named}: a pattern goes with Parquet files alone; name each file")

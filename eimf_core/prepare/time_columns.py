@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from eimf_core.errors import InputError
-from eimf_core.prepare.columns import FIELDS, KNOWN_NAMES, column_called, normalised, shown
+from eimf_core.prepare.columns import FIELDS, KNOWN_NAMES, column_called, normalised, shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import library, reading
 from eimf_core.prepare.formats.base import object_of
@@ -48,7 +48,8 @@ def with_times(source: Source, scan: Scan, config: PrepareConfig) -> tuple[Scan,
         for named in config.time_column[1:]:
             column = column_called([*values], named)
             if column is None:
-                raise InputError(f"has no column '{named}'; there are {shown([*values])}", file=source.name, line=1)
+                there = shortened_names([*values])
+                raise InputError(f"has no column '{named}'; there are {there}", file=source.name, line=1)
             further.append(column)
         times = (*scan.time_columns, *further)
     else:

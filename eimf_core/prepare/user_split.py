@@ -31,7 +31,7 @@ def read_partition(path: Path, scratch: Path) -> dict[str, str]:
         InputError: for a line that is neither, a user in two splits, and an empty file.
     """
     partition: dict[str, str] = {}
-    name = remote.told(path) or str(path)
+    name = remote.redacted(path) or str(path)
     for number, line in log_files.lines(containers.readable(path, scratch, name)):
         user, split = _user_and_split(line)
         if number == 1 and split not in SPLITS and _are_names(user, split):

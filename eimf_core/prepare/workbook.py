@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare.columns import shown
+from eimf_core.prepare.columns import shortened_names
 
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, SyntaxError)
 """What openpyxl raises; the last is broken XML."""
@@ -50,7 +50,7 @@ def sheet_as_csv(path: Path, folder: Path, name: str) -> None:
         raise InputError(f"cannot be read as an Excel workbook ({error}); save the sheet as CSV", file=name) from None
     sheets = [each.stem for each in sorted(folder.iterdir())]
     if len(sheets) != 1:
-        many = f"holds several sheets ({shown(sheets)}); save the one that is meant as CSV"
+        many = f"holds several sheets ({shortened_names(sheets)}); save the one that is meant as CSV"
         raise InputError(many if sheets else "holds no sheet with rows", file=name)
 
 

@@ -29,7 +29,7 @@ from eimf_core.text.encoder import Encoder, Vectors
 from eimf_core.text.encoder_input import item_text
 
 Stored = npt.NDArray[np.float16]
-Spread = Callable[[Iterable[Sequence[str]]], Iterator[Vectors]]
+EncodeParts = Callable[[Iterable[Sequence[str]]], Iterator[Vectors]]
 """Gives the vectors of each of many parts of texts, in order."""
 
 CACHE = ".cache"
@@ -43,7 +43,7 @@ def encode_items(
     items: Sequence[Item],
     encoder: Encoder,
     reporter: Reporter = SILENT,
-    spread: Spread | None = None,
+    encode_parts: EncodeParts | None = None,
 ) -> Stored:
     """Vectors of a catalogue, kept under `directory/.cache`; see `encode_cached`.
 
@@ -51,7 +51,7 @@ def encode_items(
         float16 (N + 1, D). Row i is the item with index i; row 0 (padding) and items without any text are zero.
     """
     texts = ["", *map(item_text, items)]
-    return encode_cached(texts, encoder, Path(directory) / CACHE, reporter, spread)
+    return encode_cached(texts, encoder, Path(directory) / CACHE, reporter, encode_parts)
 
 
 def encode_cached(
@@ -59,7 +59,7 @@ def encode_cached(
     encoder: Encoder,
     folder: str | Path,
     reporter: Reporter = SILENT,
-    spread: Spread | None = None,
+    encode_parts: EncodeParts | None = None,
 ) -> Stored:
     """Vectors of texts, from a file in `folder` where they are there already.
 
@@ -72,7 +72,7 @@ def encode_cached(
         encoder: makes the vectors.
         folder: where they are kept.
         reporter: hears of progress, and that nothing can be kept.
-        spread: encodes in the place of the encoder, part by part: see `text.spread`.
+        encode_parts: encodes in the place of the encoder, part by part: see `text.distributed_encoding`.
 
     Returns:
         float16 (n, D), read-only and memory-mapped. Equal texts are encoded once; blank texts have the zero vector.
@@ -97,14 +97,14 @@ def encode_cached(
         reporter.warn(f"{folder}: text vectors cannot be cached here ({error.strerror}); each run encodes all texts")
         with tempfile.TemporaryFile() as stream:
             nothing = np.zeros((0, encoder.dimension), np.float16)
-            return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter, spread)])
+            return np.concatenate([nothing, *_encoded(texts, encoder, stream, {}, reporter, encode_parts)])
     with partial:
         # blocking: whoever comes second finds the finished file; the lock ends with the process
         system_files.lock(partial.fileno(), wait=True)
         if _load(path, len(texts)) is None:
             old = _reusable_vectors(folder, {text for text in texts if text.strip()}, encoder.identity)
             shape = len(texts), _dimension(old, encoder)
-            blocks = _encoded(texts, encoder, partial, old, reporter, spread)
+            blocks = _encoded(texts, encoder, partial, old, reporter, encode_parts)
             _write(path, shape, blocks, _digests(texts, encoder.identity))
         system_files.remove_locked(Path(partial.name), partial.close)
     kept = _load(path, len(texts))
@@ -190,7 +190,7 @@ def _encoded(
     partial: IO[bytes],
     old: Mapping[str, Stored],
     reporter: Reporter,
-    spread: Spread | None,
+    encode_parts: EncodeParts | None,
 ) -> Iterator[Stored]:
     """Vectors in the order of the texts, in blocks; `partial` holds what is done so far, `old` what need not be.
 
@@ -204,7 +204,7 @@ def _encoded(
     reporter.begin(f"encoding text with {encoder.name}", len(distinct), done)
     chunks = [distinct[start : start + CHUNK] for start in range(done, len(distinct), CHUNK)]
     new = [[text for text in chunk if text not in old] for chunk in chunks]
-    with contextlib.closing(_each(encoder, new, spread)) as vectors:
+    with contextlib.closing(_each(encoder, new, encode_parts)) as vectors:
         for chunk, wanted, made in zip(chunks, new, vectors, strict=True):
             fresh = dict(zip(wanted, made, strict=True))
             for at, text in enumerate(chunk, done):
@@ -240,10 +240,10 @@ def _whole_rows(partial: IO[bytes], most: int, dimension: int) -> int:
     return done
 
 
-def _each(encoder: Encoder, parts: Sequence[Sequence[str]], spread: Spread | None) -> Generator[Stored]:
+def _each(encoder: Encoder, parts: Sequence[Sequence[str]], encode_parts: EncodeParts | None) -> Generator[Stored]:
     """The vectors of each part, in order."""
     some = (part for part in parts if part)
-    made = map(encoder.encode, some) if spread is None or not any(parts) else spread(some)
+    made = map(encoder.encode, some) if encode_parts is None or not any(parts) else encode_parts(some)
     for part in parts:
         yield _checked(encoder, part, next(made)).astype(np.float16) if part else np.zeros((0, 0), np.float16)
 

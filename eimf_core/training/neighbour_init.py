@@ -48,7 +48,7 @@ def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: 
     reached = known
     for start in range(0, out.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
-        out[:, block], reached = spread(columns(block), known, links)
+        out[:, block], reached = propagate(columns(block), known, links)
     return reached
 
 
@@ -86,7 +86,7 @@ def neighbours(train: SplitData, rows: int) -> sparse.csr_matrix:
     return total + total.T
 
 
-def spread(vectors: Doubles, known: Flags, links: sparse.csr_matrix) -> tuple[Doubles, Flags]:
+def propagate(vectors: Doubles, known: Flags, links: sparse.csr_matrix) -> tuple[Doubles, Flags]:
     """Vectors (rows, D) drawn to those of their neighbours, and which rows have one now; neither input changes."""
     vectors = np.where(known[:, None], vectors, 0.0)
     for _ in range(ROUNDS):

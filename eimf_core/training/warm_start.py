@@ -37,7 +37,7 @@ BEHAVIOURS = "behaviours"  # those of this one to kinds of behaviour
 
 
 @dataclass(frozen=True)
-class TakenOver:
+class WarmStartCounts:
     """What a run took over: items `kept`, new ones `placed` by their text or `drawn`, old ones `gone`, and
     the parameters of the network that had to start `afresh`."""
 
@@ -92,7 +92,7 @@ class WarmStart:
             _copy(learner.adapter, {"weight": adapter[0], "bias": adapter[1]})
         afresh = _copy(learner.backbone, self._network(data, events))
         kept, new = int((places > 0).sum()), int((~known).sum())
-        taken = TakenOver(kept, placed, new - placed, len(places) - kept, len(afresh))
+        taken = WarmStartCounts(kept, placed, new - placed, len(places) - kept, len(afresh))
         if not kept:
             reporter.warn(f"{self.path}: none of its items is in this data; only its network is taken over")
         if afresh:

@@ -116,7 +116,7 @@ def test_a_worker_that_reads_another_model_or_encoder_is_told(
     line = one_error_line(eimf("recommend", tmp_path / "model", "--all-users", tmp_path, "--ray", "local"), 4)
     assert "another model lies there; share one folder or copy it" in line
     other = SimpleNamespace(name="all-MiniLM-L6-v2", identity="other")
-    monkeypatch.setattr("eimf_core.text.spread.open_encoder", lambda *_: other)
+    monkeypatch.setattr("eimf_core.text.distributed_encoding.open_encoder", lambda *_: other)
     line = one_error_line(eimf("cluster", tmp_path, "--ray", "local"), 4)
     assert "this encoder is another one" in line
 

@@ -37,12 +37,12 @@ def test_spread_by_hand() -> None:
     vectors = np.full((5, 2), 9.0)  # what stands in rows that are not known counts for nothing
     vectors[1] = [4.0, 0.0]
     known = np.array([False, True, False, False, False])
-    spread, reached = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
+    spread, reached = neighbour_init.propagate(vectors, known, sparse.csr_matrix(links))
     # first round: 1 has no known neighbour and stays, 2 takes 1's; second: 1 has 2's, 2 keeps half, 3 takes 2's
     np.testing.assert_allclose(spread[1:], [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 0.0]])
     assert reached.tolist() == [False, True, True, True, False]
     vectors[3], known[3] = [0.0, 4.0], True
-    spread, _ = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
+    spread, _ = neighbour_init.propagate(vectors, known, sparse.csr_matrix(links))
     # 2 is a quarter of 1 and three of 3 first, so that 1 and 3 come half of the way
     np.testing.assert_allclose(spread[1:4], [[2.5, 1.5], [1.0, 3.0], [0.5, 3.5]])
     assert vectors[1].tolist() == [4.0, 0.0] and known.sum() == 2
@@ -58,7 +58,7 @@ def test_columns_spread_block_by_block_as_all_at_once() -> None:
     vectors[~known] = 0.0
     made = np.empty(vectors.shape, dtype=np.float32)
     reached = neighbour_init.fill(made, lambda block: vectors[:, block], known, sparse.csr_matrix(links))
-    wanted, there = neighbour_init.spread(vectors, known, sparse.csr_matrix(links))
+    wanted, there = neighbour_init.propagate(vectors, known, sparse.csr_matrix(links))
     np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-7)
     assert known.sum() < reached.sum() < 30 and reached.tolist() == there.tolist()
 
@@ -151,7 +151,7 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
     rows = len(data.items) + 1
     shares, known = label_init.shown_shares(labelled, rows)
     centred = shares @ (labelled.vectors - labelled.vectors.mean(axis=0)).astype(np.float64)
-    wanted, _ = neighbour_init.spread(centred, known, neighbour_init.neighbours(data.splits["train"], rows))
+    wanted, _ = neighbour_init.propagate(centred, known, neighbour_init.neighbours(data.splits["train"], rows))
     np.testing.assert_allclose(spread[0], wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from eimf_cli import exit_codes, first_sign, main, progress_bars, terminal, verify
+from eimf_cli import exit_codes, main, progress_bars, startup_notice, terminal, verify
 from eimf_core import artifact
 from eimf_core.progress import duration
 
@@ -78,8 +78,8 @@ def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.Monke
 def listen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(first_sign, "SECONDS", 0.02)
-    monkeypatch.setattr(first_sign, "PAUSE", 0.01)
+    monkeypatch.setattr(startup_notice, "SECONDS", 0.02)
+    monkeypatch.setattr(startup_notice, "PAUSE", 0.01)
     return screen
 
 
@@ -92,7 +92,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_a_silent_command_says_soon_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
-    with first_sign.given("reading data/"):
+    with startup_notice.given("reading data/"):
         wait_until(lambda: early.getvalue() == "reading data/ …\n")
         time.sleep(0.1)
     assert early.getvalue().count("\n") == 1
@@ -100,7 +100,7 @@ def test_a_silent_command_says_soon_what_it_reads(monkeypatch: pytest.MonkeyPatc
 
 def test_commands_say_what_they_read_within_two_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # typer and the interpreter take some tenths of a second before
-    assert first_sign.SECONDS <= 1.7
+    assert startup_notice.SECONDS <= 1.7
     early = listen(monkeypatch)
     monkeypatch.setattr(
         artifact, "verify", lambda model: wait_until(lambda: early.getvalue() == f"reading {model} …\n")
@@ -115,13 +115,13 @@ def test_files_to_write_are_not_told_as_read() -> None:
         for option in command.params:
             told = getattr(option, "help", None) or ""
             if told.startswith("Write ") and option.metavar:
-                assert option.name in first_sign.OUTPUTS, f"{name} --{option.name}"
+                assert option.name in startup_notice.OUTPUTS, f"{name} --{option.name}"
 
 
 def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
     reporter = progress_bars.TerminalReporter()
-    with first_sign.given("reading data/"):
+    with startup_notice.given("reading data/"):
         reporter.begin("importing torch")
         wait_until(lambda: early.getvalue() == "importing torch …\n")
         reporter.end()
@@ -130,11 +130,11 @@ def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_sign_of_what_is_over_or_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
     reporter = progress_bars.TerminalReporter()
-    with first_sign.given("reading model/"):
+    with startup_notice.given("reading model/"):
         reporter.debug("model/: opened")
         time.sleep(0.15)
         assert early.getvalue() == ""
-    with first_sign.given("reading model/"):
+    with startup_notice.given("reading model/"):
         reporter.note("log.csv: read as csv")
         time.sleep(0.15)
     assert early.getvalue() == "log.csv: read as csv\n"
@@ -142,7 +142,7 @@ def test_no_sign_of_what_is_over_or_has_spoken(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_a_command_reads_by_its_arguments(tmp_path: Path) -> None:
     given = {"directory": tmp_path, "output": tmp_path, "paths": [tmp_path, tmp_path / "nowhere"], "seed": 3}
-    assert first_sign.inputs(given) == f"reading {tmp_path}, {tmp_path}"
+    assert startup_notice.inputs(given) == f"reading {tmp_path}, {tmp_path}"
 
 
 @pytest.mark.parametrize("columns", [20, 30, 200])
@@ -160,9 +160,9 @@ def test_a_table_on_a_narrow_terminal_can_be_read(
     assert ("because" in words) == (columns == 200)
 
 
-def work(**fields: Any) -> progress_bars.Work:
+def work(**fields: Any) -> progress_bars.Task:
     given = {"what": "member 1 of 3, comirec-sa, epoch 4", "total": 12_345, "before": 2_000, "done": 4_000}
-    return progress_bars.Work(**{**given, "started": 0.0, **fields})
+    return progress_bars.Task(**{**given, "started": 0.0, **fields})
 
 
 FIGURES = {"loss": "5.123", "rate": "73,000/s", "valid": "0.1234 (best 0.1240)", "left": "at most 12 min"}

@@ -20,7 +20,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import batch_results
 from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.server_question import FORMS, ChatEngine, RequestStyle
-from eimf_core.labeling.engines.server_reply import shown
+from eimf_core.labeling.engines.server_reply import excerpt
 from eimf_core.progress import Reporter
 from eimf_core.records import BatchRequest, Sample
 from eimf_core.text.similarity import TitleVectors
@@ -64,7 +64,7 @@ class Batch(ChatEngine):
             if name.partition("-")[0] not in known:
                 self._results.add_problem(
                     InputError(
-                        f"'{shown(name, 80)}' belongs to no request of this run; are these the results of other "
+                        f"'{excerpt(name, 80)}' belongs to no request of this run; are these the results of other "
                         "samples, or of another model, prompt or seed?",
                         file=result.file, line=result.line, field="custom_id",
                     )

@@ -16,7 +16,7 @@ import orjson
 from eimf_core import files, jsonl
 from eimf_core.errors import InputError, counted
 from eimf_core.labeling.engines import server_reply
-from eimf_core.labeling.engines.server_reply import Reply, shown, words_of
+from eimf_core.labeling.engines.server_reply import Reply, excerpt, words_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _take(results: Results, line: bytes, path: str, number: int) -> None:
         return wrong("is a request, expected the result of one: run the file and give its output")
     earlier = results.found.get(name)
     if earlier is not None:
-        return wrong(f"'{shown(name, 80)}' is there already, at {earlier.file}:{earlier.line}", "custom_id")
+        return wrong(f"'{excerpt(name, 80)}' is there already, at {earlier.file}:{earlier.line}", "custom_id")
     reply, refused = _reply(raw)
     results.found[name] = Result(reply, path, number, refused)
 
@@ -104,7 +104,7 @@ def _reply(raw: dict[str, Any]) -> tuple[Reply, tuple[int, str] | None]:
         problem = raw.get("error") or body
         words = words_of(problem)
         code = problem.get("code") if isinstance(problem, dict) else None
-        said = f"HTTP {status}" if isinstance(status, int) else shown(code or "error", 40)
+        said = f"HTTP {status}" if isinstance(status, int) else excerpt(code or "error", 40)
         return Reply(error=f"{said}: {words}"), (status if isinstance(status, int) else 0, words)
     reply = server_reply.read(body.encode()) if isinstance(body, str) else server_reply.of_completion(body)
     return reply, ((200, reply.refused) if reply.refused else None)

@@ -24,7 +24,7 @@ from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.server_exchange import Refusal, exchange
 from eimf_core.labeling.engines.server_pool import Endpoint, Pool
 from eimf_core.labeling.engines.server_question import ChatEngine, RequestStyle
-from eimf_core.labeling.engines.server_reply import shown, words_in
+from eimf_core.labeling.engines.server_reply import excerpt, words_in
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
@@ -83,7 +83,7 @@ class Server(ChatEngine):
         except EimfError as error:
             self._answers.put(error)
         except Exception as error:  # whatever a server provokes must not leave take() waiting
-            self._answers.put(Answer(request.number, error=f"{type(error).__name__}: {shown(error)}"))
+            self._answers.put(Answer(request.number, error=f"{type(error).__name__}: {excerpt(error)}"))
 
     def _ask(self, request: Request) -> Answer:
         """Ask until there is an answer, or no server has given one in the allowed attempts."""
@@ -179,12 +179,12 @@ class Server(ChatEngine):
     def _hint(self, endpoint: Endpoint, refusal: Refusal) -> str | None:
         """What to do about a refusal that all requests will meet; None where others may fare better."""
         if 300 <= refusal.status < 400:
-            target = shown(refusal.headers.get("Location") or "nowhere", 100).partition("?")[0]
+            target = excerpt(refusal.headers.get("Location") or "nowhere", 100).partition("?")[0]
             return f"; it redirects to {target}, which is not followed: give the address itself as --server"
         if _NO_MODEL.search(words_in(refusal.said)) and refusal.status in (400, *GIVEN_UP, 422):
             known = self._models(endpoint)
             has = f"the server has {', '.join(known)}" if known else "--model names it"
-            return f"; --model is '{shown(self.model, 60)}', {has}"
+            return f"; --model is '{excerpt(self.model, 60)}', {has}"
         if refusal.status not in GIVEN_UP:
             return None
         return "" if endpoint.url.endswith("/v1") else f"; is /v1 missing at the end of --server {endpoint.url}?"
@@ -193,7 +193,7 @@ class Server(ChatEngine):
         """The names of a server's models, as far as it tells them."""
         try:
             raw = exchange(endpoint.url + "/models", None, key=self._key, seconds=min(self._config.timeout, 10))
-            names = [shown(entry["id"], 80) for entry in orjson.loads(raw)["data"][: MODELS_SHOWN + 1]]
+            names = [excerpt(entry["id"], 80) for entry in orjson.loads(raw)["data"][: MODELS_SHOWN + 1]]
         except (Refusal, OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             return []
         return names if len(names) <= MODELS_SHOWN else [*names[:MODELS_SHOWN], "…"]
@@ -203,13 +203,13 @@ class Server(ChatEngine):
 
 
 def _told(refusal: Refusal) -> str:
-    words = words_in(refusal.said) or shown(refusal.reason)
+    words = words_in(refusal.said) or excerpt(refusal.reason)
     return f"HTTP {refusal.status}: {words}" if words else f"HTTP {refusal.status}"
 
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return shown(getattr(reason, "strerror", None) or reason) or type(error).__name__
+    return excerpt(getattr(reason, "strerror", None) or reason) or type(error).__name__
 
 
 def _retry_after(refusal: Refusal) -> float | None:

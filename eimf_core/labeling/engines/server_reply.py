@@ -41,7 +41,7 @@ def read(raw: bytes) -> Reply:
     try:
         return of_completion(orjson.loads(raw))
     except orjson.JSONDecodeError:
-        begins = shown(raw.decode("utf-8", "replace"), 60)
+        begins = excerpt(raw.decode("utf-8", "replace"), 60)
         return Reply(error=f"{NO_REPLY}; it begins with: {begins}" if begins else f"{NO_REPLY}; it is empty")
 
 
@@ -61,7 +61,7 @@ def of_completion(value: Any) -> Reply:
         return Reply(error=NO_REPLY)
     cut = choice.get("finish_reason") == "length"
     if not content.strip() and message.get("refusal"):
-        return Reply(error=f"the model refuses: {shown(message['refusal'])}", tokens=tokens)
+        return Reply(error=f"the model refuses: {excerpt(message['refusal'])}", tokens=tokens)
     if not content.strip() and choice.get("finish_reason") == "content_filter":
         return Reply(error="the server's content filter held the answer back", tokens=tokens)
     spent = is_unfinished_thought(content) or not content.rpartition(THOUGHT_ENDS)[2].strip()
@@ -85,7 +85,7 @@ def words_of(value: Any) -> str:
         if not isinstance(value, dict):
             break
         value = next((value[key] for key in ("error", "message", "detail", "msg") if value.get(key)), None)
-    return (shown(value) if value else "") or "nothing more"
+    return (excerpt(value) if value else "") or "nothing more"
 
 
 def words_in(raw: bytes) -> str:
@@ -93,10 +93,10 @@ def words_in(raw: bytes) -> str:
     try:
         return words_of(orjson.loads(raw))
     except orjson.JSONDecodeError:
-        return shown(raw.decode("utf-8", "replace"))
+        return excerpt(raw.decode("utf-8", "replace"))
 
 
-def shown(said: Any, most: int = LONGEST_SHOWN) -> str:
+def excerpt(said: Any, most: int = LONGEST_SHOWN) -> str:
     """Text from outside in one line, without what steers a terminal, and cut."""
     # the rest is not looked at: it may be long
     text = clean(str(said)[: 4 * most])

@@ -9,14 +9,14 @@ from pathlib import Path
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.ray_map import Workers
-from eimf_core.text.cache import Spread
+from eimf_core.text.cache import EncodeParts
 from eimf_core.text.encoder import Encoder, Vectors
 from eimf_core.text.loading import open_encoder
 
 
-def spread(
+def distributed_encoder(
     address: str | None, name_or_path: str | None, encoder: Encoder, texts: int, reporter: Reporter = SILENT
-) -> Spread | None:
+) -> EncodeParts | None:
     """What encodes in the place of an opened encoder; None without an address.
 
     Args:

@@ -173,7 +173,7 @@ def _files(given: Path) -> list[Path]:
     """The files that an argument leads to: itself, those of a folder, or those that a pattern fits."""
     if remote.address(given):
         raise ConfigError(
-            f"{remote.told(given)}: is an address, which a run cannot check for changes; copy the file first"
+            f"{remote.redacted(given)}: is an address, which a run cannot check for changes; copy the file first"
         )
     if str(given) == "-" or files.is_device(given):
         raise ConfigError(f"{given}: is a stream, of which a run cannot tell whether it has changed; give files")

@@ -25,7 +25,7 @@ def given(reading: str) -> Iterator[None]:
         reading: what is said before any work has begun, such as "reading data/"; else it is the work that goes on.
     """
     over = threading.Event()
-    progress_bars.start_listening()
+    progress_bars.reset_output()
     threading.Thread(target=_wait, args=(over, reading), daemon=True).start()
     try:
         yield
@@ -35,8 +35,8 @@ def given(reading: str) -> Iterator[None]:
 
 def _wait(over: threading.Event, reading: str) -> None:
     pause = SECONDS
-    while not over.wait(pause) and not terminal.has_spoken():
-        what = progress_bars.current_work(reading)
+    while not over.wait(pause) and not terminal.has_output():
+        what = progress_bars.current_task(reading)
         if what is not None:
             terminal.info(f"{what} …")
             return

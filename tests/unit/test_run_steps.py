@@ -10,29 +10,29 @@ import pytest
 
 from eimf_core import provenance
 from eimf_core.errors import ConfigError
-from eimf_core.pipeline import chain
+from eimf_core.pipeline import run_steps
 
 
 @pytest.fixture
-def step(tmp_path: Path) -> chain.Step:
+def step(tmp_path: Path) -> run_steps.Step:
     """A step with a folder and a pattern as inputs and one output, all there."""
     for name in ("logs/a.csv", "logs/b.csv", "folder/part/x.dat", "out/made.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     inputs = (tmp_path / "logs" / "*.csv", tmp_path / "folder")
-    return chain.Step("prepare", (), inputs, (tmp_path / "out" / "made.jsonl",))
+    return run_steps.Step("prepare", (), inputs, (tmp_path / "out" / "made.jsonl",))
 
 
-def fresh(step: chain.Step, options: dict[str, Any]) -> bool:
-    return chain.Records(step.outputs[0].parent).is_fresh(step, chain.origin_of(step, options))
+def fresh(step: run_steps.Step, options: dict[str, Any]) -> bool:
+    return run_steps.Records(step.outputs[0].parent).is_fresh(step, run_steps.origin_of(step, options))
 
 
-def make(step: chain.Step, options: dict[str, Any]) -> None:
-    chain.Records(step.outputs[0].parent).add(step, chain.origin_of(step, options))
+def make(step: run_steps.Step, options: dict[str, Any]) -> None:
+    run_steps.Records(step.outputs[0].parent).add(step, run_steps.origin_of(step, options))
 
 
 def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
-    step: chain.Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: run_steps.Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = tmp_path / "words.txt"
     words.write_text("a")
@@ -58,7 +58,7 @@ def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
     assert not fresh(step, options)
 
 
-def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: chain.Step) -> None:
+def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: run_steps.Step) -> None:
     make(step, {})
     (made,) = step.outputs
     made.write_text("changed by hand")
@@ -74,9 +74,9 @@ def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: ch
 
 def test_the_plan(tmp_path: Path) -> None:
     logs, items = [Path("log.csv")], [Path("items.csv")]
-    plain = chain.plan(logs, items, tmp_path, engine=None, test=False)
+    plain = run_steps.plan(logs, items, tmp_path, engine=None, test=False)
     assert [step.name for step in plain] == ["prepare", "train"] and "--labels" not in plain[1].arguments
-    whole = chain.plan(logs, items, tmp_path, engine="categories", test=True)
+    whole = run_steps.plan(logs, items, tmp_path, engine="categories", test=True)
     assert [step.name for step in whole] == ["prepare", "cluster", "label", "train", "eval"]
     # every step but the first reads what an earlier one wrote
     written: set[Path] = set()
@@ -86,22 +86,22 @@ def test_the_plan(tmp_path: Path) -> None:
 
 
 def test_labels_of_no_run_are_not_given_up(tmp_path: Path) -> None:
-    def label() -> chain.Step:
-        return chain.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]
+    def label() -> run_steps.Step:
+        return run_steps.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]
 
     assert label().force and "--force" not in label().arguments
     (tmp_path / "labels.jsonl").write_text("made by hand")
     assert not label().force
-    chain.Records(tmp_path).add(label(), "origin")
+    run_steps.Records(tmp_path).add(label(), "origin")
     assert label().force and "--force" not in label().arguments
 
 
 def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:
-    step = chain.plan([Path("log.csv")], [], tmp_path, engine=None, test=False)[-1]
+    step = run_steps.plan([Path("log.csv")], [], tmp_path, engine=None, test=False)[-1]
     (tmp_path / "model").mkdir()
     for path in step.outputs:
         path.write_text(path.name)
-    records = chain.Records(tmp_path)
+    records = run_steps.Records(tmp_path)
     records.add(step, "origin")
     assert records.is_fresh(step, "origin")
     (tmp_path / "model" / "weights.safetensors").unlink()
@@ -121,4 +121,4 @@ def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:
 def test_inputs_that_are_none(tmp_path: Path, name: str, words: str) -> None:
     given = tmp_path / name if name.startswith("no") else Path(name)
     with pytest.raises(ConfigError, match=words):
-        chain.origin_of(chain.Step("prepare", (), (given,), ()), {})
+        run_steps.origin_of(run_steps.Step("prepare", (), (given,), ()), {})
