@@ -54,6 +54,7 @@ def run(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedProc
             "EIMF_SKIP_INSTALL": "1",
             "EIMF_VENV": str(stamp),
             "EIMF_TRAIN_EPOCHS": EPOCHS,
+            "EIMF_MODELS": str(checkout / "none"),
             "PYTHONPATH": str(checkout),
         },
         capture_output=True,
