@@ -31,8 +31,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file's content."""
-    with open(path, "rb") as stream:
+    """Hex digest of a file's content; ConfigError for a path that cannot be opened."""
+    try:
+        stream = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    with stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

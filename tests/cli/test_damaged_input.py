@@ -251,6 +251,7 @@ def test_every_command_tells_a_damaged_file(
     settings = damage is _folder or name.endswith(".toml")
     line = one_error_line(eimf(*command.split(), cwd=tmp_path / "here"), 2 if settings else 3)
     assert name in line and "unexpected" not in line.partition("JSON object (")[0] and len(line) < 400
+    assert damage is not _folder or "is a directory, expected a file" in line
 
 
 @pytest.mark.parametrize("command", OPENERS)
