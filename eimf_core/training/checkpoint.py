@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from eimf_core import files, raw_files, weights_file
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, EimfError
 
 Tensors = Mapping[str, Tensor]
 
@@ -54,7 +54,7 @@ class Checkpoint:
                 if not (self.folder / name).is_file() or files.sha256(self.folder / name) != sha256:
                     return None
             tensors = load_file(self.folder / described["state"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError, SafetensorError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EimfError, SafetensorError):
             return None
         self._number, self._best, self._hashes = described["number"], described["best"], described["files"]
         return tensors, described["facts"]
