@@ -26,9 +26,16 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 PART = "next_items.safetensors"
 MOST_NEIGHBOURS = 100
 """Neighbours of an item at most, by histories as by text, those with the largest values."""
+MOST_EDGES = 20_000_000
+"""In a catalogue that would have more edges than these, items have fewer neighbours."""
 MOST_ITEMS = 100
 """Items of a history that may count."""
 LARGEST_WEIGHT = 1e9
+
+
+def most_neighbours(items: int) -> int:
+    """How many neighbours an item of a catalogue of so many items may have."""
+    return min(MOST_NEIGHBOURS, max(1, MOST_EDGES // max(1, items)))
 
 
 class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):

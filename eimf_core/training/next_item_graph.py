@@ -3,8 +3,8 @@
     A[i, x] = (F[i, x] + backward F[x, i]) / (n_i^.5 n_x^.25)
 
 F[i, x] counts how often x stands at most REACH places after i in a history, each time 1 / places; n_i is how often i
-occurs. `backward` is 0 for what follows an item, 1 for what stands beside it. Only the MOST_NEIGHBOURS largest values
-of a row are kept. The exponents were chosen on the validation figures of four data sets.
+occurs. `backward` is 0 for what follows an item, 1 for what stands beside it. Only the largest values of a row are
+kept (`next_items.most_neighbours`). The exponents were chosen on the validation figures of four data sets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from eimf_core.dataset import Dataset, SplitData
-from eimf_core.next_items import MOST_NEIGHBOURS, Arrays, NextItems, NextItemsConfig
+from eimf_core.next_items import Arrays, NextItems, NextItemsConfig, most_neighbours
 
 Indices = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -32,9 +32,10 @@ def count(train: SplitData, items: int, *, backward: float) -> Arrays:
     counts = np.bincount(train.items, minlength=items + 1)
     lengths = np.zeros(items + 1, dtype=np.int64)
     columns, values = [], []
+    most = most_neighbours(items)
     for rows, found, numbers in _parts(train, counts, backward):
         numbers /= counts[rows] ** OWN * counts[found] ** OTHER
-        kept = _largest(rows, numbers)
+        kept = _largest(rows, numbers, most)
         columns.append(found[kept].astype(np.int32))
         values.append(numbers[kept].astype(np.float32))
         lengths += np.bincount(rows[kept], minlength=items + 1)
@@ -113,8 +114,8 @@ def _pairs(items: npt.NDArray[np.int32], lines: npt.NDArray[np.int32], places: I
     return np.stack([items[here[kept]], items[there[kept]]], axis=1).astype(np.int64)
 
 
-def _largest(rows: Indices, values: Doubles) -> Indices:
-    """Places of the largest values of each row, at most MOST_NEIGHBOURS, in the order in which they stand."""
+def _largest(rows: Indices, values: Doubles, most: int) -> Indices:
+    """Places of the largest values of each row, at most `most`, in the order in which they stand."""
     order = np.lexsort((-values, rows))
     begins = np.searchsorted(rows, rows[order])
-    return np.sort(order[np.arange(len(order)) - begins < MOST_NEIGHBOURS])
+    return np.sort(order[np.arange(len(order)) - begins < most])

@@ -2,10 +2,10 @@
 
     T[i, x] = max(0, cos(t_i - mean t, t_x - mean t))
 
-t are the text vectors of the items. Only the MOST_NEIGHBOURS largest values of a row are kept, fewer in a catalogue
-that would have more than MOST_EDGES of them. Up to EXACT items all pairs are compared; in a larger catalogue an item
-is compared, by WIDTH principal components, with those of the LISTS lists nearest to its own, lists as in an inverted
-file (Jégou et al., Product Quantization for Nearest Neighbor Search, PAMI 33(1), 2011, section IV).
+t are the text vectors of the items. Only the largest values of a row are kept (`next_items.most_neighbours`). Up to
+EXACT items all pairs are compared; in a larger catalogue an item is compared, by WIDTH principal components, with those
+of the LISTS lists nearest to its own, lists as in an inverted file (Jégou et al., Product Quantization for Nearest
+Neighbor Search, PAMI 33(1), 2011, section IV).
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import centres
-from eimf_core.next_items import MOST_NEIGHBOURS, Arrays
+from eimf_core.next_items import Arrays, most_neighbours
 from eimf_core.training.item_embeddings import CHUNK, Floats, Text, principal_components
 from eimf_core.vectors import unit_rows
 
-MOST_EDGES = 20_000_000
 EXACT = 20_000
 WIDTH = 64
 LISTS = 8
@@ -38,7 +37,7 @@ def count(text: Text, rng: np.random.Generator) -> Arrays:
     `rng` seeds the lists of a large catalogue.
     """
     known, unit = _directions(text)
-    most = min(MOST_NEIGHBOURS, max(1, MOST_EDGES // max(1, len(known))))
+    most = most_neighbours(len(known))
     rows, columns, values = [], [], []
     for own, others in _compared(unit, rng):
         size = max(1, PAIRS_AT_ONCE // max(1, len(others)))

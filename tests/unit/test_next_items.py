@@ -97,9 +97,13 @@ def test_counts_are_those_of_the_definition(
 def test_a_row_keeps_its_largest_values(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = dataset.load(data, ("train",)).splits["train"]
     whole = rows(next_item_graph.count(train, ITEMS, backward=1.0))
-    monkeypatch.setattr(next_item_graph, "MOST_NEIGHBOURS", 3)
+    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 3)
     for item, row in rows(next_item_graph.count(train, ITEMS, backward=1.0)).items():
         assert sorted(row.values()) == sorted(whole[item].values())[-3:]
+    # of a catalogue with more edges than these fewer are kept
+    monkeypatch.setattr(next_items, "MOST_EDGES", 2 * ITEMS + 1)
+    for item, row in rows(next_item_graph.count(train, ITEMS, backward=1.0)).items():
+        assert sorted(row.values()) == sorted(whole[item].values())[-2:]
 
 
 def expected(graph: NextItems, history: list[int], width: int) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 import pytest
 
-from eimf_core import artifact, dataset
+from eimf_core import artifact, dataset, next_items
 from eimf_core.dataset import Ints
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.next_items import Arrays, NextItems, NextItemsConfig
@@ -65,20 +65,20 @@ def test_values_are_the_cosines_of_the_definition(pairs: int, monkeypatch: pytes
 def test_a_row_keeps_its_largest_values(monkeypatch: pytest.MonkeyPatch) -> None:
     text = texts(60)
     whole = by_definition(text)
-    monkeypatch.setattr(text_neighbours, "MOST_NEIGHBOURS", 4)
+    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 4)
     found = dense(count(text, rng()), 61)
     for item in (1, 2, 4, 60):
         assert sorted(found[item])[-4:] == pytest.approx(sorted(whole[item])[-4:], abs=1e-5)
         assert (found[item] > 0).sum() == 4
     # 58 items have a text
-    monkeypatch.setattr(text_neighbours, "MOST_EDGES", 58 * 2)
+    monkeypatch.setattr(next_items, "MOST_EDGES", 58 * 2)
     assert ((dense(count(text, rng()), 61) > 0).sum(axis=1) <= 2).all()
 
 
 def test_a_large_catalogue_is_compared_in_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     text = texts(400)
     whole = by_definition(text)
-    monkeypatch.setattr(text_neighbours, "MOST_NEIGHBOURS", 5)
+    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 5)
     best = np.sort(whole, axis=1)[:, -5:].sum()
     monkeypatch.setattr(text_neighbours, "EXACT", 100)
     monkeypatch.setattr(text_neighbours, "LIST_SIZE", 20)
