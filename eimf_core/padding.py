@@ -24,6 +24,9 @@ def padded(rows: Sequence[Any], dtype: Any = np.int64, *, fill: float = 0) -> np
     Returns:
         (B, L), L the length of the longest row.
     """
+    if len(rows) == 1:
+        # one query that is answered alone asks for several such rows
+        return np.array(rows[0], dtype=dtype)[None]
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     made = np.full((len(rows), int(lengths.max(initial=0))), fill, dtype=dtype)
     if made.size:
@@ -40,6 +43,9 @@ def length_groups(lengths: Ints) -> Iterator[tuple[Ints, int]]:
     Yields:
         Some rows and the length of the longest of them; the shortest has at least `FILLED` of it.
     """
+    if len(lengths) == 1:
+        yield np.zeros(1, np.int64), int(lengths[0])
+        return
     order = np.argsort(-lengths, kind="stable")
     falling = lengths[order]
     start = 0

@@ -155,8 +155,8 @@ def row_shares(
     for row, history in zip(items, histories, strict=True):
         row[: len(history)] = history
     order = np.argsort(items, axis=1, kind="stable")
-    items = np.take_along_axis(items, order, axis=1)
-    summed = np.take_along_axis(attention.astype(np.float64), order[rows], axis=1)
+    items = items[np.arange(len(items))[:, None], order]
+    summed = attention[np.arange(len(rows))[:, None], order[rows]].astype(np.float64)
     # an item stands where it stands first; padding, index 0, nowhere
     first = np.ones(items.shape, dtype=np.bool_)
     first[:, 1:] = items[:, 1:] != items[:, :-1]

@@ -71,7 +71,7 @@ def taken_apart(
     earlier = (sources[:, :, None] == sources[:, None, :]) & begins[:, None, :] & (place < place[:, None])
     later = begins & earlier.any(axis=2)
     numbers = np.where(later, np.asarray(further)[:, None] + np.cumsum(later, axis=1) - 1, sources)
-    shown = np.where(split, np.take_along_axis(numbers, first, axis=1), brought).tolist()
+    shown = np.where(split, numbers[np.arange(len(numbers))[:, None], first], brought).tolist()
     rows, columns = np.nonzero(begins)
     members = alike[rows, columns]
     of_part, own = np.nonzero(members)

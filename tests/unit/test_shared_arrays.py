@@ -41,6 +41,10 @@ def test_rows_are_filled_up_at_the_end() -> None:
     assert padded([[1, 2, 3], [], [4]]).tolist() == [[1, 2, 3], [0, 0, 0], [4, 0, 0]]
     assert padded([[], []], np.float32).shape == (2, 0)
     assert padded([[1.5], [1, 2]], np.float32, fill=-1).tolist() == [[1.5, -1], [1, 2]]
+    row = np.array([4, 5], np.int32)
+    alone = padded([row])
+    alone[0, 0] = 9
+    assert alone.dtype == np.int64 and alone.shape == (1, 2) and row[0] == 4 and padded([[]]).shape == (1, 0)
 
 
 def test_rows_of_like_lengths_are_grouped() -> None:
@@ -49,6 +53,7 @@ def test_rows_of_like_lengths_are_grouped() -> None:
     assert sorted(np.concatenate([rows for rows, _ in groups])) == list(range(300)) and len(groups) < 10
     for rows, longest in groups:
         assert lengths[rows].max() == longest and lengths[rows].min() >= FILLED * longest
+    assert [(rows.tolist(), longest) for rows, longest in length_groups(np.array([7]))] == [([0], 7)]
 
 
 def test_spans_point_into_the_flat_array() -> None:
