@@ -318,6 +318,87 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(tmp_path: Path, start
     assert time.monotonic() - began < 10
 
 
+@contextlib.contextmanager
+def stalling(start: bytes, drips: bytes = b"") -> Iterator[str]:
+    """An endpoint that sends this, then a byte now and then or nothing at all, and never closes a connection."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve_one(peer: socket.socket) -> None:
+        with peer, contextlib.suppress(OSError):
+            peer.sendall(start)
+            while not over.wait(0.05):
+                peer.sendall(drips)
+
+    def serve_all() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve_one, args=listening.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=serve_all, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    finally:
+        over.set()
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def none_is_left_by(moment: float) -> bool:
+    while any(thread.name.startswith(server_exchange.THREADS) for thread in threading.enumerate()):
+        if time.monotonic() > moment:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.mark.parametrize("size", [b"Content-Length: 100", b"Transfer-Encoding: chunked", b"Connection: close"])
+def test_an_error_whose_body_stalls_is_one_at_once(size: bytes) -> None:
+    body = b"7\r\nno such\r\n" if b"chunked" in size else b"no such"
+    with stalling(b"HTTP/1.1 401 No\r\n" + size + b"\r\n\r\n" + body) as url:
+        began = time.monotonic()
+        with pytest.raises(server_exchange.Refusal) as caught:
+            server_exchange.exchange(url, {}, key=None, seconds=4)
+        assert time.monotonic() - began < 3
+        assert caught.value.status == 401 and caught.value.said == b"no such"
+        assert none_is_left_by(began + 8)
+
+
+def test_an_error_whose_body_stalls_is_told_after_one_question(tmp_path: Path) -> None:
+    with (
+        stalling(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\nno such") as url,
+        pytest.raises(ModelError, match="HTTP 401: no such"),
+    ):
+        run(tmp_path, url, 1, timeout=2)
+
+
+@pytest.mark.parametrize(
+    ("start", "drips"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b""),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    ],
+)
+def test_no_thread_stays_with_a_server_that_drips(start: bytes, drips: bytes) -> None:
+    with stalling(start, drips) as url:
+        began = time.monotonic()
+        with pytest.raises(TimeoutError, match="after 1 seconds"):
+            server_exchange.exchange(url, {}, key=None, seconds=1)
+        assert none_is_left_by(began + 2)
+
+
+@pytest.mark.parametrize("size", [b"Content-Length: 9999", b"Transfer-Encoding: chunked"])
+def test_no_thread_stays_with_an_error_that_drips(size: bytes) -> None:
+    with stalling(b"HTTP/1.1 503 Busy\r\n" + size + b"\r\n\r\n", b"0") as url:
+        began = time.monotonic()
+        with pytest.raises(server_exchange.Refusal):
+            server_exchange.exchange(url, {}, key=None, seconds=2)
+        assert none_is_left_by(began + 2)
+
+
 @pytest.mark.parametrize("status", [400, 401])
 def test_a_key_that_the_server_repeats_is_not_shown(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
