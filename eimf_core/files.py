@@ -164,6 +164,7 @@ def readable_again(path: str | Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def called(path: Path, name: str) -> Iterator[None]:
     """Let provenance and errors name a file, or those of a folder, otherwise than by a place that is soon gone."""
+    before = _copies.get(str(path))
     _copies[str(path)] = name
     try:
         yield
@@ -172,7 +173,10 @@ def called(path: Path, name: str) -> Iterator[None]:
             raise
         raise InputError(error.problem, file=name_of(error.file), line=error.line, field=error.field) from None
     finally:
-        del _copies[str(path)]
+        if before is None:
+            del _copies[str(path)]
+        else:
+            _copies[str(path)] = before
 
 
 def name_of(path: str | Path) -> str:

@@ -12,26 +12,42 @@ import contextlib
 import lzma
 import re
 import shutil
+import sys
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files, raw_files, sql_text
+from eimf_core import files, raw_files
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, foreign_json, log_files, remote, workbook
-from eimf_core.prepare.duckdb_session import library
 
 START_BYTES = 1 << 12
 ZIP = b"PK\x03\x04"
 TAR_AT, TAR = 257, b"ustar"
-ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+@contextlib.contextmanager
+def _zstd(path: Path) -> Iterator[IO[bytes]]:
+    # a part of Python itself from 3.14 on
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    try:
+        with zstd.open(path) as stream:
+            yield stream
+    except zstd.ZstdError as error:
+        raise ValueError(error) from None
+
+
 STREAMS: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
     b"\xfd7zXZ\0": (".xz", lzma.open),
     b"BZh": (".bz2", bz2.open),
+    b"\x28\xb5\x2f\xfd": (".zst", _zstd),
 }
 """First bytes of a packed file: the ending of its name, and what unpacks it."""
 CSV = "write the table as CSV or Parquet"
@@ -67,8 +83,6 @@ SQL = re.compile(
     rb"|BEGIN TRANSACTION;|PRAGMA\s|SET\s+[@a-z_]+\s*=|\\restrict\s)",
     re.IGNORECASE,
 )
-LINE_SIZE = re.compile(r".* on Line: (\d+)\n(?:.*\n)?Maximum line size of ")
-"""DuckDB's words for a line that is too long."""
 ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -97,8 +111,6 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
     for magic, (ending, unpack) in STREAMS.items():
         if raw.startswith(magic):
             return readable(_unpacked(path, scratch, name, ending, unpack), scratch, name)
-    if raw.startswith(ZSTD):
-        return readable(_from_zstd(path, scratch, name), scratch, name)
     start = _start(path, files.open_bytes)
     if start[TAR_AT:].startswith(TAR):
         return _from_archive(path, scratch, name, archives.untar)
@@ -191,28 +203,12 @@ def _unpacked(path: Path, scratch: Path, name: str, ending: str, unpack: Callabl
     """An unpacked copy of a file, without the ending of its name."""
     target = fresh_folder(scratch) / path.name.removesuffix(ending)
     try:
-        with unpack(path) as stream, open(target, "wb") as copy:
+        with unpack(path) as stream, files.named_when_full(target), open(target, "wb") as copy:
             archives.copied(stream, copy, archives.bound_of(path, name))
     except (EOFError, lzma.LZMAError, ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InputError(f"broken {ending[1:]} stream ({error}); get the file again", file=name) from None
-    return target
-
-
-def _from_zstd(path: Path, scratch: Path, name: str) -> Path:
-    """An unpacked copy of a file, made by DuckDB, since Python itself cannot unpack zstd yet: text, whose lines end in
-    LF there."""
-    duckdb, target = library(), fresh_folder(scratch) / path.name.removesuffix(".zst")
-    with files.called(path, name), contextlib.closing(duckdb.connect()) as connection:
-        connection.execute(f"SET memory_limit = '{remote.MEMORY}'")
-        try:
-            bound = archives.bound_of(path, name)
-            log_files.copy_lines(connection, sql_text.file(path), "zstd", target, bound)
-        except duckdb.Error as error:
-            if found := LINE_SIZE.match(str(error)):
-                raise log_files.too_long(name, int(found[1])) from None
-            raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=name) from None
     return target
 
 

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from eimf_core import files, sql_text, unpacking
+from eimf_core import files, sql_text
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import published_sets
 from eimf_core.prepare.value_parsing import BLANKS
@@ -179,7 +179,7 @@ def _raw_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
             # a file whose lines all end in CR is one line for the stream
             whole, end, rest = part.rpartition(b"\r")
             if len(rest) > LONGEST_LINE:
-                raise too_long(path, number + 1)
+                raise _too_long(path, number + 1)
             part = whole + end
         lines = part.splitlines() if b"\r" in part[:-2] else [part]
         number += len(lines)
@@ -221,26 +221,6 @@ def _all_lines(path: Path, before: int = 0) -> str:
     )
 
 
-def copy_lines(connection: Any, place: str, packed: str, target: Path, bound: unpacking.Bound | None = None) -> None:
-    """Write the lines of a text that DuckDB reads to a file, each with LF behind it, byte for byte.
-
-    Args:
-        connection: to DuckDB.
-        place, packed: as in `line_scan`.
-        target: the file to write.
-        bound: of what it may become.
-    """
-    # in ISO-8859-1 each byte is a character, whatever the text is written in; in parallel long lines may be left out
-    lines = line_scan(place, packed, "encoding = 'latin-1', parallel = false")
-    connection.execute(f"SELECT line FROM {lines}")
-    with open(target, "wb") as copy:
-        while rows := connection.fetchmany(10_000):
-            part = "".join(f"{line or ''}\n" for (line,) in rows).encode("iso-8859-1")
-            if bound is not None:
-                bound.add(len(part))
-            copy.write(part)
-
-
 def line_scan(place: str, packed: str, *further: str) -> str:
     """SQL for the lines of a text, as the column `line`.
 
@@ -274,7 +254,7 @@ def refuse_broken(source: Source) -> None:
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             length = len(part) - 1 - end + (length if end < 0 else 0)
             if length > LONGEST_LINE and not is_json:
-                raise too_long(source.name, 1 + _lines_among(source.path, read))
+                raise _too_long(source.name, 1 + _lines_among(source.path, read))
 
 
 def _lines_among(path: Path, size: int) -> int:
@@ -286,8 +266,7 @@ def _lines_among(path: Path, size: int) -> int:
     return count
 
 
-def too_long(name: object, number: int | None) -> InputError:
-    """The error of a line that is longer than `LONGEST_LINE`; `number` is None where it is not known."""
+def _too_long(name: object, number: int) -> InputError:
     return InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=name, line=number)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eimf_core import jsonl, outputs, provenance
+from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
 from eimf_core.prepare import (
@@ -32,6 +32,7 @@ from eimf_core.prepare.columns import shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
+from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.memory_tables import Table
 from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.rejects import Rejects
@@ -78,9 +79,20 @@ class _Job:
     @property
     def inputs(self) -> list[Path]:
         """The files that are read; stdin and tables in memory, which are copied to the scratch folder, left out."""
-        sources = [log.source for log in self.logs] + [file.source for file in self.items]
-        read = [source.given_path for source in sources if self.scratch not in source.given_path.parents]
+        read = [source.given_path for source in self._sources if self.scratch not in source.given_path.parents]
         return list(dict.fromkeys([*read, *([self.users] if self.users else [])]))
+
+    @property
+    def _sources(self) -> list[Source]:
+        return [log.source for log in self.logs] + [file.source for file in self.items]
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors of copies in the scratch folder, such as unpacked ones, name the file that was given."""
+        with contextlib.ExitStack() as stack:
+            for source in self._sources:
+                stack.enter_context(files.called(source.path, source.name))
+            yield
 
 
 Written = tuple[report.Report, Catalogue, dict[str, Any]]
@@ -136,7 +148,7 @@ def prepare(
         outputs.refuse_inputs(written_files, job.inputs)
         _note_formats(job)
         _note_unread(job, logs)
-        with contextlib.closing(_rejects(scratch / REJECTS, config)) as rejects:
+        with job.named(), contextlib.closing(_rejects(scratch / REJECTS, config)) as rejects:
             ready = any(log.format.name == "sequences" for log in found)
             written, catalogue, facts = (_pass_through if ready else _from_log)(job, rejects)
         jsonl.write(scratch / ITEMS, catalogue.items)

@@ -1,6 +1,6 @@
 """Files behind an address: https://, s3://, gs:// and hf://, copied to this machine by DuckDB's extension httpfs.
 
-Parquet files (one, or a pattern where the store lists its files) and text are copied, gzip and zstd unpacked.
+Parquet files (one, or a pattern where the store lists its files) and text in UTF-8 are copied, gzip and zstd unpacked.
 Keys of s3:// and gs://, and tokens of hf://, are DuckDB's own: the AWS_… variables, and its stored secrets.
 """
 
@@ -91,13 +91,16 @@ def fetched(address: str, scratch: Path) -> Path:
             if isinstance(error, duckdb.HTTPException | duckdb.IOException):
                 keys = KEYS.get(address.partition(":")[0], OWN_COPY)
                 raise InputError(f"cannot be fetched ({said}); {keys}", file=named) from None
-            kind = "Parquet" if parquet else "text"
+            kind = "Parquet" if parquet else "text in UTF-8"
             raise InputError(f"is no {kind} ({said}); for other kinds {OWN_COPY}", file=named) from None
 
 
 def _copied_lines(connection: Any, address: str, target: Path) -> Path:
-    """The text line by line."""
+    """The text line by line, which has to be UTF-8."""
     packed = PACKED.get(target.suffix, "none")
     target = target.with_suffix("") if packed != "none" else target
-    log_files.copy_lines(connection, literal(address), packed, target)
+    connection.execute(f"SELECT line FROM {log_files.line_scan(literal(address), packed)}")
+    with open(target, "w", encoding="utf-8", newline="") as copy:
+        while rows := connection.fetchmany(10_000):
+            copy.writelines(f"{line or ''}\n" for (line,) in rows)
     return target

@@ -41,7 +41,8 @@ def third_party(*folders: str) -> set[str]:
     """The modules outside the standard library and this project that any file of `folders` imports."""
     own = {"eimf_core", "eimf_cli", "tests", *(path.stem for path in (ROOT / "examples").glob("*.py"))}
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if ".work" not in path.parts]
-    return {name for path in files for name in modules(path)} - set(sys.stdlib_module_names) - own
+    # `compression` is a part of Python from 3.14 on
+    return {name for path in files for name in modules(path)} - set(sys.stdlib_module_names) - own - {"compression"}
 
 
 @cache

@@ -26,7 +26,7 @@ from eimf_core import unpacking
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, containers, log_files
 from tests.unit.test_prepare_formats import histories, run, titles
-from tests.unit.test_prepare_rows import packed_zstd
+from tests.unit.test_prepare_rows import packed_zstd, zstd
 
 LOG = "user,item,time\nu,a,1\nu,bé,2\nv,a,3\n"
 HISTORIES = {"u": ["a", "bé"], "v": ["a"]}
@@ -240,27 +240,51 @@ def test_what_gets_far_too_large_is_refused(tmp_path: Path, name: str, monkeypat
         "log.zip": lambda: _deflated(content),
         "log.tar": lambda: tarred({"log.csv": content}, "w:gz"),
         "log.csv.gz": lambda: gzip.compress(content.encode()),
-        "log.csv.zst": lambda: _zstd(tmp_path / name, content),
+        "log.csv.zst": lambda: zstd.compress(content.encode()),
     }
     (tmp_path / name).write_bytes(packed[name]())
     with pytest.raises(InputError, match=rf"^\S*{name}: becomes more than .* bytes when it is unpacked"):
         run(tmp_path, name)
 
 
-def _zstd(path: Path, content: str) -> bytes:
-    packed_zstd(path, content)
-    return path.read_bytes()
+def test_letters_of_a_log_packed_with_zstd_are_kept(tmp_path: Path) -> None:
+    item = "don\N{RIGHT SINGLE QUOTATION MARK}t É \N{CYRILLIC CAPITAL LETTER ZHE} 日本"
+    packed_zstd(tmp_path / "log.csv.zst", f"user,item,time\nu,{item},1\n")
+    run(tmp_path, "log.csv.zst")
+    assert histories(tmp_path) == {"u": [item]}
 
 
-@pytest.mark.parametrize("ending", [".gz", ".zst", ""])
+def test_archives_within_zstd(tmp_path: Path) -> None:
+    log = LOG.replace("\n", "\r\n")
+    (tmp_path / "log.tar.zst").write_bytes(zstd.compress(tarred({"log.csv": log}, "w")))
+    (tmp_path / "log.zip.zst").write_bytes(zstd.compress(zipped({"log.csv": log})))
+    for name in ("log.tar.zst", "log.zip.zst"):
+        run(tmp_path, name)
+        assert histories(tmp_path) == HISTORIES, name
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        (lambda packed: packed[:-4], "ended before"),
+        (lambda packed: packed[:6] + b"\xff" * 9 + packed[15:], "Data corruption"),
+    ],
+)
+def test_a_broken_zstd_stream_is_told(tmp_path: Path, broken: Callable[[bytes], bytes], problem: str) -> None:
+    (tmp_path / "log.csv.zst").write_bytes(broken(zstd.compress(LOG.encode())))
+    with pytest.raises(
+        InputError, match=rf"^\S*log\.csv\.zst: broken zst stream \(.*{problem}.*\); get the file again"
+    ):
+        run(tmp_path, "log.csv.zst")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ""])
 def test_a_line_without_end_is_told(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"log.csv{ending}"
-    content = f"{LOG}{'x' * (2 * log_files.LONGEST_LINE + 9)}\nv,a,9\n"
-    if ending == ".zst":
-        packed_zstd(path, content)
-    else:
-        path.write_bytes(gzip.compress(content.encode(), 1) if ending else content.encode())
-    with pytest.raises(InputError, match=rf"^\S*{path.name}(:5)?: the line is longer than 16 MiB"):
+    content = f"{LOG}{'x' * (2 * log_files.LONGEST_LINE + 9)}\nv,a,9\n".encode()
+    pack = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd.compress, "": bytes}[ending]
+    path.write_bytes(pack(content))
+    with pytest.raises(InputError, match=rf"^{path}:5: the line is longer than 16 MiB"):
         run(tmp_path, path.name, on_error="skip")
 
 
