@@ -31,7 +31,7 @@ TAR_AT, TAR = 257, b"ustar"
 
 
 @contextlib.contextmanager
-def _zstd(path: Path) -> Iterator[IO[bytes]]:
+def _zstd(path: Path) -> Iterator[Any]:
     # a part of Python itself from 3.14 on
     if sys.version_info >= (3, 14):
         from compression import zstd

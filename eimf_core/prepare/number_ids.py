@@ -77,7 +77,8 @@ def warn_of_case(connection: Any, reporter: Reporter, *, hidden: bool) -> None:
     addresses, first, last = connection.execute(found).fetchone()
     if addresses:
         such = "" if hidden else f", such as {first} and {last}"
+        are = "address is" if addresses == 1 else "addresses are"
         reporter.warn(
-            f"{addresses:,} e-mail addresses are written in upper and lower case{such}, and count as a user for each "
-            "way of writing; write them alike in the log if they are one user"
+            f"{addresses:,} e-mail {are} written in ways that differ in upper and lower case alone{such}; each way "
+            "counts as a user of its own: write them alike in the log if they are one"
         )

@@ -145,11 +145,14 @@ def test_addresses_in_upper_and_lower_case_are_warned_of(tmp_path: Path) -> None
     told, hidden = Listening(), Listening()
     run(tmp_path, "log.csv", reporter=told)
     (warning,) = (words for words in told.warnings if "upper and lower case" in words)
-    assert warning.startswith("2 e-mail addresses are written") and "such as ANN@x.org and ann@x.org, and" in warning
+    assert warning.startswith("2 e-mail addresses are written") and "such as ANN@x.org and ann@x.org; each" in warning
     assert len(histories(tmp_path)) == 8
     run(tmp_path, "log.csv", reporter=hidden, hash_users=True)
     (warning,) = (words for words in hidden.warnings if "upper and lower case" in words)
     assert warning.startswith("2 e-mail addresses are written") and "@" not in warning
+    (tmp_path / "log.csv").write_text("user,item,time\nann@x.org,a,1\nAnn@x.org,b,2\n")
+    run(tmp_path, "log.csv", reporter=(told := Listening()))
+    assert any(words.startswith("1 e-mail address is written") for words in told.warnings)
     (tmp_path / "log.csv").write_text("user,item,time\nann@x.org,a,1\nann@x.org,b,2\nDee,a,1\ndee,a,2\n")
     run(tmp_path, "log.csv", reporter=(told := Listening()))
     assert not [words for words in told.warnings if "case" in words]
