@@ -119,7 +119,7 @@ class LabelConfig:
         0.7, "Sampling temperature of further attempts.", group="model", low=0, high=10, config_only=True
     )
     timeout: float = setting(
-        300.0, "Seconds to wait for one answer of the server.", group="model", above=0, config_only=True
+        300.0, "Seconds to wait for one answer of the server.", group="model", above=0, high=86_400, config_only=True
     )
     retries: int = setting(
         4,

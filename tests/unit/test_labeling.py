@@ -489,6 +489,7 @@ def test_labels_by_user_come_back(tmp_path: Path) -> None:
         {"max_error_share": "many"},
         {"max_error_share": "101%"},
         {"gpu_layers": -2},
+        {"timeout": 86_401},
     ],
 )
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
