@@ -163,7 +163,12 @@ class Workshop:
             return folder, labels
         target = self.work / f"{run.data}-{run.labels}-{run.file[:12]}"
         if not target.exists():
-            study_labels.write_with_positives(folder, labels, target)
+            # written beside and renamed: what an interruption leaves is not taken for finished
+            written = target.with_name(target.name + ".partial")
+            if written.exists():
+                shutil.rmtree(written)
+            study_labels.write_with_positives(folder, labels, written)
+            written.rename(target)
         return target, None
 
     def labels(self, run: Run) -> Path | None:

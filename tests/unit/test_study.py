@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,10 @@ def test_names_are_matched_with_items_that_the_user_has_not(tmp_path: Path) -> N
     assert not had & {*first.items, *second.items}
 
 
-def test_positives_are_further_items_of_their_users_in_training_alone(tmp_path: Path) -> None:
-    """And the run is told from others of the same labels; without a file there is none."""
+def test_positives_are_further_items_of_their_users_in_training_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the run is told from others of the same labels; without a file there is none; one cut short is made anew."""
     planned = tomllib.loads(
         CONFIG
         + """
@@ -125,7 +128,17 @@ positives = true
         tmp_path / "next.jsonl", [label("", "user-1", interest("tea", "tea-0", "tea-1"), interest("x", "fish-2"))]
     )
     shop = study.Workshop(None, tmp_path, planned, {"next": tmp_path / "next.jsonl"})
+    whole = jsonl.write
+
+    def cut(path: Path, lines: Iterable[Sequence]) -> int:
+        whole(path, list(lines)[:1])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(jsonl, "write", cut)
+        shop.training(run)
     target, labels = shop.training(run)
+    assert not list(tmp_path.glob("*.partial"))
     assert labels is None and target != folder == shop.data(run.data)
     lines, before = (list(jsonl.read(each / "sequences.jsonl", Sequence)) for each in (target, folder))
     more = {("user-1", "train"): ["tea-0", "tea-1", "fish-2"]}
