@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from eimf_core import artifact, dataset, jsonl
+from eimf_core import artifact, dataset, files, jsonl
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import evaluate as evaluation
 from eimf_core.evaluation.config import EvalConfig
@@ -367,7 +367,12 @@ def test_a_run_cut_anywhere_goes_on_bit_by_bit(
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
 
 
-def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> str:
+        raise ConfigError(f"{path}: cannot be read")
+
     tensors = {"a": torch.arange(3.0)}
     kept = Checkpoint(tmp_path / "model", "one")
     kept.save_best({"a": torch.ones(3)}, 1)
@@ -386,6 +391,10 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_not_taken(tmp_path: Path
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             assert Checkpoint(tmp_path / "model", "one").load() is None, path.name
         path.write_bytes(whole)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "sha256", refused)
+        assert Checkpoint(tmp_path / "model", "one").load() is None
+    assert Checkpoint(tmp_path / "model", "one").load() is not None
     next(kept.folder.glob("best-*")).unlink()
     assert Checkpoint(tmp_path / "model", "one").load() is None
 
