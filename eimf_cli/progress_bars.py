@@ -69,29 +69,29 @@ class Line(NamedTuple):
     rest: str
 
 
-def line(work: Task, width: int, now: float) -> Line:
+def line(task: Task, width: int, now: float) -> Line:
     """What stands on the line of a stretch of work.
 
     Args:
-        work: of which.
+        task: of which.
         width: columns of the terminal.
         now: by `time.monotonic`.
     """
     from eimf_core.text_cleaning import shortened
 
-    told = [f"{work.done:,}/{work.total:,}"] if work.total else []
-    left = work.left(now)
-    told += [left] if left else [] if work.total else [duration(now - work.started)]
-    bar = SHORTEST_BAR if work.total else 0
+    told = [f"{task.done:,}/{task.total:,}"] if task.total else []
+    left = task.left(now)
+    told += [left] if left else [] if task.total else [duration(now - task.started)]
+    bar = SHORTEST_BAR if task.total else 0
     # two columns between parts, and one that some terminals need at the end
-    room = width - 1 - len(work.what) - sum(len(part) + 2 for part in told)
-    for part in work.others():
+    room = width - 1 - len(task.what) - sum(len(part) + 2 for part in told)
+    for part in task.others():
         if room < len(part) + 2 + (bar and bar + 2):
             break
         told.append(part)
         room -= len(part) + 2
     bar = min(LONGEST_BAR, room - 2) if bar and room >= bar + 2 else 0
-    name = work.what if room >= 0 else shortened(work.what, max(SHORTEST_NAME, len(work.what) + room))
+    name = task.what if room >= 0 else shortened(task.what, max(SHORTEST_NAME, len(task.what) + room))
     return Line(name, bar, "  ".join(told))
 
 
@@ -127,15 +127,15 @@ class TerminalReporter(Reporter):
     """
 
     def __init__(self) -> None:
-        self._works: list[Task] = []
+        self._tasks: list[Task] = []
 
     def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
         global _begun
-        self._works.append(Task(terminal.line(what), total, done, done))
-        _begun = self._works
+        self._tasks.append(Task(terminal.line(what), total, done, done))
+        _begun = self._tasks
         if terminal.is_quiet() or not terminal.is_main_process():
             return
-        if len(self._works) > 1:
+        if len(self._tasks) > 1:
             if _shown is not None:
                 _shown.refresh()  # short work may be over before the next frame
             return
@@ -160,7 +160,7 @@ class TerminalReporter(Reporter):
         from rich.console import Group
 
         now = time.monotonic()
-        return Group(*(_row(work, line(work, self._console.width, now)) for work in list(self._works)))
+        return Group(*(_row(task, line(task, self._console.width, now)) for task in list(self._tasks)))
 
     def _tell(self) -> None:
         global _over
@@ -170,22 +170,22 @@ class TerminalReporter(Reporter):
     def _tell_now_and_then(self, over: threading.Event) -> None:
         """Say from time to time that the work begun last goes on, until all is over."""
         while not over.wait(SIGN_OF_LIFE):
-            for work in self._works[-1:]:
-                terminal.info(f"{work.what}: {', '.join(_told(work, time.monotonic()))}")
+            for task in self._tasks[-1:]:
+                terminal.info(f"{task.what}: {', '.join(_told(task, time.monotonic()))}")
 
     def advance(self, amount: int = 1, **figures: str) -> None:
-        if self._works:
-            self._works[-1].done += amount
-            self._works[-1].figures = figures or self._works[-1].figures
+        if self._tasks:
+            self._tasks[-1].done += amount
+            self._tasks[-1].figures = figures or self._tasks[-1].figures
 
     def end(self) -> None:
-        if not self._works:
+        if not self._tasks:
             return
-        if len(self._works) == 1:
+        if len(self._tasks) == 1:
             # its last line is drawn once more
             remove()
-        work = self._works.pop()
-        self.debug(f"{work.what}: {time.monotonic() - work.started:.1f} s")
+        task = self._tasks.pop()
+        self.debug(f"{task.what}: {time.monotonic() - task.started:.1f} s")
 
     def note(self, message: str) -> None:
         terminal.info(message)
@@ -199,15 +199,15 @@ class TerminalReporter(Reporter):
         terminal.warning(message)
 
 
-def _told(work: Task, now: float) -> Iterator[str]:
-    yield duration(now - work.started)
-    if work.total:
-        yield f"{work.done:,} of {work.total:,}"
-    yield from filter(None, [work.left(now)])
-    yield from work.others()
+def _told(task: Task, now: float) -> Iterator[str]:
+    yield duration(now - task.started)
+    if task.total:
+        yield f"{task.done:,} of {task.total:,}"
+    yield from filter(None, [task.left(now)])
+    yield from task.others()
 
 
-def _row(work: Task, shown: Line) -> Any:
+def _row(task: Task, shown: Line) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -215,7 +215,7 @@ def _row(work: Task, shown: Line) -> Any:
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     cells: list[Any] = [Text(shown.name, no_wrap=True, overflow="ellipsis")]
     if shown.bar:
-        cells.append(ProgressBar(total=work.total, completed=work.done, width=shown.bar))
+        cells.append(ProgressBar(total=task.total, completed=task.done, width=shown.bar))
     cells.append(Text(shown.rest, no_wrap=True, overflow="ellipsis"))
     for _ in cells:
         grid.add_column(no_wrap=True)

@@ -40,7 +40,7 @@ def _wait(over: threading.Event, reading: str) -> None:
         if what is not None:
             terminal.info(f"{what} …")
             return
-        # between two works nothing is loaded, such as while Query lines are waited for
+        # between two tasks nothing is loaded, such as while Query lines are waited for
         pause = PAUSE
 
 

@@ -69,7 +69,7 @@ def write_shuffled(source: Path, target: Path, seed: int) -> None:
 
 def write_with_positives(directory: Path, labels: Path, target: Path) -> None:
     """A copy of a prepared directory whose training lines end with the items of their user's labels, as if he had
-    chosen them next; lines with times or kinds of behaviour are not known of them and go without."""
+    chosen them next; times and kinds of behaviour are not known of these items, so these lines have none."""
     more = {
         label.user: [item for interest in label.interests for item in interest.items]
         for label in jsonl.read(labels, Label)

@@ -127,7 +127,7 @@ def test_the_work_that_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         reporter.end()
 
 
-def test_no_sign_of_what_is_over_or_has_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_has_reported_something_gives_no_startup_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     early = listen(monkeypatch)
     reporter = progress_bars.TerminalReporter()
     with startup_notice.given("reading model/"):
@@ -160,7 +160,7 @@ def test_a_table_on_a_narrow_terminal_can_be_read(
     assert ("because" in words) == (columns == 200)
 
 
-def work(**fields: Any) -> progress_bars.Task:
+def task(**fields: Any) -> progress_bars.Task:
     given = {"what": "member 1 of 3, comirec-sa, epoch 4", "total": 12_345, "before": 2_000, "done": 4_000}
     return progress_bars.Task(**{**given, "started": 0.0, **fields})
 
@@ -169,25 +169,25 @@ FIGURES = {"loss": "5.123", "rate": "73,000/s", "valid": "0.1234 (best 0.1240)",
 
 
 def test_progress_leaves_out_what_has_no_room() -> None:
-    wide = progress_bars.line(work(figures=FIGURES), 200, 10.0)
+    wide = progress_bars.line(task(figures=FIGURES), 200, 10.0)
     assert wide.bar >= 20
     assert wide.rest == "4,000/12,345  at most 12 min left  loss 5.123  rate 73,000/s  valid 0.1234 (best 0.1240)"
-    usual = progress_bars.line(work(figures=FIGURES), 80, 10.0)
+    usual = progress_bars.line(task(figures=FIGURES), 80, 10.0)
     assert usual == ("member 1 of 3, comirec-sa, epoch 4", 8, "4,000/12,345  at most 12 min left")
-    narrow = progress_bars.line(work(figures=FIGURES), 50, 10.0)
+    narrow = progress_bars.line(task(figures=FIGURES), 50, 10.0)
     assert narrow == ("member 1 of 3…", 0, "4,000/12,345  at most 12 min left")
     for columns in range(50, 210):
         for figures in ({}, FIGURES):
-            name, bar, rest = progress_bars.line(work(figures=figures), columns, 10.0)
+            name, bar, rest = progress_bars.line(task(figures=figures), columns, 10.0)
             assert len(name) + bar + len(rest) + 4 <= columns + 2 * (not bar)
 
 
 def test_the_time_left_is_that_of_what_this_run_did() -> None:
     # 2,000 of 10,345 in ten seconds: those that an earlier run did took none of them
-    assert progress_bars.line(work(), 80, 10.0).rest == "4,000/12,345  42 s left"
-    assert progress_bars.line(work(), 80, 1.0).rest == "4,000/12,345"
-    assert progress_bars.line(work(done=2_000), 80, 10.0).rest == "2,000/12,345"
-    assert progress_bars.line(work(total=None), 80, 10.0) == ("member 1 of 3, comirec-sa, epoch 4", 0, "10 s")
+    assert progress_bars.line(task(), 80, 10.0).rest == "4,000/12,345  42 s left"
+    assert progress_bars.line(task(), 80, 1.0).rest == "4,000/12,345"
+    assert progress_bars.line(task(done=2_000), 80, 10.0).rest == "2,000/12,345"
+    assert progress_bars.line(task(total=None), 80, 10.0) == ("member 1 of 3, comirec-sa, epoch 4", 0, "10 s")
     assert [duration(seconds) for seconds in (0.4, 89, 200, 9_000)] == ["0 s", "89 s", "3 min", "2.5 h"]
 
 
