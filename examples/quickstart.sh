@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # From the log of the bundled example shop to recommendations with their reasons: installs into a virtual environment,
 # then `eimf run` makes everything in examples/.work/, step by step; a second run makes only what is not up to date.
-# After installation it takes under three minutes on two cores, and one more where a real language model is asked too.
+# After installation it takes under three minutes on two cores. EIMF_MODEL_FILE=FILE.gguf in its environment has this
+# language model label four of the customers too.
 set -euo pipefail
+model="${EIMF_MODEL_FILE:+$(realpath -- "$EIMF_MODEL_FILE")}"
 cd "$(dirname "$0")/.."
 EXTRAS=llama
 source examples/environment.sh
@@ -18,17 +20,16 @@ echo >&2
 echo "\$ eimf ${ask[*]}" >&2
 eimf "${ask[@]}"
 
-# The labels above are a toy's. What a real language model says of four of these customers, where one is at hand.
-real="$(ls -S "${EIMF_MODELS:-$HOME/.cache/eimf-models}"/*.gguf 2>/dev/null | head -n 1 || true)"
-if [ -n "$real" ]; then
-    four=examples/.work/four
-    head -n 4 examples/.work/samples.jsonl >"$four.jsonl"
-    label=(label "$four.jsonl" --model "$real" --force -o "$four.labels.jsonl")
+# The labels above are a toy's. What the model of EIMF_MODEL_FILE says of four of these customers.
+if [ -n "$model" ]; then
+    name="$(basename "$model" .gguf)"
+    head -n 4 examples/.work/samples.jsonl >examples/.work/four.jsonl
+    label=(label examples/.work/four.jsonl --model "$model" -o "examples/.work/four.$name.jsonl")
     echo >&2
     echo "\$ eimf ${label[*]}" >&2
-    if eimf "${label[@]}"; then
-        echo
-        python - "$four.labels.jsonl" "$(basename "$real")" <<'PYTHON'
+    eimf "${label[@]}"
+    echo
+    python - "examples/.work/four.$name.jsonl" "$name" <<'PYTHON'
 import json
 import sys
 
@@ -37,5 +38,4 @@ for user, label in real.items():
     for name, said in (("the toy", toy[user]), (sys.argv[2], label)):
         print(f"{user}, {name}: " + (", ".join(interest["name"] for interest in said["interests"]) or said["error"]))
 PYTHON
-    fi
 fi

@@ -54,7 +54,6 @@ def run(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedProc
             "EIMF_SKIP_INSTALL": "1",
             "EIMF_VENV": str(stamp),
             "EIMF_TRAIN_EPOCHS": EPOCHS,
-            "EIMF_MODELS": str(checkout / "none"),
             "PYTHONPATH": str(checkout),
         },
         capture_output=True,
@@ -74,7 +73,7 @@ def first(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedPr
 
 
 def without_threads(environment: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if key != "OMP_NUM_THREADS"}
+    return {key: value for key, value in environment.items() if key not in ("OMP_NUM_THREADS", "EIMF_MODEL_FILE")}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -100,6 +99,21 @@ def test_quickstart_ends_with_reasons_and_reuses_what_is_there(
     second = run(checkout, without_threads(environment))
     assert {name: os.stat(work / name).st_mtime_ns for name in OUTPUTS} == stamps
     assert second.stdout == first.stdout and second.stderr.count("(up to date)") == 5
+
+
+@pytest.mark.slow
+def test_a_model_that_is_named_is_asked_of_four_customers_once(
+    checkout: Path, first: subprocess.CompletedProcess[str], environment: dict[str, str]
+) -> None:
+    assert "the toy" not in first.stdout
+    named = {**without_threads(environment), "EIMF_MODEL_FILE": "examples/labeler/shop-labeler.gguf"}
+    shown = run(checkout, named)
+    assert shown.stdout.startswith(first.stdout)
+    told = shown.stdout[len(first.stdout) :].split("\n")[1:-1]
+    assert len(told) == 8 and all(", the toy: " in line for line in told[::2])
+    assert all(", shop-labeler: " in line for line in told[1::2])
+    again = run(checkout, named)
+    assert again.stdout == shown.stdout and "4 labels kept from an earlier run, 0 to go" in again.stderr
 
 
 @pytest.mark.slow
