@@ -346,6 +346,7 @@ def stalling(start: bytes, drips: bytes = b"") -> Iterator[str]:
 
 
 def none_is_left_by(moment: float) -> bool:
+    """On an idle machine they end at once; one that stays would do so for minutes, so a busy one has time."""
     while any(thread.name.startswith(server_exchange.THREADS) for thread in threading.enumerate()):
         if time.monotonic() > moment:
             return False
@@ -387,7 +388,7 @@ def test_no_thread_stays_with_a_server_that_drips(start: bytes, drips: bytes) ->
         began = time.monotonic()
         with pytest.raises(TimeoutError, match="after 1 seconds"):
             server_exchange.exchange(url, {}, key=None, seconds=1)
-        assert none_is_left_by(began + 2)
+        assert none_is_left_by(began + 10)
 
 
 @pytest.mark.parametrize("size", [b"Content-Length: 9999", b"Transfer-Encoding: chunked"])
@@ -396,7 +397,7 @@ def test_no_thread_stays_with_an_error_that_drips(size: bytes) -> None:
         began = time.monotonic()
         with pytest.raises(server_exchange.Refusal):
             server_exchange.exchange(url, {}, key=None, seconds=2)
-        assert none_is_left_by(began + 2)
+        assert none_is_left_by(began + 10)
 
 
 @pytest.mark.parametrize("status", [400, 401])
