@@ -31,13 +31,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file's content; ConfigError for a path that cannot be opened."""
+    """Hex digest of a file's content; ConfigError for a path that cannot be read."""
     try:
-        stream = open(path, "rb")  # noqa: SIM115 (closed below)
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise unreadable(path, error) from None
-    with stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@
 
 groups: the named groups of a model's items (`eimf label MODEL/`), a line each. everyone: each training user of the
 prepared directory DATA has the names of the groups of his items as interests. matched: each name of the labels gets the
-items of the catalogue that are nearest to it, in place of those of the history. plain: labels by user, with names and
+item of the catalogue that is nearest to it, in place of those of the history. plain: labels by user, with names and
 items alone. --shuffled SEED makes the control: groups swap their names, or users (matched, plain) theirs.
 """
 
@@ -62,8 +62,8 @@ def everyone(named: list[SemanticInterest], data: Dataset) -> Iterator[Label]:
             yield Label(user=user, interests=sorted(interests, key=lambda interest: -len(interest.items)))
 
 
-def matched(labels: list[Label], data: Dataset, most: int) -> Iterator[Label]:
-    """The labels with the `most` items of the catalogue that are nearest to each name, none of the user's history."""
+def matched(labels: list[Label], data: Dataset) -> Iterator[Label]:
+    """The labels with the item of the catalogue that is nearest to each name, and not of the user's history."""
     encoder = open_encoder(None, len(data.items))
     texts = unit_rows(np.asarray(encode_items(data.directory, data.items, encoder), np.float32))
     names = sorted({interest.name for label in labels for interest in label.interests})
@@ -74,8 +74,8 @@ def matched(labels: list[Label], data: Dataset, most: int) -> Iterator[Label]:
         had = {0, *train.history(number_of[label.user]).tolist()}
         interests = []
         for interest in label.interests:
-            near = [index for index in np.argsort(-rows[interest.name])[: len(had) + most].tolist() if index not in had]
-            interests.append(SemanticInterest(name=interest.name, items=[ids[index - 1] for index in near[:most]]))
+            nearest = next(index for index in np.argsort(-rows[interest.name]).tolist() if index not in had)
+            interests.append(SemanticInterest(name=interest.name, items=[ids[nearest - 1]]))
         yield Label(user=label.user, interests=interests)
 
 
@@ -102,7 +102,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="prepared directory")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shuffled", type=int, metavar="SEED", help="the control: names of others")
-    parser.add_argument("--most", type=int, default=1, metavar="N", help="items of a name, for matched")
     asked = parser.parse_args(arguments)
     if asked.what in ("everyone", "matched") and asked.data is None:
         parser.error(f"{asked.what} needs DATA")
@@ -116,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         labels = [label for label in jsonl.read(asked.source, Label) if label.error is None]
         labels = labels if asked.shuffled is None else study_labels.shuffled(labels, asked.shuffled)
         if asked.what == "matched":
-            labels = list(matched(labels, dataset.load(asked.data, ("train",)), asked.most))
+            labels = list(matched(labels, dataset.load(asked.data, ("train",))))
         write(asked.output, labels)
 
 

@@ -101,9 +101,9 @@ def test_names_are_matched_with_items_that_the_user_has_not(tmp_path: Path) -> N
     had = {data.vocab.ids[index - 1] for index in data.splits["train"].history(0)}
     wanted = next(item for item in titles if item not in had)
     told = label("", user, interest(titles[wanted], next(iter(had))), interest(titles[next(iter(had))], "x"))
-    (found,) = study_model_labels.matched([told], data, 2)
+    (found,) = study_model_labels.matched([told], data)
     first, second = found.interests
-    assert first.items[0] == wanted and len(first.items) == len(second.items) == 2
+    assert first.items[0] == wanted and len(first.items) == len(second.items) == 1
     assert not had & {*first.items, *second.items}
 
 
