@@ -44,6 +44,7 @@ def test_files_and_stdout_hold_the_same(eimf: Eimf, made: Path, tmp_path: Path) 
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_second_run_loads_no_torch(made: Path, environment: dict[str, str], eimf: Eimf) -> None:
     first = eimf("cluster", made)
     program = (
@@ -59,6 +60,7 @@ def test_a_second_run_loads_no_torch(made: Path, environment: dict[str, str], ei
     assert done.stdout == first.stdout and len(list((made / ".cache").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_head_ends_quietly(made: Path, environment: dict[str, str]) -> None:
     command = f"{sys.executable} -m eimf_cli cluster {made} --budget 100% -q | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True, env=environment, cwd=ROOT)

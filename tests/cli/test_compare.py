@@ -73,6 +73,7 @@ def trials(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "runs" / "trials.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_setting_that_is_best_on_validation_is_trained_with_all_seeds(finished: tuple[Path, str, str]) -> None:
     folder, _, told = finished
     known = trials(folder)

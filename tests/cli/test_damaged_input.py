@@ -50,6 +50,7 @@ def test_a_broken_gzip_stream_wherever_it_is_read(eimf: Eimf, folder: Path, tmp_
             assert f"{path}" in line and "broken gzip stream" in line and "get it again" in line, (command, line)
 
 
+@pytest.mark.slow
 def test_damaged_parquet(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     import duckdb
 

@@ -31,6 +31,7 @@ def lines(content: bytes) -> list[dict[str, object]]:
     return [json.loads(line) for line in content.splitlines()]
 
 
+@pytest.mark.slow
 def test_lines_on_stdout_in_a_pipe(eimf: Eimf, folder: Path) -> None:
     done = eimf("eval", "model", "data", "-k", "5", "-k", "10", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
@@ -80,6 +81,7 @@ def test_a_file_with_its_sidecar(eimf: Eimf, folder: Path) -> None:
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["metrics.jsonl", "metrics.jsonl.meta.json"]
 
 
+@pytest.mark.slow
 def test_forced_lines_beside_a_file_and_a_table_beside_lines(eimf: Eimf, folder: Path) -> None:
     done = eimf("eval", "model", "data", "--jsonl", "-o", "metrics.jsonl", cwd=folder)
     assert done.stdout == (folder / "metrics.jsonl").read_bytes()
@@ -109,6 +111,7 @@ def test_slices_and_values_per_user(eimf: Eimf, folder: Path) -> None:
     assert json.loads((folder / "users.jsonl.meta.json").read_bytes())["arguments"]["slice"] == arguments[1:4:2]
 
 
+@pytest.mark.slow
 def test_a_model_that_loses_to_a_baseline_is_told_so(eimf: Eimf, folder: Path) -> None:
     items = dataset.load_items(folder / "data" / "items.jsonl")
     nonsense = np.random.default_rng(0).normal(size=(len(items) + 1, 4)).astype(np.float32)
@@ -141,6 +144,7 @@ def test_swapped_directories_are_told(eimf: Eimf, folder: Path) -> None:
     assert told == "eimf: model is a model directory; models come first, the prepared directory last"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("script") is None, reason="no program `script` to play a terminal")
 def test_a_narrow_terminal_gets_whole_numbers(folder: Path, environment: dict[str, str]) -> None:
     """At 80 columns the systems of a table stand in parts below each other, each with the metrics in front."""
@@ -167,6 +171,7 @@ def test_a_narrow_terminal_gets_whole_numbers(folder: Path, environment: dict[st
         assert sum(len(re.findall(r"\d\.\d{4} \[\d\.\d{4}, \d\.\d{4}\]", row)) for row in rows) == 3
 
 
+@pytest.mark.slow
 def test_seeds_as_a_group(eimf: Eimf, folder: Path) -> None:
     items = dataset.load_items(folder / "data" / "items.jsonl")
     for seed in (1, 2):
@@ -233,6 +238,7 @@ def test_wrong_arguments(eimf: Eimf, folder: Path, arguments: list[str], words: 
     assert done.stdout == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["coverage", "interest_places", "interest_cosine", "novelty"])
 def test_a_metric_alone(eimf: Eimf, folder: Path, metric: str) -> None:
     asked = ["-m", metric, "-k", "5", "--slice", "history", "-o", "-", "--table", "--report", "page.html"]
@@ -255,6 +261,7 @@ def test_what_cannot_be_measured_is_said(eimf: Eimf, folder: Path) -> None:
     assert not list(folder.glob("*metrics*"))
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_devices(eimf: Eimf, folder: Path) -> None:
     # this must hold before a command that might replace them is let near them
     assert files.is_device("/dev/full") and files.is_device("/dev/null")
@@ -272,6 +279,7 @@ def test_an_output_that_someone_writes(eimf: Eimf, folder: Path) -> None:
     assert "another process" in line
 
 
+@pytest.mark.slow
 def test_closed_pipe_ends_quietly(folder: Path, environment: dict[str, str]) -> None:
     import subprocess
     import sys

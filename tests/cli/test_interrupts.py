@@ -48,6 +48,7 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
     assert stderr.count(INTERRUPTED) == 1 and b"Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_cluster(data: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     process = start(environment, "cluster", data, "-o", tmp_path / "samples.jsonl")
     deadline = time.monotonic() + 60
@@ -58,6 +59,7 @@ def test_cluster(data: Path, tmp_path: Path, environment: dict[str, str]) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@pytest.mark.slow
 def test_eval(data: Path, model: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     process = start(environment, "eval", model, data, "--resamples", "100000", "-o", tmp_path / "metrics.jsonl")
     assert process.stderr is not None and any(b"users left out" in line for line in process.stderr)
@@ -65,6 +67,7 @@ def test_eval(data: Path, model: Path, tmp_path: Path, environment: dict[str, st
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "model"]
 
 
+@pytest.mark.slow
 def test_recommend_keeps_what_was_answered(model: Path, environment: dict[str, str]) -> None:
     process = start(environment, "recommend", model)
     assert process.stdin is not None and process.stdout is not None

@@ -94,6 +94,7 @@ def test_from_stdin_to_stdout_with_similarity(eimf: Eimf, samples: Path, tiny: P
     assert all(not interest.description for entry in lines for interest in entry.interests)
 
 
+@pytest.mark.slow
 def test_recorded_tokens_are_no_rate_of_the_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     recorded = tmp_path / "recorded.jsonl"
     assert b"tokens/s" in eimf("label", samples, "--model", tiny, "-o", recorded).stderr
@@ -115,6 +116,7 @@ def test_files_and_prompts_that_are_not_there(eimf: Eimf, samples: Path, tiny: P
     assert "directory" in one_error_line(eimf("label", samples, "--model", tmp_path), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [("--prompt", "names"), ("--engine", "keywords")])
 def test_titles_are_encoded_without_torch(
     samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path, how: tuple[str, str]
@@ -134,6 +136,7 @@ def test_titles_are_encoded_without_torch(
     assert len(list((tmp_path / ".cache").glob("text-*.npy"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [("--prompt", "names"), ("--engine", "keywords")])
 def test_progress_goes_on_after_titles_were_encoded_in_between(
     tiny: Path, environment: dict[str, str], tmp_path: Path, how: tuple[str, str]
@@ -156,6 +159,7 @@ def test_progress_goes_on_after_titles_were_encoded_in_between(
     assert (b"tokens/s" in shown) == ("keywords" not in how)
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path) -> None:
     write_samples(samples, 40)
     command = f"{sys.executable} -m eimf_cli label {samples} --model {tiny} -q | head -n 1"
@@ -213,6 +217,7 @@ def test_killed_and_started_again(
     assert content(tmp_path / "labels.jsonl") == content(tmp_path / "whole.jsonl")
 
 
+@pytest.mark.slow
 def test_a_second_run_on_the_same_output(start: Start, eimf: Eimf, tiny: Path, tmp_path: Path) -> None:
     process = start(1)
     done = eimf("label", tmp_path / "samples.jsonl", "--model", tiny, "-o", tmp_path / "labels.jsonl")
@@ -234,6 +239,7 @@ def test_the_worker_killed_in_the_middle_of_an_answer(start: Start, tmp_path: Pa
     assert 1 <= sum(entry.attempts == 2 for entry in made.values()) <= 2
 
 
+@pytest.mark.slow
 def test_a_build_for_another_processor_is_told(start: Start, tmp_path: Path) -> None:
     process = start()
     for worker in children(process.pid):
@@ -310,6 +316,7 @@ def test_damaged_weights(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "labels.jsonl").exists() and not (tmp_path / "labels.jsonl.partial").exists()
 
 
+@pytest.mark.slow
 def test_a_model_brings_the_prompt_that_it_was_trained_with(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     schema = (ROOT / "prompts" / "names.schema.json").read_text()
     carried = {"eimf.prompt_template": "Say what it is.\n---\n{{ titles | join(';') }}", "eimf.prompt_schema": schema}
@@ -351,6 +358,7 @@ def test_titles_that_a_model_cannot_know(eimf: Eimf, tmp_path: Path, titles: lis
     assert not strange or ("so they are new to it" in said[0] and "toy for the example shop" in said[0])
 
 
+@pytest.mark.slow
 def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     model = write_tiny_gguf(tmp_path / "plain.gguf", chat_template=None)
     done = eimf("label", samples, "--model", model, "-o", tmp_path / "labels.jsonl")
@@ -360,6 +368,7 @@ def test_no_chat_template_and_a_broken_one(eimf: Eimf, samples: Path, tmp_path: 
     assert "chat template" in line
 
 
+@pytest.mark.slow
 def test_a_history_longer_than_the_context(eimf: Eimf, tiny: Path, tmp_path: Path) -> None:
     long = Sample(
         key="a" * 16, user="u", cluster=0, cluster_size=1, distance=0.0,
@@ -403,6 +412,7 @@ def test_hostile_titles_from_end_to_end(eimf: Eimf, tiny: Path, tmp_path: Path) 
     assert labels(tmp_path / "labels.jsonl")["u"].error is None
 
 
+@pytest.mark.slow
 def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     output = tmp_path / "prompts.jsonl"
     done = eimf("label", samples, "--model", tiny, "--dry-run", "--language", "Dutch", "-o", output)
@@ -429,6 +439,7 @@ def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     assert "keywords" in one_error_line(eimf("label", samples, "--engine", "keywords", "--dry-run"), 2)
 
 
+@pytest.mark.slow
 def test_the_disk_is_full(samples: Path, tiny: Path, environment: dict[str, str], tmp_path: Path, eimf: Eimf) -> None:
     """A limit on the size of files stands in for the end of the disk: the write fails in the same place."""
     write_samples(samples, 12)
@@ -448,6 +459,7 @@ def test_the_disk_is_full(samples: Path, tiny: Path, environment: dict[str, str]
     assert len(labels(tmp_path / "labels.jsonl")) == 12
 
 
+@pytest.mark.slow
 def test_a_full_device_as_output(samples: Path, tiny: Path, environment: dict[str, str]) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

@@ -61,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [80, 200])
 def test_an_answer_fits_and_says_what_was_understood(folder: Path, columns: int) -> None:
     asked = ("recommend", "model", "--user", "user-3", "--sequences", "data", "-k", "4")
@@ -81,6 +82,7 @@ def test_prepare_ends_with_the_next_command(folder: Path, columns: int) -> None:
     assert max(len(line) for line in lines if not line.startswith("log.csv")) <= columns
 
 
+@pytest.mark.slow
 def test_all_users_leave_one_line(folder: Path) -> None:
     lines = on_terminal(80, "recommend", "model", "--all-users", "data", "-o", "all.parquet", cwd=folder)
     last = [line for line in lines if line.strip()][-1]

@@ -126,6 +126,7 @@ def test_a_model_needs_a_directory_of_its_own(eimf: Eimf, folder: Path, path: st
     assert not list((folder / "empty").iterdir())
 
 
+@pytest.mark.slow
 def test_all_outputs_of_eval_or_none(eimf: Eimf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from eimf_core.evaluation import report
 

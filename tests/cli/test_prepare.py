@@ -228,6 +228,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_output(tmp_path: Path, environment: dict[str, str], eimf: Eimf) -> None:
     """A limit on the size of files stands for the disk: at the first it is the engine that meets it."""
     out = tmp_path / "out"

@@ -113,6 +113,7 @@ def test_all_forms_hold_the_same_rows(eimf: Eimf, folder: Path) -> None:
             assert row["interest"] == brought.get("name", f"like {titles[0]}") and row["because"] == "; ".join(titles)
 
 
+@pytest.mark.slow
 def test_a_signal_within_a_query_is_acted_on_behind_it() -> None:
     """DuckDB would tell an error of its own in its place."""
 
@@ -170,6 +171,7 @@ run()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_parts")
 def test_a_kill_costs_what_was_not_finished(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"

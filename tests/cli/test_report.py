@@ -99,6 +99,7 @@ class Parts(HTMLParser):
         self.said.append(data)
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_and_titles_stay_text(page: Path) -> None:
     parts = Parts(page.read_text())
     assert not {"script", "iframe", "object", "embed", "img", "b"} & set(parts.tags)
@@ -159,6 +160,7 @@ def test_items_that_no_list_holds(page: Path, folder: Path) -> None:
     assert len(counts) == (listed == 0).sum() and counts == sorted(counts, reverse=True)
 
 
+@pytest.mark.slow
 def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Path) -> None:
     asked = ("eval", "model", "data", "-k", "5", "--baselines", "none", "--table")
     for earlier in ("page.html", "metrics.jsonl"):
@@ -198,6 +200,7 @@ def test_the_page_appears_whole_or_not_at_all(eimf: Eimf, folder: Path) -> None:
     assert not list(folder.glob("*new.html*"))
 
 
+@pytest.mark.slow
 def test_slices_are_chosen_where_none_are(eimf: Eimf, folder: Path) -> None:
     done = eimf("eval", "model", "data", "--baselines", "none", "--report", "plain.html", "-q", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()

@@ -36,6 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, eimf: Eimf) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_keywords_recover_more_of_the_shop_than_chance(eimf: Eimf, made: Path, tmp_path: Path) -> None:
     truth = ("--truth", SHOP / "truth.items.jsonl", "--truth-users", SHOP / "truth.users.jsonl")
     score = ("score", made / "labels.jsonl", "--samples", made / "samples.jsonl")

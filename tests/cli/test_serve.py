@@ -129,6 +129,7 @@ def test_a_later_request_on_a_connection_has_its_time_too(service: Service) -> N
         assert told(connection).startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.slow
 def test_one_who_does_not_read_is_ended(path: Path) -> None:
     with running(path, timeout=0.5, max_body=1024) as service, service.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -166,6 +167,7 @@ def test_one_connection_too_many_is_told_so_and_the_others_go_on(service: Servic
     assert still_answers(service)
 
 
+@pytest.mark.slow
 def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_model, "INTERVAL", 0.05)
     with running(write_named_model(tmp_path / "model")) as service:

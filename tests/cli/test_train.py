@@ -259,6 +259,7 @@ def test_epochs_from_on_the_command_line(eimf: Eimf, data: Path, tmp_path: Path)
     assert "nowhere" in one_error_line(done, 2)
 
 
+@pytest.mark.slow
 def test_an_ensemble_from_the_command_line_and_models_joined_afterwards(eimf: Eimf, data: Path, tmp_path: Path) -> None:
     small = ("--item-vectors", "random", "-d", "8", "--epochs", "1")
     done = eimf("train", data, *small, "--backbone", "comirec-sa+gru4rec", "-o", tmp_path / "model")

@@ -363,6 +363,7 @@ def test_times_move_pimi_and_features_move_mfn() -> None:
     close(mfn(vectors, mask, {"features": features.flip(-1)})[0], mfn(vectors, mask, {"features": features})[0])
 
 
+@pytest.mark.slow
 def test_a_model_with_times_reads_them_in_its_exported_form(small_folder: Path, tmp_path: Path) -> None:
     without = small_run(small_folder, backbone="pimi", epochs=1).learner.backbone
     assert export.side_inputs(without) == [], "nothing was learned about times"

@@ -295,6 +295,7 @@ def test_every_question_gets_one_usable_answer(case: Case) -> None:
         assert not engine.uses_prompt or answer.tokens["answer"] > 0 < answer.tokens["prompt"]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_answers(case: Case) -> None:
     """Seeds other than the run's own are those of further tries, which are drawn where a model answers."""
     runs = []
@@ -356,6 +357,7 @@ def test_labels_from_samples_and_nothing_is_asked_twice(case: Case, tmp_path: Pa
 # -- llama.cpp alone
 
 
+@pytest.mark.slow
 def test_a_batch_answers_as_one_at_a_time_does(tiny: Path) -> None:
     """Slots, shared beginning and refilling leak nothing from one user to another."""
     pytest.importorskip("llama_cpp")
@@ -384,6 +386,7 @@ def test_what_every_answer_begins_with_is_read_and_not_written(tiny: Path) -> No
     assert generation.written.startswith(b'{"interests": ["') and generation.count == len(worker._opening) + 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_before_it_is_written_to(tiny: Path) -> None:
     """What it never took is asked again in the next; the broken pipe is nobody else's business."""
     pytest.importorskip("llama_cpp")

@@ -121,6 +121,7 @@ def where_kinds_decide(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_kinds_of_behaviour_are_learned_where_they_decide_what_comes_next(tmp_path: Path) -> None:
     data = where_kinds_decide(tmp_path)
     figures = {}

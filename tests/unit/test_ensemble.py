@@ -203,6 +203,7 @@ def together(apart: Path) -> Path:
     return apart / "together"
 
 
+@pytest.mark.slow
 def test_trained_together_or_apart_is_the_same_model(apart: Path, together: Path) -> None:
     paths = [apart / name for name in NAMES]
     ensemble.join_models(paths, apart / "data", apart / "joined", reporter=SILENT)
@@ -231,6 +232,7 @@ def test_weights_are_those_of_the_validation_figure(apart: Path, together: Path)
     assert set(epochs.values()) == {2} and [member["backbone"] for member in said["members"]] == list(epochs)
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_and_within_members_ends_with_the_same_bits(
     apart: Path, together: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +295,7 @@ def test_a_name_that_is_none_is_told(name: str, words: str) -> None:
         TrainConfig(backbone=name)
 
 
+@pytest.mark.slow
 def test_a_warm_start_of_each_member(apart: Path, joint: Path, tmp_path: Path) -> None:
     names = ["gru4rec", "comirec-sa", "sasrec"]
     changes = {"epochs": 1, "learning_rate": 1e-9}
@@ -317,6 +320,7 @@ def without_validation(folder: Path, target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_epochs_from_takes_over_everything(apart: Path, tmp_path: Path) -> None:
     """Settings, members, epochs and weights; what is given counts in its place."""
     data = dataset.load(apart / "data")
@@ -341,6 +345,7 @@ def test_epochs_from_takes_over_everything(apart: Path, tmp_path: Path) -> None:
         training.train(later, tmp_path / "no", TrainConfig(), epochs_from=tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -> None:
     later = without_validation(apart / "data", tmp_path / "later")
     training.train(later, tmp_path / "model", wanted("sasrec+gru4rec", epochs=1))
@@ -349,6 +354,7 @@ def test_equal_weights_without_a_validation_split(apart: Path, tmp_path: Path) -
     assert model.config.interests == 1 and model.config.dimension == 16
 
 
+@pytest.mark.slow
 def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) -> None:
     def fails(words: str, *models: Path) -> None:
         with pytest.raises(ConfigError, match=words):

@@ -132,6 +132,7 @@ def skewed(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return write_data(tmp_path_factory.mktemp("skewed"), 300, lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_constant_model_scores_like_chance(skewed: Dataset, seed: int) -> None:
     cases = eval_users.select(skewed, "test", "keep", [])
@@ -180,6 +181,7 @@ def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled
         assert (recommended.tolist() == list(range(1, 31))) == (name == "index")
 
 
+@pytest.mark.slow
 def test_the_order_of_ties_is_drawn_with_the_seed(skewed: Dataset, tmp_path: Path) -> None:
     model = write_small_model(tmp_path / "model", skewed.items, np.zeros((301, 4), np.float32))
 

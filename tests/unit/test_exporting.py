@@ -72,6 +72,7 @@ def test_with_lengths_and_with_days(tmp_path: Path, eimf: Eimf, backbone: str) -
     assert read == {"vectors", "mask", *({"lengths"} if "+" in backbone else {"days"})}
 
 
+@pytest.mark.slow
 def test_of_a_model_with_a_graph_the_part_of_the_vectors(tmp_path: Path, eimf: Eimf) -> None:
     """What follows tea-1 adds to a score, and the page says that this part is lacking."""
     number = len([title for titles in TASTES.values() for title in titles])

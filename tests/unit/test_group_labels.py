@@ -205,6 +205,7 @@ def test_a_dry_run_shows_the_prompts(eimf: Eimf, model: Path) -> None:
 # -- names that outlive a training
 
 
+@pytest.mark.slow
 def test_a_warm_start_and_a_join_take_the_names_over(tmp_path: Path) -> None:
     data = write_small_data(tmp_path / "data")
     members = [tmp_path / "one", tmp_path / "two"]

@@ -73,6 +73,7 @@ def test_more_interests_than_negatives_and_no_pair() -> None:
     assert interest_mixture(interests[:0], positives[:0], candidates, NOTHING, 0.5).item() == 0.0
 
 
+@pytest.mark.slow
 def test_shares_of_the_negatives_estimate_the_softmax_over_all_items() -> None:
     """exp(L) - 1 is the sum over the other items beside the target: its mean over draws is that over all items."""
     items, target = normal(40, 5, seed=3).float(), ItemGroup(np.array([7]), torch.tensor([6]))

@@ -133,6 +133,7 @@ def test_every_part_trains_and_is_counted(folder: Path, loss: str) -> None:
     assert run.loop.summary(run.state).labelled_steps == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -167,6 +168,7 @@ def test_steps_that_see_labels_are_a_share_and_count_the_more(folder: Path) -> N
     assert 0.0 < seldom.loop.summary(seldom.state).labelled_steps < 0.6
 
 
+@pytest.mark.slow
 def test_items_that_share_words_come_together(folder: Path) -> None:
     """From ids alone, items of one taste are nearer to each other than to others only by the labels."""
 

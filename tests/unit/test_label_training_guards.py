@@ -80,6 +80,7 @@ def test_words_teach_items_where_item_vectors_do_not_know_them() -> None:
         TrainConfig(item_weight=-1.0)
 
 
+@pytest.mark.slow
 def test_collapse_is_logged_each_epoch_and_warned_of(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +93,7 @@ def test_collapse_is_logged_each_epoch_and_warned_of(
     assert any("nearly all the same" in words for words in warnings)
 
 
+@pytest.mark.slow
 def test_collapse_is_logged_without_a_validation_split(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +117,7 @@ def test_collapse_is_logged_without_a_validation_split(
     assert sum(asked) == 2 * sum(len(line.items) > 0 for line in lines_of)
 
 
+@pytest.mark.slow
 def test_a_part_with_a_larger_gradient_norm_than_the_prediction_is_named(folder: Path, tmp_path: Path) -> None:
     quiet = {"semantic_weight": 0.0}
     _, lines, warnings = trained(folder, tmp_path / "model", alignment_weight=100.0, **quiet)
@@ -126,6 +129,7 @@ def test_a_part_with_a_larger_gradient_norm_than_the_prediction_is_named(folder:
     assert not any("gradient norm" in words for words in warnings)
 
 
+@pytest.mark.slow
 def test_every_epoch_looks_at_a_step_that_sees_labels(folder: Path, tmp_path: Path) -> None:
     """However few steps see them: an epoch here has fewer steps than lie between two looks."""
     for backbone in ("comirec-sa", "remi"):
@@ -143,6 +147,7 @@ def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Pa
     assert not any("no step learns" in words for words in warnings)
 
 
+@pytest.mark.slow
 def test_test_lines_change_no_bit_with_labels_either(folder: Path, tmp_path: Path) -> None:
     """Not by propagated labels, nor by the start from words, nor by items that stand near each other."""
     shutil.copytree(folder, tmp_path / "data", ignore=shutil.ignore_patterns("model*", ".*"))

@@ -247,6 +247,7 @@ def test_data_with_other_items_is_scored_alike(model: Path, data: Path) -> None:
 # -- training
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_measured_as_eval_does_and_never_worse(data: Path, tmp_path: Path) -> None:
     chosen = 0
     for seed in range(3):
@@ -265,6 +266,7 @@ def test_what_is_chosen_is_measured_as_eval_does_and_never_worse(data: Path, tmp
     assert chosen
 
 
+@pytest.mark.slow
 def test_an_ensemble_has_one_graph_beside_its_members(data: Path, tmp_path: Path) -> None:
     names = ["comirec-sa", "sasrec"]
     for name in names:
@@ -282,6 +284,7 @@ def test_an_ensemble_has_one_graph_beside_its_members(data: Path, tmp_path: Path
     assert summary.ndcg is not None and summary.ndcg > both.epochs[-1]["ensemble"]["ndcg@10"]
 
 
+@pytest.mark.slow
 def test_models_are_joined_where_their_text_encoder_is_not(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eimf: Eimf
 ) -> None:
@@ -331,6 +334,7 @@ def test_a_log_that_the_last_item_tells_is_read_from_the_graph(tmp_path: Path, e
     assert figures[str(tmp_path / "model")] > figures["last-item"] - 0.01 > alone + 0.1
 
 
+@pytest.mark.slow
 def test_data_without_validation_counts_as_the_model_that_chose(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,7 @@ def test_an_open_file_of_the_process_is_written_to_at_its_end(tmp_path: Path) ->
     assert content(tmp_path) == {"log": b"before\nafter\nnew"}
 
 
+@pytest.mark.slow
 def test_a_kill_between_two_outputs_leaves_no_mixture_for_long(tmp_path: Path) -> None:
     """Before any of the moves: the old files, or such as the same command replaces without --force."""
     one, two = tmp_path / "one", tmp_path / "two"

@@ -186,6 +186,7 @@ def test_columns_told_by_name_and_by_number(tmp_path: Path) -> None:
     assert histories(tmp_path) == HISTORIES
 
 
+@pytest.mark.slow
 def test_json_lines_parquet_gzip_zstd_and_several_files(tmp_path: Path) -> None:
     import duckdb
 

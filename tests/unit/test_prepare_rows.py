@@ -29,6 +29,7 @@ def rejects(folder: Path) -> list[tuple[int, str, str]]:
     return [(row["line"], row["reason"], row["text"]) for row in found]
 
 
+@pytest.mark.slow
 def test_what_is_put_aside_is_cut(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(f"user,item,time\nu,a,1\nu,b,{'9x' * 200_000}\nu,{'c' * 300_000}\nu,d,2\n")
     run(tmp_path, "log.csv", on_error="skip")
@@ -204,6 +205,7 @@ def test_titles_of_a_log_whose_lines_end_in_two_ways(tmp_path: Path, bad: str) -
     assert titles(tmp_path) == {"a": "Tea", "b": "Wool"}
 
 
+@pytest.mark.slow
 def test_blanks_around_values_are_no_part_of_them(tmp_path: Path) -> None:
     rows = "user, item ,time, kind,name\nu1, a ,1,view, Tea\nu1 ,b\t,2 , view,Wool\n u1,a, 3,buy ,Tea \n"
     (tmp_path / "items.csv").write_text("item , title\n a,  Green Tea \nb ,Wool\n")

@@ -49,6 +49,7 @@ dates = st.from_regex(value_parsing.DATE, fullmatch=True).map(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     st.lists(

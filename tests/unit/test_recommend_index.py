@@ -61,6 +61,7 @@ def use(path: Path) -> None:
         answer(path, Query(history=[f"i{start}"]), index=True)
 
 
+@pytest.mark.slow
 def test_the_index_finds_what_exact_search_finds(model: Path) -> None:
     pytest.importorskip("faiss", reason="the index is built with faiss: pip install eimf[faiss]")
     before = artifact.open_model(model)

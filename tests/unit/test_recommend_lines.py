@@ -78,6 +78,7 @@ def as_record(line: bytes) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(line, type=Recommendation)) + b"\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [{}, {"anchors": 0}, {"per_interest": True}, {"min_score": 1.0, "diversity": 0.2}, {"name_threshold": 1.0}],

@@ -384,6 +384,7 @@ def test_a_link_that_leads_elsewhere_is_followed(tmp_path: Path) -> None:
     assert first(live) == first(served(nights[1])) != before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="open files are listed in /dev/fd")
 def test_models_that_were_replaced_or_refused_keep_no_file_open(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model")

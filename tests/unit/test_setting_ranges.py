@@ -27,6 +27,7 @@ def test_all_combinations_of_lists() -> None:
     assert tried("")["narm"] == [{}]
 
 
+@pytest.mark.slow
 def test_a_thousand_combinations_are_all_tried() -> None:
     text = "\n".join(f"{name} = {list(range(1, 11))}" for name in ("epochs", "dimension", "interests"))
     assert len(tried(text)["narm"]) == 1000
@@ -43,6 +44,7 @@ def test_settings_of_one_backbone_alone() -> None:
     assert setting_ranges.changed(found["sasrec"][0]) == "dimension=4 dropout=0.5 hyperparameters.heads=1"
 
 
+@pytest.mark.slow
 def test_draws_are_seeded_within_bounds_and_shared_by_backbones() -> None:
     text = (
         "learning_rate = { low = 1e-4, high = 1e-2, log = true }\ninterests = { low = 2, high = 5 }\ndimension = [4, 8]"

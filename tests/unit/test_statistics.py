@@ -20,6 +20,7 @@ def test_bootstrap_interval_of_a_mean_is_that_of_theory() -> None:
     np.testing.assert_allclose(high - low, 2 * 1.96 * error, rtol=0.06)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(2)
     covered = 0

@@ -215,6 +215,7 @@ def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: P
     assert {one.name for entry in found.values() for one in entry.interests} <= {"tea", "yarn", "fish"}
 
 
+@pytest.mark.slow
 def test_words_of_titles_with_categories_and_these_shuffled(tmp_path: Path) -> None:
     planned = tomllib.loads(CONFIG.replace("k = 5", "k = 5\ncategories = true"))
     write_small_data(tmp_path / "tiny")

@@ -222,6 +222,7 @@ def test_an_encoder_that_gives_nonsense_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.npy"))
 
 
+@pytest.mark.slow
 def test_what_is_no_encoder_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
@@ -233,6 +234,7 @@ def test_what_is_no_encoder_is_refused_in_one_line(tmp_path: Path) -> None:
         open_encoder(str(tmp_path / "empty")).encode(["a"])
 
 
+@pytest.mark.slow
 def test_the_packaged_encoder_and_a_copy_of_it(tmp_path: Path) -> None:
     from eimf_core.text.transformers_encoder import packaged_folder
 
@@ -259,6 +261,7 @@ def test_few_texts_need_no_torch_and_have_the_same_vectors() -> None:
     assert np.allclose(vectors, many.encode(["tea cup", "", "a \udcff stray byte", "tea cup"]), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_hub_name_without_a_network_is_one_line_and_kept_vectors_need_no_torch(tmp_path: Path) -> None:
     program = f"""
 import sys

@@ -183,6 +183,7 @@ def test_neighbours_of_either_graph_are_weighed(tmp_path: Path, pairs: npt.NDArr
             assert near and near <= set(found.items[row].tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["comirec-sa", "comirec-sa+sasrec"])
 def test_training_gives_the_texts_that_it_starts_from(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -213,6 +213,7 @@ def test_bf16_trains_to_about_the_same_loss(folder: Path, backbone: str) -> None
     np.testing.assert_allclose(losses["bf16"], losses["float32"], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_path: Path) -> None:
     run = small_run(folder, precision="bf16")
     run.go()
@@ -225,6 +226,7 @@ def test_validation_and_the_written_network_are_not_in_bf16(folder: Path, tmp_pa
     assert artifact.open_model(tmp_path / "model").interests([np.array([1, 2])])[0].shape == (1, 3, 8)
 
 
+@pytest.mark.slow
 def test_each_member_of_an_ensemble_trains_in_bf16(folder: Path, tmp_path: Path) -> None:
     losses: dict[str, dict[str, float]] = {}
     for precision in ("float32", "bf16"):

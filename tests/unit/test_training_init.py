@@ -87,6 +87,7 @@ def test_known_items_keep_their_vectors_and_new_ones_get_a_place(folder: Path, k
         assert 0.02 < vectors[4].std() < 0.3  # drawn, since it has no text
 
 
+@pytest.mark.slow
 def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> None:
     training.train(folder, folder.with_name("model"), settings(epochs=12, dimension=16))
     assert artifact.open_model(folder.with_name("model")).text_map is None
@@ -96,6 +97,7 @@ def test_text_places_new_items_after_a_model_from_ids_alone(folder: Path) -> Non
     assert near.count("yarn") >= 3, near
 
 
+@pytest.mark.slow
 def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) -> None:
     training.train(folder, tmp_path / "model", settings(item_vectors="text"))
     sha256, remarks = files.sha256(tmp_path / "model" / "manifest.json"), Listening()
@@ -110,6 +112,7 @@ def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) 
     assert start["manifest_sha256"] == sha256 == manifest["inputs"][str(tmp_path / "model" / "manifest.json")]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_better_than_from_nothing(folder: Path, tmp_path: Path) -> None:
     training.train(folder, tmp_path / "model", settings(epochs=12, dropout=0.0))
     losses = {}
@@ -162,6 +165,7 @@ def test_settings_that_do_not_fit_are_told(folder: Path, tmp_path: Path, changes
     assert not (tmp_path / "next").exists()
 
 
+@pytest.mark.slow
 def test_what_has_another_shape_starts_afresh_and_is_named(folder: Path, tmp_path: Path) -> None:
     training.train(folder, tmp_path / "model", settings(backbone="sasrec", epochs=1))
     remarks = Listening()
@@ -191,6 +195,7 @@ def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_pa
     assert summary.epochs == earlier.best_epoch
 
 
+@pytest.mark.slow
 def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a run from one model is not gone on from by a run from another."""
     from eimf_core.training import run_state

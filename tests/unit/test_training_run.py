@@ -270,6 +270,7 @@ def test_a_catalogue_without_titles_is_told(folder: Path, tmp_path: Path) -> Non
     assert "items.jsonl: no item has a title" in warning and "--items" in warning
 
 
+@pytest.mark.slow
 def test_epochs_from_an_earlier_model(folder: Path, tmp_path: Path) -> None:
     earlier = training.train(folder, tmp_path / "earlier", settings(epochs=6))
     lines = [line for line in jsonl.read(folder / "sequences.jsonl", Sequence) if line.split == "train"]
