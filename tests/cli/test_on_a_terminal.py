@@ -134,6 +134,7 @@ NEXT = {
 """Commands that read what those before them wrote, and what each says may be typed next."""
 
 
+@pytest.mark.slow
 def test_each_step_ends_with_the_next_command(eimf: Eimf, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command, then in NEXT.items():
         with monkeypatch.context() as patched:

@@ -230,6 +230,7 @@ def test_nothing_is_kept_of_what_was_asked(folder: Path, environment: dict[str, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_closed_pipe_ends_quietly(folder: Path, environment: dict[str, str]) -> None:
     line = '{"history": ["tea-1"]}'
     command = (

@@ -194,6 +194,7 @@ def started(path: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[b
     return process, int(line.split(b"http://127.0.0.1:")[1].split(b";")[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_is_open_is_answered_before_the_end(path: Path, environment: dict[str, str], number: int) -> None:
     process, port = started(path, environment)
@@ -227,6 +228,7 @@ def test_without_its_packages_one_line_says_what_to_install(
     assert "pip install 'eimf[serve]'" in one_error_line(eimf("serve", path), 2)
 
 
+@pytest.mark.slow
 def test_a_token_in_the_environment_is_asked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "EIMF_SERVE_TOKEN", "s3cret")
     with running(path) as service:

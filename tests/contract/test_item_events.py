@@ -181,6 +181,7 @@ def test_a_kind_that_no_training_line_has_is_not_learned(folder: Path, tmp_path:
     assert set(learned["events"].unique().tolist()) <= {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_without_the_switch_events_change_nothing(folder: Path, tmp_path: Path) -> None:
     bare = write_small_data(tmp_path)
     for name, data in (("with", folder), ("without", bare)):

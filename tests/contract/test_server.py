@@ -354,6 +354,7 @@ def none_is_left_by(moment: float) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [b"Content-Length: 100", b"Transfer-Encoding: chunked", b"Connection: close"])
 def test_an_error_whose_body_stalls_is_one_at_once(size: bytes) -> None:
     body = b"7\r\nno such\r\n" if b"chunked" in size else b"no such"
@@ -374,6 +375,7 @@ def test_an_error_whose_body_stalls_is_told_after_one_question(tmp_path: Path) -
         run(tmp_path, url, 1, timeout=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "drips"),
     [

@@ -252,6 +252,7 @@ def test_a_run_killed_between_and_within_members_ends_with_the_same_bits(
     assert sorted(path.name for path in copied.glob(".again*")) == []
 
 
+@pytest.mark.slow
 def test_the_same_backbone_twice_is_two_seeds(apart: Path, tmp_path: Path) -> None:
     one, other = TrainConfig(backbone="sasrec+sasrec", seed=3, max_minutes=4.0).members
     assert (one.seed, other.seed, other.max_minutes) == (3, 3 + SEEDS_APART, 2.0)

@@ -166,6 +166,7 @@ def shuffled(skewed: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Datas
     return write_data(tmp_path_factory.mktemp("shuffled"), 300, lines)
 
 
+@pytest.mark.slow
 def test_ties_go_by_index_where_that_favours_no_target(skewed: Dataset, shuffled: Dataset, tmp_path: Path) -> None:
     for data, name in ((shuffled, "index"), (skewed, "seeded")):
         model = write_small_model(tmp_path / name, data.items, np.zeros((301, 4), np.float32))

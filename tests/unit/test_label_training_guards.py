@@ -139,6 +139,7 @@ def test_every_epoch_looks_at_a_step_that_sees_labels(folder: Path, tmp_path: Pa
         assert [set(line["gradients"]) for line in lines] == [set(line["loss"]) for line in lines]
 
 
+@pytest.mark.slow
 def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Path) -> None:
     changes = {"semantic_weight": 0.0, "alignment_weight": 0.0, "item_weight": 0.0}
     summary, _, warnings = trained(folder, tmp_path / "model", **changes)

@@ -195,6 +195,7 @@ def test_all_paths_give_the_same_scores(model: Path, data: Path, tmp_path: Path)
     assert indexed > 10
 
 
+@pytest.mark.slow
 def test_words_share_the_score_with_vectors_and_graph(model: Path) -> None:
     query = Query(history=["tea-1", "fish-2"], text="knitting wool", k=ITEMS)
     graph = artifact.open_model(model).next_items
@@ -300,6 +301,7 @@ def test_models_are_joined_where_their_text_encoder_is_not(
     assert b"items of like texts do not count in the score: encoder/: cannot be used" in b" ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_a_log_that_the_last_item_tells_is_read_from_the_graph(tmp_path: Path, eimf: Eimf) -> None:
     """Each item has one that follows it, and 25 users are too few for vectors to learn which."""
     rng, lines = np.random.default_rng(0), []

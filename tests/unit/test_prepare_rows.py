@@ -226,6 +226,7 @@ def test_blanks_around_values_are_no_part_of_them(tmp_path: Path) -> None:
     assert [line for line, _, _ in rejects(tmp_path)] == [3]
 
 
+@pytest.mark.slow
 def test_a_bad_row_does_not_change_how_the_others_are_read(tmp_path: Path) -> None:
     """Blanks around quotes, quotes and line ends inside, a line of blanks: once with a row that is checked_rows bad."""
     rows = 'user,item,name\nu, "a, 1",x\n"u" ,"b""" ,y\nu,"c\nd","z"\n  \n"u","e","p\rq"\n'

@@ -46,6 +46,7 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
     assert written.endswith("is wrong\n")
 
 
+@pytest.mark.slow
 def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)

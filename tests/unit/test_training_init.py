@@ -187,6 +187,7 @@ def test_no_model_and_a_broken_one(folder: Path, tmp_path: Path) -> None:
         training.train(folder, tmp_path / "next", settings(), init=tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_the_epochs_of_one_model_and_the_weights_of_another(folder: Path, tmp_path: Path) -> None:
     earlier = training.train(folder, tmp_path / "model", settings(epochs=3))
     summary = training.train(
@@ -234,6 +235,7 @@ def test_labels_take_the_adapter_over(folder: Path, tmp_path: Path) -> None:
     assert torch.equal(run.learner.adapter.weight, torch.from_numpy(model.adapter[0].copy()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [True, False])
 def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, tmp_path: Path, start: bool) -> None:
     """They start where the model's items with such titles are, not where text alone would put them today."""
