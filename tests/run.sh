@@ -18,4 +18,4 @@ unset PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 "$VENV/bin/ruff" check .
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/mypy"
-exec "$VENV/bin/python" -m pytest -n "${EIMF_TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder "$@"
+exec "$VENV/bin/python" -m pytest -n "${EIMF_TEST_PROCESSES:-3}" --dist loadfile --no-loadscope-reorder "$@"

@@ -131,6 +131,7 @@ def test_a_key_of_another_command_is_sent_to_its_table(eimf: Eimf, tmp_path: Pat
     assert "unknown key 'user_column'; it is a setting of eimf prepare: write it under [prepare]" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -22,6 +22,8 @@ from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model
 
+pytestmark = pytest.mark.slow
+
 EVIL = '<script>alert("x")</script> & $\\frac{1}{2}$ \x1b[31m'
 SECTIONS = ("summary", "comparison", "slices", "training", "map", "interests", "examples", "never", "run")
 
@@ -99,7 +101,6 @@ class Parts(HTMLParser):
         self.said.append(data)
 
 
-@pytest.mark.slow
 def test_nothing_is_loaded_and_titles_stay_text(page: Path) -> None:
     parts = Parts(page.read_text())
     assert not {"script", "iframe", "object", "embed", "img", "b"} & set(parts.tags)
@@ -160,7 +161,6 @@ def test_items_that_no_list_holds(page: Path, folder: Path) -> None:
     assert len(counts) == (listed == 0).sum() and counts == sorted(counts, reverse=True)
 
 
-@pytest.mark.slow
 def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Path) -> None:
     asked = ("eval", "model", "data", "-k", "5", "--baselines", "none", "--table")
     for earlier in ("page.html", "metrics.jsonl"):
@@ -200,7 +200,6 @@ def test_the_page_appears_whole_or_not_at_all(eimf: Eimf, folder: Path) -> None:
     assert not list(folder.glob("*new.html*"))
 
 
-@pytest.mark.slow
 def test_slices_are_chosen_where_none_are(eimf: Eimf, folder: Path) -> None:
     done = eimf("eval", "model", "data", "--baselines", "none", "--report", "plain.html", "-q", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
@@ -239,7 +238,6 @@ def pick(browser: Browser) -> None:
     assert browser.run(tall) > 200
 
 
-@pytest.mark.slow
 def test_in_a_real_browser(page: Path) -> None:
     with chromium() as browser:
         for width in (390, 1280):

@@ -37,6 +37,7 @@ def test_a_vector_holds_the_mean_of_its_categories_by_hand() -> None:
     assert torch.equal(table.categories.grad, torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.5, 0.0]]))  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "kind"),
     [*((name, "random") for name in ("comirec-dr", "mfn", "sine", "gru4rec", "sasrec")), ("comirec-sa", "text")],

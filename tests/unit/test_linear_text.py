@@ -69,6 +69,7 @@ PIECES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reader", "start"),
     [(reader, start) for reader in READERS for start in ("", '"')]

@@ -123,6 +123,7 @@ def by_hand() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "change"),
     [

@@ -252,6 +252,7 @@ def test_the_packaged_encoder_and_a_copy_of_it(tmp_path: Path) -> None:
     assert open_encoder(str(copy)).identity != second.identity
 
 
+@pytest.mark.slow
 def test_few_texts_need_no_torch_and_have_the_same_vectors() -> None:
     few, many = open_encoder(None, FEW), open_encoder("packaged", FEW + 1)
     assert type(few) is not type(many) and type(many) is type(open_encoder())

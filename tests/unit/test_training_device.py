@@ -119,6 +119,7 @@ def marked(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
