@@ -56,32 +56,60 @@ class IntervalGraph(Encoder):
         there = mask[..., None].to(vectors.dtype)
         start = (vectors + self._periodicity(mask, side.get("days")) + self.positions[: mask.shape[1]]) * there
         states, centre = start, start.sum(dim=1) / there.sum(dim=1).clamp(min=1.0)
-        nothing = torch.zeros_like(states[:, :1])
-        everyone = torch.ones_like(mask[:, :1])
         for _ in range(self.rounds):
-            before = torch.cat([nothing, states[:, :-1]], dim=1)
-            after = torch.cat([states[:, 1:], nothing], dim=1)
-            around = torch.stack([before, states, after, start, centre[:, None].expand_as(states)], dim=2)
-            states = self.dropout(self.items(states, around, torch.ones_like(around[..., 0], dtype=torch.bool)))
-            states = states * there
-            whole = torch.cat([centre[:, None], states], dim=1)
-            centre = self.centre(centre, whole, torch.cat([everyone, mask], dim=1))
+            states = self.dropout(self._mix_items(states, start, centre)) * there
+            centre = self._mix_centre(centre, states, mask)
         return states + centre[:, None] * there
 
+    def _mix_items(self, states: Tensor, start: Tensor, centre: Tensor) -> Tensor:
+        around = [_before(states), states, _after(states), start, centre[:, None]]
+        wanted = self.items.wanted(states)
+        weights = torch.softmax(torch.stack([(vectors * wanted).sum(dim=-1) for vectors in around], dim=-1), dim=-1)
+        parts = [weight[..., None] * vectors for weight, vectors in zip(weights.unbind(-1), around, strict=True)]
+        mixed: Tensor = self.items(states, torch.stack(parts).sum(dim=0))
+        return mixed
+
+    def _mix_centre(self, centre: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+        around = torch.cat([centre[:, None], states], dim=1)
+        there = torch.cat([torch.ones_like(mask[:, :1]), mask], dim=1)
+        weights = masked_softmax((around @ self.centre.wanted(centre)[..., None])[..., 0], there)
+        mixed: Tensor = self.centre(centre, (weights[:, None] @ around)[:, 0])
+        return mixed
+
     def _periodicity(self, mask: Tensor, days: Tensor | None) -> Tensor:
-        buckets = torch.zeros_like(mask[:, :, None] & mask[:, None], dtype=torch.int64)
-        if days is not None:
-            apart = (days[:, :, None] - days[:, None]).abs()
-            found = (torch.log2(apart + 1.0).floor() + 1.0).clamp(max=BUCKETS - 1).to(torch.int64)
-            buckets = torch.where((days[:, :, None] < 0) | (days[:, None] < 0), buckets, found)
-        weights = masked_softmax(self.weighing(self.intervals)[:, 0][buckets], mask[:, None].expand_as(buckets))
-        # summed by bucket first: L x L vectors would be large
-        shares = torch.stack([(weights * (buckets == number)).sum(dim=-1) for number in range(BUCKETS)], dim=-1)
-        return shares @ self.intervals
+        """sum_j softmax_j(w r_(ij)) r_(ij), (B, L, d), or what stands for every item where there are no times."""
+        if days is None:
+            return self.intervals[0]
+        # w r_(ij) is the same for all items of a bucket: it counts as often as there are such items
+        counts = _items_in_buckets(mask, days)
+        weighed = counts * torch.softmax(self.weighing(self.intervals)[:, 0], dim=0)
+        return (weighed / weighed.sum(dim=-1, keepdim=True).clamp(min=1e-30)) @ self.intervals
+
+
+def _items_in_buckets(mask: Tensor, days: Tensor) -> Tensor:
+    """How many items of a history lie so far from each of its items, (B, L, BUCKETS)."""
+    apart = (days[:, :, None] - days[:, None]).abs()
+    buckets = (torch.log2(apart + 1.0).floor() + 1.0).clamp(max=BUCKETS - 1)
+    buckets = torch.where((days[:, :, None] < 0) | (days[:, None] < 0), 0.0, buckets)
+    buckets = torch.where(mask[:, None], buckets, -1.0)
+    return torch.stack([(buckets == number).sum(dim=-1) for number in range(BUCKETS)], dim=-1).to(days.dtype)
+
+
+def _before(vectors: Tensor) -> Tensor:
+    """Of each place (B, L, d) what stands one place before it; zeros before the first."""
+    return torch.cat([torch.zeros_like(vectors[:, :1]), vectors[:, :-1]], dim=1)
+
+
+def _after(vectors: Tensor) -> Tensor:
+    return torch.cat([vectors[:, 1:], torch.zeros_like(vectors[:, :1])], dim=1)
 
 
 class Mixing(nn.Module):
-    """Attention of a query (…, d) over what is around it (…, n, d), with a residual connection."""
+    """Attention of a query to the vectors around it, with a residual connection.
+
+    (Q q) (K x) = (q Q^T K) x, and the sum of the values V x is V times the sum: so only queries and sums are multiplied
+    by matrices, not each vector around each query.
+    """
 
     def __init__(self, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -90,10 +118,13 @@ class Mixing(nn.Module):
         self.value = linear(width, width, generator, bias=False)
         self.scale = nn.LayerNorm(width)
 
-    def forward(self, query: Tensor, around: Tensor, mask: Tensor) -> Tensor:
-        logits = (self.key(around) @ self.query(query)[..., None])[..., 0] / math.sqrt(query.shape[-1])
-        mixed = (masked_softmax(logits, mask)[..., None, :] @ self.value(around))[..., 0, :]
-        result: Tensor = self.scale(query + torch.relu(mixed))
+    def wanted(self, query: Tensor) -> Tensor:
+        """What a vector around the query is multiplied by to give its logit, (…, d)."""
+        return query @ (self.query.weight.t() @ self.key.weight) / math.sqrt(query.shape[-1])
+
+    def forward(self, query: Tensor, around: Tensor) -> Tensor:
+        """The new query from the weighted sum of what is around it, both (…, d)."""
+        result: Tensor = self.scale(query + torch.relu(self.value(around)))
         return result
 
 

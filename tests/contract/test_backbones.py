@@ -22,6 +22,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone, TrainingStep
 from eimf_core.models.hyperparameters import Hyperparameters
+from eimf_core.models.pimi import IntervalGraph, Mixing
 from eimf_core.models.registry import BACKBONES, Entry
 from eimf_core.models.sasrec import Transformer, TransformerHyperparameters
 from eimf_core.models.shape import Shape
@@ -223,7 +224,7 @@ def test_the_same_generator_gives_the_same_weights_and_dropout(name: str) -> Non
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_gradients_reach_every_parameter(name: str, tmp_path: Path) -> None:
-    run = small_run(tmp_path / "data", backbone=name, epochs=3)
+    run = small_run(write_small_data(tmp_path / "data", times=True), backbone=name, epochs=3)
     before = {key: value.clone() for key, value in run.learner.weights().items()}
     parameters = {f"backbone.{key}" for key, _ in run.learner.backbone.named_parameters()}
     plan = run.loop.batches.epoch(np.random.default_rng(0))
@@ -344,6 +345,35 @@ def test_every_named_backbone_names_its_paper() -> None:
 
 
 @torch.no_grad()
+def test_pimi_mixes_as_attention_with_keys_and_values_does() -> None:
+    backbone = made("pimi")
+    encoder, width = backbone.encoder, backbone.shape.dimension
+    assert isinstance(encoder, IntervalGraph)
+    generator = torch.Generator().manual_seed(3)
+    states = torch.randn(2, 5, width, generator=generator)
+    start = torch.randn(2, 5, width, generator=generator)
+    centre = torch.randn(2, width, generator=generator)
+    mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
+    for at in range(5):
+        nothing = torch.zeros(2, width)
+        near = [states[:, at - 1] if at else nothing, states[:, at], states[:, at + 1] if at < 4 else nothing]
+        expected = attention(encoder.items, states[:, at], torch.stack([*near, start[:, at], centre], dim=1))
+        close(encoder._mix_items(states, start, centre)[:, at], expected)
+    mixed = encoder._mix_centre(centre, states, mask)
+    for user, number in enumerate(mask.sum(dim=1).tolist()):
+        whole = torch.cat([centre[user, None], states[user, :number]])[None]
+        close(mixed[user], attention(encoder.centre, centre[user, None], whole)[0])
+
+
+def attention(layer: Mixing, query: Tensor, around: Tensor) -> Tensor:
+    """What the paper writes: a key and a value of each vector (B, n, d) around a query (B, d)."""
+    weights = torch.softmax(
+        (layer.key(around) @ layer.query(query)[..., None])[..., 0] / layer.query.in_features**0.5, dim=-1
+    )
+    mixed: Tensor = layer.scale(query + torch.relu((weights[:, None] @ layer.value(around))[:, 0]))
+    return mixed
+
+
 def test_times_move_pimi_and_features_move_mfn() -> None:
     vectors, mask = histories([LONGEST, 3])
     days = torch.tensor([[90.0, 60.0, 3.0, 2.0, 1.0, 0.0], [9.0, 1.0, 0.0, -1.0, -1.0, -1.0]])
