@@ -1,0 +1,171 @@
+"""Functions that other modules use say what they take and return.
+
+This is asked of module-level functions, and of public methods of public classes, that another module uses and that
+take three or more arguments, or take or return arrays or tensors. Overriding methods are described where they are
+first declared.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(path for package in ("eimf_core", "eimf_cli", "eimf") for path in (ROOT / package).rglob("*.py"))
+DESCRIBED = (
+    "category_numbers",
+    "centres",
+    "config",
+    "exporting",
+    "model_files",
+    "outputs",
+    "padding",
+    "parquet_files",
+    "progress",
+    "vectors",
+    "weights_file",
+)
+"""The packages and modules of eimf_core that are checked."""
+MANY = 3
+"""Arguments that need a description, however plain their types."""
+ARRAYS = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
+SECTION = re.compile(r"^ *(?:Args|Returns|Yields|Raises|Source|Attributes):", re.MULTILINE)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Described(NamedTuple):
+    """A function and the name by which it is reported."""
+
+    name: str
+    node: Function
+    arguments: Sequence[ast.arg]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def of_arrays() -> re.Pattern[str]:
+    """Annotations of arrays: those of numpy and torch, and what modules name by them."""
+    names = {"NDArray", "ndarray", "Tensor"}
+    for path in SOURCES:
+        for node in parsed(path).body:
+            if isinstance(node, ast.Assign) and ARRAYS.search(ast.unparse(node.value)):
+                names |= {target.id for target in node.targets if isinstance(target, ast.Name) and target.id.istitle()}
+    return re.compile(rf"\b({'|'.join(sorted(names))})\b")
+
+
+@cache
+def used_names(path: Path) -> frozenset[str]:
+    """What a module imports by name, or reads of something by a dot."""
+    imported = (
+        alias.name for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) for alias in node.names
+    )
+    read = (node.attr for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute))
+    return frozenset((*imported, *read))
+
+
+@cache
+def methods_of_classes() -> dict[str, set[str]]:
+    """The names of the methods of the classes of a name, wherever it is defined."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in SOURCES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef):
+                found[node.name] |= {inner.name for inner in node.body if isinstance(inner, Function)}
+    return found
+
+
+def functions(path: Path) -> Iterator[Described]:
+    """The public functions of a module, and the public methods of its public classes that override none."""
+    for node in parsed(path).body:
+        if isinstance(node, Function):
+            yield Described(node.name, node, arguments_of(node))
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            bases = [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases]
+            inherited = set().union(*(methods_of_classes().get(base, set()) for base in bases))
+            for inner in node.body:
+                if isinstance(inner, Function) and inner.name not in inherited and not is_attribute(inner):
+                    yield Described(f"{node.name}.{inner.name}", inner, arguments_of(inner, method=True))
+
+
+def is_attribute(node: Function) -> bool:
+    return any(ast.unparse(decorator).endswith("property") for decorator in node.decorator_list)
+
+
+def arguments_of(node: Function, *, method: bool = False) -> list[ast.arg]:
+    static = any(ast.unparse(decorator) == "staticmethod" for decorator in node.decorator_list)
+    listed = [*node.args.posonlyargs, *node.args.args]
+    further = [argument for argument in (node.args.vararg, node.args.kwarg) if argument is not None]
+    return [*listed[int(method and not static) :], *node.args.kwonlyargs, *further]
+
+
+def needs_description(found: Described, path: Path) -> bool:
+    name = found.node.name
+    if name.startswith("_") or not any(name in used_names(other) for other in SOURCES if other != path):
+        return False
+    annotations = [argument.annotation for argument in found.arguments] + [found.node.returns]
+    arrays = any(node is not None and of_arrays().search(ast.unparse(node)) for node in annotations)
+    return arrays or len(found.arguments) >= MANY
+
+
+def missing(found: Described) -> list[str]:
+    """What the docstring of a function lacks."""
+    text = ast.get_docstring(found.node) or ""
+    sections = {match.group().strip(): match.end() for match in SECTION.finditer(text)}
+
+    def section(name: str) -> str | None:
+        if name not in sections:
+            return None
+        start = sections[name]
+        return text[start : min((match.start() for match in SECTION.finditer(text, start)), default=len(text))]
+
+    described = re.findall(r"^ {4}(\*{0,2}\w+(?:, \*{0,2}\w+)*):", section("Args:") or "", re.MULTILINE)
+    names = {name.lstrip("*") for line in described for name in line.split(", ")}
+    lacking = [argument.arg for argument in found.arguments if argument.arg not in names]
+    lacking += [f"{name} (no argument)" for name in sorted(names - {argument.arg for argument in found.arguments})]
+    returns = found.node.returns
+    if returns is not None and ast.unparse(returns) not in ("None", "NoReturn"):
+        lacking += ["Returns"] if section("Returns:") is None and section("Yields:") is None else []
+    return lacking
+
+
+def modules(package: str) -> list[Path]:
+    place = ROOT / "eimf_core" / package
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+@pytest.mark.parametrize("package", DESCRIBED)
+def test_what_other_modules_use_says_its_arguments_and_what_it_returns(package: str) -> None:
+    lacking = [
+        f"{path.relative_to(ROOT)}:{found.node.lineno} {found.name}: {', '.join(missing(found))}"
+        for path in modules(package)
+        for found in functions(path)
+        if needs_description(found, path) and missing(found)
+    ]
+    assert not lacking, "\n".join(lacking)
+
+
+def test_a_docstring_without_an_argument_is_noticed() -> None:
+    text = '''
+def both(left: int, right: int, more: int) -> int:
+    """Of two.
+
+    Args:
+        left, right: numbers.
+        other: none.
+    """
+'''
+    (node,) = ast.parse(text).body
+    assert isinstance(node, Function)
+    assert missing(Described("both", node, arguments_of(node))) == ["more", "other (no argument)", "Returns"]
