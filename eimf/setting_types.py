@@ -159,7 +159,7 @@ class EvalSettings(TypedDict, total=False):
     baselines: Literal["fast", "all", "none"]
     slice: list[str]
     group: bool
-    earlier: Path | None
+    compare_with: Path | None
     labels: Path | None
     seed: int
     resamples: int

@@ -42,9 +42,9 @@ class EvalConfig:
     group: bool = setting(
         False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
     )
-    earlier: Path | None = setting(
+    compare_with: Path | None = setting(
         None,
-        "An earlier report, or the file of an earlier eval -o: what changed since is shown.",
+        "A previous report, or the file of a previous eval -o: what changed since is shown.",
         group="data", metavar="FILE",
     )  # fmt: skip
     labels: Path | None = setting(

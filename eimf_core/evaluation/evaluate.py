@@ -16,11 +16,11 @@ from eimf_core import files, plugins, provenance, threads
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.evaluation.earlier import Earlier, unlike
-from eimf_core.evaluation.earlier import read as read_earlier
 from eimf_core.evaluation.measure import Plan, measure
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
+from eimf_core.evaluation.previous_report import PreviousReport, unlike
+from eimf_core.evaluation.previous_report import read as read_previous
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.evaluation.slice_bootstrap import ALL, Sampling, eval_slices
 from eimf_core.evaluation.system_results import SystemResult
@@ -44,13 +44,13 @@ class Evaluation:
     plan: Plan
     facts: dict[str, Any]
     inputs: list[str | Path]
-    earlier: Earlier | None = None
+    previous: PreviousReport | None = None
 
     @cached_property
-    def unlike_earlier(self) -> str | None:
-        """Why figures of the earlier evaluation may differ for other reasons than the model."""
+    def unlike_previous(self) -> str | None:
+        """Why figures of the previous evaluation may differ for other reasons than the model."""
         path = self.dataset.directory / "sequences.jsonl"
-        return None if self.earlier is None else unlike(self.earlier, self.records, files.sha256(path))
+        return None if self.previous is None else unlike(self.previous, self.records, files.sha256(path))
 
     @property
     def baselines(self) -> list[str]:
@@ -117,7 +117,7 @@ def evaluate(
     """
     if len({os.path.realpath(path) for path in models}) < len(models):
         raise ConfigError("a model is given twice, so that it would be compared with itself; name each directory once")
-    before = None if settings.earlier is None else read_earlier(settings.earlier)
+    before = None if settings.compare_with is None else read_previous(settings.compare_with)
     dataset = data.load(directory, ("train", settings.split))
     opened = [ModelSystem(path, dataset) for path in models]
     users = eval_users.select(dataset, settings.split, settings.seen, [model.known for model in opened])
@@ -171,11 +171,11 @@ def evaluate(
         users=users,
         plan=plan,
         facts=facts,
-        earlier=before,
+        previous=before,
         inputs=[
             *(Path(directory) / name for name in ("sequences.jsonl", "items.jsonl")),
             *(Path(path) / "manifest.json" for path in models),
-            *(path for path in (settings.labels, settings.earlier) if path),
+            *(path for path in (settings.labels, settings.compare_with) if path),
         ],
     )
 

@@ -39,7 +39,7 @@ def write(
     """
     if (directory / "manifest.json").exists() and not (directory / "sequences.jsonl").exists():
         raise ConfigError(f"{directory} is a model directory; models come first, the prepared directory last")
-    read = [*dataset.files_of(directory), settings.labels, settings.earlier]
+    read = [*dataset.files_of(directory), settings.labels, settings.compare_with]
     read += [model / part for model in models for part in ("manifest.json", *model_files.PARTS, *model_files.OPTIONAL)]
     with outputs.claimed([output, per_user, report], inputs=read, force=force) as places:
         if report is not None and not settings.slice:

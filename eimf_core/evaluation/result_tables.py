@@ -20,7 +20,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
         of_all(evaluation),
         of_slices(evaluation),
         of_comparisons(evaluation),
-        of_earlier(evaluation),
+        since_previous(evaluation),
         of_interests(evaluation),
     )
     return [table for table in made if table.rows]
@@ -91,23 +91,23 @@ def of_comparisons(evaluation: Evaluation) -> Table:
     return Table("differences; detectable: the least that so many users show four times in five", columns, rows)
 
 
-def of_earlier(evaluation: Evaluation) -> Table:
-    """What changed since an earlier evaluation: models in all metrics, baselines in the main one."""
-    earlier, called = evaluation.earlier, short_names(evaluation)
+def since_previous(evaluation: Evaluation) -> Table:
+    """What changed since a previous evaluation: models in all metrics, baselines in the main one."""
+    previous, called = evaluation.previous, short_names(evaluation)
     rows, labels, main = [], metric_rows(evaluation), main_row(evaluation)
-    for name in [*evaluation.contenders, *evaluation.baselines] if earlier else []:
+    for name in [*evaluation.contenders, *evaluation.baselines] if previous else []:
         for row, label in labels:
             record = by_row(evaluation, "all")[row].get(name)
-            theirs = earlier.like(name, evaluation.contenders) if earlier else name
-            then = earlier.figures.get((theirs, *row)) if earlier else None
+            theirs = previous.like(name, evaluation.contenders) if previous else name
+            then = previous.figures.get((theirs, *row)) if previous else None
             if record is None or then is None or (name in evaluation.baselines and row != main):
                 continue
             change = record.value - then.value
             sign = "+" if change > 0 else ""
             shown = called[name] if theirs == name else f"{called[name]} (then {theirs})"
             rows.append([shown, label, figure_text(then), figure_text(record), f"{sign}{number_text(change)}"])
-    unlike = f"; {evaluation.unlike_earlier}" if evaluation.unlike_earlier else ""
-    title = f"since {earlier.name}{unlike}" if earlier else ""
+    unlike = f"; {evaluation.unlike_previous}" if evaluation.unlike_previous else ""
+    title = f"since {previous.name}{unlike}" if previous else ""
     return Table(title, ["model", "metric", "then", "now", "change"], rows)
 
 
@@ -252,7 +252,7 @@ def significant(record: Metric) -> bool:
 
 def closing_lines(evaluation: Evaluation) -> list[str]:
     """How good each model is, in a line; how large a difference so many users show, where one may be chance; and what
-    changed since an earlier evaluation."""
+    changed since a previous evaluation."""
     row, called = main_row(evaluation), short_names(evaluation)
     values = by_row(evaluation, "all").get(row, {})
     lines = []
@@ -261,18 +261,18 @@ def closing_lines(evaluation: Evaluation) -> list[str]:
         lines.append(f"{called[name]}: {metric_name(*row)} {figure_text(values[name])}{said and f'; {said}'}")
     if (least := smallest_shown(evaluation)) is not None:
         lines.append(least)
-    return lines + since_earlier(evaluation)
+    return lines + change_lines(evaluation)
 
 
-def since_earlier(evaluation: Evaluation) -> list[str]:
-    """The change of each model in the main metric, in a line, or that an earlier evaluation has none of them."""
-    if evaluation.earlier is None:
+def change_lines(evaluation: Evaluation) -> list[str]:
+    """The change of each model in the main metric, in a line, or that a previous evaluation has none of them."""
+    if evaluation.previous is None:
         return []
-    table, main = of_earlier(evaluation), dict(metric_rows(evaluation)).get(main_row(evaluation))
+    table, main = since_previous(evaluation), dict(metric_rows(evaluation)).get(main_row(evaluation))
     theirs = [short_names(evaluation)[name] for name in evaluation.baselines]
     found = [(row[0], row[-1]) for row in table.rows if row[1] == main and row[0] not in theirs]
     if not found:
-        return [f"{evaluation.earlier.name}: holds no {main} of a model that is evaluated now; nothing is compared"]
+        return [f"{evaluation.previous.name}: holds no {main} of a model that is evaluated now; nothing is compared"]
     return [f"{name}: {main} {change} {table.title}" for name, change in found]
 
 

@@ -161,35 +161,35 @@ def test_items_that_no_list_holds(page: Path, folder: Path) -> None:
     assert len(counts) == (listed == 0).sum() and counts == sorted(counts, reverse=True)
 
 
-def test_what_changed_since_an_earlier_report(eimf: Eimf, folder: Path, page: Path) -> None:
+def test_what_changed_since_a_previous_report(eimf: Eimf, folder: Path, page: Path) -> None:
     asked = ("eval", "model", "data", "-k", "5", "--baselines", "none", "--table")
-    for earlier in ("page.html", "metrics.jsonl"):
-        done = eimf(*asked, "--earlier", earlier, "--report", "next.html", "--force", cwd=folder)
+    for previous in ("page.html", "metrics.jsonl"):
+        done = eimf(*asked, "--compare-with", previous, "--report", "next.html", "--force", cwd=folder)
         assert done.returncode == 0, done.stderr.decode()
-        assert f"since {earlier}\n" in done.stdout.decode()
+        assert f"since {previous}\n" in done.stdout.decode()
         figures = re.findall(r"NDCG@5 +(0\.\d{4} \[.*?\]) +(0\.\d{4} \[.*?\]) +0\.0000", done.stdout.decode())
         assert len(figures) == 1 and figures[0][0] == figures[0][1]
-        assert 'id="earlier"' in (folder / "next.html").read_text()
+        assert 'id="previous"' in (folder / "next.html").read_text()
     # the only model of today, and of then
     assert eimf("eval", "model", "data", "-k", "5", "-o", "alone.jsonl", cwd=folder).returncode == 0
-    renamed = eimf("eval", "<b>other", *asked[2:], "--earlier", "alone.jsonl", cwd=folder).stdout.decode()
+    renamed = eimf("eval", "<b>other", *asked[2:], "--compare-with", "alone.jsonl", cwd=folder).stdout.decode()
     assert re.search(r"^ +<b>other \(then model\) +NDCG@5 +0\.\d{4} .* [+-]?0\.\d{4} *$", renamed, re.M)
-    other = eimf(*asked, "--split", "valid", "--earlier", "page.html", cwd=folder).stdout.decode()
+    other = eimf(*asked, "--split", "valid", "--compare-with", "page.html", cwd=folder).stdout.decode()
     assert "since page.html; not the same split: test then, valid now" in other
     # lines on stdout hold no change: the end of stderr says it
-    lines = eimf("eval", "<b>other", *asked[2:-1], "--earlier", "alone.jsonl", cwd=folder)
+    lines = eimf("eval", "<b>other", *asked[2:-1], "--compare-with", "alone.jsonl", cwd=folder)
     assert re.search(r"^<b>other \(then model\): NDCG@5 [+-]?0\.\d{4} since alone.jsonl$", lines.stderr.decode(), re.M)
-    none = eimf("eval", "model", "data", "-k", "7", "--baselines", "none", "--earlier", "alone.jsonl", cwd=folder)
+    none = eimf("eval", "model", "data", "-k", "7", "--baselines", "none", "--compare-with", "alone.jsonl", cwd=folder)
     assert "alone.jsonl: holds no NDCG@7 of a model that is evaluated now; nothing is compared" in none.stderr.decode()
 
 
 @pytest.mark.parametrize("content", ["<!doctype html><p>Hello</p>", "{}\n", "", "\x00"])
-def test_what_is_no_earlier_report(eimf: Eimf, folder: Path, content: str) -> None:
+def test_what_is_no_previous_report(eimf: Eimf, folder: Path, content: str) -> None:
     (folder / "strange.html").write_text(content)
-    done = eimf("eval", "model", "data", "--earlier", "strange.html", "--report", "no.html", cwd=folder)
+    done = eimf("eval", "model", "data", "--compare-with", "strange.html", "--report", "no.html", cwd=folder)
     told = "eimf: strange.html: is neither a report of eval --report nor lines of eval -o; give one of these"
     assert one_error_line(done, 3) == told
-    missing = one_error_line(eimf("eval", "model", "data", "--earlier", "nowhere.html", cwd=folder), 2)
+    missing = one_error_line(eimf("eval", "model", "data", "--compare-with", "nowhere.html", cwd=folder), 2)
     assert missing == "eimf: nowhere.html: no such file"
     assert not list(folder.glob("*no.html*"))
 

@@ -30,7 +30,7 @@ OTHER: dict[str, Any] = {
     "seed": 1,
     "resamples": 100,
 }
-CHANGE_NOTHING = {"threads": (1, 3), "earlier": (None, "earlier.jsonl")}
+CHANGE_NOTHING = {"threads": (1, 3), "compare_with": (None, "previous.jsonl")}
 """Figures depend neither on the machine nor on what they are compared with."""
 
 
@@ -59,9 +59,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def records(folder: Path, **changed: Any) -> list[Metric]:
     settings = {**BASE, "labels": "labels.jsonl", **changed}
     settings["labels"] = folder / settings["labels"]
-    if settings.get("earlier"):
-        settings["earlier"] = folder / settings["earlier"]
-        jsonl.write(settings["earlier"], records(folder))
+    if settings.get("compare_with"):
+        settings["compare_with"] = folder / settings["compare_with"]
+        jsonl.write(settings["compare_with"], records(folder))
     return evaluate([folder / "model0", folder / "model1"], folder, EvalConfig(**settings)).records
 
 

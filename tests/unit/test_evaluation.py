@@ -459,6 +459,6 @@ def test_the_end_says_how_good_a_model_is(p: float, expected: list[str]) -> None
         baselines=("a",),
         contenders=("m",),
         facts={"users": 1200},
-        earlier=None,
+        previous=None,
     )
     assert result_tables.closing_lines(told) == expected  # type: ignore[arg-type]

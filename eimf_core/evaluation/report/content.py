@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eimf_core.evaluation import earlier, eval_users, figure_text, result_tables
+from eimf_core.evaluation import eval_users, figure_text, previous_report, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.report import interest_map, never_listed, plots, run_facts, sampled_users, tables
@@ -40,8 +40,8 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "systems": tables.of_systems(evaluation),
         "seeds": any(result.role == "group" for result in evaluation.results),
         "shares": tables.of_interests(evaluation),
-        "earlier": evaluation.earlier,
-        "since": result_tables.of_earlier(evaluation),
+        "previous": evaluation.previous,
+        "since": result_tables.since_previous(evaluation),
         "comparisons": tables.of_comparisons(evaluation),
         "comparison_plot": plots.comparisons(evaluation),
         "curves": plots.curves(_epochs(called, evaluation.systems)),
@@ -53,7 +53,7 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "never": never_listed.never_listed(evaluation, sample.system.name),
         "examples": sampled_users.examples(evaluation, sample),
         "run": run_facts.run_facts(evaluation, sidecar, command),
-        "lines": earlier.figures_as_lines(evaluation.records),
+        "lines": previous_report.figures_as_lines(evaluation.records),
     }
 
 

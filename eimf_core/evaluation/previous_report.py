@@ -1,4 +1,4 @@
-"""What changed since an earlier evaluation: its report, or the Metric lines that it wrote."""
+"""What changed since a previous evaluation: its report, or the Metric lines that it wrote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Figures = dict[tuple[str, str, int | None], Metric]
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PreviousReport:
     """Figures of all users by system, metric and cutoff; `sequences` is the sha256 of the data, None if not known."""
 
     name: str
@@ -39,8 +39,8 @@ def figures_as_lines(records: Sequence[Metric]) -> str:
     return "".join(f"{jsonl.encode(record).decode()}\n" for record in records if _wanted(record))
 
 
-def read(path: str | Path) -> Earlier:
-    """Read an earlier report, or Metric lines.
+def read(path: str | Path) -> PreviousReport:
+    """Read a previous report, or Metric lines.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -65,27 +65,27 @@ def read(path: str | Path) -> Earlier:
         raise InputError("is neither a report of eval --report nor lines of eval -o; give one of these", file=path)
     described = provenance.inputs(path)
     sequences = next((known for name, known in described.items() if Path(name).name == "sequences.jsonl"), None)
-    return Earlier(str(path), figures, sequences)
+    return PreviousReport(str(path), figures, sequences)
 
 
 def _wanted(record: Metric) -> bool:
     return record.compared_to is None and record.slice == "all"
 
 
-def unlike(earlier: Earlier, records: Sequence[Metric], sequences: str | None) -> str | None:
+def unlike(previous: PreviousReport, records: Sequence[Metric], sequences: str | None) -> str | None:
     """Why figures of then and now may differ for other reasons than the model; None where nothing is known of it.
 
     Args:
-        earlier: what was read.
+        previous: what was read.
         records: those of today.
         sequences: the sha256 of today's data.
     """
-    then = next(iter(earlier.figures.values()))
+    then = next(iter(previous.figures.values()))
     now = next(record for record in records if _wanted(record))
     for field in ("split", "protocol", "seen", "users"):
         before, after = getattr(then, field), getattr(now, field)
         if before != after:
             return f"not the same {'users' if field == 'users' else field}: {before} then, {after} now"
-    if earlier.sequences is not None and sequences is not None and earlier.sequences != sequences:
+    if previous.sequences is not None and sequences is not None and previous.sequences != sequences:
         return "not the same sequences.jsonl"
     return None
