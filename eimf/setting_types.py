@@ -171,7 +171,7 @@ class RecommendSettings(TypedDict, total=False):
 
     k: int
     min_score: float | None
-    first: bool
+    first_match: bool
     strict: bool
     encoder: str | None
     seen: Literal["drop", "keep"] | None

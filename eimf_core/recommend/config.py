@@ -15,7 +15,7 @@ class ListConfig:
 
     k: int = setting(10, "Items to list.", "-k", low=1)
     min_score: float | None = setting(None, "Leave out items with a lower score.", metavar="SCORE", advanced=True)
-    first: bool = setting(False, "Take the first of several equally good titles.", advanced=True)
+    first_match: bool = setting(False, "Take the first of several equally good titles.", advanced=True)
     strict: bool = setting(
         False, "Unknown ids and titles are an error, those to leave out or to keep too.", group="data", advanced=True
     )

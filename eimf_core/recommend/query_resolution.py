@@ -189,7 +189,7 @@ class QueryResolver:
         if index := self._items.index(item):
             return index
         match = self._items.find_title(item)
-        if len(match.found) == 1 or (match.found and self._settings.first):
+        if len(match.found) == 1 or (match.found and self._settings.first_match):
             return self._taken(item, match, always=True)
         if match.found:
             raise InputError(_ambiguous(item, match))
@@ -211,7 +211,7 @@ class QueryResolver:
             near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
             self._reporter.warn(str(InputError(f"no title is like '{typed}'{near}", file=file, line=line)))
             return 0
-        if len(match.found) > 1 and not self._settings.first:
+        if len(match.found) > 1 and not self._settings.first_match:
             problem = InputError(_ambiguous(typed, match), file=file, line=line)
             if self._single:
                 raise problem
@@ -243,7 +243,7 @@ class QueryResolver:
 
 
 def _ambiguous(typed: str, match: Match) -> str:
-    return f"'{typed}' may be {_titles_of(match)}; say which by its id or with more words, or take --first"
+    return f"'{typed}' may be {_titles_of(match)}; say which by its id or with more words, or take --first-match"
 
 
 def shortened(names: Sequence[str]) -> str:

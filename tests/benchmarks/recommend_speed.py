@@ -238,7 +238,7 @@ def main() -> None:
             show("--items, 1,000,000 items", *timed(eimf(large, "--items", "B000000001,B000000002"), arguments.runs))
             few = max(1, min(3, arguments.runs))
             for typed in ("Invented thing no. 36, 5021 g", "invented THING no 36, 5021 g", "inventd thing 5021 g"):
-                show(f"--like '{typed}'", *timed(eimf(large, "--first", "--like", typed), few))
+                show(f"--like '{typed}'", *timed(eimf(large, "--first-match", "--like", typed), few))
             if arguments.index:
                 subprocess.run([sys.executable, "-m", "eimf_cli", "index", str(large)], check=True)
                 show("--index", *timed(eimf(large, "--index", "--items", "B000000001,B000000002"), arguments.runs))

@@ -70,8 +70,8 @@ def test_titles_roughly(eimf: Eimf, folder: Path) -> None:
     said = done.stderr.decode()
     assert "'gren tea' is taken for 'Green Tea' (tea-0)" in said and "no title is like 'Zebra'; nearest are" in said
     line = one_error_line(eimf("recommend", "model", "--like", "fish", cwd=folder), 3)
-    assert "'Fish Net' (fish-6)" in line and "'Fish Tank' (fish-1)" in line and "--first" in line
-    assert eimf("recommend", "model", "--like", "fish", "--first", cwd=folder).returncode == 0
+    assert "'Fish Net' (fish-6)" in line and "'Fish Tank' (fish-1)" in line and "--first-match" in line
+    assert eimf("recommend", "model", "--like", "fish", "--first-match", cwd=folder).returncode == 0
 
 
 def test_a_title_without_its_year_comes_before_others_and_is_said(eimf: Eimf, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_nearest_items(eimf: Eimf, folder: Path) -> None:
     assert [item["score"] for item in made["items"]] == pytest.approx(np.sort(cosines)[::-1][1:4].tolist(), abs=1e-5)
     assert "no item has the id or a title" in one_error_line(eimf("similar", "model", "x", cwd=folder), 3)
     assert "'Fish Tank' (fish-1)" in one_error_line(eimf("similar", "model", "fish", cwd=folder), 3)
-    done = eimf("similar", "model", "fish", "--first", "--table", "-k", "1", cwd=folder)
+    done = eimf("similar", "model", "fish", "--first-match", "--table", "-k", "1", cwd=folder)
     assert done.stdout.startswith(b"nearest to fish: 1 item listed\n")
     assert done.stderr == b"'fish' is taken for 'Fish Net' (fish-6)\n"
 

@@ -21,7 +21,7 @@ from tests.recommend_models import write_named_model
 CHANGED: dict[str, Any] = {
     "k": 3,
     "min_score": 0.9,
-    "first": True,
+    "first_match": True,
     "strict": True,
     "encoder": "./nowhere",
     "seen": "keep",
@@ -118,6 +118,6 @@ def test_similar_has_the_settings_that_change_its_list(path: Path) -> None:
     for name in ("k", "min_score"):
         changed = RecommendConfig(**vars(ListConfig(**{name: CHANGED[name]})))
         assert Session(path, changed).similar_line("tea-1") != usual
-    with pytest.raises(EimfError, match="--first"):
+    with pytest.raises(EimfError, match="--first-match"):
         Session(path, RecommendConfig()).similar_line("fish")
-    assert Session(path, RecommendConfig(first=True)).similar_line("fish").startswith(b'{"id":"fish-')
+    assert Session(path, RecommendConfig(first_match=True)).similar_line("fish").startswith(b'{"id":"fish-')
