@@ -16,7 +16,7 @@ from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.opened_model import Model
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import attribution, diversity, shown_interests, text_fusion
+from eimf_core.recommend import attribution, diversity, interest_splitting, text_fusion
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import why_empty
 from eimf_core.recommend.item_lookup import Items
@@ -95,19 +95,19 @@ class Recommender:
     def _by_name(
         self, queries: Queries, interests: UserInterests, lists: list[RankedList], empty: dict[int, str]
     ) -> Result:
-        """The result of merged lists, whose interests are taken apart by the names of what they bring."""
+        """The result of merged lists, whose interests are split by the names of what they bring."""
         namer, number = self.namer, interests.words
         further = list(map(len, interests.merged_into))
         of_one = [int(query.history[-1]) if _is_one_item(query) else 0 for query in queries]
-        shown, parts = shown_interests.taken_apart(lists, namer, number, further, of_one)
+        shown, split = interest_splitting.split_by_name(lists, namer, number, further, of_one)
         shares = None
         if self.settings.anchors:
             assert interests.attention is not None
             attention = attribution.merged_attention(interests.attention, interests.without_text)
             most, least = self.settings.anchors, self.settings.anchor_share
-            shares = shown_interests.shares(parts, attention, self._read(queries), namer, most, least)
+            shares = interest_splitting.shares(split, attention, self._read(queries), namer, most, least)
         words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
-        names = shown_interests.names_of(parts, namer, words)
+        names = interest_splitting.names_of(split, namer, words)
         return Result(queries, shown, names, shares, words=number, empty=empty)
 
     def _empty(self, queries: Queries, lists: Sequence[RankedList]) -> dict[int, str]:

@@ -18,7 +18,7 @@ class UserInterests:
         vectors: what gives the scores, (B, K, d).
         attention: over the history, (B, K, L); None for words alone.
         fusions: of words and history, None where a query has only one of these.
-        names: a name for each interest as a whole, none where a list is taken apart by name, and behind those of a
+        names: a name for each interest as a whole, none where a list is split by name, and behind those of a
             fusion one for the words.
         merged_into: likewise, see `attribution`.
     """

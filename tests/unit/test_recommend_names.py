@@ -16,7 +16,7 @@ from eimf_core.naming.group_names import named_groups
 from eimf_core.naming.interest_names import Namer
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.naming.terms import item_terms, without_variants
-from eimf_core.recommend import shown_interests
+from eimf_core.recommend import interest_splitting
 from eimf_core.recommend.results import RankedList
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.vectors import unit_rows
@@ -188,12 +188,12 @@ def test_a_group_without_common_words_has_no_name() -> None:
 def split(
     items: list[int], sources: list[int], namer: Namer
 ) -> tuple[list[int], list[tuple[str | None, float | None]]]:
-    (ranked,), parts = shown_interests.taken_apart([RankedList(items, [0.0] * len(items), sources)], namer, 2, [2])
-    (names,) = shown_interests.names_of(parts, namer, [{}])
+    (ranked,), split = interest_splitting.split_by_name([RankedList(items, [0.0] * len(items), sources)], namer, 2, [2])
+    (names,) = interest_splitting.names_of(split, namer, [{}])
     return ranked.interests, [name or (None, None) for name in names]
 
 
-def test_an_interest_is_taken_apart_by_the_names_of_what_it_brings() -> None:
+def test_an_interest_is_split_by_the_names_of_what_it_brings() -> None:
     namer = Namer(groups_of_kinds("tea", "yarn", "Tea", None), 0.0)
     numbers, names = split([1, 4, 7, 2, 10, 11], [0, 0, 1, 1, 1, 0], namer)
     # tea of both interests is one; what has no name stays with its interest
@@ -211,9 +211,11 @@ def test_what_lies_too_far_from_its_group_has_no_name() -> None:
 
 def test_the_words_of_a_query_stay_whole() -> None:
     namer = Namer(groups_of_kinds("tea", "yarn"), 0.0)
-    (ranked,), parts = shown_interests.taken_apart([RankedList([1, 4, 2, 5], [0] * 4, [2, 2, 0, 0])], namer, 2, [3])
+    (ranked,), split = interest_splitting.split_by_name(
+        [RankedList([1, 4, 2, 5], [0] * 4, [2, 2, 0, 0])], namer, 2, [3]
+    )
     assert ranked.interests == [2, 2, 0, 3]
-    (names,) = shown_interests.names_of(parts, namer, [{2: ("wool", 0.5)}])
+    (names,) = interest_splitting.names_of(split, namer, [{2: ("wool", 0.5)}])
     assert [name and name[0] for name in names] == ["tea", None, "wool", "yarn"]
 
 
@@ -222,14 +224,14 @@ def test_a_part_owes_to_the_items_of_the_history_that_are_like_it() -> None:
     attention = np.array([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]], np.float32)
     history = [np.array([1, 4, 7])]
     ranked = RankedList([2, 5, 8], [0.0] * 3, [0, 0, 1])
-    _, parts = shown_interests.taken_apart([ranked], namer, 2, [2])
-    (tea, fish, yarn) = shown_interests.shares(parts, attention, history, namer, None, 0.0)[0]
+    _, split = interest_splitting.split_by_name([ranked], namer, 2, [2])
+    (tea, fish, yarn) = interest_splitting.shares(split, attention, history, namer, None, 0.0)[0]
     assert tea[0] == (1, 1.0) and yarn[0] == (4, 1.0)
     assert fish[0] == (7, 1.0)
     # what has no name owes to what its interest attends to
     namer.name_of = np.full_like(namer.name_of, -1)
-    _, parts = shown_interests.taken_apart([ranked], namer, 2, [2])
-    (told, _) = shown_interests.shares(parts, attention, history, namer, None, 0.0)[0]
+    _, split = interest_splitting.split_by_name([ranked], namer, 2, [2])
+    (told, _) = interest_splitting.shares(split, attention, history, namer, None, 0.0)[0]
     assert [(item, round(share, 4)) for item, share in told] == [(1, 0.6), (4, 0.3), (7, 0.1)]
 
 

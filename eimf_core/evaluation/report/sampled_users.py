@@ -16,8 +16,8 @@ from eimf_core.evaluation.measure import rank
 from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.interest_splitting import shares, split_by_name
 from eimf_core.recommend.results import RankedList
-from eimf_core.recommend.shown_interests import shares, taken_apart
 
 Floats = npt.NDArray[np.float32]
 SHOWN = 24
@@ -115,11 +115,11 @@ def _interests(
         RankedList(system.rows(own).tolist(), [], brought[: len(own)])
         for own, brought in zip(listed, sources, strict=True)
     ]
-    shown, parts = taken_apart(ranked, namer, number, [number] * len(ranked))
+    shown, split = split_by_name(ranked, namer, number, [number] * len(ranked))
     read = [system.rows(history[system.known[history]][-attention.shape[2] :]) for history in histories]
-    reasons = shares(parts, attention, read, namer, REASONS, 0.0)
+    reasons = shares(split, attention, read, namer, REASONS, 0.0)
     made: list[list[Interest]] = [[] for _ in listed]
-    for row, number, named in zip(*(part.tolist() for part in parts[:3]), strict=True):
+    for row, number, named in zip(*(part.tolist() for part in split[:3]), strict=True):
         behind = [system.model.catalogue.item(index).title for index, _ in reasons[row][number]]
         name = namer.names[named] if named >= 0 else f"like {behind[0]}" if behind else UNNAMED
         brought = zip(listed[row], shown[row].interests, strict=True)

@@ -1,4 +1,4 @@
-"""What one list is told to come from: the interests of the network, each taken apart by the names of what it brings.
+"""What one list is told to come from: the interests of the network, each split by the names of what it brings.
 
 An interest of the network often brings items of several kinds. Each kind is shown as an interest of its own, with the
 name of its items (`naming.interest_names`); items of one name are one, whichever interest brought them, and what has no
@@ -21,7 +21,7 @@ from eimf_core.recommend.query_resolution import Floats, Indices
 from eimf_core.recommend.results import RankedList
 
 
-class Parts(NamedTuple):
+class InterestSplit(NamedTuple):
     """The items of lists that share a name, or that have none and one interest; list by list, in the order in which
     they come first.
 
@@ -42,10 +42,10 @@ class Parts(NamedTuple):
     near: npt.NDArray[np.float64]
 
 
-def taken_apart(
+def split_by_name(
     lists: Sequence[RankedList], namer: Namer, interests: int, further: Sequence[int], of_one: Sequence[int] = ()
-) -> tuple[list[RankedList], Parts]:
-    """Take lists apart.
+) -> tuple[list[RankedList], InterestSplit]:
+    """Split the interests behind each list by the names of the items that they brought.
 
     Args:
         lists: with the interest that brought each item.
@@ -55,23 +55,24 @@ def taken_apart(
         of_one: the item of each list that all comes from one item of a history, 0 for others; empty where all do not.
 
     Returns:
-        The lists with the number of the part of each item, and the parts.
+        The lists with the number of the part of each item, and what is known of the parts.
     """
     items, brought = padded([ranked.items for ranked in lists]), padded([ranked.interests for ranked in lists], fill=-1)
     whole = np.asarray(of_one if len(of_one) else np.zeros(len(lists)), dtype=np.int64)[:, None]
-    split = (brought >= 0) & (brought < interests)
+    of_network = (brought >= 0) & (brought < interests)
     names = np.where(whole > 0, namer.name_of[whole], namer.name_of[items])
     keys = np.where(whole > 0, 0, np.where(names >= 0, names, ~brought))
-    alike = (keys[:, :, None] == keys[:, None, :]) & split[:, :, None] & split[:, None, :]
+    alike = (keys[:, :, None] == keys[:, None, :]) & of_network[:, :, None] & of_network[:, None, :]
     place = np.arange(items.shape[1])
     first = alike.argmax(axis=2) if items.size else items
-    begins = split & (first == place)
+    begins = of_network & (first == place)
     # of the parts of a list that begin with one interest the first keeps its number
-    sources = np.where(whole > 0, np.where(split, brought, interests).min(axis=1, initial=interests)[:, None], brought)
+    lowest = np.where(of_network, brought, interests).min(axis=1, initial=interests)[:, None]
+    sources = np.where(whole > 0, lowest, brought)
     earlier = (sources[:, :, None] == sources[:, None, :]) & begins[:, None, :] & (place < place[:, None])
     later = begins & earlier.any(axis=2)
     numbers = np.where(later, np.asarray(further)[:, None] + np.cumsum(later, axis=1) - 1, sources)
-    shown = np.where(split, numbers[np.arange(len(numbers))[:, None], first], brought).tolist()
+    shown = np.where(of_network, numbers[np.arange(len(numbers))[:, None], first], brought).tolist()
     rows, columns = np.nonzero(begins)
     members = alike[rows, columns]
     of_part, own = np.nonzero(members)
@@ -79,7 +80,7 @@ def taken_apart(
     from_interests[of_part, brought[rows[of_part], own]] = True
     near = np.where(members, namer.near[items][rows], 0).sum(axis=1, dtype=np.float64) / members.sum(axis=1)
     told = whole[rows, 0]
-    parts = Parts(
+    split = InterestSplit(
         rows,
         numbers[rows, columns],
         names[rows, columns],
@@ -88,25 +89,27 @@ def taken_apart(
         np.where(told > 0, namer.near[told], near),
     )
     made = [ranked._replace(interests=own[: len(ranked.interests)]) for ranked, own in zip(lists, shown, strict=True)]
-    return made, parts
+    return made, split
 
 
-def names_of(parts: Parts, namer: Namer, words: Sequence[Mapping[int, ScoredName]]) -> list[list[ScoredName | None]]:
+def names_of(
+    split: InterestSplit, namer: Namer, words: Sequence[Mapping[int, ScoredName]]
+) -> list[list[ScoredName | None]]:
     """For each list name and similarity of each part by number; `words` of each stay."""
     last = np.array([max(spoken, default=-1) for spoken in words], dtype=np.int64)
-    np.maximum.at(last, parts.rows, parts.numbers)
+    np.maximum.at(last, split.rows, split.numbers)
     made: list[list[ScoredName | None]] = [
         [spoken.get(number) for number in range(end + 1)] if spoken else [None] * (end + 1)
         for spoken, end in zip(words, last.tolist(), strict=True)
     ]
-    near = np.round(parts.near, DIGITS).tolist()
-    for row, number, name, value in zip(*(part.tolist() for part in parts[:3]), near, strict=True):
+    near = np.round(split.near, DIGITS).tolist()
+    for row, number, name, value in zip(*(part.tolist() for part in split[:3]), near, strict=True):
         made[row][number] = (namer.names[name] if name >= 0 else None, value)
     return made
 
 
 def shares(
-    parts: Parts, attention: Floats, histories: Sequence[Indices], namer: Namer, most: int | None, least: float
+    split: InterestSplit, attention: Floats, histories: Sequence[Indices], namer: Namer, most: int | None, least: float
 ) -> attribution.Shares:
     """What made the parts of each list, by number: see `attribution.attention_shares`.
 
@@ -115,26 +118,26 @@ def shares(
     what the item adds to the product with the centre of the group. A part without a name has the attention alone.
 
     Args:
-        parts: of the list of each query.
+        split: of the list of each query.
         attention: (B, K, L), of merged interests the mean.
         histories: what the network read.
         namer: knows the groups.
         most, least: as for `attention_shares`.
     """
-    rows = parts.rows
+    rows = split.rows
     counts = np.bincount(rows, minlength=len(histories))
     columns = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     sums = np.zeros((len(histories), max(1, int(counts.max())), attention.shape[1]), np.float32)
-    sums[rows, columns] = parts.sources / parts.sources.sum(axis=1, keepdims=True)
+    sums[rows, columns] = split.sources / split.sources.sum(axis=1, keepdims=True)
     of_parts = (sums @ attention)[rows, columns]
-    groups = np.where(parts.names >= 0, namer.group_of[parts.items], -1)
+    groups = np.where(split.names >= 0, namer.group_of[split.items], -1)
     like = of_parts * namer.likeness[groups[:, None], namer.group_of[padded(list(histories))][rows]]
     total = like.sum(axis=1, keepdims=True)
     of_parts = np.where(total > 0, like / np.where(total > 0, total, 1), of_parts)
     last = np.zeros(len(histories), dtype=np.int64)
-    np.maximum.at(last, rows, parts.numbers + 1)
+    np.maximum.at(last, rows, split.numbers + 1)
     made: attribution.Shares = [[[] for _ in range(end)] for end in last.tolist()]
     found = attribution.row_shares(histories, rows, of_parts, most, least)
-    for row, number, share in zip(rows.tolist(), parts.numbers.tolist(), found, strict=True):
+    for row, number, share in zip(rows.tolist(), split.numbers.tolist(), found, strict=True):
         made[row][number] = share
     return made
