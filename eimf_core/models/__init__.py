@@ -13,7 +13,7 @@ A new backbone is one file and one line in `registry.BACKBONES`:
    `[train.hyperparameters]` of a `--config` file; unknown names, wrong types and values out of bounds are refused.
 3. Where it trains otherwise than by the softmax over the best interest for each target, override
    `auxiliary_losses`, `pair_weights`, `read_out` or `negative_hardness`. Where its losses need all interests of
-   a user, let `picks` be false; where `read_out` gives all of them, they answer together, as in `narm.py`.
+   a user, let `selects_interest` be false; where `read_out` gives all of them, they answer together, as in `narm.py`.
 4. The line: `"name": Entry("file.Class")`, with `single=True` for one interest a user.
 
 `tests/contract/test_backbones.py` goes over the registry: shapes, padding, prefixes, gradients, determinism, the

@@ -48,14 +48,14 @@ class Backbone(nn.Module):
     there each kind of behaviour has interests of its own; here they share theirs.
 
     `forward` reads each history as a whole and gives interests (B, K, d) and
-    {"attention": (B, K, L)}, rows summing to 1. `prefixes` gives for every position t what
+    {"attention": (B, K, L)}, rows summing to 1. `all_prefixes` gives for every position t what
     `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
-    (B, L, K, L)}; entries at padding mean nothing. Only with `one_pass`.
+    (B, L, K, L)}; entries at padding mean nothing. Only with `reads_all_prefixes`.
 
-    `nearest` gives of the interests of every prefix only the one with the largest cosine with a
+    `nearest_interest` gives of the interests of every prefix only the one with the largest cosine with a
     vector of `wanted` (B, L, d), which is all that a hard read-out needs: (B, L, d), and {"logits":
     (B, K, L)} where interests are running means: the attention of prefix t is the softmax of the
-    first t logits. Only with `picks`.
+    first t logits. Only with `selects_interest`.
 
     A backbone says of itself:
         encoder_type, extractor_type: its parts.
@@ -85,14 +85,14 @@ class Backbone(nn.Module):
             self.behaviours = nn.Parameter(torch.zeros(shape.events + 1, shape.dimension))
 
     @property
-    def one_pass(self) -> bool:
+    def reads_all_prefixes(self) -> bool:
         """Whether all prefixes of a sequence can be read in one pass."""
-        return self.encoder.causal and self.extractor.one_pass
+        return self.encoder.causal and self.extractor.reads_all_prefixes
 
     @property
-    def picks(self) -> bool:
-        """Whether there is a `nearest`, and training needs no more."""
-        return self.one_pass and self.extractor.picks
+    def selects_interest(self) -> bool:
+        """Whether there is a `nearest_interest`, and training needs no more."""
+        return self.reads_all_prefixes and self.extractor.selects_interest
 
     @property
     def negative_hardness(self) -> float:
@@ -103,16 +103,18 @@ class Backbone(nn.Module):
         interests, auxiliary = self.extractor(self._states(vectors, mask, side or {}), mask)
         return functional.normalize(interests, dim=-1) * mask.any(dim=1)[:, None, None], auxiliary
 
-    def prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
+    def all_prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
         """The interests of every prefix, in one pass."""
         states = self._states(vectors, mask, side or {})
-        interests, auxiliary = self.extractor.prefixes(states, mask)
+        interests, auxiliary = self.extractor.all_prefixes(states, mask)
         return functional.normalize(interests, dim=-1), auxiliary
 
-    def nearest(self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None) -> Output:
+    def nearest_interest(
+        self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None
+    ) -> Output:
         """Of every prefix the interest that is nearest to what is wanted there."""
         states = self._states(vectors, mask, side or {})
-        interests, auxiliary = self.extractor.nearest(states, wanted.detach())
+        interests, auxiliary = self.extractor.nearest_interest(states, wanted.detach())
         return functional.normalize(interests, dim=-1), auxiliary
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:

@@ -38,14 +38,14 @@ class AttentionHeads(Extractor):
                   ignores what all logits share, this weighs an item by exp(-s_k * age);
       "none"      nothing.
     In all of them a logit depends on its own item alone, so that the interests of all prefixes are
-    running weighted means: `prefixes` takes the softmax over each prefix of the same logits, and
-    `nearest` finds the best interest by running sums where histories are long. The gradient then passes
+    running weighted means: `all_prefixes` takes the softmax over each prefix of the same logits, and
+    `nearest_interest` finds the best interest by running sums where histories are long. The gradient then passes
     the maps of the answering head alone: by the sums of all heads it costs more (at L 200 1.6 against
     3.5 ms, as measured in prefix_means.py).
     """
 
     hyperparameters = AttentionHyperparameters
-    one_pass = picks = True
+    reads_all_prefixes = selects_interest = True
 
     def __init__(self, shape: Shape, hyperparameters: AttentionHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)
@@ -75,12 +75,12 @@ class AttentionHeads(Extractor):
         attention = masked_softmax(self.logits(states), mask[:, None])
         return attention @ states, {"attention": attention}
 
-    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+    def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
         logits = self.logits(states)
         attention = running_softmax(logits[:, :, None])
         return mapped(attention, states).transpose(1, 2), {"attention": attention.transpose(1, 2), "logits": logits}
 
-    def nearest(self, states: Tensor, wanted: Tensor) -> Output:
+    def nearest_interest(self, states: Tensor, wanted: Tensor) -> Output:
         logits = self.logits(states)
         # found without gradients, so that they pass one head instead of all
         interests = prefix_means(logits.detach(), states.detach())

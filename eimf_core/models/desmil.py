@@ -31,7 +31,7 @@ class DESMIL(Backbone):
     own: DESMILHyperparameters
 
     @property
-    def picks(self) -> bool:
+    def selects_interest(self) -> bool:
         """Training looks at all interests, not only at the one that answers."""
         return False
 

@@ -50,7 +50,7 @@ class CombinedHeads(AttentionHeads):
     """Attention heads whose interests attend to each other."""
 
     hyperparameters = MFNHyperparameters
-    picks = False
+    selects_interest = False
 
     def __init__(self, shape: Shape, hyperparameters: MFNHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)
@@ -60,8 +60,8 @@ class CombinedHeads(AttentionHeads):
         interests, auxiliary = super().forward(states, mask)
         return self.combination(interests), auxiliary
 
-    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
-        interests, auxiliary = super().prefixes(states, mask)
+    def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        interests, auxiliary = super().all_prefixes(states, mask)
         return self.combination(interests), auxiliary
 
 

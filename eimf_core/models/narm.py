@@ -25,7 +25,7 @@ class StatefulHeads(AttentionHeads):
     What was last is in g, which all interests share, so that two of them are closer to each other than heads alone.
     """
 
-    picks = False
+    selects_interest = False
     collapsed = 0.99
 
     def __init__(self, shape: Shape, hyperparameters: AttentionHyperparameters, generator: torch.Generator) -> None:
@@ -36,8 +36,8 @@ class StatefulHeads(AttentionHeads):
         interests, auxiliary = super().forward(states, mask)
         return interests + self.sequence.last(states, mask), auxiliary
 
-    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
-        interests, auxiliary = super().prefixes(states, mask)
+    def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        interests, auxiliary = super().all_prefixes(states, mask)
         return interests + self.sequence(states, mask, {})[:, :, None], auxiliary
 
 

@@ -33,13 +33,13 @@ class Encoder(nn.Module):
 class Extractor(nn.Module):
     """States (B, L, d) and mask (B, L) to K interests and their attention maps; see `Backbone` for all forms.
 
-    `one_pass` says whether there is a `prefixes`, `picks` whether there is a `nearest`, and
-    `interests_correspond` whether interest k of one user answers to interest k of another. Interests of a user
-    whose mean cosine is above `collapsed` are nearly all the same.
+    `reads_all_prefixes` says whether there is an `all_prefixes`, `selects_interest` whether there is a
+    `nearest_interest`, and `interests_correspond` whether interest k of one user answers to interest k of another.
+    Interests of a user whose mean cosine is above `collapsed` are nearly all the same.
     """
 
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
-    one_pass = picks = False
+    reads_all_prefixes = selects_interest = False
     interests_correspond = True
     collapsed = 0.9
 
@@ -49,10 +49,10 @@ class Extractor(nn.Module):
     def forward(self, states: Tensor, mask: Tensor) -> Output:
         raise NotImplementedError
 
-    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+    def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
         raise NotImplementedError
 
-    def nearest(self, states: Tensor, wanted: Tensor) -> Output:
+    def nearest_interest(self, states: Tensor, wanted: Tensor) -> Output:
         raise NotImplementedError
 
 
@@ -72,15 +72,15 @@ def last_place(mask: Tensor, dtype: torch.dtype) -> Tensor:
 class LastState(Extractor):
     """One interest: the state of the last item (as SASRec and GRU4Rec read out)."""
 
-    one_pass = picks = True
+    reads_all_prefixes = selects_interest = True
 
     def forward(self, states: Tensor, mask: Tensor) -> Output:
         last = last_place(mask, states.dtype)
         return last @ states, {"attention": last}
 
-    def nearest(self, states: Tensor, wanted: Tensor) -> Output:
+    def nearest_interest(self, states: Tensor, wanted: Tensor) -> Output:
         return states, {}
 
-    def prefixes(self, states: Tensor, mask: Tensor) -> Output:
+    def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
         attention = torch.eye(mask.shape[1], dtype=states.dtype, device=states.device)
         return states[:, :, None], {"attention": attention[None, :, None].expand(len(states), -1, -1, -1)}

@@ -56,7 +56,7 @@ def speed_up(backbone: Backbone, device: torch.device, *, precision: str, compil
             if isinstance(module, Dropout):
                 # draws from a generator of its own, which a compiled graph cannot hold
                 module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign]
-    for name in ("forward", "prefixes", "nearest"):
+    for name in ("forward", "all_prefixes", "nearest_interest"):
         if hasattr(backbone, name):
             plain = getattr(backbone, name)
             fast = torch.compile(plain, dynamic=True) if compile else plain

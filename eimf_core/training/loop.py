@@ -53,7 +53,7 @@ class Loop:
             data.splits["train"],
             max_length=settings.max_length,
             pairs=settings.batch_size,
-            single=not self.learner.backbone.one_pass,
+            single=not self.learner.backbone.reads_all_prefixes,
             sampled=settings.prefixes,
         )
         self.validation = self._validation()

@@ -39,17 +39,19 @@ def target_interests(
         scored: item vectors as scores see them, (R, d).
         at: int64 (P,), the rows of `scored` that are the targets.
     """
-    if backbone.picks:
+    if backbone.selects_interest:
         places = torch.from_numpy(np.flatnonzero(batch.targets)).to(at.device)
         # padding wants the first row, and nobody asks what answered
         wanted = at.new_zeros(batch.targets.size).index_copy_(0, places, at).view(batch.targets.shape)
-        nearest, auxiliary = backbone.nearest(vectors, mask, functional.embedding(wanted, scored.detach()), side)
+        nearest, auxiliary = backbone.nearest_interest(
+            vectors, mask, functional.embedding(wanted, scored.detach()), side
+        )
         queries = nearest.flatten(0, 1)
         if len(places) < len(queries):
             queries = queries.index_select(0, places)
         return TargetInterests(queries, logits=auxiliary.get("logits"))
-    if backbone.one_pass:
-        interests = backbone.prefixes(vectors, mask, side)[0][torch.from_numpy(batch.targets > 0).to(at.device)]
+    if backbone.reads_all_prefixes:
+        interests = backbone.all_prefixes(vectors, mask, side)[0][torch.from_numpy(batch.targets > 0).to(at.device)]
     else:
         interests = backbone(vectors, mask, side)[0]
     return TargetInterests(backbone.read_out(interests, scored.index_select(0, at)), interests)

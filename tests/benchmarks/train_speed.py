@@ -95,7 +95,7 @@ def throughput(folder: Path, steps: int, only: str, batch_size: int, times: int,
             loop.batches = Batches(
                 data.splits["train"], max_length=changes["max_length"], pairs=batch_size, single=True
             )
-            loop.learner.backbone.extractor.one_pass = False
+            loop.learner.backbone.extractor.reads_all_prefixes = False
         warm = min(len(loop.batches.epoch(np.random.default_rng(0))), most_warm)
         rates = []
         for repeat in range(times):

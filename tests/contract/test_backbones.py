@@ -111,10 +111,10 @@ def test_padding_and_batch_composition_change_nothing(name: str) -> None:
 @torch.no_grad()
 def test_all_prefixes_in_one_pass_equal_one_prefix_at_a_time(name: str) -> None:
     backbone = made(name)
-    if not backbone.one_pass:
+    if not backbone.reads_all_prefixes:
         pytest.skip("reads one prefix at a time")
     vectors, mask = histories([LONGEST, 2, 5])
-    interests, auxiliary = backbone.prefixes(vectors, mask)
+    interests, auxiliary = backbone.all_prefixes(vectors, mask)
     assert interests.shape == (3, LONGEST, backbone.shape.interests, 8)
     for row, length in enumerate([LONGEST, 2, 5]):
         for end in range(1, length + 1):
@@ -127,14 +127,14 @@ def test_all_prefixes_in_one_pass_equal_one_prefix_at_a_time(name: str) -> None:
 @each
 def test_the_nearest_interest_and_its_gradient_are_those_of_all(name: str) -> None:
     backbone = made(name)
-    if not backbone.picks:
+    if not backbone.selects_interest:
         pytest.skip("its interests depend on each other, or it reads one prefix at a time")
     vectors, mask = histories([LONGEST, 2, 5])
     wanted = torch.empty(3, LONGEST, 8).normal_(generator=torch.Generator().manual_seed(7))
     pull = torch.empty(3, LONGEST, 8).normal_(generator=torch.Generator().manual_seed(8)) * mask[:, :, None]
     one, other = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
-    nearest, auxiliary = backbone.nearest(one, mask, wanted)
-    interests, both = backbone.prefixes(other, mask)
+    nearest, auxiliary = backbone.nearest_interest(one, mask, wanted)
+    interests, both = backbone.all_prefixes(other, mask)
     best = (interests @ wanted[..., None])[..., 0].argmax(dim=-1)
     expected = interests.gather(2, best[:, :, None, None].expand(-1, -1, 1, 8))[:, :, 0]
     close(nearest[mask], expected[mask])
@@ -157,14 +157,14 @@ def test_the_nearest_interest_and_its_gradient_are_those_of_all(name: str) -> No
 @torch.no_grad()
 def test_no_position_sees_the_future(name: str) -> None:
     backbone = made(name)
-    if not backbone.one_pass:
+    if not backbone.reads_all_prefixes:
         pytest.skip("reads one prefix at a time; the batches hold what follows back")
     vectors, mask = histories([LONGEST])
-    before, _ = backbone.prefixes(vectors, mask)
+    before, _ = backbone.all_prefixes(vectors, mask)
     for place in range(1, LONGEST):
         changed = vectors.clone()
         changed[:, place:] += torch.linspace(-3.0, 2.0, 8)
-        after, _ = backbone.prefixes(changed, mask)
+        after, _ = backbone.all_prefixes(changed, mask)
         assert torch.equal(after[:, :place], before[:, :place])
         assert (after[:, place:] - before[:, place:]).abs().max() > 1e-3
 
@@ -199,7 +199,7 @@ def test_large_values_stay_finite(name: str) -> None:
     backbone = made(name)
     vectors, mask = histories([LONGEST, 2])
     vectors = (vectors * 1e3).requires_grad_()
-    read = backbone.prefixes if backbone.one_pass else backbone
+    read = backbone.all_prefixes if backbone.reads_all_prefixes else backbone
     interests, _ = read(vectors, mask)
     interests.sum().backward()
     assert torch.isfinite(interests).all() and torch.isfinite(vectors.grad).all()

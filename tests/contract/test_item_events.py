@@ -73,14 +73,14 @@ def test_an_item_of_a_history_is_its_vector_and_that_of_its_kind(name: str) -> N
     without, _ = backbone(VECTORS, MASK)
     assert (found - without).abs().max() > 1e-3
     torch.testing.assert_close(backbone(VECTORS, MASK, {"events": torch.zeros_like(EVENTS)})[0], without)
-    if backbone.one_pass:
-        every, _ = backbone.prefixes(VECTORS, MASK, {"events": EVENTS})
+    if backbone.reads_all_prefixes:
+        every, _ = backbone.all_prefixes(VECTORS, MASK, {"events": EVENTS})
         torch.testing.assert_close(every[0, 5], found[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(every[1, 2], found[1], atol=1e-5, rtol=1e-5)
-    if backbone.picks:
+    if backbone.selects_interest:
         wanted = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(2))
-        picked, _ = backbone.nearest(VECTORS, MASK, wanted, {"events": EVENTS})
-        torch.testing.assert_close(picked, backbone.nearest(marked, MASK, wanted)[0])
+        picked, _ = backbone.nearest_interest(VECTORS, MASK, wanted, {"events": EVENTS})
+        torch.testing.assert_close(picked, backbone.nearest_interest(marked, MASK, wanted)[0])
 
 
 @pytest.mark.parametrize("name", registry.BACKBONES)
