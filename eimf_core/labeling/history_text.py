@@ -12,7 +12,7 @@ import msgspec
 
 from eimf_core import dataset, jsonl
 from eimf_core.errors import InputError
-from eimf_core.labeling.short_titles import telling_words
+from eimf_core.labeling.title_shortening import informative_words
 from eimf_core.naming.terms import cut_at_word, title_terms, title_words
 from eimf_core.progress import Reporter
 from eimf_core.records import HistoryItem, Sample
@@ -22,7 +22,7 @@ from eimf_core.text_cleaning import clean, shortened
 TITLE_LENGTH = 120
 BORDER, BETWEEN = " — ", ", "
 SHOWN_CATEGORIES = 2  # beside a title in a prompt: the last ones, since many catalogues begin with the widest
-TELLING_SHARE = 0.6  # of the titles of a history that share a word with another: they are no mere names
+DESCRIPTIVE_SHARE = 0.6  # of the titles of a history that share a word with another: they are no mere names
 SAME_SHARE = 0.6  # of the words of two short titles: they say much the same
 LONGEST_CATEGORIES = 70  # characters that a long title leaves to them
 
@@ -53,7 +53,7 @@ class CleanSample:
     categories: list[tuple[str, ...]]
 
     def short(self, most: int) -> PromptHistory:
-        """The latest `most` lines for a prompt: titles cut to their telling words.
+        """The latest `most` lines for a prompt: titles cut to their informative words.
 
         Categories stand beside them where titles are names, as those of films and restaurants are. Small models repeat
         the categories that they see: where titles say what things are, these are more precise.
@@ -61,7 +61,7 @@ class CleanSample:
         history = self.sample.history
         found: list[tuple[int, str, list[int]]] = []
         for at in range(len(self.titles) - 1, -1, -1):
-            title = telling_words(self.titles[at])
+            title = informative_words(self.titles[at])
             words = _words(title)
             same = next((members for _, other, members in found if _much_the_same(words, other)), None)
             if same is not None:
@@ -69,7 +69,7 @@ class CleanSample:
             elif (title or self.categories[at]) and len(found) < most:
                 found.append((at, title, [at]))
         found.reverse()
-        bare = _say_what_things_are([title for _, title, _ in found])
+        bare = _are_descriptive([title for _, title, _ in found])
         lines = [
             HistoryItem(
                 item=history[at].item,
@@ -99,11 +99,11 @@ def _much_the_same(words: frozenset[str], title: str) -> bool:
     return words == others or len(words & others) >= SAME_SHARE * len(words | others) > 0
 
 
-def _say_what_things_are(titles: Sequence[str]) -> bool:
+def _are_descriptive(titles: Sequence[str]) -> bool:
     """Whether titles have words in common, as those of goods have and names have not."""
     words = [set(title_words(title)) for title in titles]
     counts = Counter(word for each in words for word in each)
-    return sum(any(counts[word] > 1 for word in each) for each in words) >= TELLING_SHARE * len(titles) > 0
+    return sum(any(counts[word] > 1 for word in each) for each in words) >= DESCRIPTIVE_SHARE * len(titles) > 0
 
 
 def clean_title(title: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core.labeling.short_titles import telling_words
+from eimf_core.labeling.title_shortening import informative_words
 
 Reason = Literal["form", "title", "example", "number", "script"]
 
@@ -108,7 +108,7 @@ def is_title(name: str, title: str) -> bool:
     The title is taken whole, without what stands in brackets, and as prompts show it.
     """
     named = set(_words(name.partition(BORDER)[0]))
-    for form in {title, _BRACKETED.sub(" ", title), telling_words(title)}:
+    for form in {title, _BRACKETED.sub(" ", title), informative_words(title)}:
         titled = set(_words(form))
         common = len(named & titled)
         if titled and named and common >= MOST * max(len(named), len(titled)):

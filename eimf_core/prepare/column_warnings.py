@@ -72,7 +72,7 @@ def _may_be_title(column: str) -> bool:
 
 
 def _by_value(unused: time_columns.Values) -> str | None:
-    """An unused column of a log whose values are words; one with a telling name before others of several words."""
+    """An unused column of a log whose values are words; one with a name like a title first."""
     words = {
         column: texts
         for column, texts in unused.items()

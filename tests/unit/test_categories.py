@@ -55,7 +55,7 @@ def interests(path: Path, *items: str, most: int = 4) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_most_telling_categories_that_two_items_share(tmp_path: Path) -> None:
+def test_the_most_specific_categories_that_two_items_share(tmp_path: Path) -> None:
     """Home, which all items have, says less than Tea; an interest holds all its items, an earlier one's too."""
     path = write_catalogue(tmp_path)
     found = interests(path, "pot", "yarn", "lamp", "loom", "cup", "gift")

@@ -18,7 +18,7 @@ from eimf_core.labeling.history_text import (
     displayed_title,
     read_samples,
 )
-from eimf_core.labeling.short_titles import telling_words
+from eimf_core.labeling.title_shortening import informative_words
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.records import HistoryItem, Item, Sample
 from tests.conftest import Eimf, one_error_line
@@ -146,8 +146,8 @@ def test_titles_that_are_much_the_same_are_one_line(tmp_path: Path) -> None:
         ("\u8336" * 100, "\u8336" * 60),
     ],
 )
-def test_telling_words(title: str, short: str) -> None:
-    assert telling_words(title) == short
+def test_informative_words(title: str, short: str) -> None:
+    assert informative_words(title) == short
 
 
 def test_words_on_two_sides_of_a_border_are_no_pair() -> None:

@@ -1,4 +1,4 @@
-"""Titles cut to their telling words, for prompts: what a thing is, without sizes, counts, codes and asides.
+"""Titles cut to their informative words, for prompts: what a thing is, without sizes, counts, codes and asides.
 
 Most of what a prompt costs is titles, and the names of shop goods run to twenty words of which five say what the
 thing is. Short titles stay as they are, but for what stands in brackets.
@@ -24,7 +24,7 @@ _ARTICLE_BEHIND = re.compile(r"(.*), (The|A|An|Les?|La|Der|Die|Das|El|Il)", re.I
 _DIMENSIONS = re.compile(r"[1-9]-?d", re.IGNORECASE)  # 3D says something
 
 
-def telling_words(title: str) -> str:
+def informative_words(title: str) -> str:
     """The words of a clean title that say what a thing is.
 
     Args:
@@ -44,7 +44,7 @@ def telling_words(title: str) -> str:
         bare = f"{behind[2]} {behind[1]}"
     words = bare.split()
     if len(words) > FEW_WORDS:
-        bare = " ".join(_first_telling(_without_brand(words))) or bare
+        bare = " ".join(_first_informative(_without_brand(words))) or bare
     return _cut(bare)
 
 
@@ -55,7 +55,7 @@ def _without_brand(words: list[str]) -> list[str]:
     return others if shouted and not all(word.isupper() for word in others) else words
 
 
-def _first_telling(words: list[str]) -> list[str]:
+def _first_informative(words: list[str]) -> list[str]:
     kept: list[str] = []
     for word in words:
         enough = len(kept) >= ENOUGH_WORDS
