@@ -1,7 +1,7 @@
 """Answers of a model: read strictly, checked against schema and history, or refused with the reason.
 
 The grammar already holds most models to the form, but not every engine has one, and no grammar knows
-whether two interests are the same or one repeats the prompt's own words. Names are judged in `refusals`.
+whether two interests are the same or one repeats the prompt's own words. Names are judged in `name_checks`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 
 from eimf_core.labeling import answer_text
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
-from eimf_core.labeling.refusals import Reason
+from eimf_core.labeling.name_checks import Reason
 
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
 ECHO_SHARE = 0.6  # of the words of an example's description: an echo with a word changed

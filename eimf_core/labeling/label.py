@@ -19,7 +19,7 @@ from typing import Any
 
 from eimf_core import outputs, provenance
 from eimf_core.errors import LabelError, counted
-from eimf_core.labeling import batch_requests, first_users, history_text, label_output, shard
+from eimf_core.labeling import batch_requests, early_stop, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
@@ -191,8 +191,8 @@ def _ask(labeler: Labeler, missing: Sequence[str], sink: Sink, reporter: Reporte
                 answer_tokens += entry.tokens.get("answer", 0)
             took = (time.perf_counter() - began) / len(new)
             reporter.advance(1, failed=str(failed), **{"s/user": f"{took:.2g}" if took < 10 else f"{took:.0f}"})
-            if len(new) == first_users.FIRST and first_users.are_judged(labeler.engine, labeler.config):
-                problem = first_users.problem(labeler.engine.model, new, labeler.tally)
+            if len(new) == early_stop.FIRST_USERS and early_stop.applies(labeler.engine, labeler.config):
+                problem = early_stop.problem(labeler.engine.model, new, labeler.tally)
                 if problem is not None:
                     raise LabelError(problem)
     finally:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core.labeling import answer_parser, prompts, refusals
+from eimf_core.labeling import answer_parser, name_checks, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.history_text import CleanSample, PromptHistory
@@ -149,7 +149,7 @@ class Labeler:
                 if earlier is not None:
                     pending.attempts, pending.error = earlier.attempts, earlier.error
                     pending.seconds, pending.tokens = earlier.seconds, dict(earlier.tokens)
-                    pending.hint = refusals.hint(refusals.reason_of(earlier.error or ""), self.config.language)
+                    pending.hint = name_checks.hint(name_checks.reason_of(earlier.error or ""), self.config.language)
                 open_requests[number] = pending
                 self.engine.submit(pending.asked(number, self.config.seed + pending.attempts))
                 number += 1
@@ -179,7 +179,7 @@ class Labeler:
         # where nothing was there to answer with, nothing was answered, and nothing refused
         given = error is None or not answer.final
         self.tally.answers += given
-        reason: refusals.Reason | None = "form"
+        reason: name_checks.Reason | None = "form"
         if error is None:
             try:
                 reason, error = self._judged(pending, answer)
@@ -191,7 +191,7 @@ class Labeler:
         if given:
             self.tally.refused[reason] += 1
         self.tally.raw = answer.text or self.tally.raw
-        pending.hint = refusals.hint(reason, self.config.language)
+        pending.hint = name_checks.hint(reason, self.config.language)
         # a further round of an engine that answers later may take a day
         enough = pending.best and self.engine.answers_later
         if not answer.final and not enough and pending.attempts < self.config.attempts:
@@ -201,7 +201,7 @@ class Labeler:
             return self._label(pending, self._interests(pending), None, answer.items_by)
         return self._label(pending, [], error)
 
-    def _judged(self, pending: _Pending, answer: Answer) -> tuple[refusals.Reason | None, str | None]:
+    def _judged(self, pending: _Pending, answer: Answer) -> tuple[name_checks.Reason | None, str | None]:
         """Why an answer is refused, in a word and in a sentence; its good interests are kept with the sample.
 
         Raises:
@@ -214,10 +214,10 @@ class Labeler:
             max_interests=self.config.max_interests,
             instructions=self._instructions,
         )
-        verdicts: list[refusals.Reason | None] = [None] * len(found)
+        verdicts: list[name_checks.Reason | None] = [None] * len(found)
         if self.engine.uses_prompt:
             history = self._history(pending.whole)
-            verdicts = [refusals.refused(interest.name, history, self._examples) for interest in found]
+            verdicts = [name_checks.rejection_reason(interest.name, history, self._examples) for interest in found]
         self.tally.names += len(found)
         self.tally.titles += verdicts.count("title")
         good = [interest for interest, verdict in zip(found, verdicts, strict=True) if verdict is None]
@@ -227,11 +227,11 @@ class Labeler:
             pending.best, pending.best_from = good, answer.trimmed
             return None, None
         bad, verdict = next((interest, verdict) for interest, verdict in zip(found, verdicts, strict=True) if verdict)
-        return verdict, f"'{bad.name}' {refusals.SAID[verdict]}"
+        return verdict, f"'{bad.name}' {name_checks.DESCRIPTIONS[verdict]}"
 
-    def _history(self, sample: CleanSample) -> refusals.History:
+    def _history(self, sample: CleanSample) -> name_checks.History:
         categories = frozenset(name.casefold() for names in sample.categories for name in names)
-        return refusals.History(list(dict.fromkeys(sample.titles)), categories, self.config.language)
+        return name_checks.History(list(dict.fromkeys(sample.titles)), categories, self.config.language)
 
     def _interests(self, pending: _Pending) -> list[SemanticInterest]:
         """The best interests found, with the items of the history that show each."""

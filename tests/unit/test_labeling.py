@@ -11,7 +11,7 @@ import pytest
 
 from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, InputError, LabelError
-from eimf_core.labeling import answer_parser, label, prompts, refusals
+from eimf_core.labeling import answer_parser, label, name_checks, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine
 from eimf_core.progress import SILENT, Reporter
@@ -150,8 +150,8 @@ def test_an_interest_said_twice_is_one() -> None:
 
 
 def verdict(name: str, *titles: str, categories: frozenset[str] = frozenset(), language: str = "") -> str | None:
-    return refusals.refused(
-        name, refusals.History(titles or TITLES, categories, language), ["garden ponds", "model railways"]
+    return name_checks.rejection_reason(
+        name, name_checks.History(titles or TITLES, categories, language), ["garden ponds", "model railways"]
     )
 
 
@@ -243,7 +243,7 @@ def names(*names: str) -> str:
 def test_a_copied_title_is_asked_about_in_another_way(run: Run, tmp_path: Path) -> None:
     engine, summary = run(lambda user, seed: names("drinks") if user or seed else names("drinks", "Green Tea"))
     first, again = (ask for ask in engine.asks if ask.sample.key == sample(0).key)
-    assert first.hint == "" and again.hint == refusals.HINTS["title"] and again.seed == 1
+    assert first.hint == "" and again.hint == name_checks.HINTS["title"] and again.seed == 1
     made = labels(tmp_path)["user-0"]
     assert [entry.name for entry in made.interests] == ["drinks"] and made.attempts == 2
     assert (summary.answers, summary.refused) == (7, {"title": 1})

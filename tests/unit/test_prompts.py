@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.labeling import answer_parser, prompts, refusals, templates
+from eimf_core.labeling import answer_parser, name_checks, prompts, templates
 from eimf_core.labeling.history_text import TITLE_LENGTH, clean_title
 from tests.tiny_gguf import CHATML
 
@@ -84,9 +84,9 @@ def test_the_worked_example_is_an_answer(name: str) -> None:
     question, answer = prompt.examples
     titles = [line.lstrip("0123456789.- ") for line in question.splitlines()]
     found = answer_parser.read(answer, prompt.schema, count=len(titles), max_interests=4, instructions="")
-    history = refusals.History(titles, frozenset())
+    history = name_checks.History(titles, frozenset())
     assert len(found) == (1 if name == "groups" else 2)
-    assert all(refusals.refused(entry.name, history, []) is None for entry in found)
+    assert all(name_checks.rejection_reason(entry.name, history, []) is None for entry in found)
     assert [entry.name for entry in answer_parser.examples(answer)] == [entry.name for entry in found]
 
 

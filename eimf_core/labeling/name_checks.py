@@ -1,4 +1,4 @@
-"""Names that are no interests: a title of the history, the prompt's own example, a number, a foreign script.
+"""Checks of names: rejected are titles of the history, the prompt's own example, numbers and a foreign script.
 
 Small models copy what stands before them. Each reason goes with the words that a model is asked again with.
 """
@@ -22,9 +22,9 @@ HINTS: dict[Reason, str] = {
     "number": "Write words, no numbers of titles.",
     "script": "Write the names in {language} letters only.",
 }
-"""What is said below the titles when an answer was refused for a reason."""
+"""What is said below the titles when an answer was rejected for a reason."""
 
-SAID: dict[Reason, str] = {
+DESCRIPTIONS: dict[Reason, str] = {
     "form": "has not the form of an answer",
     "title": "is a title of the history",
     "example": "repeats the example of the instructions",
@@ -63,7 +63,7 @@ class History:
     language: str = ""
 
 
-def refused(name: str, history: History, examples: Iterable[str]) -> Reason | None:
+def rejection_reason(name: str, history: History, examples: Iterable[str]) -> Reason | None:
     """Why a name is no interest of this history; None where nothing speaks against it.
 
     Args:
@@ -85,11 +85,11 @@ def refused(name: str, history: History, examples: Iterable[str]) -> Reason | No
 
 def reason_of(error: str) -> Reason:
     """The reason that the error of an earlier label tells."""
-    return next((reason for reason, said in SAID.items() if error.endswith(said)), "form")
+    return next((reason for reason, said in DESCRIPTIONS.items() if error.endswith(said)), "form")
 
 
 def hint(reason: Reason, language: str) -> str:
-    """What to say below the titles after an answer that was refused for a reason."""
+    """What to say below the titles after an answer that was rejected for a reason."""
     return HINTS[reason].format(language=language or "the titles'")
 
 

@@ -1,4 +1,4 @@
-"""A model that is not up to the task is told by its first users, not by the last one."""
+"""Early stop: a run ends after its first users where most of them have no label, or most names are titles."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from eimf_core.labeling.engines.base import Engine
 from eimf_core.labeling.requests import Tally
 from eimf_core.records import Label
 
-FIRST = 8  # users that it is judged by
+FIRST_USERS = 8  # after so many the answers are checked
 LONGEST_SHOWN = 300  # characters of an answer
 ADVICE = (
     "Try a larger instruct model (1.5B parameters or more), or --engine keywords, which needs none; --dry-run shows "
     "the prompts."
 )
-GOES_ON = "--keep-going goes on all the same."
+KEEP_GOING = "--keep-going continues all the same."
 
 
-def are_judged(engine: Engine, config: LabelConfig) -> bool:
-    """Whether a run may end after its first users: where a model is asked whose answers are not there."""
+def applies(engine: Engine, config: LabelConfig) -> bool:
+    """Whether a run may end early: a model is asked, it answers at once, and `keep_going` is not set."""
     return engine.uses_prompt and not engine.answers_later and not config.keep_going
 
 
@@ -45,5 +45,5 @@ def problem(model: str, labels: Sequence[Label], tally: Tally) -> str | None:
         return None
     raw = tally.raw if len(tally.raw) <= LONGEST_SHOWN else f"{tally.raw[:LONGEST_SHOWN]}…"
     if not raw:  # it never came to an answer: another model would not, either
-        return f"{model}: {found}. {GOES_ON}"
-    return f"{model}: {found}. One of its answers: {raw}. {ADVICE} {GOES_ON}"
+        return f"{model}: {found}. {KEEP_GOING}"
+    return f"{model}: {found}. One of its answers: {raw}. {ADVICE} {KEEP_GOING}"
