@@ -140,37 +140,37 @@ class App:
 
     async def _recommend(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
         body = await self._body(scope["headers"], receive)
-        served = self._live.now
+        model = self._live.now
         try:
             if len(body) < LARGE:
-                asked = request_body.read(body, self._settings.most_items)
+                parsed = request_body.read(body, self._settings.most_items)
             else:
                 loop = asyncio.get_running_loop()
-                asked = await loop.run_in_executor(self._reader, request_body.read, body, self._settings.most_items)
+                parsed = await loop.run_in_executor(self._reader, request_body.read, body, self._settings.most_items)
         except InputError as error:
             raise HttpError(400, str(error)) from None
-        long = any(query.titles or query.text for query in asked.queries)
-        answers = await (self._aside if long else self._batches).answers(served.session, asked.queries)
-        what = {"one": "", "array": "query", "lines": "line"}[asked.form]
+        long = any(query.titles or query.text for query in parsed.queries)
+        answers = await (self._aside if long else self._batches).answers(model.session, parsed.queries)
+        what = {"one": "", "array": "query", "lines": "line"}[parsed.form]
         lines = [_line(answer, f"{what} {number}: " if what else "") for number, answer in enumerate(answers, start=1)]
-        version = ((b"eimf-model-version", served.version.encode()),)
-        if asked.form == "one":
+        version = ((b"eimf-model-version", model.version.encode()),)
+        if parsed.form == "one":
             return 200, JSON, lines[0], version
-        if asked.form == "lines":
+        if parsed.form == "lines":
             return 200, LINES, b"".join(lines), version
         return 200, JSON, b"[%b]\n" % b",".join(line[:-1] for line in lines), version
 
     async def _similar(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
         item, k = self._similar_to(scope["query_string"])
-        served = self._live.now
+        model = self._live.now
 
         def ask(session: Session) -> bytes:
             return session.similar_line(item, k)
 
-        answer = await self._aside.answer(served.session, ask)
+        answer = await self._aside.answer(model.session, ask)
         if isinstance(answer, UnknownItemError):
             raise HttpError(404, str(answer))
-        return 200, JSON, _line(answer, ""), ((b"eimf-model-version", served.version.encode()),)
+        return 200, JSON, _line(answer, ""), ((b"eimf-model-version", model.version.encode()),)
 
     def _similar_to(self, query: bytes) -> tuple[str, int | None]:
         try:

@@ -59,8 +59,8 @@ class Work:
 
 
 @dataclass(slots=True)
-class Waiting:
-    """What waits; a queue that tells how many queries are in it."""
+class WorkQueue:
+    """Works that wait, the oldest first, and how many queries they have."""
 
     works: deque[Work] = field(default_factory=deque)
     queries: int = 0
@@ -71,7 +71,7 @@ class Batches:
 
     def __init__(self, threads: int, timeout: float, metrics: Metrics) -> None:
         self._number, self._timeout, self._metrics = threads, timeout, metrics
-        self._waiting = Waiting()
+        self._queue = WorkQueue()
         lock = threading.Lock()
         self._some, self._many = threading.Condition(lock), threading.Condition(lock)
         self._over = False
@@ -81,7 +81,7 @@ class Batches:
     @property
     def waiting(self) -> int:
         """Queries that wait."""
-        return self._waiting.queries
+        return self._queue.queries
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the threads; answers go to futures of this loop."""
@@ -123,13 +123,13 @@ class Batches:
     ) -> list[Answer]:
         assert self._loop is not None
         work = Work(session, self._loop.create_future(), queries, ask)
-        if self._waiting.queries + work.size > MOST_WAITING:
+        if self._queue.queries + work.size > MOST_WAITING:
             raise OverloadedError
         with self._some:
-            self._waiting.works.append(work)
-            self._waiting.queries += work.size
+            self._queue.works.append(work)
+            self._queue.queries += work.size
             self._some.notify()
-            if self._waiting.queries >= MANY:
+            if self._queue.queries >= MANY:
                 self._many.notify()
         timer = self._loop.call_later(self._timeout, work.future.cancel)
         try:
@@ -157,14 +157,14 @@ class Batches:
         size = 0
         with changed:
             while not taken:
-                while self._waiting.queries < least:
+                while self._queue.queries < least:
                     if self._over:
                         return []
                     changed.wait()
-                waiting = self._waiting.works
+                waiting = self._queue.works
                 while waiting and size < MOST and (not taken or waiting[0].session is taken[0].session):
                     work = waiting.popleft()
-                    self._waiting.queries -= work.size
+                    self._queue.queries -= work.size
                     # nobody waits for one whose time is over, or whose client has gone
                     if not work.future.done():
                         taken.append(work)

@@ -39,8 +39,8 @@ Look = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Served:
-    """An opened model: its session, its version, and when it was opened (unix seconds)."""
+class ModelVersion:
+    """A version of the model that was opened: its session, the version, and when it was opened (unix seconds)."""
 
     session: Session
     version: str
@@ -115,7 +115,7 @@ class LiveModel:
         self._again = time.monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
         self._failures += 1
 
-    def _opened(self) -> Served:
+    def _opened(self) -> ModelVersion:
         manifest = self.path / "manifest.json"
         try:
             before = manifest.read_bytes()
@@ -129,7 +129,7 @@ class LiveModel:
         # what is unknown in a query is told in its answer alone
         session.resolver = session.resolver.without_remarks()
         _warm(session)
-        return Served(session, hashlib.sha256(before).hexdigest()[:VERSION], time.time())
+        return ModelVersion(session, hashlib.sha256(before).hexdigest()[:VERSION], time.time())
 
     def _look(self) -> Look:
         """What tells one state of the directory, and of further files, from another."""

@@ -20,8 +20,8 @@ LONGEST_TEXT = 2_000
 """Characters of words or of a title; encoders read the first few hundred."""
 
 
-class Asked(NamedTuple):
-    """What a body asks.
+class ParsedBody(NamedTuple):
+    """The queries of a body.
 
     Attributes:
         queries: in their order; each has an id.
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     form: str
 
 
-def read(body: bytes, most_items: int) -> Asked:
+def read(body: bytes, most_items: int) -> ParsedBody:
     """Read a body.
 
     Args:
@@ -44,13 +44,13 @@ def read(body: bytes, most_items: int) -> Asked:
     """
     text = body.strip()
     if text[:1] == b"[":
-        return Asked(list(_checked(_array(text), most_items, "query")), "array")
+        return ParsedBody(list(_checked(_array(text), most_items, "query")), "array")
     first, _, rest = text.partition(b"\n")
     # an object that goes over several lines does not close on its first
     if rest and first.rstrip().endswith(b"}"):
         lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-        return Asked(list(_checked(lines, most_items, "line")), "lines")
-    return Asked(list(_checked([(1, text)], most_items, "")), "one")
+        return ParsedBody(list(_checked(lines, most_items, "line")), "lines")
+    return ParsedBody(list(_checked([(1, text)], most_items, "")), "one")
 
 
 def _array(text: bytes) -> Sequence[tuple[int, bytes]]:
