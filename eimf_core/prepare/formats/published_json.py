@@ -12,7 +12,7 @@ from eimf_core.prepare.scans import JsonLines
 
 
 @dataclass(frozen=True)
-class Keyed:
+class KeyedJson:
     """A published log of JSON lines: `fields` says which key is which field, `more` what keys it has besides."""
 
     name: str
@@ -23,18 +23,18 @@ class Keyed:
     item_files: tuple[str, ...] = ()
 
 
-KEYED = (
-    Keyed(
+KEYED_JSON = (
+    KeyedJson(
         "yelp", "Yelp: yelp_academic_dataset_review.json, names from yelp_academic_dataset_business.json beside it",
         {"user": "user_id", "item": "business_id", "time": "date", "rating": "stars"}, ("review_id",),
         published=("yelp_academic_dataset_review.json",), item_files=("yelp_academic_dataset_business.json",),
     ),
-    Keyed(
+    KeyedJson(
         "goodreads", "Goodreads: goodreads_interactions_*.json, titles from goodreads_books_*.json beside it",
         {"user": "user_id", "item": "book_id", "time": "date_added", "rating": "rating"}, ("date_updated",),
         published=("goodreads_interactions*.json", "goodreads_reviews*.json"), item_files=("goodreads_books*.json",),
     ),
-    Keyed(
+    KeyedJson(
         "steam", "Steam (Kang): steam_reviews.json, titles from steam_games.json beside it",
         {"user": "username", "item": "product_id", "time": "date"},
         published=("steam_reviews.json", "steam_new.json"), item_files=("steam_games.json",),
@@ -42,12 +42,12 @@ KEYED = (
 )  # fmt: skip
 
 
-def _has_keys(log: Keyed) -> Callable[[Source], bool]:
+def _has_keys(log: KeyedJson) -> Callable[[Source], bool]:
     wanted = {*log.fields.values(), *log.more}
     return lambda source: wanted <= set(object_of(source.first))
 
 
-def _scan(log: Keyed) -> Callable[[Source, PrepareConfig], JsonLines]:
+def _scan(log: KeyedJson) -> Callable[[Source, PrepareConfig], JsonLines]:
     return lambda source, config: JsonLines(log.fields, source.before)
 
 
@@ -55,5 +55,5 @@ LOGS = tuple(
     LogFormat(
         log.name, log.summary, _has_keys(log), _scan(log), published=log.published, item_files=log.item_files
     )
-    for log in KEYED
+    for log in KEYED_JSON
 )  # fmt: skip

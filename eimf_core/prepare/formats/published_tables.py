@@ -20,7 +20,7 @@ LINES = 100
 
 
 @dataclass(frozen=True)
-class Headed:
+class HeaderTable:
     """A published table with a header.
 
     Attributes:
@@ -46,14 +46,14 @@ class Headed:
 
 
 @dataclass(frozen=True)
-class Bare:
+class HeaderlessTable:
     """A published table without a header.
 
     Attributes:
         name, summary, published, item_files: as in `LogFormat`.
         delimiter, columns: what separates the columns, and what they are; those that are fields have their names.
         cells: what nearly every row has in these columns.
-        instead, latin: as in `Headed`.
+        instead, latin: as in `HeaderTable`.
     """
 
     name: str
@@ -74,103 +74,103 @@ UUID = r"([0-9a-f]{8}-[0-9a-f-]{27})?"
 REVIEWER, ASIN, STARS = r"A[0-9A-Z]{9,20}|#oc-R[0-9A-Z]+", r"[0-9B][0-9A-Z]{9}", r"[1-5](\.0)?"
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 
-HEADED = (
-    Headed(
+HEADER_TABLES = (
+    HeaderTable(
         "diginetica", "Diginetica: train-item-views.csv, a session as the user, ordered by timeframe",
         {"user": "sessionid", "item": "itemid", "time": "eventdate"}, ("userid", "timeframe"), ("timeframe",),
         published=("train-item-views.csv",),
     ),
-    Headed(
+    HeaderTable(
         "retailrocket", "RetailRocket: events.csv",
         {"user": "visitorid", "item": "itemid", "time": "timestamp", "event": "event"}, ("transactionid",),
         published=("events.csv",),
     ),
-    Headed(
+    HeaderTable(
         "lastfm-2k", "Last.fm 2K (HetRec): user_artists.dat, names from artists.dat beside it",
         {"user": "userid", "item": "artistid"}, ("weight",),
         published=("user_artists.dat",), item_files=("artists.dat",),
     ),
-    Headed(
+    HeaderTable(
         "book-crossing", "Book-Crossing: BX-Book-Ratings.csv, titles from BX-Books.csv beside it",
         {"user": "userid", "item": "isbn", "rating": "bookrating|rating"}, latin=True,
         published=("BX-Book-Ratings.csv", "BX_Book-Ratings.csv", "Book-Ratings.csv", "Ratings.csv"),
         item_files=("BX-Books.csv", "BX_Books.csv", "Books.csv"),
     ),
-    Headed(
+    HeaderTable(
         "hm", "H&M: transactions_train.csv, product names from articles.csv beside it",
         {"user": "customerid", "item": "articleid", "time": "tdat"},
         published=("transactions_train.csv",), item_files=("articles.csv",),
     ),
-    Headed(
+    HeaderTable(
         "kuairec", "KuaiRec: big_matrix.csv, captions from kuairec_caption_category.csv beside it",
         {"user": "userid", "item": "videoid", "time": "timestamp"}, ("playduration", "watchratio"),
         published=("big_matrix.csv", "small_matrix.csv"), item_files=("kuairec_caption_category.csv",),
     ),
-    Headed(
+    HeaderTable(
         "kuairand", "KuaiRand: log_standard_*.csv, captions from kuairand_video_categories.csv beside it",
         {"user": "userid", "item": "videoid", "time": "timems"}, ("hourmin",),
         published=("log_standard_*.csv",), item_files=("kuairand_video_categories.csv",),
     ),
-    Headed(
+    HeaderTable(
         "tmall", "Tmall (IJCAI-15): user_log_format1.csv",
         {"user": "userid", "item": "itemid", "time": "timestamp", "event": "actiontype"}, ("sellerid",),
         published=("user_log_format1.csv",),
     ),
-    Headed(
+    HeaderTable(
         "foursquare-csv", "Foursquare check-ins (TSMC 2014) with a header: dataset_TSMC2014_NYC.csv",
         {"user": "userid", "item": "venueid", "time": "utctimestamp", "title": "venuecategory"}, latin=True,
         published=("dataset_TSMC2014_*.csv",),
     ),
-    Headed(
+    HeaderTable(
         "amazon-ratings-2023",
         "Amazon 2023, ratings only: user_id, parent_asin, rating, timestamp in ms; meta_*.jsonl beside it",
         {"user": "userid", "item": "parentasin", "time": "timestamp", "rating": "rating"},
         item_files=("meta_*.jsonl",),
     ),
-    Headed(
+    HeaderTable(
         "woocommerce", "WooCommerce: an export of orders, a line for each product; without a SKU its name is the item",
         {"user": "emailbilling|billingemail", "item": "sku|itemsku", "time": "orderdate|date", "title": "itemname"},
         ("ordernumber",), instead=(("item", "title"),), optional={"event": "orderstatus|status"},
     ),
 )  # fmt: skip
-BARE = (
-    Bare(
+HEADERLESS_TABLES = (
+    HeaderlessTable(
         "taobao", "Taobao: UserBehavior.csv (user, item, category, behaviour, seconds)", ",",
         ("user", "item", "category id", "event", "time"),
         {"user": NUMBER, "item": NUMBER, "event": "pv|buy|cart|fav", "time": SECONDS},
         published=("UserBehavior.csv",),
     ),
-    Bare(
+    HeaderlessTable(
         "amazon-ratings", "Amazon 2014, ratings only: ratings_*.csv; meta_*.json beside it", ",",
         ("user", "item", "rating", "time"),
         {"user": REVIEWER, "item": ASIN, "rating": STARS, "time": r"\d{9,10}"},
         published=("ratings_*.csv",), item_files=("meta_*.json",),
     ),
-    Bare(
+    HeaderlessTable(
         "amazon-ratings-2018", "Amazon 2018, ratings only: the item before the user; meta_*.json beside it", ",",
         ("item", "user", "rating", "time"),
         {"user": REVIEWER, "item": ASIN, "rating": STARS, "time": r"\d{9,10}"},
         item_files=("meta_*.json",),
     ),
-    Bare(
+    HeaderlessTable(
         "gowalla", "Gowalla and Brightkite check-ins: *_totalCheckins.txt (user, time, latitude, longitude, place)",
         "\t", ("user", "time", "latitude", "longitude", "item"),
         {"time": ISO, "latitude": DECIMAL, "longitude": DECIMAL},
         published=("*_totalCheckins.txt",),
     ),
-    Bare(
+    HeaderlessTable(
         "foursquare", "Foursquare check-ins (TSMC 2014): dataset_TSMC2014_NYC.txt; the kind of venue as title", "\t",
         ("user", "item", "kind", "title", "latitude", "longitude", "offset", "time"),
         {"time": WEEKDAY_TIME, "latitude": DECIMAL, "longitude": DECIMAL}, latin=True,
         published=("dataset_TSMC2014_*.txt",),
     ),
-    Bare(
+    HeaderlessTable(
         "lastfm-360k", "Last.fm 360K: usersha1-artmbid-artname-plays.tsv, artists with their names", "\t",
         ("user", "item", "title", "plays"),
         {"user": "[0-9a-f]{40}", "item": UUID, "plays": r"\s*\d+\s*"}, (("item", "title"),),
         published=("usersha1-artmbid-artname-plays.tsv",),
     ),
-    Bare(
+    HeaderlessTable(
         "lastfm-1k", "Last.fm 1K: userid-timestamp-artid-artname-traid-traname.tsv, tracks with their names", "\t",
         ("user", "time", "artist id", "category", "item", "title"),
         {"time": ISO, "artist id": UUID, "item": UUID}, (("item", "title"),),
@@ -183,7 +183,7 @@ def _columns(source: Source) -> list[str]:
     return split_line(source.head[0], delimiter_of(source))
 
 
-def _has_columns(table: Headed) -> Callable[[Source], bool]:
+def _has_columns(table: HeaderTable) -> Callable[[Source], bool]:
     wanted = [*table.fields.values(), *table.more]
 
     def matches(source: Source) -> bool:
@@ -193,7 +193,7 @@ def _has_columns(table: Headed) -> Callable[[Source], bool]:
     return matches
 
 
-def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
+def _scan_with_header(table: HeaderTable) -> Callable[[Source, PrepareConfig], Delimited]:
     def scan(source: Source, config: PrepareConfig) -> Delimited:
         columns = _columns(source)
         by_name = {normalised(column): column for column in reversed(columns)}
@@ -217,7 +217,7 @@ def _scan_headed(table: Headed) -> Callable[[Source, PrepareConfig], Delimited]:
     return scan
 
 
-def _has_cells(table: Bare) -> Callable[[Source], bool]:
+def _has_cells(table: HeaderlessTable) -> Callable[[Source], bool]:
     # not compiled before a file has so many columns: there are many, and a command need not wait for them
     patterns = [(table.columns.index(column), pattern) for column, pattern in table.cells.items()]
 
@@ -232,7 +232,7 @@ def _has_cells(table: Bare) -> Callable[[Source], bool]:
     return matches
 
 
-def _scan_bare(table: Bare) -> Callable[[Source, PrepareConfig], Delimited]:
+def _scan_without_header(table: HeaderlessTable) -> Callable[[Source, PrepareConfig], Delimited]:
     fields = {each: each for each in FIELDS if each in table.columns}
     return lambda source, config: Delimited(
         table.delimiter,
@@ -247,16 +247,16 @@ def _scan_bare(table: Bare) -> Callable[[Source, PrepareConfig], Delimited]:
 LOGS = (
     *(
         LogFormat(
-            table.name, table.summary, _has_columns(table), _scan_headed(table),
+            table.name, table.summary, _has_columns(table), _scan_with_header(table),
             published=table.published, item_files=table.item_files,
         )
-        for table in HEADED
+        for table in HEADER_TABLES
     ),
     *(
         LogFormat(
-            table.name, table.summary, _has_cells(table), _scan_bare(table),
+            table.name, table.summary, _has_cells(table), _scan_without_header(table),
             published=table.published, item_files=table.item_files,
         )
-        for table in BARE
+        for table in HEADERLESS_TABLES
     ),
 )  # fmt: skip
