@@ -18,8 +18,8 @@ LONGEST_SHOWN = 40
 """Columns that a message lists, and characters of each."""
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
 ITEM_FIELDS = ("item", "title", "category", "text")
-SCANNED = (*FIELDS, "state")
-"""What is read of a row: the fields, and what became of it (`row_states.py`), which no setting names."""
+SCANNED = (*FIELDS, "status")
+"""What is read of a row: the fields, and what became of it (`order_status.py`), which no setting names."""
 TEXT_FIELDS = frozenset({"title", "category"})
 """Item text in a log: read only where its column is named, since it usually has a file of its own."""
 COLUMN_OPTIONS = tuple(f"{field}_column" for field in FIELDS if field not in TEXT_FIELDS)

@@ -16,7 +16,7 @@ from eimf_core.prepare import (
     log_files,
     log_reader,
     log_titles,
-    row_states,
+    order_status,
     time_columns,
 )
 from eimf_core.prepare.columns import shortened_names
@@ -41,7 +41,7 @@ Unused = list[tuple[Source, Values]]
 class Loaded:
     """The filtered log, the unit of its times, what the filters did, items that the log itself describes.
 
-    `ordered_by`: the columns that order equal times; empty where the file does. `states`: what became of the rows.
+    `ordered_by`: the columns that order equal times; empty where the file does. `status_columns`: what became of rows.
     `first_rows`: user, item, seconds (None without times) and event (likewise) of the first rows, before the filters.
     """
 
@@ -51,7 +51,7 @@ class Loaded:
     items: list[Item]
     first_rows: list[tuple[str, str, float | None, str | None]]
     ordered_by: str
-    states: list[row_states.State]
+    status_columns: list[order_status.StatusColumn]
 
 
 def scans_of(
@@ -72,7 +72,7 @@ def scans_of(
         if "time_column" in log.format.options:
             scan, values = time_columns.with_times(log.source, scan, config)
             scan = log_titles.with_title(scan, values) if titles else scan
-            scan = row_states.with_states(scan, values)
+            scan = order_status.with_status_columns(scan, values)
             unused.append((log.source, values))
         elif isinstance(scan, Delimited) and not log.format.options and "time" not in scan.has:
             # a published table without times; pairs, which are in time order, have options
@@ -129,7 +129,7 @@ def load(
         steps = filters.count_conditions(connection, conditions) if conditions else []
         if steps and not steps[-1].interactions:
             raise _nothing_left(steps, scans[0][0])
-        states = row_states.count(connection, scans, read.has, list(conditions.values()))
+        status_columns = order_status.count(connection, scans, read.has, list(conditions.values()))
         log = log_arrays.build(
             connection,
             scratch,
@@ -147,7 +147,7 @@ def load(
     steps += more
     if not len(log):
         raise _nothing_left(steps, scans[0][0])
-    return Loaded(log, read.unit, steps, read.items, first_rows, read.ordered_by, states)
+    return Loaded(log, read.unit, steps, read.items, first_rows, read.ordered_by, status_columns)
 
 
 def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, float | None, str | None]]:
@@ -158,9 +158,9 @@ def _first_rows(connection: Any, has: frozenset[str]) -> list[tuple[str, str, fl
 def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter) -> None:
     """Say which column is which field, which are none, and what an unclear first line was taken for."""
     if isinstance(scan, Delimited | JsonLines | Parquet):
-        used = {column for field in scan.fields if field != "state" for column in scan.columns_of(field)}
+        used = {column for field in scan.fields if field != "status" for column in scan.columns_of(field)}
         free = [column for column in unused if column and column not in used]
-        names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields if field != "state"}
+        names = {field: " + ".join(scan.columns_of(field)) for field in scan.fields if field != "status"}
         said = (field if field == name else f"{field} from '{name}'" for field, name in names.items())
         not_used = f"; not used: {shortened_names(free)}" if free else ""
         reporter.note(f"{source.name}: columns: {', '.join(said)}{not_used}")

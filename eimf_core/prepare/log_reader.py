@@ -34,11 +34,11 @@ COLUMNS = {
     "tie": ("DOUBLE[]", ""),
     "rating": ("DOUBLE", "try_cast(replace(rating, ',', '.') AS DOUBLE)"),
     "event": ("VARCHAR", f"coalesce({value_parsing.trimmed_sql('event')}, '')"),
-    "state": ("VARCHAR", "state"),
+    "status": ("VARCHAR", "status"),
 }
 """Columns of `raw` and how they come from the text of a scan; of times, each file's `TimeReading` says it."""
 NUMBERS = ("time", "rating")
-MAY_LACK = ("tie", "state")
+MAY_LACK = ("tie", "status")
 """Columns of `raw` that a usable row may lack."""
 FIX_TIMES = "all times have to be of one unit; mend it, or leave such rows out with --on-error skip"
 MOSTLY_BAD = "its columns or its --format are probably others; --on-error skip would leave little"
@@ -74,7 +74,7 @@ def read(
         if missing != "rating":
             without = next(source.name for source, scan in logs if missing not in scan.has)
             reporter.warn(f"{without}: has no {missing}; the {missing}s of the other files do not count")
-    has |= {"state"} if any("state" in scan.has for _, scan in logs) else set()
+    has |= {"status"} if any("status" in scan.has for _, scan in logs) else set()
     times = time_reading.readings(connection, logs, time_format) if "time" in has else [TimeReading()] * len(logs)
     raw = RawTable(connection, has | {"tie"} if any(each.parts.ties for each in times) else has)
     items: list[Item] = []

@@ -21,10 +21,10 @@ from eimf_core.prepare import (
     log_loading,
     log_sources,
     number_ids,
+    order_status,
     ready_sequences,
     remote,
     report,
-    row_states,
     sequence_writer,
     splits,
 )
@@ -248,12 +248,14 @@ def _from_log(job: _Job, rejects: Rejects) -> Written:
     if not any(file.untitled for file in job.items) and not (job.items and all_lack):
         for warning in column_warnings.title_warnings(catalogue, job.items, unused):
             job.reporter.warn(warning)
-    notes, warnings = row_states.remarks(loaded.states, job.config)
+    notes, warnings = order_status.remarks(loaded.status_columns, job.config)
     for note in notes:
         job.reporter.note(note)
     for warning in warnings:
         job.reporter.warn(warning)
-    made = dataclasses.replace(made, first_rows=_first_rows(loaded, catalogue, job.config), states=loaded.states)
+    made = dataclasses.replace(
+        made, first_rows=_first_rows(loaded, catalogue, job.config), states=loaded.status_columns
+    )
     return made, catalogue, {**plan.facts, "times": loaded.unit}
 
 

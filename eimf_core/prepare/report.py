@@ -12,7 +12,7 @@ import numpy.typing as npt
 from eimf_core.prepare.filters import Step
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_arrays import Log
-from eimf_core.prepare.row_states import State
+from eimf_core.prepare.order_status import StatusColumn
 from eimf_core.prepare.splits import Plan
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -62,7 +62,7 @@ class Report:
     described_not_in_log: int
     first_rows: list[dict[str, Any]] = field(default_factory=list)
     ordered_by: str = ""
-    states: list[State] = field(default_factory=list)
+    states: list[StatusColumn] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         return {

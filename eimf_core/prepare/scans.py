@@ -1,6 +1,6 @@
 """How the rows of one log file are read: SQL for DuckDB, and the same in Python to explain bad rows.
 
-A scan gives a query with the columns user, item, time, rating, event, title, category and state, all
+A scan gives a query with the columns user, item, time, rating, event, title, category and status, all
 text or null, in file order. DuckDB skips rows whose shape is wrong; rows whose values are wrong come
 out as nulls. When there are any, `records` goes through the file once more, slowly, and names file
 and line.
@@ -68,13 +68,13 @@ def _select_list(expressions: dict[str, str]) -> str:
 class _WithFields:
     """A scan of a file with columns, or keys: `fields` says which is which field, `also` further ones of the time.
 
-    `guessed_title`: whether the title is a column that was not named. `states`: the columns of the state.
+    `guessed_title`: whether the title is a column that was not named. `status_columns`: the columns of the status.
     """
 
     fields: dict[str, str]
     also: tuple[str, ...]
     guessed_title: bool
-    states: tuple[str, ...]
+    status_columns: tuple[str, ...]
 
     @property
     def has(self) -> frozenset[str]:
@@ -86,8 +86,8 @@ class _WithFields:
         return (self.fields["time"], *self.also) if "time" in self.fields else ()
 
     def columns_of(self, field: str) -> tuple[str, ...]:
-        """The columns of a field: of time and state there may be several, whose text is joined by `PARTED`."""
-        several = {"time": self.time_columns, "state": self.states}.get(field)
+        """The columns of a field: of time and status there may be several, whose text is joined by `PARTED`."""
+        several = {"time": self.time_columns, "status": self.status_columns}.get(field)
         return several or (self.fields[field],)
 
     def _joined_sql(self, cell: Callable[[str], str]) -> dict[str, str]:
@@ -121,7 +121,7 @@ class Delimited(_WithFields):
     instead: tuple[tuple[str, str], ...] = ()
     also: tuple[str, ...] = ()
     guessed_title: bool = False
-    states: tuple[str, ...] = ()
+    status_columns: tuple[str, ...] = ()
     latin: bool = False
 
     def query(self, path: Path) -> str:
@@ -217,10 +217,10 @@ class JsonLines(_WithFields):
     before: int = 0
     also: tuple[str, ...] = ()
     guessed_title: bool = False
-    states: tuple[str, ...] = ()
+    status_columns: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
-        wanted = [*self.fields.values(), *self.also, *self.states]
+        wanted = [*self.fields.values(), *self.also, *self.status_columns]
         keys = ", ".join(literal(f'$."{key}"') for key in wanted)
         cells = self._joined_sql(lambda key: f"cells[{wanted.index(key) + 1}]")
         # a line that is no JSON gives nulls and is explained later
@@ -277,7 +277,7 @@ class Parquet(_WithFields):
     timestamps: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     guessed_title: bool = False
-    states: tuple[str, ...] = ()
+    status_columns: tuple[str, ...] = ()
 
     def query(self, path: Path) -> str:
         # the text of a date can be put together with that of a clock

@@ -13,7 +13,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import library, reading
 from eimf_core.prepare.formats.base import object_of
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.row_states import kind_of
+from eimf_core.prepare.order_status import kind_of
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.time_parts import CLOCK, role_of

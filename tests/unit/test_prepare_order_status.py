@@ -19,7 +19,7 @@ ORDERS = """order,customer,sku,date,qty,status,cancelled_at
 
 
 def said(tmp_path: Path, text: str, name: str = "log.csv", **options: object) -> tuple[Listening, list[str]]:
-    """What is told, and the warnings of states."""
+    """What is told, and the warnings about statuses."""
     (tmp_path / name).write_text(text)
     told = Listening()
     run(tmp_path, name, reporter=told, **options)

@@ -1,4 +1,4 @@
-"""What became of the interactions: orders that were cancelled or refunded, goods that came back, kinds of behaviour.
+"""The status of interactions: orders that were cancelled or refunded, goods that came back, kinds of behaviour.
 
 A log of orders often holds them beside those that stood. They are read and counted, so that the report can say it:
 which of them are interactions is for the user to say.
@@ -32,11 +32,11 @@ QUANTITIES = frozenset({
 })  # fmt: skip
 _KIND = re.compile(r"(status|state)$|^(estado|statut|stato|zustand)")
 """Names of columns that say how an order or a row stands."""
-_MARK = re.compile(
+_FLAG = re.compile(
     r"(is|was)?(cancel|refund|return|void|storn|chargeback|delete|retour)[a-z]*?(at|on|date|time|flag|quantity|qty)?"
 )
 """Names of columns that say it of each row: is_refunded, cancelled_at, returned."""
-_NO_MARK = re.compile(r"return(ing)?(visit|user|custom|client)|able$|reason|policy|address|name$|id$")
+_NO_FLAG = re.compile(r"return(ing)?(visit|user|custom|client)|able$|reason|policy|address|name$|id$")
 _UNDONE = re.compile(
     r"cancel|refund|void|storn|chargeback|fail|pend(ing|ent|iente)|declin|reject|abandon|expire|unpaid|draft|deleted"
     r"|dispute|on[ _-]?hold|remove|dislike|unlike|annul|abgebrochen|erstattet|ausstehend|rembours|reembols|devuel"
@@ -44,21 +44,21 @@ _UNDONE = re.compile(
     re.IGNORECASE,
 )
 """Kinds of rows that did not come about or were undone."""
-NOT_SO = MISSING | {"0", "0.0", "0.00", "false", "False", "FALSE", "f", "F", "no", "No", "NO", "n", "N"}
-"""What stands in a mark of a row that was not undone."""
+FALSE_VALUES = MISSING | {"0", "0.0", "0.00", "false", "False", "FALSE", "f", "F", "no", "No", "NO", "n", "N"}
+"""What a flag holds in a row that was not undone."""
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class StatusColumn:
     """What one column says of the interactions.
 
     Attributes:
         file, column: where it stands.
-        kind: `event` for the kind of behaviour, `kind` for a column such as `status`, `mark` for one that says of a
-            row that it was undone, `quantity` for one of numbers below 0.
-        rows: how many interactions have which value, the most frequent first; of a mark those that have it, of
+        kind: `event` for the kind of behaviour, `kind` for a column such as `status`, `mark` for a flag, which says
+            of a row that it was undone, `quantity` for one of numbers below 0.
+        rows: how many interactions have which value, the most frequent first; of a flag those that have it, of
             a quantity those below 0.
-        unmarked: of a mark the values of the other rows, a few of them.
+        unmarked: of a flag the values of the other rows, a few of them.
         interactions: all of them.
     """
 
@@ -73,33 +73,33 @@ class State:
     def undone(self) -> dict[str, int]:
         """The interactions that did not come about or were undone, by value."""
         if self.kind in ("mark", "quantity"):
-            # what most rows have is no mark: loans come back
+            # what most rows have is no such flag: loans come back
             return self.rows if 2 * sum(self.rows.values()) <= self.interactions or self.kind == "quantity" else {}
         return {value: count for value, count in self.rows.items() if _UNDONE.search(value)}
 
 
-def with_states(scan: Scan, columns: Iterable[str]) -> Scan:
+def with_status_columns(scan: Scan, columns: Iterable[str]) -> Scan:
     """The scan with those of its unused columns whose names say that they tell what became of a row."""
     found = tuple(column for column in columns if kind_of(column))
     if not found or not isinstance(scan, Delimited | JsonLines | Parquet):
         return scan
-    return dataclasses.replace(scan, fields={**scan.fields, "state": found[0]}, states=found)
+    return dataclasses.replace(scan, fields={**scan.fields, "status": found[0]}, status_columns=found)
 
 
 def kind_of(column: str) -> str:
-    """What a column tells of a row, as `State.kind`; empty for others."""
+    """What a column tells of a row, as `StatusColumn.kind`; empty for others."""
     name = normalised(column)
     if name in QUANTITIES:
         return "quantity"
     if _KIND.search(name):
         return "kind"
-    return "mark" if _MARK.fullmatch(name) and not _NO_MARK.search(name) else ""
+    return "mark" if _FLAG.fullmatch(name) and not _NO_FLAG.search(name) else ""
 
 
 def count(
     connection: Any, scans: Sequence[tuple[Source, Scan]], has: frozenset[str], where: Sequence[str]
-) -> list[State]:
-    """What the columns of states, and that of the kind of behaviour, say of the interactions that the filters keep.
+) -> list[StatusColumn]:
+    """What the columns of statuses, and that of the kind of behaviour, say of the interactions that the filters keep.
 
     Args:
         connection: to DuckDB, with the table `raw`.
@@ -109,15 +109,15 @@ def count(
     """
     kept = " AND ".join(where) or "true"
     columns = [("event", "event", *_first(scans, "event"))] if "event" in has else []
-    if "state" in has:
-        file, names = _first(scans, "state")
-        columns += [(kind_of(name), Parts.cell_sql("state", at), file, (name,)) for at, name in enumerate(names)]
+    if "status" in has:
+        file, names = _first(scans, "status")
+        columns += [(kind_of(name), Parts.cell_sql("status", at), file, (name,)) for at, name in enumerate(names)]
     found = []
     for kind, cell, file, (name, *_) in columns:
         cell = f"coalesce({cell}, '')"
         if rows := _rows(connection, kind, cell, kept):
             unmarked = _values(connection, f"{kept} AND {cell} IN ({_words()})", cell) if kind == "mark" else {}
-            found.append(State(file, name, kind, rows, [*unmarked][:MOST_NAMED], _number(connection, kept)))
+            found.append(StatusColumn(file, name, kind, rows, [*unmarked][:MOST_NAMED], _number(connection, kept)))
     return found
 
 
@@ -128,7 +128,7 @@ def _first(scans: Sequence[tuple[Source, Scan]], field: str) -> tuple[str, tuple
 
 
 def _rows(connection: Any, kind: str, cell: str, kept: str) -> dict[str, int]:
-    """What `State.rows` is; empty where the column says nothing, or has too many values to be one of kinds."""
+    """What `StatusColumn.rows` is; empty where the column says nothing, or has too many values to be one of kinds."""
     if kind == "quantity":
         below = _number(connection, f"{kept} AND try_cast(replace({cell}, ',', '.') AS DOUBLE) < 0")
         return {"below 0": below} if below else {}
@@ -141,7 +141,7 @@ def _rows(connection: Any, kind: str, cell: str, kept: str) -> dict[str, int]:
 
 
 def _words() -> str:
-    return ", ".join(map(literal, sorted(NOT_SO)))
+    return ", ".join(map(literal, sorted(FALSE_VALUES)))
 
 
 def _values(connection: Any, condition: str, cell: str) -> dict[str, int]:
@@ -155,20 +155,20 @@ def _number(connection: Any, condition: str) -> int:
     return int(rows)
 
 
-def remarks(states: Sequence[State], config: PrepareConfig) -> tuple[list[str], list[str]]:
+def remarks(columns: Sequence[StatusColumn], config: PrepareConfig) -> tuple[list[str], list[str]]:
     """What is said of them: what is good to know, and warnings of what was undone and counts all the same."""
     notes, warnings = [], []
-    for state in states:
-        if state.kind == "event" and config.event:
+    for status in columns:
+        if status.kind == "event" and config.event:
             continue
-        if state.undone:
+        if status.undone:
             warnings.append(
-                f"{state.file}: '{state.column}' is {_listed(state.undone)} of {state.interactions:,} interactions, "
-                f"which count like the others; {_way(state, config)}"
+                f"{status.file}: '{status.column}' is {_listed(status.undone)} of {status.interactions:,} "
+                f"interactions, which count like the others; {_way(status, config)}"
             )
-        elif len(state.rows) > 1 and state.kind in ("kind", "event"):
-            keeping = "" if config.event else f"; {_options(state, [*state.rows][:1])} keeps one kind"
-            notes.append(f"{state.file}: '{state.column}' is {_listed(state.rows)}; all count{keeping}")
+        elif len(status.rows) > 1 and status.kind in ("kind", "event"):
+            keeping = "" if config.event else f"; {_options(status, [*status.rows][:1])} keeps one kind"
+            notes.append(f"{status.file}: '{status.column}' is {_listed(status.rows)}; all count{keeping}")
     return notes, warnings
 
 
@@ -179,19 +179,19 @@ def _listed(rows: dict[str, int]) -> str:
     return ", ".join([*said, f"{more} more"] if more > 0 else said)
 
 
-def _options(state: State, values: Sequence[str]) -> str:
+def _options(status: StatusColumn, values: Sequence[str]) -> str:
     """The options that keep rows of these values."""
-    column = "" if state.kind == "event" else f"--event-column {shlex.quote(state.column)} "
+    column = "" if status.kind == "event" else f"--event-column {shlex.quote(status.column)} "
     return column + " ".join(f"--event {shlex.quote(value)}" for value in values)
 
 
-def _way(state: State, config: PrepareConfig) -> str:
+def _way(status: StatusColumn, config: PrepareConfig) -> str:
     """How they are left out."""
-    if state.kind == "quantity" and config.min_rating is None and config.rating_column is None:
-        return f"--rating-column {shlex.quote(state.column)} --min-rating 0 leaves them out"
-    kept = state.unmarked if state.kind == "mark" else [value for value in state.rows if value not in state.undone]
-    if state.kind == "quantity" or not kept or config.event:
+    if status.kind == "quantity" and config.min_rating is None and config.rating_column is None:
+        return f"--rating-column {shlex.quote(status.column)} --min-rating 0 leaves them out"
+    kept = status.unmarked if status.kind == "mark" else [value for value in status.rows if value not in status.undone]
+    if status.kind == "quantity" or not kept or config.event:
         return "leave them out of the file if they should not"
     if len(kept) <= MOST_NAMED:
-        return f"{_options(state, kept)} leaves them out"
-    return f"{_options(state, kept[:1])} and so on, an --event for each kind to keep, leaves them out"
+        return f"{_options(status, kept)} leaves them out"
+    return f"{_options(status, kept[:1])} and so on, an --event for each kind to keep, leaves them out"
