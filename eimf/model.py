@@ -174,7 +174,7 @@ class Model:
         self, data: AnyPath, output: AnyPath, *, force: bool = False,
         reporter: Reporter | None = None,
     ) -> Written:  # fmt: skip
-        """Write recommendations for all users of a prepared directory; an interrupted run goes on.
+        """Write recommendations for all users of a prepared directory; an interrupted run resumes.
 
         Args:
             data: the directory that `prepare` wrote.

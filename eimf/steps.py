@@ -114,7 +114,7 @@ def cluster(
 def label(
     samples: AnyPath, output: AnyPath, *, reporter: Reporter | None = None, **settings: Unpack[LabelSettings]
 ) -> Labelled:
-    """Ask for the interests behind the histories of samples; an interrupted run goes on.
+    """Ask for the interests behind the histories of samples; an interrupted run resumes.
 
     Args:
         samples: the file that `cluster` wrote.
@@ -148,7 +148,7 @@ def train(
     init: AnyPath | None = None, fast: bool = False, reporter: Reporter | None = None,
     **settings: Unpack[TrainSettings],
 ) -> Trained:  # fmt: skip
-    """Train a model; an interrupted run goes on, and a model that was there is kept as OUTPUT.previous.
+    """Train a model; an interrupted run resumes, and a model that was there is kept as OUTPUT.previous.
 
     Args:
         data: the directory that `prepare` wrote.

@@ -46,7 +46,7 @@ def compare(
     With --ranges, each backbone is first trained with the settings of that file (all combinations of lists, or --trials
     of them at random), and the one with the best NDCG@10 on the validation split is chosen. Test lines are read once,
     at the end. Intervals are over users; the spread is that over seeds. A training that fails is told, and the others
-    go on. The same command goes on where a run was killed; backbones, seeds and trials may be added.
+    continue. The same command resumes a killed run; backbones, seeds and trials may be added.
     """
     from eimf_core import dataset
 

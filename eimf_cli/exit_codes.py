@@ -27,7 +27,7 @@ WRONG_PATH = (
 """What the system says of a path that cannot be used; which path, is in the error."""
 TORCHRUN = "TORCHELASTIC_RUN_ID"  # in the environment of what torchrun starts
 BY_SIGNAL = (130, 143)
-INTERRUPTED = "interrupted; run the same command again to go on or start over"
+INTERRUPTED = "interrupted; run the same command again to resume or start over"
 MAIN_PROCESS_SECONDS = 30.0
 # typer carries its own click, under a private name; its public errors lead to the base classes
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -70,7 +70,7 @@ def of_exception(stopped: BaseException) -> Outcome:
         if TORCHRUN in os.environ and isinstance(failing, EimfError):
             # torchrun ended this process, on its way out already, for the same error of another one
             return of_exception(failing)
-        return Outcome(143, "terminated; run the same command again to go on or start over")
+        return Outcome(143, "terminated; run the same command again to resume or start over")
     if isinstance(stopped, typer.Exit):
         return Outcome(stopped.exit_code)
     if isinstance(stopped, typer.Abort):

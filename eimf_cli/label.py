@@ -36,12 +36,12 @@ def label(
     """Ask a language model for the interests behind each sample's history.
 
     The answer is held to the prompt's schema, checked against the history, and asked for again when
-    it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run goes on
+    it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run resumes
     when the same command is run again, and labels of the same requests are taken over.
     Answers that other settings or samples gave are kept: --force gives them up.
 
     Of a model directory that train wrote, groups of items that lie near to each other are named, and the
-    names are kept in it: `recommend` shows them. A run that is interrupted goes on likewise.
+    names are kept in it: `recommend` shows them. A run that is interrupted resumes likewise.
     """
     of_model = (samples / "manifest.json").exists()
     if samples.is_dir() and not of_model:

@@ -38,7 +38,7 @@ def recommend(
     Query lines are read and answered as they come, in order: each with the fields id, history or titles,
     text, times, events, exclude, only, seen, diversity and k, all optional but one of history, titles and text.
     The history of a user is all that is known, up to and including the last interaction. The first
-    bad line ends the stream with exit code 3, unless --on-error skip goes on.
+    bad line ends the stream with exit code 3, unless --on-error skip continues behind it.
     """
     from eimf_core.recommend import session
 

@@ -38,7 +38,7 @@ def run(
     Each step is run as its command would be, with the options of its table in --config, such as
     [prepare] or [train]. Users are labelled where there is a table [label]; without one interests are
     named by words of titles. What is up to date is not made again: that is told by the content of
-    files, by options and by the version. An interrupted run goes on when the same command is run again.
+    files, by options and by the version. An interrupted run resumes when the same command is run again.
     """
     from eimf_core import files
     from eimf_core.pipeline import run_steps

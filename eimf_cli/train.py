@@ -51,7 +51,7 @@ def train(
     By default it is an ensemble, whose members are trained one after the other and weighed on the
     validation split; the result is one model. Without labels it learns from behaviour alone. The epoch
     with the best NDCG@10 on the validation split is kept; test lines are never read. An interrupted
-    run goes on when the same command is run again. With --epochs-from, data that prepare made with
+    run resumes when the same command is run again. With --epochs-from, data that prepare made with
     --split none is trained on with all settings of an earlier model, as long as it found best; options
     beside it count in place of its own. With --init it starts from an earlier model and has its
     backbones: items are found by their id, new ones are placed by their text, and those that are gone

@@ -1,7 +1,7 @@
 """Read and write JSON lines: "-" for stdin and stdout, gzip, line numbers in errors, whole files.
 
 `read` yields checked records. `writer` makes a file appear whole or not at all. `Journal` appends
-finished records so that a killed run can go on.
+finished records so that a killed run can resume.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def compare(
     """Train every backbone with every seed, and evaluate all of them on the test split.
 
     Settings are chosen with the first seed, by NDCG@10 on the validation split; test lines are read at the end alone.
-    A run that was killed goes on, and backbones, seeds and trials may be added to a finished one.
+    A run that was killed resumes, and backbones, seeds and trials may be added to a finished one.
 
     Args:
         directory: that prepare wrote.

@@ -4,7 +4,7 @@
     trials.jsonl         one Trial a line
     BACKBONE-SEED/       models that are kept: of a search the best so far, then those of the chosen setting
 
-A training that was killed goes on from its checkpoint; one that failed is tried again by the next run.
+A training that was killed resumes from its checkpoint; one that failed is tried again by the next run.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
 
     Args:
         folder: of the comparison.
-        about: what must be the same when it goes on, by name.
+        about: what must be the same when it is resumed, by name.
 
     Raises:
         ConfigError: it holds another comparison, or other files.
@@ -68,7 +68,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
     if unlike:
         raise ConfigError(
             f"{folder}: holds a comparison with other {' and '.join(OPTIONS.get(name, name) for name in unlike)}; "
-            "give what it was made with to go on with it, or choose another -o"
+            "give what it was made with to resume it, or choose another -o"
         )
 
 

@@ -60,7 +60,7 @@ class LabelConfig:
     )
     keep_going: bool = setting(
         False,
-        "Go on when most of the first 8 users fail or most names are titles, which ends a run otherwise.",
+        "Continue when most of the first 8 users fail or most names are titles, which ends a run otherwise.",
         group="labels",
         advanced=True,
     )

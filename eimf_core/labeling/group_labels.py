@@ -1,8 +1,8 @@
 """Names for the groups of a model's items, asked for as labels are: `eimf label MODEL/`.
 
 The titles in the middle of each group are a sample like any other, and the answer is one interest, kept with the model.
-While a run goes on, samples and answers lie in `MODEL.names/` beside the model, so that the same command goes on where
-it was. A group without an answer keeps the name that it had.
+During a run samples and answers lie in `MODEL.names/` beside the model, so that the same command resumes it. A group
+without an answer keeps the name that it had.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LOOKED_AT = 100
 
 
 def folder(model: str | Path) -> Path:
-    """Where samples and answers lie while a run goes on."""
+    """Where samples and answers lie during a run."""
     target = files.real(model)
     return target.with_name(f"{target.name}.names")
 

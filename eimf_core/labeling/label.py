@@ -1,7 +1,7 @@
 """Labels for samples: ask an engine, check each answer, ask again or record the error, and keep what is finished.
 
 Every finished label is written and flushed at once to `OUTPUT.partial`, which becomes the output at
-the end. The same command run again goes on with what is missing; a label is taken over when its
+the end. The same command run again resumes with what is missing; a label is taken over when its
 `request` is the same, so that another model, prompt or setting means new labels. Answers that would be lost so are
 given up only with `force`.
 """

@@ -116,7 +116,7 @@ def _is_open(label: Label, labeler: Labeler) -> bool:
 
 
 def _asked_further(journal: jsonl.Journal, labeler: Labeler) -> dict[str, Label]:
-    """By request, the labels with an error that further attempts go on from: the latest of each."""
+    """By request, the labels with an error that further attempts resume from: the latest of each."""
     found = [entry for entry in [*journal.finished, *_finished(journal.path)] if _is_open(entry, labeler)]
     return {entry.request: entry for entry in sorted(found, key=lambda entry: entry.attempts)}
 

@@ -129,7 +129,7 @@ class Labeler:
 
         Args:
             requests: their hashes.
-            refused: by request, labels with an error of an earlier run, which further attempts go on from.
+            refused: by request, labels with an error of an earlier run, which further attempts resume from.
 
         Yields:
             A label of each, but for those whose engine has no first answer yet.

@@ -1,7 +1,8 @@
 """The model that serves: opened from copies of its files, and replaced when its directory is.
 
 A model is taken once its directory has looked the same twice, so that one that is being copied is left alone. One that
-cannot be opened is told once, and the one before goes on; it is tried again after a while, since the reason may pass.
+cannot be opened is told once, and the one before keeps serving; it is tried again after a while, since the reason may
+pass.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class LiveModel:
         try:
             made = self._opened()
         except Exception as error:
-            # whatever is wrong with a new model, the one before goes on
+            # whatever is wrong with a new model, the one before keeps serving
             self._failed(error)
             return False
         before, self.now, self.problem, self._again = self.now.version, made, None, math.inf
@@ -109,7 +110,7 @@ class LiveModel:
         known = isinstance(error, EimfError | OSError)
         problem = str(error) if known else f"unexpected {type(error).__name__}"
         if problem != self.problem:
-            self._reporter.warn(f"{problem}; the previous model goes on serving (version {self.now.version})")
+            self._reporter.warn(f"{problem}; the previous model keeps serving (version {self.now.version})")
         self.problem = problem
         self._metrics.failed_reloads += 1
         self._again = time.monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)

@@ -15,7 +15,7 @@ PREFIX = "eimf_"
 GAUGES = {
     "queries_waiting": "Queries that wait to be answered.",
     "connections": "Connections that are open.",
-    "old_model": "1 while a newer model cannot be taken and the one before goes on, otherwise 0.",
+    "old_model": "1 while a newer model cannot be taken and the one before keeps serving, otherwise 0.",
 }
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 

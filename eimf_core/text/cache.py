@@ -64,7 +64,7 @@ def encode_cached(
     """Vectors of texts, from a file in `folder` where they are there already.
 
     A file is named by the hash of the texts in order and the encoder's identity; of other texts those that any file
-    in the folder holds are taken from there. An interrupted run goes on where it stopped, and a second process waits
+    in the folder holds are taken from there. An interrupted run resumes where it stopped, and a second process waits
     for the first. Where the folder cannot be written, a warning is given and nothing is kept.
 
     Args:

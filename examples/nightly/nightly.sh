@@ -29,7 +29,7 @@ config=()
 items=()
 [ -z "${ITEMS:-}" ] || items=(--items "$ITEMS")
 
-# what a night that failed left is gone on with: its steps resume
+# what a night that failed left is kept: its steps resume
 next="$shop/next"
 data="$next/data" model="$next/model" serving="$shop/current/model"
 mkdir -p "$next"

@@ -421,8 +421,8 @@ def test_a_half_written_model_keeps_the_one_before_and_says_so(tmp_path: Path, d
     for _ in range(4):
         live.look_again()
     assert first(live) == expected and live.now.version == version
-    (warning,) = [line for line in said.warnings if "goes on" in line]
-    assert str(path) in warning and f"the previous model goes on serving (version {version})" in warning
+    (warning,) = [line for line in said.warnings if "keeps serving" in line]
+    assert str(path) in warning and f"the previous model keeps serving (version {version})" in warning
     health = orjson.loads(asked(live, ("GET", "/health", b""))[0][1])
     assert health["status"] == "old model" and health["problem"] in warning
     if damage == "no directory":
@@ -452,7 +452,7 @@ def test_what_could_not_be_opened_is_tried_again_after_pauses(tmp_path: Path, mo
             pauses.append(live._again - time.monotonic())
             live._again = time.monotonic()
     assert [round(pause) for pause in pauses] == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert len([line for line in said.warnings if "goes on" in line]) == 1 and first(live) == before
+    assert len([line for line in said.warnings if "keeps serving" in line]) == 1 and first(live) == before
     assert live.look_again() and live.problem is None and first(live) != before
     assert not live.look_again()
 

@@ -162,7 +162,7 @@ class Server(ChatEngine):
             problem = f"{_told(refusal)}{hint}"
             if self._pool.failed(endpoint, gone=True):
                 if self._pool.first_told(endpoint):
-                    self._answers.put(f"{endpoint.url}: {problem}; it is left out, the other servers go on")
+                    self._answers.put(f"{endpoint.url}: {problem}; it is left out, the other servers continue")
                 return True
             raise ModelError(f"{endpoint.url}: {problem}; {KEPT}")
         if refusal.status in WORTH_RETRYING:
@@ -173,7 +173,7 @@ class Server(ChatEngine):
         """A server that gave no reply is left alone for a while; whether another one is there to ask."""
         others = self._pool.failed(endpoint)
         if others and self._pool.first_told(endpoint):
-            self._answers.put(f"{endpoint.url}: {problem}; it is left out for a while, the other servers go on")
+            self._answers.put(f"{endpoint.url}: {problem}; it is left out for a while, the other servers continue")
         return others
 
     def _hint(self, endpoint: Endpoint, refusal: Refusal) -> str | None:
