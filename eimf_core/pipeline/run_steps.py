@@ -18,10 +18,9 @@ import orjson
 
 from eimf_core import files, model_files, outputs, provenance
 from eimf_core.errors import ConfigError
+from eimf_core.labeling.engines.engine_registry import engine_class
 from eimf_core.prepare import log_files, remote
 
-CATEGORIES = "categories"
-"""The engine that reads the catalogue too."""
 RECORDS = ".steps"
 """The folder of the records, in the directory that a run writes."""
 
@@ -62,7 +61,7 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
         test: whether the split holds anything to measure with.
 
     Raises:
-        ConfigError: the directory is one of other files, such as the current one.
+        ConfigError: the directory is one of other files, such as the current one; or there is no such engine.
     """
     outputs.refuse_common_folder(out)
     data, samples, labels, model, metrics = (
@@ -72,10 +71,10 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
     described = [part for path in items for part in ("--items", str(path))]
     steps = [Step("prepare", (*map(str, logs), *described, "-o", str(data)), (*logs, *items), prepared)]
     label = engine is not None
-    if label:
+    if engine is not None:
         known = Records(out).knows("label")
         asked: tuple[str, ...] = (str(samples), "-o", str(labels))
-        if engine == CATEGORIES:
+        if engine_class(engine).needs_catalogue:
             asked += ("--items", str(data / "items.jsonl"))
         steps += [
             Step("cluster", (str(data), "-o", str(samples)), prepared, (samples,)),

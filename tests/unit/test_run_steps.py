@@ -85,6 +85,13 @@ def test_the_plan(tmp_path: Path) -> None:
         written |= set(step.outputs)
 
 
+@pytest.mark.parametrize(("engine", "given"), [("categories", True), ("keywords", False), ("llama-cpp", False)])
+def test_an_engine_that_needs_the_catalogue_gets_it(engine: str, given: bool, tmp_path: Path) -> None:
+    label = run_steps.plan([Path("log.csv")], [], tmp_path, engine=engine, test=False)[2]
+    catalogue = ("--items", str(tmp_path / "data" / "items.jsonl"))
+    assert (label.arguments[-2:] == catalogue) == given == ("--items" in label.arguments)
+
+
 def test_labels_of_no_run_are_not_given_up(tmp_path: Path) -> None:
     def label() -> run_steps.Step:
         return run_steps.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]

@@ -77,6 +77,7 @@ class Engine:
         reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
         answers_later: whether it writes requests whose answers a later run reads, with `--results`.
+        ray_module: the module whose `ENGINE` spreads its requests over the workers of `--ray`; None where it has none.
 
     Attributes that depend on the settings:
         prompt: answers follow its schema, also those of engines that show it to nobody.
@@ -92,6 +93,7 @@ class Engine:
     reads_titles: ClassVar[bool] = True
     needs_catalogue: ClassVar[bool] = False
     answers_later: ClassVar[bool] = False
+    ray_module: ClassVar[str | None] = None
     prompt: Prompt
     model: str
     model_sha256: str | None = None

@@ -16,9 +16,6 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
-WITH_RAY = "llama-cpp"
-"""The engine that `--ray` spreads over processes, as `llama_ray` does it."""
-
 
 def engine_class(name: str) -> type[Engine]:
     """The class of an engine, for its attributes; nothing is opened.
@@ -44,7 +41,7 @@ def engine_class(name: str) -> type[Engine]:
 def chosen_class(config: LabelConfig) -> type[Engine]:
     """The class of the engine that the settings name; ConfigError also where it does not go with `--ray`."""
     kind = engine_class(config.engine)
-    if config.ray is not None and config.engine != WITH_RAY:
+    if config.ray is not None and kind.ray_module is None:
         raise wrong("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
     return kind
 
@@ -56,11 +53,11 @@ def _problem(found: Any) -> str:
 
 def _answering_class(config: LabelConfig) -> type[Engine]:
     """The class that is opened: with `--ray` and anything to answer, the one that spreads requests."""
-    if config.ray is None or config.dry_run:
-        return engine_class(config.engine)
-    from eimf_core.labeling.engines.llama_ray import LlamaRay
-
-    return LlamaRay
+    kind = engine_class(config.engine)
+    if config.ray is None or config.dry_run or kind.ray_module is None:
+        return kind
+    engine: type[Engine] = import_module(kind.ray_module).ENGINE
+    return engine
 
 
 def reads_catalogue(engine: type[Engine]) -> bool:

@@ -49,6 +49,7 @@ class LlamaCpp(Engine):
     """Requests answered by a GGUF file. The worker starts with the first request."""
 
     name: ClassVar[str] = "llama-cpp"
+    ray_module: ClassVar[str | None] = f"{__package__}.llama_ray"
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter

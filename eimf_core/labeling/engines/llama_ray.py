@@ -128,3 +128,6 @@ class _Answerer:
         request, future = asked
         waiting[request.number] = future
         self._engine.submit(request)
+
+
+ENGINE = LlamaRay
