@@ -28,7 +28,7 @@ ID_FIELDS = frozenset({"id", "user", "item", "items", "history", "targets", "exc
 """Fields of records whose values are ids, which other programs may write as numbers."""
 ID_TYPES = (str, str | None, list[str], list[str] | None)
 LONGEST_LINE = 16 << 20
-"""Bytes of the longest line that is read; what comes packed may be a thousand times as long as its file."""
+"""Bytes of the longest line that is read; a user's whole history may stand on one, and what comes packed be endless."""
 DEEPEST = 100
 """Levels of lists and objects within each other that a line may have; encoders give up at 254."""
 UNKNOWN = re.compile("Object contains unknown field `(.*?)`", re.DOTALL)

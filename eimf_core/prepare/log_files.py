@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from eimf_core import files, sql_text
+from eimf_core import files, jsonl, sql_text
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import published_sets
 from eimf_core.prepare.value_parsing import BLANKS
@@ -20,8 +20,6 @@ HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
 STEP = 1 << 20
 """Bytes that are looked at together."""
-LONGEST_LINE = 16 << 20
-"""Bytes of the longest line that is read: a user's whole history may stand on one."""
 MOST_BLANK = 1_000_000
 """Lines without text in a row; what is packed may hold any number of them."""
 PARQUET = b"PAR1"
@@ -173,13 +171,13 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
 def _raw_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     """The lines of a stream, which end in LF, CR LF or CR; InputError for one that is too long."""
     number, rest = 0, b""
-    while part := stream.readline(LONGEST_LINE + 1):
+    while part := stream.readline(jsonl.LONGEST_LINE + 1):
         part, rest = rest + part, b""
-        if len(part) > LONGEST_LINE:
+        if len(part) > jsonl.LONGEST_LINE:
             # a file whose lines all end in CR is one line for the stream
             whole, end, rest = part.rpartition(b"\r")
-            if len(rest) > LONGEST_LINE:
-                raise _too_long(path, number + 1)
+            if len(rest) > jsonl.LONGEST_LINE:
+                raise jsonl.too_long(path, number + 1)
             part = whole + end
         lines = part.splitlines() if b"\r" in part[:-2] else [part]
         number += len(lines)
@@ -233,7 +231,7 @@ def line_scan(place: str, packed: str, *further: str) -> str:
         [
             f"compression = '{packed}', auto_detect = false, header = false, delim = {sql_text.literal(NO_DELIMITER)}",
             "quote = '', escape = '', columns = {'line': 'VARCHAR'}, strict_mode = false",
-            f"max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE}",
+            f"max_line_size = {jsonl.LONGEST_LINE}, buffer_size = {2 * jsonl.LONGEST_LINE}",
             *further,
         ]
     )
@@ -253,8 +251,8 @@ def refuse_broken(source: Source) -> None:
             read += len(part)
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             length = len(part) - 1 - end + (length if end < 0 else 0)
-            if length > LONGEST_LINE and not is_json:
-                raise _too_long(source.name, 1 + _lines_among(source.path, read))
+            if length > jsonl.LONGEST_LINE and not is_json:
+                raise jsonl.too_long(source.name, 1 + _lines_among(source.path, read))
 
 
 def _lines_among(path: Path, size: int) -> int:
@@ -266,15 +264,11 @@ def _lines_among(path: Path, size: int) -> int:
     return count
 
 
-def _too_long(name: object, number: int) -> InputError:
-    return InputError(f"the line is longer than {LONGEST_LINE >> 20} MiB", file=name, line=number)
-
-
 def with_unix_line_ends(path: Path, target: Path) -> Path | None:
     """A copy whose lines all end in LF; None where there is no CR."""
     changed = False
     with files.open_bytes(path) as stream, open(target, "wb") as copy:
-        while line := stream.readline(LONGEST_LINE):
+        while line := stream.readline(jsonl.LONGEST_LINE):
             changed = changed or line.endswith(b"\r\n")
             copy.write(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
     return target if changed else None

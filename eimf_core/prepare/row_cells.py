@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from eimf_core import jsonl
 from eimf_core.errors import counted
 from eimf_core.prepare import log_files
 
@@ -54,7 +55,7 @@ def _rows(
         for number, line in rest:
             yield number, line, line.split(delimiter)
         return
-    csv.field_size_limit(log_files.LONGEST_LINE)
+    csv.field_size_limit(jsonl.LONGEST_LINE)
     unread: deque[tuple[int, str]] = deque()
     kept: list[tuple[int, str]] = []
 

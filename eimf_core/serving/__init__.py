@@ -1,1 +1,7 @@
-"""`eimf serve`: Query lines over HTTP, answered together where they arrive together."""
+"""`eimf serve`: Query lines over HTTP, answered in batches where they arrive together.
+
+The way of a request: `http_server` listens, `protocol` is HTTP/1.1 within bounds of time and size, `app` (ASGI) says
+which path does what, `request_body` reads the queries, and the threads of `batching` answer them with `recommend`.
+`live_model` opens the model and takes a newer version when its directory is replaced, `metrics` counts for Prometheus,
+`config` has the settings. A further path is a method of `App` and a line in its table of paths.
+"""

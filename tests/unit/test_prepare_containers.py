@@ -22,7 +22,7 @@ import openpyxl
 import orjson
 import pytest
 
-from eimf_core import unpacking
+from eimf_core import jsonl, unpacking
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import archives, containers, log_files
 from tests.unit.test_prepare_formats import histories, run, titles
@@ -281,7 +281,7 @@ def test_a_broken_zstd_stream_is_told(tmp_path: Path, broken: Callable[[bytes], 
 @pytest.mark.parametrize("ending", [".gz", ".xz", ".zst", ""])
 def test_a_line_without_end_is_told(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"log.csv{ending}"
-    content = f"{LOG}{'x' * (2 * log_files.LONGEST_LINE + 9)}\nv,a,9\n".encode()
+    content = f"{LOG}{'x' * (2 * jsonl.LONGEST_LINE + 9)}\nv,a,9\n".encode()
     pack = {".gz": gzip.compress, ".xz": lzma.compress, ".zst": zstd.compress, "": bytes}[ending]
     path.write_bytes(pack(content))
     with pytest.raises(InputError, match=rf"^{path}:5: the line is longer than 16 MiB"):
@@ -289,7 +289,7 @@ def test_a_line_without_end_is_told(tmp_path: Path, ending: str) -> None:
 
 
 def test_lines_that_end_in_cr_alone_are_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_files, "LONGEST_LINE", 20)
+    monkeypatch.setattr(jsonl, "LONGEST_LINE", 20)
     (tmp_path / "log.csv").write_bytes(b"\r".join(b"line %d" % at for at in range(40)))
     assert [text for _, text in log_files.lines(tmp_path / "log.csv")] == [f"line {at}" for at in range(40)]
     assert [at for at, _ in log_files.lines(tmp_path / "log.csv")] == [*range(1, 41)]
