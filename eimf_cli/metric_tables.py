@@ -8,7 +8,7 @@ from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.evaluate import Evaluation
-    from eimf_core.evaluation.figure_text import Table
+    from eimf_core.evaluation.metric_format import Table
 
 BESIDE = 3
 """What the frame of a table takes for each column."""
@@ -26,7 +26,7 @@ def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
 
 def show(table: Table, *, to_stderr: bool = False) -> None:
     """Print a table, in parts below each other where it is wider than the terminal."""
-    from eimf_core.evaluation.figure_text import panels
+    from eimf_core.evaluation.metric_format import panels
 
     needs = [BESIDE + max(len(name), *(len(row[at]) for row in table.rows)) for at, name in enumerate(table.columns)]
     needs[0] = 1 + min(needs[0], FIRST)

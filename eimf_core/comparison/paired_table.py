@@ -8,8 +8,8 @@ import numpy as np
 
 from eimf_core.comparison.compare import Comparison, Contender
 from eimf_core.comparison.setting_ranges import changed
-from eimf_core.evaluation import figure_text, result_tables
-from eimf_core.evaluation.figure_text import Table, interval_text, number_text, p_value
+from eimf_core.evaluation import metric_format, result_tables
+from eimf_core.evaluation.metric_format import Table, interval_text, number_text, p_value
 from eimf_core.evaluation.result_tables import Row
 from eimf_core.records import Metric
 
@@ -105,7 +105,7 @@ def table(comparison: Comparison) -> Table:
         rows.append(
             [
                 line.name,
-                figure_text.figure_text(line.figures[main]) if line.figures else "all trainings failed",
+                metric_format.metric_text(line.figures[main]) if line.figures else "all trainings failed",
                 ""
                 if difference is None
                 else interval_text(difference.value, difference.low, difference.high, signed=True),
@@ -115,7 +115,7 @@ def table(comparison: Comparison) -> Table:
                 "" if line.seconds is None else f"{line.seconds:,.0f}",
             ]
         )
-    named = figure_text.metric_name(*main)
+    named = metric_format.metric_name(*main)
     columns = ["", named, f"difference to {comparison.best}", "p (Holm)", "validation NDCG@10"]
     return Table(caption(comparison), [*columns, *(label for _, label in shown[1:]), "seconds per training"], rows)
 

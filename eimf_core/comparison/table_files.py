@@ -11,7 +11,7 @@ from pathlib import Path
 from eimf_core.comparison import paired_table
 from eimf_core.comparison.compare import Comparison
 from eimf_core.comparison.setting_ranges import changed
-from eimf_core.evaluation import figure_text, result_tables
+from eimf_core.evaluation import metric_format, result_tables
 from eimf_core.evaluation.report import plots
 
 COLUMNS = (
@@ -110,7 +110,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _caption(comparison: Comparison) -> str:
-    named = figure_text.metric_name(*result_tables.main_row(comparison.evaluation))
+    named = metric_format.metric_name(*result_tables.main_row(comparison.evaluation))
     facts = comparison.evaluation.facts
     seeds = max(len(contender.trained) for contender in comparison.contenders)
     spread = f"Mean and standard deviation over {seeds} seeds. " if seeds > 1 else ""

@@ -4,7 +4,7 @@ From top to bottom: `evaluate` is the command's one call. `eval_users` decides w
 `scorers` what gives scores (a model directory or one of `baselines/`), `measure` ranks blocks of users and takes the
 `metrics/` of their lists (training's validation does it with the same code), `slice_bootstrap` and `statistics` draw
 intervals and tests, `metric_records` makes the Metric lines, `result_tables` and `report/` show
-them, in the words of `figure_text`.
+them, in the words of `metric_format`.
 
 How a new member joins:
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eimf_core.evaluation.evaluate import Evaluation
-from eimf_core.evaluation.figure_text import Table, difference_text, figure_text, metric_name, number_text, p_value
+from eimf_core.evaluation.metric_format import Table, difference_text, metric_name, metric_text, number_text, p_value
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.records import Metric
 
@@ -105,7 +105,7 @@ def since_previous(evaluation: Evaluation) -> Table:
             change = record.value - then.value
             sign = "+" if change > 0 else ""
             shown = called[name] if theirs == name else f"{called[name]} (then {theirs})"
-            rows.append([shown, label, figure_text(then), figure_text(record), f"{sign}{number_text(change)}"])
+            rows.append([shown, label, metric_text(then), metric_text(record), f"{sign}{number_text(change)}"])
     unlike = f"; {evaluation.unlike_previous}" if evaluation.unlike_previous else ""
     title = f"since {previous.name}{unlike}" if previous else ""
     return Table(title, ["model", "metric", "then", "now", "change"], rows)
@@ -188,7 +188,7 @@ def _seen(seen: str) -> str:
 def _cell(record: Metric | None, *, plain: bool) -> str:
     if record is None:
         return ""
-    return number_text(record.value) if plain else figure_text(record)
+    return number_text(record.value) if plain else metric_text(record)
 
 
 def verdict(evaluation: Evaluation, name: str) -> str:
@@ -258,7 +258,7 @@ def closing_lines(evaluation: Evaluation) -> list[str]:
     lines = []
     for name in (name for name in evaluation.contenders if name in values):
         said = verdict(evaluation, name)
-        lines.append(f"{called[name]}: {metric_name(*row)} {figure_text(values[name])}{said and f'; {said}'}")
+        lines.append(f"{called[name]}: {metric_name(*row)} {metric_text(values[name])}{said and f'; {said}'}")
     if (least := smallest_shown(evaluation)) is not None:
         lines.append(least)
     return lines + change_lines(evaluation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eimf_core import jsonl
-from eimf_core.evaluation.figure_text import Table, figure_text, metric_name
+from eimf_core.evaluation.metric_format import Table, metric_name, metric_text
 from eimf_core.records import Metric, SequenceOwner
 
 SHOWN = (("ndcg", 10), ("recall", 10))
@@ -27,7 +27,7 @@ def summary(path: Path) -> Table:
     shown = [key for key in SHOWN if any(key in of for of in found.values())]
     names = sorted(found, key=lambda name: -found[name][shown[0]].value if shown and shown[0] in found[name] else 0.0)
     rows = [
-        [Path(name).name, *(figure_text(found[name][key]) if key in found[name] else "" for key in shown)]
+        [Path(name).name, *(metric_text(found[name][key]) if key in found[name] else "" for key in shown)]
         for name in names
     ]
     title = f"How well it ranks what came next, over {users:,} users, best first, with 95 % intervals"

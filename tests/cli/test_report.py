@@ -150,10 +150,10 @@ def test_the_best_comes_first(page: Path) -> None:
 def test_items_that_no_list_holds(page: Path, folder: Path) -> None:
     from eimf_core.evaluation.config import EvalConfig
     from eimf_core.evaluation.evaluate import evaluate
-    from eimf_core.evaluation.report import never_listed
+    from eimf_core.evaluation.report import unrecommended_items
 
     evaluation = evaluate([folder / "model"], folder / "data", EvalConfig(k=[1], baselines="none"))
-    found = never_listed.never_listed(evaluation, str(folder / "model"))
+    found = unrecommended_items.unrecommended_items(evaluation, str(folder / "model"))
     (listed,) = (result.recommended[1][1:] for result in evaluation.results)
     assert found.places == len(evaluation.users) == listed.sum()
     assert found.table.rows[0][1].text == str((listed == 0).sum()) and 0 < (listed == 0).sum() < 24

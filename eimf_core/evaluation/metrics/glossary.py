@@ -13,7 +13,7 @@ from eimf_core.evaluation import metrics
 SYMBOLS = """\
 rel_i is 1 when rank i of the list holds a target and 0 otherwise, k is the length of the list, T the
 number of distinct targets of a user. Accuracy is a mean over users, from 0 to 1, ranked over the whole catalogue."""
-SURENESS = """\
+UNCERTAINTY = """\
 ci_low and ci_high: percentile bootstrap 95 % interval over users (Efron and Tibshirani, 1993);
 difference_ci_low and difference_ci_high: that of a difference, over the same users for both. Of coverage and gini: 1.96
 standard errors of the jackknife over users, since users drawn with replacement would cover less (the same
@@ -48,7 +48,7 @@ def text() -> str:
         marks = [mark for names, mark in sets if name in names]
         title = f"{name} ({marks[0]})" if marks else name
         parts.append(_entry(title, metrics.METRICS[name]))
-    return "\n\n".join([*parts, *_of_plugins(), SURENESS])
+    return "\n\n".join([*parts, *_of_plugins(), UNCERTAINTY])
 
 
 def _of_plugins() -> list[str]:

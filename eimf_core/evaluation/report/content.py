@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eimf_core.evaluation import eval_users, figure_text, previous_report, result_tables
+from eimf_core.evaluation import eval_users, metric_format, previous_report, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
-from eimf_core.evaluation.report import interest_map, never_listed, plots, run_facts, sampled_users, tables
+from eimf_core.evaluation.report import interest_map, plots, run_facts, sampled_users, tables, unrecommended_items
 from eimf_core.evaluation.scorers import ModelSystem
 
 
@@ -33,7 +33,7 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "shown": called[sample.system.name],
         "drawn": len(sample.users),
         "accuracy": row[0] in ACCURACY,
-        "main": figure_text.metric_name(*row),
+        "main": metric_format.metric_name(*row),
         "verdicts": _verdicts(evaluation, called),
         "smallest_shown": result_tables.smallest_shown(evaluation),
         "summary_plot": plots.figures(evaluation, row),
@@ -50,7 +50,7 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         "map": interest_map.item_map(evaluation, sample, interests),
         "interests": interests,
         "labelled": bool(sample.system.model.named),
-        "never": never_listed.never_listed(evaluation, sample.system.name),
+        "never": unrecommended_items.unrecommended_items(evaluation, sample.system.name),
         "examples": sampled_users.examples(evaluation, sample),
         "run": run_facts.run_facts(evaluation, sidecar, command),
         "lines": previous_report.figures_as_lines(evaluation.records),
@@ -80,6 +80,6 @@ def _verdicts(evaluation: Evaluation, called: dict[str, str]) -> list[tuple[str,
     made = []
     for name in (name for name in tables.ordered(evaluation) if name in evaluation.contenders and name in values):
         said = result_tables.verdict(evaluation, name)
-        figure = figure_text.figure_text(values[name])
+        figure = metric_format.metric_text(values[name])
         made.append((called[name], f"{figure}{said and f'; {said}'}", said.startswith("worse than")))
     return made

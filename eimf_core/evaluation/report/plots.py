@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.evaluation import figure_text, result_tables
+from eimf_core.evaluation import metric_format, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.text_cleaning import shortened
@@ -112,7 +112,7 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     if not records:
         return None
     names = sorted(records, key=lambda name: -records[name].value)
-    title, called = figure_text.metric_name(*row), result_tables.short_names(evaluation)
+    title, called = metric_format.metric_name(*row), result_tables.short_names(evaluation)
     with _figure("figures", 4.6, 0.8 + 0.32 * len(names)) as figure:
         axes = figure.add_subplot()
         for place, name in enumerate(names):
@@ -122,7 +122,7 @@ def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
         _rows(axes, [_short(called[name]) for name in names], title)
         axes.set_xlim(left=min(0, axes.get_xlim()[0]))
         said = "; ".join(
-            f"{called[name]} {figure_text.interval_text(found.value, found.ci_low, found.ci_high)}"
+            f"{called[name]} {metric_format.interval_text(found.value, found.ci_low, found.ci_high)}"
             for name in names
             if (found := records[name])
         )
@@ -135,7 +135,7 @@ def comparisons(evaluation: Evaluation) -> Plot | None:
     if not records:
         return None
     row, called = result_tables.main_row(evaluation), result_tables.short_names(evaluation)
-    title = f"difference in {figure_text.metric_name(*row)}"
+    title = f"difference in {metric_format.metric_name(*row)}"
     pairs = [(called[record.model], called[str(record.compared_to)]) for record in records]
     with _figure("comparisons", 4.8, 0.8 + 0.46 * len(records)) as figure:
         axes = figure.add_subplot()
@@ -147,7 +147,7 @@ def comparisons(evaluation: Evaluation) -> Plot | None:
             _interval(axes, value, record.difference_ci_low, record.difference_ci_high, place, painted)
         _rows(axes, [f"{_short(one)}\nagainst {_short(other)}" for one, other in pairs], title)
         said = "; ".join(
-            f"{one} minus {other} {figure_text.difference_text(record)}"
+            f"{one} minus {other} {metric_format.difference_text(record)}"
             for (one, other), record in zip(pairs, records, strict=True)
         )
         return _finish(figure, "comparisons", f"{title} with paired 95 % intervals: {said}")
@@ -160,7 +160,7 @@ def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
     if not parts:
         return None
     contenders, called = evaluation.contenders, result_tables.short_names(evaluation)
-    title = figure_text.metric_name(*row)
+    title = metric_format.metric_name(*row)
     said = []
     with _figure("slices", 4.8, 1.2 + (0.24 * len(contenders) + 0.34) * len(parts)) as figure:
         axes = figure.add_subplot()

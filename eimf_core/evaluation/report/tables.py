@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eimf_core.evaluation import figure_text, result_tables
+from eimf_core.evaluation import metric_format, result_tables
 from eimf_core.evaluation.evaluate import Evaluation
-from eimf_core.evaluation.figure_text import number_text, panels
+from eimf_core.evaluation.metric_format import number_text, panels
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.records import Metric
 
@@ -108,7 +108,7 @@ def of_comparisons(evaluation: Evaluation) -> PageTable | None:
             [
                 Cell(f"{called[record.model]} - {called[str(record.compared_to)]}"),
                 Cell(*_difference(record)),
-                Cell(figure_text.p_value(record.p_holm)),
+                Cell(metric_format.p_value(record.p_holm)),
                 Cell(word, kind={"better": "hit", "worse": "bad"}.get(word, "quiet")),
                 Cell("" if record.detectable is None else number_text(record.detectable)),
             ]

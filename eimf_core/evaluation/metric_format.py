@@ -1,4 +1,4 @@
-"""Figures in words, the same in tables, closing lines, plots and files: metrics, numbers, intervals, p-values."""
+"""How metrics are written, the same in tables, closing lines, plots and files: names, numbers, intervals, p-values."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def interval_text(value: float | None, low: float | None, high: float | None, *,
     return f"{sign}{number_text(value)} [{number_text(low)}, {number_text(high)}]"
 
 
-def figure_text(record: Metric) -> str:
+def metric_text(record: Metric) -> str:
     """A figure with its interval, and with its spread over seeds."""
     if record.ci_low is None or record.ci_high is None:
         return number_text(record.value)

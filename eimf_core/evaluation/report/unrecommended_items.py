@@ -1,4 +1,4 @@
-"""Items that no list holds: how many by system, and which of them were learned from most."""
+"""Items that are recommended to nobody: how many by system, and which of them were learned from most."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LISTED = 60
 
 
 @dataclass(frozen=True)
-class NeverListed:
+class UnrecommendedItems:
     """`table`: a row for each system. `items` are title and training interactions of those that the model `model` lists
     for nobody, in lists of `k`; `places` is how many items all lists together could hold."""
 
@@ -26,8 +26,8 @@ class NeverListed:
     items: list[tuple[str, int]]
 
 
-def never_listed(evaluation: Evaluation, model: str) -> NeverListed:
-    """Of the shortest lists that were measured.
+def unrecommended_items(evaluation: Evaluation, model: str) -> UnrecommendedItems:
+    """The items that the shortest lists that were measured do not hold.
 
     Args:
         evaluation: what was measured.
@@ -49,7 +49,7 @@ def never_listed(evaluation: Evaluation, model: str) -> NeverListed:
     listed = by_name[model].recommended[k]
     items = [int(item) for item in np.argsort(-counts, kind="stable") if item and not listed[item]][:LISTED]
     columns = ["", "items never recommended", "of all", "of those in training lines"]
-    return NeverListed(
+    return UnrecommendedItems(
         PageTable("", columns, rows),
         called[model],
         k,
