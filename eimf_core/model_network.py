@@ -51,7 +51,7 @@ class InterestNetwork:
         self, name: str, content: bytes, *, dimension: int, interests: int, tables: Sequence[str] = ()
     ) -> None:
         """Args: the model's name, for errors, the bytes of the ONNX file, the d and K of the model, and the inputs
-        that it has of `item_tables`."""
+        that it has of `item_precompute`."""
         self.name = name
         self._content = content
         self._dimension, self._interests = dimension, interests

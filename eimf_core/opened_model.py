@@ -16,7 +16,7 @@ import orjson
 
 from eimf_core import jsonl, model_files, next_items, weights_file
 from eimf_core.errors import InputError, ModelError
-from eimf_core.item_tables import TabledNetwork
+from eimf_core.item_precompute import PrecomputedNetwork
 from eimf_core.model_files import FORMAT
 from eimf_core.model_items import Catalogue
 from eimf_core.model_members import Blocks, Factors, Member, MemberConfig, Positive
@@ -110,7 +110,7 @@ class Model:
         self.item_groups = self._optional(handles, "item_groups.safetensors")
         self.next_items = self._next_items(handles)
         self.network = model_files.read(handles["interests.onnx"])
-        self._network = TabledNetwork(
+        self._network = PrecomputedNetwork(
             InterestNetwork(name, self.network, dimension=width, interests=self.config.interests), self._of_items
         )
         self._epochs = model_files.read(handles["train.jsonl"])

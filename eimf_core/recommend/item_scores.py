@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.eight_bit_scores import EightBitScores, Rounded
+from eimf_core.int8_scoring import Int8Scores, Rounded
 from eimf_core.next_items import Additions
 from eimf_core.opened_model import Model
 from eimf_core.recommend import diversity, index_search, item_boosts
@@ -54,7 +54,7 @@ class ItemScores:
     ) -> None:
         self._model, self._settings, self._allowed, self.boosts = model, settings, allowed, boosts
         self._index = index_search.index_of(model) if settings.index else None
-        self._near: EightBitScores | None = None
+        self._near: Int8Scores | None = None
         self._asked, self._lock = 0, threading.Lock()
 
     @property
@@ -82,7 +82,7 @@ class ItemScores:
         number, least = max(map(candidates, queries)), self._settings.min_score
         if self._index is not None:
             return self._best_found(self._index, interests, queries, number, words=words, whole=whole)
-        near = self._eight_bits(interests, number, self.parts(queries, whole))
+        near = self._int8(interests, number, self.parts(queries, whole))
         # what is no number is told where all items are scored
         rounded = None if near is None else near.rounded(interests)
         if near is None or rounded is None:
@@ -108,7 +108,7 @@ class ItemScores:
         return made
 
     def _near_best(
-        self, near: EightBitScores, rounded: Rounded, interests: Floats, queries: Queries,
+        self, near: Int8Scores, rounded: Rounded, interests: Floats, queries: Queries,
         additions: Additions | None, number: int,
     ) -> tuple[Indices, Indices, Floats]:  # fmt: skip
         """Rows, rising, item indices and scores (n,) among which the best of each query are: of those items that may be
@@ -130,7 +130,7 @@ class ItemScores:
         """What the interests consist of, see `ranking.best_scores`; `whole` as for `scores`."""
         return self._model.factors.parts if whole and len(queries[0].history) else ()
 
-    def _eight_bits(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> EightBitScores | None:
+    def _int8(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> Int8Scores | None:
         """What says which items may be the best; None where that does not pay or cannot be."""
         vectors = self._model.vectors
         if number * LISTED > len(vectors) or vectors.size > LARGEST_TABLE:
@@ -138,11 +138,11 @@ class ItemScores:
         with self._lock:
             self._asked += len(interests)
             if self._near is None and self._asked >= MANY:
-                self._near = EightBitScores(vectors, self._model.scale, self._model.factors.parts)
+                self._near = Int8Scores(vectors, self._model.scale, self._model.factors.parts)
         return self._near if parts == self._model.factors.parts else None
 
     def _may_be_best(
-        self, near: EightBitScores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
+        self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
         number: int,
     ) -> tuple[Indices, Indices]:  # fmt: skip
         """Of some users rows and item indices (n,) that may be among the best of the row."""

@@ -149,7 +149,7 @@ def _warm(session: Session) -> None:
     session.recommender.load()
     session.items.load()
     session.recommender.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
-    # as many items as there are: from then on a network uses its tables, see `item_tables`
+    # as many items as there are: from then on a network uses its tables, see `item_precompute`
     length = session.model.config.max_length
     items = (
         np.arange(min(session.model.config.items, MOST_WARMED) + length, dtype=np.int64) % session.model.config.items

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from eimf_core import item_tables
-from eimf_core.item_tables import TabledNetwork
+from eimf_core import item_precompute
+from eimf_core.item_precompute import PrecomputedNetwork
 from eimf_core.model_network import InterestNetwork
 from tests.small_models import mean_network
 
@@ -50,10 +50,10 @@ def attention_network(*, places: int = 0) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def asked(content: bytes, items: Any, times: int) -> tuple[TabledNetwork, list[Any]]:
+def asked(content: bytes, items: Any, times: int) -> tuple[PrecomputedNetwork, list[Any]]:
     """A network that was asked so many times, with its answers."""
     whole = InterestNetwork("a model", content, dimension=WIDTH, interests=HEADS)
-    network = TabledNetwork(whole, lambda items: {"vectors": VECTORS[items]})
+    network = PrecomputedNetwork(whole, lambda items: {"vectors": VECTORS[items]})
     side = {"mask": np.ones(items.shape, np.bool_)}
     return network, [network.run(items, side, len(VECTORS)) for _ in range(times)]
 
@@ -80,6 +80,6 @@ def test_what_only_looks_as_if_of_one_item_is_left_whole(places: int) -> None:
 
 
 def test_a_network_without_such_a_part_is_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert item_tables.cut(mean_network(interests=2)) is None
-    monkeypatch.setattr(item_tables, "WIDEST", HEADS - 1)
-    assert item_tables.cut(attention_network()) is None
+    assert item_precompute.split_network(mean_network(interests=2)) is None
+    monkeypatch.setattr(item_precompute, "WIDEST", HEADS - 1)
+    assert item_precompute.split_network(attention_network()) is None

@@ -48,7 +48,7 @@ class Rounded(NamedTuple):
     off: Floats
 
 
-class EightBitScores:
+class Int8Scores:
     """The item vectors of a model in 8 bits.
 
     `vectors` (N + 1, d), `scale` (N + 1,) or None and `parts` are those of `ranking.best_scores`. `width` is the number

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from eimf_core import eight_bit_scores, jsonl, ranking
-from eimf_core.eight_bit_scores import EightBitScores
+from eimf_core import int8_scoring, jsonl, ranking
 from eimf_core.errors import ModelError
+from eimf_core.int8_scoring import Int8Scores
 from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.recommend import item_scores
 from eimf_core.recommend.config import RecommendConfig
@@ -47,20 +47,20 @@ def interests(rng: np.random.Generator, parts: list[tuple[int, int]]) -> Floats:
     return joint
 
 
-@pytest.mark.parametrize("largest", [eight_bit_scores.LARGEST, eight_bit_scores.SMALLER])
+@pytest.mark.parametrize("largest", [int8_scoring.LARGEST, int8_scoring.SMALLER])
 @pytest.mark.parametrize("parts", [[], PARTS])
 def test_no_score_is_further_off_than_told(
     parts: list[tuple[int, int]], largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if largest > eight_bit_scores._largest():
+    if largest > int8_scoring._largest():
         pytest.skip("this processor adds in 16 bits")
-    monkeypatch.setattr(eight_bit_scores, "_largest", lambda: largest)
+    monkeypatch.setattr(int8_scoring, "_largest", lambda: largest)
     rng = np.random.default_rng(0)
     items, scale = vectors(rng, sum(width for width, _ in PARTS)), rng.random(ITEMS + 1, dtype=np.float32)
     asked = interests(rng, PARTS)
     asked[3] = 0
     for scaled in (None, scale):
-        near = EightBitScores(items, scaled, parts)
+        near = Int8Scores(items, scaled, parts)
         rounded = near.rounded(asked)
         found = near.scores(rounded, slice(0, USERS)) * rounded.steps[:, None]
         off = rounded.off * rounded.steps
@@ -76,13 +76,13 @@ def test_no_score_is_further_off_than_told(
 
 
 def test_processors_that_add_in_16_bits_get_smaller_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    eight_bit_scores._largest.cache_clear()
-    assert eight_bit_scores._largest() in (eight_bit_scores.LARGEST, eight_bit_scores.SMALLER)
-    eight_bit_scores._largest.cache_clear()
-    exact = eight_bit_scores._products
-    monkeypatch.setattr(eight_bit_scores, "_products", lambda *asked: np.minimum(exact(*asked), 1 << 15))
-    assert eight_bit_scores._largest() == eight_bit_scores.SMALLER
-    eight_bit_scores._largest.cache_clear()
+    int8_scoring._largest.cache_clear()
+    assert int8_scoring._largest() in (int8_scoring.LARGEST, int8_scoring.SMALLER)
+    int8_scoring._largest.cache_clear()
+    exact = int8_scoring._products
+    monkeypatch.setattr(int8_scoring, "_products", lambda *asked: np.minimum(exact(*asked), 1 << 15))
+    assert int8_scoring._largest() == int8_scoring.SMALLER
+    int8_scoring._largest.cache_clear()
 
 
 def queries(rng: np.random.Generator, **more: Any) -> list[ResolvedQuery]:

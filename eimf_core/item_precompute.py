@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 """Outputs of the network in two may differ from those of the whole by so much, or it is not used."""
 
 
-class TabledNetwork:
+class PrecomputedNetwork:
     """A model's network; once it has read as many items as the model has, with tables.
 
     `of_items` gives what the network reads of item indices (B, L).
@@ -67,7 +67,7 @@ class TabledNetwork:
         if self._asked:
             return
         self._asked = True
-        found = cut(self.whole.validated())
+        found = split_network(self.whole.validated())
         if found is None:
             return
         try:
@@ -81,7 +81,7 @@ class TabledNetwork:
             self._used = (rest, tables)
             self.whole.close()
 
-    def _filled(self, found: Cut, rows: int) -> dict[str, Floats]:
+    def _filled(self, found: NetworkSplit, rows: int) -> dict[str, Floats]:
         """The tables (rows, width)."""
         session = model_network.opened(self.whole.name, found.items)
         read = [part.name for part in session.get_inputs()]
@@ -101,7 +101,7 @@ class TabledNetwork:
 
 
 @dataclass(frozen=True)
-class Cut:
+class NetworkSplit:
     """A network in two: `items` gives the tensors `tables` (B, L, width) from what is known of items, and `rest` reads
     these beside what the whole network reads. Both are ONNX files."""
 
@@ -110,8 +110,8 @@ class Cut:
     tables: list[str]
 
 
-def cut(network: bytes) -> Cut | None:
-    """Cut a network that `model_network` has validated; None where no part of it is worth a table."""
+def split_network(network: bytes) -> NetworkSplit | None:
+    """Split a network that `model_network` has validated; None where no part of it is worth a table."""
     onnx = model_network.messages()
     model = onnx.ModelProto.FromString(network)
     weights = {part.name: list(part.dims) for part in model.graph.initializer}
@@ -131,7 +131,7 @@ def cut(network: bytes) -> Cut | None:
     for name in tables:
         items.graph.output.append(_tensor(onnx, name, found.widths[name]))
         rest.graph.input.append(_tensor(onnx, name, found.widths[name]))
-    return Cut(items.SerializeToString(), rest.SerializeToString(), tables)
+    return NetworkSplit(items.SerializeToString(), rest.SerializeToString(), tables)
 
 
 class _Found:
