@@ -36,24 +36,24 @@ BLOCK = 256  # users compared with the teachers at a time, so that cosines and t
 
 
 @dataclass(frozen=True)
-class Similar:
-    """Student i is the training user `users[i]` (rising); `teachers` int64 (S, n) are the training users
-    who are similar, the nearest first."""
+class Teachers:
+    """Who learns from whom: `students` int64 (S,), training users, rising, and `similar` int64 (S, n), the training
+    users who teach each of them, the most similar first."""
 
-    users: Ints
-    teachers: Ints
+    students: Ints
+    similar: Ints
 
     def __len__(self) -> int:
-        return len(self.users)
+        return len(self.students)
 
 
 @dataclass(frozen=True)
-class Students:
-    """The users of a step: `histories` int64 (B, L), item indices, 0 where padded at the end, and `similar`
-    int64 (B, DRAWN, L') or fewer, those of users they learn from."""
+class DistillationBatch:
+    """The users of a step by their histories of item indices, 0 where padded at the end: `students` int64 (B, L), and
+    `teachers` int64 (B, n, L'), those that each learns from, DRAWN or fewer."""
 
-    histories: Ints
-    similar: Ints
+    students: Ints
+    teachers: Ints
 
 
 class Distillation:
@@ -65,14 +65,14 @@ class Distillation:
 
         self._settings, self._train = settings, data.splits["train"]
         text = encode_items(data.directory, data.items, open_encoder(settings.encoder, len(data.items)), reporter)
-        self.similar = find(
+        self.teachers = find_teachers(
             self._train, text, longest=settings.distillation_length, count=settings.distillation_users,
             rng=np.random.default_rng(settings.seed),
         )  # fmt: skip
-        if len(self.similar):
+        if len(self.teachers):
             reporter.note(
-                f"{len(self.similar):,} users with at most {settings.distillation_length} items learn from "
-                f"{self.similar.teachers.shape[1]} similar ones each"
+                f"{len(self.teachers):,} users with at most {settings.distillation_length} items learn from "
+                f"{self.teachers.similar.shape[1]} similar ones each"
             )
         else:
             reporter.warn(
@@ -80,44 +80,48 @@ class Distillation:
                 "similar users with longer histories"
             )
 
-    def draw(self, rng: np.random.Generator) -> Students | None:
+    def draw(self, rng: np.random.Generator) -> DistillationBatch | None:
         """Users for a step, none twice, with some of those they learn from; None where nobody learns so."""
-        if not len(self.similar):
+        if not len(self.teachers):
             return None
         settings = self._settings
         wanted = max(1, round(settings.distillation_share * settings.batch_size))
-        chosen = rng.choice(len(self.similar), size=min(len(self.similar), wanted), replace=False)
-        drawn = rng.random((len(chosen), self.similar.teachers.shape[1])).argsort(axis=1)[:, :DRAWN]
-        teachers = np.take_along_axis(self.similar.teachers[chosen], drawn, axis=1)
-        similar = latest(self._train, teachers.ravel(), settings.max_length)
-        return Students(
-            histories=latest(self._train, self.similar.users[chosen], settings.max_length),
-            similar=similar.reshape(*teachers.shape, -1),
+        chosen = rng.choice(len(self.teachers), size=min(len(self.teachers), wanted), replace=False)
+        drawn = rng.random((len(chosen), self.teachers.similar.shape[1])).argsort(axis=1)[:, :DRAWN]
+        teachers = np.take_along_axis(self.teachers.similar[chosen], drawn, axis=1)
+        histories = latest(self._train, teachers.ravel(), settings.max_length)
+        return DistillationBatch(
+            students=latest(self._train, self.teachers.students[chosen], settings.max_length),
+            teachers=histories.reshape(*teachers.shape, -1),
         )
 
-    def loss(self, learner: Learner, side: SideInputs, students: Students, vectors: Tensor, rows: Tensor) -> Tensor:
+    def loss(
+        self, learner: Learner, side: SideInputs, batch: DistillationBatch, vectors: Tensor, rows: Tensor
+    ) -> Tensor:
         """The weighted loss. vectors (R, d), the step's rows of the item table; rows int64 (B, L),
-        `students.histories` as rows of it."""
+        `batch.students` as rows of it."""
         backbone, device = learner.backbone, vectors.device
-        mask = torch.from_numpy(students.histories > 0).to(device)
-        interests, _ = backbone(functional.embedding(rows, vectors), mask, side.of_items(students.histories))
-        count, width = students.similar.shape[1:]
-        flat_similar = students.similar.reshape(-1, width)
-        known, at = np.unique(flat_similar, return_inverse=True)
+        mask = torch.from_numpy(batch.students > 0).to(device)
+        interests, _ = backbone(functional.embedding(rows, vectors), mask, side.of_items(batch.students))
+        count, width = batch.teachers.shape[1:]
+        flat = batch.teachers.reshape(-1, width)
+        known, at = np.unique(flat, return_inverse=True)
         backbone.eval()
         with torch.no_grad():
             _, items = learner.table.rows(torch.from_numpy(known).to(device))
-            similar, _ = backbone(
-                functional.embedding(torch.from_numpy(at.reshape(flat_similar.shape)).to(device), items),
-                torch.from_numpy(flat_similar > 0).to(device),
-                side.of_items(flat_similar),
+            taught, _ = backbone(
+                functional.embedding(torch.from_numpy(at.reshape(flat.shape)).to(device), items),
+                torch.from_numpy(flat > 0).to(device),
+                side.of_items(flat),
             )
         backbone.train()
-        loss = self_distillation(interests, similar.unflatten(0, (-1, count)))
+        loss = self_distillation(interests, taught.unflatten(0, (-1, count)))
         return self._settings.distillation_weight * loss
 
 
-def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, rng: np.random.Generator) -> Similar:
+def find_teachers(
+    train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, rng: np.random.Generator
+) -> Teachers:
     """For each user with 1 to `longest` training items the `count` most similar ones with more.
 
     text (N + 1, D), zero where an item has none; users without text are nobody's. Cosines of mean text
@@ -141,7 +145,7 @@ def find(train: SplitData, text: npt.NDArray[Any], *, longest: int, count: int, 
         order = np.argsort(-np.take_along_axis(cosines, nearest, axis=1), axis=1, kind="stable")
         users.append(short[start : start + BLOCK][there])
         found.append(teachers[np.take_along_axis(nearest, order, axis=1)])
-    return Similar(np.concatenate(users), np.concatenate(found))
+    return Teachers(np.concatenate(users), np.concatenate(found))
 
 
 def _centre(train: SplitData, text: npt.NDArray[Any]) -> Floats:

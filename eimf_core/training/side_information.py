@@ -24,14 +24,14 @@ UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times,
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """Whose `times` and kinds of behaviour (`events`) are hidden, each bool (B,)."""
+class MaskedSideInputs:
+    """Whose `times` and kinds of behaviour (`events`) are masked, each bool (B,)."""
 
     times: npt.NDArray[np.bool_]
     events: npt.NDArray[np.bool_]
 
-    def __getitem__(self, rows: npt.NDArray[np.int64]) -> Hidden:
-        return Hidden(self.times[rows], self.events[rows])
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> MaskedSideInputs:
+        return MaskedSideInputs(self.times[rows], self.events[rows])
 
 
 class SideInputs:
@@ -98,16 +98,16 @@ class SideInputs:
             return {}
         return {"features": torch.from_numpy(self.features[inputs].astype(np.int64)).to(self.device)}
 
-    def hide(self, count: int, rng: np.random.Generator) -> Hidden:
+    def mask(self, count: int, rng: np.random.Generator) -> MaskedSideInputs:
         """Which of so many histories are learned from as if their times, or kinds of behaviour, were unknown."""
 
         def drawn(known: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_]:
             return np.zeros(count, dtype=bool) if known is None else rng.random(count) < UNKNOWN_SHARE
 
-        return Hidden(times=drawn(self._times), events=drawn(self._events))
+        return MaskedSideInputs(times=drawn(self._times), events=drawn(self._events))
 
     def of_batch(
-        self, inputs: npt.NDArray[np.int64], positions: npt.NDArray[np.int64], hidden: Hidden
+        self, inputs: npt.NDArray[np.int64], positions: npt.NDArray[np.int64], masked: MaskedSideInputs
     ) -> dict[str, Tensor]:
         """Side inputs of training histories (B, L) at these positions of the training split."""
         side = self.of_items(inputs)
@@ -115,11 +115,11 @@ class SideInputs:
             there = inputs > 0
             times = self._times[positions]
             days = (times.max(axis=1, where=there, initial=-np.inf)[:, None] - times) / DAY
-            unknown = ~there | hidden.times[:, None]
+            unknown = ~there | masked.times[:, None]
             known = np.where(unknown, -1.0, np.maximum(days, 0.0)).astype(np.float32)
             side["days"] = torch.from_numpy(known).to(self.device)
         if self._events is not None:
-            unknown = (inputs == 0) | hidden.events[:, None]
+            unknown = (inputs == 0) | masked.events[:, None]
             kinds = np.where(unknown, 0, self._numbers[self._events[positions]])
             side["events"] = torch.from_numpy(kinds).to(self.device)
         return side

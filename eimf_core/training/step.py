@@ -17,7 +17,7 @@ from eimf_core.progress import Reporter
 from eimf_core.training import gradient_norms
 from eimf_core.training.batches import Batch
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.distillation import Distillation, Students
+from eimf_core.training.distillation import Distillation, DistillationBatch
 from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.label_batches import LabelledBatch, LabelSampler
 from eimf_core.training.label_losses import LABEL_LOSSES, label_losses
@@ -25,21 +25,21 @@ from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
 from eimf_core.training.negatives import Negatives, Uniform
 from eimf_core.training.next_item_loss import NextItemLoss
 from eimf_core.training.setup import Prepared
-from eimf_core.training.side_information import Hidden
+from eimf_core.training.side_information import MaskedSideInputs
 from eimf_core.training.target_interests import target_interests
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What a step draws beside its batch: labelled users, negatives (None: the whole catalogue), students of the
-    self-distillation, and whose times and kinds of behaviour are hidden."""
+class StepSamples:
+    """What a step draws beside its batch: labelled users, negatives (None: the whole catalogue), users of the
+    self-distillation, and whose times and kinds of behaviour are masked."""
 
     labelled: LabelledBatch | None
     negatives: Negatives | None
-    students: Students | None
-    hidden: Hidden
+    distilled: DistillationBatch | None
+    masked: MaskedSideInputs
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Step:
         """
         # each process drops out other values
         self.learner.generator.manual_seed((int(rng.integers(1 << 62)) + self.group.rank) % (1 << 62))
-        drawn = self.draw(batch, rng)
-        rows, leaf, losses = self.losses(batch, drawn)
+        samples = self.draw(batch, rng)
+        rows, leaf, losses = self.losses(batch, samples)
         norms = None
-        joint = drawn.labelled is not None or not self.labelled.in_use
+        joint = samples.labelled is not None or not self.labelled.in_use
         if measure and joint and len(losses) > 1:
             # label losses count the more in the steps that see labels: over all steps, as their weights say
             seen = dict.fromkeys(LABEL_LOSSES, self._settings.labelled_steps)
@@ -92,56 +92,63 @@ class Step:
         self.group.add_up(list(losses.values()))
         return StepResult(losses, norm, norms)
 
-    def draw(self, batch: Batch, rng: np.random.Generator) -> Drawn:
+    def draw(self, batch: Batch, rng: np.random.Generator) -> StepSamples:
         """What the step draws, the same in all processes."""
-        return Drawn(
+        return StepSamples(
             labelled=self.labelled.draw(rng),
             negatives=None if self.negatives is None else self.negatives.draw(rng),
-            students=None if self.distillation is None else self.distillation.draw(rng),
-            hidden=self.side.hide(len(batch.inputs), rng),
+            distilled=None if self.distillation is None else self.distillation.draw(rng),
+            masked=self.side.mask(len(batch.inputs), rng),
         )
 
-    def losses(self, batch: Batch, drawn: Drawn) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def losses(self, batch: Batch, samples: StepSamples) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The weighted losses of a step, whose sum is minimised. A new one is a file in `losses/` and a line here, or
         in `LABEL_LOSSES` where labels are needed.
 
         Returns:
             The rows int64 (R,) of the item table that the step touches, their leaf (R, d), and the losses by name.
         """
-        rows, groups = gather(self._groups(batch, drawn), self.learner.device)
+        rows, groups = gather(self._groups(batch, samples), self.learner.device)
         leaf, vectors = self.learner.table.rows(rows)
         unit = functional.normalize(vectors, dim=-1)
         candidates = unit.index_select(0, groups["negatives"].rows)
-        next_item = NextItemLoss(unit, candidates, drawn.negatives, self._settings.temperature)
-        losses = self._prediction(batch, drawn.hidden, groups, vectors, next_item)
+        next_item = NextItemLoss(unit, candidates, samples.negatives, self._settings.temperature)
+        losses = self._prediction(batch, samples.masked, groups, vectors, next_item)
         shared: dict[str, Tensor] = {}
-        if drawn.labelled is not None and self.learner.adapter is not None:
-            shared |= label_losses(self._settings, self._label_inputs(drawn.labelled, groups, vectors, next_item))
-        if drawn.students is not None and self.distillation is not None:
+        if samples.labelled is not None and self.learner.adapter is not None:
+            shared |= label_losses(self._settings, self._label_inputs(samples.labelled, groups, vectors, next_item))
+        if samples.distilled is not None and self.distillation is not None:
             students = groups["students"].rows
-            shared["distillation"] = self.distillation.loss(self.learner, self.side, drawn.students, vectors, students)
+            shared["distillation"] = self.distillation.loss(
+                self.learner, self.side, samples.distilled, vectors, students
+            )
         # few users, and contrasted with each other: every process looks at all of them
         return rows, leaf, losses | {name: value / self.group.size for name, value in shared.items()}
 
-    def _groups(self, batch: Batch, drawn: Drawn) -> dict[str, Ints]:
+    def _groups(self, batch: Batch, samples: StepSamples) -> dict[str, Ints]:
         """All items of a step by the part that they play."""
         groups = {
             "histories": batch.inputs,
             "targets": batch.targets[batch.targets > 0],
-            "negatives": self._catalogue if drawn.negatives is None else drawn.negatives.items,
+            "negatives": self._catalogue if samples.negatives is None else samples.negatives.items,
         }
-        if drawn.labelled is not None:
+        if samples.labelled is not None:
             groups |= {
-                "labelled histories": drawn.labelled.histories,
-                "labelled targets": drawn.labelled.targets,
-                "labelled items": drawn.labelled.shown[1],
+                "labelled histories": samples.labelled.histories,
+                "labelled targets": samples.labelled.targets,
+                "labelled items": samples.labelled.shown[1],
             }
-        if drawn.students is not None:
-            groups["students"] = drawn.students.histories
+        if samples.distilled is not None:
+            groups["students"] = samples.distilled.students
         return groups
 
     def _prediction(
-        self, batch: Batch, hidden: Hidden, groups: Mapping[str, ItemGroup], vectors: Tensor, next_item: NextItemLoss
+        self,
+        batch: Batch,
+        masked: MaskedSideInputs,
+        groups: Mapping[str, ItemGroup],
+        vectors: Tensor,
+        next_item: NextItemLoss,
     ) -> dict[str, Tensor]:
         """Next-item prediction and what the backbone adds, of this process's share of the batch."""
         histories, targets, share = groups["histories"], groups["targets"], 1.0
@@ -149,11 +156,11 @@ class Step:
             # the rows and negatives of the whole batch, the losses of a share of it
             mine = self.group.rows(len(batch.inputs))
             batch, held, share = self.group.split(batch)
-            hidden, histories, targets = hidden[mine], histories[mine], targets[held]
+            masked, histories, targets = masked[mine], histories[mine], targets[held]
         embedded = functional.embedding(histories.rows, vectors)
         mask = torch.from_numpy(batch.inputs > 0).to(vectors.device)
         backbone = self.learner.backbone.train()
-        side = self.side.of_batch(batch.inputs, batch.positions, hidden)
+        side = self.side.of_batch(batch.inputs, batch.positions, masked)
         found = target_interests(backbone, batch, embedded, mask, side, next_item.unit, targets.rows)
         weights = backbone.pair_weights(found.interests)
         losses = {"prediction": next_item(found.queries, targets, weights, backbone.negative_hardness)}

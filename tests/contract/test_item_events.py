@@ -159,7 +159,7 @@ def test_half_of_the_histories_are_learned_with_kinds_unknown(folder: Path) -> N
     side = small_run(folder, item_events=True).loop.side
     inputs = np.tile(np.array([[1, 2, 3, 0]]), (400, 1))
     places = np.tile(np.array([[0, 1, 2, 2]]), (400, 1))
-    kinds = side.of_batch(inputs, places, side.hide(400, np.random.default_rng(0)))["events"].numpy()
+    kinds = side.of_batch(inputs, places, side.mask(400, np.random.default_rng(0)))["events"].numpy()
     first = dataset.load(folder, ("train",)).splits["train"].events
     assert first is not None
     known = kinds.any(axis=1)
@@ -176,8 +176,8 @@ def test_a_kind_that_no_training_line_has_is_not_learned(folder: Path, tmp_path:
     asked = np.array([[1, 2, 3]])
     kinds = run.loop.side.of_histories(asked, None, [np.array([1, 2, 3], dtype=np.int32)])["events"]
     assert kinds.tolist() == [[0, 1, 2]]
-    hidden = run.loop.side.hide(200, run.loop.rng(9))
-    learned = run.loop.side.of_batch(np.ones((200, 3), np.int64), np.tile([0, 1, 2], (200, 1)), hidden)
+    masked = run.loop.side.mask(200, run.loop.rng(9))
+    learned = run.loop.side.of_batch(np.ones((200, 3), np.int64), np.tile([0, 1, 2], (200, 1)), masked)
     assert set(learned["events"].unique().tolist()) <= {0, 1, 2}
 
 

@@ -89,24 +89,26 @@ def naive(train: SplitData, text: Floats, longest: int, count: int) -> dict[int,
 def test_similar_users_are_the_nearest_with_longer_histories(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distillation, "BLOCK", block)
     train, text = users(60)
-    found = distillation.find(train, text, longest=4, count=5, rng=np.random.default_rng(0))
+    found = distillation.find_teachers(train, text, longest=4, count=5, rng=np.random.default_rng(0))
     wanted = naive(train, text, 4, 5)
-    assert found.users.tolist() == sorted(wanted) and len(wanted) > 10
-    assert {user: row.tolist() for user, row in zip(found.users.tolist(), found.teachers, strict=True)} == wanted
+    assert found.students.tolist() == sorted(wanted) and len(wanted) > 10
+    assert {user: row.tolist() for user, row in zip(found.students.tolist(), found.similar, strict=True)} == wanted
 
 
 def test_a_crowd_is_learned_from_by_a_sample_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distillation, "MOST_TEACHERS", 8)
     train, text = users(200)
-    one, same = (distillation.find(train, text, longest=4, count=50, rng=np.random.default_rng(3)) for _ in range(2))
-    assert one.teachers.shape[1] <= 8 and np.unique(one.teachers).size <= 8
-    assert np.array_equal(one.teachers, same.teachers)
+    one, same = (
+        distillation.find_teachers(train, text, longest=4, count=50, rng=np.random.default_rng(3)) for _ in range(2)
+    )
+    assert one.similar.shape[1] <= 8 and np.unique(one.similar).size <= 8
+    assert np.array_equal(one.similar, same.similar)
 
 
 @pytest.mark.parametrize("longest", [100, 1])
 def test_nobody_to_learn_from_and_nobody_who_learns(longest: int) -> None:
     train, text = split([3, 3, 5]), np.random.default_rng(0).normal(size=(206, 4))
-    found = distillation.find(train, text, longest=longest, count=3, rng=np.random.default_rng(0))
+    found = distillation.find_teachers(train, text, longest=longest, count=3, rng=np.random.default_rng(0))
     assert len(found) == 0
 
 
@@ -140,13 +142,13 @@ def started(folder: Path, **changes: Any) -> tuple[Run, Distillation]:
 def test_drawn_are_short_histories_and_those_of_their_similar_users(folder: Path) -> None:
     run, made = started(folder)
     train = run.data.splits["train"]
-    students = made.draw(np.random.default_rng(1))
-    assert students is not None and students.histories.shape[0] == 6 and students.similar.shape[:2] == (6, 2)
+    batch = made.draw(np.random.default_rng(1))
+    assert batch is not None and batch.students.shape[0] == 6 and batch.teachers.shape[:2] == (6, 2)
     of = {tuple(train.history(user)[-6:].tolist()): user for user in range(len(train))}
-    drawn = [of[tuple(row[row > 0].tolist())] for row in students.histories]
+    drawn = [of[tuple(row[row > 0].tolist())] for row in batch.students]
     assert len(set(drawn)) == 6 and all(len(train.history(user)) <= 6 for user in drawn)
-    for user, teachers in zip(drawn, students.similar, strict=True):
-        learned_from = made.similar.teachers[made.similar.users.tolist().index(user)]
+    for user, teachers in zip(drawn, batch.teachers, strict=True):
+        learned_from = made.teachers.similar[made.teachers.students.tolist().index(user)]
         asked = {of[tuple(row[row > 0].tolist())] for row in teachers}
         assert len(asked) == 2 and asked <= set(learned_from.tolist())
 
@@ -155,12 +157,12 @@ def test_each_similar_user_is_asked_as_often(folder: Path) -> None:
     run, made = started(folder, distillation_share=1.0)
     rng, asked = np.random.default_rng(0), []
     for _ in range(200):
-        students = made.draw(rng)
-        assert students is not None
-        asked += [tuple(row[row > 0].tolist()) for row in students.similar.reshape(-1, students.similar.shape[2])]
+        batch = made.draw(rng)
+        assert batch is not None
+        asked += [tuple(row[row > 0].tolist()) for row in batch.teachers.reshape(-1, batch.teachers.shape[2])]
     train = run.data.splits["train"]
-    expected = np.bincount(made.similar.teachers.ravel()) * 200 * 2 / 3
-    for user in np.unique(made.similar.teachers):
+    expected = np.bincount(made.teachers.similar.ravel()) * 200 * 2 / 3
+    for user in np.unique(made.teachers.similar):
         assert asked.count(tuple(train.history(int(user))[-6:].tolist())) == pytest.approx(expected[user], rel=0.25)
 
 
@@ -168,8 +170,8 @@ def test_each_similar_user_is_asked_as_often(folder: Path) -> None:
 def test_the_loss_of_a_step_is_that_of_each_user_alone(folder: Path) -> None:
     """Dropout aside, padding and equal items among teachers change nothing."""
     run, made = started(folder, dropout=0.0)
-    students = made.draw(np.random.default_rng(1))
-    assert students is not None
+    batch = made.draw(np.random.default_rng(1))
+    assert batch is not None
     table, backbone = run.learner.table.all(), run.learner.backbone
 
     def interests(row: np.ndarray[Any, Any]) -> Tensor:
@@ -178,26 +180,26 @@ def test_the_loss_of_a_step_is_that_of_each_user_alone(folder: Path) -> None:
         return found
 
     each = []
-    for row, teachers in zip(students.histories, students.similar, strict=True):
+    for row, teachers in zip(batch.students, batch.teachers, strict=True):
         mean = torch.stack([interests(teacher) for teacher in teachers]).mean(dim=0)
         each.append((interests(row) - mean).square().sum(dim=-1).mean())
-    loss = made.loss(run.learner, run.loop.side, students, table, torch.from_numpy(students.histories))
+    loss = made.loss(run.learner, run.loop.side, batch, table, torch.from_numpy(batch.students))
     assert loss.item() == pytest.approx(0.5 * torch.stack(each).mean().item(), rel=1e-4)
     assert backbone.training
 
 
 def test_a_step_moves_no_item_that_only_similar_users_have(folder: Path) -> None:
     run, _ = started(folder, negatives=1, batch_size=4)
-    batch = run.loop.batches.epoch(np.random.default_rng(0)).batch(0)
-    drawn = run.loop.step.draw(batch, np.random.default_rng(5))
-    rows, leaf, losses = run.loop.step.losses(batch, drawn)
+    pairs = run.loop.batches.epoch(np.random.default_rng(0)).batch(0)
+    samples = run.loop.step.draw(pairs, np.random.default_rng(5))
+    rows, leaf, losses = run.loop.step.losses(pairs, samples)
     (gradient,) = torch.autograd.grad(losses["distillation"], leaf)
     assert gradient.abs().sum() > 0
-    students = drawn.students
-    assert students is not None
+    batch = samples.distilled
+    assert batch is not None
     moved = set(rows[gradient.abs().sum(dim=1) > 0].tolist())
-    assert moved == set(students.histories[students.histories > 0].tolist())
-    assert set(students.similar.ravel().tolist()) - set(rows.tolist()), "teachers had nothing of their own"
+    assert moved == set(batch.students[batch.students > 0].tolist())
+    assert set(batch.teachers.ravel().tolist()) - set(rows.tolist()), "teachers had nothing of their own"
 
 
 def test_a_run_logs_what_it_learns_so_and_is_the_same_for_the_same_seed(folder: Path) -> None:
