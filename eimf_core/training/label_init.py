@@ -22,7 +22,7 @@ from eimf_core.training.neighbour_init import Doubles, Flags, Floats, fill, neig
 
 
 @torch.no_grad()
-def start_from_words(learner: Learner, labels: Labels, train: SplitData) -> int:
+def init_from_labels(learner: Learner, labels: Labels, train: SplitData) -> int:
     """Move the item vectors and the adapter of a fresh learner to where labels see them; returns for how many
     items something is known. Draws nothing."""
     weight = learner.table.weight
@@ -42,7 +42,7 @@ def start_from_words(learner: Learner, labels: Labels, train: SplitData) -> int:
 
 
 @torch.no_grad()
-def start_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -> None:
+def init_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -> None:
     """Start the adapter as the map that places items by their text, less its `mean` (D,), through `projection` (d, D),
     so that words and items that start from titles meet before the first step. Draws nothing."""
     # an adapter of zeros would learn from a vector without a direction

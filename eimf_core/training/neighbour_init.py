@@ -30,7 +30,7 @@ BLOCK = 64  # columns spread at a time
 
 
 @torch.no_grad()
-def start_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
+def init_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
     """Move a fresh table (N + 1, d) to where histories see its items; for how many they do. `generator` draws the
     random directions."""
     vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()

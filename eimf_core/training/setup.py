@@ -29,7 +29,7 @@ from eimf_core.training import (
     label_propagation,
     labels,
     neighbour_init,
-    text_start,
+    text_init,
     warm_start,
 )
 from eimf_core.training.config import TrainConfig
@@ -172,14 +172,14 @@ def prepare(
     if found is not None and settings.inherited_items and (settings.label_weights.items or starts_from_words):
         found = _with_inherited_items(found, data, settings, vectors.of_items(), reporter)
     text = vectors.of_items() if settings.knows_text else None
-    placed = None if text is None else text_start.find(text, data.splits["train"], settings.dimension)
+    placed = None if text is None else text_init.cca_projection(text, data.splits["train"], settings.dimension)
     learner, side = _fresh_learner(data, settings, found, text, placed, reporter)
     if earlier is None:
         _start_items(learner, data, settings, found, reporter)
     elif found is not None and settings.label_start and settings.item_vectors == "random":
-        reporter.note("item vectors go on from the earlier model, not from the words of the labels")
+        reporter.note("item vectors start from the earlier model, not from the words of the labels")
     if found is not None and placed is not None and settings.label_start:
-        label_init.start_adapter_from_text(learner, *placed)
+        label_init.init_adapter_from_text(learner, *placed)
     encoder = vectors.encoder_name
     start = None if earlier is None else earlier.apply(learner, data, text, encoder, side.events, reporter)
     learner.move(device)
@@ -215,10 +215,10 @@ def _start_items(
     """Move the item vectors of a fresh learner to where histories or the words of labels see the items."""
     train = data.splits["train"]
     if settings.item_vectors == "neighbours":
-        placed = neighbour_init.start_from_neighbours(learner.table.weight, train, learner.generator)
+        placed = neighbour_init.init_from_neighbours(learner.table.weight, train, learner.generator)
         reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
     if settings.item_vectors == "random" and settings.label_start and found is not None:
-        placed = label_init.start_from_words(learner, found, train)
+        placed = label_init.init_from_labels(learner, found, train)
         reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
 
 

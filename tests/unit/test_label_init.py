@@ -159,7 +159,7 @@ def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path
     run = joint(folder)
     assert run.loop.labels is not None
     shown = len(set(run.loop.labels.shown[1].tolist()))
-    assert label_init.start_from_words(run.learner, run.loop.labels, data.splits["train"]) > shown
+    assert label_init.init_from_labels(run.learner, run.loop.labels, data.splits["train"]) > shown
 
 
 def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
@@ -168,7 +168,7 @@ def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
     train = SplitData(["a", "b"], offsets, items, target_offsets=np.zeros(3, np.int64), targets=none, times=None)
     weight = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     before = weight.clone()
-    assert neighbour_init.start_from_neighbours(weight, train, torch.Generator().manual_seed(1)) == 3
+    assert neighbour_init.init_from_neighbours(weight, train, torch.Generator().manual_seed(1)) == 3
     assert torch.equal(weight[[0, 4]], before[[0, 4]]) and not torch.isclose(weight[1:4], before[1:4]).all(dim=1).any()
 
 

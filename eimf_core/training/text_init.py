@@ -1,11 +1,13 @@
-"""Where item vectors start from text: the directions of text in which items near each other in histories agree.
+"""Item vectors initialised from text by canonical correlation analysis (CCA): the directions of text in which items
+near each other in histories agree.
 
     S w_j = l_j (C + r tr(C) / D I) w_j,  l_1 >= l_2 >= ...;   W = (sqrt(l_1) w_1, ..., sqrt(l_d) w_d)'
 
 S is the covariance (D, D) between the text vectors of neighbours in training histories, C that of their text vectors.
-The w_j are canonical directions (Hotelling, Biometrika 28, 1936) of the texts of neighbours. Scaled so, W is the linear
-map that minimises the spectral contrastive loss over pairs of neighbours (HaoChen et al., NeurIPS 2021). Principal
-components keep what sets texts apart, whether or not it has a part in what follows what.
+This is CCA (Hotelling, Biometrika 28, 1936) with a ridge, whose two views are the texts of two neighbours; the w_j are
+its canonical directions. Scaled so, W is the linear map that minimises the spectral contrastive loss over pairs of
+neighbours (HaoChen et al., NeurIPS 2021). Principal components keep what sets texts apart, whether or not it has a part
+in what follows what.
 """
 
 from __future__ import annotations
@@ -20,11 +22,18 @@ from eimf_core.training.neighbour_init import BLOCK, Doubles, neighbours
 RIDGE = 0.03  # r: directions that hardly any text has are not trusted
 
 
-def find(text: Text, train: SplitData, dimension: int) -> tuple[Floats, Floats]:
-    """The mean (D,) of text vectors (N + 1, D) and the map W (d, D) of centred ones to where items start.
+def cca_projection(text: Text, train: SplitData, dimension: int) -> tuple[Floats, Floats]:
+    """The map from text to where item vectors start.
 
-    Rows of zeros have no text. The mapped vectors have elements of standard deviation `item_embeddings.DEVIATION`.
-    Rows of W are zero where no further direction agrees. Without neighbours, W are the principal components.
+    Args:
+        text: text vectors (N + 1, D), rows of zeros for items without a text.
+        train: the training histories.
+        dimension: d, that of item vectors.
+
+    Returns:
+        The mean (D,) of the text vectors, and W (d, D), which maps centred ones to vectors whose elements have the
+        standard deviation `item_embeddings.DEVIATION`. Rows of W are zero where no further direction agrees; without
+        neighbours they are the principal components.
     """
     between, within = covariances(text, train)
     spread = np.trace(within) / len(within)

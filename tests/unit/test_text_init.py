@@ -12,7 +12,7 @@ import pytest
 from eimf_core.dataset import SplitData
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import FEW, open_encoder
-from eimf_core.training import item_embeddings, neighbour_init, text_start
+from eimf_core.training import item_embeddings, neighbour_init, text_init
 from tests.small_training import small_run
 
 TOPICS, ITEMS, WIDTH = 4, 60, 12
@@ -53,7 +53,7 @@ def placed(text: npt.NDArray[Any], start: tuple[npt.NDArray[Any], npt.NDArray[An
 def test_items_start_beside_their_neighbours_though_other_words_tell_them_apart() -> None:
     text, topic, train = topics()
     shares = []
-    for start in (text_start.find(text, train, 3), item_embeddings.principal_components(text, 3)):
+    for start in (text_init.cca_projection(text, train, 3), item_embeddings.principal_components(text, 3)):
         vectors = placed(text, start)
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         cosines = unit @ unit.T - 9 * np.eye(ITEMS)
@@ -70,13 +70,13 @@ def test_the_map_minimises_the_spectral_contrastive_loss() -> None:
     centred = text.astype(np.float64) - weights @ text / weights.sum()
     within = centred.T @ (weights[:, None] * centred) / weights.sum()
     between = centred.T @ pairs @ centred / weights.sum()
-    within += text_start.RIDGE * np.trace(within) / WIDTH * np.eye(WIDTH)
+    within += text_init.RIDGE * np.trace(within) / WIDTH * np.eye(WIDTH)
 
     def loss(projection: npt.NDArray[np.float64]) -> float:
         square = projection @ within @ projection.T
         return float(np.trace(square @ square) - 2 * np.trace(projection @ between @ projection.T))
 
-    found = text_start.find(text, train, 6)[1].astype(np.float64)
+    found = text_init.cca_projection(text, train, 6)[1].astype(np.float64)
     # the map is scaled to the size of item vectors; the loss says which size it would take
     square = found @ within @ found.T
     found *= np.sqrt(np.trace(found @ between @ found.T) / np.trace(square @ square))
@@ -90,13 +90,13 @@ def test_the_map_minimises_the_spectral_contrastive_loss() -> None:
 
 def test_items_without_text_and_the_size_of_a_block_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     text, _, train = topics()
-    wanted = text_start.covariances(text, train)
-    monkeypatch.setattr(text_start, "CHUNK", 7)
-    monkeypatch.setattr(text_start, "BLOCK", 5)
+    wanted = text_init.covariances(text, train)
+    monkeypatch.setattr(text_init, "CHUNK", 7)
+    monkeypatch.setattr(text_init, "BLOCK", 5)
     blank = split(
         [train.history(user).tolist() for user in range(len(train))] + [[1, ITEMS + 1, ITEMS + 1], [ITEMS + 1, 2]]
     )
-    found = text_start.covariances(np.concatenate([text, np.zeros((1, WIDTH), np.float16)]), blank)
+    found = text_init.covariances(np.concatenate([text, np.zeros((1, WIDTH), np.float16)]), blank)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
@@ -104,7 +104,7 @@ def test_items_without_text_and_the_size_of_a_block_change_nothing(monkeypatch: 
 @pytest.mark.parametrize("histories", [[], [[3]], [[3, 3, 3]]])
 def test_without_neighbours_they_start_from_principal_components(histories: list[list[int]]) -> None:
     text, _, _ = topics()
-    found, wanted = text_start.find(text, split(histories), 3), item_embeddings.principal_components(text, 3)
+    found, wanted = text_init.cca_projection(text, split(histories), 3), item_embeddings.principal_components(text, 3)
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -112,6 +112,6 @@ def test_without_neighbours_they_start_from_principal_components(histories: list
 def test_a_run_starts_there(tmp_path: Path) -> None:
     run = small_run(tmp_path / "data", item_vectors="text", dimension=6)
     text = encode_items(tmp_path / "data", run.data.items, open_encoder(None, FEW))
-    wanted = placed(text, text_start.find(text, run.data.splits["train"], 6))
+    wanted = placed(text, text_init.cca_projection(text, run.data.splits["train"], 6))
     found = run.learner.table.all().numpy()[1:]
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.95
