@@ -134,8 +134,13 @@ class StepCommand(TyperCommand):
             return ConfigError(
                 f"{option} is a setting of eimf train: write {name} = … in a TOML file, and give that as --ranges"
             )
-        near = did_you_mean(option, [*options, *(f"--{key.replace('_', '-')}" for key in keys)])
-        return ConfigError(f"there is no option {option}{near or f'; {ctx.command_path} --help-all lists all'}")
+        as_options = {f"--{key.replace('_', '-')}": key for key in keys}
+        near = did_you_mean(option, [*options, *as_options]) or f"; {ctx.command_path} --help-all lists all"
+        for flag, key in as_options.items():
+            # a key of the file is no option, and must not be told as one
+            if near.endswith(f" {flag}?"):
+                near = f"; did you mean the key {key} of --config, under [{ctx.info_name}] in a TOML file?"
+        return ConfigError(f"there is no option {option}{near}")
 
     def get_help(self, ctx: Any) -> str:
         return super().get_help(ctx).replace(HYPHEN, "-")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
+from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, did_you_mean
 
 GROUPS = ("usual", "data", "model", "labels", "optimisation", "machine")
 MOST_THREADS = 1024
@@ -117,7 +118,7 @@ def choices(hint: Any) -> tuple[Any, ...]:
 def _check_one(name: str, value: Any, allowed: tuple[Any, ...], bounds: Any) -> None:
     if allowed:
         if value not in allowed:
-            raise ConfigError(f"{name} is '{value}', expected {listed(allowed)}")
+            raise ConfigError(f"{name} {no_choice(value, allowed)}")
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
@@ -134,7 +135,18 @@ def _check_one(name: str, value: Any, allowed: tuple[Any, ...], bounds: Any) -> 
         raise ConfigError(f"{name} is {value}, expected {_range(low, high, above, below)}")
 
 
-def listed(choices: tuple[Any, ...] | list[Any]) -> str:
+def no_choice(value: Any, known: Sequence[Any], also: str = "") -> str:
+    """What is wrong with a value that is none of its choices: "is 'x', expected a, b or c; did you mean b?".
+
+    Args:
+        value: as it was given.
+        known: the choices.
+        also: what stands behind them, from the comma or semicolon on.
+    """
+    return f"is '{value}', expected {listed(known)}{also}{did_you_mean(str(value), map(str, known))}"
+
+
+def listed(choices: Sequence[Any]) -> str:
     """Choices as words: "a, b or c"."""
     words = [str(choice) for choice in choices]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

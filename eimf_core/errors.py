@@ -71,7 +71,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     # the dashes of options would make all of them alike
     words = {each.lstrip("-"): each for each in known}
     sought = word.lower().lstrip("-")
-    near = sorted((each for each in words if each.startswith(sought)), key=len) or difflib.get_close_matches(
-        sought, words, n=1
-    )
+    begun = sorted((each for each in words if each.startswith(sought)), key=len) if sought else []
+    near = begun or difflib.get_close_matches(sought, words, n=1)
     return f"; did you mean {words[near[0]]}?" if near else ""

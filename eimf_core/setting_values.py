@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from eimf_core.config import listed
+from eimf_core.config import no_choice
 from eimf_core.errors import ConfigError, did_you_mean
 
 MOST = 1 << 63
@@ -36,7 +36,7 @@ def read(kind: Any, value: Any) -> Any:
     if get_origin(kind) is Literal:
         choices = {str(choice): choice for choice in get_args(kind)}
         if str(value) not in choices:
-            raise _wrong(value, listed(list(choices)))
+            raise ValueError(no_choice(value, list(choices)))
         return choices[str(value)]
     if kind is dict or get_origin(kind) is dict:
         if not isinstance(value, dict):

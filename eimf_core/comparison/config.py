@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eimf_core import plugins
-from eimf_core.config import check, setting, wrong
+from eimf_core.config import check, no_choice, setting, wrong
 from eimf_core.models import registry
 
 
@@ -39,4 +39,4 @@ class CompareConfig:
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
         for part in (part for name in self.backbones for part in name.split("+")):
             if part not in registry.BACKBONES and plugins.find("backbones", part) is None:
-                raise wrong("backbones", f"names '{part}'; there are {', '.join(plugins.names('backbones'))}")
+                raise wrong("backbones", no_choice(part, plugins.names("backbones"), also=registry.OR_JOINED))

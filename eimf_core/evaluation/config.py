@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from eimf_core import plugins
-from eimf_core.config import MOST_THREADS, check, listed, setting, wrong
+from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
 
 
 @dataclass
@@ -84,7 +84,7 @@ class EvalConfig:
 
             for word in self.slice:
                 if word.partition("=")[0] not in SLICES:
-                    raise wrong("slice", f"is '{word}', expected {listed(SLICES)}")
+                    raise wrong("slice", no_choice(word, list(SLICES)))
 
 
 def _metric_names(wanted: list[str]) -> list[str]:
@@ -93,7 +93,6 @@ def _metric_names(wanted: list[str]) -> list[str]:
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
         if word not in SETS and word not in METRICS and not add_plugin(word):
-            there = listed(plugins.names("metrics"))
-            raise wrong("metrics", f"is '{word}', expected {there}; --help-metrics tells them")
+            raise wrong("metrics", no_choice(word, plugins.names("metrics"), also=" (--help-metrics tells them)"))
         names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from eimf_core import plugins, ray_option
-from eimf_core.config import MOST_THREADS, check, listed, setting, wrong
+from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 
@@ -155,7 +155,7 @@ class LabelConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.engine not in ENGINES and plugins.find("engines", self.engine) is None:
-            raise wrong("engine", f"is '{self.engine}', expected {listed(plugins.names('engines'))}")
+            raise wrong("engine", no_choice(self.engine, plugins.names("engines")))
         ray_option.check_address(self.ray)
         if (self.hf_repo is None) != (self.hf_file is None):
             raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from eimf_core import plugins
-from eimf_core.config import wrong
+from eimf_core.config import no_choice, wrong
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.models import hyperparameters
 from eimf_core.models.hyperparameters import Hyperparameters
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
     from eimf_core.models.backbone import Backbone
+
+OR_JOINED = ", or several joined by +"
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,5 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
 def _entry(name: str) -> Entry | Plugin:
     entry = BACKBONES.get(name) or plugins.find("backbones", name)
     if entry is None:
-        there = ", ".join(plugins.names("backbones"))
-        raise wrong("backbone", f"is '{name}', expected one of {there}, or several joined by +")
+        raise wrong("backbone", no_choice(name, plugins.names("backbones"), also=OR_JOINED))
     return entry

@@ -119,6 +119,16 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         ),
         (("run", "x", "--item", "u", "-o", "d"), "there is no option --item; did you mean --items?"),
         (("--verson",), "--version"),
+        (("train", "d", "-o", "m", "--backbone", "comirek"), "or several joined by +; did you mean comirec-sa?"),
+        (("train", "d", "-o", "m", "--backbone", "narm+sasrek"), "--backbone is 'sasrek', expected comirec-sa, "),
+        (("train", "d", "-o", "m", "--backbone", "narm+sasrek"), "; did you mean sasrec?"),
+        (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "--backbones is 'sasrek', expected comirec-sa, "),
+        (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "; did you mean sasrec?"),
+        (("prepare", "x", "-o", "d", "--format", "instakart"), "parquet or csv; did you mean instacart?"),
+        (("prepare", "x", "-o", "d", "--split", "temp"), "by-user or none; did you mean temporal?"),
+        (("label", "x", "--engine", "keyword"), "categories or replay; did you mean keywords?"),
+        (("eval", "m", "d", "--metrics", "ndgc"), "(--help-metrics tells them); did you mean ndcg?"),
+        (("train", "d", "-o", "m", "--alignment", "1"), "did you mean the key alignment_weight of --config, under"),
     ],
 )
 def test_what_is_not_known_is_answered_with_what_is_near(eimf: Eimf, arguments: tuple[str, ...], words: str) -> None:

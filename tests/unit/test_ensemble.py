@@ -287,7 +287,7 @@ def test_hyperparameters_go_to_the_members_that_have_them() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("sasrec+", "is '', expected one of comirec-sa"),
+        ("sasrec+", "is '', expected comirec-sa"),
         ("transformer+attention", "or several joined by \\+"),
     ],
 )

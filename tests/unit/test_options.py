@@ -158,11 +158,12 @@ def test_wrong_files_are_told(run: Run, tmp_path: Path, text: str, words: str) -
         (["--half-life", "3"], "--half-life is set in --config: write half_life = … under [tried]"),
         (["--hyperparameters=3"], "--hyperparameters is set in --config"),
         (["--epoch", "3"], "there is no option --epoch; did you mean --epochs?"),
-        (["--half-lif", "3"], "did you mean --half-life?"),
+        (["--half-lif", "3"], "; did you mean the key half_life of --config, under [tried] in a TOML file?"),
         (["--zzz"], "there is no option --zzz; tried --help-all lists all"),
         (["--epochs", "x"], "--epochs is 'x', expected a whole number"),
         (["-k", "x"], "--k is 'x', expected a whole number"),
         (["--loss", "x"], "--loss is 'x', expected full or sampled"),
+        (["--loss", "sample"], "--loss is 'sample', expected full or sampled; did you mean sampled?"),
     ],
 )
 def test_wrong_options_are_told(run: Run, arguments: list[str], words: str) -> None:
