@@ -1,7 +1,7 @@
 """Recommendations for all users of a prepared directory: lines as they are made, or rows in a file.
 
 A file is made in parts of `PART` users, which lie in OUT.partial/ until the last one is there: a run that was
-interrupted goes on behind the parts that it finished. Users are answered in the same blocks however often that
+interrupted resumes after the parts that it finished. Users are answered in the same blocks however often that
 happens and by however many threads, so that the same command makes the same bytes.
 """
 
@@ -122,7 +122,7 @@ def write(
         users = user_histories.all_users(request.all_users)
         reporter.begin("recommending", len(users), parts.users)
         if parts.users:
-            reporter.note(f"{output}: going on behind {parts.users:,} of {len(users):,} users")
+            reporter.note(f"{output}: resuming after {parts.users:,} of {len(users):,} users")
         started, before = time.perf_counter(), parts.users
         blocks = _blocks(session, users, before, as_tested=request.as_tested)
         made: list[tuple[Any, AnsweredUsers]] = []

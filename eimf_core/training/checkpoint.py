@@ -1,6 +1,6 @@
-"""A run on disk, so that a killed one goes on: `.MODEL.checkpoint/` beside MODEL, no pickle.
+"""A run on disk, so that a killed one can be resumed: `.MODEL.checkpoint/` beside MODEL, no pickle.
 
-    state.json               names and hashes of the files below and what else a run needs to go on
+    state.json               names and hashes of the files below and what else resuming needs
     state-RUN-N.safetensors  weights and optimiser
     best-RUN-N.safetensors   the weights of the best epoch so far
 

@@ -153,7 +153,7 @@ def joined(choose: Callable[[], torch.device]) -> Iterator[Group]:
         group.wait()
     except ProcessLostError as lost:
         raise _failure(store) or EimfError(
-            "another process of this run has ended; run the same command again to go on"
+            "another process of this run has ended; run the same command again to resume"
         ) from lost
     except Exception as error:
         _report_failure(store, rank, error)

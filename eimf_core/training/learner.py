@@ -116,7 +116,7 @@ class Learner:
         self._modules.load_state_dict(dict(weights))
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and optimisers: all that a checkpoint needs to go on bit by bit."""
+        """Weights and optimisers: all that a checkpoint needs to resume bit by bit."""
         state = {f"weights.{name}": value for name, value in self.weights().items()}
         state |= {f"rows.{name}": value for name, value in self._row_optimiser.state().items()}
         if self._dense_optimiser is not None:

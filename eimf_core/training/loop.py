@@ -66,7 +66,7 @@ class Loop:
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Where the run takes place: an interrupted one goes on only there."""
+        """Where the run takes place: an interrupted one is resumed only there."""
         return {"device": self.learner.device.type, "processes": self.group.size}
 
     def start(self, checkpoint: Checkpoint) -> RunState:
@@ -80,11 +80,11 @@ class Loop:
             self.learner.load_state(tensors)
             state.resume(facts)
             setup.set_threads(state.threads)
-            self.reporter.note(f"going on after epoch {state.epoch}, step {state.step}")
+            self.reporter.note(f"resuming after epoch {state.epoch}, step {state.step}")
         elif (checkpoint.folder / "state.json").exists():
             self.reporter.warn(
-                f"{checkpoint.folder}: holds a run that cannot go on (other settings, data or versions, or damaged); "
-                "this one starts afresh and replaces it"
+                f"{checkpoint.folder}: holds a run that cannot be resumed (other settings, data or versions, or "
+                "damaged); this one starts afresh and replaces it"
             )
         return state
 

@@ -112,11 +112,13 @@ def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | Non
 
 
 def check_same_machine(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
-    """ConfigError when an interrupted run would go on elsewhere, where it would not end with the same bits."""
+    """ConfigError when an interrupted run would be resumed elsewhere, where it would not end with the same bits."""
     before = {name: resumed.get(name, here[name]) for name in here}
     if before != here:
         said = " and ".join(f"{name} {value}" for name, value in before.items())
-        raise ConfigError(f"the interrupted run goes on only with {said}, as it began; to start over, remove {folder}")
+        raise ConfigError(
+            f"the interrupted run can be resumed only with {said}, as it began; to start over, remove {folder}"
+        )
 
 
 class _TextVectors:

@@ -68,7 +68,7 @@ def train(
 ) -> Summary:
     """Train a model on the training lines of a prepared directory.
 
-    Test lines are never read. An interrupted run of the same command goes on where it was.
+    Test lines are never read. An interrupted run is resumed by the same command.
 
     Args:
         directory: that prepare wrote.

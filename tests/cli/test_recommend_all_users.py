@@ -156,7 +156,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(eimf: Eimf, folder: Path, 
     with open(parts[0].with_name("parts.jsonl.partial"), "ab") as stream:
         stream.write(b'{"users":16,"ro')
     said = write(eimf, folder, cut, "--threads", "3")
-    assert "going on behind 32 of 60 users" in said and "600 rows for 60 users" in said
+    assert "resuming after 32 of 60 users" in said and "600 rows for 60 users" in said
     assert cut.read_bytes() == whole.read_bytes()
     assert write(eimf, folder, cut) and cut.read_bytes() == whole.read_bytes()
 
@@ -187,7 +187,7 @@ def test_a_kill_costs_what_was_not_finished(eimf: Eimf, folder: Path, tmp_path: 
         running.kill()
     assert not cut.exists()
     said = write(eimf, folder, cut)
-    assert re.search("going on behind (32|48) of 60 users", said) and cut.read_bytes() == whole.read_bytes()
+    assert re.search("resuming after (32|48) of 60 users", said) and cut.read_bytes() == whole.read_bytes()
     assert not journal.parent.exists()
 
 
@@ -195,7 +195,7 @@ def test_a_kill_costs_what_was_not_finished(eimf: Eimf, folder: Path, tmp_path: 
 def test_parts_of_other_settings_are_made_again(eimf: Eimf, folder: Path, tmp_path: Path) -> None:
     with mock.patch.object(all_users.outputs, "publish", side_effect=KeyboardInterrupt):
         assert eimf("recommend", "model", "--all-users", "data", "-o", tmp_path / "a.csv", cwd=folder).returncode == 130
-    assert "going on" not in write(eimf, folder, tmp_path / "a.csv", "-k", "2")
+    assert "resuming" not in write(eimf, folder, tmp_path / "a.csv", "-k", "2")
     assert len(rows_of(tmp_path / "a.csv")) == 2 * USERS
 
 

@@ -171,7 +171,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(
         assert kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, wait), "it was over too soon"
         assert not (tmp_path / "model").exists()
     last = eimf("train", data, *FAST, *arguments, "-o", tmp_path / "model")
-    assert last.returncode == 0 and b"going on after epoch" in last.stderr, last.stderr
+    assert last.returncode == 0 and b"resuming after epoch" in last.stderr, last.stderr
     for part in ("weights.safetensors", "interests.onnx"):
         assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes(), part
     # nothing of the killed runs is left
@@ -190,7 +190,7 @@ def test_a_killed_run_from_an_earlier_model_goes_on_as_well(
     killed = kill_once_it_got_on(running, tmp_path / "model", signal.SIGKILL, 0.05)
     assert running.stderr is not None and killed, running.stderr.read().decode()
     last = eimf("train", data, *FAST, *arguments, "-o", tmp_path / "model")
-    assert last.returncode == 0 and b"going on after epoch" in last.stderr, last.stderr
+    assert last.returncode == 0 and b"resuming after epoch" in last.stderr, last.stderr
     part = "weights.safetensors"
     assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
     # and it is the earlier model that it began with
@@ -231,7 +231,7 @@ def test_a_full_disk_stops_with_one_line_and_the_same_command_goes_on(
     assert state_of(tmp_path / "model") > (0, 0) and not (tmp_path / "model").exists()
     assert not list((tmp_path / ".model.checkpoint").glob(".*")), "a half-written file is left"
     again = eimf(*arguments, "-o", tmp_path / "model")
-    assert again.returncode == 0 and b"going on after epoch" in again.stderr, again.stderr
+    assert again.returncode == 0 and b"resuming after epoch" in again.stderr, again.stderr
     assert eimf(*arguments, "-o", tmp_path / "whole").returncode == 0
     part = "weights.safetensors"
     assert (tmp_path / "model" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()

@@ -163,7 +163,7 @@ def test_a_killed_process_ends_all_and_the_same_command_goes_on(
     assert done.returncode == 2 and b"processes 2" in done.stderr, done.stderr
     again = start(*arguments, patch=often)
     stderr = again.communicate(timeout=120)[1]
-    assert again.returncode == 0 and b"going on after epoch" in stderr, stderr.decode()
+    assert again.returncode == 0 and b"resuming after epoch" in stderr, stderr.decode()
     whole = start(*arguments[:-1], tmp_path / "whole")
     assert whole.wait(120) == 0
     for part in ("weights.safetensors", "interests.onnx"):

@@ -245,8 +245,8 @@ def test_a_run_killed_between_and_within_members_ends_with_the_same_bits(
                 training.train(copied / "data", copied / "again", wanted("+".join(NAMES)), reporter=listening)
             except CutError:
                 assert ensemble.folder(copied / "again").exists()
-        trained += [note for note in listening.notes if "is trained already" in note or "going on" in note]
-    assert any("is trained already" in note for note in trained) and any("going on" in note for note in trained)
+        trained += [note for note in listening.notes if "is trained already" in note or "resuming" in note]
+    assert any("is trained already" in note for note in trained) and any("resuming" in note for note in trained)
     for part in FILES[:-1]:
         assert (copied / "again" / part).read_bytes() == (together / part).read_bytes(), part
     assert sorted(path.name for path in copied.glob(".again*")) == []

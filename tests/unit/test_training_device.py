@@ -68,7 +68,7 @@ def test_an_interrupted_run_goes_on_only_where_it_began(tmp_path: Path) -> None:
     here = {"device": "cpu", "processes": 1}
     setup.check_same_machine({"epoch": 3, **here}, here, tmp_path)
     for other in ({"device": "cuda"}, {"processes": 2}):
-        with pytest.raises(ConfigError, match="goes on only with") as caught:
+        with pytest.raises(ConfigError, match="can be resumed only with") as caught:
             setup.check_same_machine({**here, **other}, here, tmp_path)
         assert str(next(iter(other.values()))) in str(caught.value) and str(tmp_path) in str(caught.value)
 

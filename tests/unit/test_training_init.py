@@ -215,8 +215,8 @@ def test_another_start_is_another_run(folder: Path, tmp_path: Path, monkeypatch:
     remarks = {name: Listening() for name in ("next", "other")}
     for name, seed in (("next", 0), ("other", 1)):
         training.train(folder, tmp_path / name, settings(), init=tmp_path / f"model-{seed}", reporter=remarks[name])
-    assert any("going on" in note for note in remarks["next"].notes)
-    assert not any("going on" in note for note in remarks["other"].notes)
+    assert any("resuming" in note for note in remarks["next"].notes)
+    assert not any("resuming" in note for note in remarks["other"].notes)
     part = "weights.safetensors"
     assert (tmp_path / "next" / part).read_bytes() == (tmp_path / "whole" / part).read_bytes()
 

@@ -1,4 +1,4 @@
-"""Training: damaged data and labels, and what an interrupted run left to go on from."""
+"""Training: damaged data and labels, and what an interrupted run left to resume from."""
 
 from __future__ import annotations
 
