@@ -20,11 +20,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.vectors import row_lengths
+
 Floats = npt.NDArray[np.float32]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 LinearMap = tuple[Floats, Floats]
-SHORTEST = 1e-12
-"""What a vector of zeros is taken to be long, as in the table of a single model."""
 
 
 class MemberConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class Blocks:
         made = np.array(own, dtype=np.float32)
         lengths = np.empty((len(made), len(self.parts)), dtype=np.float32)
         for number, (part, length) in enumerate(zip(self.parts, self.lengths, strict=True)):
-            lengths[:, number] = np.maximum(np.linalg.norm(made[:, part], axis=1), SHORTEST)
+            lengths[:, number] = row_lengths(made[:, part])
             made[:, part] *= (length / lengths[:, number])[:, None]
         return made, lengths
 

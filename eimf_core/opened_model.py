@@ -24,6 +24,7 @@ from eimf_core.model_network import InterestNetwork
 from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import length_groups, padded
 from eimf_core.records import SemanticInterest
+from eimf_core.vectors import row_lengths
 
 Floats = npt.NDArray[np.float32]
 
@@ -184,8 +185,7 @@ class Model:
         self.vectors = np.concatenate([self.vectors, vectors])
         self.counts = np.concatenate([self.counts, np.zeros(count, dtype=self.counts.dtype)])
         if self.scale is not None:
-            norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-            self.scale = np.concatenate([self.scale, (1 / norms).astype(np.float32)])
+            self.scale = np.concatenate([self.scale, (1 / row_lengths(vectors)).astype(np.float32)])
 
     @property
     def epochs(self) -> list[dict[str, Any]]:

@@ -27,6 +27,19 @@ def unit_rows(vectors: npt.NDArray[np.floating[Any]]) -> Floats:
     return scaled
 
 
+def row_lengths(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What rows are divided by to have length 1: their lengths, at least `SHORTEST`.
+
+    Args:
+        vectors: (..., d), float32 or float64.
+
+    Returns:
+        (...), of the type of the vectors.
+    """
+    lengths: npt.NDArray[Any] = np.maximum(np.linalg.norm(vectors, axis=-1), SHORTEST)
+    return lengths
+
+
 def mean_pairwise_cosine(vectors: Floats) -> npt.NDArray[np.float64]:
     """Mean cosine over all pairs of rows: 1 when all point the same way.
 

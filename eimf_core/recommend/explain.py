@@ -14,7 +14,7 @@ from eimf_core.recommend.query_resolution import NOTHING, Floats, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
 from eimf_core.recommend.results import DIGITS, RankedList, Result, top_items
 from eimf_core.recommend.user_interests import UserInterests
-from eimf_core.vectors import unit_rows
+from eimf_core.vectors import row_lengths, unit_rows
 
 
 def similar(recommender: Recommender, index: int, k: int | None = None) -> Result:
@@ -36,7 +36,7 @@ def similar(recommender: Recommender, index: int, k: int | None = None) -> Resul
     cosines = np.asarray(unit_rows(np.asarray(vectors[index : index + 1], np.float32)) @ vectors.T, np.float32)
     scale = recommender.model.scale
     if scale is None:
-        scale = 1 / np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
+        scale = 1 / row_lengths(vectors)
     cosines *= scale
     cosines[0, [0, index]] = -np.inf
     if recommender.allowed is not None:

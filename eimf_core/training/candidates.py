@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.evaluation.metrics import accuracy
+
 Floats = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
 
 K = 10
 NEVER = np.float32(-1e6)
 """The score of what may not be listed; no product with a weight of 0 makes NaN of it."""
-DISCOUNTS = 1.0 / np.log2(np.arange(2, K + 2))
+DISCOUNTS = accuracy.discounts(K)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from scipy import sparse
 
 from eimf_core.dataset import SplitData
 from eimf_core.training.item_embeddings import DEVIATION, NOISE, principal_components
+from eimf_core.vectors import SHORTEST, row_lengths
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -57,8 +58,8 @@ def project(
 ) -> tuple[int, npt.NDArray[np.float32] | None]:
     """Put the rows of a table (N + 1, d) that are known where the directions of `vectors` (N + 1, D) project to on
     their first principal components; how many, and the components (d, D), None where nothing was moved."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    rows = np.flatnonzero(known & (lengths > 1e-9))
+    lengths = row_lengths(vectors)
+    rows = np.flatnonzero(known & (lengths > SHORTEST))
     if not len(rows):
         return 0, None
     # the first row is left out of the components

@@ -94,18 +94,26 @@ def average_precision(hits: Hits, wanted: Counts, k: int) -> Values:
 
 def _gain(hits: Hits, k: int) -> Values:
     cut = hits[:, :k]
-    gain: Values = cut @ _discounts(cut.shape[1])
+    gain: Values = cut @ discounts(cut.shape[1])
     return gain
 
 
 def _ideal(numbers: Counts, k: int) -> Values:
-    best: Values = np.cumsum(_discounts(k))[numbers - 1]
+    best: Values = np.cumsum(discounts(k))[numbers - 1]
     return best
 
 
-def _discounts(k: int) -> Values:
-    discounts: Values = 1 / np.log2(np.arange(2, k + 2))
-    return discounts
+def discounts(k: int) -> Values:
+    """What a hit counts at each rank of a list of k, in DCG: 1 / log2(i + 1), i = 1 ... k.
+
+    Args:
+        k: length of the list.
+
+    Returns:
+        float64 (k,).
+    """
+    made: Values = 1 / np.log2(np.arange(2, k + 2))
+    return made
 
 
 Accuracy = Callable[[Hits, Counts, int], Values]
