@@ -136,11 +136,3 @@ def used() -> dict[str, str]:
 def help_lines(group: str) -> list[tuple[str, str]]:
     """For each plug-in of a group its name, and the package that it is of."""
     return [(each.name, f"of {each.origin}") for each in installed(group)]
-
-
-def forget() -> None:
-    """Look again for what is installed; for tests."""
-    for function in (_installed, _loaded):
-        function.cache_clear()
-    _used.clear()
-    sys.path_importer_cache.clear()

@@ -36,6 +36,14 @@ def install(folder: Path, name: str, version: str, points: dict[str, dict[str, s
             file.writelines([f"[{group}]\n", *(f"{key} = {value}\n" for key, value in of.items())])
 
 
+def forget() -> None:
+    """Let `plugins` look again for what is installed: a process looks once."""
+    for function in (plugins._installed, plugins._loaded):
+        function.cache_clear()
+    plugins._used.clear()
+    sys.path_importer_cache.clear()
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for packages on the path; what was registered is gone at the end."""
@@ -44,7 +52,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(folder))
     tables = [metrics.METRICS, *metrics.TABLES.values()]
     before = [dict(table) for table in tables]
-    plugins.forget()
+    forget()
     yield folder
     for table, held in zip(tables, before, strict=True):
         table.clear()
@@ -52,7 +60,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in [name for name in sys.modules if name.startswith(("eimf_example", "broken_"))]:
         del sys.modules[name]
     sys.path.remove(str(folder))
-    plugins.forget()
+    forget()
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ def example(site: Path) -> Path:
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     shutil.copytree(EXAMPLE / "eimf_example", site / "eimf_example")
     install(site, project["name"], project["version"], project["entry-points"])
-    plugins.forget()
+    forget()
     return site
 
 
@@ -87,7 +95,7 @@ def test_help_lists_no_plug_in_of_a_built_in_name(eimf: Eimf, site: Path) -> Non
     install(
         site, "taker", "1", {f"eimf.{group}": {name: "broken:x", "own": "broken:x"} for group, name in taken.items()}
     )
-    plugins.forget()
+    forget()
     for command, group in zip(("train", "label", "prepare", "eval"), taken, strict=True):
         text = eimf(command, "--help").stdout.decode()
         assert f"Plug-ins, for {plugins.OPTIONS[group]}:" in text
@@ -165,7 +173,7 @@ def test_an_engine_and_a_format_may_be_more_than_a_function(eimf: Eimf, site: Pa
     install(
         site, "more", "1", {"eimf.engines": {"same": "broken_more:Same"}, "eimf.formats": {"w": "broken_more:words"}}
     )
-    plugins.forget()
+    forget()
     (tmp_path / "log.txt").write_text("u1 a b\nu2 b a\n")
     done = eimf("prepare", tmp_path / "log.txt", "--format", "w", "--split", "none", "-o", tmp_path / "data")
     assert done.returncode == 0, done.stderr
@@ -180,7 +188,7 @@ def test_what_functions_of_plug_ins_give_is_checked(eimf: Eimf, site: Path, tmp_
     (site / "broken_functions.py").write_text("\n".join(lines))
     points = {"eimf.engines": {"none": "broken_functions:none"}, "eimf.formats": {"place": "broken_functions:place"}}
     install(site, "functions", "1", points)
-    plugins.forget()
+    forget()
     (tmp_path / "log.txt").write_text("u1 a b\n")
     told = one_error_line(eimf("prepare", tmp_path / "log.txt", "--format", "place", "-o", tmp_path / "data"), 2)
     assert "--format place: gives the field 'place'; fields are user, item, time, rating, event" in told
@@ -205,7 +213,7 @@ def test_a_model_says_which_plug_in_it_needs_and_answers_without(eimf: Eimf, exa
     again = eimf("train", data, "-o", tmp_path / "again", "--init", model, *quick)
     assert again.returncode == 0, again.stderr
     shutil.rmtree(next(example.glob("*.dist-info")))
-    plugins.forget()
+    forget()
     assert eimf("recommend", model, "--items", "tea-1", "-k", 2).returncode == 0
     assert eimf("eval", model, data, "--baselines", "none", "--resamples", 100).returncode == 0
     gone = one_error_line(eimf("train", data, "-o", tmp_path / "third", "--init", model, *quick), 4)
@@ -234,7 +242,7 @@ def test_one_that_cannot_be_used_is_a_line(name: str, eimf: Eimf, site: Path, tm
     if source is not None:
         (site / f"{target.partition(':')[0]}.py").write_text(source)
     install(site, "bad-package", "2.1", {f"eimf.{group}": {name: target} for group in plugins.OPTIONS})
-    plugins.forget()
+    forget()
     (tmp_path / "log.csv").write_text("user,item,time\na,b,1600000000\n")
     commands = {
         "prepare": (tmp_path / "log.csv", "--format", name, "-o", tmp_path / "data"),
@@ -262,7 +270,7 @@ def test_a_metric_that_fails_or_gives_nothing_is_told_with_its_package(eimf: Eim
     install(
         site, "bad-package", "2.1", {"eimf.metrics": {name: f"broken_metrics:{name}" for name in ("fails", "nothing")}}
     )
-    plugins.forget()
+    forget()
     given = ("eval", tmp_path / "model", tmp_path / "data", "-k", 1, "--baselines", "none", "--resamples", 100)
     told = eimf(*given, "-m", "recall,nothing")
     assert told.returncode == 0 and b"no figure of nothing: the plug-in of bad-package 2.1 gave none" in told.stderr
@@ -275,7 +283,7 @@ def test_a_built_in_name_is_not_taken_over(site: Path) -> None:
     (site / "broken_taker.py").write_text("raise RuntimeError('loaded')")
     points = {"eimf.backbones": {"narm": "broken_taker:x"}, "eimf.engines": {"keywords": "broken_taker:x"}}
     install(site, "taker", "1", {**points, "eimf.metrics": {"recall": "broken_taker:x"}})
-    plugins.forget()
+    forget()
     assert registry.load("narm").__module__ == "eimf_core.models.narm"
     assert registry.plugins_of("comirec-sa+narm") == {}
     assert plugins.names("engines") == list(ENGINES)
@@ -285,7 +293,7 @@ def test_a_built_in_name_is_not_taken_over(site: Path) -> None:
 def test_a_name_of_two_packages_is_refused(site: Path) -> None:
     for package in ("one", "two"):
         install(site, package, "1", {"eimf.backbones": {"twice": "broken_any:x"}})
-    plugins.forget()
+    forget()
     with pytest.raises(ConfigError, match="--backbone twice: is in one and two; uninstall one of them"):
         registry.is_single("twice")
 
@@ -294,7 +302,7 @@ def test_a_model_file_cannot_name_code(site: Path, tmp_path: Path, eimf: Eimf) -
     """What stands in config.json is never looked up to answer."""
     (site / "broken_evil.py").write_text("raise SystemExit('loaded')")
     install(site, "evil", "1", {"eimf.backbones": {"evil": "broken_evil:x"}})
-    plugins.forget()
+    forget()
     write_named_model(tmp_path / "model", plugins={"halves": "evil 1"})
     assert msgspec.to_builtins(artifact.open_model(tmp_path / "model").config)["plugins"] == {"halves": "evil 1"}
     assert eimf("recommend", tmp_path / "model", "--items", "tea-1", "-k", 2).returncode == 0
