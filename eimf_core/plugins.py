@@ -10,7 +10,6 @@ Lists of what there is come from metadata, without loading anything.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
