@@ -94,7 +94,8 @@ def _refuse_labels(output: str | Path, *, force: bool) -> None:
     if str(output) == "-" or force or not sidecar.exists():
         return
     if not provenance.read_facts(output).get(DRY):
-        raise ConfigError(f"{output}: holds something else than prompts; choose another -o, or give --force")
+        way = "choose another -o, or give --force to replace it"
+        raise ConfigError(f"{output}: holds something else than prompts; {way}")
 
 
 def _provenance(samples_path: str | Path, config: LabelConfig) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class OtherLabelsError(ConfigError):
     def __init__(self, output: Path, count: int) -> None:
         super().__init__(
             f"{output}: holds {counted(count, 'label')} made with other settings or samples, which would be lost; "
-            "choose another -o, or give --force"
+            f"choose another -o, or give --force to discard {'it' if count == 1 else 'them'}"
         )
         self.count = count
 

@@ -425,7 +425,8 @@ def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     assert eimf("label", samples, "--model", tiny, "--prompt", "general", "-o", kept).returncode == 0
     before = kept.read_bytes()
     refused = eimf("label", samples, "--model", tiny, "--dry-run", "-o", kept)
-    assert "holds something else than prompts" in one_error_line(refused, 2) and kept.read_bytes() == before
+    words = "holds something else than prompts; choose another -o, or give --force to replace it"
+    assert words in one_error_line(refused, 2) and kept.read_bytes() == before
     assert eimf("label", samples, "--model", tiny, "--dry-run", "-o", output).returncode == 0
     blank = jsonl.decode(samples.read_bytes().splitlines()[0], Sample, file="", number=1)
     blank.history[:] = [HistoryItem(item="i1", title=" ")]

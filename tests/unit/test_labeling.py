@@ -383,9 +383,9 @@ def test_labels_of_other_settings_or_samples_are_lost_only_with_force(run: Run, 
     run(samples=[sample(number) for number in range(8)], reporter=listening)
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     before = output.read_bytes()
-    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made with other settings .* --force"):
+    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made .* --force to discard them$"):
         run(samples=[sample(number) for number in range(3)], reporter=listening)
-    with pytest.raises(ConfigError, match=r"holds 8 labels .* --force"):
+    with pytest.raises(ConfigError, match=r"holds 8 labels .* --force to discard them$"):
         run(seed=1, reporter=listening)
     assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
     run(samples=[sample(number) for number in range(3)], force=True, reporter=listening)
