@@ -82,6 +82,19 @@ def write_named_model(
     return path
 
 
+def write_indexed_model(path: Path) -> Path:
+    """A model of `write_named_model` with words, and with an index that looks at a third of the items."""
+    write_named_model(path, words=True)
+    index = {
+        "centroids": np.eye(4, dtype=np.float32)[:3],
+        "starts": np.array([0, 8, 16, 24]),
+        "items": np.arange(1, 25, dtype=np.int32),
+        "probes": np.array([1]),
+    }
+    artifact.add_arrays(path, "index.safetensors", index, {})
+    return path
+
+
 def answered(session: Session, query: Query, *, explain: str | None = None) -> Recommendation:
     """The answer to one query as a record."""
     return msgspec.json.decode(session.line(query, explain=explain), type=Recommendation)

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from eimf_core import artifact, jsonl
+from eimf_core import jsonl
 from eimf_core.errors import ConfigError, EimfError
 from eimf_core.recommend import thread_pipeline
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Sequence
-from tests.recommend_models import write_named_model
+from tests.recommend_models import write_indexed_model
 
 CHANGED: dict[str, Any] = {
     "k": 3,
@@ -52,14 +51,7 @@ QUERIES = [
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with an index that looks at a third of the items."""
-    path = write_named_model(tmp_path_factory.mktemp("settings") / "model", words=True)
-    index = {
-        "centroids": np.eye(4, dtype=np.float32)[:3],
-        "starts": np.array([0, 8, 16, 24]),
-        "items": np.arange(1, 25, dtype=np.int32),
-        "probes": np.array([1]),
-    }
-    artifact.add_arrays(path, "index.safetensors", index, {})
+    path = write_indexed_model(tmp_path_factory.mktemp("settings") / "model")
     (path.parent / "queries.jsonl").write_text('{"history": ["tea-1"]}\nno query\n{"history": ["yarn-1"]}\n')
     known = Sequence(user="u", split="train", items=["tea-1"], times=[1.2e9])
     jsonl.write(path.parent / "sequences.jsonl", [known])

@@ -496,15 +496,6 @@ def test_a_private_copy_outlives_its_files(tmp_path: Path) -> None:
     assert (model.vectors == before).all() and model.catalogue.item(24).item == small_items()[23].item
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("port", 70_000), ("port", -1), ("timeout", 0.0), ("max_body", 0), ("connections", 0), ("threads", 0), ("k", 0)],
-)
-def test_settings_out_of_bounds_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} is"):
-        ServeConfig(**{name: value})
-
-
 def test_other_machines_are_let_in_with_a_token_or_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(http_server.TOKEN, raising=False)
     with pytest.raises(ConfigError, match="EIMF_SERVE_TOKEN, or say --open"):

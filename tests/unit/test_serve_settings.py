@@ -1,0 +1,157 @@
+"""Every setting of `serve` changes an answer or how the service listens; those of `recommend` change the same lists."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from eimf_core.errors import ConfigError
+from eimf_core.recommend.request import QueryRequest
+from eimf_core.serving import batching, http_server
+from eimf_core.serving.config import ServeConfig
+from eimf_core.serving.live_model import LiveModel
+from eimf_core.serving.metrics import Metrics
+from tests.listening import Listening
+from tests.recommend_models import write_indexed_model
+from tests.unit import test_recommend_settings
+from tests.unit.test_serving import asked, recommended
+
+QUERY = b'{"history":["tea-1"]}'
+
+
+class StopError(Exception):
+    """Ends a service before it listens."""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_indexed_model(tmp_path_factory.mktemp("serve-settings") / "model")
+
+
+def answers(path: Path, **settings: Any) -> list[Any]:
+    """Status and body of the answer to each query of the settings test of `recommend`."""
+    live = LiveModel(path, ServeConfig(**settings), QueryRequest(), Listening(), Metrics())
+    bodies = [orjson.dumps(query) for query in map(_fields, test_recommend_settings.QUERIES)]
+    return [answer[:2] for answer in asked(live, *(("POST", "/recommend", body) for body in bodies), **settings)]
+
+
+def _fields(query: Any) -> dict[str, Any]:
+    return {name: value for name in query.__struct_fields__ if (value := getattr(query, name)) is not None}
+
+
+def status(path: Path, body: bytes, **settings: Any) -> int:
+    live = LiveModel(path, ServeConfig(), QueryRequest(), Listening(), Metrics())
+    return recommended(live, body, **settings)[0]
+
+
+def address(settings: ServeConfig, token: str | None = None) -> tuple[str, int]:
+    with http_server.bound_socket(settings, token) as found:
+        host, port = found.getsockname()
+        return host, port
+
+
+def host(path: Path, patched: pytest.MonkeyPatch) -> None:
+    assert address(ServeConfig(port=0))[0] == "127.0.0.1"
+    assert address(ServeConfig(port=0, host="0.0.0.0"), "token")[0] == "0.0.0.0"
+
+
+def port(path: Path, patched: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        chosen = free.getsockname()[1]
+    assert address(ServeConfig(port=chosen))[1] == chosen
+
+
+def open_to_all(path: Path, patched: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"--host 0\.0\.0\.0 lets other machines in"):
+        address(ServeConfig(port=0, host="0.0.0.0"))
+    assert address(ServeConfig(port=0, host="0.0.0.0", open=True))[0] == "0.0.0.0"
+
+
+def most_items(path: Path, patched: pytest.MonkeyPatch) -> None:
+    body = b'{"history":["tea-1"],"k":3}'
+    assert (status(path, body), status(path, body, most_items=2)) == (200, 400)
+
+
+def max_body(path: Path, patched: pytest.MonkeyPatch) -> None:
+    body = QUERY + b" " * 3000
+    assert (status(path, body), status(path, body, max_body=2)) == (200, 413)
+
+
+def timeout(path: Path, patched: pytest.MonkeyPatch) -> None:
+    answered = batching.answered
+
+    def slow(works: Any) -> Any:
+        time.sleep(0.5)
+        return answered(works)
+
+    patched.setattr(batching, "answered", slow)
+    assert (status(path, QUERY), status(path, QUERY, timeout=0.1)) == (200, 503)
+
+
+def connections(path: Path, patched: pytest.MonkeyPatch) -> None:
+    assert started(path, patched, connections=7)[1] == 7
+
+
+def threads(path: Path, patched: pytest.MonkeyPatch) -> None:
+    assert started(path, patched, threads=3)[0] == 3
+
+
+def started(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -> tuple[int, int]:
+    """How many threads answer and how many connections may be open, as the server is made."""
+    protocol = pytest.importorskip("eimf_core.serving.protocol", reason="needs eimf[serve]")
+    numbers: list[int] = []
+
+    class Recorded(batching.Batches):
+        def __init__(self, threads: int, *more: Any) -> None:
+            super().__init__(threads, *more)
+            numbers.append(threads)
+
+    def bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> None:
+        numbers.append(connections)
+        raise StopError
+
+    patched.setattr(http_server, "Batches", Recorded)
+    patched.setattr(protocol, "with_bounds", bounds)
+    patched.delenv(http_server.TOKEN, raising=False)
+    with pytest.raises(StopError):
+        http_server.serve(path, ServeConfig(port=0, **settings), QueryRequest(), Listening())
+    return numbers[0], numbers[-1]
+
+
+CHECKS: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
+    "host": host, "port": port, "open": open_to_all, "most_items": most_items, "max_body": max_body,
+    "timeout": timeout, "connections": connections, "threads": threads,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def usual(path: Path) -> list[Any]:
+    """The answers where nothing is set."""
+    return answers(path)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(ServeConfig)])
+def test_a_setting_has_its_effect(path: Path, usual: list[Any], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name in CHECKS:
+        CHECKS[name](path, monkeypatch)
+    else:
+        assert answers(path, **{name: test_recommend_settings.CHANGED[name]}) != usual
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70_000), ("port", -1), ("most_items", 0), ("max_body", 0), ("timeout", 0.0), ("timeout", 3601.0),
+        ("connections", 0), ("threads", 0), ("threads", 65), ("k", 0), ("seen", "maybe"),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_bounds_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} is"):
+        ServeConfig(**{name: value})
