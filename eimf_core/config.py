@@ -136,12 +136,15 @@ def _check_one(name: str, value: Any, allowed: tuple[Any, ...], bounds: Any) -> 
 
 
 def no_choice(value: Any, known: Sequence[Any], also: str = "") -> str:
-    """What is wrong with a value that is none of its choices: "is 'x', expected a, b or c; did you mean b?".
+    """What is wrong with a value that is none of its choices.
 
     Args:
         value: as it was given.
         known: the choices.
-        also: what stands behind them, from the comma or semicolon on.
+        also: what stands behind them, from the comma on.
+
+    Returns:
+        The end of a message: "is 'x', expected a, b or c; did you mean b?".
     """
     return f"is '{value}', expected {listed(known)}{also}{did_you_mean(str(value), map(str, known))}"
 
