@@ -91,7 +91,16 @@ def _check_replaceable(place: Path) -> None:
 
 
 def write(path: str | Path, contents: Contents, reporter: Reporter = SILENT) -> None:
-    """Write a model directory as a whole, in the place of an older one, which is kept as `previous`."""
+    """Write a model directory as a whole, in the place of an older one, which is kept as `previous`.
+
+    Args:
+        path: the directory.
+        contents: what it holds.
+        reporter: gets remarks.
+
+    Raises:
+        ConfigError: there is something else at `path`.
+    """
     if len(contents.items) != contents.config.items:
         raise ValueError("config.items does not count the items")
     check_output(path)

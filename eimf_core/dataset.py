@@ -47,11 +47,25 @@ class SplitData:
         return len(self.users)
 
     def history(self, user: int) -> Ints:
-        """Item indices of the user at this position, oldest first."""
+        """The items of a user.
+
+        Args:
+            user: position in the split, from 0.
+
+        Returns:
+            Item indices (n,), oldest first.
+        """
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
     def target(self, user: int) -> Ints:
-        """Target indices of the user at this position; empty in the training split."""
+        """The targets of a user.
+
+        Args:
+            user: position in the split, from 0.
+
+        Returns:
+            Item indices (t,); none in the training split.
+        """
         return self.targets[self.target_offsets[user] : self.target_offsets[user + 1]]
 
 
@@ -80,7 +94,11 @@ class Dataset:
             yield sample_key(user, [ids[index - 1] for index in train.history(number)])
 
     def counts(self) -> npt.NDArray[np.int64]:
-        """Training interactions per item index, shape (N + 1,); entry 0 is 0."""
+        """How often items stand in training lines.
+
+        Returns:
+            Interactions by item index, (N + 1,); entry 0 is 0.
+        """
         train = self.splits["train"]
         return np.bincount(train.items, minlength=len(self.vocab) + 1).astype(np.int64)
 

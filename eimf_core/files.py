@@ -66,7 +66,16 @@ def open_bytes(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def broken_gzip(name: object, error: object, *, line: int | None = None) -> InputError:
-    """The error for a gzip stream that is damaged or cut off, in which line that was seen if that is known."""
+    """The error for a gzip stream that is damaged or cut off.
+
+    Args:
+        name: of the file.
+        error: what the reader said.
+        line: where that was seen, from 1, if it is known.
+
+    Returns:
+        The error, to be raised.
+    """
     problem = f"broken gzip stream ({error}); the file is damaged or cut off, get it again"
     return InputError(problem, file=name, line=line)
 

@@ -38,6 +38,9 @@ def fetch_file(repository: str, name: str, reporter: Reporter, about: str = "") 
         reporter: is told before a download begins.
         about: what to say of the file then, such as its size.
 
+    Returns:
+        Where the file is, and what is known of it.
+
     Raises:
         ModelError: where the file is neither here nor to be had.
     """

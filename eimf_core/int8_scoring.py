@@ -80,7 +80,14 @@ class Int8Scores:
             self._parts.append(_Part(_product(of_part), *lengths))
 
     def rounded(self, interests: Floats) -> Rounded | None:
-        """Interests (B, K, d) in 8 bits; None where some of them are not finite."""
+        """Interests in 8 bits.
+
+        Args:
+            interests: (B, K, d).
+
+        Returns:
+            What `scores` takes, with bounds of its errors; None where an interest is not finite.
+        """
         parts = [own for own, _ in ranking.split(interests, self._sizes)]
         largest = np.max([np.abs(own).max(axis=(1, 2)) for own in parts], axis=0)
         if not np.isfinite(largest).all():
@@ -99,8 +106,15 @@ class Int8Scores:
         return Rounded(made, steps, off)
 
     def scores(self, rounded: Rounded, rows: slice) -> Floats:
-        """Approximate scores (B, width) of all items for some users, in the steps of each; -inf for padding and behind
-        the last item."""
+        """Approximate scores of all items for some users.
+
+        Args:
+            rounded: the interests of B users.
+            rows: which of them.
+
+        Returns:
+            (b, width), in the steps of each user; -inf for padding and behind the last item.
+        """
         best: npt.NDArray[np.int32] | None = None
         for part, moved in zip(self._parts, rounded.parts, strict=True):
             own = moved[:, rows]

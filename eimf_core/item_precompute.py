@@ -47,12 +47,15 @@ class PrecomputedNetwork:
         self._read, self._asked, self._lock = 0, False, threading.Lock()
 
     def run(self, items: npt.NDArray[np.int64], side: Arrays, rows: int) -> tuple[Floats, Floats]:
-        """Interests (B, K, d) and attention (B, K, L) of item indices (B, L).
+        """Run the network.
 
         Args:
-            items: histories, 0 behind the end of one.
+            items: histories (B, L) of item indices, 0 behind the end of one.
             side: what else the network reads, its `mask` among it.
             rows: of a table, one more than the model has items.
+
+        Returns:
+            Interests (B, K, d) and attention (B, K, L).
         """
         inputs = side | self._of_items(items)
         self._read += items.size

@@ -59,6 +59,9 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
         kind: the record it should be; further fields are ignored, except in a Query.
         file, number: what an error names, the number counted from 1.
 
+    Returns:
+        The record, checked.
+
     Raises:
         InputError: for a line that is no such record; it names file, line and field.
     """

@@ -40,7 +40,16 @@ def lines_of(items: Iterable[Item], lengths: list[int]) -> Iterator[bytes]:
 
 
 def index_of(items: list[Item], lengths: list[int]) -> dict[str, npt.NDArray[Any]]:
-    """The index of items whose lines have these lengths."""
+    """The index of an items file, by which items are read one by one.
+
+    Args:
+        items: in the order of their lines.
+        lengths: bytes of each line.
+
+    Returns:
+        Arrays by name: `offsets` (N + 1,) of the lines in bytes; the `hashes` (N,) of ids, rising, and the item indices
+        in their `order` (N,).
+    """
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     hashes = np.fromiter((_hash(item.item) for item in items), dtype=np.uint64, count=len(items))

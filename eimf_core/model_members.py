@@ -66,7 +66,14 @@ class Blocks:
         self.lengths = [math.sqrt(weight) for weight in weights]
 
     def joint(self, own: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-        """Joint vectors (n, d) and the members' lengths (n, M) from the members' own vectors side by side (n, d)."""
+        """The vectors of an ensemble from those of its members.
+
+        Args:
+            own: the members' own vectors side by side, (n, d).
+
+        Returns:
+            Joint vectors (n, d), and the lengths (n, M) that the members' vectors had.
+        """
         made = np.array(own, dtype=np.float32)
         lengths = np.empty((len(made), len(self.parts)), dtype=np.float32)
         for number, (part, length) in enumerate(zip(self.parts, self.lengths, strict=True)):
@@ -75,7 +82,16 @@ class Blocks:
         return made, lengths
 
     def own(self, joint: npt.NDArray[Any], lengths: Floats, number: int) -> Floats:
-        """The vectors (n, d_m) of one member from joint ones (n, d) and the members' lengths (n, M)."""
+        """The vectors of one member from those of the ensemble.
+
+        Args:
+            joint: vectors (n, d) of the ensemble.
+            lengths: of the members' own vectors, (n, M).
+            number: of the member, from 0.
+
+        Returns:
+            (n, d_m), as they were before they were joined.
+        """
         scaled: Floats = joint[:, self.parts[number]] * (lengths[:, number, None] / np.float32(self.lengths[number]))
         return scaled
 

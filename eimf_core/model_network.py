@@ -89,7 +89,13 @@ class InterestNetwork:
         return self._inputs
 
     def run(self, inputs: dict[str, npt.NDArray[Any]]) -> tuple[Floats, Floats]:
-        """Interests (B, K, d) and attention (B, K, L); `inputs` holds at least what the network reads.
+        """Run the network.
+
+        Args:
+            inputs: arrays by name, at least those that the network reads.
+
+        Returns:
+            Interests (B, K, d) and attention (B, K, L).
 
         Raises:
             ModelError: for a network that fails, or that gives other shapes.

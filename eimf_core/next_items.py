@@ -66,12 +66,26 @@ class Additions(NamedTuple):
         return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
 
     def to(self, items: npt.NDArray[np.bool_]) -> Additions:
-        """Those to some items (N + 1,)."""
+        """Those to some items.
+
+        Args:
+            items: bool (N + 1,), which.
+
+        Returns:
+            The additions to these.
+        """
         part = np.flatnonzero(items[self.items])
         return Additions(self.rows[part], self.items[part], self.values[part])
 
     def divided_by(self, steps: Floats) -> Additions:
-        """What is added to scores that are counted in steps, those of each history (B,)."""
+        """What is added to scores that are counted in steps.
+
+        Args:
+            steps: those of each history, (B,).
+
+        Returns:
+            The same additions in these steps.
+        """
         return self._replace(values=self.values / steps[self.rows])
 
     def add_to(self, scores: Floats, columns: npt.NDArray[np.integer[Any]] | None = None) -> None:
@@ -115,8 +129,14 @@ class NextItems:
         shares: Floats | None = None,
         columns: npt.NDArray[np.integer[Any]] | None = None,
     ) -> None:
-        """Add this part to vector scores (B, W), in place; see `additions`. `columns` are those of each item index
-        (N + 1,), 0 where it has none; None where they are the same."""
+        """Add this part to vector scores, in place; see `additions`.
+
+        Args:
+            scores: (B, W).
+            histories: item indices of the model, oldest first.
+            shares: what this part counts for each history, (B,); None for all of it.
+            columns: those of each item index, (N + 1,), 0 where it has none; None where they are the same.
+        """
         added = self.additions(histories, shares)
         added.add_to(scores, None if columns is None else columns[added.items])
 
@@ -125,7 +145,10 @@ class NextItems:
 
         Args:
             histories: item indices of the model, oldest first.
-            shares: what this part counts for each history (B,); None for all of it.
+            shares: what this part counts for each history, (B,); None for all of it.
+
+        Returns:
+            Which row, which item, and how much; an item may be there several times.
         """
         recent = self.recent(histories)
         rows, places = self._places(recent.ravel())
@@ -136,7 +159,14 @@ class NextItems:
         return Additions(rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places])
 
     def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Indices, Indices, Floats]:
-        """The edges that count for one history: from which item, 0 for the last one, to which item, and their score."""
+        """The edges that count for one history.
+
+        Args:
+            history: item indices (n,), oldest first.
+
+        Returns:
+            From which item, 0 for the last one, to which item, and their score, each (E,).
+        """
         rows, places = self._places(self.recent([history])[0])
         return rows, self._items[places].astype(np.int64), self._factors[rows] * self._values[places]
 
@@ -154,7 +184,20 @@ class NextItems:
 
 
 def read(name: str, arrays: Arrays, config: NextItemsConfig, items: int) -> NextItems:
-    """The graph of a file; `items` is the number N of the catalogue. Raises ModelError for a file that holds none."""
+    """The graph of a file.
+
+    Args:
+        name: of the model, for errors.
+        arrays: what the file holds.
+        config: how the graph counts.
+        items: N of the catalogue.
+
+    Returns:
+        The graph.
+
+    Raises:
+        ModelError: the file holds none.
+    """
     try:
         starts, neighbours, values = arrays["starts"], arrays["items"], arrays["values"]
     except KeyError as error:

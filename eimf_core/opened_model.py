@@ -173,11 +173,22 @@ class Model:
         return self._network.whole.inputs
 
     def place(self, vectors: Floats) -> Floats:
-        """Item vectors (n, d) of what a map from text gives (n, d)."""
+        """Where items lie that a map from text has placed.
+
+        Args:
+            vectors: what the map gives, (n, d).
+
+        Returns:
+            Item vectors (n, d).
+        """
         return self._blocks.joint(vectors)[0] if self.config.members else vectors
 
     def append(self, vectors: Floats) -> None:
-        """Put items behind the last index by what the map from text gives for them (n, d): tables grow in memory."""
+        """Put items behind the last index: tables grow in memory.
+
+        Args:
+            vectors: what the map from text gives for them, (n, d).
+        """
         count = len(vectors)
         if self.lengths is not None:
             vectors, lengths = self._blocks.joint(vectors)
@@ -200,11 +211,18 @@ class Model:
         times: Sequence[npt.NDArray[np.float64]] | None = None,
         events: Sequence[npt.NDArray[np.integer[Any]]] | None = None,
     ) -> tuple[Floats, Floats]:  # fmt: skip
-        """Interests (B, K, d) and attention (B, K, L) of histories of item indices, oldest first.
+        """The interests of users.
 
-        Only the last `max_length` items count; L is the longest history that is left. Every
-        history needs at least one item. `times` (unix seconds, one per item) and `events` (`event_numbers`,
-        one per item, 0 where unknown) are used by a network that reads them; without them they are unknown.
+        Args:
+            histories: item indices, oldest first, at least one each; only the last `max_length` count.
+            times: unix seconds, one an item; unknown without them. Only some networks read them.
+            events: kinds of behaviour by `event_numbers`, one an item, 0 where unknown; likewise.
+
+        Returns:
+            Interests (B, K, d) and attention (B, K, L), L the longest history that is left.
+
+        Raises:
+            ValueError: a history is empty.
         """
         kept = [history[-self.config.max_length :] for history in histories]
         items = padded(kept)

@@ -55,6 +55,9 @@ def describe(
         inputs: what it read; each is hashed, but for stdin and pipes, which can be read only once.
         seed: of the run.
         facts: what later steps want to know.
+
+    Returns:
+        Names and values, to be written as JSON.
     """
     loaded = plugins.used()
     return {

@@ -65,7 +65,15 @@ def largest_scores(
 
 
 def split(interests: Floats, parts: Sequence[tuple[int, int]]) -> list[tuple[Floats, slice]]:
-    """Interests (B, K, d) part by part (B, K_m, d_m), and the columns of each; `parts` as for `best_scores`."""
+    """Interests part by part, see `best_scores`.
+
+    Args:
+        interests: (B, K, d).
+        parts: as for `best_scores`.
+
+    Returns:
+        For each part m its interests (B, K_m, d_m) and its columns of an item vector.
+    """
     found = []
     start, step = 0, interests.shape[1]
     for width, count in parts or [(interests.shape[2], step)]:
@@ -103,9 +111,16 @@ def _largest_products(interests: Floats, vectors: Floats) -> Floats:
 def sources(
     interests: Floats, vectors: Floats, items: npt.NDArray[np.integer[Any]], parts: Sequence[tuple[int, int]] = ()
 ) -> npt.NDArray[np.int8]:
-    """The interest (from 0) that each of a few items gets its score from.
+    """The interest that each of a few items gets its score from.
 
-    interests (B, K, d), vectors (N + 1, d), items (B, k), parts as for `best_scores`; returns (B, k).
+    Args:
+        interests: (B, K, d).
+        vectors: of the catalogue, (N + 1, d).
+        items: indices (B, k).
+        parts: as for `best_scores`.
+
+    Returns:
+        Interests from 0, (B, k).
     """
     best = np.zeros(items.shape, dtype=np.int64)
     step = interests.shape[1]
@@ -116,16 +131,29 @@ def sources(
 
 
 def drop(scores: Floats, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> None:
-    """Set the items of each row (such as the history) to -inf, in place."""
+    """Take items out of lists: their scores become -inf, in place.
+
+    Args:
+        scores: (B, N + 1).
+        rows: the item indices of each row, such as its history.
+    """
     for row, items in enumerate(rows):
         scores[row, items] = -np.inf
 
 
 def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None = None) -> Indices:
-    """Item indices (B, k) by falling score, ties by rising index; -inf never enters before a score.
+    """The best items of each row; -inf never enters before a score.
 
-    With `priority` (N + 1,), a permutation, ties go to the smaller priority instead of the smaller
-    index. Raises ValueError with the row in `args[1]` when a score is NaN or +inf.
+    Args:
+        scores: (B, N + 1), column 0 is padding.
+        k: how many.
+        priority: (N + 1,), a permutation: ties go to the smaller priority; None: to the smaller index.
+
+    Returns:
+        Item indices (B, k) by falling score; fewer than k columns where the catalogue has fewer items.
+
+    Raises:
+        ValueError: a score is NaN or +inf; its row is in `args[1]`.
     """
     width = scores.shape[1]
     k = min(k, width - 1)

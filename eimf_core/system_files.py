@@ -78,7 +78,16 @@ def remove_locked(path: Path, close: Callable[[], object]) -> None:
 
 
 def read_at(handle: int, size: int, start: int) -> bytes:
-    """At most so many bytes of an open file from a place on; threads may read from one handle at once."""
+    """Read from a place on; threads may read from one handle at once.
+
+    Args:
+        handle: of an open file.
+        size: bytes at most.
+        start: the place, in bytes.
+
+    Returns:
+        What is there; fewer bytes at the end of the file.
+    """
     if hasattr(os, "pread"):
         return os.pread(handle, size, start)
     with _reading:

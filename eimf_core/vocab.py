@@ -27,6 +27,13 @@ class Vocab:
         return self._index.get(item, PADDING)
 
     def indices(self, items: Iterable[str]) -> npt.NDArray[np.int32]:
-        """Indices of items, 0 for unknown ones."""
+        """Indices of items.
+
+        Args:
+            items: their ids.
+
+        Returns:
+            (n,), 0 for unknown ones.
+        """
         get = self._index.get
         return np.fromiter((get(item, PADDING) for item in items), dtype=np.int32)

@@ -104,7 +104,16 @@ class Backbone(nn.Module):
         return functional.normalize(interests, dim=-1) * mask.any(dim=1)[:, None, None], auxiliary
 
     def all_prefixes(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor] | None = None) -> Output:
-        """The interests of every prefix, in one pass."""
+        """The interests of every prefix, in one pass.
+
+        Args:
+            vectors: item vectors of histories (B, L, d).
+            mask: bool (B, L), true where there is an item.
+            side: what else is known, by name.
+
+        Returns:
+            Interests (B, L, K, d) and {"attention": (B, L, K, L)}.
+        """
         states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.all_prefixes(states, mask)
         return functional.normalize(interests, dim=-1), auxiliary
@@ -112,31 +121,66 @@ class Backbone(nn.Module):
     def nearest_interest(
         self, vectors: Tensor, mask: Tensor, wanted: Tensor, side: dict[str, Tensor] | None = None
     ) -> Output:
-        """Of every prefix the interest that is nearest to what is wanted there."""
+        """Of every prefix the interest that is nearest to what is wanted there.
+
+        Args:
+            vectors: item vectors of histories (B, L, d).
+            mask: bool (B, L), true where there is an item.
+            wanted: what each prefix should lead to, (B, L, d); no gradient passes through it.
+            side: what else is known, by name.
+
+        Returns:
+            Interests (B, L, d), and {"logits": (B, K, L)} where interests are running means.
+        """
         states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.nearest_interest(states, wanted.detach())
         return functional.normalize(interests, dim=-1), auxiliary
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:
-        """What answers for each target in training, (P, d), or (P, K, d) where all interests answer together.
+        """What answers for each target in training.
 
-        Interests (P, K, d), targets (P, d).
+        Args:
+            interests: (P, K, d).
+            targets: (P, d).
+
+        Returns:
+            (P, d), or (P, K, d) where all interests answer together.
         """
         return hard_readout(interests, targets)
 
     def pair_weights(self, interests: Tensor | None) -> Tensor | None:
-        """Weights (P,) of the pairs of a step in the prediction loss, their sum 1; None for equal ones.
+        """The weights of the pairs of a step in the prediction loss.
 
-        `interests` (P, K, d), or None where the step did not need them all.
+        Args:
+            interests: (P, K, d), or None where the step did not need them all.
+
+        Returns:
+            (P,), their sum 1; None for equal ones.
         """
         return None
 
     def auxiliary_losses(self, step: TrainingStep) -> dict[str, Tensor]:
-        """What is minimised beside the prediction loss: weighted losses by name."""
+        """What is minimised beside the prediction loss.
+
+        Args:
+            step: what was read.
+
+        Returns:
+            Weighted losses by name.
+        """
         return {}
 
     def encode(self, vectors: Tensor, mask: Tensor, side: dict[str, Tensor]) -> Tensor:
-        """States (B, L, d), each of its own and earlier items alone where the encoder says that it is causal."""
+        """The states of histories.
+
+        Args:
+            vectors: item vectors (B, L, d).
+            mask: bool (B, L), true where there is an item.
+            side: what else is known, by name.
+
+        Returns:
+            (B, L, d), each of its own and earlier items alone where the encoder says that it is causal.
+        """
         states: Tensor = self.encoder(vectors, mask, side)
         return states
 

@@ -60,7 +60,14 @@ class AttentionHeads(Extractor):
             self.slopes = nn.Parameter(torch.logspace(0, -2, interests))
 
     def logits(self, states: Tensor) -> Tensor:
-        """One logit per head and item, (B, K, L)."""
+        """The logits of attention, before the softmax over a history.
+
+        Args:
+            states: (B, L, d).
+
+        Returns:
+            One logit per head and item, (B, K, L).
+        """
         length = states.shape[1]
         seen = states if self.positions is None else states + self.positions[:length]
         # tanh(x) = 2 / (1 + exp(-2 x)) - 1 at a sixth of its cost

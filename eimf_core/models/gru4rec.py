@@ -36,7 +36,15 @@ class Recurrent(Encoder):
         return result
 
     def last(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """What `forward` gives for the last item, (B, 1, d)."""
+        """What `forward` gives for the last item alone.
+
+        Args:
+            vectors: item vectors (B, L, d).
+            mask: bool (B, L), true where there is an item.
+
+        Returns:
+            (B, 1, d).
+        """
         result: Tensor = self.output(last_place(mask, vectors.dtype) @ self.cells(vectors)[0])
         return result
 

@@ -48,6 +48,9 @@ def read(kind: type[Kind], given: Mapping[str, Any], backbone: str) -> Kind:
         given: values by name; what is missing has its default.
         backbone: the name of the backbone, for messages.
 
+    Returns:
+        An object of that dataclass.
+
     Raises:
         ConfigError: for a name that the backbone does not have, and for a value of another type or out of bounds.
     """

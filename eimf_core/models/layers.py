@@ -26,10 +26,18 @@ class Dropout(nn.Module):
 
 
 def kept(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """What dropout multiplies `values` with: 0 for about `share` of them, 1 / (1 - share) for the rest.
+    """What dropout multiplies values with.
 
     16 random bits decide each value, four to a draw, since a draw for each value costs more than the
     layers around it: the share is met to 1 / 65536.
+
+    Args:
+        values: of any shape.
+        share: of them that becomes 0, from 0 to 1.
+        generator: is drawn from.
+
+    Returns:
+        Of the shape of the values: 0 for about `share` of them, 1 / (1 - share) for the rest.
     """
     count = values.numel()
     # drawn where the generator lives, like all other draws
@@ -40,7 +48,16 @@ def kept(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
-    """A linear layer with weights uniform in +-1/sqrt(inputs) and a bias of zeros."""
+    """A linear layer with weights uniform in +-1/sqrt(inputs) and a bias of zeros.
+
+    Args:
+        inputs, outputs: its widths.
+        generator: draws the weights.
+        bias: whether it has one.
+
+    Returns:
+        The layer.
+    """
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
     bound = 1.0 / math.sqrt(inputs)
     with torch.no_grad():
@@ -51,25 +68,57 @@ def linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool 
 
 
 def table(rows: int, width: int, generator: torch.Generator, *, deviation: float) -> nn.Parameter:
-    """A parameter (rows, width) of normal values."""
+    """A parameter of normal values around 0.
+
+    Args:
+        rows, width: its shape.
+        generator: draws the values.
+        deviation: their standard deviation.
+
+    Returns:
+        (rows, width).
+    """
     return nn.Parameter(torch.empty(rows, width).normal_(0.0, deviation, generator=generator))
 
 
 def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis where `mask` is true; a row without any true entry gives zeros."""
+    """Softmax over the last axis where a mask is true.
+
+    Args:
+        logits: (…, L).
+        mask: bool, of a shape that broadcasts to theirs.
+
+    Returns:
+        (…, L); zeros in a row without any true entry.
+    """
     # sums and products of numbers: filling by a mask costs several times as much
     there = mask.to(logits.dtype)
     return torch.softmax(logits + (there - 1.0) * -NEVER, dim=-1) * there
 
 
 def running_softmax(logits: Tensor) -> Tensor:
-    """The softmax of each prefix: logits (…, 1, L), or (…, L, L) with a row for each, to (…, L, L)."""
+    """The softmax of each prefix.
+
+    Args:
+        logits: (…, 1, L), or (…, L, L) with a row for each prefix.
+
+    Returns:
+        (…, L, L), a row for each prefix.
+    """
     length = logits.shape[-1]
     later = torch.full((length, length), NEVER, dtype=logits.dtype, device=logits.device).triu_(1)
     return torch.softmax(logits + later, dim=-1)
 
 
 def causal(length: int, device: torch.device) -> Tensor:
-    """Bool (L, L): entry (t, i) is true where i is at or before t."""
+    """Which positions each position may see: its own and those before it.
+
+    Args:
+        length: L.
+        device: where the mask lies.
+
+    Returns:
+        Bool (L, L): entry (t, i) is true where i is at or before t.
+    """
     places = torch.arange(length, device=device)
     return places[:, None] >= places[None, :]

@@ -50,9 +50,27 @@ class Extractor(nn.Module):
         raise NotImplementedError
 
     def all_prefixes(self, states: Tensor, mask: Tensor) -> Output:
+        """As `Backbone.all_prefixes`, from states.
+
+        Args:
+            states: (B, L, d).
+            mask: bool (B, L), true where there is an item.
+
+        Returns:
+            Interests (B, L, K, d), of any length, and {"attention": (B, L, K, L)}.
+        """
         raise NotImplementedError
 
     def nearest_interest(self, states: Tensor, wanted: Tensor) -> Output:
+        """As `Backbone.nearest_interest`, from states.
+
+        Args:
+            states: (B, L, d).
+            wanted: (B, L, d), without a gradient.
+
+        Returns:
+            Interests (B, L, d), of any length, and {"logits": (B, K, L)} or nothing.
+        """
         raise NotImplementedError
 
 
@@ -64,7 +82,15 @@ class NoEncoder(Encoder):
 
 
 def last_place(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, L), 1 at the last item of each history (B, L) and 0 elsewhere."""
+    """The attention that sees the last item of a history alone.
+
+    Args:
+        mask: bool (B, L), true where there is an item.
+        dtype: of what is returned.
+
+    Returns:
+        (B, 1, L), 1 at the last item of each history and 0 elsewhere.
+    """
     places = torch.arange(mask.shape[1], device=mask.device)
     return (places == mask.sum(dim=1, keepdim=True) - 1).to(dtype)[:, None]
 

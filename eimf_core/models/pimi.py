@@ -119,7 +119,14 @@ class Mixing(nn.Module):
         self.scale = nn.LayerNorm(width)
 
     def wanted(self, query: Tensor) -> Tensor:
-        """What a vector around the query is multiplied by to give its logit, (…, d)."""
+        """What a vector around the query is multiplied by to give its logit.
+
+        Args:
+            query: (…, d).
+
+        Returns:
+            (…, d).
+        """
         return query @ (self.query.weight.t() @ self.key.weight) / math.sqrt(query.shape[-1])
 
     def forward(self, query: Tensor, around: Tensor) -> Tensor:

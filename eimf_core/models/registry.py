@@ -122,6 +122,9 @@ def read_hyperparameters(name: str, given: Mapping[str, Any], dimension: int) ->
         given: values by name, as a configuration file has them; the others have their defaults.
         dimension: width of the item vectors.
 
+    Returns:
+        The dataclass of the backbone with these values.
+
     Raises:
         ConfigError: for an unknown backbone or name, a wrong type, and a value that is out of bounds.
     """
@@ -162,6 +165,9 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
         shape: its sizes.
         generator: draws the weights, and later what is dropped out.
         given: hyper-parameters by name; the others have their defaults.
+
+    Returns:
+        The network with its first weights.
 
     Raises:
         ConfigError: as `read_hyperparameters`.

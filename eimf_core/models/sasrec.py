@@ -56,9 +56,15 @@ class Transformer(Encoder):
         return result
 
     def last(self, vectors: Tensor, mask: Tensor, place: Tensor) -> Tensor:
-        """The state (B, 1, d) of one item of each history, the last one, which `place` (B, 1, L) holds a 1 for.
+        """The state of the last item of each history. The last block computes no other.
 
-        The last block computes no other.
+        Args:
+            vectors: item vectors (B, L, d).
+            mask: bool (B, L), true where there is an item.
+            place: (B, 1, L), 1 at the last item and 0 elsewhere.
+
+        Returns:
+            (B, 1, d).
         """
         visible = causal(vectors.shape[1], vectors.device)[None] & mask[:, None, :]
         states = self._start(vectors)
