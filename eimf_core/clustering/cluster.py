@@ -87,8 +87,18 @@ class ClusteredUsers:
 def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Reporter = SILENT) -> ClusteredUsers:
     """Cluster the training users of a prepared directory and choose representative ones.
 
-    Raises ConfigError for more clusters than users, InputError for bad data and data without text,
-    ModelError for an encoder that cannot be used.
+    Args:
+        directory: that prepare wrote.
+        settings: how many clusters and samples, and which encoder.
+        reporter: hears of progress.
+
+    Returns:
+        The clusters, the representative users of each, and what each cluster is about.
+
+    Raises:
+        ConfigError: more clusters than users.
+        InputError: bad data, and data without text.
+        ModelError: an encoder that cannot be used.
     """
     data = dataset.load(directory, ("train",))
     train = data.splits["train"]

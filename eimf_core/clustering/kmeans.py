@@ -49,6 +49,10 @@ def cluster(
         wanted: number of clusters; None: as `choose_count` does. Fewer come out where fewer users are distinct.
         most: number of clusters at most when it is chosen.
         seed: of the FITTED_AT_MOST users that the centres come from, and of k-means.
+        reporter: hears of progress.
+
+    Returns:
+        The cluster of each user, its distance to the centre, and the scores that the number was chosen by.
     """
     rng = np.random.default_rng(seed)
     sample = np.flatnonzero(has_text)

@@ -46,6 +46,9 @@ def choose(
         budget: number of users in all.
         rich: distinct items from which on a history is rich.
         overlap: Jaccard similarity above which a user is a near-duplicate of a chosen one.
+
+    Returns:
+        The chosen users of each cluster, the best first.
     """
     clusters = int(labels.max()) + 1
     sizes = np.bincount(labels[labels >= 0], minlength=clusters)

@@ -37,6 +37,9 @@ def write(
         force: whether files that no run of eimf wrote may be replaced.
         reporter: hears of progress and remarks.
 
+    Returns:
+        How many samples were written, and what the clusters are about.
+
     Raises:
         ConfigError, InputError, ModelError: as `cluster_users`, and for outputs that may not be written.
     """

@@ -37,7 +37,14 @@ class UserVectors:
         return len(self.train)
 
     def rows(self, users: Ints) -> Vectors:
-        """Unit vectors (n, D) of users at these positions; zero for a history without any text."""
+        """Vectors of some users.
+
+        Args:
+            users: int64 (n,), positions of users.
+
+        Returns:
+            float32 (n, D), unit vectors; zero for a history without any text.
+        """
         made = np.empty((len(users), self.items.shape[1]), dtype=np.float32)
         for start in range(0, len(users), BLOCK):
             made[start : start + BLOCK] = self._block(users[start : start + BLOCK])
@@ -58,7 +65,11 @@ class UserVectors:
         return unit_rows(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
 
     def item_blocks(self) -> Iterator[Vectors]:
-        """The item vectors (n, D), less the centre, ITEMS_AT_ONCE at a time."""
+        """The item vectors, ITEMS_AT_ONCE at a time.
+
+        Yields:
+            float32 (n, D), less the centre.
+        """
         for start in range(0, len(self.items), ITEMS_AT_ONCE):
             block = self.items[start : start + ITEMS_AT_ONCE].astype(np.float32)
             if self.centre is not None:
@@ -66,21 +77,41 @@ class UserVectors:
             yield block
 
     def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
-        """All users in order, BLOCK at a time: their positions and their vectors."""
+        """All users in order, BLOCK at a time.
+
+        Yields:
+            int64 (n,), positions of users, and float32 (n, D), their vectors.
+        """
         for start in range(0, len(self), BLOCK):
             users = np.arange(start, min(start + BLOCK, len(self)))
             yield users, self._block(users)
 
 
 def history_positions(offsets: npt.NDArray[np.int64], users: Ints) -> tuple[Ints, Ints]:
-    """Where the items of some users lie, one user after the other, and the n + 1 bounds between them."""
+    """Where the items of some users lie, one user after the other.
+
+    Args:
+        offsets: int64 (U + 1,), of the histories of all users.
+        users: int64 (n,), positions of users.
+
+    Returns:
+        int64 (P,), positions of P items, and int64 (n + 1,), the bounds between the users in it.
+    """
     lengths = offsets[users + 1] - offsets[users]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
     return np.repeat(offsets[users] - bounds[:-1], lengths) + np.arange(bounds[-1]), bounds
 
 
 def distinct_items(train: SplitData, counted: npt.NDArray[np.bool_]) -> Ints:
-    """How many distinct items each user has, int64 (U,); only those of `counted` (N + 1,) count."""
+    """How many distinct items each user has.
+
+    Args:
+        train: the histories of U users.
+        counted: bool (N + 1,), by item index: which count.
+
+    Returns:
+        int64 (U,).
+    """
     found = np.zeros(len(train), dtype=np.int64)
     for start in range(0, len(train), BLOCK):
         users = np.arange(start, min(start + BLOCK, len(train)))

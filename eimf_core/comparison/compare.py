@@ -95,6 +95,9 @@ def compare(
         labels: that label wrote.
         reporter: hears of progress, failures and remarks.
 
+    Returns:
+        The trainings of each backbone, the one that validation chose, and the evaluation on the test split.
+
     Raises:
         ConfigError: settings that do not fit, or a folder of another comparison.
         InputError: data that cannot be compared on.

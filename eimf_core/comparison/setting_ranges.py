@@ -66,6 +66,9 @@ def candidates(
         seed: of what is drawn.
         file: what messages name.
 
+    Returns:
+        By backbone, the settings that differ from the defaults, one dict a training.
+
     Raises:
         ConfigError: an unknown key, a value that does not fit, or a range without `trials`.
     """

@@ -85,7 +85,16 @@ class Trials:
         self.known: list[Trial] = list(jsonl.read(path, Trial)) if path.exists() else []
 
     def find(self, backbone: str, settings: Settings, seed: int) -> Trial | None:
-        """What is known of a training, also that it failed."""
+        """What is known of a training, also that it failed.
+
+        Args:
+            backbone: what is trained.
+            settings: that differ from the defaults.
+            seed: of the training.
+
+        Returns:
+            Its line of `trials.jsonl`; None where it was not run yet.
+        """
         asked = (backbone, settings, seed)
         return next((trial for trial in self.known if (trial.backbone, trial.settings, trial.seed) == asked), None)
 
@@ -103,6 +112,12 @@ class Trials:
             seed: of the training.
             said: how many it is of how many, for people.
             better_than: NDCG@10 on the validation split that the model must exceed to be kept; None: it is kept.
+
+        Returns:
+            What came of it, with `error` where it failed and `model` where the model is kept.
+
+        Raises:
+            OSError, InputError: a full disk, or damaged data or labels: no other training would succeed.
         """
         known = self.find(backbone, settings, seed)
         if known is not None and known.error is None and (better_than is not None or self.is_kept(known)):

@@ -58,6 +58,9 @@ def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, i
         max_interests: more are refused.
         instructions: the prompt's own text, of which an answer must be no echo.
 
+    Returns:
+        The interests, at most `max_interests`.
+
     Raises:
         UnusableError: with the reason, in one line.
     """

@@ -56,6 +56,9 @@ def dry_run(samples_path: str | Path, output: str | Path, config: LabelConfig, r
         config: with `dry_run` set.
         reporter: receives warnings.
 
+    Returns:
+        How many prompts, their tokens, and how long the run would take.
+
     Raises:
         ConfigError: for an engine that sends no prompts, and for an output that may not be replaced.
         LabelError: where not one user has a prompt that fits; what was written tells why for each.

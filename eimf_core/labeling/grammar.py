@@ -39,7 +39,16 @@ def of_schema(schema: dict[str, Any], count: int, max_interests: int) -> str:
 
 
 def bounded(schema: dict[str, Any], count: int, max_interests: int) -> dict[str, Any]:
-    """The schema with its bounds narrowed to this history: interests, and items per interest."""
+    """The schema with its bounds narrowed to a history.
+
+    Args:
+        schema: of the prompt.
+        count: titles that are shown: no interest has more items.
+        max_interests: interests of an answer at most.
+
+    Returns:
+        A copy of the schema.
+    """
     narrowed: dict[str, Any] = orjson.loads(orjson.dumps(schema))
     interests = narrowed["properties"]["interests"]
     interests["maxItems"] = max(1, min(interests.get("maxItems", max_interests), max_interests))

@@ -47,6 +47,14 @@ def folder(model: str | Path) -> Path:
 def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
     """Ask what the groups of a model's items have in common, and keep the answers with the model.
 
+    Args:
+        path: of the model directory.
+        config: which engine is asked, and how.
+        reporter: hears of progress and remarks.
+
+    Returns:
+        What came of it, counted in groups.
+
     Raises:
         ConfigError: the settings do not go with groups, or answers of other settings would be lost without `force`.
         LabelError: more groups than the settings allow have no answer; the model stays as it is.
@@ -74,7 +82,17 @@ def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = S
 
 
 def preview(path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter) -> dry_run.Totals:
-    """What `name_groups` would ask: see `dry_run.dry_run`."""
+    """What `name_groups` would ask: see `dry_run.dry_run`.
+
+    Args:
+        path: of the model directory.
+        output: of the prompts, or "-".
+        config: with `dry_run` set.
+        reporter: hears of remarks.
+
+    Returns:
+        How many prompts, and their tokens.
+    """
     model, groups = _opened(path, config)
     with tempfile.TemporaryDirectory() as work:
         settings = _settings(config, Path(work), groups, model, reporter)

@@ -120,6 +120,9 @@ def read_samples(path: str | Path, catalogue: str | None, reporter: Reporter) ->
             catalogue than that of the samples is warned of.
         reporter: receives the warnings.
 
+    Returns:
+        The samples in the order of the file.
+
     Raises:
         InputError: for a bad line, and for a catalogue that holds no item of the samples.
     """

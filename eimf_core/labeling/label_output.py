@@ -51,6 +51,9 @@ def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator
         labeler: whose requests are answered; its settings say whether other answers may be given up.
         reporter: hears what is given up.
 
+    Yields:
+        Where labels go, with those that are there already.
+
     Raises:
         OtherLabelsError: answers of other settings or samples would be lost.
         ConfigError: the output may not be written.

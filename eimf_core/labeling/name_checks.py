@@ -64,13 +64,16 @@ class History:
 
 
 def rejection_reason(name: str, history: History, examples: Iterable[str]) -> Reason | None:
-    """Why a name is no interest of this history; None where nothing speaks against it.
+    """Why a name is no interest of this history.
 
     Args:
         name: as a model wrote it.
         history: what the model was asked about.
         examples: the names in the prompt's own example. A name with a word of theirs that the history has nothing of is
             drawn from them: "model trains" where the example has "model railways".
+
+    Returns:
+        The reason in a word; None where nothing speaks against the name.
     """
     if _NUMBER.match(name):
         return "number"

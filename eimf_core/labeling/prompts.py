@@ -97,7 +97,20 @@ def load(name: str) -> Prompt:
 
 
 def parsed(name: str, template: str, raw_schema: bytes | str, *, called: tuple[str, str]) -> Prompt:
-    """A form of prompt out of its template and schema; `called` says in errors where they come from."""
+    """A form of prompt out of its template and schema.
+
+    Args:
+        name: of the prompt.
+        template: instructions, examples and the question, with lines `---` between them.
+        raw_schema: of the answer, as JSON.
+        called: what errors call template and schema.
+
+    Returns:
+        The prompt.
+
+    Raises:
+        ConfigError: a template or schema that is none.
+    """
     if BETWEEN not in template:
         raise ConfigError(f"{called[0]}: has no line '---' between the instructions and the titles")
     system, *examples, user = template.split(BETWEEN)

@@ -279,7 +279,16 @@ class Labeler:
 
 
 def prompt_history(sample: CleanSample, engine: Engine, config: LabelConfig) -> PromptHistory:
-    """What an engine gets to see of a sample."""
+    """What an engine gets to see of a sample.
+
+    Args:
+        sample: in clean words.
+        engine: says whether it asks a language model, and whether that wants whole titles.
+        config: how many titles are shown.
+
+    Returns:
+        The lines of the prompt, and which items of the history each stands for.
+    """
     if not engine.uses_prompt:
         return sample.everything()
     if engine.whole_titles:

@@ -46,6 +46,9 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
         items: file of the interest or the categories of each item.
         users: file of the interests that users really have.
 
+    Returns:
+        The true interests of each sample, as numbers.
+
     Raises:
         InputError: for a bad line, and where no item has an interest or categories.
     """
@@ -76,6 +79,11 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
 
 def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
     """Precision and recall of a file of labels; those of no sample, or of one without truth, are left out.
+
+    Args:
+        labels: file of Label lines.
+        truth: of the same samples.
+        encoder: names of interests are compared by its vectors.
 
     Returns:
         Precision, the share of labelled interests that stand for a true one, each true one counted once; recall, the

@@ -42,6 +42,9 @@ def render(source: str, values: dict[str, Any], name: str, *, trusted: bool = Fa
         name: for errors.
         trusted: whether it is our own, which is rendered at once.
 
+    Returns:
+        The text.
+
     Raises:
         ConfigError: for a template with an error, also one that it raises itself.
         ModelError: for one that takes more than `SECONDS`, `MEMORY` or `LONGEST`.

@@ -54,6 +54,9 @@ class TermIndex:
             items: int64 (n,), positions of items in the sample.
             most: how many terms.
             least_items: how many of the items must have a term.
+
+        Returns:
+            At most `most` terms.
         """
         held, counts = np.unique(np.concatenate([self._rows[at] for at in items]), return_counts=True)
         shared = counts >= min(least_items, len(items))

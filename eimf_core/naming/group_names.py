@@ -40,7 +40,11 @@ def named_groups(
         item: gives the item of an index from 1.
         vectors, scale: (N + 1, d) and (N + 1,) with N at least `items`.
         interests: what the model was trained with, of the vectors `interest_vectors` (n, d).
+        interest_vectors: float32 (n, d), in the space of the items.
         text: text vectors of the items, if there are any (see `item_groups.group`).
+
+    Returns:
+        The groups, each with its name and who says so, where any is known.
     """
     groups = item_groups.group(items, vectors, scale, text)
     by_labels = labels(groups, interests, interest_vectors)
@@ -56,7 +60,16 @@ def named_groups(
 
 
 def labels(groups: ItemGroups, interests: Sequence[SemanticInterest], vectors: Floats) -> list[str | None]:
-    """For each group the name of the nearest interest, None where none is near enough; vectors (n, d)."""
+    """The names that interests give to groups.
+
+    Args:
+        groups: G groups of items.
+        interests: n named interests.
+        vectors: float32 (n, d), of the interests.
+
+    Returns:
+        For each of the G groups the name of the nearest interest, None where none is near enough.
+    """
     if not interests:
         return [None] * len(groups)
     cosines = groups.centres @ unit_rows(vectors).T

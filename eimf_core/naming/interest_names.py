@@ -61,7 +61,15 @@ class Namer:
         return self.names[best], round(float(self.near[items][found == best].mean()), DIGITS)
 
     def of_vectors(self, vectors: Floats) -> list[ScoredName]:
-        """Name and cosine for vectors (n, d) in the space of the items; both None where there is no name at all."""
+        """Names of vectors by the nearest group.
+
+        Args:
+            vectors: float32 (n, d), in the space of the items.
+
+        Returns:
+            n pairs of a name and the cosine of vector and centre: no name below the threshold, and neither where there
+            is no group at all.
+        """
         if not len(self._centres):
             return [(None, None)] * len(vectors)
         cosines = unit_rows(vectors) @ self._centres.T

@@ -66,7 +66,14 @@ class ItemGroups:
         return len(self.centres)
 
     def members(self, group: int) -> npt.NDArray[np.int64]:
-        """Item indices of a group, the nearest to its centre first."""
+        """The items of a group.
+
+        Args:
+            group: its number, from 0.
+
+        Returns:
+            int64 (n,), item indices, the nearest to its centre first.
+        """
         found = np.flatnonzero(self.of == group)
         return found[np.argsort(-self.near[found], kind="stable")]
 
@@ -75,13 +82,30 @@ class ItemGroups:
         return replace(self, names=names)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """As arrays for a file."""
+        """The groups as arrays for a file.
+
+        Returns:
+            By name: "of" int32 (N + 1,), "near" float32 (N + 1,), "centres" float32 (G, d), and "names" uint8, their
+            JSON.
+        """
         names = np.frombuffer(msgspec.json.encode(self.names), dtype=np.uint8)
         return {"of": self.of, "near": self.near, "centres": self.centres, "names": names}
 
     @staticmethod
     def from_arrays(arrays: dict[str, npt.NDArray[Any]], items: int, width: int) -> ItemGroups:
-        """ValueError for arrays that hold no such groups of so many items with vectors of this width."""
+        """Groups from the arrays of a file.
+
+        Args:
+            arrays: as `ItemGroups.arrays` gives them.
+            items: N, how many items the model has.
+            width: d, of its vectors.
+
+        Returns:
+            The groups.
+
+        Raises:
+            ValueError: the arrays hold no such groups.
+        """
         of, near, centres = (arrays.get(key, np.zeros(0)) for key in ("of", "near", "centres"))
         names = msgspec.json.decode(arrays.get("names", np.zeros(0, np.uint8)).tobytes(), type=list[GroupName])
         fits = (
@@ -165,7 +189,16 @@ def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
 
 
 def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[Ints, Floats]:
-    """The nearest centre of each item and its cosine, (N + 1,) each, -1 and 0 for the row before the first."""
+    """The nearest centre of each item.
+
+    Args:
+        vectors: float32 (N + 1, d), of items; row 0 is none.
+        scale: float32 (N + 1,), lengths that the vectors are multiplied by, if there are any.
+        centres: float32 (G, d), unit vectors.
+
+    Returns:
+        int32 (N + 1,), the centre, and float32 (N + 1,), its cosine; -1 and 0 for row 0.
+    """
     of = np.full(len(vectors), -1, dtype=np.int32)
     near = np.zeros(len(vectors), dtype=np.float32)
     for start in range(1, len(vectors) if len(centres) else 0, BLOCK):

@@ -35,7 +35,15 @@ def item_terms(item: Item) -> list[str]:
 
 
 def word_counts(titles: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The vocabulary, and pairs (title, word) as two arrays, one pair for each distinct word of a title."""
+    """Which words stand in which titles.
+
+    Args:
+        titles: n titles.
+
+    Returns:
+        The vocabulary, and pairs of a title and a word of it as two arrays int64 (P,): each distinct word of a title is
+        one pair.
+    """
     vocabulary: dict[str, int] = {}
     rows: list[int] = []
     columns: list[int] = []

@@ -60,6 +60,9 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
         engine: what labels users; None where they are not labelled.
         test: whether the split holds anything to measure with.
 
+    Returns:
+        The steps in their order.
+
     Raises:
         ConfigError: the directory is one of other files, such as the current one; or there is no such engine.
     """

@@ -32,7 +32,13 @@ class Metrics:
         self._seconds: dict[str, float] = {}
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        """A request to one of the paths was answered."""
+        """Count a request that was answered.
+
+        Args:
+            path: one of the service's paths, or "other".
+            status: of HTTP.
+            seconds: from its head to its answer.
+        """
         self.requests[path, status] += 1
         counts = self._buckets.get(path)
         if counts is None:
@@ -52,6 +58,9 @@ class Metrics:
             gauges: figures of this moment, by the names of GAUGES.
             model: labels of the model that serves.
             loaded: when it was opened, in unix seconds.
+
+        Returns:
+            The text form of Prometheus, in UTF-8.
         """
         return ("\n".join(self._lines(gauges, model, loaded)) + "\n").encode()
 

@@ -149,6 +149,9 @@ def with_bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> ty
         settings: its timeout.
         connections: that may be open at once.
         metrics: counts what is ended.
+
+    Returns:
+        A subclass of `Bounded` for uvicorn.
     """
     bounds = {"most_connections": connections, "timeout": settings.timeout, "metrics": metrics}
     return type("BoundedProtocol", (Bounded,), bounds)

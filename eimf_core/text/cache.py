@@ -47,6 +47,13 @@ def encode_items(
 ) -> Stored:
     """Vectors of a catalogue, kept under `directory/.cache`; see `encode_cached`.
 
+    Args:
+        directory: prepared, where the vectors are kept.
+        items: N items, in the order of their indices.
+        encoder: makes the vectors.
+        reporter: hears of progress.
+        encode_parts: encodes in the place of `encoder`, such as workers do.
+
     Returns:
         float16 (N + 1, D). Row i is the item with index i; row 0 (padding) and items without any text are zero.
     """

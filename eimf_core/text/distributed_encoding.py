@@ -17,13 +17,16 @@ from eimf_core.text.loading import open_encoder
 def distributed_encoder(
     address: str | None, name_or_path: str | None, encoder: Encoder, texts: int, reporter: Reporter = SILENT
 ) -> EncodeParts | None:
-    """What encodes in the place of an opened encoder; None without an address.
+    """What encodes in the place of an opened encoder.
 
     Args:
-        address: of `--ray`.
+        address: of `--ray`; None: nothing does.
         name_or_path, texts: what the encoder was opened with.
         encoder: the one opened here; workers must have the same.
         reporter: gets remarks.
+
+    Returns:
+        From parts of the texts to float32 (n, D) for each, in order; None without an address.
     """
     if address is None:
         return None

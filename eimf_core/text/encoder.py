@@ -31,7 +31,15 @@ class Encoder(Protocol):
     def dimension(self) -> int: ...
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors of the texts, float32 of shape (n, D)."""
+        """Encode texts.
+
+        Args:
+            texts: n texts.
+            reporter: hears of progress.
+
+        Returns:
+            float32 (n, D), unit vectors.
+        """
 
 
 def encode_distinct(
@@ -44,9 +52,14 @@ def encode_distinct(
     """What `Encoder.encode` returns, each distinct text encoded once and BATCH of them at a time.
 
     Args:
+        encoder: whose dimension and name are read.
         texts: n texts.
         order: the distinct ones among them, texts of like length together.
         encode_batch: gives the unit vectors of a part of `order`.
+        reporter: hears of progress.
+
+    Returns:
+        float32 (n, D), in the order of `texts`.
     """
     vectors = np.zeros((len(order), encoder.dimension), dtype=np.float32)
     reporter.begin(f"encoding text with {encoder.name}", len(order))

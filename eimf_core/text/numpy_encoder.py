@@ -65,7 +65,15 @@ class BertEncoder:
         self._tokenizer.no_padding()
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors, float32 (n, D)."""
+        """As `Encoder.encode`.
+
+        Args:
+            texts: n texts.
+            reporter: hears of progress.
+
+        Returns:
+            float32 (n, D), unit vectors.
+        """
         clean = [text.encode("utf-8", "replace").decode().strip() for text in texts]
         distinct = list(dict.fromkeys(clean))
         tokens = {text: found.ids for text, found in zip(distinct, self._tokenizer.encode_batch(distinct), strict=True)}
@@ -119,7 +127,17 @@ class BertEncoder:
 
 
 def gelu(x: Floats) -> Floats:
-    """x Φ(x), with the error function to 1.5e-7. Source: Abramowitz and Stegun, formula 7.1.26."""
+    """x Φ(x), with the error function to 1.5e-7.
+
+    Args:
+        x: float32, of any shape.
+
+    Returns:
+        float32, of the same shape.
+
+    Source:
+        Abramowitz and Stegun, formula 7.1.26.
+    """
     scaled = np.abs(x) * np.float32(1 / np.sqrt(2))
     t = 1 / (1 + np.float32(0.3275911) * scaled)
     series = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))

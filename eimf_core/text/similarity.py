@@ -33,7 +33,14 @@ class TitleVectors:
         self._names: dict[str, npt.NDArray[np.floating]] = {}
 
     def of(self, titles: Sequence[str]) -> Vectors:
-        """float32 (n, D) of some of the titles."""
+        """Vectors of some of the titles.
+
+        Args:
+            titles: n of them.
+
+        Returns:
+            float32 (n, D), unit vectors.
+        """
         if self._vectors is None:
             if self._cache is None:
                 self._vectors = self.encoder.encode(self.titles, self._reporter)
@@ -44,8 +51,14 @@ class TitleVectors:
         return np.asarray(self._vectors[rows], dtype=np.float32)
 
     def of_names(self, names: Sequence[str]) -> Vectors:
-        """float32 (n, D) of names of interests. Each is encoded once and alone, so that it is the same
-        whichever label it comes up in first."""
+        """Vectors of names of interests. Each is encoded once and alone: the same whichever label it comes up in first.
+
+        Args:
+            names: n names.
+
+        Returns:
+            float32 (n, D), unit vectors.
+        """
         for name in names:
             if name not in self._names:
                 self._names[name] = self.encoder.encode([name])[0]

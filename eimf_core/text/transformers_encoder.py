@@ -89,7 +89,15 @@ class TransformerEncoder:
         return int(size())
 
     def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
-        """Unit vectors, float32 (n, D)."""
+        """As `Encoder.encode`.
+
+        Args:
+            texts: n texts.
+            reporter: hears of progress.
+
+        Returns:
+            float32 (n, D), unit vectors.
+        """
         # bytes that are no UTF-8 come from a command line as surrogates, which tokenizers refuse
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         distinct = sorted(set(clean), key=lambda text: (-len(text), text))

@@ -162,7 +162,16 @@ class SynchronousEngine(Engine):
 
     @staticmethod
     def answered(request: Request, interests: Sequence[Mapping[str, Any]], **more: Any) -> Answer:
-        """The answer with these interests, each in the form of the prompt; `more` are further fields of it."""
+        """The answer with these interests.
+
+        Args:
+            request: what it answers.
+            interests: each in the form of the prompt.
+            **more: further fields of the answer.
+
+        Returns:
+            An answer without an error.
+        """
         return Answer(request.number, text=orjson.dumps({"interests": interests}).decode(), **more)
 
 

@@ -76,6 +76,9 @@ def open_engine(
         vectors: opens the text encoder.
         reporter: receives the warnings.
 
+    Returns:
+        An engine that takes requests; `close` ends it.
+
     Raises:
         ConfigError: where a setting is missing that the engine needs.
         ModelError: for a model that cannot be used.

@@ -108,7 +108,14 @@ class Keywords(SynchronousEngine):
 
 
 def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
-    """Positions of unit vectors (n, D) in groups: average linkage, down to LEAST_COSINE."""
+    """Group vectors by average linkage, down to a cosine of LEAST_COSINE.
+
+    Args:
+        vectors: float32 (n, D), unit vectors.
+
+    Returns:
+        The positions of the vectors of each group.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     if len(vectors) == 1:

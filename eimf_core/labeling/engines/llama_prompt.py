@@ -48,7 +48,19 @@ class PromptWriter:
         self._frame = functools.lru_cache(maxsize=256)(self._make_frame)
 
     def fit(self, titles: Sequence[str], room: int, hint: str = "") -> FittedPrompt:
-        """The prompt with the latest titles that fit into `room` tokens; ModelError when not even one fits."""
+        """The prompt with the latest titles that fit.
+
+        Args:
+            titles: of a history, oldest first.
+            room: tokens that the prompt may have.
+            hint: what is said below the titles.
+
+        Returns:
+            The tokens, and how many of the oldest titles are left out.
+
+        Raises:
+            ModelError: not even one title fits.
+        """
         dropped = 0
         while dropped < len(titles):
             tokens = self._write(titles[dropped:], hint)

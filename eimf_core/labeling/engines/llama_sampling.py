@@ -49,7 +49,17 @@ class Sampler:
         c.llama_sampler_free(self._grammar)
 
     def next(self, logits: Floats) -> int:
-        """The next token; `logits` (vocabulary) are changed. Raises ModelError when they are not finite."""
+        """Choose the next token.
+
+        Args:
+            logits: float32 (vocabulary,); changed in place.
+
+        Returns:
+            A token that the grammar allows.
+
+        Raises:
+            ModelError: the logits are not finite.
+        """
         logits[self._model.unwritable] = -np.inf
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):

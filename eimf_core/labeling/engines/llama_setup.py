@@ -49,7 +49,21 @@ def model_file(config: LabelConfig, reporter: Reporter) -> ModelFile:
 def worker_setup(
     path: Path, metadata: dict[str, Any], prompt: prompts.Prompt, config: LabelConfig, reporter: Reporter
 ) -> Setup:
-    """What the worker gets; ConfigError where the longest answer leaves no room for a prompt."""
+    """What the worker gets.
+
+    Args:
+        path: of the GGUF file.
+        metadata: of the GGUF file, by key.
+        prompt: that answers follow.
+        config: the settings of the run.
+        reporter: hears of remarks.
+
+    Returns:
+        Plain data that the worker is started with.
+
+    Raises:
+        ConfigError: the longest answer leaves no room for a prompt.
+    """
     template = _read_template(config.chat_template)
     setup = Setup(
         path=str(path),
@@ -77,7 +91,17 @@ def worker_setup(
 def prompt_for(wanted: str | None, metadata: dict[str, Any], model: str, reporter: Reporter) -> prompts.Prompt:
     """The prompt asked for, else the one that a model was trained with and carries, else the default.
 
+    Args:
+        wanted: what `--prompt` names; None: nothing.
+        metadata: of the GGUF file, by key.
+        model: its name, for errors and warnings.
+        reporter: is warned where `wanted` replaces the model's own.
+
+    Returns:
+        The prompt.
+
     Raises:
+        ConfigError: there is no such prompt.
         ModelError: where a model carries one that cannot be read.
     """
     template, schema = (metadata.get(key) for key in TRAINED_PROMPT)

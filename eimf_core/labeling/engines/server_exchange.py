@@ -88,6 +88,9 @@ def exchange(url: str, body: dict[str, Any] | None, *, key: str | None, seconds:
         key: sent as a bearer token.
         seconds: for all of it, looking up the host included.
 
+    Returns:
+        The bytes of the body.
+
     Raises:
         Refusal: for a reply with another status than 200.
         OSError: where no whole reply came, or none in time; also http.client.HTTPException.
