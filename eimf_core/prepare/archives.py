@@ -19,7 +19,13 @@ UNPACK = "unpack it first"
 
 
 def copied(stream: IO[bytes], copy: IO[bytes], bound: unpacking.Bound) -> None:
-    """Copy a stream that is unpacked, within a bound for all that its file holds."""
+    """Copy a stream that is unpacked, within a bound for all that its file holds.
+
+    Args:
+        stream: what is unpacked.
+        copy: where it goes.
+        bound: counts the bytes, and raises InputError when there are too many.
+    """
     while part := stream.read(1 << 20):
         bound.add(len(part))
         copy.write(part)
@@ -46,7 +52,16 @@ def _place(folder: Path, member: str) -> Path | None:
 
 
 def unzip(path: Path, folder: Path, name: str) -> None:
-    """Unpack a zip archive; InputError where it gets far larger than text does, or holds very many files."""
+    """Unpack a zip archive.
+
+    Args:
+        path: of the archive.
+        folder: where its files go.
+        name: what errors call it.
+
+    Raises:
+        InputError: it gets far larger than text does, or holds very many files.
+    """
     bound = bound_of(path, name)
     with zipfile.ZipFile(path) as archive:
         for number, member in enumerate(archive.infolist()):
@@ -59,7 +74,16 @@ def unzip(path: Path, folder: Path, name: str) -> None:
 
 
 def untar(path: Path, folder: Path, name: str) -> None:
-    """The same for a tar archive; links and devices are left out."""
+    """Unpack a tar archive; links and devices are left out.
+
+    Args:
+        path: of the archive.
+        folder: where its files go.
+        name: what errors call it.
+
+    Raises:
+        InputError: as `unzip`.
+    """
     bound = bound_of(path, name)
     with files.open_bytes(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, member in enumerate(archive):

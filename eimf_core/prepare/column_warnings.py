@@ -23,7 +23,16 @@ _NO_TITLE_WORD = re.compile(
 
 
 def time_warnings(scans: Scans, unused: Unused, equal_times: float | None) -> list[str]:
-    """What is said where the order of the lines stands for the time, or orders much that has the same."""
+    """What is said where the order of the lines stands for the time, or orders much that has the same.
+
+    Args:
+        scans: how each log file is read.
+        unused: the columns that no field has, with their first values.
+        equal_times: share of interactions with the time of the user's one before; None without times.
+
+    Returns:
+        The warnings, none or one a file.
+    """
     columns = {source.name: values for source, values in unused}
     found = []
     for source, scan in scans:
@@ -47,7 +56,16 @@ def time_warnings(scans: Scans, unused: Unused, equal_times: float | None) -> li
 
 
 def title_warnings(catalogue: Catalogue, files: Iterable[ItemFile], unused: Unused) -> list[str]:
-    """The warning where most items have no text, with a column that looks like a title."""
+    """The warning where most items have no text, with a column that looks like a title.
+
+    Args:
+        catalogue: the items with their text.
+        files: the item tables.
+        unused: the columns of the log that no field has.
+
+    Returns:
+        One warning, or none.
+    """
     lacking, items = len(catalogue.without_text), len(catalogue.items)
     if lacking <= UNTITLED * items:
         return []

@@ -132,6 +132,9 @@ def log_columns(
         line: the line of the header.
         advice: what else may help where no column is the user's or the item's.
 
+    Returns:
+        By field, the name of its column as the file has it.
+
     Raises:
         InputError: for named columns that are not there, and where there is none for user or item.
     """
@@ -179,6 +182,14 @@ def _by_number(columns: Sequence[str]) -> str:
 
 def item_columns(columns: Sequence[str], config: PrepareConfig, file: str) -> dict[str, str]:
     """Which column of an item table is which field; a named one that is not here may be that of another table.
+
+    Args:
+        columns: the names of the columns, in file order.
+        config: the settings, which may name columns.
+        file: how errors call the file.
+
+    Returns:
+        By field, the name of its column as the file has it.
 
     Raises:
         InputError: where there is none for the item.

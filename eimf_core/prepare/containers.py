@@ -97,6 +97,9 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         scratch: where a copy may lie.
         name: how errors call the file.
 
+    Returns:
+        The path that is read.
+
     Raises:
         ConfigError: when it cannot be opened.
         InputError: for a file that is no text and cannot be unpacked; it says what the file is.

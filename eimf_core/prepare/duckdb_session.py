@@ -36,7 +36,17 @@ def library() -> Any:
 def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any]:
     """A connection whose tables and spills live in `scratch`; rows keep the order they were read in.
 
-    A full disk becomes an OSError and too little memory a ConfigError that says what to change.
+    Args:
+        scratch: a folder that is there.
+        memory_limit: as DuckDB writes it, such as 2GB.
+        threads: that DuckDB works with.
+
+    Yields:
+        A DuckDBPyConnection, closed with the block.
+
+    Raises:
+        OSError: the disk is full.
+        ConfigError: too little memory; it says what to change.
     """
     duckdb = library()
 

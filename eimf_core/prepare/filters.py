@@ -166,7 +166,15 @@ def k_core(log: Log, *, min_user: int, min_item: int) -> Keep:
 
 
 def latest(log: Log, longest: int) -> Keep:
-    """Rows (n,) among the last `longest` of their user."""
+    """Which rows are among the last of their user.
+
+    Args:
+        log: n interactions.
+        longest: how many of each user are kept.
+
+    Returns:
+        bool (n,).
+    """
     keep = np.ones(len(log), dtype=bool)
     for first, last in log.chunks():
         start, end = int(log.offsets[first]), int(log.offsets[last])

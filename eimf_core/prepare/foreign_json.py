@@ -47,7 +47,16 @@ def convert_of(start: bytes, whole: bool) -> Convert | None:
 
 
 def as_json(path: Path, target: Path, convert: Convert) -> Path:
-    """A copy as JSON lines; a line of another kind stays as it is, in its place, to be refused by its number."""
+    """A copy as JSON lines; a line of another kind stays as it is, in its place, to be refused by its number.
+
+    Args:
+        path: lines in another form than JSON.
+        target: of the copy.
+        convert: from a line to plain data, None for a line that it cannot read.
+
+    Returns:
+        `target`.
+    """
     with open(target, "wb") as copy:
         for line in _numbered_as_in_file(log_files.lines(path, latin=False)):
             found = convert(line) if line else None

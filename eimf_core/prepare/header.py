@@ -53,7 +53,16 @@ def _agree(lines: Sequence[str], delimiter: str) -> bool:
 
 
 def split_line(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    """The cells of a line without blanks around them; a delimiter of several characters knows no quotes."""
+    """The cells of a line without blanks around them.
+
+    Args:
+        line: of a table.
+        delimiter: between cells; one of several characters knows no quotes.
+        quote: around cells that hold a delimiter; empty for none.
+
+    Returns:
+        The cells.
+    """
     if delimiter == " ":
         line = line.strip()
     if len(delimiter) > 1 or not quote:
@@ -72,7 +81,7 @@ def quote_of(source: Source, delimiter: str) -> str:
 
 
 def header_of(source: Source, named: Mapping[str, str], header: str = "auto") -> tuple[str, tuple[str, ...], bool]:
-    """Delimiter and column names of a table, and whether it has a header.
+    """Delimiter, column names and header of a table.
 
     Columns that are named by number are called 1, 2, …, whatever numbers the first row holds; only
     then there may be no header. A number that is no position (such as 0) can only be a name.
@@ -81,6 +90,9 @@ def header_of(source: Source, named: Mapping[str, str], header: str = "auto") ->
         source: the table.
         named: the columns that the settings name, by field.
         header: yes, no or auto.
+
+    Returns:
+        The delimiter, the names of the columns in file order, and whether there is a header.
 
     Raises:
         InputError: where the first line may be a header or data.

@@ -45,6 +45,14 @@ NAMES = ("auto", *(kind.name for kind in LOGS))
 def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch: Path) -> list[LogFile]:
     """The log files that the arguments name; a folder or an archive stands for the log files published in it.
 
+    Args:
+        arguments: files, folders, patterns or tables in memory.
+        config: the settings.
+        scratch: where stdin and what is unpacked lie.
+
+    Returns:
+        The files with their formats, in order.
+
     Raises:
         ConfigError: for a folder without a log, an option that no log obeys, and a file that is named twice.
         InputError: for a file whose format is not recognised.
@@ -121,6 +129,15 @@ def find_items(
 ) -> list[ItemFile]:
     """Item files: those that are named, else those that lie beside the logs.
 
+    Args:
+        items: item files that are named.
+        logs: the log files.
+        config: the settings.
+        scratch: where what is unpacked lies.
+
+    Returns:
+        The files with their formats and columns.
+
     Raises:
         ConfigError: for an option that no item file obeys.
         InputError: for a file whose format, or whose column of the item, is not recognised.
@@ -180,7 +197,16 @@ def _json_way(source: Source) -> str:
 
 
 def check_text_columns(config: PrepareConfig, in_log: frozenset[str], files: Iterable[ItemFile]) -> None:
-    """ConfigError where the settings name a column of item text that neither the log nor an item table has."""
+    """Look whether the log or an item table has each column of item text that the settings name.
+
+    Args:
+        config: the settings.
+        in_log: the fields that the log has.
+        files: the item tables.
+
+    Raises:
+        ConfigError: neither has one.
+    """
     columns = [column for file in files for column in file.columns]
     for field in sorted(TEXT_FIELDS - in_log, reverse=True):
         named = named_column(config, field)

@@ -47,7 +47,16 @@ def read_items(files: Sequence[ItemFile], rejects: Rejects) -> Iterator[Item]:
 
 
 def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalogue:
-    """Give each id of the log its text; the first description with a title wins."""
+    """Give each id of the log its text; the first description with a title wins.
+
+    Args:
+        ids: of the log.
+        texts: items of all item files; several may describe the same.
+        text_length: characters that are kept of a description.
+
+    Returns:
+        The items in the order of `ids`.
+    """
     in_log = set(ids)
     found: dict[str, Item] = {}
     others, other = 0, ""
@@ -91,7 +100,16 @@ def _present(text: str) -> str:
 
 
 def from_log(connection: Any, path: Path, scan: Scan) -> list[Item]:
-    """Titles and categories that stand in a file of the log itself; of several, the first in the alphabet."""
+    """Titles and categories that stand in a file of the log itself; of several, the first in the alphabet.
+
+    Args:
+        connection: to DuckDB.
+        path: of the log file.
+        scan: how it is read.
+
+    Returns:
+        An item for each id of the file; none where it has no item text, or a guessed column holds no titles.
+    """
     if not scan.has & TEXT_FIELDS:
         return []
     rows = connection.execute(

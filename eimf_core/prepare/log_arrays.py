@@ -59,19 +59,42 @@ class Log:
             first = last
 
     def users(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """The user of each row of the users `first` to `last`, counted from `first`."""
+        """The user of each row of some users.
+
+        Args:
+            first, last: the users, the last not included.
+
+        Returns:
+            int64 (n,), counted from `first`.
+        """
         return np.repeat(np.arange(last - first), np.diff(self.offsets[first : last + 1]))
 
 
 def sums(keep: Keep, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Kept rows per user."""
+    """Kept rows per user.
+
+    Args:
+        keep: bool (n,), by row.
+        offsets: int64 (U + 1,), of the rows of each user.
+
+    Returns:
+        int64 (U,).
+    """
     running = np.concatenate([[0], np.cumsum(keep)])
     counts: npt.NDArray[np.int64] = running[offsets[1:]] - running[offsets[:-1]]
     return counts
 
 
 def select(log: Log, keep: Keep) -> Log:
-    """The log without the rows that are not kept; users and items left without any are dropped."""
+    """The log without the rows that are not kept; users and items left without any are dropped.
+
+    Args:
+        log: n interactions.
+        keep: bool (n,), by row.
+
+    Returns:
+        Another log, or the same where all rows are kept.
+    """
     if keep.all():
         return log
     counts = np.concatenate([[0], np.cumsum(sums(keep, log.offsets))])
@@ -113,6 +136,9 @@ def build(
         where: SQL conditions on the rows of `raw` that count.
         reporter: told when sorting begins and ends.
         hash_users: whether hashes stand in place of the users' ids.
+
+    Returns:
+        The log, users and items in the order of their names.
 
     Raises:
         InputError: for a column of events with too many values to be one.

@@ -113,6 +113,9 @@ def probe(path: Path, name: str | None = None, *, skip: int = 0, wanted: str = "
         skip: lines at its beginning that are passed over.
         wanted: what it should hold, for the error of an empty one.
 
+    Returns:
+        The file with its first lines.
+
     Raises:
         ConfigError: when it cannot be opened, or its name is not UTF-8, which the sidecar could not hold.
         InputError: when it is empty or broken.
@@ -145,10 +148,21 @@ def decoded(raw: bytes) -> str:
 
 
 def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank, behind the first `before`.
+    """The lines of a file that are not blank.
 
     A line that is not UTF-8 makes the rest of the file ISO-8859-1 or, unless `latin`, keeps its
     bytes as surrogates, see `is_utf8`.
+
+    Args:
+        path: the file, maybe packed.
+        before: lines at its beginning that are passed over.
+        latin: whether it may be ISO-8859-1.
+
+    Yields:
+        Number, from 1, and text of a line.
+
+    Raises:
+        InputError: a line that is too long, and very many blank ones in a row.
     """
     with files.open_bytes(path) as stream:
         encoding, errors, last = "utf-8", "strict" if latin else "surrogateescape", before
@@ -226,6 +240,9 @@ def line_scan(place: str, packed: str, *further: str) -> str:
         place: a path or an address, as an SQL literal.
         packed: gzip, zstd or none.
         further: arguments of read_csv.
+
+    Returns:
+        A call of read_csv.
     """
     options = ", ".join(
         [

@@ -59,7 +59,15 @@ def scans_of(
 ) -> tuple[Scans, Unused]:
     """How each log file is read, and what is unused of it; files of a kind whose rows overlap become one first.
 
-    `titles`: whether a column of titles is looked for, since no item table gives any.
+    Args:
+        logs: the log files.
+        config: the settings.
+        scratch: where a file of joined rows lies.
+        rejects: gets bad rows of files that are joined.
+        titles: whether a column of titles is looked for, since no item table gives any.
+
+    Returns:
+        The files with their scans, and the columns that no field has with their first values.
 
     Raises:
         ConfigError: for a log without times where the split needs them.
@@ -107,6 +115,16 @@ def load(
     scratch: Path, scans: Scans, unused: Unused, config: PrepareConfig, rejects: Rejects, reporter: Reporter
 ) -> Loaded:
     """Read and filter a log.
+
+    Args:
+        scratch: the folder of the arrays' files.
+        scans, unused: as `scans_of` gives them.
+        config: the settings.
+        rejects: gets bad rows.
+        reporter: hears of progress, remarks and warnings.
+
+    Returns:
+        The log behind all filters, and what each removed.
 
     Raises:
         ConfigError: for a filter whose field the log does not have.

@@ -67,7 +67,17 @@ def read(
 ) -> Read:
     """Read all files, in order, into the table `raw`.
 
-    `fields`: those beside user and item that are read where every file has them. `time_format`: the one form of times.
+    Args:
+        connection: to DuckDB.
+        logs: the files and how each is read.
+        reporter: hears of progress and warnings.
+        scratch: where rows that were checked one by one lie.
+        rejects: gets bad rows.
+        fields: those beside user and item that are read where every file has them.
+        time_format: the one form of times, where the settings name it.
+
+    Returns:
+        What columns `raw` has, and the items that the log itself describes.
     """
     has = frozenset.intersection(*(scan.has for _, scan in logs)) & (fields | {"user", "item"}) & frozenset(COLUMNS)
     for missing in sorted(frozenset.union(*(scan.has for _, scan in logs)) & fields & frozenset(COLUMNS) - has):
@@ -132,7 +142,16 @@ class RawTable:
         self.connection.execute(f"DELETE FROM raw WHERE {condition}")
 
     def append(self, path: Path, scan: Scan, times: TimeReading) -> tuple[list[Item], int]:
-        """Append the rows of a file; returns the items it describes and how many rows DuckDB skipped."""
+        """Append the rows of a file.
+
+        Args:
+            path: of the file.
+            scan: how it is read.
+            times: how its times are read.
+
+        Returns:
+            The items that it describes, and how many rows DuckDB skipped.
+        """
         of_time = {"time": times.time_sql, "tie": times.ties_sql}
         values = ", ".join(of_time[field]("time") if field in of_time else COLUMNS[field][1] for field in self._fields)
         self.connection.execute(f"INSERT INTO raw SELECT {values} FROM ({scan.query(path)})")

@@ -39,6 +39,9 @@ def sources(
         config: the settings.
         scratch: where stdin and what is unpacked lie.
 
+    Yields:
+        A file that was looked into.
+
     Raises:
         ConfigError: for a folder or an archive without such a log, and for a path that cannot be opened.
         InputError: for a file that is empty, broken or no text.
@@ -77,6 +80,9 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
         path: the file.
         config, scratch: as in `sources`.
         log: the log that it lies beside, where it was not named.
+
+    Returns:
+        The file.
     """
     if isinstance(path, Table):
         return _in_memory(path, config, scratch)

@@ -19,7 +19,15 @@ MOST_VARIED = 0.2
 
 
 def with_title(scan: Scan, columns: Values) -> Scan:
-    """The scan with the one of its unused columns whose name says that it holds titles, if there is one."""
+    """The scan with the one of its unused columns whose name says that it holds titles, if there is one.
+
+    Args:
+        scan: of a log.
+        columns: those that no field has, with their first values.
+
+    Returns:
+        Another scan, or the same.
+    """
     by_name = {normalised(column): column for column in columns}
     words = (by_name[name] for name in BARE if name in by_name and _are_words(columns[by_name[name]]))
     found = next((by_name[name] for name in NAMES if name in by_name), None) or next(words, None)

@@ -40,6 +40,14 @@ def name_sql(connection: Any, field: str, reporter: Reporter) -> str:
     """SQL for the name of an `id` in DuckDB's table of the distinct ids of a field.
 
     Where no id has a fraction, 119.0 is 119. Ids that have lost digits stay as they are, and are warned of.
+
+    Args:
+        connection: to DuckDB.
+        field: user or item.
+        reporter: is warned.
+
+    Returns:
+        An SQL expression of the column `id`; "id" where nothing changes.
     """
     spelt_out = f"regexp_full_match(id, '{SPELT_OUT}')"
     whole_number = "try_cast(id AS DOUBLE) % 1 = 0"
@@ -68,7 +76,10 @@ def name_sql(connection: Any, field: str, reporter: Reporter) -> str:
 def warn_of_case(connection: Any, reporter: Reporter, *, hidden: bool) -> None:
     """Warn of e-mail addresses in DuckDB's table of users that differ in upper and lower case alone.
 
-    `hidden`: whether users' ids are to be seen nowhere.
+    Args:
+        connection: to DuckDB.
+        reporter: is warned.
+        hidden: whether users' ids are to be seen nowhere.
     """
     # most logs have none in upper case, and are not grouped
     mixed = "SELECT lower(id) FROM users WHERE contains(id, '@') AND id <> lower(id)"

@@ -106,6 +106,9 @@ def count(
         scans: the files of it.
         has: the columns of `raw`.
         where: SQL conditions on the rows that count.
+
+    Returns:
+        A column each that says anything.
     """
     kept = " AND ".join(where) or "true"
     columns = [("event", "event", *_first(scans, "event"))] if "event" in has else []

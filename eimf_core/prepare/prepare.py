@@ -133,6 +133,9 @@ def prepare(
         force: whether files in the directory that no run of eimf wrote may be replaced.
         reporter: told of progress, remarks and warnings.
 
+    Returns:
+        What came out: the report, ids without text, where bad rows went.
+
     Raises:
         ConfigError: for paths and settings that do not work.
         InputError: for data that does not.

@@ -120,7 +120,19 @@ def merged(known: array[int], more: array[int]) -> array[int]:
 
 
 def checked_lines(logs: Sequence[Source], found: SequenceStatistics, rejects: Rejects) -> Iterator[Line]:
-    """The good lines of all files; InputError when none is for training."""
+    """The good lines of all files.
+
+    Args:
+        logs: files of Sequence lines.
+        found: counts what is in them.
+        rejects: gets bad lines.
+
+    Yields:
+        A line that can be used.
+
+    Raises:
+        InputError: none is for training.
+    """
     seen: dict[tuple[str, str], str] = {}
     for source in logs:
         for number, text in log_files.lines(source.path, before=source.before, latin=False):

@@ -32,7 +32,17 @@ class Rejects:
         self.reasons: Counter[str] = Counter()
 
     def add(self, file: str, line: int, reason: str, text: str, *, advice: str = SKIP) -> None:
-        """Write a bad row, or raise an InputError that ends with the advice."""
+        """Write a bad row.
+
+        Args:
+            file, line: where it stands.
+            reason: what is wrong, for people.
+            text: the row.
+            advice: the end of the error.
+
+        Raises:
+            InputError: there is no path.
+        """
         if self._path is None:
             raise InputError(f"{reason}; {advice}" if advice else reason, file=file, line=line)
         if self._stream is None:

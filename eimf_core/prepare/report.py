@@ -76,7 +76,19 @@ class Report:
 def make(
     log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], catalogue: Catalogue, ordered_by: str = ""
 ) -> Report:
-    """The report on a filtered log and its split."""
+    """The report on a filtered log and its split.
+
+    Args:
+        log: behind all filters.
+        plan: of its split.
+        steps: what each filter removed.
+        rejected: how many bad rows there were, by reason.
+        catalogue: the items with their text.
+        ordered_by: the columns that order equal times.
+
+    Returns:
+        The report, without first rows and columns of statuses.
+    """
     lengths = np.diff(log.offsets)
     equal, repeats = _equal_and_repeated(log)
     trained = _trained_items(log, plan)
@@ -100,7 +112,14 @@ def make(
 
 
 def quantiles(lengths: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Interactions of a user, by quantile."""
+    """Interactions of a user, by quantile.
+
+    Args:
+        lengths: int64 (U,).
+
+    Returns:
+        By quantile, such as "50%", the length.
+    """
     values = np.quantile(lengths, QUANTILES, method="lower")
     return {f"{quantile:.0%}": int(value) for quantile, value in zip(QUANTILES, values, strict=True)}
 
@@ -173,7 +192,16 @@ def _left_out(plan: Plan, name: str) -> dict[str, int]:
 
 
 def warnings(made: Report, split: str, empty_splits: Collection[str] = ()) -> list[str]:
-    """What the user should know before going on, and what to change; `empty_splits` are splits meant to be so."""
+    """What the user should know before the next step, and what to change.
+
+    Args:
+        made: the report.
+        split: how it was split.
+        empty_splits: those that are meant to be empty.
+
+    Returns:
+        A line each.
+    """
     found = []
     if not made.splits["train"].users:
         found.append("no user has a training line; choose another split")

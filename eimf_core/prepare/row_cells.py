@@ -32,7 +32,7 @@ def cells_of(
     before: int = 0,
     latin: bool = True,
 ) -> Iterator[tuple[int, str, list[str] | None]]:
-    """First line, text and cells of each row that is not blank; None for a row that cannot be read.
+    """The rows of a table that are not blank.
 
     A row whose cells are all empty is blank, as spreadsheets leave them.
 
@@ -41,6 +41,9 @@ def cells_of(
         escape: what stands before a quote within quotes, where it is no second quote.
         width: how many cells a row has, to mend one whose quotes are odd; 0 where it is not known.
         before, latin: as `log_files.lines` has them.
+
+    Yields:
+        Number of its first line, text and cells of a row; None in the place of cells that cannot be read.
     """
     for line, text, cells in _rows(path, delimiter, quote, escape, width, before, latin):
         if cells is None or any(cell.strip() for cell in cells):
@@ -99,7 +102,15 @@ def _unescaped(line: str) -> str:
 
 
 def escape_of(lines: Sequence[str], delimiter: str, quote: str = '"') -> str:
-    r"""What stands before a quote within quotes: the backslash where `\"` is there and rows can be read so alone."""
+    r"""What stands before a quote within quotes: the backslash where `\"` is there and rows can be read so alone.
+
+    Args:
+        lines: the first ones of a table.
+        delimiter, quote: as it has them.
+
+    Returns:
+        The backslash, or the quote itself, which is doubled then.
+    """
     with_backslash = [line for line in lines if f"{BACKSLASH}{quote}" in line]
     if len(delimiter) > 1 or not with_backslash:
         return quote

@@ -24,7 +24,17 @@ NO_NUMBER = "expected a number"
 
 
 def checked_rows(scan: Scan, source: Source, has: frozenset[str], times: TimeReading) -> Iterator[tuple[Record, str]]:
-    """Each row of a file with why it cannot be used; empty when it can."""
+    """Each row of a file, checked.
+
+    Args:
+        scan: how the file is read.
+        source: the file.
+        has: the fields that a usable row has.
+        times: how its times are read.
+
+    Yields:
+        A row and why it cannot be used; empty when it can.
+    """
     for record in scan.records(source.path):
         yield record, row_problem(record, has, times) if log_files.is_utf8(record.text) else NOT_UTF8
 
@@ -62,9 +72,18 @@ def write_good_rows(
     target: Path,
     bad: Callable[[Record, str], None],
 ) -> tuple[Scan, int]:
-    """Write the usable rows to `target`, and tell `bad` of each other with its reason.
+    """Write the usable rows to a file.
 
-    Returns how the target is read, and how many rows it has.
+    Args:
+        scan: how the rows are read.
+        source: the file that they are in.
+        has: the fields that a usable row has.
+        times: how its times are read.
+        target: where they go, as JSON lines.
+        bad: is told of each other row and its reason.
+
+    Returns:
+        How the target is read, and how many rows it has.
     """
     fields = [field for field in SCANNED if field in scan.has & (has | TEXT_FIELDS)]
     rows = 0

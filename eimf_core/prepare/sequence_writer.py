@@ -33,7 +33,14 @@ class JsonStrings:
         self._lengths = np.fromiter(map(len, self._quoted), dtype=np.int64, count=len(words))
 
     def column(self, codes: npt.NDArray[np.integer]) -> Column:
-        """The words of these codes, joined by commas."""
+        """The words of some codes, joined by commas.
+
+        Args:
+            codes: int (n,), positions of words.
+
+        Returns:
+            A column of n values.
+        """
         return Column(b",".join(self._quoted[codes].tolist()), _starts(self._lengths[codes]))
 
 
@@ -67,7 +74,14 @@ def number_column(values: npt.NDArray[np.float64]) -> Column:
 
 
 def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> None:
-    """Write the lines of all users, user by user, as Sequence records."""
+    """Write the lines of all users, user by user, as Sequence records.
+
+    Args:
+        path: of the file, which appears whole or not at all.
+        log: behind all filters.
+        plan: of its split.
+        reporter: hears of progress.
+    """
     reporter.begin("writing sequences", len(log))
     items, events = JsonStrings(log.item_ids), JsonStrings(log.event_names)
     # one chunk is written while the next is made

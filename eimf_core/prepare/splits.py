@@ -46,7 +46,16 @@ class Plan:
 
 
 def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
-    """The plan of a split; `partition` (user id to split) is for by-user."""
+    """The plan of a split.
+
+    Args:
+        log: U users, behind all filters.
+        config: which split, and its settings.
+        partition: user id to split, of a by-user split that was made elsewhere.
+
+    Returns:
+        Where each part of each user ends.
+    """
     if config.split == "temporal":
         valid_from, test_from = config.seconds("valid_from"), config.seconds("test_from")
         points = None if valid_from is None or test_from is None else (valid_from, test_from)
@@ -177,7 +186,18 @@ def drawn_groups(log: Log, config: PrepareConfig) -> npt.NDArray[np.str_]:
 
 
 def groups_of(log: Log, partition: dict[str, str]) -> npt.NDArray[np.str_]:
-    """The split of each user in a partition made elsewhere; "" for users that it does not have."""
+    """The split of each user in a partition made elsewhere.
+
+    Args:
+        log: U users.
+        partition: user id to split.
+
+    Returns:
+        str (U,); "" for users that it does not have.
+
+    Raises:
+        ConfigError: none of its training users is in the log.
+    """
     groups = np.array([partition.get(user, "") for user in log.user_ids], dtype="<U5")
     if not (groups == "train").any():
         raise ConfigError("--users: none of its training users is in the log; are these the same user ids?")

@@ -35,7 +35,15 @@ Values = Mapping[str, Sequence[str]]
 
 
 def with_times(source: Source, scan: Scan, config: PrepareConfig) -> tuple[Scan, Values]:
-    """The scan of a table with its columns of the time, and the first values of the columns that it does not use.
+    """The scan of a table with its columns of the time.
+
+    Args:
+        source: the table.
+        scan: how it is read.
+        config: the settings, which may name columns.
+
+    Returns:
+        The scan, and the first values of the columns that it does not use.
 
     Raises:
         InputError: for a named column that is not there.
@@ -63,7 +71,15 @@ def with_times(source: Source, scan: Scan, config: PrepareConfig) -> tuple[Scan,
 
 
 def unused_values(source: Source, scan: Delimited) -> Values:
-    """The first values of the columns that a table does not use."""
+    """The first values of the columns that a table does not use.
+
+    Args:
+        source: the table.
+        scan: how it is read.
+
+    Returns:
+        By column, the texts of its first rows.
+    """
     return _unused(scan, first_values(source, scan))
 
 
@@ -160,7 +176,14 @@ def likely_columns(unused: Values) -> list[str]:
 
 
 def likely_ties(unused: Values) -> list[str]:
-    """The unused columns that may order what has the same time: those that look like times, and counting numbers."""
+    """The unused columns that may order what has the same time: those that look like times, and counting numbers.
+
+    Args:
+        unused: columns with their first values.
+
+    Returns:
+        Names of columns.
+    """
     counting = [
         column
         for column, texts in unused.items()
@@ -170,7 +193,14 @@ def likely_ties(unused: Values) -> list[str]:
 
 
 def likely(unused: Values) -> str:
-    """The end of an advice to name the column of the time among unused ones."""
+    """The end of an advice to name the column of the time among unused ones.
+
+    Args:
+        unused: columns with their first values.
+
+    Returns:
+        Words such as " with --time-column, such as …".
+    """
     if found := likely_columns(unused):
         return f" with --time-column, such as --time-column '{found[0]}'" + (
             f" ({', '.join(found)} look like times)" if len(found) > 1 else ""

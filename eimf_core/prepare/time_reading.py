@@ -107,6 +107,9 @@ def readings(connection: Any, logs: Sequence[tuple[Source, Scan]], time_format: 
         logs: the files, some maybe without times.
         time_format: the only form, where the settings name one.
 
+    Returns:
+        One for each file, in order.
+
     Raises:
         InputError: for a column where day and month cannot be told apart.
     """

@@ -34,6 +34,7 @@ DESCRIBED = (
     "padding",
     "parquet_files",
     "pipeline",
+    "prepare",
     "progress",
     "serving",
     "text",

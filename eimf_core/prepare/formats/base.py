@@ -112,14 +112,35 @@ class ItemFile:
 
 
 def bad_row(source: Source, line: int, problem: str, text: str) -> BadRow:
-    """A row of an item file and what is wrong with it."""
+    """A row of an item file and what is wrong with it.
+
+    Args:
+        source: the item file.
+        line: its number, from 1.
+        problem: what is wrong, for people.
+        text: the row as it stands there.
+
+    Returns:
+        The row with its error.
+    """
     return BadRow(InputError(problem, file=source.name, line=line), text)
 
 
 def table_rows(
     source: Source, delimiter: str, quote: str, columns: int, *, header: bool = True, escape: str = ""
 ) -> Iterator[list[str] | BadRow]:
-    """The cells of each row of an item table; a bad row where there are not so many columns."""
+    """The rows of an item table.
+
+    Args:
+        source: the table.
+        delimiter, quote: as it has them.
+        columns: how many cells a row has.
+        header: whether the first row is one, and is passed over.
+        escape: what stands before a quote within quotes.
+
+    Yields:
+        The cells of a row; a bad row where there are not so many.
+    """
     rows = cells_of(source.path, delimiter, quote, escape=escape, width=columns, before=source.before)
     for number, (line, text, cells) in enumerate(rows):
         if number == 0 and header:

@@ -56,9 +56,17 @@ def join_rows(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
 
 
 def convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
-    """Write the sequences of all files as one line a user; returns the path.
+    """Write the sequences of all files as one line a user.
 
     Files of a split are read in the order of time: training, validation, test.
+
+    Args:
+        files: the files of one data set.
+        scratch: where the lines go.
+        rejects: gets bad rows.
+
+    Returns:
+        The path of the lines.
     """
     ordered = sorted(files, key=_place)
     filling = _filling(ordered)
