@@ -51,15 +51,36 @@ class EvalUsers:
         return self.split.users[int(self.lines[row])]
 
     def history(self, row: int) -> Ints:
-        """The user's whole history, oldest first."""
+        """A user's whole history.
+
+        Args:
+            row: the user, from 0.
+
+        Returns:
+            Item indices (n,), oldest first.
+        """
         return self.split.history(int(self.lines[row]))
 
     def times(self, rows: Sequence[int]) -> list[npt.NDArray[np.float64]] | None:
-        """When the items of these users' histories came (unix seconds), None where the data has no times."""
+        """When the items of histories came.
+
+        Args:
+            rows: the users.
+
+        Returns:
+            Unix seconds (n,) for each user; None where the data has no times.
+        """
         return None if self.split.times is None else self._of_histories(self.split.times, rows)
 
     def events(self, rows: Sequence[int]) -> list[Ints] | None:
-        """The kinds of behaviour of these users' histories, as numbers of the data; None where it tells none."""
+        """The kinds of behaviour in histories.
+
+        Args:
+            rows: the users.
+
+        Returns:
+            Numbers of the data (n,) for each user; None where it tells none.
+        """
         return None if self.split.events is None else self._of_histories(self.split.events, rows)
 
     def _of_histories(self, values: npt.NDArray[Any], rows: Sequence[int]) -> list[npt.NDArray[Any]]:
@@ -67,25 +88,52 @@ class EvalUsers:
         return [values[self.split.offsets[line] : self.split.offsets[line + 1]] for line in lines]
 
     def history_lengths(self) -> npt.NDArray[np.int64]:
-        """Number of interactions in each history, shape (U,)."""
+        """How long histories are.
+
+        Returns:
+            Interactions by user, (U,).
+        """
         return np.diff(self.split.offsets)[self.lines]
 
     def targets_of(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Ints]:
-        """The targets of some users: for each the place in `rows` of its user, and the item; both (T,)."""
+        """The targets of some users.
+
+        Args:
+            rows: the users, (B,).
+
+        Returns:
+            For each target the place in `rows` of its user, and its item index, both (T,).
+        """
         parts = [self.targets[self.target_offsets[row] : self.target_offsets[row + 1]] for row in rows]
         return np.repeat(np.arange(len(rows)), [len(part) for part in parts]), np.concatenate(parts)
 
     def blocks(self, rows: npt.NDArray[np.int64], size: int) -> list[npt.NDArray[np.int64]]:
-        """Users cut into blocks of `size`; those with histories of like length share one: less padding."""
+        """Users in blocks; those with histories of like length share one: less padding.
+
+        Args:
+            rows: the users, (n,).
+            size: users of a block.
+
+        Returns:
+            The users of each block.
+        """
         ordered = rows[np.argsort(self.history_lengths()[rows], kind="stable")]
         return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
     def target_numbers(self) -> npt.NDArray[np.int64]:
-        """Number of targets of each user, shape (U,)."""
+        """How many targets users have.
+
+        Returns:
+            Targets by user, (U,).
+        """
         return np.diff(self.target_offsets)
 
     def target_users(self) -> npt.NDArray[np.int64]:
-        """The user (row) that each entry of `targets` belongs to."""
+        """Whose the targets are.
+
+        Returns:
+            The user (row) that each entry of `targets` belongs to, (T,).
+        """
         return np.repeat(np.arange(len(self)), self.target_numbers())
 
 
@@ -124,7 +172,17 @@ def reasons_text(left_out: dict[str, int], split: str) -> str:
 
 
 def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> EvalUsers:
-    """The users of a split to evaluate. `known` has one mask (N + 1,) per model: the items it has a vector for."""
+    """The users of a split to evaluate.
+
+    Args:
+        dataset: with that split.
+        split: "test" or "valid".
+        seen: "drop" where targets that the history holds do not count, else "keep".
+        known: for each model the items that it has a vector for, bool (N + 1,).
+
+    Returns:
+        The users, and how many were left out for which reason.
+    """
     data = dataset.splits[split]
     width = len(dataset.vocab) + 1
     lengths = np.diff(data.offsets)

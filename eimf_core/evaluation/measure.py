@@ -102,7 +102,16 @@ class Measured:
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def column(self, metric: str, k: int | None, slice: str = "all") -> npt.NDArray[np.float32]:
-        """One value per user, shape (U,)."""
+        """The values of one metric.
+
+        Args:
+            metric: its name.
+            k: the cutoff; None for a metric that has none.
+            slice: of the targets.
+
+        Returns:
+            One value a user, (U,).
+        """
         return self.values[:, self.columns.index(Column(metric, k, slice))]
 
     def aggregates(self, k: int) -> dict[str, aggregate_metrics.AggregateValue]:
@@ -116,7 +125,20 @@ def block_size(width: int, most: int = LARGEST_BLOCK) -> int:
 
 
 def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter = SILENT) -> Measured:
-    """All values of a system. Raises ModelError that names the user whose scores are no numbers."""
+    """All values of a system.
+
+    Args:
+        system: gives the scores.
+        users: who is asked.
+        plan: what is measured.
+        reporter: hears of progress.
+
+    Returns:
+        Values by user, and what lists hold all together.
+
+    Raises:
+        ModelError: a score is no number; it names the user.
+    """
     from threadpoolctl import threadpool_limits
 
     width = len(plan.priority)
@@ -153,7 +175,20 @@ def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter 
 def rank(
     system: System, users: EvalUsers, rows: Sequence[int], plan: Plan
 ) -> tuple[npt.NDArray[np.int64], Scored, list[Ints]]:
-    """Lists (B, largest k) of item indices for these users, 0 where there is no item, scores and histories."""
+    """Rank the catalogue for some users.
+
+    Args:
+        system: gives the scores.
+        users: of the evaluation.
+        rows: which of them, B.
+        plan: how long lists are, and whether they hold what the history does.
+
+    Returns:
+        Lists (B, largest k) of item indices, 0 where there is no item; scores; histories.
+
+    Raises:
+        ModelError: a score is no number; it names the user.
+    """
     histories = [users.history(row) for row in rows]
     scored = system.score(histories, users.times(rows), users.events(rows))
     if plan.seen == "drop":
@@ -170,7 +205,17 @@ def rank(
 
 
 def measure_block(system: System, users: EvalUsers, plan: Plan, rows: npt.NDArray[np.int64]) -> Block:
-    """Rank the catalogue for the users `rows` (B,) and measure the lists."""
+    """Rank the catalogue for some users and measure the lists.
+
+    Args:
+        system: gives the scores.
+        users: of the evaluation.
+        plan: what is measured.
+        rows: which users, (B,).
+
+    Returns:
+        The values, with the lists and scores that they are of.
+    """
     lists, scored, histories = rank(system, users, rows.tolist(), plan)
     owners, items = users.targets_of(rows)
     numbers = np.bincount(owners, minlength=len(rows))

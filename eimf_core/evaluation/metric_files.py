@@ -34,6 +34,9 @@ def write(
         force: whether files that no run of eimf wrote may be replaced.
         reporter: hears of progress and remarks.
 
+    Returns:
+        What was measured.
+
     Raises:
         ConfigError, InputError, ModelError: as `evaluate`, and for outputs that may not be written.
     """

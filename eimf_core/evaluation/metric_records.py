@@ -29,7 +29,16 @@ def records(
 ) -> list[Metric]:
     """Every figure of every result, slice by slice, then every comparison.
 
-    `wanted` names the metrics; `record` makes a Metric with the fields that all share.
+    Args:
+        results: of the systems, with the same users and columns.
+        columns: what their values are.
+        wanted: names of the metrics.
+        parts: the slices.
+        record: makes a Metric with the fields that all share.
+        sampling: how intervals and p-values are found.
+
+    Returns:
+        The figures, then the comparisons.
     """
     figures: list[Metric] = []
     compared: list[Metric] = []

@@ -73,12 +73,15 @@ def _wanted(record: Metric) -> bool:
 
 
 def unlike(previous: PreviousReport, records: Sequence[Metric], sequences: str | None) -> str | None:
-    """Why figures of then and now may differ for other reasons than the model; None where nothing is known of it.
+    """Why figures of then and now may differ for other reasons than the model.
 
     Args:
         previous: what was read.
         records: those of today.
         sequences: the sha256 of today's data.
+
+    Returns:
+        The reason in words; None where nothing is known of one.
     """
     then = next(iter(previous.figures.values()))
     now = next(record for record in records if _wanted(record))

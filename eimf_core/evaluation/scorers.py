@@ -46,7 +46,16 @@ class System(Protocol):
         """What the figures are called by."""
 
     def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
-        """Scores of all items after each history (item indices of the data set, oldest first)."""
+        """Scores of all items after each history.
+
+        Args:
+            histories: item indices of the data set, oldest first.
+            times: unix seconds of each history, if they are known.
+            events: kinds of behaviour of each history, as numbers of the data, likewise.
+
+        Returns:
+            Scores (B, N + 1), and for a model its interests.
+        """
 
 
 class ModelSystem:
@@ -100,12 +109,28 @@ class ModelSystem:
         return self.model.config.seed
 
     def rows(self, items: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """The model's own indices of items of the data set, 0 for those that it does not know."""
+        """The model's own indices of items of the data set.
+
+        Args:
+            items: indices of the data set, of any shape.
+
+        Returns:
+            Of the same shape, 0 for those that the model does not know.
+        """
         found: npt.NDArray[np.int64] = self._rows[np.asarray(items, dtype=np.int64)]
         return found
 
     def interests(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> tuple[Floats, Floats]:
-        """Interests (B, K, d) and what they attend to (B, K, L), over the last items that the model knows."""
+        """The interests of users, over the last items that the model knows.
+
+        Args:
+            histories: item indices of the data set, oldest first.
+            times: unix seconds of each history, if they are known.
+            events: kinds of behaviour of each history, likewise.
+
+        Returns:
+            Interests (B, K, d), and what they attend to, (B, K, L).
+        """
         rows = [self._rows[history] for history in histories]
         known = None if times is None else [when[own > 0] for own, when in zip(rows, times, strict=True)]
         kinds = None

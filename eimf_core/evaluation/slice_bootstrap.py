@@ -39,7 +39,16 @@ class EvalSlice:
 
 
 def eval_slices(columns: Sequence[Column], user_slices: dict[str, Mask], users: int) -> list[EvalSlice]:
-    """All users, then slices of users with the same columns, then slices of targets with their own."""
+    """All users, then slices of users with the same columns, then slices of targets with their own.
+
+    Args:
+        columns: what is measured.
+        user_slices: by name which users are of it, (U,).
+        users: U.
+
+    Returns:
+        The slices, in that order.
+    """
     main = [at for at, column in enumerate(columns) if column.slice == ALL]
     made = [EvalSlice(ALL, np.ones(users, dtype=np.bool_), main)]
     made += [EvalSlice(name, mask, main) for name, mask in user_slices.items()]

@@ -48,12 +48,29 @@ class TargetSlice:
     repeated: bool | None = None
 
     def of_lists(self, lists: Indices, histories: Sequence[Ints]) -> Mask:
-        """Which places of the lists (B, n) hold an item of the slice."""
+        """Which places of lists hold an item of the slice.
+
+        Args:
+            lists: item indices (B, n).
+            histories: of the users.
+
+        Returns:
+            (B, n).
+        """
         rows = np.repeat(np.arange(len(lists)), lists.shape[1])
         return self.of_targets(rows, lists.ravel(), histories).reshape(lists.shape)
 
     def of_targets(self, rows: Indices, items: npt.NDArray[np.integer[Any]], histories: Sequence[Ints]) -> Mask:
-        """Which of the items (T,), each belonging to a row of the block, are in the slice."""
+        """Which items are in the slice.
+
+        Args:
+            rows: the row of the block that each item belongs to, (T,).
+            items: their indices, (T,).
+            histories: of the users of the block.
+
+        Returns:
+            (T,).
+        """
         if self.items is not None:
             within: Mask = self.items[items]
             return within

@@ -30,10 +30,20 @@ def resamples_for(users: int, wanted: int) -> int:
 
 
 def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Values:
-    """Means over users drawn with replacement: values (U, C) -> (resamples, C).
+    """Means over users drawn with replacement.
 
-    All columns see the same draws, so that differences of columns are paired. Source: Efron and
-    Tibshirani, An Introduction to the Bootstrap, 1993, ch. 6.
+    All columns see the same draws, so that differences of columns are paired.
+
+    Args:
+        values: (U, C).
+        resamples: how often users are drawn.
+        rng: draws them.
+        threads: that share the work; the result is the same with any number.
+
+    Returns:
+        (resamples, C).
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 6.
     """
     users = len(values)
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -49,16 +59,33 @@ def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, th
 
 
 def interval(means: Values) -> tuple[Values, Values]:
-    """Percentile bounds of the 95 % interval of each column of resampled means (R, C) -> (C,), (C,)."""
+    """Percentile bounds of the 95 % interval.
+
+    Args:
+        means: resampled, (R, C).
+
+    Returns:
+        Low and high bounds, each (C,).
+    """
     bounds: Values = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return bounds[0], bounds[1]
 
 
 def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Values:
-    """Two-sided p of paired differences (U, C) -> (C,): how often random signs give as large a mean.
+    """Two-sided p of paired differences: how often random signs give as large a mean.
 
     Under the hypothesis that the two systems are exchangeable for every user, each difference is as
     likely with either sign. p = (1 + number of sign draws with |mean| >= observed) / (1 + draws).
+
+    Args:
+        differences: (U, C).
+        resamples: how often signs are drawn.
+        rng: draws them.
+        threads: that share the work; the result is the same with any number.
+
+    Returns:
+        (C,).
+
     Source: Smucker, Allan and Carterette, CIKM 2007.
     """
     # users without any difference do not matter, whatever their sign
@@ -83,11 +110,18 @@ def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generato
 
 
 def detectable(differences: Floats) -> Values:
-    """The least difference that so many users show: paired differences (U, C) -> (C,), NaN with one user.
+    """The least difference that so many users show: (z_.975 + z_.80) * s / sqrt(U), s the deviation over users.
 
-    (z_.975 + z_.80) * s / sqrt(U), with s the standard deviation of the differences over users: a true
-    difference of this size is significant at .05 in 80 % of such samples; half of it in 29 %. Holm's
-    correction asks for more. Source: Bloom, Minimum Detectable Effects, Evaluation Review 19(5), 1995.
+    A true difference of this size is significant at .05 in 80 % of such samples; half of it in 29 %. Holm's
+    correction asks for more.
+
+    Args:
+        differences: paired, (U, C).
+
+    Returns:
+        (C,), NaN with one user.
+
+    Source: Bloom, Minimum Detectable Effects, Evaluation Review 19(5), 1995.
     """
     users, columns = differences.shape
     if users < 2:
@@ -97,7 +131,16 @@ def detectable(differences: Floats) -> Values:
 
 
 def holm(p: Values) -> Values:
-    """p-values corrected for their number, in the order given. Source: Holm, Scand. J. Statist. 6, 1979."""
+    """p-values corrected for their number.
+
+    Args:
+        p: (n,).
+
+    Returns:
+        (n,), in the order given.
+
+    Source: Holm, Scand. J. Statist. 6, 1979.
+    """
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
     corrected = np.empty_like(p)

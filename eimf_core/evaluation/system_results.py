@@ -39,6 +39,16 @@ class SystemResult:
 
     @classmethod
     def of(cls, measured: Measured, role: Role, *, seed: int | None = None) -> SystemResult:
+        """The result of a system that was measured.
+
+        Args:
+            measured: its values.
+            role: what it is in the evaluation.
+            seed: that its model was trained with, if it is known.
+
+        Returns:
+            The result.
+        """
         return cls(
             name=measured.system,
             role=role,

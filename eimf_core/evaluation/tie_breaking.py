@@ -32,7 +32,16 @@ class Order:
 
 
 def order(asked: npt.NDArray[np.int64], ks: Sequence[int], seed: int) -> Order:
-    """The order for items that are the target of `asked` (N + 1,) users each."""
+    """The order in which ties are broken.
+
+    Args:
+        asked: how many users each item is a target of, (N + 1,).
+        ks: the cutoffs.
+        seed: of the order where that of the catalogue favours targets.
+
+    Returns:
+        The order, and how far the targets lean to one end of the catalogue.
+    """
     found = deviation(asked[1:], ks)
     if abs(found) <= MOST_DEVIATION:
         return Order("index", np.arange(len(asked)), found)
@@ -40,11 +49,18 @@ def order(asked: npt.NDArray[np.int64], ks: Sequence[int], seed: int) -> Order:
 
 
 def deviation(asked: npt.NDArray[np.int64], ks: Sequence[int]) -> float:
-    """How far the targets lean to one end of the catalogue: the largest of several z, with its sign.
+    """How far the targets lean to one end of the catalogue.
 
     Under the hypothesis that the order of the N items has nothing to do with how often each is asked
     for, Spearman's correlation of the two has the variance 1 / (N - 1), and the sum over the first k
     items is that of k drawn without replacement.
+
+    Args:
+        asked: how many users each item is a target of, (N,).
+        ks: the cutoffs.
+
+    Returns:
+        The largest of several z, with its sign; 0 where nothing can be said.
     """
     number = len(asked)
     if number < 3 or asked.min() == asked.max():

@@ -2,7 +2,8 @@
 
 This is asked of module-level functions, and of public methods of public classes, that another module uses and that
 take three or more arguments, or take or return arrays or tensors. Overriding methods are described where they are
-first declared, the `forward` of a network in the docstring of its class.
+first declared, those of a protocol there, and the `forward` of a network in the docstring of its class. The docstring
+of a metric is its entry of `eval --help-metrics`; its arguments are those of its table.
 """
 
 from __future__ import annotations
@@ -17,31 +18,26 @@ from typing import NamedTuple
 
 import pytest
 
+from eimf_core.evaluation import metrics
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(path for package in ("eimf_core", "eimf_cli", "eimf") for path in (ROOT / package).rglob("*.py"))
 DESCRIBED = (
-    "category_numbers",
-    "centres",
+    ".",
     "clustering",
     "comparison",
-    "config",
+    "evaluation",
     "exporting",
     "labeling",
-    "model_files",
     "models",
     "naming",
-    "outputs",
-    "padding",
-    "parquet_files",
     "pipeline",
     "prepare",
-    "progress",
     "serving",
     "text",
-    "vectors",
-    "weights_file",
 )
 """The packages of eimf_core that are checked; ".": the modules that are in none."""
+METRICS = {(function.__module__.rpartition(".")[2], function.__name__) for function in metrics.METRICS.values()}
 MANY = 3
 """Arguments that need a description, however plain their types."""
 ARRAYS = re.compile(r"\b(NDArray|ndarray|Tensor)\b")
@@ -95,14 +91,27 @@ def methods_of_classes() -> dict[str, set[str]]:
     return found
 
 
+@cache
+def protocol_methods() -> frozenset[str]:
+    classes = (node for path in SOURCES for node in parsed(path).body if isinstance(node, ast.ClassDef))
+    protocols = (node for node in classes if "Protocol" in base_names(node))
+    return frozenset(inner.name for node in protocols for inner in node.body if isinstance(inner, Function))
+
+
+def base_names(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases]
+
+
 def functions(path: Path) -> Iterator[Described]:
     """The public functions of a module, and the public methods of its public classes that override none."""
     for node in parsed(path).body:
         if isinstance(node, Function):
             yield Described(node.name, node, arguments_of(node))
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            bases = [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases]
+            bases = base_names(node)
             inherited = set().union(*(methods_of_classes().get(base, set()) for base in bases))
+            if "Protocol" not in bases:
+                inherited |= protocol_methods()
             for inner in node.body:
                 if isinstance(inner, Function) and inner.name not in inherited and not is_attribute(inner):
                     yield Described(f"{node.name}.{inner.name}", inner, arguments_of(inner, method=True))
@@ -121,7 +130,7 @@ def arguments_of(node: Function, *, method: bool = False) -> list[ast.arg]:
 
 def needs_description(found: Described, path: Path) -> bool:
     name = found.node.name
-    if name.startswith("_") or name == "forward":
+    if name.startswith("_") or name == "forward" or (path.stem, name) in METRICS:
         return False
     if not any(name in used_names(other) for other in SOURCES if other != path):
         return False

@@ -29,7 +29,16 @@ BASELINES: tuple[Any, ...] = (Popularity, RecentPopularity, item_based.LastItem,
 
 
 def fit(dataset: Dataset, choice: str, reporter: Reporter = SILENT) -> list[System]:
-    """The baselines of a choice: "fast" (EASE for small catalogues only), "all" or "none"."""
+    """The baselines of a choice, fitted or read from the cache of the data.
+
+    Args:
+        dataset: with its training lines.
+        choice: "fast" (EASE for small catalogues only), "all" or "none".
+        reporter: hears of what is left out.
+
+    Returns:
+        The systems, in the order of `BASELINES`.
+    """
     if choice == "none":
         return []
     trained = training_hash(dataset)

@@ -59,12 +59,27 @@ def _recent(train: SplitData) -> npt.NDArray[np.bool_]:
 
 
 def fallback(counts: npt.NDArray[np.int64]) -> Floats:
-    """Popularity as scores in [-2, -1], below every score of at least 0 that is worth something."""
+    """Popularity as scores below every score of at least 0 that is worth something.
+
+    Args:
+        counts: training interactions by item index, (N + 1,).
+
+    Returns:
+        (N + 1,), in [-2, -1].
+    """
     scores: Floats = (counts / max(1, counts.max()) - 2).astype(np.float32)
     return scores
 
 
 def with_popularity_below(scores: Floats, popularity: Floats) -> Floats:
-    """Scores (B, N + 1) with zeros replaced by the fallback (N + 1,): who has no evidence goes by popularity."""
+    """Scores of which zeros are replaced: who has no evidence goes by popularity.
+
+    Args:
+        scores: (B, N + 1), at least 0.
+        popularity: of `fallback`, (N + 1,).
+
+    Returns:
+        (B, N + 1).
+    """
     made: Floats = np.where(scores > 0, scores, popularity)
     return made

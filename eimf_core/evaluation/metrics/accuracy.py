@@ -129,10 +129,16 @@ ACCURACY: dict[str, Accuracy] = {
 
 
 def find_hits(lists: npt.NDArray[np.integer], rows: Counts, targets: npt.NDArray[np.integer], width: int) -> Hits:
-    """Whether each place of the lists (B, n) holds a target of its row.
+    """Which places of lists hold a target.
 
-    `rows` (T,) says which row each of the `targets` (T,) belongs to, both in rising order; width
-    is N + 1. Place 0, "no item", is never a hit.
+    Args:
+        lists: item indices (B, n), 0 where there is no item, which is never a hit.
+        rows: the row that each target belongs to, (T,), rising.
+        targets: item indices (T,), rising within a row.
+        width: N + 1.
+
+    Returns:
+        (B, n).
     """
     keys = np.append(rows * width + targets, np.iinfo(np.int64).max)
     places = np.arange(len(lists))[:, None] * width + lists

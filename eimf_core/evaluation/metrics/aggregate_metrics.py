@@ -90,11 +90,14 @@ class AggregateValue:
 
 
 def list_aggregates(recommended: Counts, lists: npt.NDArray[np.int32]) -> dict[str, AggregateValue]:
-    """The figures of lists of one length, by metric.
+    """The figures of lists of one length.
 
     Args:
         recommended: how many times each item was recommended, (N + 1,).
         lists: of the sampled users, (n, k).
+
+    Returns:
+        By metric its value, and how much each sampled user's list adds to it, (n,).
     """
     return {
         name: AggregateValue(
@@ -105,16 +108,34 @@ def list_aggregates(recommended: Counts, lists: npt.NDArray[np.int32]) -> dict[s
 
 
 def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:
-    """The users whose lists are kept for the jackknife: all of them where there is room; the same for every system."""
+    """The users whose lists are kept for the jackknife: all of them where there is room; the same for every system.
+
+    Args:
+        users: how many there are.
+        longest: length of the longest list.
+
+    Returns:
+        Rows, rising, (n,).
+    """
     number = min(users, max(1, MOST_PLACES // longest))
     return np.sort(np.random.default_rng(users).choice(users, size=number, replace=False))
 
 
 def jackknife_interval(value: float, influence: Values, users: int) -> tuple[float, float]:
-    """Bounds of the 95 % interval within [0, 1]: value +- 1.96 sqrt((U - 1) * variance of the influences).
+    """The 95 % interval of a figure of all lists: value +- 1.96 sqrt((U - 1) * variance of the influences).
 
     With the influence of all U users this is the delete-one jackknife, for Gini with those of a list's items
-    added up; with some of them, an estimate of it. Source: Efron and Tibshirani, 1993, ch. 11.
+    added up; with some of them, an estimate of it.
+
+    Args:
+        value: the figure.
+        influence: how much each sampled user's list adds to it, (n,).
+        users: U.
+
+    Returns:
+        The bounds, within [0, 1].
+
+    Source: Efron and Tibshirani, 1993, ch. 11.
     """
     reach = NORMAL * math.sqrt(max(0, users - 1) * float(np.var(influence)))
     return max(0.0, value - reach), min(1.0, value + reach)

@@ -36,7 +36,14 @@ class InterestUse:
         lists: npt.NDArray[np.int64],
         hits: npt.NDArray[np.bool_],
     ) -> None:
-        """For the users `rows` (B,): sources, lists and hits (B, n): interest, item (0 for none), whether a target."""
+        """Count the lists of some users.
+
+        Args:
+            rows: the users, (B,).
+            sources: the interest that each place comes from, from 0, (B, n).
+            lists: item indices, 0 for none, (B, n).
+            hits: whether a place holds a target, (B, n).
+        """
         for k, places in self.places.items():
             for interest in range(places.shape[1]):
                 of = sources[:, :k] == interest
@@ -62,7 +69,14 @@ def interest_hits(use: InterestUse, k: int) -> Counts:
 
 
 def shares(counts: Counts) -> Values:
-    """The share of each interest in the sum over all users: counts (U, K) -> (K,)."""
+    """The share of each interest in the sum over all users.
+
+    Args:
+        counts: by user and interest, (U, K).
+
+    Returns:
+        (K,), 0 where there is nothing to share.
+    """
     total = counts.sum(axis=0, dtype=np.int64)
     found: Values = total / max(1, total.sum())
     return found

@@ -36,7 +36,15 @@ class CatalogueFacts:
 
 
 def catalogue_facts(dataset: Dataset, texts: npt.NDArray[np.float32] | None = None) -> CatalogueFacts:
-    """The facts of a data set's catalogue, from its training lines and item records."""
+    """The facts of a data set's catalogue, from its training lines and item records.
+
+    Args:
+        dataset: with its training lines.
+        texts: text vectors (N + 1, D), rows of length 1, if they are wanted.
+
+    Returns:
+        What list metrics need.
+    """
     train = dataset.splits["train"]
     width = len(dataset.vocab) + 1
     owners = np.repeat(np.arange(len(train)), np.diff(train.offsets))

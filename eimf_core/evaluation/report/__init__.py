@@ -42,7 +42,16 @@ def write(
 
 
 def render(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> str:
-    """The page as text."""
+    """The page of a report.
+
+    Args:
+        evaluation: what was measured.
+        sidecar: its provenance.
+        command: the command line that makes the page again.
+
+    Returns:
+        HTML as text, without invisible characters of item texts.
+    """
     import jinja2
 
     environment = jinja2.Environment(

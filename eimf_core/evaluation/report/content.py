@@ -19,6 +19,9 @@ def page(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> dict[
         evaluation: what was measured.
         sidecar: its provenance.
         command: the command line that makes the page again.
+
+    Returns:
+        Values by the names that `page.html` uses.
     """
     row = result_tables.main_row(evaluation)
     called = result_tables.short_names(evaluation)

@@ -62,7 +62,16 @@ def named_interests(evaluation: Evaluation, sample: SampledUsers) -> list[NamedI
 
 
 def item_map(evaluation: Evaluation, sample: SampledUsers, named: list[NamedInterest]) -> Map | None:
-    """The items that were learned from most, in one plane with the named interests; None with hardly any item."""
+    """The items that were learned from most, in one plane with the named interests.
+
+    Args:
+        evaluation: what was measured.
+        sample: the model whose items are shown.
+        named: interests, which stand amid what they bring.
+
+    Returns:
+        The plot and its legend; None with hardly any item.
+    """
     counts = evaluation.dataset.counts().copy()
     counts[~sample.system.known] = -1
     counts[0] = -1

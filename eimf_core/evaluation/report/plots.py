@@ -228,7 +228,16 @@ def _curve(name: str, title: str, series: dict[str, list[tuple[float, float]]]) 
 
 
 def plane(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Points in two dimensions, those near each other staying near: t-SNE (van der Maaten and Hinton, JMLR 9, 2008)."""
+    """Points in two dimensions, those near each other staying near: t-SNE.
+
+    Args:
+        points: (n, d).
+
+    Returns:
+        (n, 2).
+
+    Source: van der Maaten and Hinton, JMLR 9, 2008.
+    """
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(points) - 1) / 3)
@@ -251,6 +260,9 @@ def item_map(
         colours: number of the category of each item, -1 for none.
         names: with their places (2,), the most frequent first; one that finds no room is left out.
         catalogue: how many items there are.
+
+    Returns:
+        The plot.
     """
     with _figure("map", 5.6, 4.6) as figure:
         axes = figure.add_subplot()

@@ -33,6 +33,9 @@ def run_facts(evaluation: Evaluation, sidecar: dict[str, Any], command: str) -> 
         evaluation: what was measured.
         sidecar: its provenance.
         command: the command line.
+
+    Returns:
+        What the page shows, as words.
     """
     called = result_tables.short_names(evaluation)
     hidden = {"paths", "threads"}
