@@ -130,6 +130,14 @@ class Figures(RecordList[Metric]):
     def value(self, metric: str, k: int | None = None, model: str | None = None) -> float:
         """A figure for all users, by default that of the first model.
 
+        Args:
+            metric: its name, such as "ndcg".
+            k: the length of the list, where the metric has one.
+            model: path of the model, or name of the baseline; None: the first one.
+
+        Returns:
+            The figure.
+
         Raises:
             KeyError: it was not measured.
         """

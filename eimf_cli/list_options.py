@@ -19,7 +19,13 @@ AsTable = Annotated[
 
 
 def show(answers: Iterable[bytes], as_table: bool | None, *, heading: str | None = None) -> None:
-    """Write Recommendation lines as they come: as they are, or as tables under a heading or the id of each."""
+    """Write answers as they come: as they are, or as tables.
+
+    Args:
+        answers: Recommendation lines, one or several at a time.
+        as_table: whether as tables; None: on a terminal alone.
+        heading: above each table; None: the id of the answer.
+    """
     if terminal.stdout_is_terminal() if as_table is None else as_table:
         from eimf_cli.recommendation_tables import answer_table
 

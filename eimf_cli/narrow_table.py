@@ -14,8 +14,13 @@ GAP = 2
 def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """Characters of each column of a table side by side, the widest made narrower until all fit.
 
+    Args:
+        columns: their names.
+        rows: their cells.
+        width: columns of the terminal.
+
     Returns:
-        None where there is no room for the words of each column.
+        One for each column; None where there is no room for the words of each.
     """
     from rich.cells import cell_len
 
@@ -32,7 +37,16 @@ def widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) ->
 
 
 def lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """The rows below each other, with a blank line between; cells without content are left out."""
+    """The rows below each other, with a blank line between; cells without content are left out.
+
+    Args:
+        columns: their names.
+        rows: their cells.
+        width: columns of the terminal.
+
+    Yields:
+        Lines of text.
+    """
     for number, row in enumerate(rows):
         if number:
             yield ""

@@ -30,7 +30,13 @@ def ask(model: Path, *options: str) -> None:
 
 
 def explain(model: Path, request: Request, line: bytes) -> None:
-    """Why the first item stands in an answer, where that was not asked yet."""
+    """Say how to ask why the first item stands in an answer, where that was not asked yet.
+
+    Args:
+        model: the directory.
+        request: what was asked.
+        line: the answer, as JSON.
+    """
     if not terminal.shows_next_steps() or not terminal.stdout_is_terminal() or request.explain is not None:
         return
     answer = orjson.loads(line)

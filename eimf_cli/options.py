@@ -136,6 +136,9 @@ def step(
             defaults as `explicit` where it has this argument, as well as the path of --config as `config_file`.
         request: likewise a dataclass of what is asked, which the function gets as `request`.
         plugins: the group of plug-ins that its help lists.
+
+    Returns:
+        A decorator; the command that it makes reads the options and calls the function.
     """
     about = Step(example, settings, plugins, request)
 

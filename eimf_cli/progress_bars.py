@@ -76,6 +76,9 @@ def line(task: Task, width: int, now: float) -> Line:
         task: of which.
         width: columns of the terminal.
         now: by `time.monotonic`.
+
+    Returns:
+        Its name, the length of its bar in characters (0 for none), and what stands behind.
     """
     from eimf_core.text_cleaning import shortened
 

@@ -178,7 +178,15 @@ def width(*, to_stderr: bool = False) -> int:
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, below: str = "", to_stderr: bool = False
 ) -> None:
-    """Print a table under a title and what stands `below` that; numbers are right-aligned. On stderr it obeys quiet."""
+    """Print a table; numbers are right-aligned.
+
+    Args:
+        title: above it; may be empty.
+        columns: their names.
+        rows: cells: text or numbers.
+        below: what stands between title and table; may be empty.
+        to_stderr: whether it goes to stderr, where it obeys --quiet.
+    """
     if to_stderr and _level < 0:
         return
     from rich import box

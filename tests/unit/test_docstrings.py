@@ -26,6 +26,8 @@ DESCRIBED = (
     ".",
     "clustering",
     "comparison",
+    "eimf",
+    "eimf_cli",
     "evaluation",
     "exporting",
     "labeling",
@@ -36,7 +38,7 @@ DESCRIBED = (
     "serving",
     "text",
 )
-"""The packages of eimf_core that are checked; ".": the modules that are in none."""
+"""The packages of eimf_core that are checked, and those on top of it; ".": the modules that are in none."""
 METRICS = {(function.__module__.rpartition(".")[2], function.__name__) for function in metrics.METRICS.values()}
 MANY = 3
 """Arguments that need a description, however plain their types."""
@@ -132,6 +134,9 @@ def needs_description(found: Described, path: Path) -> bool:
     name = found.node.name
     if name.startswith("_") or name == "forward" or (path.stem, name) in METRICS:
         return False
+    # the docstring of a command is its help
+    if any(ast.unparse(decorator).startswith("step(") for decorator in found.node.decorator_list):
+        return False
     if not any(name in used_names(other) for other in SOURCES if other != path):
         return False
     annotations = [argument.annotation for argument in found.arguments] + [found.node.returns]
@@ -161,7 +166,8 @@ def missing(found: Described) -> list[str]:
 
 
 def modules(package: str) -> list[Path]:
-    place = ROOT / "eimf_core" / package
+    place = ROOT / package if package in ("eimf", "eimf_cli") else ROOT / "eimf_core" / package
+    assert place.is_dir(), package
     return sorted(place.glob("*.py") if package == "." else place.rglob("*.py"))
 
 
