@@ -103,6 +103,9 @@ def write(
         force: whether a file that no run of eimf wrote may be replaced.
         reporter: gets progress and remarks.
 
+    Returns:
+        How much was written, and how fast.
+
     Raises:
         ConfigError: what is asked does not go together, or the output may not be written.
         ModelError: the model is broken.

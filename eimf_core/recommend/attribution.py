@@ -33,6 +33,9 @@ def merge(
         names: of the interests of each query; None where they have none.
         interests: (B, K, d).
         of_one_item: whether the history of a query is one item alone, which is one interest.
+
+    Returns:
+        For each query the interest that each of its interests is merged into, itself where it is not.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         products = interests @ interests.transpose(0, 2, 1)
@@ -104,7 +107,15 @@ def _likeness(named: ScoredName) -> tuple[bool, float]:
 
 
 def merged_attention(attention: Floats, merged_into: Sequence[MergedInto]) -> Floats:
-    """Attention (B, K, L) in which the first of a group has the group's mean, so that its shares sum to 1."""
+    """Attention of merged interests: the first of a group has the group's mean, so that its shares sum to 1.
+
+    Args:
+        attention: (B, K, L).
+        merged_into: of `merge`.
+
+    Returns:
+        (B, K, L).
+    """
     into = np.array(merged_into, dtype=np.int64)
     number = np.arange(into.shape[1])
     rows = np.flatnonzero((into != number).any(axis=1))
@@ -118,7 +129,16 @@ def merged_attention(attention: Floats, merged_into: Sequence[MergedInto]) -> Fl
 
 
 def group_members(interests: Floats, merged_into: Sequence[MergedInto], number: int) -> Floats:
-    """Interest `number` of each query with those merged into it: (B, G, d), repeated where other groups are larger."""
+    """An interest of each query with those merged into it.
+
+    Args:
+        interests: (B, K, d).
+        merged_into: of `merge`.
+        number: of the interest, from 0.
+
+    Returns:
+        (B, G, d), repeated where other groups are larger.
+    """
     each = [[at for at, first in enumerate(of) if first == number] or [number] for of in merged_into]
     width = max(map(len, each))
     filled = np.array([own + own[:1] * (width - len(own)) for own in each], dtype=np.int64)
@@ -150,7 +170,17 @@ def attention_shares(
 def row_shares(
     histories: Sequence[Indices], rows: Indices, attention: Floats, most: int | None = None, least: float = 0.0
 ) -> list[list[tuple[int, float]]]:
-    """As `attention_shares`, of attention (P, L) over the history of each row (P,), rounded to DIGITS."""
+    """As `attention_shares`, of some attention maps.
+
+    Args:
+        histories: what the network read, (B) of item indices.
+        rows: the history of each map, (P,).
+        attention: (P, L).
+        most, least: as for `attention_shares`.
+
+    Returns:
+        For each map item indices and their shares, rounded to DIGITS, the largest first.
+    """
     items, width = np.zeros((len(histories), attention.shape[1]), dtype=np.int64), attention.shape[1]
     for row, history in zip(items, histories, strict=True):
         row[: len(history)] = history

@@ -42,7 +42,17 @@ class Built:
 def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT) -> Built:
     """Write the model directory anew with an index beside its weights.
 
-    Raises ConfigError when faiss is not installed, and what opening a model raises.
+    Args:
+        path: the model directory.
+        seed: of the lists, and of the queries that it is measured with.
+        reporter: gets remarks.
+
+    Returns:
+        How the index looks, and how much it finds.
+
+    Raises:
+        ConfigError: faiss is not installed, or there is no such directory.
+        ModelError: the model is broken.
     """
     model = artifact.open_model(path)
     try:

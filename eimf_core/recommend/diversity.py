@@ -28,9 +28,16 @@ def candidates(k: int) -> int:
 def greedy(
     scores: npt.NDArray[np.float32], categories: Sequence[Sequence[str]], k: int, weight: float
 ) -> npt.NDArray[np.int64]:
-    """Places of the chosen among n candidates, in the order they were chosen; ties go to the first.
+    """Choose candidates one by one, each by its score and how far its categories are from those chosen before.
 
-    scores (n,), falling, and the categories of each candidate; `weight` is λ.
+    Args:
+        scores: of the candidates, (n,), falling.
+        categories: of each candidate.
+        k: how many are chosen.
+        weight: λ, of diversity.
+
+    Returns:
+        Places of the chosen, (k,) or (n,), in the order they were chosen; ties go to the first.
     """
     held = _membership(categories)
     sizes = held.sum(axis=1)

@@ -82,7 +82,14 @@ class Index:
         return found
 
     def candidates(self, interests: Floats) -> Indices:
-        """Indices of the items in the nearest lists of any of the interests (K, d), rising, each once."""
+        """The items in the nearest lists of any of some interests.
+
+        Args:
+            interests: (K, d).
+
+        Returns:
+            Item indices (n,), rising, each once.
+        """
         return np.sort(np.concatenate(self._read(np.flatnonzero(self.probed(interests[None])[0])))).astype(np.int64)
 
     def _read(self, lists: Indices) -> list[npt.NDArray[Any]]:
@@ -100,6 +107,9 @@ class Index:
             model: the opened model.
             parts: what the interests consist of, see `ranking.best_scores`.
             also: rows and item indices that are looked at whatever lists they lie in.
+
+        Returns:
+            What was found, with its scores.
         """
         probed = self.probed(interests)
         sizes = np.where(probed, np.diff(self._starts), 0)
@@ -179,12 +189,27 @@ class NearItems:
         self.scores = np.full((len(probed), -(-max(1, most) // ranking.GROUP) * ranking.GROUP), -np.inf, np.float32)
 
     def further(self, row: int) -> list[Indices]:
-        """The items of a row that come behind those of lists."""
+        """What a row holds behind the items of lists.
+
+        Args:
+            row: from 0.
+
+        Returns:
+            Indices of items that came after the index was built, then of those that are always looked at.
+        """
         first = self._firsts[row]
         return [self._late, self._keys[first : first + self._counts[row]] % self._width]
 
     def columns(self, rows: Indices, items: Indices) -> Indices:
-        """The column of each item index (n,) in its row (n,), -1 where it is not there."""
+        """Where items are.
+
+        Args:
+            rows: (n,).
+            items: an item index in each of these rows, (n,).
+
+        Returns:
+            Columns of `scores`, (n,), -1 where an item is not there.
+        """
         known = items * (items < len(self._places))
         at = self._lists[known]
         in_lists = self.begins[rows, at] + self._places[known] - self._starts[at]
@@ -198,7 +223,15 @@ class NearItems:
         return np.where(came_later, self._behind[rows] + items - len(self._places), found)
 
     def items(self, rows: Indices, columns: Indices) -> Indices:
-        """The item index of each column (n,) of its row (n,); there must be one."""
+        """What stands in places.
+
+        Args:
+            rows: (n,).
+            columns: a column in each of these rows, (n,), that holds an item.
+
+        Returns:
+            Item indices (n,).
+        """
         lists = self._ends.shape[1]
         width = self.scores.shape[1]
         ends = (self._ends + np.arange(len(self._ends))[:, None] * width).ravel()
@@ -215,7 +248,11 @@ class NearItems:
         return made
 
     def all_items(self) -> tuple[Indices, Indices, Indices]:
-        """Row, column and item index of everything that was found."""
+        """Everything that was found.
+
+        Returns:
+            Row, column and item index, each (n,).
+        """
         counts = self._behind + len(self._late) + self._counts
         rows = np.repeat(np.arange(len(counts)), counts)
         columns = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -95,7 +95,16 @@ def split_by_name(
 def names_of(
     split: InterestSplit, namer: Namer, words: Sequence[Mapping[int, ScoredName]]
 ) -> list[list[ScoredName | None]]:
-    """For each list name and similarity of each part by number; `words` of each stay."""
+    """The names of the parts of each list.
+
+    Args:
+        split: of the lists.
+        namer: knows the names.
+        words: by list, names by number that stay, of the words of a query.
+
+    Returns:
+        For each list, by number of the part, a name, or None, and its similarity.
+    """
     last = np.array([max(spoken, default=-1) for spoken in words], dtype=np.int64)
     np.maximum.at(last, split.rows, split.numbers)
     made: list[list[ScoredName | None]] = [
@@ -123,6 +132,9 @@ def shares(
         histories: what the network read.
         namer: knows the groups.
         most, least: as for `attention_shares`.
+
+    Returns:
+        For each list, by number of the part, item indices and their shares, the largest first.
     """
     rows = split.rows
     counts = np.bincount(rows, minlength=len(histories))

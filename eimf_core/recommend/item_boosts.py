@@ -33,6 +33,9 @@ def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Repo
         strict: ids that the model does not know are an error.
         reporter: gets a remark on them otherwise.
 
+    Returns:
+        (N + 1,).
+
     Raises:
         ConfigError: for a path that cannot be opened.
         InputError: for a line that is no item with a factor of 0 or more, and for an item with two factors.
@@ -57,10 +60,14 @@ def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Repo
 
 
 def apply(factors: Floats, scores: Floats) -> None:
-    """Raise or lower scores (B, N + 1) in place; -inf stays what it is.
+    """Raise or lower scores in place; -inf stays what it is.
 
     A factor f makes s + (f - 1) |s| of a score s: f s, and for a score below 0, which a product with a factor
     above 1 would lower, what is as far on the other side.
+
+    Args:
+        factors: by item index, (N + 1,).
+        scores: (B, N + 1).
     """
     places = np.flatnonzero(factors != 1)
     part = scores[:, places]
@@ -68,7 +75,15 @@ def apply(factors: Floats, scores: Floats) -> None:
 
 
 def boosted(factors: Floats, scores: Floats) -> Floats:
-    """Scores raised or lowered by factors, as `apply` does."""
+    """Scores raised or lowered by factors, as `apply` does.
+
+    Args:
+        factors: of a shape that broadcasts to that of the scores.
+        scores: of any shape.
+
+    Returns:
+        Of the shape of the scores.
+    """
     with np.errstate(invalid="ignore"):
         made: Floats = np.where(np.isfinite(scores), scores + (factors - 1) * np.abs(scores), scores)
     return made

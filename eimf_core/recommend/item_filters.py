@@ -147,7 +147,17 @@ def mask_scores(scores: Floats, queries: Sequence[ResolvedQuery], allowed: Mask 
 
 
 def why_empty(items: int, filters: Mapping[str, Mask], query: ResolvedQuery, min_score: float | None) -> str:
-    """A sentence for a list without any of the `items`: which filter left nothing, and which came before it."""
+    """Why a list holds no item: which filter left nothing, and which came before it.
+
+    Args:
+        items: how many there are.
+        filters: of the command, by name which items they let through, (N + 1,).
+        query: with its own filters.
+        min_score: of the settings.
+
+    Returns:
+        A sentence.
+    """
     left = np.ones(items + 1, dtype=np.bool_)
     left[0] = False
     applied: list[str] = []

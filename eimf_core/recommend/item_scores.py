@@ -196,6 +196,9 @@ class ItemScores:
             queries: one for each row.
             words: the interests are words alone, to which no item of a history adds anything.
             whole: the interests are all that the network gave, in their order, not some of them.
+
+        Returns:
+            (B, N + 1).
         """
         if self._index is None:
             return self._exact(interests, queries, words=words, whole=whole)
@@ -272,14 +275,28 @@ class ItemScores:
         mask_scores(scores, queries, self._allowed)
 
     def history_shares(self, queries: Queries) -> Floats | None:
-        """What the history of each query counts beside its words (B,); None where no query has words."""
+        """What histories count beside words.
+
+        Args:
+            queries: B of them.
+
+        Returns:
+            (B,), 1 for a query without words; None where none has any.
+        """
         if all(query.text_vector is None for query in queries):
             return None
         weight = self._settings.text_weight
         return np.array([1.0 if query.text_vector is None else 1 - weight for query in queries], np.float32)
 
     def popularity(self, queries: Queries) -> Floats:
-        """How often each item occurs (B, N + 1), boosted, where it may be listed."""
+        """How often each item occurs, boosted.
+
+        Args:
+            queries: say what may be listed.
+
+        Returns:
+            (B, N + 1), -inf for what may not be listed.
+        """
         counts = np.asarray(self._model.counts, np.float32).copy()
         counts[0] = -np.inf
         scores = np.repeat(counts[None], len(queries), axis=0)

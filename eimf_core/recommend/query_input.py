@@ -19,11 +19,22 @@ Lines = list[tuple[int, bytes]]
 
 
 def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
-    """Lines with their numbers (from 1), up to `most` together, without waiting for more than one.
+    """The lines of a file as they come, without waiting for more than one.
 
-    Empty lines are left out, and the mark of UTF-8 that some programs put first. Raises ConfigError for
-    a path that cannot be opened and InputError for a broken gzip stream, UTF-16 or, unless it `may_be_empty`, a
-    file without any line.
+    Empty lines are left out, and the mark of UTF-8 that some programs put first.
+
+    Args:
+        path: the file, "-" for stdin.
+        most: lines that are given together.
+        what: the record on a line, for errors.
+        may_be_empty: whether a file without any line is none.
+
+    Yields:
+        Lines with their numbers, from 1.
+
+    Raises:
+        ConfigError: for a path that cannot be opened.
+        InputError: for a broken gzip stream, UTF-16, or a file without any line.
     """
     number, found = 0, False
     with files.open_bytes(path) as stream:

@@ -102,6 +102,9 @@ class QueryResolver:
             query: what is asked.
             file, line: where it stands, for errors; the line is its id when it has none.
 
+        Returns:
+            The query by item indices.
+
         Raises:
             InputError: it asks nothing, or what `strict` forbids.
             ConfigError: it asks by words, and the model knows none.

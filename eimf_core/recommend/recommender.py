@@ -164,7 +164,13 @@ class Recommender:
     ) -> attribution.Shares:
         """What made the interests of each query with a history: see `attribution.attention_shares`.
 
-        Of one that is merged away in all of them nothing is told.
+        Args:
+            queries: with a history.
+            interests: of these queries.
+            most, least: as for `attention_shares`.
+
+        Returns:
+            For each query and interest item indices and their shares; nothing for one that is merged away in all.
         """
         assert interests.attention is not None
         attention = attribution.merged_attention(interests.attention, interests.without_text)
@@ -243,7 +249,15 @@ class Recommender:
         ]
 
     def interests_of_list(self, interests: UserInterests, number: int) -> Floats:
-        """The vectors (B, G, d) that give the scores of one list of `per_interest`; the words have the last."""
+        """What gives the scores of one list of `per_interest`.
+
+        Args:
+            interests: of B queries.
+            number: of the list; the words have the last.
+
+        Returns:
+            (B, G, d).
+        """
         width = interests.vectors.shape[1]
         if number < width:
             return attribution.group_members(interests.vectors, interests.without_text, number)

@@ -95,7 +95,16 @@ class JsonLines:
 
 
 def with_field(line: bytes, name: str, value: Any) -> bytes:
-    """A line with one more field behind the others."""
+    """A line with one more field behind the others.
+
+    Args:
+        line: a JSON object, with its newline.
+        name: of the field.
+        value: what can be written as JSON.
+
+    Returns:
+        The line.
+    """
     return b"%b,%b:%b}\n" % (line.removesuffix(b"}\n"), _encoded(name), _encoded(value))
 
 

@@ -29,7 +29,15 @@ class Rows(NamedTuple):
 
 
 def rows(results: Iterable[tuple[Sequence[int], Result]], items: Items) -> Rows:
-    """The rows of answers, in the order of the queries; `results` as `Recommender.results` gives them."""
+    """The rows of answers, in the order of the queries.
+
+    Args:
+        results: as `Recommender.results` gives them.
+        items: the items of the model.
+
+    Returns:
+        The columns, one value a row each.
+    """
     lists = [(place, result, at) for places, result in results for at, place in enumerate(places)]
     made = Rows([], [], [], [], [], [], [])
     for _, result, at in sorted(lists, key=lambda entry: entry[0]):

@@ -99,8 +99,22 @@ def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]
 def top_pairs(
     rows: Indices, items: Indices, scores: Floats, users: int, k: int, min_score: float | None
 ) -> list[TopItems]:
-    """As `top_items`, of some items of each row: pairs (n,) of a row, of so many users, and an item, which may be
-    listed."""
+    """As `top_items`, of some items of each row, which may be listed.
+
+    Args:
+        rows: of each pair, (n,).
+        items: their item indices, (n,).
+        scores: (n,).
+        users: how many rows there are.
+        k: how many items a row gets.
+        min_score: least score of a listed item, if there is one.
+
+    Returns:
+        For each row item indices and their scores, best first, rounded to DIGITS.
+
+    Raises:
+        ModelError: a score is not finite.
+    """
     if not np.isfinite(scores).all():
         raise _no_number("a score is not finite")
     order = np.lexsort((items, -scores, rows))

@@ -141,6 +141,9 @@ class Session:
             query: what is asked.
             explain: an item, by id or title, whose rank is explained beside it.
             as_tested: whether the history ends where a test asks, to be told with it.
+
+        Returns:
+            A Recommendation record as a JSON line.
         """
         resolved = self.resolver.resolve(query)
         result = self.recommender.result([resolved])

@@ -45,7 +45,15 @@ class Fusion:
         return self.history + self.text
 
     def from_text(self, model: Model, items: list[int]) -> npt.NDArray[np.bool_]:
-        """Of items by index, those that the words raise higher above the mean than the history does, (n,)."""
+        """Which items the words raise higher above the mean than the history does.
+
+        Args:
+            model: the opened model.
+            items: indices (n).
+
+        Returns:
+            (n,).
+        """
         vectors = np.asarray(model.vectors[items], np.float32)
         by_history, by_text = (vectors @ self.history.T).max(axis=1), vectors @ self.text
         if model.scale is not None:
@@ -65,6 +73,9 @@ def fuse(model: Model, interests: Floats, text: Floats, history: Indices, weight
         text: vector of the words, (d,).
         history: item indices, which are no candidates when it is measured how high the best stand.
         weight: of the words, from 0 to 1.
+
+    Returns:
+        The weighted parts of the scores.
     """
     step = max(1, (len(model.vectors) - 1) // LARGEST)
     vectors, scale = model.vectors[1::step], None if model.scale is None else model.scale[1::step]

@@ -36,7 +36,17 @@ class TextVectors:
         self._encoder: Encoder | None = None
 
     def of_text(self, text: str) -> Floats:
-        """The vector (d,) of a text; ConfigError when the model knows no words or those of another encoder."""
+        """Where a text lies among the items.
+
+        Args:
+            text: in plain words.
+
+        Returns:
+            (d,).
+
+        Raises:
+            ConfigError: the model knows no words, or those of another encoder.
+        """
         maps = [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
         if not maps:
             raise ConfigError(
@@ -52,8 +62,17 @@ class TextVectors:
         return between
 
     def of_items(self, items: Sequence[Item]) -> Floats:
-        """What the map from text gives for items that training did not see, (n, d); ConfigError when the model knows
-        no item text."""
+        """What the map from text gives for items that training did not see.
+
+        Args:
+            items: n of them.
+
+        Returns:
+            (n, d).
+
+        Raises:
+            ConfigError: the model knows no item text.
+        """
         if self._model.text_map is None:
             raise ConfigError(
                 f"{self._model.name}: has no map from item text to vectors, which new items need; "
@@ -91,7 +110,19 @@ class TextVectors:
 
 
 def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[Item]:
-    """The items of a file that the model does not know; those without any text are left out, with a remark."""
+    """The items of a file that the model does not know; those without any text are left out.
+
+    Args:
+        path: JSON lines of items.
+        model: the opened model.
+        reporter: gets remarks on those that are known or left out.
+
+    Returns:
+        The new items.
+
+    Raises:
+        InputError: no item has a text, or a line is broken.
+    """
     from eimf_core import dataset
     from eimf_core.text.encoder_input import item_text
 
@@ -110,7 +141,13 @@ def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[I
 
 
 def add_new_items(model: Model, items: Sequence[Item], text_vectors: TextVectors) -> None:
-    """Put items behind the last index of an opened model: its tables grow in memory, the directory stays."""
+    """Put items behind the last index of an opened model: its tables grow in memory, the directory stays.
+
+    Args:
+        model: the opened model.
+        items: with a text each.
+        text_vectors: of that model.
+    """
     if not items:
         return
     model.append(text_vectors.of_items(items))

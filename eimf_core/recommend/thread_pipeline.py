@@ -24,7 +24,16 @@ PAUSE = 0.2
 
 
 def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator[R]:
-    """`work` of each part, in order; an exception of `parts` comes after what stands before it."""
+    """Work on parts in threads, in order.
+
+    Args:
+        parts: are read ahead; an exception of theirs comes after what stands before it.
+        work: on each part.
+        number: of threads.
+
+    Yields:
+        What `work` gives for each part.
+    """
     read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(AHEAD)
     over = threading.Event()
 

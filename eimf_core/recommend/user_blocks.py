@@ -46,6 +46,9 @@ def answers(
         model: its directory.
         request: what may be listed.
         reporter: gets remarks.
+
+    Returns:
+        A context, in which the answers to blocks come one by one.
     """
     settings = session.recommender.settings
     if settings.ray is None:

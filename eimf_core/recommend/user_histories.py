@@ -55,6 +55,9 @@ def history_of(user: str, path: str | Path, *, as_tested: bool = False) -> Seque
         path: the prepared directory, or its sequences file. Only lines that hold the id are read.
         as_tested: without what came next, which a test asks for; otherwise that belongs to the history.
 
+    Returns:
+        The line, with its targets behind its items unless `as_tested`.
+
     Raises:
         ConfigError: for a path that cannot be opened.
         InputError: no line is the user's, or a line is broken.
@@ -77,7 +80,18 @@ def history_of(user: str, path: str | Path, *, as_tested: bool = False) -> Seque
 
 
 def decoded(line: bytes, file: Path, number: int) -> Sequence:
-    """The Sequence on a line; InputError for one that is none."""
+    """The Sequence on a line.
+
+    Args:
+        line: JSON.
+        file, number: what an error names, the number counted from 1.
+
+    Returns:
+        The record, checked.
+
+    Raises:
+        InputError: for a line that is none.
+    """
     sequence = jsonl.decode(line, Sequence, file=file, number=number)
     if problem := dataset.sequence_problem(sequence):
         raise InputError(problem[1], file=file, line=number, field=problem[0])

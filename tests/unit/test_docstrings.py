@@ -35,6 +35,7 @@ DESCRIBED = (
     "naming",
     "pipeline",
     "prepare",
+    "recommend",
     "serving",
     "text",
 )

@@ -15,7 +15,14 @@ write_part = json_rows.write_part
 
 
 def encode(rows: Rows) -> bytes:
-    """The lines of some rows."""
+    """The lines of some rows.
+
+    Args:
+        rows: the columns.
+
+    Returns:
+        CSV in UTF-8, without a header.
+    """
     made = io.StringIO()
     csv.writer(made, lineterminator="\n").writerows(zip(*rows, strict=True))
     return made.getvalue().encode()

@@ -14,7 +14,14 @@ from eimf_core.records import RecommendedRow
 
 
 def encode(rows: Rows) -> bytes:
-    """The lines of some rows."""
+    """The lines of some rows.
+
+    Args:
+        rows: the columns.
+
+    Returns:
+        JSON lines.
+    """
     names = Rows._fields
     records = [RecommendedRow(**dict(zip(names, row, strict=True))) for row in zip(*rows, strict=True)]
     return msgspec.json.Encoder().encode_lines(records)
@@ -27,7 +34,13 @@ def write_part(path: Path, encoded: Sequence[bytes]) -> None:
 
 
 def join(parts: Sequence[Path], output: Path, *, before: bytes = b"") -> None:
-    """Put parts one behind the other, `before` in front of them."""
+    """Put parts one behind the other.
+
+    Args:
+        parts: files, in order.
+        output: the file to make, whole or not at all.
+        before: what stands in front of them.
+    """
     with files.atomic(output) as stream:
         stream.write(before)
         for part in parts:

@@ -18,12 +18,24 @@ KINDS = {"rank": "INTEGER", "score": "DOUBLE"}
 
 
 def encode(rows: Rows) -> Rows:
-    """Nothing is done before a part is written."""
+    """Nothing is done before a part is written.
+
+    Args:
+        rows: the columns.
+
+    Returns:
+        The same.
+    """
     return rows
 
 
 def write_part(path: Path, encoded: Sequence[Rows]) -> None:
-    """Write a part."""
+    """Write a part.
+
+    Args:
+        path: the file.
+        encoded: rows of blocks, in order.
+    """
     columns = {
         name: np.fromiter(chain.from_iterable(values), TYPES.get(name, np.object_))
         for name, values in zip(Rows._fields, zip(*encoded, strict=True), strict=True)
