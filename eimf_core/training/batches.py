@@ -118,7 +118,16 @@ class Batches:
 
 
 def latest(split: SplitData, users: Ints, longest: int) -> Ints:
-    """The last `longest` items of some users' histories, int64 (n, L), 0 where padded at the end."""
+    """The last items of some users' histories.
+
+    Args:
+        split: of the users.
+        users: their positions in it, (n,).
+        longest: items of a history at most.
+
+    Returns:
+        Item indices (n, L), oldest first, 0 where padded at the end.
+    """
     ends = split.offsets[users + 1]
     kept = np.minimum(ends - split.offsets[users], longest)
     at, valid = spans(ends - kept, kept)

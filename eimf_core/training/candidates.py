@@ -38,7 +38,14 @@ class CandidateBlock:
     targets: npt.NDArray[np.int64]
 
     def ndcg(self, weights: Weights) -> npt.NDArray[np.float64]:
-        """NDCG@10 of each user (B,) for the sum with these weights (M,), as `evaluation.metrics.accuracy.ndcg`."""
+        """NDCG@10 of each user for a sum, as `evaluation.metrics.accuracy.ndcg`.
+
+        Args:
+            weights: (M,).
+
+        Returns:
+            (B,).
+        """
         scores = np.tensordot(weights.astype(np.float32), self.scores, axes=1)
         wanted = np.bincount(self.owners, minlength=len(self.items))
         items, own = self.items[self.owners], scores[self.owners]
@@ -64,6 +71,9 @@ def block(
         kept: which items count, (B, N + 1); never column 0.
         owners: the row of each target, (T,).
         targets: its item, (T,).
+
+    Returns:
+        These items with their scores, and the targets.
     """
     columns = np.nonzero(kept)[1]
     sizes = kept.sum(axis=1)
@@ -74,10 +84,26 @@ def block(
 
 
 def ndcg(blocks: Sequence[CandidateBlock], weights: Weights) -> npt.NDArray[np.float64]:
-    """NDCG@10 of each user for the sums with these weights (M,)."""
+    """NDCG@10 of each user for a sum.
+
+    Args:
+        blocks: the users, in blocks.
+        weights: of the sum, (M,).
+
+    Returns:
+        (U,).
+    """
     return np.concatenate([each.ndcg(weights) for each in blocks])
 
 
 def mean_ndcg(blocks: Sequence[CandidateBlock], weights: Weights) -> float:
-    """NDCG@10 of all users for the sums with these weights (M,)."""
+    """NDCG@10 of all users for a sum.
+
+    Args:
+        blocks: the users, in blocks.
+        weights: of the sum, (M,).
+
+    Returns:
+        The mean over users.
+    """
     return float(ndcg(blocks, weights).mean())

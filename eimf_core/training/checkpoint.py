@@ -42,8 +42,11 @@ class Checkpoint:
         self._hashes: dict[str, str] = {}
 
     def load(self) -> tuple[Tensors, dict[str, Any]] | None:
-        """Tensors and facts of the interrupted run with the same fingerprint; None where there is none, or it is
-        damaged."""
+        """The state of an interrupted run with the same fingerprint.
+
+        Returns:
+            Tensors by name, and facts; None where there is no such run, or it is damaged.
+        """
         try:
             with raw_files.regular(self.folder / "state.json") as stream:
                 kept = orjson.loads(stream.read())
@@ -60,7 +63,12 @@ class Checkpoint:
         return tensors, described["facts"]
 
     def save(self, tensors: Tensors, facts: dict[str, Any]) -> None:
-        """Keep this state in the place of the last one."""
+        """Keep a state in the place of the last one.
+
+        Args:
+            tensors: by name.
+            facts: what can be written as JSON.
+        """
         self._number += 1
         name = f"state-{self._run}-{self._number}.safetensors"
         self._write(name, tensors)
@@ -80,12 +88,21 @@ class Checkpoint:
                 path.unlink()
 
     def save_best(self, tensors: Tensors, epoch: int) -> None:
-        """Keep these weights as the best; they count from the next `save` on."""
+        """Keep weights as the best; they count from the next `save` on.
+
+        Args:
+            tensors: by name.
+            epoch: that they are of.
+        """
         self._best = f"best-{self._run}-{epoch}.safetensors"
         self._write(self._best, tensors)
 
     def load_best(self) -> Tensors | None:
-        """The best weights, None when no epoch was measured."""
+        """The best weights.
+
+        Returns:
+            Tensors by name; None when no epoch was measured.
+        """
         return None if self._best is None else load_file(self.folder / self._best)
 
     def remove(self) -> None:

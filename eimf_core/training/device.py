@@ -18,10 +18,18 @@ CPU = torch.device("cpu")
 
 
 def choose(wanted: str, reporter: Reporter, *, local_rank: int = 0) -> torch.device:
-    """The device of a name; "auto" is an accelerator where there is one, and says which.
+    """The device of a name.
 
-    `local_rank` counts the processes of a run on this machine: each takes a CUDA device of its own.
-    Raises ConfigError where what was asked for is not there.
+    Args:
+        wanted: "auto" is an accelerator where there is one.
+        reporter: hears which.
+        local_rank: counts the processes of a run on this machine: each takes a CUDA device of its own.
+
+    Returns:
+        The device.
+
+    Raises:
+        ConfigError: what was asked for is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(kind for kind, found in there.items() if found) if wanted == "auto" else wanted
@@ -42,10 +50,16 @@ def choose(wanted: str, reporter: Reporter, *, local_rank: int = 0) -> torch.dev
 
 
 def speed_up(backbone: Backbone, device: torch.device, *, precision: str, compile: bool) -> None:
-    """Let the backbone train in `precision` ("float32" or "bf16"), and compiled.
+    """Let a backbone train in less precision, or compiled.
 
     What it gives is float32 either way, so that scores, losses and gradients of item vectors are; on
     CUDA, "bf16" also lets products of float32 run as TF32. Outside training it stays as it is.
+
+    Args:
+        backbone: is changed.
+        device: that it trains on.
+        precision: "float32" or "bf16".
+        compile: whether it is compiled.
     """
     if precision == "bf16" and device.type == "cuda":
         torch.set_float32_matmul_precision("high")

@@ -98,8 +98,18 @@ class Distillation:
     def loss(
         self, learner: Learner, side: SideInputs, batch: DistillationBatch, vectors: Tensor, rows: Tensor
     ) -> Tensor:
-        """The weighted loss. vectors (R, d), the step's rows of the item table; rows int64 (B, L),
-        `batch.students` as rows of it."""
+        """The weighted loss of a step.
+
+        Args:
+            learner: gives interests, those of teachers without a gradient.
+            side: side inputs of histories.
+            batch: of `draw`.
+            vectors: the step's rows of the item table, (R, d).
+            rows: `batch.students` as rows of these, (B, L).
+
+        Returns:
+            A scalar.
+        """
         backbone, device = learner.backbone, vectors.device
         mask = torch.from_numpy(batch.students > 0).to(device)
         interests, _ = backbone(functional.embedding(rows, vectors), mask, side.of_items(batch.students))

@@ -62,7 +62,11 @@ class Group:
             self._exchange(lambda: dist.all_reduce(torch.zeros(1, device=self.device)))
 
     def add_up(self, tensors: list[Tensor]) -> None:
-        """Put the sum over all processes in the place of each tensor, the same bits everywhere."""
+        """Put the sum over all processes in the place of each tensor, the same bits everywhere.
+
+        Args:
+            tensors: of the same shapes in all processes.
+        """
         if self.size > 1 and tensors:
             flat = torch.cat([part.detach().reshape(-1) for part in tensors])
             self._exchange(lambda: dist.all_reduce(flat))
@@ -101,12 +105,25 @@ class Group:
             )
 
     def rows(self, count: int) -> npt.NDArray[np.int64]:
-        """Which of so many rows are this process's; the first one where there are too few for all."""
+        """Which rows are this process's.
+
+        Args:
+            count: of the rows of all.
+
+        Returns:
+            Rows, rising; the first one where there are too few for all.
+        """
         return np.arange(self.rank, count, self.size) if self.rank < count else np.zeros(1, dtype=np.int64)
 
     def split(self, batch: Batch) -> tuple[Batch, npt.NDArray[np.bool_], float]:
-        """This process's rows of a batch, which of its targets (P,) these hold, and their share of P, which
-        is 0 where there are too few rows for all."""
+        """This process's part of a batch.
+
+        Args:
+            batch: of all processes, with P targets.
+
+        Returns:
+            Its rows; which of the targets they hold, (P,); and their share of P, 0 with too few rows for all.
+        """
         rows, idle = self.rows(len(batch.inputs)), self.rank >= len(batch.inputs)
         mine = np.zeros(len(batch.inputs), dtype=bool)
         mine[rows] = True

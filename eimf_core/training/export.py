@@ -153,6 +153,9 @@ def contents(
         settings: of the run.
         epochs: a line for each.
         provenance: for the manifest.
+
+    Returns:
+        The files of a model directory, in memory.
     """
     learner, labels, text, features = prepared.learner, prepared.labels, prepared.text, prepared.side.features
     learned = learner.table.all()

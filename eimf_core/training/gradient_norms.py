@@ -9,7 +9,15 @@ LARGE = 1.0  # times the gradient norm of the prediction
 
 
 def norms(losses: dict[str, Tensor], leaf: Tensor) -> dict[str, float]:
-    """The norm of the gradient of each part with respect to the leaf (R, d); the graph is kept."""
+    """The norm of the gradient of each loss; the graph is kept.
+
+    Args:
+        losses: by name.
+        leaf: what it is the gradient with respect to, (R, d).
+
+    Returns:
+        Norms by name; of those alone that have a gradient.
+    """
     found = {}
     for name, loss in losses.items():
         if loss.requires_grad:

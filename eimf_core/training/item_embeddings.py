@@ -37,23 +37,39 @@ class ItemTable(nn.Module):
     def add_categories(self, features: npt.NDArray[np.int32], kinds: int) -> None:
         """Let items share what their categories have in common: e_i = row_i + mean_(c of i) of q_c, q_c learned.
 
-        features (N + 1, F), categories of each item from 1 to `kinds`, 0 for none. After the item representation
-        of Xie et al., arXiv 2112.02591 (MFN), and the knowledge of Meng et al., 2022 (CKML), as this project
-        reads them; here targets and negatives hold it like histories, whatever the backbone. The vectors start
-        as zeros, so that the table's stay what they are.
+        Here targets and negatives hold it like histories, whatever the backbone. The vectors start as zeros, so that
+        the table's stay what they are.
+
+        Args:
+            features: categories of each item from 1 to `kinds`, 0 for none, (N + 1, F).
+            kinds: how many categories there are.
+
+        Source: the item representation of Xie et al., arXiv 2112.02591 (MFN), and the knowledge of Meng et al., 2022
+            (CKML), as this project reads them.
         """
         self.categories = nn.Parameter(torch.zeros(kinds + 1, self.weight.shape[1]))
         # known from the data, and so no part of a checkpoint
         self.register_buffer("features", torch.from_numpy(features), persistent=False)
 
     def rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """A leaf (R, d) that takes the gradient of `weight[rows]`, and the items' vectors (R, d)."""
+        """The vectors of some items, for a step.
+
+        Args:
+            rows: item indices (R,).
+
+        Returns:
+            A leaf (R, d) that takes the gradient of `weight[rows]`, and the items' vectors (R, d).
+        """
         leaf = self.weight[rows].requires_grad_()
         return leaf, leaf if self.categories is None else leaf + self._category_vectors(rows)
 
     @torch.no_grad()
     def all(self) -> Tensor:
-        """The vectors of all items (N + 1, d)."""
+        """The vectors of all items.
+
+        Returns:
+            (N + 1, d).
+        """
         if self.categories is None:
             return self.weight
         vectors = self.weight.clone()
@@ -73,8 +89,18 @@ def make(
     items: int, dimension: int, generator: torch.Generator, text: Text | None = None,
     start: tuple[Floats, Floats] | None = None,
 ) -> ItemTable:  # fmt: skip
-    """A fresh table of random vectors, or started from `text` (N + 1, D), which may be half precision and mapped from a
-    file, through `start`: the mean (D,) of text and the map (d, D) of centred text."""
+    """A fresh table, of random vectors or started from text.
+
+    Args:
+        items: N.
+        dimension: d.
+        generator: draws the vectors, or the noise on those from text.
+        text: text vectors (N + 1, D), which may be half precision and mapped from a file.
+        start: the mean (D,) of text, and the map (d, D) of centred text; without it vectors are random.
+
+    Returns:
+        The table; row 0 is zero.
+    """
     vectors = torch.empty(items + 1, dimension).normal_(generator=generator)
     vectors[0] = 0.0
     if text is None or start is None:
@@ -92,10 +118,17 @@ def make(
 
 
 def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
-    """The mean (D,) of text vectors (N + 1, D), row 0 left out, and the components (d, D) that project them.
+    """The principal components of text vectors.
 
     The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0. All are 0 where
     the vectors are all the same, items without titles say: nothing parts them.
+
+    Args:
+        text: (N + 1, D), row 0 left out.
+        dimension: d, how many components.
+
+    Returns:
+        The mean (D,), and the components (d, D) that project what is centred.
     """
     mean, covariance = moments(text)
     components = np.zeros((dimension, text.shape[1]))
@@ -105,7 +138,14 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
 
 
 def moments(text: Text) -> tuple[Doubles, Doubles]:
-    """Mean (D,) and covariance (D, D) of text vectors (N + 1, D), row 0 left out."""
+    """Mean and covariance of text vectors.
+
+    Args:
+        text: (N + 1, D), row 0 left out.
+
+    Returns:
+        (D,) and (D, D).
+    """
     total, products = np.zeros(text.shape[1]), np.zeros((text.shape[1], text.shape[1]))
     for start in range(1, len(text), CHUNK):
         part = text[start : start + CHUNK].astype(np.float64)
@@ -117,8 +157,17 @@ def moments(text: Text) -> tuple[Doubles, Doubles]:
 
 
 def scaled(components: Doubles, covariance: Doubles) -> Floats:
-    """Components (d, D), so long that what they project has elements of standard deviation DEVIATION; the sign of an
-    eigenvector is anyone's choice: its largest entry is made positive. All 0 where nothing is left to project."""
+    """Components so long that what they project has elements of standard deviation DEVIATION.
+
+    The sign of an eigenvector is anyone's choice: its largest entry is made positive.
+
+    Args:
+        components: (d, D).
+        covariance: of what they project, (D, D).
+
+    Returns:
+        (d, D), all 0 where nothing is left to project.
+    """
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
     kept = np.einsum("kd,de,ke->", components, covariance, components) / len(components)
     scale = DEVIATION / np.sqrt(kept) if kept > SAME else 0.0

@@ -25,6 +25,9 @@ def with_names(contents: Contents, earlier: Sequence[Model] = (), data: Dataset 
         earlier: models that this one goes on from or is joined from. What a language model called the groups of the
             first of them that was asked is taken over with these.
         data: the items' text vectors are kept beside it, where the model knows texts.
+
+    Returns:
+        The same with groups.
     """
     groups = next((found for model in earlier if (found := _carried(contents, model)) is not None), None)
     if groups is None:

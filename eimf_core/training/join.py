@@ -88,6 +88,9 @@ def choose(
         valid_users: users of the split that are asked at most, 0 for all.
         seed: draws them.
         reporter: hears of progress.
+
+    Returns:
+        The models with their weights, and the figures behind these.
     """
     models = [system.model for system in systems]
     equal = [1.0 / len(models)] * len(models)
@@ -148,6 +151,9 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         data: the items.
         training: the configuration of the run, for people.
         provenance: for the manifest.
+
+    Returns:
+        The files of a model directory, in memory.
     """
     models, weights = ensemble.members, ensemble.weights
     if len(models) == 1:

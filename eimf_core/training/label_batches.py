@@ -53,7 +53,17 @@ class LabelSampler:
 
 
 def draw(labels: Labels, train: SplitData, settings: TrainConfig, rng: np.random.Generator) -> LabelledBatch:
-    """Labelled users, none twice, each with one target drawn from its history."""
+    """Labelled users, none twice, each with one target drawn from its history.
+
+    Args:
+        labels: of the run.
+        train: the training split.
+        settings: say how many users and items.
+        rng: draws.
+
+    Returns:
+        The users of a step.
+    """
     # the words of a user alone have none to be contrasted with
     wanted = max(2, round(settings.labelled_share * settings.batch_size))
     chosen = rng.choice(len(labels), size=min(len(labels), wanted), replace=False)

@@ -23,8 +23,16 @@ from eimf_core.training.neighbour_init import Doubles, Flags, Floats, fill, neig
 
 @torch.no_grad()
 def init_from_labels(learner: Learner, labels: Labels, train: SplitData) -> int:
-    """Move the item vectors and the adapter of a fresh learner to where labels see them; returns for how many
-    items something is known. Draws nothing."""
+    """Move the item vectors and the adapter of a fresh learner to where labels see them. Draws nothing.
+
+    Args:
+        learner: is changed.
+        labels: say words of items.
+        train: whose histories the words spread along.
+
+    Returns:
+        For how many items something is known.
+    """
     weight = learner.table.weight
     shares, known = shown_shares(labels, len(weight))
     mean = labels.vectors.mean(axis=0)
@@ -43,8 +51,14 @@ def init_from_labels(learner: Learner, labels: Labels, train: SplitData) -> int:
 
 @torch.no_grad()
 def init_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -> None:
-    """Start the adapter as the map that places items by their text, less its `mean` (D,), through `projection` (d, D),
-    so that words and items that start from titles meet before the first step. Draws nothing."""
+    """Start the adapter as the map that places items by their text, so that words and items that start from titles meet
+    before the first step. Draws nothing.
+
+    Args:
+        learner: its adapter is changed, if it has one.
+        mean: of text vectors, (D,).
+        projection: of centred ones, (d, D).
+    """
     # an adapter of zeros would learn from a vector without a direction
     if learner.adapter is None or not projection.any():
         return

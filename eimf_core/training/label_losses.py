@@ -25,7 +25,15 @@ LABEL_LOSSES: dict[str, Callable[[LabelInputs], Tensor | None]] = {
 
 
 def label_losses(settings: TrainConfig, inputs: LabelInputs) -> dict[str, Tensor]:
-    """The weighted losses by name; those of weight 0 are not computed."""
+    """The losses of a step that need labels.
+
+    Args:
+        settings: with their weights; those of weight 0 are not computed.
+        inputs: what they are computed from.
+
+    Returns:
+        Weighted losses by name.
+    """
     weights = settings.label_weights._asdict()
     found = {name: loss(inputs) for name, loss in LABEL_LOSSES.items() if weights[name]}
     return {

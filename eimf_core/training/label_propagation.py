@@ -70,8 +70,20 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
 def with_items(
     labels: Labels, propagated: Propagated, train: SplitData, text: npt.NDArray[Any], least: float
 ) -> Labels:
-    """The labels with more items that show their words: each item of a user with a propagated label shows the
-    interest whose words are nearest to its text (N + 1, D), if their cosine is `least` or more."""
+    """More items that show the words of labels.
+
+    Each item of a user with a propagated label shows the interest whose words are nearest to its text.
+
+    Args:
+        labels: of the run.
+        propagated: whose label each unlabelled user has.
+        train: the training split.
+        text: of items, (N + 1, D).
+        least: cosine of words and text that this needs.
+
+    Returns:
+        The labels with these items.
+    """
     words = unit_rows(labels.vectors)
     shown = [labels.shown]
     for start in range(0, len(propagated), BLOCK):

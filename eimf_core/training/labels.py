@@ -49,7 +49,14 @@ class Labels:
         return len(self.users)
 
     def padded(self, chosen: Ints) -> Ints:
-        """The texts of some labelled users, int64 (B, M), -1 where a user has fewer than M."""
+        """The texts of some labelled users.
+
+        Args:
+            chosen: which, (B,).
+
+        Returns:
+            Numbers of texts (B, M), -1 where a user has fewer than M.
+        """
         at, exists = spans(self.offsets[chosen], np.diff(self.offsets)[chosen])
         return np.where(exists, self.texts[at], -1)
 
@@ -57,9 +64,19 @@ class Labels:
 def load(
     path: str | Path, data: Dataset, encode: Callable[[list[str]], npt.NDArray[np.float32]], reporter: Reporter
 ) -> Labels:
-    """Read labels and match them with the training users of `data`.
+    """Read labels and match them with training users.
 
-    `encode` turns n texts into (n, D). Raises InputError for a bad line and when no label matches.
+    Args:
+        path: the file that `label` wrote.
+        data: whose training users are meant.
+        encode: turns n texts into (n, D).
+        reporter: hears how many match, and which are left out.
+
+    Returns:
+        The labels that match.
+
+    Raises:
+        InputError: for a bad line, and when no label matches.
     """
     keys, named = _training_keys(data), _training_users(data)
     texts: dict[str, int] = {}

@@ -64,12 +64,19 @@ class Learner:
                 module.generator = self.generator  # type: ignore[assignment]
 
     def apply(self, loss: Tensor, rows: Tensor, leaf: Tensor, group: Group = ALONE) -> float:
-        """Take the gradient of `loss`, clip it, move everything; returns the norm before clipping.
+        """Take the gradient of a loss, clip it, move everything.
 
-        Raises ConfigError when the gradient is not finite; nothing is moved then.
+        Args:
+            loss: a scalar.
+            rows: of the table that it was computed from, (R,).
+            leaf: of these rows, (R, d).
+            group: the processes over which the gradient is summed.
 
-        `rows` (R,) and `leaf` (R, d) are the rows of the table that the loss was computed from. The
-        gradient is the sum over the processes of `group`.
+        Returns:
+            The norm of the gradient before clipping.
+
+        Raises:
+            ConfigError: the gradient is not finite; nothing is moved then.
         """
         for parameter in self._dense:
             parameter.grad = None
@@ -97,7 +104,11 @@ class Learner:
                 group["lr"] = rate
 
     def weights(self) -> dict[str, Tensor]:
-        """Everything that is learned, by name."""
+        """Everything that is learned.
+
+        Returns:
+            Tensors by name.
+        """
         return dict(self._modules.state_dict())
 
     def digest(self) -> int:
@@ -112,11 +123,19 @@ class Learner:
         return total % (1 << 64)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over what `weights` gave."""
+        """Take over what `weights` gave.
+
+        Args:
+            weights: tensors by name.
+        """
         self._modules.load_state_dict(dict(weights))
 
     def state(self) -> dict[str, Tensor]:
-        """Weights and optimisers: all that a checkpoint needs to resume bit by bit."""
+        """Weights and optimisers: all that a checkpoint needs to resume bit by bit.
+
+        Returns:
+            Tensors by name.
+        """
         state = {f"weights.{name}": value for name, value in self.weights().items()}
         state |= {f"rows.{name}": value for name, value in self._row_optimiser.state().items()}
         if self._dense_optimiser is not None:
@@ -125,7 +144,11 @@ class Learner:
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+        """Take over what `state` gave.
+
+        Args:
+            state: tensors by name.
+        """
         prefix = "weights."
         self.load_weights({name[len(prefix) :]: state[name] for name in state if name.startswith(prefix)})
         for name, value in self._row_optimiser.state().items():

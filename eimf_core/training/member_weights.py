@@ -92,6 +92,9 @@ def blocks(
         rows: of the users that are asked.
         width: N + 1, with N items in the catalogue.
         reporter: hears of progress.
+
+    Returns:
+        The users in blocks, with these items.
     """
     made = []
     reporter.begin("scores of the members", len(rows))

@@ -32,7 +32,15 @@ class Uniform:
 
 
 def accidental(negatives: Ints, targets: Ints) -> tuple[Ints, Ints]:
-    """Rows and columns where a negative is the row's target; `negatives` distinct and rising."""
+    """Where a negative is the target.
+
+    Args:
+        negatives: item indices (S,), distinct and rising.
+        targets: item indices (P,).
+
+    Returns:
+        Rows (of targets, rising) and columns (of negatives), each (n,).
+    """
     at = np.minimum(np.searchsorted(negatives, targets), len(negatives) - 1)
     rows = np.flatnonzero(negatives[at] == targets)
     return rows, at[rows]

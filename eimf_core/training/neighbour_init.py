@@ -32,8 +32,16 @@ BLOCK = 64  # columns spread at a time
 
 @torch.no_grad()
 def init_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torch.Generator) -> int:
-    """Move a fresh table (N + 1, d) to where histories see its items; for how many they do. `generator` draws the
-    random directions."""
+    """Move a fresh table to where histories see its items.
+
+    Args:
+        weight: (N + 1, d), is changed.
+        train: the training split.
+        generator: draws the random directions.
+
+    Returns:
+        How many items were moved.
+    """
     vectors = torch.empty(len(weight), WIDTH * weight.shape[1]).normal_(generator=generator).numpy()
     known = np.zeros(len(weight), dtype=bool)
     known[np.unique(train.items)] = True
@@ -44,8 +52,17 @@ def init_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torc
 
 
 def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: sparse.csr_matrix) -> Flags:
-    """Spread vectors of which `columns` gives a block of columns (rows, BLOCK) into `out` (rows, D); which rows have
-    one now. All columns of a million items at once would take gigabytes, several times over."""
+    """Spread vectors over neighbours. All columns of a million items at once would take gigabytes, several times over.
+
+    Args:
+        out: (rows, D), is written.
+        columns: gives a block of columns of what is spread, (rows, BLOCK).
+        known: which rows have a vector, (rows,).
+        links: of `neighbours`, (rows, rows).
+
+    Returns:
+        Which rows have a vector now, (rows,).
+    """
     reached = known
     for start in range(0, out.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
@@ -56,8 +73,16 @@ def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: 
 def project(
     weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags
 ) -> tuple[int, npt.NDArray[np.float32] | None]:
-    """Put the rows of a table (N + 1, d) that are known where the directions of `vectors` (N + 1, D) project to on
-    their first principal components; how many, and the components (d, D), None where nothing was moved."""
+    """Put rows of a table where their vectors project to on the first principal components of these.
+
+    Args:
+        weight: the table, (N + 1, d), is changed.
+        vectors: (N + 1, D), of which directions count.
+        known: which rows have one, (N + 1,).
+
+    Returns:
+        How many rows were moved, and the components (d, D), None where none was.
+    """
     lengths = row_lengths(vectors)
     rows = np.flatnonzero(known & (lengths > SHORTEST))
     if not len(rows):

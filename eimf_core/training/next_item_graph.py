@@ -28,7 +28,16 @@ MOST_PLACES = 1 << 18
 
 
 def count(train: SplitData, items: int, *, backward: float) -> Arrays:
-    """The arrays of `next_items.NextItems` for a catalogue of so many `items`."""
+    """The graph of what follows what in training histories.
+
+    Args:
+        train: the training split.
+        items: N.
+        backward: what an item counts that stands before another, not behind it.
+
+    Returns:
+        The arrays of `next_items.NextItems`.
+    """
     counts = np.bincount(train.items, minlength=items + 1)
     lengths = np.zeros(items + 1, dtype=np.int64)
     columns, values = [], []
@@ -55,6 +64,9 @@ def with_texts(arrays: Arrays, texts: Arrays | None, config: NextItemsConfig) ->
         arrays: A, the counts of histories.
         texts: T, the cosines of texts (`text_neighbours.count`); None where there are no texts.
         config: what the graph counts in the score.
+
+    Returns:
+        The graph, as a model has it.
     """
     if texts is None or not config.text:
         return NextItems(arrays, msgspec.structs.replace(config, text=0.0))
@@ -73,8 +85,16 @@ def _matrix(arrays: Arrays, width: int) -> sparse.csr_matrix:
 
 
 def like(config: NextItemsConfig | None, data: Dataset, texts: Callable[[], Arrays | None]) -> NextItems | None:
-    """The graph of these training histories that counts what that of an earlier model did; None where it had none.
-    `texts` makes that of items of like texts, None without texts."""
+    """The graph of today's training histories that counts what that of an earlier model did.
+
+    Args:
+        config: of the earlier model's; None where it had none.
+        data: with its training histories.
+        texts: makes the graph of items of like texts, None without texts.
+
+    Returns:
+        The graph; None where the earlier model had none.
+    """
     if config is None:
         return None
     arrays = count(data.splits["train"], len(data.items), backward=config.backward)

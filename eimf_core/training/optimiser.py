@@ -23,13 +23,22 @@ class RowAdam:
         self.steps = torch.zeros(len(table), dtype=torch.int32, device=table.device)
 
     def move(self, table: Tensor) -> None:
-        """Go on with the same table on another device."""
+        """Continue with the same table on another device.
+
+        Args:
+            table: there, (N + 1, d).
+        """
         self.table, device = table, table.device
         self.momentum, self.second = self.momentum.to(device), self.second.to(device)
         self.steps = self.steps.to(device)
 
     def step(self, rows: Tensor, gradient: Tensor) -> None:
-        """Move the rows (R,), distinct, along their gradient (R, d)."""
+        """Move some rows along their gradient.
+
+        Args:
+            rows: (R,), distinct.
+            gradient: (R, d).
+        """
         first, second = self.betas
         steps = self.steps[rows] + 1
         momentum = self.momentum[rows].lerp_(gradient, 1.0 - first)
@@ -42,5 +51,9 @@ class RowAdam:
         self.table.index_add_(0, rows, momentum * pace[:, None], alpha=-1.0)
 
     def state(self) -> dict[str, Tensor]:
-        """The tensors that a checkpoint keeps."""
+        """What a checkpoint keeps.
+
+        Returns:
+            Tensors by name.
+        """
         return {"momentum": self.momentum, "second": self.second, "steps": self.steps}

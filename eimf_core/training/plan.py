@@ -44,6 +44,9 @@ def make(
         init: a model that training starts from.
         given: names of the settings that count all the same.
 
+    Returns:
+        The settings of the run and of each member.
+
     Raises:
         ConfigError: settings that contradict a model.
         ModelError: a model that does not say what is asked of it.

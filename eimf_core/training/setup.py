@@ -94,7 +94,16 @@ def restored_afterwards() -> Iterator[None]:
 
 
 def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
-    """What tells one run from another: settings, the files it reads and versions."""
+    """What tells one run from another: settings, the files it reads and versions.
+
+    Args:
+        data: what is trained on.
+        settings: of the run.
+        read: the files, of `inputs`.
+
+    Returns:
+        A sha256 in hexadecimal digits.
+    """
     described = {
         # where it runs is told apart by what the checkpoint says, with a word to the user
         "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"},
@@ -105,14 +114,32 @@ def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
 
 
 def inputs(data: Dataset, labels_path: str | Path | None, init: str | Path | None) -> list[Path]:
-    """The files that a run reads; the manifest stands for a whole model."""
+    """The files that a run reads; the manifest stands for a whole model.
+
+    Args:
+        data: a prepared directory.
+        labels_path: the labels, if there are any.
+        init: the model that it starts from, if it does.
+
+    Returns:
+        Their paths.
+    """
     read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
     read += [Path(labels_path)] if labels_path is not None else []
     return read + ([warm_start.manifest(init)] if init is not None else [])
 
 
 def check_same_machine(resumed: dict[str, Any], here: dict[str, Any], folder: Path) -> None:
-    """ConfigError when an interrupted run would be resumed elsewhere, where it would not end with the same bits."""
+    """Refuse to resume an interrupted run elsewhere, where it would not end with the same bits.
+
+    Args:
+        resumed: what its checkpoint says of where it ran, by name.
+        here: the same of here.
+        folder: of the checkpoint, for the message.
+
+    Raises:
+        ConfigError: they differ.
+    """
     before = {name: resumed.get(name, here[name]) for name in here}
     if before != here:
         said = " and ".join(f"{name} {value}" for name, value in before.items())
@@ -150,8 +177,17 @@ class _TextVectors:
 def item_texts(
     data: Dataset, item_vectors: str, encoder: str | None, reporter: Reporter
 ) -> npt.NDArray[np.float16] | None:
-    """The text vectors (N + 1, D) of items that start from text, from the cache of the data where they are; None where
-    they start otherwise."""
+    """The text vectors of items that start from text, from the cache of the data where they are.
+
+    Args:
+        data: the items.
+        item_vectors: the setting.
+        encoder: the setting.
+        reporter: hears of progress.
+
+    Returns:
+        (N + 1, D); None where items start otherwise.
+    """
     if item_vectors != "text":
         return None
     return encode_items(data.directory, data.items, loading.open_encoder(encoder, len(data.items)), reporter)
@@ -163,8 +199,17 @@ def prepare(
 ) -> Prepared:  # fmt: skip
     """Labels, text vectors and a learner at its start; the text encoder is opened only if needed.
 
-    `init`: an earlier model that the learner starts from, or from `init_member` of its members. The start is the
-    same on every device.
+    Args:
+        data: what is trained on.
+        settings: of the run.
+        labels_path: the labels, if there are any.
+        reporter: hears of progress and remarks.
+        init: an earlier model that the learner starts from, if it does.
+        init_member: which of its members, from 0; 0 too for a model that is no ensemble.
+        device: where the learner goes; its start is the same on every device.
+
+    Returns:
+        All that a run begins with.
     """
     earlier = None if init is None else warm_start.WarmStart(init, settings, init_member)
     vectors = _TextVectors(data, settings, reporter)

@@ -80,7 +80,16 @@ class SideInputs:
         self, inputs: npt.NDArray[np.int64], times: Sequence[npt.NDArray[np.float64]] | None,
         events: Sequence[npt.NDArray[np.int32]] | None = None,
     ) -> dict[str, Tensor]:  # fmt: skip
-        """Side inputs of histories (B, L) of item indices, padded at the end, their times (unix seconds) and events."""
+        """Side inputs of histories.
+
+        Args:
+            inputs: item indices (B, L), padded at the end.
+            times: unix seconds of each history, if they are known.
+            events: kinds of behaviour of each history, as numbers of the data, likewise.
+
+        Returns:
+            Tensors (B, L, …) by name.
+        """
         side = self.of_items(inputs)
         if self._times is not None and times is not None:
             days = np.full(inputs.shape, -1.0, dtype=np.float32)
@@ -93,7 +102,14 @@ class SideInputs:
         return side
 
     def of_items(self, inputs: npt.NDArray[np.int64]) -> dict[str, Tensor]:
-        """Side inputs of histories (B, L) of item indices, times and events unknown."""
+        """Side inputs of histories, times and events unknown.
+
+        Args:
+            inputs: item indices (B, L), padded at the end.
+
+        Returns:
+            Tensors (B, L, …) by name.
+        """
         if self.features is None:
             return {}
         return {"features": torch.from_numpy(self.features[inputs].astype(np.int64)).to(self.device)}
@@ -109,7 +125,16 @@ class SideInputs:
     def of_batch(
         self, inputs: npt.NDArray[np.int64], positions: npt.NDArray[np.int64], masked: MaskedSideInputs
     ) -> dict[str, Tensor]:
-        """Side inputs of training histories (B, L) at these positions of the training split."""
+        """Side inputs of training histories.
+
+        Args:
+            inputs: item indices (B, L), padded at the end.
+            positions: where they stand in the training split, (B, L).
+            masked: of `mask`, (B,).
+
+        Returns:
+            Tensors (B, L, …) by name.
+        """
         side = self.of_items(inputs)
         if self._times is not None:
             there = inputs > 0
@@ -126,7 +151,14 @@ class SideInputs:
 
 
 def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
-    """Categories as numbers from 1 in the order of `feature_names`, int32 (N + 1, F), and how many there are."""
+    """Categories as numbers from 1 in the order of `feature_names`.
+
+    Args:
+        items: the catalogue.
+
+    Returns:
+        (N + 1, F), 0 for none, and how many categories there are.
+    """
     shared = feature_names(items)
     _, numbers, bounds = category_numbers.numbered((item.categories for item in items), shared)
     parts = np.split(numbers + 1, bounds[:-1])

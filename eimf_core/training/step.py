@@ -75,6 +75,9 @@ class Step:
             rng: all that the step draws comes from it.
             measure: also measure the gradient norm of each loss; a step that sees no label, of a run that learns
                 from labels, is left out, since it cannot compare them.
+
+        Returns:
+            The losses, and how large the gradient was.
         """
         # each process drops out other values
         self.learner.generator.manual_seed((int(rng.integers(1 << 62)) + self.group.rank) % (1 << 62))
@@ -104,6 +107,10 @@ class Step:
     def losses(self, batch: Batch, samples: StepSamples) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The weighted losses of a step, whose sum is minimised. A new one is a file in `losses/` and a line here, or
         in `LABEL_LOSSES` where labels are needed.
+
+        Args:
+            batch: the pairs of a history and a target.
+            samples: of `draw`.
 
         Returns:
             The rows int64 (R,) of the item table that the step touches, their leaf (R, d), and the losses by name.

@@ -38,6 +38,9 @@ def target_interests(
         side: what else the backbone reads.
         scored: item vectors as scores see them, (R, d).
         at: int64 (P,), the rows of `scored` that are the targets.
+
+    Returns:
+        What is scored for the P targets, with the interests and logits behind it where they are known.
     """
     if backbone.selects_interest:
         places = torch.from_numpy(np.flatnonzero(batch.targets)).to(at.device)

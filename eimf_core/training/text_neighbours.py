@@ -32,9 +32,14 @@ Indices = npt.NDArray[np.int64]
 
 
 def count(text: Text, rng: np.random.Generator) -> Arrays:
-    """The graph of text vectors (N + 1, D), of which rows of zeros have no text: the arrays of `next_items.NextItems`.
+    """The graph of items of like texts.
 
-    `rng` seeds the lists of a large catalogue.
+    Args:
+        text: text vectors (N + 1, D), rows of zeros for items without a text.
+        rng: seeds the lists of a large catalogue.
+
+    Returns:
+        The arrays of `next_items.NextItems`.
     """
     known, unit = _directions(text)
     most = most_neighbours(len(known))
@@ -52,7 +57,15 @@ def count(text: Text, rng: np.random.Generator) -> Arrays:
 
 
 def count_if_known(text: Text | None, seed: int) -> Arrays | None:
-    """The graph of text vectors (N + 1, D); None where there are none, or no two are alike."""
+    """The graph of items of like texts, if there is one.
+
+    Args:
+        text: text vectors (N + 1, D), or None.
+        seed: of the lists of a large catalogue.
+
+    Returns:
+        As `count`; None where there are no texts, or no two are alike.
+    """
     if text is None:
         return None
     made = count(text, np.random.default_rng(seed))

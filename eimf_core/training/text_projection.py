@@ -18,8 +18,15 @@ CHUNK = 1 << 14
 
 
 def fit(text: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    """Weight (d, D) and bias (d,) for text vectors (N + 1, D), zero where there is no text, and item vectors
-    (N + 1, d); row 0 is padding. All zero when no item has a text."""
+    """Fit the map from text to item vectors.
+
+    Args:
+        text: text vectors (N + 1, D), zero where there is no text; row 0 is padding.
+        vectors: item vectors (N + 1, d).
+
+    Returns:
+        Weight (d, D) and bias (d,), all zero when no item has a text.
+    """
     width, text_width = vectors.shape[1], text.shape[1]
     count, text_sum, vector_sum = 0, np.zeros(text_width), np.zeros(width)
     products, targets = np.zeros((text_width, text_width)), np.zeros((text_width, width))

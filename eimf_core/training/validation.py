@@ -73,6 +73,9 @@ def sampled_users(
         most: how many are asked at most, 0 for all.
         rng: draws them.
         known: as in `eval_users.select`.
+
+    Returns:
+        The users, and rows of them, rising.
     """
     users = eval_users.select(data, "valid", "drop", known)
     rows = np.arange(len(users))
@@ -98,9 +101,17 @@ class Validation:
         return self._size
 
     def measure(self, backbone: Backbone, vectors: Tensor) -> Figures:
-        """The figures for the interests of `backbone` and the item vectors (N + 1, d).
+        """The figures after an epoch.
 
-        Raises ModelError where a score is not a finite number.
+        Args:
+            backbone: gives the interests.
+            vectors: of items, (N + 1, d).
+
+        Returns:
+            NDCG@10, and how far interests are alike.
+
+        Raises:
+            ModelError: a score is not a finite number.
         """
         totals = np.zeros(2)
         with _evaluating(backbone):
@@ -113,8 +124,18 @@ class Validation:
     def choose_next_items(
         self, backbone: Backbone, vectors: Tensor, data: Dataset, texts: Arrays | None, reporter: Reporter
     ) -> next_item_choice.Chosen:
-        """The graph of next items that goes best with the interests of `backbone` and the item vectors (N + 1, d);
-        `texts` is that of items of like texts, if there is one."""
+        """The graph of next items that goes best with a model.
+
+        Args:
+            backbone: gives the interests.
+            vectors: of items, (N + 1, d).
+            data: its training histories are counted.
+            texts: the graph of items of like texts, if there is one.
+            reporter: hears of progress.
+
+        Returns:
+            As `next_item_choice.choose`.
+        """
         with _evaluating(backbone):
             scorer = BackboneScorer(backbone, vectors, max_length=self._max_length, side=self._side)
             return next_item_choice.choose(scorer, self._users, self._blocks, data, reporter, texts=texts)
@@ -130,7 +151,15 @@ class CollapseMonitor:
         self._users, self._train, self._max_length, self._side = users, train, max_length, side
 
     def measure(self, backbone: Backbone, vectors: Tensor) -> float:
-        """The mean cosine between two interests of a user, for item vectors (N + 1, d); 0 when K = 1."""
+        """How far the interests of a user are alike.
+
+        Args:
+            backbone: gives the interests.
+            vectors: of items, (N + 1, d).
+
+        Returns:
+            The mean cosine between two interests of a user; 0 when K = 1.
+        """
         total = 0.0
         with _evaluating(backbone):
             for start in range(0, len(self._users), COLLAPSE_AT_ONCE):

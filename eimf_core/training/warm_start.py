@@ -68,10 +68,18 @@ class WarmStart:
         self, learner: Learner, data: Dataset, text: Text | None, encoder: str | None, events: list[str],
         reporter: Reporter,
     ) -> dict[str, Any]:  # fmt: skip
-        """Let `learner` start from the model; what was done, for the manifest.
+        """Let a learner start from the model.
 
-        `text` (N + 1, D) are the items' text vectors where item vectors come from text, `encoder` the
-        identity of the text encoder in use; `events` the kinds of behaviour that the learner knows.
+        Args:
+            learner: is changed.
+            data: today's items.
+            text: the items' text vectors (N + 1, D) where item vectors come from text.
+            encoder: the identity of the text encoder in use.
+            events: the kinds of behaviour that the learner knows.
+            reporter: hears what was taken over.
+
+        Returns:
+            What was done, for the manifest.
         """
         model, member, table = self._model, self._member, learner.table
         places = data.vocab.indices(item.item for item in model.catalogue)

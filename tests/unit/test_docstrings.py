@@ -38,6 +38,7 @@ DESCRIBED = (
     "recommend",
     "serving",
     "text",
+    "training",
 )
 """The packages of eimf_core that are checked, and those on top of it; ".": the modules that are in none."""
 METRICS = {(function.__module__.rpartition(".")[2], function.__name__) for function in metrics.METRICS.values()}

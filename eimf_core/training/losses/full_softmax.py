@@ -17,10 +17,17 @@ from eimf_core.training.losses.log_partition import softplus_partition
 def full_softmax(
     queries: Tensor, items: Tensor, targets: Tensor, *, weights: Tensor | None = None, hardness: float = 0.0
 ) -> Tensor:
-    """Mean loss of P pairs, or their sum with `weights` (P,); `hardness` as in sampled_softmax.py.
+    """The loss of P pairs against the whole catalogue.
 
-    queries (P, d); items (N, d), all of the catalogue; targets int64 (P,), positions in `items`.
-    Scores are inner products: scale the queries for a temperature.
+    Args:
+        queries: (P, d). Scores are inner products: scale these for a temperature.
+        items: (N, d), all of the catalogue.
+        targets: (P,), positions in `items`.
+        weights: of the pairs, (P,); None for the mean.
+        hardness: as in sampled_softmax.py.
+
+    Returns:
+        The mean, or the weighted sum, a scalar.
     """
     # -log softmax over all = softplus of (log-sum over all others) - (the target's score)
     positive = (queries * items[targets]).sum(dim=1)

@@ -36,6 +36,9 @@ def interest_mixture(
         candidates: (S, d), sampled negatives, or all items.
         accidental: int64 rows (sorted) and columns where a candidate is the target.
         correction: log(N / S) for S uniform negatives of N items; None for the whole catalogue.
+
+    Returns:
+        A scalar.
     """
     number, count = interests.shape[1], len(candidates)
     rows, columns = accidental

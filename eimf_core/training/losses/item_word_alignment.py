@@ -30,6 +30,9 @@ def item_word_alignment(
         semantic: (P, d), semantic interests.
         item_numbers, texts: int64 (P,), equal where item or text are equal.
         temperature: divides the cosines.
+
+    Returns:
+        A scalar.
     """
     logits = functional.normalize(items, dim=-1) @ functional.normalize(semantic, dim=-1).T / temperature
     same_item = (item_numbers[:, None] == item_numbers).to(logits)
@@ -44,7 +47,14 @@ def item_word_alignment(
 
 
 def loss(inputs: LabelInputs) -> Tensor | None:
-    """Item-word alignment of a step; None where no item of its labels is known."""
+    """Item-word alignment of a step.
+
+    Args:
+        inputs: of the step.
+
+    Returns:
+        A scalar; None where no item of its labels is known.
+    """
     if not len(inputs.shown.rows):
         return None
     words = inputs.embed(inputs.shown_texts)

@@ -37,10 +37,19 @@ def softplus_partition(
     queries: Tensor, candidates: Tensor, bias: Tensor | None, masked: tuple[Tensor, Tensor], positive: Tensor,
     weights: Tensor, hardness: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """The sum above as a scalar, differentiable in `queries`, `candidates` and `positive`.
+    """The sum above, differentiable in `queries`, `candidates` and `positive`.
 
-    queries (P, d), candidates (S, d), bias (S,) or None, positive (P,), weights (P,); `masked` is a
-    pair of int64 tensors (rows sorted, columns) of scores that do not count.
+    Args:
+        queries: q, (P, d).
+        candidates: c, (S, d).
+        bias: b, (S,), or None.
+        masked: rows (sorted) and columns of scores that do not count, int64.
+        positive: s, (P,).
+        weights: w, (P,).
+        hardness: h.
+
+    Returns:
+        L, a scalar.
     """
     loss: Tensor = _SoftplusPartition.apply(queries, candidates, bias, *masked, positive, weights, hardness)
     return loss
@@ -89,7 +98,14 @@ class _SoftplusPartition(torch.autograd.Function):
 
 
 def longest(vectors: Tensor) -> float:
-    """The largest length of some vectors (n, d), 0 where there are none."""
+    """The largest length of some vectors.
+
+    Args:
+        vectors: (n, d).
+
+    Returns:
+        The length, 0 where there are none.
+    """
     return float(vectors.square().sum(dim=1).max().sqrt()) if len(vectors) else 0.0
 
 

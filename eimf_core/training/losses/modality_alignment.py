@@ -27,9 +27,15 @@ Matches = tuple[Tensor, Tensor, Tensor]
 
 
 def match(behavioural: Tensor, semantic: Tensor, mask: Tensor) -> Matches:
-    """The best one-to-one assignment of each user, as int64 (users, k, m), each (n,).
+    """The best one-to-one assignment of each user.
 
-    behavioural (B, K, d) and semantic (B, M, d), both of length 1 along d; mask bool (B, M).
+    Args:
+        behavioural: (B, K, d), of length 1 along d.
+        semantic: (B, M, d), likewise.
+        mask: bool (B, M), which semantic interests exist, the existing ones first.
+
+    Returns:
+        Users, k and m, each int64 (n,).
     """
     cosines = (behavioural.detach() @ semantic.detach().transpose(1, 2)).double().cpu().numpy()
     counts = mask.sum(dim=1).tolist()
@@ -44,10 +50,17 @@ def match(behavioural: Tensor, semantic: Tensor, mask: Tensor) -> Matches:
 def modality_alignment(
     behavioural: Tensor, semantic: Tensor, mask: Tensor, texts: Tensor, *, temperature: float
 ) -> Tensor:
-    """Mean loss of the matched pairs; 0 when the batch has no second user to contrast with.
+    """The mean loss of the matched pairs.
 
-    behavioural (B, K, d); semantic (B, M, d); mask bool (B, M), which semantic interests exist,
-    the existing ones first; texts int64 (B, M), equal where the text of two interests is equal.
+    Args:
+        behavioural: (B, K, d).
+        semantic: (B, M, d).
+        mask: bool (B, M), which semantic interests exist, the existing ones first.
+        texts: int64 (B, M), equal where the text of two interests is equal.
+        temperature: divides the cosines.
+
+    Returns:
+        A scalar; 0 when the batch has no second user to contrast with.
     """
     behavioural, semantic = functional.normalize(behavioural, dim=-1), functional.normalize(semantic, dim=-1)
     users, rows, columns = match(behavioural, semantic, mask)
@@ -67,7 +80,14 @@ def modality_alignment(
 
 
 def loss(inputs: LabelInputs) -> Tensor:
-    """Modality alignment of the labelled users of a step."""
+    """Modality alignment of the labelled users of a step.
+
+    Args:
+        inputs: of the step.
+
+    Returns:
+        A scalar.
+    """
     return modality_alignment(
         inputs.behavioural(), inputs.words, inputs.exists, inputs.texts, temperature=inputs.temperature
     )

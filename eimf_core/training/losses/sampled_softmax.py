@@ -25,12 +25,19 @@ def sampled_softmax(
     queries: Tensor, positives: Tensor, candidates: Tensor, correction: Tensor | None,
     accidental: tuple[Tensor, Tensor], *, weights: Tensor | None = None, hardness: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """Mean loss of P pairs, or their sum with `weights` (P,).
+    """The loss of P pairs against sampled candidates.
 
-    queries (P, d) and positives (P, d), the interest read out for each target and the target's
-    vector; candidates (S, d); correction (S,), -log(S Q_j), or None; accidental: int64 rows
-    (sorted) and columns where a candidate is the target. Scores are inner products: scale the
-    queries for a temperature.
+    Args:
+        queries: the interest read out for each target, (P, d). Scores are inner products: scale it for a temperature.
+        positives: the targets' vectors, (P, d).
+        candidates: (S, d).
+        correction: -log(S Q_j), (S,), or None.
+        accidental: rows (sorted) and columns where a candidate is the target, int64.
+        weights: of the pairs, (P,); None for the mean.
+        hardness: how much more negatives count that are near the query.
+
+    Returns:
+        The mean, or the weighted sum, a scalar.
     """
     positive = (queries * positives).sum(dim=1)
     if weights is None:

@@ -14,5 +14,13 @@ from torch import Tensor
 
 
 def self_distillation(interests: Tensor, similar: Tensor) -> Tensor:
-    """Mean over users and interests. interests (B, K, d); similar (B, n, K, d), the interests of similar users."""
+    """The mean over users and interests.
+
+    Args:
+        interests: (B, K, d).
+        similar: the interests of similar users, (B, n, K, d); no gradient passes through them.
+
+    Returns:
+        A scalar.
+    """
     return (interests - similar.detach().mean(dim=1)).square().sum(dim=-1).mean()

@@ -16,7 +16,14 @@ from eimf_core.training.losses.inputs import LabelInputs
 
 
 def loss(inputs: LabelInputs) -> Tensor:
-    """Semantic prediction of one target of each labelled user of a step."""
+    """Semantic prediction of one target of each labelled user of a step.
+
+    Args:
+        inputs: of the step.
+
+    Returns:
+        A scalar.
+    """
     words = functional.normalize(inputs.words, dim=-1)
     queries = hard_readout(words, inputs.unit[inputs.targets.rows], inputs.exists)
     return inputs.next_item(queries, inputs.targets)
