@@ -61,7 +61,7 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
         raise ConfigError('an index is built with faiss: pip install "eimf[faiss]"') from None
     vectors = model.vectors[1:] if model.scale is None else model.vectors[1:] * model.scale[1:, None]
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    reporter.note(f"{path}: sorting {len(vectors):,} items into lists")
+    reporter.note(f"{path}: assigning {len(vectors):,} items to inverted lists")
     arrays = _lists(faiss, vectors, seed)
     drawn = np.random.default_rng(seed).integers(len(vectors), size=(QUERIES, MIXED))
     queries = vectors[drawn].mean(axis=1)

@@ -263,10 +263,10 @@ def _start_items(
     train = data.splits["train"]
     if settings.item_vectors == "neighbours":
         placed = neighbour_init.init_from_neighbours(learner.table.weight, train, learner.generator)
-        reporter.note(f"{placed:,} of {len(data.items):,} items start near those beside them in histories")
+        reporter.note(f"vectors of {placed:,} of {len(data.items):,} items initialised from neighbours in histories")
     if settings.item_vectors == "random" and settings.label_start and found is not None:
         placed = label_init.init_from_labels(learner, found, train)
-        reporter.note(f"{placed:,} of {len(data.items):,} items start from words of the labels")
+        reporter.note(f"vectors of {placed:,} of {len(data.items):,} items initialised from words of the labels")
 
 
 def _with_inherited_items(

@@ -107,7 +107,7 @@ class WarmStart:
             reporter.warn(f"{self.path}: of another shape, and not taken over: {', '.join(afresh[:3])}")
         reporter.note(
             f"starts from {self.path}: {kept:,} items kept, {placed:,} new ones placed by their text, "
-            f"{taken.drawn:,} drawn, {taken.gone:,} gone"
+            f"{taken.drawn:,} at random, {taken.gone:,} gone"
         )
         return {"model": str(self.path), "manifest_sha256": self._sha256, **asdict(taken)}
 

@@ -105,7 +105,7 @@ def test_what_was_taken_over_is_said_and_recorded(folder: Path, tmp_path: Path) 
     training.train(
         tomorrow(folder), tmp_path / "model", settings(item_vectors="text"), init=tmp_path / "model", reporter=remarks
     )
-    assert any("23 items kept, 3 new ones placed by their text, 1 drawn, 1 gone" in note for note in remarks.notes)
+    assert any("23 items kept, 3 new ones placed by their text, 1 at random, 1 gone" in note for note in remarks.notes)
     manifest = orjson.loads((tmp_path / "model" / "manifest.json").read_bytes())
     start = manifest["facts"]["init"]
     assert (start["kept"], start["placed"], start["drawn"], start["gone"], start["afresh"]) == (23, 3, 1, 1, 0)
