@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from eimf_core.arrays import Ints
 
 
 def numbered(rows: Iterable[Iterable[str]], names: Iterable[str] | None = None) -> tuple[list[str], Ints, Ints]:

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl, provenance
+from eimf_core.arrays import ShortInts
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.records import Item, Sequence
 from eimf_core.text_cleaning import clean_item
 from eimf_core.vocab import Vocab
 
-Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 
 
@@ -37,16 +37,16 @@ class SplitData:
 
     users: list[str]
     offsets: Offsets
-    items: Ints
+    items: ShortInts
     target_offsets: Offsets
-    targets: Ints
+    targets: ShortInts
     times: npt.NDArray[np.float64] | None
-    events: Ints | None = None
+    events: ShortInts | None = None
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def history(self, user: int) -> Ints:
+    def history(self, user: int) -> ShortInts:
         """The items of a user.
 
         Args:
@@ -57,7 +57,7 @@ class SplitData:
         """
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
-    def target(self, user: int) -> Ints:
+    def target(self, user: int) -> ShortInts:
         """The targets of a user.
 
         Args:
@@ -245,7 +245,7 @@ class _SplitBuilder:
             kinds = self._kinds
             self._events.extend([kinds.setdefault(kind, len(kinds) + 1) for kind in line.events])
 
-    def build(self, numbers: Ints) -> SplitData:
+    def build(self, numbers: ShortInts) -> SplitData:
         """The split; `numbers`: what each number of a kind of behaviour becomes."""
         return SplitData(
             users=list(self._users),

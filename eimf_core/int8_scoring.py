@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import model_network, ranking
+from eimf_core.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.int8]
 LARGEST = 127
 """Of a rounded item vector, and of rounded interests where the processor adds all products in 32 bits."""

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import model_network
+from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
-from eimf_core.model_network import Floats, InterestNetwork
+from eimf_core.model_network import InterestNetwork
 
 Arrays = dict[str, npt.NDArray[Any]]
 OF_ITEMS = ("vectors", "features", "lengths")

@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats
 from eimf_core.vectors import row_lengths
 
-Floats = npt.NDArray[np.float32]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 LinearMap = tuple[Floats, Floats]
 

@@ -11,13 +11,12 @@ from functools import cache
 from importlib.machinery import PathFinder
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from eimf_core import interruptible
+from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
 
-Floats = npt.NDArray[np.float32]
 NEEDED = ("vectors", "mask")
 INPUTS = {
     "vectors": ("tensor(float)", 3),

@@ -17,10 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ModelError
 
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 PART = "next_items.safetensors"
@@ -56,7 +55,7 @@ class Additions(NamedTuple):
     The edges of a row come item by item of its history, so that a sum is the same whatever else is asked.
     """
 
-    rows: Indices
+    rows: Ints
     items: npt.NDArray[np.integer[Any]]
     values: Floats
 
@@ -111,7 +110,7 @@ class NextItems:
         self._starts, self._items, self._values = arrays["starts"], arrays["items"], arrays["values"]
         self._factors = np.array([config.weight * config.decay**back for back in range(config.last)], np.float32)
 
-    def recent(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> Indices:
+    def recent(self, histories: Sequence[npt.NDArray[np.integer[Any]]]) -> Ints:
         """The items (B, last) that count, the last one of each history first; 0 where there is none with edges."""
         found = np.zeros((len(histories), self.config.last), dtype=np.int64)
         for row, history in zip(found, histories, strict=True):
@@ -158,7 +157,7 @@ class NextItems:
             factors = factors * shares[:, None]
         return Additions(rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places])
 
-    def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Indices, Indices, Floats]:
+    def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Ints, Ints, Floats]:
         """The edges that count for one history.
 
         Args:
@@ -170,7 +169,7 @@ class NextItems:
         rows, places = self._places(self.recent([history])[0])
         return rows, self._items[places].astype(np.int64), self._factors[rows] * self._values[places]
 
-    def _places(self, items: Indices) -> tuple[Indices, Indices]:
+    def _places(self, items: Ints) -> tuple[Ints, Ints]:
         """For each edge of these items (B,) the row of its item, and its place in the file."""
         begins = self._starts[items]
         counts = self._starts[items + 1] - begins

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from eimf_core import jsonl, model_files, next_items, weights_file
+from eimf_core.arrays import Floats
 from eimf_core.errors import InputError, ModelError
 from eimf_core.item_precompute import PrecomputedNetwork
 from eimf_core.model_files import FORMAT
@@ -25,8 +26,6 @@ from eimf_core.next_items import NextItems, NextItemsConfig
 from eimf_core.padding import length_groups, padded
 from eimf_core.records import SemanticInterest
 from eimf_core.vectors import row_lengths
-
-Floats = npt.NDArray[np.float32]
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):

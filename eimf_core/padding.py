@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from eimf_core.arrays import Ints
+
 FILLED = 0.6
 """On Amazon Beauty, 256 histories at a time, from .5 to .8 take a sixth of the time of one group."""
 

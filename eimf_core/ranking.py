@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
+from eimf_core.arrays import Floats, Ints
 
 LARGEST_PRODUCT = 5 << 17
 """Numbers that `best_scores` holds beside its result: 2.5 MiB, which stay in the cache of a core."""
@@ -141,7 +140,7 @@ def drop(scores: Floats, rows: Sequence[npt.NDArray[np.integer[Any]]]) -> None:
         scores[row, items] = -np.inf
 
 
-def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None = None) -> Indices:
+def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None = None) -> Ints:
     """The best items of each row; -inf never enters before a score.
 
     Args:
@@ -184,7 +183,7 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
     return best
 
 
-def near_best(scores: Floats, k: int, off: Floats) -> tuple[Indices, Indices]:
+def near_best(scores: Floats, k: int, off: Floats) -> tuple[Ints, Ints]:
     """What may be among the k best of its row by exact scores.
 
     Args:
@@ -210,7 +209,7 @@ def near_best(scores: Floats, k: int, off: Floats) -> tuple[Indices, Indices]:
 
 def _best_columns(
     values: Floats, columns: npt.NDArray[np.integer[Any]], k: int, priority: npt.NDArray[np.integer[Any]] | None
-) -> tuple[Indices, npt.NDArray[np.bool_]]:
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """The columns (B, k) of the largest values (B, n), in order, and which rows have further values as large as the
     last; `columns` (B, n) says where they stand."""
     within = _largest(values, k)
@@ -221,14 +220,14 @@ def _best_columns(
     return np.take_along_axis(best, order, axis=1).astype(np.int64), tied
 
 
-def _largest(values: Floats, k: int) -> Indices:
+def _largest(values: Floats, k: int) -> Ints:
     """Columns (B, k) of the largest values of each row, in any order; of equal ones at the border any."""
     width = values.shape[1]
     # numbers are partitioned several times faster than their places
     limit = np.partition(values, width - k, axis=1)[:, width - k, None]
     found = np.flatnonzero(values >= limit)
     if len(found) == len(values) * k:
-        columns: Indices = found.reshape(-1, k) % width
+        columns: Ints = found.reshape(-1, k) % width
         return columns
     return np.argpartition(values, width - k, axis=1)[:, width - k :]
 
@@ -241,7 +240,7 @@ def _check(values: Floats) -> None:
         raise ValueError("a score is not finite", int(np.argmax(wrong)))
 
 
-def _row_top_k(row: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None) -> Indices:
+def _row_top_k(row: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None) -> Ints:
     limit = np.partition(row, len(row) - k)[len(row) - k]
     above = np.flatnonzero(row > limit)
     equal = np.flatnonzero(row == limit)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from eimf_core.arrays import Floats
 
 SHORTEST = 1e-6
 """A shorter row is what rounding leaves of nothing: it has no direction."""

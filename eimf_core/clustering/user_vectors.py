@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
 from eimf_core.vectors import unit_rows
 
 BLOCK = 8192
 ITEMS_AT_ONCE = 1 << 16
 Vectors = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

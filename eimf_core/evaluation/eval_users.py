@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.dataset import Dataset, Ints, Offsets, SplitData
+from eimf_core.arrays import ShortInts
+from eimf_core.dataset import Dataset, Offsets, SplitData
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,7 +40,7 @@ class EvalUsers:
     split: SplitData
     lines: npt.NDArray[np.int64]
     target_offsets: Offsets
-    targets: Ints
+    targets: ShortInts
     left_out: dict[str, int]
     repeated_targets: int
 
@@ -50,7 +51,7 @@ class EvalUsers:
         """The user's id."""
         return self.split.users[int(self.lines[row])]
 
-    def history(self, row: int) -> Ints:
+    def history(self, row: int) -> ShortInts:
         """A user's whole history.
 
         Args:
@@ -72,7 +73,7 @@ class EvalUsers:
         """
         return None if self.split.times is None else self._of_histories(self.split.times, rows)
 
-    def events(self, rows: Sequence[int]) -> list[Ints] | None:
+    def events(self, rows: Sequence[int]) -> list[ShortInts] | None:
         """The kinds of behaviour in histories.
 
         Args:
@@ -95,7 +96,7 @@ class EvalUsers:
         """
         return np.diff(self.split.offsets)[self.lines]
 
-    def targets_of(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Ints]:
+    def targets_of(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ShortInts]:
         """The targets of some users.
 
         Args:

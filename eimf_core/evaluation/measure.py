@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.dataset import Ints
+from eimf_core.arrays import ShortInts
 from eimf_core.errors import ModelError
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.evaluation.metrics import accuracy, aggregate_metrics, list_metrics
@@ -174,7 +174,7 @@ def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter 
 
 def rank(
     system: System, users: EvalUsers, rows: Sequence[int], plan: Plan
-) -> tuple[npt.NDArray[np.int64], Scored, list[Ints]]:
+) -> tuple[npt.NDArray[np.int64], Scored, list[ShortInts]]:
     """Rank the catalogue for some users.
 
     Args:

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import artifact, ranking
-from eimf_core.dataset import Dataset, Ints
+from eimf_core.arrays import Floats, ShortInts
+from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
 
-Floats = npt.NDArray[np.float32]
 Times = Sequence[npt.NDArray[np.float64]] | None
 """Unix seconds of the items of each history, or None where they are not known."""
-Events = Sequence[Ints] | None
+Events = Sequence[ShortInts] | None
 """Kinds of behaviour of the items of each history, as numbers of the data set, or None where they are not known."""
 Mask = npt.NDArray[np.bool_]
 
@@ -45,7 +45,7 @@ class System(Protocol):
     def name(self) -> str:
         """What the figures are called by."""
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         """Scores of all items after each history.
 
         Args:
@@ -95,7 +95,7 @@ class ModelSystem:
         # the mapped table itself where the two catalogues agree, else a copy in the right order
         self._vectors: Floats = np.asarray(self.model.vectors if same else self.model.vectors[self._rows], np.float32)
         # the column of each item of the model, 0 where the data does not have it
-        self._columns: Ints | None = None
+        self._columns: ShortInts | None = None
         if not same:
             self._columns = np.zeros(len(self.model.catalogue) + 1, dtype=np.int32)
             self._columns[self._rows] = np.arange(len(self._rows))
@@ -120,7 +120,9 @@ class ModelSystem:
         found: npt.NDArray[np.int64] = self._rows[np.asarray(items, dtype=np.int64)]
         return found
 
-    def interests(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> tuple[Floats, Floats]:
+    def interests(
+        self, histories: Sequence[ShortInts], times: Times = None, events: Events = None
+    ) -> tuple[Floats, Floats]:
         """The interests of users, over the last items that the model knows.
 
         Args:
@@ -138,7 +140,7 @@ class ModelSystem:
             kinds = [self._kinds[numbers[own > 0]] for own, numbers in zip(rows, events, strict=True)]
         return self.model.interests([own[own > 0] for own in rows], known, kinds)
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         interests, _ = self.interests(histories, times, events)
         values = ranking.best_scores(interests, self._vectors, self._scale, self.model.factors.parts)
         if self.model.next_items is not None:

@@ -25,14 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl
+from eimf_core.arrays import Ints, ShortInts
 from eimf_core.category_numbers import numbered
-from eimf_core.dataset import Dataset, Ints
+from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.records import Label
 
 Mask = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TargetSlice:
     items: Mask | None = None
     repeated: bool | None = None
 
-    def of_lists(self, lists: Indices, histories: Sequence[Ints]) -> Mask:
+    def of_lists(self, lists: Ints, histories: Sequence[ShortInts]) -> Mask:
         """Which places of lists hold an item of the slice.
 
         Args:
@@ -60,7 +60,7 @@ class TargetSlice:
         rows = np.repeat(np.arange(len(lists)), lists.shape[1])
         return self.of_targets(rows, lists.ravel(), histories).reshape(lists.shape)
 
-    def of_targets(self, rows: Indices, items: npt.NDArray[np.integer[Any]], histories: Sequence[Ints]) -> Mask:
+    def of_targets(self, rows: Ints, items: npt.NDArray[np.integer[Any]], histories: Sequence[ShortInts]) -> Mask:
         """Which items are in the slice.
 
         Args:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from eimf_core.arrays import Floats
+
 Values = npt.NDArray[np.float64]
 
 LEVEL = 0.95

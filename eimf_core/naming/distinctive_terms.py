@@ -10,9 +10,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Ints
 from eimf_core.naming.terms import title_terms, without_variants
-
-Indices = npt.NDArray[np.int64]
 
 
 def divergence(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -45,7 +44,7 @@ class TermIndex:
         flat = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
         self._counts = np.bincount(flat, minlength=len(self._names))
 
-    def distinctive(self, items: Indices, *, most: int, least_items: int) -> list[str]:
+    def distinctive(self, items: Ints, *, most: int, least_items: int) -> list[str]:
         """The most distinctive terms of a few items, by falling weight; none where the items share none.
 
         The weight is a log(a / n / (c / N)) for a term of a of the n items and c of all N (see `divergence`).

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from eimf_core.arrays import Floats
 from eimf_core.naming import item_groups
 from eimf_core.naming.distinctive_terms import TermIndex
 from eimf_core.naming.item_groups import GroupName, ItemGroups, Stored
 from eimf_core.naming.terms import item_terms
 from eimf_core.records import Item, SemanticInterest
 from eimf_core.vectors import unit_rows
-
-Floats = npt.NDArray[np.float32]
 
 LARGEST_SAMPLE = 20_000
 """Items of the catalogue whose words are read, evenly taken."""

@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
 from eimf_core.naming import group_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups
 from eimf_core.opened_model import Model
 from eimf_core.vectors import unit_rows
 
-Floats = npt.NDArray[np.float32]
 ScoredName = tuple[str | None, float | None]
 DIGITS = 4
 """Decimal places of a cosine."""

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import centres as kmeans
+from eimf_core.arrays import Floats, ShortInts
 from eimf_core.records import Label, Record
 from eimf_core.vectors import unit_rows
 
-Floats = npt.NDArray[np.float32]
 Stored = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int32]
 NamedBy = Literal["answer", "labels", "words"]
 
 PART = "item_groups.safetensors"
@@ -57,7 +56,7 @@ class ItemGroups:
         names: one for each group.
     """
 
-    of: Ints
+    of: ShortInts
     near: Floats
     centres: Floats
     names: list[GroupName]
@@ -165,7 +164,7 @@ def group(items: int, vectors: Floats, scale: Floats | None, text: Stored | None
     return _around_members(of, vectors[: items + 1], scale, [GroupName()] * len(kept))
 
 
-def _around_members(of: Ints, vectors: Floats, scale: Floats | None, names: list[GroupName]) -> ItemGroups:
+def _around_members(of: ShortInts, vectors: Floats, scale: Floats | None, names: list[GroupName]) -> ItemGroups:
     """Groups whose centres are the means of their items; of (N + 1,), -1 for items that join the nearest."""
     known = of >= 0
     sums = np.zeros((len(names), vectors.shape[1]), np.float32)
@@ -188,7 +187,7 @@ def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
         return unit_rows(taken if scale is None else taken * np.asarray(scale[rows], np.float32)[:, None])
 
 
-def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[Ints, Floats]:
+def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[ShortInts, Floats]:
     """The nearest centre of each item.
 
     Args:

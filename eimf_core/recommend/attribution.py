@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.naming.interest_names import ScoredName
-from eimf_core.recommend.query_resolution import Floats, Indices
 
 DIGITS = 4
 """Decimal places of a share."""
@@ -59,7 +59,7 @@ def merge(
     ]
 
 
-def _first_alike(same: npt.NDArray[np.bool_]) -> Indices:
+def _first_alike(same: npt.NDArray[np.bool_]) -> Ints:
     """For each interest the first one that is nearly its vector (B, K), out of which are (B, K, K).
 
     Like the first of a group itself: what is like a member alone may be far from the others.
@@ -147,7 +147,7 @@ def group_members(interests: Floats, merged_into: Sequence[MergedInto], number: 
 
 
 def attention_shares(
-    histories: Sequence[Indices], attention: Floats, most: int | None = None, least: float = 0.0
+    histories: Sequence[Ints], attention: Floats, most: int | None = None, least: float = 0.0
 ) -> Shares:
     """Shares of the distinct items of each history in each interest's attention.
 
@@ -168,7 +168,7 @@ def attention_shares(
 
 
 def row_shares(
-    histories: Sequence[Indices], rows: Indices, attention: Floats, most: int | None = None, least: float = 0.0
+    histories: Sequence[Ints], rows: Ints, attention: Floats, most: int | None = None, least: float = 0.0
 ) -> list[list[tuple[int, float]]]:
     """As `attention_shares`, of some attention maps.
 
@@ -204,7 +204,7 @@ def row_shares(
     return [list(zip(row[:end], own, strict=False)) for row, own, end in zip(found, shares, enough, strict=True)]
 
 
-def _largest(values: npt.NDArray[np.float64], k: int) -> tuple[Indices, npt.NDArray[np.float64]]:
+def _largest(values: npt.NDArray[np.float64], k: int) -> tuple[Ints, npt.NDArray[np.float64]]:
     """Places and values (P, k) of the largest of each row, the largest first, of equal ones the first; in place."""
     if k > FEW:
         best = np.argsort(-values, axis=1, kind="stable")[:, :k]

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import artifact, ranking
+from eimf_core.arrays import Floats
 from eimf_core.errors import ConfigError
 from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.index_search import PART, Index
-
-Floats = npt.NDArray[np.float32]
 
 LEAST_ITEMS = 39
 """Items for each list at least, on average: what k-means of faiss asks for."""

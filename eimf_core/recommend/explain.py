@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from eimf_core.arrays import Floats
 from eimf_core.errors import InputError
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend import attribution, diversity
-from eimf_core.recommend.query_resolution import NOTHING, Floats, ResolvedQuery
+from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
 from eimf_core.recommend.results import DIGITS, RankedList, Result, top_items
 from eimf_core.recommend.user_interests import UserInterests

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
+from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.opened_model import Model
 
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 PART = "index.safetensors"
 SHARED = 2
 """Users that look into a list, on average, from which on it pays to go list by list."""
@@ -81,7 +80,7 @@ class Index:
         found[np.arange(users)[:, None], nearest.reshape(users, number * probes)] = True
         return found
 
-    def candidates(self, interests: Floats) -> Indices:
+    def candidates(self, interests: Floats) -> Ints:
         """The items in the nearest lists of any of some interests.
 
         Args:
@@ -92,13 +91,13 @@ class Index:
         """
         return np.sort(np.concatenate(self._read(np.flatnonzero(self.probed(interests[None])[0])))).astype(np.int64)
 
-    def _read(self, lists: Indices) -> list[npt.NDArray[Any]]:
+    def _read(self, lists: Ints) -> list[npt.NDArray[Any]]:
         """The items of some lists."""
         return [self._items[self._starts[at] : self._starts[at + 1]] for at in lists.tolist()]
 
     def near(
         self, interests: Floats, model: Model, parts: Sequence[tuple[int, int]],
-        also: tuple[Indices, Indices] | None = None,
+        also: tuple[Ints, Ints] | None = None,
     ) -> NearItems:  # fmt: skip
         """Score what lies in the nearest lists of each user, and what the opened model got since the index was built.
 
@@ -163,8 +162,8 @@ class NearItems:
     """
 
     def __init__(
-        self, index: tuple[npt.NDArray[Any], ...], probed: npt.NDArray[np.bool_], sizes: Indices, late: int,
-        also: tuple[Indices, Indices] | None,
+        self, index: tuple[npt.NDArray[Any], ...], probed: npt.NDArray[np.bool_], sizes: Ints, late: int,
+        also: tuple[Ints, Ints] | None,
     ) -> None:  # fmt: skip
         self._items, self._starts, self._places, self._lists = index
         self._probed, items = probed, len(self._items)
@@ -188,19 +187,19 @@ class NearItems:
         most = int((self._behind + late + counts).max())
         self.scores = np.full((len(probed), -(-max(1, most) // ranking.GROUP) * ranking.GROUP), -np.inf, np.float32)
 
-    def further(self, row: int) -> list[Indices]:
+    def further(self, row: int) -> list[Ints]:
         """What a row holds behind the items of lists.
 
         Args:
             row: from 0.
 
         Returns:
-            Indices of items that came after the index was built, then of those that are always looked at.
+            Ints of items that came after the index was built, then of those that are always looked at.
         """
         first = self._firsts[row]
         return [self._late, self._keys[first : first + self._counts[row]] % self._width]
 
-    def columns(self, rows: Indices, items: Indices) -> Indices:
+    def columns(self, rows: Ints, items: Ints) -> Ints:
         """Where items are.
 
         Args:
@@ -222,7 +221,7 @@ class NearItems:
         came_later = items >= len(self._places)
         return np.where(came_later, self._behind[rows] + items - len(self._places), found)
 
-    def items(self, rows: Indices, columns: Indices) -> Indices:
+    def items(self, rows: Ints, columns: Ints) -> Ints:
         """What stands in places.
 
         Args:
@@ -247,7 +246,7 @@ class NearItems:
         made[own] = self._keys[(self._firsts[rows] + behind - len(self._late))[own]] % self._width
         return made
 
-    def all_items(self) -> tuple[Indices, Indices, Indices]:
+    def all_items(self) -> tuple[Ints, Ints, Ints]:
         """Everything that was found.
 
         Returns:

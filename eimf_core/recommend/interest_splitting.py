@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.naming.interest_names import DIGITS, Namer, ScoredName
 from eimf_core.padding import padded
 from eimf_core.recommend import attribution
-from eimf_core.recommend.query_resolution import Floats, Indices
 from eimf_core.recommend.results import RankedList
 
 
@@ -34,11 +34,11 @@ class InterestSplit(NamedTuple):
         near: the mean cosine of its items and its name (P,).
     """
 
-    rows: Indices
-    numbers: Indices
-    names: Indices
+    rows: Ints
+    numbers: Ints
+    names: Ints
     sources: npt.NDArray[np.bool_]
-    items: Indices
+    items: Ints
     near: npt.NDArray[np.float64]
 
 
@@ -118,7 +118,7 @@ def names_of(
 
 
 def shares(
-    split: InterestSplit, attention: Floats, histories: Sequence[Indices], namer: Namer, most: int | None, least: float
+    split: InterestSplit, attention: Floats, histories: Sequence[Ints], namer: Namer, most: int | None, least: float
 ) -> attribution.Shares:
     """What made the parts of each list, by number: see `attribution.attention_shares`.
 

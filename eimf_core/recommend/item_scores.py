@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
+from eimf_core.arrays import Floats, Ints
 from eimf_core.int8_scoring import Int8Scores, Rounded
 from eimf_core.next_items import Additions
 from eimf_core.opened_model import Model
@@ -21,7 +22,7 @@ from eimf_core.recommend import diversity, index_search, item_boosts
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.index_search import Index, NearItems
 from eimf_core.recommend.item_filters import mask_scores
-from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
+from eimf_core.recommend.query_resolution import ResolvedQuery
 from eimf_core.recommend.results import TopItems, top_items, top_pairs
 
 Queries = Sequence[ResolvedQuery]
@@ -110,12 +111,12 @@ class ItemScores:
     def _near_best(
         self, near: Int8Scores, rounded: Rounded, interests: Floats, queries: Queries,
         additions: Additions | None, number: int,
-    ) -> tuple[Indices, Indices, Floats]:  # fmt: skip
+    ) -> tuple[Ints, Ints, Floats]:  # fmt: skip
         """Rows, rising, item indices and scores (n,) among which the best of each query are: of those items that may be
         by scores in 8 bits."""
         values: list[Floats] = []
-        rows: list[Indices] = []
-        items: list[Indices] = []
+        rows: list[Ints] = []
+        items: list[Ints] = []
         step = max(1, min(USERS, LARGEST_BLOCK // near.items))
         for start in range(0, len(queries), step):
             some = slice(start, start + step)
@@ -144,7 +145,7 @@ class ItemScores:
     def _may_be_best(
         self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
         number: int,
-    ) -> tuple[Indices, Indices]:  # fmt: skip
+    ) -> tuple[Ints, Ints]:  # fmt: skip
         """Of some users rows and item indices (n,) that may be among the best of the row."""
         off = rounded.off[some]
         scores = near.scores(rounded, some)
@@ -154,7 +155,7 @@ class ItemScores:
             off = off * max(2.0, float(self.boosts.max()))
         return ranking.near_best(scores, number, off)
 
-    def _exact_of_pairs(self, interests: Floats, rows: Indices, items: Indices, additions: Additions | None) -> Floats:
+    def _exact_of_pairs(self, interests: Floats, rows: Ints, items: Ints, additions: Additions | None) -> Floats:
         """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
         users, number, _ = interests.shape
         of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
@@ -172,9 +173,7 @@ class ItemScores:
         scores: Floats = self._scores_of_items(interests, distinct, columns, additions)[rows, columns[items]]
         return scores
 
-    def _scores_of_items(
-        self, interests: Floats, items: Indices, columns: Indices, additions: Additions | None
-    ) -> Floats:
+    def _scores_of_items(self, interests: Floats, items: Ints, columns: Ints, additions: Additions | None) -> Floats:
         """Scores (B, n) of some item indices, whether they may be listed or not; `columns` (N + 1,) says where each
         item stands among them."""
         model = self._model
@@ -247,7 +246,7 @@ class ItemScores:
                 scores[(rows == row) & ~np.isin(items, query.only)] = -np.inf
         near.scores[rows, columns] = scores
 
-    def _always_near(self, queries: Queries, additions: Additions | None) -> tuple[Indices, Indices] | None:
+    def _always_near(self, queries: Queries, additions: Additions | None) -> tuple[Ints, Ints] | None:
         """Rows and item indices that are looked at whatever the index finds; None for none."""
         rows, items = np.zeros(0, np.int64), np.zeros(0, np.int64)
         if additions is not None:

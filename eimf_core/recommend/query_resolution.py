@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import InputError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.config import RecommendConfig
@@ -22,9 +23,7 @@ from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.title_search import Match, plain
 from eimf_core.records import Query
 
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-NOTHING: Indices = np.zeros(0, dtype=np.int64)
+NOTHING: Ints = np.zeros(0, dtype=np.int64)
 DAY = 86_400
 """Seconds of a day."""
 SHOWN = 10
@@ -45,15 +44,15 @@ class ResolvedQuery:
     """
 
     id: str
-    history: Indices
+    history: Ints
     times: npt.NDArray[np.float64] | None
-    events: Indices | None
+    events: Ints | None
     text_vector: Floats | None
     text: str | None
     unknown: list[str]
-    excluded: Indices
-    only: Indices | None
-    seen: Indices
+    excluded: Ints
+    only: Ints | None
+    seen: Ints
     diversity: float
     k: int
 
@@ -154,7 +153,7 @@ class QueryResolver:
             k=settings.k if k is None else k,
         )
 
-    def _seen(self, query: Query, history: Indices, times: npt.NDArray[np.float64] | None) -> Indices:
+    def _seen(self, query: Query, history: Ints, times: npt.NDArray[np.float64] | None) -> Ints:
         """What of a history may not be listed again."""
         if self._again_before is not None:
             return history if times is None else history[times > self._again_before]
@@ -166,7 +165,7 @@ class QueryResolver:
             return None
         return np.array(self._of_known_items(query, "times", query.times, file=file, line=line), dtype=np.float64)
 
-    def _events(self, query: Query, *, file: object, line: int | None) -> Indices | None:
+    def _events(self, query: Query, *, file: object, line: int | None) -> Ints | None:
         """The kinds of behaviour of the known items, 0 for one that the model has not learned; None as with times."""
         if query.events is None or query.titles:
             return None
@@ -200,7 +199,7 @@ class QueryResolver:
         raise UnknownItemError(f"no item has the id or a title like '{item}'{near}")
 
     def _indices(self, ids: Sequence[str], unknown: list[str]) -> list[int]:
-        """Indices of the known ids; the others join `unknown`."""
+        """Ints of the known ids; the others join `unknown`."""
         found = self._items.indices(ids)
         if 0 in found:
             unknown += [item for item, at in zip(ids, found, strict=True) if not at]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
+from eimf_core.arrays import Floats, Ints
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.opened_model import Model
 from eimf_core.padding import padded
@@ -21,7 +22,7 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import why_empty
 from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.item_scores import ItemScores, candidates
-from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
+from eimf_core.recommend.query_resolution import ResolvedQuery
 from eimf_core.recommend.result_lines import JsonLines
 from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
 from eimf_core.recommend.user_interests import UserInterests
@@ -150,7 +151,7 @@ class Recommender:
             events = [np.zeros_like(query.history) if query.events is None else query.events for query in queries]
         return self.model.interests([query.history for query in queries], times or None, events)
 
-    def _read(self, queries: Queries) -> list[Indices]:
+    def _read(self, queries: Queries) -> list[Ints]:
         """What the network reads of each history."""
         return [query.history[-self.model.config.max_length :] for query in queries]
 

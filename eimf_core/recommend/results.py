@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from eimf_core import ranking
+from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ModelError
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend.attribution import Shares
-from eimf_core.recommend.query_resolution import Floats, Indices, ResolvedQuery
+from eimf_core.recommend.query_resolution import ResolvedQuery
 
 TopItems = tuple[list[int], list[float]]
 """Item indices and their scores, best first."""
@@ -96,9 +97,7 @@ def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]
     return [(row[:count], of[:count]) for row, of, count in zip(best.tolist(), rounded, counts, strict=True)]
 
 
-def top_pairs(
-    rows: Indices, items: Indices, scores: Floats, users: int, k: int, min_score: float | None
-) -> list[TopItems]:
+def top_pairs(rows: Ints, items: Ints, scores: Floats, users: int, k: int, min_score: float | None) -> list[TopItems]:
     """As `top_items`, of some items of each row, which may be listed.
 
     Args:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.opened_model import Model
-from eimf_core.recommend.query_resolution import Floats, Indices
 
 BEST = 10
 """Items whose mean score says how high the best stand."""
@@ -64,7 +64,7 @@ class Fusion:
         return higher
 
 
-def fuse(model: Model, interests: Floats, text: Floats, history: Indices, weight: float) -> Fusion:
+def fuse(model: Model, interests: Floats, text: Floats, history: Ints, weight: float) -> Fusion:
     """Weigh the interests of a history against words.
 
     Args:

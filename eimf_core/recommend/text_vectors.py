@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eimf_core.arrays import Floats
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.opened_model import Model
 from eimf_core.progress import Reporter
-from eimf_core.recommend.query_resolution import Floats
 from eimf_core.records import Item
 from eimf_core.vectors import unit_rows
 

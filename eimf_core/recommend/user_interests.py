@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eimf_core.arrays import Floats
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.recommend import attribution, text_fusion
-from eimf_core.recommend.query_resolution import Floats
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,13 @@ import numpy.typing as npt
 import orjson
 
 from eimf_core import weights_file
+from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
 from eimf_core.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
 from eimf_core.text.encoder import Vectors, encode_distinct
 from eimf_core.vectors import unit_rows
-
-Floats = npt.NDArray[np.float32]
 
 
 @functools.cache

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
 from eimf_core.padding import spans
 
-Ints = npt.NDArray[np.int64]
 SORTED_TOGETHER = 64  # batches whose rows are sorted by length among themselves
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats
 from eimf_core.evaluation.metrics import accuracy
 
-Floats = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
 
 K = 10

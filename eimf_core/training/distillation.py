@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.progress import Reporter
@@ -28,8 +29,6 @@ from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
 from eimf_core.training.side_information import SideInputs
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
 DRAWN = 2  # teachers of a student in a step
 BLOCK = 256  # users compared with the teachers at a time, so that cosines and their order take 64 MiB

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Doubles = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
+from eimf_core.arrays import Doubles, Floats
+
 Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table
 NOISE = 0.01  # keeps items with the same text apart

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from eimf_core.arrays import Floats, ShortInts
 from eimf_core.artifact import Contents
-from eimf_core.dataset import Dataset, Ints
+from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
 from eimf_core.model_members import Blocks, MemberConfig
@@ -26,7 +27,6 @@ from eimf_core.training import export, member_weights
 from eimf_core.training.joint_network import JointNetwork
 from eimf_core.training.validation import sampled_users
 
-Floats = npt.NDArray[np.float32]
 LEAST_WEIGHT = 0.005
 """A member with a smaller weight leaves."""
 MOST_INTERESTS = 64
@@ -66,7 +66,7 @@ class WeightedSystem:
     def __init__(self, systems: Sequence[System], weights: Sequence[float]) -> None:
         self._systems, self._weights = systems, weights
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         """The weighted sums of the members' scores of all items after each history."""
         parts = [system.score(histories, times, events).values for system in self._systems]
         values = self._weights[0] * parts[0]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.labels import Labels
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import jsonl
+from eimf_core.arrays import Ints
 from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
 from eimf_core.padding import spans
@@ -22,7 +23,6 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.encoder_input import interest_text
 
-Ints = npt.NDArray[np.int64]
 NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
 WHY = {"empty": "they name no interest", "repeated": "their user has an earlier one"}
 

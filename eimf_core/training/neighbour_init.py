@@ -18,12 +18,11 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 
+from eimf_core.arrays import Doubles, Floats
 from eimf_core.dataset import SplitData
 from eimf_core.training.item_embeddings import DEVIATION, NOISE, principal_components
 from eimf_core.vectors import SHORTEST, row_lengths
 
-Doubles = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 REACH, ROUNDS, OWN = 3, 2, 0.5
 WIDTH = 2  # random directions a dimension

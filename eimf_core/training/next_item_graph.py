@@ -16,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from eimf_core.arrays import Doubles, Ints
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.next_items import Arrays, NextItems, NextItemsConfig, most_neighbours
 
-Indices = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
 REACH = 10
 OWN, OTHER = 0.5, 0.25
 MOST_PLACES = 1 << 18
@@ -101,7 +100,7 @@ def like(config: NextItemsConfig | None, data: Dataset, texts: Callable[[], Arra
     return with_texts(arrays, texts() if config.text else None, config)
 
 
-def _parts(train: SplitData, counts: Indices, backward: float) -> Iterator[tuple[Indices, Indices, Doubles]]:
+def _parts(train: SplitData, counts: Ints, backward: float) -> Iterator[tuple[Ints, Ints, Doubles]]:
     """Rows, columns and counts of some items after the other, sorted by row and column."""
     width = len(counts)
     lines = np.repeat(np.arange(len(train), dtype=np.int32), np.diff(train.offsets))
@@ -124,7 +123,7 @@ def _parts(train: SplitData, counts: Indices, backward: float) -> Iterator[tuple
         first = end
 
 
-def _pairs(items: npt.NDArray[np.int32], lines: npt.NDArray[np.int32], places: Indices, step: int) -> Indices:
+def _pairs(items: npt.NDArray[np.int32], lines: npt.NDArray[np.int32], places: Ints, step: int) -> Ints:
     """The items at some places, and those so many places later in the same history, (n, 2)."""
     there = places + step
     inside = (there >= 0) & (there < len(items))
@@ -134,7 +133,7 @@ def _pairs(items: npt.NDArray[np.int32], lines: npt.NDArray[np.int32], places: I
     return np.stack([items[here[kept]], items[there[kept]]], axis=1).astype(np.int64)
 
 
-def _largest(rows: Indices, values: Doubles, most: int) -> Indices:
+def _largest(rows: Ints, values: Doubles, most: int) -> Ints:
     """Places of the largest values of each row, at most `most`, in the order in which they stand."""
     order = np.lexsort((-values, rows))
     begins = np.searchsorted(rows, rows[order])

@@ -16,6 +16,7 @@ import orjson
 import torch
 
 from eimf_core import files, provenance, threads
+from eimf_core.arrays import Floats
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.models import registry
@@ -34,7 +35,6 @@ from eimf_core.training import (
 )
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, speed_up
-from eimf_core.training.item_embeddings import Floats
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 from eimf_core.training.side_information import SideInputs, item_features

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eimf_core.arrays import Ints
 from eimf_core.dataset import Dataset
 from eimf_core.models.backbone import TrainingStep
 from eimf_core.progress import Reporter
@@ -27,8 +27,6 @@ from eimf_core.training.next_item_loss import NextItemLoss
 from eimf_core.training.setup import Prepared
 from eimf_core.training.side_information import MaskedSideInputs
 from eimf_core.training.target_interests import target_interests
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

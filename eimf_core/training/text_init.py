@@ -15,9 +15,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg, sparse
 
+from eimf_core.arrays import Doubles, Floats
 from eimf_core.dataset import SplitData
-from eimf_core.training.item_embeddings import CHUNK, SAME, Floats, Text, moments, principal_components, scaled
-from eimf_core.training.neighbour_init import BLOCK, Doubles, neighbours
+from eimf_core.training.item_embeddings import CHUNK, SAME, Text, moments, principal_components, scaled
+from eimf_core.training.neighbour_init import BLOCK, neighbours
 
 RIDGE = 0.03  # r: directions that hardly any text has are not trusted
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import centres
+from eimf_core.arrays import Floats, Ints
 from eimf_core.next_items import Arrays, most_neighbours
-from eimf_core.training.item_embeddings import CHUNK, Floats, Text, principal_components
+from eimf_core.training.item_embeddings import CHUNK, Text, principal_components
 from eimf_core.vectors import unit_rows
 
 EXACT = 20_000
@@ -28,7 +29,6 @@ LIST_SIZE = 500
 PAIRS_AT_ONCE = 1 << 24
 SAMPLE = 200_000
 """Items that the lists are made from, at most."""
-Indices = npt.NDArray[np.int64]
 
 
 def count(text: Text, rng: np.random.Generator) -> Arrays:
@@ -72,7 +72,7 @@ def count_if_known(text: Text | None, seed: int) -> Arrays | None:
     return made if len(made["items"]) else None
 
 
-def _directions(text: Text) -> tuple[Indices, Floats]:
+def _directions(text: Text) -> tuple[Ints, Floats]:
     """The rows that have a text, (n,), and their centred vectors in unit length, (n, D), of a large catalogue (n,
     WIDTH)."""
     parts = [slice(start, start + CHUNK) for start in range(0, len(text), CHUNK)]
@@ -87,7 +87,7 @@ def _directions(text: Text) -> tuple[Indices, Floats]:
     return known, unit
 
 
-def _compared(unit: Floats, rng: np.random.Generator) -> Iterator[tuple[Indices, Indices]]:
+def _compared(unit: Floats, rng: np.random.Generator) -> Iterator[tuple[Ints, Ints]]:
     """Items, and those that they are compared with."""
     everything = np.arange(len(unit))
     if len(unit) <= EXACT:
@@ -104,7 +104,7 @@ def _compared(unit: Floats, rng: np.random.Generator) -> Iterator[tuple[Indices,
         yield members, np.sort(np.concatenate([lists[number] for number in near]))
 
 
-def _nearest(unit: Floats, own: Indices, others: Indices, most: int) -> tuple[Indices, Floats]:
+def _nearest(unit: Floats, own: Ints, others: Ints, most: int) -> tuple[Ints, Floats]:
     """The `most` alike of `others` (m,) for each of `own` (n,), itself left out: their numbers and cosines (n, k)."""
     cosines = unit[own] @ unit[others].T
     cosines[others == own[:, None]] = -1.0
@@ -114,7 +114,7 @@ def _nearest(unit: Floats, own: Indices, others: Indices, most: int) -> tuple[In
     return others[places], np.take_along_axis(cosines, places, axis=1)
 
 
-def _arrays(rows: list[Indices], columns: list[npt.NDArray[np.int32]], values: list[Floats], width: int) -> Arrays:
+def _arrays(rows: list[Ints], columns: list[npt.NDArray[np.int32]], values: list[Floats], width: int) -> Arrays:
     row = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
     order = np.argsort(row, kind="stable")
     return {

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from eimf_core import ranking
-from eimf_core.dataset import Dataset, Ints, SplitData
+from eimf_core.arrays import ShortInts
+from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.measure import Plan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
@@ -54,7 +55,7 @@ class BackboneScorer:
         # of each item, as in the model directory: a normalised copy of a large table would be as large
         self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-12).cpu().numpy()
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         """Scores of all items after each history (item indices, oldest first)."""
         inputs = padded([history[-self._max_length :] for history in histories])
         when = None if times is None else [known[-self._max_length :] for known in times]

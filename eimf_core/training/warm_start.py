@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from eimf_core import artifact, files
+from eimf_core.arrays import Floats
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_members import Member
@@ -30,7 +31,6 @@ from eimf_core.training.item_embeddings import ItemTable
 from eimf_core.training.learner import Learner
 from eimf_core.training.side_information import feature_names
 
-Floats = npt.NDArray[np.float32]
 Text = npt.NDArray[np.floating[Any]]
 FEATURES = "encoder.features"  # the rows of this parameter belong to categories, by `side.feature_names`
 BEHAVIOURS = "behaviours"  # those of this one to kinds of behaviour

@@ -13,14 +13,15 @@ import pytest
 from msgspec.structs import replace as replace_record
 
 from eimf_core import dataset, jsonl
-from eimf_core.dataset import Dataset, Ints
+from eimf_core.arrays import Floats, ShortInts
+from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import eval_users, result_tables, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation, evaluate
 from eimf_core.evaluation.measure import Measured, Plan, measure
 from eimf_core.evaluation.metrics import list_metrics
-from eimf_core.evaluation.scorers import Floats, Scored
+from eimf_core.evaluation.scorers import Scored
 from eimf_core.records import Item, Metric
 from eimf_core.records import Sequence as Line
 from tests.small_data import write_small_data
@@ -36,7 +37,7 @@ class Fixed:
         self.scores = scores.astype(np.float32)
         self.scores[0] = -np.inf
 
-    def score(self, histories: Sequence[Ints], times: object = None, events: object = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: object = None, events: object = None) -> Scored:
         return Scored(np.tile(self.scores, (len(histories), 1)))
 
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from eimf_core import int8_scoring, jsonl, ranking
+from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
 from eimf_core.int8_scoring import Int8Scores
 from eimf_core.next_items import NextItems, NextItemsConfig
@@ -27,7 +27,6 @@ from tests.rounding import rounds_by_place
 
 ITEMS, USERS, WIDTH = 3000, 40, 32
 PARTS = [(WIDTH, 4), (WIDTH, 3)]
-Floats = npt.NDArray[np.float32]
 
 
 def vectors(rng: np.random.Generator, width: int) -> Floats:

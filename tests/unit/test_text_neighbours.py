@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from eimf_core import artifact, dataset, next_items
-from eimf_core.dataset import Ints
+from eimf_core.arrays import ShortInts
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.next_items import Arrays, NextItems, NextItemsConfig
 from eimf_core.text.cache import encode_items
@@ -112,7 +112,7 @@ class Noise:
 
     name = "noise"
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         scores = np.random.default_rng(1).normal(size=(len(histories), PAIRS * 2 + 1)).astype(np.float32)
         scores[:, 0] = -np.inf
         return Scored(scores)

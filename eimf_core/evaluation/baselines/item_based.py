@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from eimf_core.dataset import Dataset, Ints, SplitData
+from eimf_core.arrays import Floats, ShortInts
+from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation.baselines.popularity import fallback, with_popularity_below
-from eimf_core.evaluation.scorers import Events, Floats, Scored, Times
+from eimf_core.evaluation.scorers import Events, Scored, Times
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -40,7 +41,7 @@ def _ones(rows: npt.NDArray[Any], columns: npt.NDArray[Any], shape: tuple[int, i
     return csr_array((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape)
 
 
-def _histories(histories: Sequence[Ints], width: int) -> Any:
+def _histories(histories: Sequence[ShortInts], width: int) -> Any:
     distinct = [np.unique(history) for history in histories]
     rows = np.repeat(np.arange(len(distinct)), [len(items) for items in distinct])
     return _ones(rows, np.concatenate(distinct), (len(distinct), width))
@@ -81,7 +82,7 @@ def _joined(parts: list[Arrays]) -> Arrays:
     return joined
 
 
-def _nearest(met: Any, at: int, item: int, lengths: npt.NDArray[np.float64]) -> tuple[Ints, Floats]:
+def _nearest(met: Any, at: int, item: int, lengths: npt.NDArray[np.float64]) -> tuple[ShortInts, Floats]:
     columns = met.indices[met.indptr[at] : met.indptr[at + 1]]
     values = met.data[met.indptr[at] : met.indptr[at + 1]]
     other = columns != item
@@ -112,7 +113,7 @@ class ItemKnn(_ItemWeights):
     name = "item-knn"
     fit = staticmethod(fit_item_knn)
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         sums = (_histories(histories, self._width) @ self._weights).toarray()
         return _scored(with_popularity_below(sums, self._fallback))
 
@@ -153,7 +154,7 @@ class LastItem(_ItemWeights):
     name = "last-item"
     fit = staticmethod(fit_last_item)
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         after = self._weights[[int(history[-1]) for history in histories]].toarray()
         return _scored(with_popularity_below(after, self._fallback))
 
@@ -196,7 +197,7 @@ class Ease:
         self._weights = arrays["weights"]
         self._fallback = fallback(dataset.counts())
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         scores = _histories(histories, len(self._weights)) @ self._weights
         # nothing of the history was in the training lines
         scores[~scores.any(axis=1)] = self._fallback

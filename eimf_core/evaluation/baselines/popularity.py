@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.dataset import Dataset, Ints, SplitData
-from eimf_core.evaluation.scorers import Events, Floats, Scored, Times
+from eimf_core.arrays import Floats, ShortInts
+from eimf_core.dataset import Dataset, SplitData
+from eimf_core.evaluation.scorers import Events, Scored, Times
 
 RECENT = 0.1
 """Share of the training interactions that counts as recent."""
@@ -26,7 +27,7 @@ class Popularity:
     def _counted(self, dataset: Dataset) -> Floats:
         return dataset.counts().astype(np.float32)
 
-    def score(self, histories: Sequence[Ints], times: Times = None, events: Events = None) -> Scored:
+    def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         return Scored(np.tile(self._scores, (len(histories), 1)))
 
 

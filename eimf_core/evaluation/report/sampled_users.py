@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import ranking
-from eimf_core.dataset import Ints
+from eimf_core.arrays import Floats, ShortInts
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.measure import rank
 from eimf_core.evaluation.scorers import ModelSystem, Scored
@@ -19,7 +19,6 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.interest_splitting import shares, split_by_name
 from eimf_core.recommend.results import RankedList
 
-Floats = npt.NDArray[np.float32]
 SHOWN = 24
 DRAWN = 400
 HISTORY = 8
@@ -103,7 +102,7 @@ def draw(evaluation: Evaluation, system: ModelSystem) -> SampledUsers:
 
 
 def _interests(
-    system: ModelSystem, lists: npt.NDArray[np.int64], scored: Scored, histories: Sequence[Ints], attention: Floats
+    system: ModelSystem, lists: npt.NDArray[np.int64], scored: Scored, histories: Sequence[ShortInts], attention: Floats
 ) -> list[list[Interest]]:
     """What each list comes from; `attention` (n, K, L)."""
     assert scored.interests is not None and scored.vectors is not None

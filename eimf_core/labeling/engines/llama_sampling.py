@@ -16,14 +16,13 @@ import llama_cpp as c
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ModelError
 from eimf_core.labeling.engines.llama_model import Model, last_problem
 
 FEW = 64
 MIN_P = 0.05  # tokens with less than this share of the best one's probability are not drawn
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
 
 
 @functools.cache

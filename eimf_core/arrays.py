@@ -1,0 +1,15 @@
+"""The array types that signatures name; what an array holds and its shape stand in the docstring of the function."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+"""Vectors and scores."""
+Doubles = npt.NDArray[np.float64]
+"""What is summed up over many lines: figures, counts with weights."""
+Ints = npt.NDArray[np.int64]
+"""Indices, places and counts."""
+ShortInts = npt.NDArray[np.int32]
+"""Indices of which many are kept: histories, neighbours."""
