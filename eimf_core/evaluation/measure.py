@@ -215,6 +215,9 @@ def measure_block(system: System, users: EvalUsers, plan: Plan, rows: npt.NDArra
 
     Returns:
         The values, with the lists and scores that they are of.
+
+    Raises:
+        ModelError: a score is no number; it names the user.
     """
     lists, scored, histories = rank(system, users, rows.tolist(), plan)
     owners, items = users.targets_of(rows)

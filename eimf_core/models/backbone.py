@@ -50,7 +50,8 @@ class Backbone(nn.Module):
     `forward` reads each history as a whole and gives interests (B, K, d) and
     {"attention": (B, K, L)}, rows summing to 1. `all_prefixes` gives for every position t what
     `forward` would give for the history that ends there: (B, L, K, d) and {"attention":
-    (B, L, K, L)}; entries at padding mean nothing. Only with `reads_all_prefixes`.
+    (B, L, K, L)}, with "logits" (B, K, L) where the attention is their running softmax; entries at
+    padding mean nothing. Only with `reads_all_prefixes`.
 
     `nearest_interest` gives of the interests of every prefix only the one with the largest cosine with a
     vector of `wanted` (B, L, d), which is all that a hard read-out needs: (B, L, d), and {"logits":
@@ -112,7 +113,8 @@ class Backbone(nn.Module):
             side: what else is known, by name.
 
         Returns:
-            Interests (B, L, K, d) and {"attention": (B, L, K, L)}.
+            Interests (B, L, K, d) and {"attention": (B, L, K, L)}, with "logits" (B, K, L) where the
+            attention is their running softmax.
         """
         states = self._states(vectors, mask, side or {})
         interests, auxiliary = self.extractor.all_prefixes(states, mask)

@@ -33,7 +33,7 @@ def kept(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
     Args:
         values: of any shape.
-        share: of them that becomes 0, from 0 to 1.
+        share: of them that becomes 0, from 0 to below 1.
         generator: is drawn from.
 
     Returns:

@@ -57,7 +57,8 @@ class Extractor(nn.Module):
             mask: bool (B, L), true where there is an item.
 
         Returns:
-            Interests (B, L, K, d), of any length, and {"attention": (B, L, K, L)}.
+            Interests (B, L, K, d), of any length, and {"attention": (B, L, K, L)}, with "logits" (B, K, L) where
+            the attention is their running softmax.
         """
         raise NotImplementedError
 

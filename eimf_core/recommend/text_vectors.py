@@ -121,7 +121,7 @@ def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[I
         The new items.
 
     Raises:
-        InputError: no item has a text, or a line is broken.
+        InputError: no item is known or has a text, or a line is broken.
     """
     from eimf_core import dataset
     from eimf_core.text.encoder_input import item_text

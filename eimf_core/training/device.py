@@ -22,7 +22,7 @@ def choose(wanted: str, reporter: Reporter, *, local_rank: int = 0) -> torch.dev
 
     Args:
         wanted: "auto" is an accelerator where there is one.
-        reporter: hears which.
+        reporter: hears which accelerator "auto" found.
         local_rank: counts the processes of a run on this machine: each takes a CUDA device of its own.
 
     Returns:

@@ -16,7 +16,7 @@ def norms(losses: dict[str, Tensor], leaf: Tensor) -> dict[str, float]:
         leaf: what it is the gradient with respect to, (R, d).
 
     Returns:
-        Norms by name; of those alone that have a gradient.
+        Norms by name, of losses that require a gradient; 0 where it does not reach the leaf.
     """
     found = {}
     for name, loss in losses.items():

@@ -32,7 +32,7 @@ def init_from_labels(learner: Learner, labels: Labels, train: SplitData) -> int:
         train: whose histories the words spread along.
 
     Returns:
-        For how many items something is known.
+        How many items were placed, 0 where the words do not tell items apart.
     """
     weight = learner.table.weight
     shares, known = shown_shares(labels, len(weight))
