@@ -21,26 +21,10 @@ import pytest
 from eimf_core.evaluation import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(path for package in ("eimf_core", "eimf_cli", "eimf") for path in (ROOT / package).rglob("*.py"))
-DESCRIBED = (
-    ".",
-    "clustering",
-    "comparison",
-    "eimf",
-    "eimf_cli",
-    "evaluation",
-    "exporting",
-    "labeling",
-    "models",
-    "naming",
-    "pipeline",
-    "prepare",
-    "recommend",
-    "serving",
-    "text",
-    "training",
-)
-"""The packages of eimf_core that are checked, and those on top of it; ".": the modules that are in none."""
+ON_TOP = ("eimf", "eimf_cli")
+SOURCES = sorted(path for package in ("eimf_core", *ON_TOP) for path in (ROOT / package).rglob("*.py"))
+DESCRIBED = (".", *sorted({*ON_TOP, *(place.parent.name for place in (ROOT / "eimf_core").glob("*/*.py"))}))
+"""The packages of eimf_core, and those on top of it; ".": the modules that are in none."""
 METRICS = {(function.__module__.rpartition(".")[2], function.__name__) for function in metrics.METRICS.values()}
 MANY = 3
 """Arguments that need a description, however plain their types."""
@@ -168,7 +152,7 @@ def missing(found: Described) -> list[str]:
 
 
 def modules(package: str) -> list[Path]:
-    place = ROOT / package if package in ("eimf", "eimf_cli") else ROOT / "eimf_core" / package
+    place = ROOT / package if package in ON_TOP else ROOT / "eimf_core" / package
     assert place.is_dir(), package
     return sorted(place.glob("*.py") if package == "." else place.rglob("*.py"))
 
