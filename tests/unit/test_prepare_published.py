@@ -201,7 +201,6 @@ SETS: dict[str, tuple[dict[str, str], dict[str, list[str]], dict[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_a_published_folder(tmp_path: Path, name: str) -> None:
     """The folder is enough: the log is found by name, columns are known, titles come from beside it."""
