@@ -38,7 +38,7 @@ def label(
     The answer is held to the prompt's schema, checked against the history, and asked for again when
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run resumes
     when the same command is run again, and labels of the same requests are taken over.
-    Answers that other settings or samples gave are kept: --force gives them up.
+    Answers that other settings or samples gave are kept: --force discards them.
 
     Of a model directory that train wrote, groups of items that lie near to each other are named, and the
     names are kept in it: `recommend` shows them. A run that is interrupted resumes likewise.

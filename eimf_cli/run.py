@@ -50,6 +50,8 @@ def run(
     common = [*config, *(["-v"] if terminal.is_verbose() else ["-q"] if terminal.is_quiet() else [])]
     split = _options(["prepare", "-", "-o", "-", *common])["split"]
     engine = _options(["label", "-", *common])["engine"] if "label" in tables else None
+    if engine is not None:
+        _check_engine(engine, config_file)
     steps = run_steps.plan(logs, items, output, engine=engine, test=split != "none")
     # a wrong option of a late step is told before the first one starts
     options = [_options([each.name, *each.arguments, *common]) for each in steps]
@@ -76,6 +78,15 @@ def _eimf(arguments: list[str]) -> None:
     code = commands(arguments, standalone_mode=False, prog_name="eimf")
     if isinstance(code, int) and code:
         raise typer.Exit(code)
+
+
+def _check_engine(name: str, config_file: Path | None) -> None:
+    from eimf_core.labeling.engines.engine_registry import engine_class
+
+    try:
+        engine_class(name)
+    except ConfigError as error:
+        raise ConfigError(f"{config_file}: {str(error).removeprefix('--')}") from None
 
 
 def _options(arguments: list[str]) -> dict[str, Any]:

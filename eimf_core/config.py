@@ -135,18 +135,19 @@ def _check_one(name: str, value: Any, allowed: tuple[Any, ...], bounds: Any) -> 
         raise ConfigError(f"{name} is {value}, expected {_range(low, high, above, below)}")
 
 
-def no_choice(value: Any, known: Sequence[Any], also: str = "") -> str:
+def no_choice(value: Any, known: Sequence[Any], also: str = "", verb: str = "is") -> str:
     """What is wrong with a value that is none of its choices.
 
     Args:
         value: as it was given.
         known: the choices.
         also: what stands behind them, from the comma on.
+        verb: "has" where the value is one of several.
 
     Returns:
         The end of a message: "is 'x', expected a, b or c; did you mean b?".
     """
-    return f"is '{value}', expected {listed(known)}{also}{did_you_mean(str(value), map(str, known))}"
+    return f"{verb} '{value}', expected {listed(known)}{also}{did_you_mean(str(value), map(str, known))}"
 
 
 def listed(choices: Sequence[Any]) -> str:

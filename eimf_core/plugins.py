@@ -1,7 +1,7 @@
 """Plug-ins: backbones, labeling engines, forms of log and metrics of packages that are installed beside this one.
 
 A package names them as entry points of the groups `eimf.backbones`, `eimf.engines`, `eimf.formats` and `eimf.metrics`,
-and each module that an entry point leads to says `EIMF_INTERFACE = 1`: the version of what it is written against.
+and each module that an entry point leads to says `EIMF_INTERFACE = 2`: the version of what it is written against.
 
 What runs is decided by the user: a plug-in is loaded when its name is given for a backbone, an engine, a format or a
 metric, and never takes the place of a built-in one, since the registries ask here only for names that they do not have.
@@ -18,7 +18,7 @@ from typing import Any
 
 from eimf_core.errors import ConfigError
 
-INTERFACE = 1
+INTERFACE = 2
 """Raised whenever a plug-in that was written for the version before would no longer work."""
 VERSION = "EIMF_INTERFACE"
 OPTIONS = {"backbones": "--backbone", "engines": "--engine", "formats": "--format", "metrics": "--metrics"}

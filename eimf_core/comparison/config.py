@@ -39,4 +39,6 @@ class CompareConfig:
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
         for part in (part for name in self.backbones for part in name.split("+")):
             if part not in registry.BACKBONES and plugins.find("backbones", part) is None:
-                raise wrong("backbones", no_choice(part, plugins.names("backbones"), also=registry.OR_JOINED))
+                raise wrong(
+                    "backbones", no_choice(part, plugins.names("backbones"), also=registry.OR_JOINED, verb="has")
+                )

@@ -93,6 +93,8 @@ def _metric_names(wanted: list[str]) -> list[str]:
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
         if word not in SETS and word not in METRICS and not add_plugin(word):
-            raise wrong("metrics", no_choice(word, plugins.names("metrics"), also=" (--help-metrics tells them)"))
+            raise wrong(
+                "metrics", no_choice(word, plugins.names("metrics"), also=" (--help-metrics tells them)", verb="has")
+            )
         names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

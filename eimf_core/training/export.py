@@ -26,6 +26,7 @@ from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork
 from eimf_core.training.setup import Prepared
+from eimf_core.vectors import LEAST_LENGTH
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -164,7 +165,7 @@ def contents(
         "item_vectors": vectors.astype(np.float32, copy=False),
         "item_counts": data.counts(),
     }
-    lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), 1e-12)
+    lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), LEAST_LENGTH)
     weights["item_scale"] = (1.0 / lengths).astype(np.float32)
     weights["item_scale"][0] = 0.0
     weights |= {f"backbone.{name}": part.numpy() for name, part in learner.backbone.state_dict().items()}

@@ -29,7 +29,7 @@ from eimf_core.training import next_item_choice
 from eimf_core.training.batches import latest
 from eimf_core.training.candidates import K
 from eimf_core.training.side_information import SideInputs
-from eimf_core.vectors import mean_pairwise_cosine
+from eimf_core.vectors import LEAST_LENGTH, mean_pairwise_cosine
 
 USERS_AT_ONCE = 256
 COLLAPSE_USERS, COLLAPSE_AT_ONCE = 1000, 250
@@ -53,7 +53,7 @@ class BackboneScorer:
         self._backbone, self._vectors, self._max_length, self._side = backbone, vectors, max_length, side
         self._table = vectors.cpu().numpy()
         # of each item, as in the model directory: a normalised copy of a large table would be as large
-        self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=1e-12).cpu().numpy()
+        self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=LEAST_LENGTH).cpu().numpy()
 
     def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         """Scores of all items after each history (item indices, oldest first)."""

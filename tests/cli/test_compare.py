@@ -256,7 +256,7 @@ def test_a_full_disk_is_no_failed_training(eimf: Eimf, tmp_path: Path) -> None:
     ("changed", "code", "words"),
     [
         ({1: "nowhere"}, 2, "nowhere: no such directory"),
-        ({3: "narm,bert4rec"}, 2, "--backbones is 'bert4rec', expected comirec-sa"),
+        ({3: "narm,bert4rec"}, 2, "--backbones has 'bert4rec', expected comirec-sa"),
         ({3: ","}, 2, "--backbones is empty: name at least one"),
         ({5: "0"}, 2, "--seeds is 0"),
         ({7: "none.toml"}, 2, "none.toml: no such file"),

@@ -219,7 +219,7 @@ def test_scores_that_are_no_numbers(eimf: Eimf, folder: Path) -> None:
         (["model", "data", "-k", "0"], "-k"),
         (["model", "data", "-k", "ten"], "a whole number"),
         (["model", "data", "--seen", "maybe"], "maybe"),
-        (["model", "data", "--metrics", "accuracy"], "--metrics is 'accuracy'"),
+        (["model", "data", "--metrics", "accuracy"], "--metrics has 'accuracy'"),
         (["model", "data", "--slice", "age"], "--slice is 'age'"),
         (["model", "data", "--slice", "labels"], "--labels"),
         (["model", "data", "--slice", "labels", "--labels", "none.jsonl"], "none.jsonl: no such file"),

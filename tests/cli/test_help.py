@@ -122,7 +122,7 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         (("train", "d", "-o", "m", "--backbone", "comirek"), "or several joined by +; did you mean comirec-sa?"),
         (("train", "d", "-o", "m", "--backbone", "narm+sasrek"), "--backbone is 'sasrek', expected comirec-sa, "),
         (("train", "d", "-o", "m", "--backbone", "narm+sasrek"), "; did you mean sasrec?"),
-        (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "--backbones is 'sasrek', expected comirec-sa, "),
+        (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "--backbones has 'sasrek', expected comirec-sa, "),
         (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "; did you mean sasrec?"),
         (("prepare", "x", "-o", "d", "--format", "instakart"), "parquet or csv; did you mean instacart?"),
         (("prepare", "x", "-o", "d", "--split", "temp"), "by-user or none; did you mean temporal?"),

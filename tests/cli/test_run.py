@@ -121,11 +121,13 @@ def test_an_interrupted_run_goes_on_at_the_step_that_it_was_in(eimf: Eimf, folde
         (("-", "-o", "out"), "is a stream"),
         (("log.csv", "-o", "out", "--config", "bad.toml"), "unknown table 'trian'; did you mean train?"),
         (("log.csv", "-o", "out", "--config", "wrong.toml"), "wrong.toml: epochs is 'many'"),
+        (("log.csv", "-o", "out", "--config", "engine.toml"), "engine.toml: engine is 'keyword', expected llama-cpp, "),
     ],
 )
 def test_what_cannot_be_run(eimf: Eimf, folder: Path, arguments: tuple[str, ...], words: str) -> None:
     (folder / "bad.toml").write_text("[trian]\nepochs = 1\n")
     (folder / "wrong.toml").write_text('[train]\nepochs = "many"\n')
+    (folder / "engine.toml").write_text('[label]\nengine = "keyword"\n')
     assert words in one_error_line(eimf("run", *arguments, cwd=folder), 2)
     assert not (folder / "out").exists()
 

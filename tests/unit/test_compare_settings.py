@@ -71,7 +71,7 @@ def test_a_setting_changes_what_is_trained_or_measured(
     ("wrong", "words"),
     [
         ({"backbones": []}, "--backbones is empty: name at least one"),
-        ({"backbones": ["narm+sasrek"]}, "--backbones is 'sasrek', expected comirec-sa"),
+        ({"backbones": ["narm+sasrek"]}, "--backbones has 'sasrek', expected comirec-sa"),
         ({"seeds": 0}, "--seeds is 0, expected 1 or more"),
         ({"max_minutes": 0.0}, "--max-minutes is 0.0, expected a number above 0"),
         ({"trials": 0}, "--trials is 0, expected 1 or more"),

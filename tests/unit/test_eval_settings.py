@@ -91,7 +91,7 @@ def _figures(made: list[Metric]) -> list[tuple[object, ...]]:
         ({"threads": -1}, "--threads is -1, expected a number from 0 to 1024"),
         ({"split": "train"}, "--split is 'train', expected test or valid"),
         ({"baselines": "slow"}, "--baselines is 'slow', expected fast, all or none"),
-        ({"metrics": ["auc"]}, "--metrics is 'auc', expected standard, all, recall"),
+        ({"metrics": ["auc"]}, "--metrics has 'auc', expected standard, all, recall"),
         ({"slice": ["age"]}, "--slice is 'age', expected history"),
     ],
 )

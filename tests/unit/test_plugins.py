@@ -153,7 +153,7 @@ from eimf_core.labeling.engines.base import SynchronousEngine
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.scans import UserLines
 
-EIMF_INTERFACE = 1
+EIMF_INTERFACE = 2
 words = LogFormat("words", "users and items", lambda source: True, lambda source, config: UserLines())
 
 class Same(SynchronousEngine):
@@ -184,7 +184,7 @@ def test_an_engine_and_a_format_may_be_more_than_a_function(eimf: Eimf, site: Pa
 
 
 def test_what_functions_of_plug_ins_give_is_checked(eimf: Eimf, site: Path, tmp_path: Path) -> None:
-    lines = ["EIMF_INTERFACE = 1", "def none(history): return {}", "def place(line): return {'place': line}"]
+    lines = ["EIMF_INTERFACE = 2", "def none(history): return {}", "def place(line): return {'place': line}"]
     (site / "broken_functions.py").write_text("\n".join(lines))
     points = {"eimf.engines": {"none": "broken_functions:none"}, "eimf.formats": {"place": "broken_functions:place"}}
     install(site, "functions", "1", points)
@@ -229,10 +229,10 @@ BROKEN = {
     "syntax": ("broken_syntax:x", "def :", "SyntaxError"),
     "exits": ("broken_exit:x", "import sys; sys.exit(3)", "SystemExit: 3"),
     "raises": ("broken_raise:x", "1 / 0", "ZeroDivisionError: division by zero"),
-    "older": ("broken_old:x", "EIMF_INTERFACE = 0\nx = 1", "EIMF_INTERFACE is 0, this version of eimf has 1"),
+    "older": ("broken_old:x", "EIMF_INTERFACE = 0\nx = 1", "EIMF_INTERFACE is 0, this version of eimf has 2"),
     "silent": ("broken_silent:x", "x = 1", "broken_silent says no EIMF_INTERFACE"),
-    "no-attribute": ("broken_less:x", "EIMF_INTERFACE = 1", "has no attribute 'x'"),
-    "other-kind": ("broken_kind:x", "EIMF_INTERFACE = 1\nx = print", ""),
+    "no-attribute": ("broken_less:x", "EIMF_INTERFACE = 2", "has no attribute 'x'"),
+    "other-kind": ("broken_kind:x", "EIMF_INTERFACE = 2\nx = print", ""),
 }
 
 
@@ -263,7 +263,7 @@ def test_one_that_cannot_be_used_is_a_line(name: str, eimf: Eimf, site: Path, tm
 def test_a_metric_that_fails_or_gives_nothing_is_told_with_its_package(eimf: Eimf, site: Path, tmp_path: Path) -> None:
     write_small_data(tmp_path / "data")
     write_named_model(tmp_path / "model")
-    lines = ["import numpy as np", "EIMF_INTERFACE = 1"]
+    lines = ["import numpy as np", "EIMF_INTERFACE = 2"]
     for name, body in (("fails", "raise ValueError('boom')"), ("nothing", "return np.full(len(hits), np.nan)")):
         lines += [f"def {name}(hits, wanted, k):", "    'A metric.'", f"    {body}"]
     (site / "broken_metrics.py").write_text("\n".join(lines))
@@ -307,3 +307,12 @@ def test_a_model_file_cannot_name_code(site: Path, tmp_path: Path, eimf: Eimf) -
     assert msgspec.to_builtins(artifact.open_model(tmp_path / "model").config)["plugins"] == {"halves": "evil 1"}
     assert eimf("recommend", tmp_path / "model", "--items", "tea-1", "-k", 2).returncode == 0
     assert "broken_evil" not in sys.modules
+
+
+def test_an_engine_made_from_the_local_one_is_not_answered_by_its_workers() -> None:
+    from eimf_core.labeling.engines import engine_registry, llama_cpp
+
+    class Mine(llama_cpp.LlamaCpp):
+        pass
+
+    assert engine_registry.ray_module(llama_cpp.LlamaCpp) and engine_registry.ray_module(Mine) is None

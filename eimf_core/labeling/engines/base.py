@@ -78,6 +78,7 @@ class Engine:
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
         answers_later: whether it writes requests whose answers a later run reads, with `--results`.
         ray_module: the module whose `ENGINE` spreads its requests over the workers of `--ray`; None where it has none.
+            A subclass does not inherit it.
 
     Attributes that depend on the settings:
         prompt: answers follow its schema, also those of engines that show it to nobody.

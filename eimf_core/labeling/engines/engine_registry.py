@@ -8,7 +8,7 @@ from inspect import isfunction
 from typing import Any
 
 from eimf_core import plugins
-from eimf_core.config import wrong
+from eimf_core.config import no_choice, wrong
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import ENGINES, LabelConfig
 from eimf_core.labeling.engines.base import Engine, FunctionEngine
@@ -30,7 +30,7 @@ def engine_class(name: str) -> type[Engine]:
         return engine
     plugin = plugins.find("engines", name)
     if plugin is None:
-        raise ConfigError(f"--engine: there is no engine '{name}'")
+        raise wrong("engine", no_choice(name, plugins.names("engines")))
     found = plugin.load(_problem)
     # a function may change with any version of its package
     own = {"name": name, "model": plugin.origin, "function": staticmethod(found)}
@@ -41,7 +41,7 @@ def engine_class(name: str) -> type[Engine]:
 def chosen_class(config: LabelConfig) -> type[Engine]:
     """The class of the engine that the settings name; ConfigError also where it does not go with `--ray`."""
     kind = engine_class(config.engine)
-    if config.ray is not None and kind.ray_module is None:
+    if config.ray is not None and ray_module(kind) is None:
         raise wrong("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
     return kind
 
@@ -54,10 +54,17 @@ def _problem(found: Any) -> str:
 def _answering_class(config: LabelConfig) -> type[Engine]:
     """The class that is opened: with `--ray` and anything to answer, the one that spreads requests."""
     kind = engine_class(config.engine)
-    if config.ray is None or config.dry_run or kind.ray_module is None:
+    module = ray_module(kind)
+    if config.ray is None or config.dry_run or module is None:
         return kind
-    engine: type[Engine] = import_module(kind.ray_module).ENGINE
+    engine: type[Engine] = import_module(module).ENGINE
     return engine
+
+
+def ray_module(engine: type[Engine]) -> str | None:
+    """The module that spreads the requests of this very engine: one made from it answers in another way."""
+    module: str | None = vars(engine).get("ray_module")
+    return module
 
 
 def reads_catalogue(engine: type[Engine]) -> bool:

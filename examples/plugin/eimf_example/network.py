@@ -4,7 +4,7 @@ import torch
 
 from eimf_core.models.backbone import Backbone
 
-EIMF_INTERFACE = 1
+EIMF_INTERFACE = 2
 
 
 class Fading(Backbone):
