@@ -20,7 +20,9 @@ from eimf_core.evaluation import eval_users, result_tables, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation, evaluate
 from eimf_core.evaluation.measure import Measured, Plan, measure
+from eimf_core.evaluation.metric_format import Table
 from eimf_core.evaluation.metrics import list_metrics
+from eimf_core.evaluation.previous_report import PreviousReport
 from eimf_core.evaluation.scorers import Scored
 from eimf_core.records import Item, Metric
 from eimf_core.records import Sequence as Line
@@ -463,3 +465,38 @@ def test_the_end_says_how_good_a_model_is(p: float, expected: list[str]) -> None
         previous=None,
     )
     assert result_tables.closing_lines(told) == expected  # type: ignore[arg-type]
+
+
+def test_what_changed_since_a_previous_evaluation() -> None:
+    """Now less then; the figure of then before that of now; a baseline in the main metric alone."""
+    now = [
+        Metric(metric=metric, k=10, value=value, users=9, split="test", protocol="x", seen="drop", model=model)
+        for metric, ours, theirs in (("ndcg", 0.25, 0.3), ("mrr", 0.1, 0.2))
+        for model, value in (("m", ours), ("popularity", theirs))
+    ]
+    then = [replace_record(record, value=value) for record, value in zip(now, (0.1, 0.35, 0.125, 0.2), strict=True)]
+
+    def table(model: str, unlike: str | None = None) -> Table:
+        before = [replace_record(record, model=model) if record.model == "m" else record for record in then]
+        figures = {(record.model, record.metric, record.k): record for record in before}
+        told = SimpleNamespace(
+            records=now,
+            results=[SimpleNamespace(name=name) for name in ("m", "popularity")],
+            contenders=["m"],
+            baselines=["popularity"],
+            previous=PreviousReport("old.html", figures, None),
+            unlike_previous=unlike,
+        )
+        return result_tables.since_previous(told)  # type: ignore[arg-type]
+
+    made = table("m")
+    assert (made.title, made.columns) == ("since old.html", ["model", "metric", "then", "now", "change"])
+    assert made.rows == [
+        ["m", "NDCG@10", "0.1000", "0.2500", "+0.1500"],
+        ["m", "MRR@10", "0.1250", "0.1000", "-0.0250"],
+        ["popularity", "NDCG@10", "0.3500", "0.3000", "-0.0500"],
+    ]
+    # the only model of either evaluation, under another name
+    renamed = table("old", "not the same users: 8 then, 9 now")
+    assert renamed.title == "since old.html; not the same users: 8 then, 9 now"
+    assert [row[0] for row in renamed.rows] == ["m (then old)", "m (then old)", "popularity"]
