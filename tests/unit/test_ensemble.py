@@ -203,7 +203,6 @@ def together(apart: Path) -> Path:
     return apart / "together"
 
 
-@pytest.mark.slow
 def test_trained_together_or_apart_is_the_same_model(apart: Path, together: Path) -> None:
     paths = [apart / name for name in NAMES]
     ensemble.join_models(paths, apart / "data", apart / "joined", reporter=SILENT)
