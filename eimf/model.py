@@ -62,8 +62,8 @@ class Model:
     """An opened model; `open_model` makes one. Threads may ask it at once."""
 
     def __init__(self, path: Path, settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter) -> None:
-        """`request`: further fields of `eimf_core.recommend.request.Request`."""
-        from eimf_core.recommend.request import Request
+        """`request`: further fields of `eimf_core.recommend.query.request.Request`."""
+        from eimf_core.recommend.query.request import Request
         from eimf_core.recommend.session import Session
 
         self.path = path
@@ -123,7 +123,7 @@ class Model:
         >>> model.recommend(user="C0627", sequences="data/", k=1)[0].title in str(model.recommend(text="a gift"))
         False
         """
-        from eimf_core.recommend.request import Request
+        from eimf_core.recommend.query.request import Request
 
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             request = Request(
@@ -189,7 +189,7 @@ class Model:
         True
         """
         from eimf_core.recommend import all_users
-        from eimf_core.recommend.request import Request
+        from eimf_core.recommend.query.request import Request
 
         request = Request(all_users=path_of(data, "data"), **self._request)
         heard = self._reporter if reporter is None else reporter

@@ -54,9 +54,9 @@ def compare(
     # a wrong path is told before torch is imported, which takes seconds
     dataset.refuse_missing(directory)
     reporter.begin("importing torch")
-    from eimf_core import jsonl, outputs, provenance
     from eimf_core.comparison import paired_table, table_files
     from eimf_core.comparison.compare import compare as run
+    from eimf_core.io import jsonl, outputs, provenance
 
     reporter.end()
     lines = output / "metrics.jsonl"

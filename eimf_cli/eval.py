@@ -61,8 +61,8 @@ def evaluate(
     each with a bootstrap 95 % interval over users, next to baselines fitted on the training lines."""
     if len(paths) < 2:
         raise ConfigError("give at least one model directory and, last, the directory that prepare wrote")
-    from eimf_core import jsonl
     from eimf_core.evaluation import metric_files
+    from eimf_core.io import jsonl
 
     *models, directory = paths
     evaluation = metric_files.write(

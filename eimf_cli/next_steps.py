@@ -12,14 +12,14 @@ from eimf_cli import terminal
 from eimf_core.errors import EimfError
 
 if TYPE_CHECKING:
-    from eimf_core.recommend.request import Request
+    from eimf_core.recommend.query.request import Request
 
 
 def ask(model: Path, *options: str) -> None:
     """A question to a model, about the item that most users had."""
     if not terminal.shows_next_steps():
         return
-    from eimf_core import artifact
+    from eimf_core.model_directory import artifact
 
     try:
         opened = artifact.open_model(model)
@@ -60,7 +60,7 @@ def report(models: Sequence[Path], directory: Path) -> None:
 
 def _data_of(samples: Path) -> str:
     """The prepared directory that samples were chosen from, as their sidecar tells."""
-    from eimf_core import provenance
+    from eimf_core.io import provenance
 
     read = [Path(path) for path in provenance.inputs(samples)]
     return next((str(path.parent) for path in read if path.name == "sequences.jsonl" and path.exists()), "data/")

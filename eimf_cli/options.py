@@ -22,8 +22,9 @@ import typer
 
 from eimf_cli import startup_notice, terminal, values
 from eimf_cli.step_command import Step, StepCommand, default, setting_names, steps_with
-from eimf_core import setting_values, toml_file
+from eimf_core import setting_values
 from eimf_core.errors import ConfigError, did_you_mean
+from eimf_core.io import toml_file
 
 
 def _help_all(context: typer.Context, wanted: bool) -> None:

@@ -13,7 +13,7 @@ from eimf_cli.list_options import AsTable, ModelPath
 from eimf_cli.options import Force, step
 from eimf_core.errors import counted
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import Request, refuse_blank
+from eimf_core.recommend.query.request import Request, refuse_blank
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

@@ -40,7 +40,7 @@ def run(
     named by words of titles. What is up to date is not made again: that is told by the content of
     files, by options and by the version. An interrupted run resumes when the same command is run again.
     """
-    from eimf_core import files
+    from eimf_core.io import files
     from eimf_core.pipeline import run_steps
 
     if config_file is not None and files.is_device(config_file):

@@ -44,7 +44,7 @@ def score(
     categories instead of a true interest, a user's interests are the categories of at least two items and
     a fifth of the history. "by chance" is the recall of the same labels given to other users.
     """
-    from eimf_core import jsonl, outputs, provenance
+    from eimf_core.io import jsonl, outputs, provenance
     from eimf_core.labeling import scoring
     from eimf_core.text.loading import open_encoder
 

@@ -10,7 +10,7 @@ import typer
 from eimf_cli import progress_bars
 from eimf_cli.list_options import ModelPath
 from eimf_cli.options import step
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving.config import ServeConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -11,7 +11,7 @@ from eimf_cli import list_options, progress_bars, terminal
 from eimf_cli.list_options import AsTable, ModelPath
 from eimf_cli.options import step
 from eimf_core.recommend.config import ListConfig
-from eimf_core.recommend.request import ListRequest
+from eimf_core.recommend.query.request import ListRequest
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

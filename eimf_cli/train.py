@@ -10,8 +10,8 @@ import typer
 
 from eimf_cli import progress_bars, terminal
 from eimf_cli.options import step
-from eimf_core import files
 from eimf_core.errors import counted
+from eimf_core.io import files
 from eimf_core.training.config import FAST, FAST_EPOCHS, TrainConfig, as_fast
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -17,7 +17,7 @@ def verify(model: ModelPath) -> None:
 
     Smaller files are compared whenever a model is opened. A file that differs ends with exit code 4.
     """
-    from eimf_core import artifact
+    from eimf_core.model_directory import artifact
 
     artifact.verify(model)
     terminal.info(f"{model}: every file is as training wrote it")

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl, provenance
-from eimf_core.arrays import ShortInts
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl, provenance
+from eimf_core.numeric.arrays import ShortInts
 from eimf_core.records import Item, Sequence
 from eimf_core.text_cleaning import clean_item
 from eimf_core.vocab import Vocab

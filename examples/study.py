@@ -33,10 +33,10 @@ import study_labels
 import study_table
 from study_lines import Line, append_line, read_lines
 
-from eimf_core import files, jsonl
 from eimf_core.errors import ConfigError, EimfError
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
+from eimf_core.io import files, jsonl
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
 from eimf_core.training import train as training

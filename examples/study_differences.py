@@ -14,8 +14,8 @@ import numpy.typing as npt
 import orjson
 from study_lines import Line, read_lines
 
-from eimf_core import files
 from eimf_core.evaluation import statistics
+from eimf_core.io import files
 
 RESAMPLES = 2000
 Values = npt.NDArray[np.float64]

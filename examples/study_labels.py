@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import sample_key
+from eimf_core.io import jsonl
 from eimf_core.records import HistoryItem, Label, Sample, SemanticInterest, Sequence
 
 

@@ -21,13 +21,15 @@ import numpy as np
 import orjson
 import study_labels
 
-from eimf_core import artifact, dataset, files, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
+from eimf_core.io import files, jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.naming import interest_names
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
-from eimf_core.vectors import unit_rows
 
 
 def groups(model: Path) -> Iterator[SemanticInterest]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import SILENT, Reporter

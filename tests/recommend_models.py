@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.naming.group_names import named_groups
-from eimf_core.opened_model import ModelConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.text import numpy_encoder

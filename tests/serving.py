@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving import http_server
 from eimf_core.serving.config import ServeConfig
 from tests.listening import Listening

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.naming import group_names, interest_names
 from eimf_core.naming.interest_names import Namer
 from eimf_core.naming.item_groups import GroupName

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import Item, Sequence
 
 TASTES = {

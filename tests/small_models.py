@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.naming.group_names import named_groups
-from eimf_core.opened_model import ModelConfig
 from eimf_core.records import Item
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eimf_core import ray_option
+from eimf_core.distributed import ray_option
 
 
 class WorkersHere:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import dataset, provenance
+from eimf_core import dataset
 from eimf_core.clustering import kmeans, representatives
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.kmeans import Clustering
 from eimf_core.clustering.user_vectors import ITEMS_AT_ONCE, UserVectors, distinct_items
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import provenance
 from eimf_core.naming import distinctive_terms, terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster, HistoryItem, Item, Sample

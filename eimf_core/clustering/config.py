@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eimf_core import ray_option
 from eimf_core.config import check, setting, wrong
+from eimf_core.distributed import ray_option
 
 AUTO = "auto"
 

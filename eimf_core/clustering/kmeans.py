@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import centres as kmeans
 from eimf_core.clustering.user_vectors import UserVectors
+from eimf_core.numeric import centres as kmeans
 from eimf_core.progress import SILENT, Reporter
 
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned

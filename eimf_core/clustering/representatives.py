@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, Ints
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)

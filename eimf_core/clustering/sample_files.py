@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eimf_core import dataset, jsonl, outputs, provenance
+from eimf_core import dataset
 from eimf_core.clustering import stdin_data
 from eimf_core.clustering.cluster import cluster_users
 from eimf_core.clustering.config import ClusterConfig
+from eimf_core.io import jsonl, outputs, provenance
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import orjson
 
-from eimf_core import files, jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import files, jsonl
 
 
 @contextlib.contextmanager

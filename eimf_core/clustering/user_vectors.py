@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
-from eimf_core.vectors import unit_rows
+from eimf_core.numeric.arrays import Ints
+from eimf_core.numeric.vectors import unit_rows
 
 BLOCK = 8192
 ITEMS_AT_ONCE = 1 << 16

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import dataset, files, outputs, provenance, toml_file
+from eimf_core import dataset
 from eimf_core.comparison import setting_ranges
 from eimf_core.comparison.config import CompareConfig
 from eimf_core.comparison.setting_ranges import Settings
@@ -17,6 +17,7 @@ from eimf_core.comparison.trials import Trials, claim
 from eimf_core.errors import InputError, ModelError
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation, evaluate
+from eimf_core.io import files, outputs, provenance, toml_file
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Trial
 

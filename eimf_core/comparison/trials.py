@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core import artifact, files, jsonl
 from eimf_core.comparison.setting_ranges import Settings, changed
 from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.io import files, jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.progress import PartReporter, Reporter
 from eimf_core.records import Trial
 from eimf_core.training import ensemble, train

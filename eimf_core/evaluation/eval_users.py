@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import ShortInts
 from eimf_core.dataset import Dataset, Offsets, SplitData
+from eimf_core.numeric.arrays import ShortInts
 
 Mask = npt.NDArray[np.bool_]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eimf_core import dataset as data
-from eimf_core import files, plugins, provenance, threads
+from eimf_core import plugins, threads
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
@@ -24,6 +24,7 @@ from eimf_core.evaluation.previous_report import read as read_previous
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.evaluation.slice_bootstrap import ALL, Sampling, eval_slices
 from eimf_core.evaluation.system_results import SystemResult
+from eimf_core.io import files, provenance
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Metric, UserMetrics
 

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import ranking
-from eimf_core.arrays import ShortInts
 from eimf_core.errors import ModelError
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.evaluation.metrics import accuracy, aggregate_metrics, list_metrics
 from eimf_core.evaluation.metrics.interest_metrics import OF_INTERESTS, SHARES, InterestUse
 from eimf_core.evaluation.scorers import Scored, System
 from eimf_core.evaluation.slices import TargetSlice
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import ShortInts
 from eimf_core.progress import SILENT, Reporter
 
 MOST_SCORES = 1 << 24

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from eimf_core import dataset, jsonl, model_files, outputs, provenance
+from eimf_core import dataset
 from eimf_core.config import as_options
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation import evaluate
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation
+from eimf_core.io import jsonl, outputs, provenance
+from eimf_core.model_directory import model_files
 from eimf_core.progress import SILENT, Reporter
 
 SLICES_OF_REPORT = ["history", "popularity"]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import files, jsonl, provenance, raw_files
 from eimf_core.errors import InputError
 from eimf_core.evaluation import baselines
+from eimf_core.io import files, jsonl, provenance, raw_files
 from eimf_core.records import Metric
 
 LINES = re.compile(rb'<pre id="lines">(.*?)</pre>', re.DOTALL)

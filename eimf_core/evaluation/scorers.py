@@ -14,10 +14,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import artifact, ranking
-from eimf_core.arrays import Floats, ShortInts
 from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
+from eimf_core.model_directory import artifact
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats, ShortInts
 
 Times = Sequence[npt.NDArray[np.float64]] | None
 """Unix seconds of the items of each history, or None where they are not known."""

@@ -11,7 +11,7 @@ import orjson
 
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.system_results import SystemResult
-from eimf_core.opened_model import Model
+from eimf_core.model_directory.opened_model import Model
 
 
 def signature(model: Model) -> bytes:

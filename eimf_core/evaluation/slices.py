@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl
-from eimf_core.arrays import Ints, ShortInts
-from eimf_core.category_numbers import numbered
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import EvalUsers
+from eimf_core.io import jsonl
+from eimf_core.numeric.arrays import Ints, ShortInts
+from eimf_core.numeric.category_numbers import numbered
 from eimf_core.records import Label
 
 Mask = npt.NDArray[np.bool_]

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats
+from eimf_core.numeric.arrays import Floats
 
 Values = npt.NDArray[np.float64]
 

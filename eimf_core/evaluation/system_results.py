@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats
 from eimf_core.evaluation.measure import Measured
 from eimf_core.evaluation.metrics.aggregate_metrics import AggregateValue
 from eimf_core.evaluation.metrics.interest_metrics import InterestUse
+from eimf_core.numeric.arrays import Floats
 
 Role = Literal["model", "baseline", "group", "member"]
 

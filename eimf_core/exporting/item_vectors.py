@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import artifact, files, outputs, parquet_files, provenance
-from eimf_core.opened_model import Model
+from eimf_core.io import files, outputs, parquet_files, provenance
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.records import Item
 
 PART = 32_768

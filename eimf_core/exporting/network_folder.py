@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
-from eimf_core import artifact, directories, files, provenance
 from eimf_core.exporting import output_paths
 from eimf_core.exporting.network_readme import readme
-from eimf_core.model_network import INPUTS
-from eimf_core.opened_model import Model
+from eimf_core.io import directories, files, provenance
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.model_network import INPUTS
+from eimf_core.model_directory.opened_model import Model
 
 TYPES = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(int64)": "int64"}
 HOLDS = {

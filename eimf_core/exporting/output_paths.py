@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eimf_core import files
 from eimf_core.errors import ConfigError
+from eimf_core.io import files
 
 NETWORK_FILES = ("interests.onnx", "network.json", "README.md")
 ENDINGS = (".parquet", ".parq", ".pq")

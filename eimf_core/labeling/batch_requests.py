@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.labeling.engines.base import Engine
 
 KEPT = "what was answered is kept"

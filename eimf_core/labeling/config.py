@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from eimf_core import plugins, ray_option
+from eimf_core import plugins
 from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
+from eimf_core.distributed import ray_option
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from eimf_core import jsonl, outputs, provenance
 from eimf_core.errors import ConfigError, LabelError
+from eimf_core.io import jsonl, outputs, provenance
 from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig

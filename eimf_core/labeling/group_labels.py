@@ -16,17 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import artifact, files, jsonl, provenance
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import files, jsonl, provenance
 from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines.engine_registry import chosen_class
 from eimf_core.labeling.label import Summary
 from eimf_core.labeling.label_output import OtherLabelsError
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.naming import interest_names, item_groups
 from eimf_core.naming.item_groups import GroupName, ItemGroups
-from eimf_core.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import HistoryItem, Item, Label, Sample
 

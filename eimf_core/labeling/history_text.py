@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.labeling.title_shortening import informative_words
 from eimf_core.naming.terms import cut_at_word, title_terms, title_words
 from eimf_core.progress import Reporter

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eimf_core import outputs, provenance
 from eimf_core.errors import LabelError, counted
+from eimf_core.io import outputs, provenance
 from eimf_core.labeling import batch_requests, early_stop, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue

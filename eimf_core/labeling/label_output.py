@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eimf_core import files, jsonl, outputs
 from eimf_core.errors import ConfigError, EimfError, counted
+from eimf_core.io import files, jsonl, outputs
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import Reporter
 from eimf_core.records import Label

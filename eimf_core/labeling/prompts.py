@@ -20,8 +20,9 @@ from typing import Any
 
 import orjson
 
-from eimf_core import raw_files, resources
+from eimf_core import resources
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import raw_files
 from eimf_core.labeling import templates
 from eimf_core.labeling.history_text import clean_title
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.records import Label, LabelQuality, Sample, TrueItem, TrueUser
 from eimf_core.text.encoder import Encoder
 from eimf_core.text.encoder_input import interest_text

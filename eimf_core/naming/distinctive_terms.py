@@ -10,8 +10,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Ints
 from eimf_core.naming.terms import title_terms, without_variants
+from eimf_core.numeric.arrays import Ints
 
 
 def divergence(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

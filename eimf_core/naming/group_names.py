@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from eimf_core.arrays import Floats
 from eimf_core.naming import item_groups
 from eimf_core.naming.distinctive_terms import TermIndex
 from eimf_core.naming.item_groups import GroupName, ItemGroups, Stored
 from eimf_core.naming.terms import item_terms
+from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Item, SemanticInterest
-from eimf_core.vectors import unit_rows
 
 LARGEST_SAMPLE = 20_000
 """Items of the catalogue whose words are read, evenly taken."""

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.naming import group_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups
-from eimf_core.opened_model import Model
-from eimf_core.vectors import unit_rows
+from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.vectors import unit_rows
 
 ScoredName = tuple[str | None, float | None]
 DIGITS = 4

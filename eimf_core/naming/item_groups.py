@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import centres as kmeans
-from eimf_core.arrays import Floats, ShortInts
+from eimf_core.numeric import centres as kmeans
+from eimf_core.numeric.arrays import Floats, ShortInts
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Label, Record
-from eimf_core.vectors import unit_rows
 
 Stored = npt.NDArray[np.floating[Any]]
 NamedBy = Literal["answer", "labels", "words"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eimf_core import jsonl
 from eimf_core.evaluation.metric_format import Table, metric_name, metric_text
+from eimf_core.io import jsonl
 from eimf_core.records import Metric, SequenceOwner
 
 SHOWN = (("ndcg", 10), ("recall", 10))

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core import files, model_files, outputs, provenance
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, outputs, provenance
 from eimf_core.labeling.engines.engine_registry import engine_class
+from eimf_core.model_directory import model_files
 from eimf_core.prepare import log_files, remote
 
 RECORDS = ".steps"

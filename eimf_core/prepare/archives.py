@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from eimf_core import files, unpacking
 from eimf_core.errors import InputError
+from eimf_core.io import files, unpacking
 
 MOST_MEMBERS = 10_000
 """Files of a folder or an archive that are looked at."""

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files, raw_files
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files, raw_files
 from eimf_core.prepare import archives, foreign_json, log_files, remote, workbook
 
 START_BYTES = 1 << 12

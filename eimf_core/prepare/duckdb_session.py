@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from eimf_core import signals
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.sql_text import literal
+from eimf_core.io import signals
+from eimf_core.io.sql_text import literal
 from eimf_core.threads import cores
 
 MOST_THREADS = 8

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from eimf_core.errors import ConfigError
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_arrays import Keep, Log, select, sums
-from eimf_core.sql_text import literal
 
 MOST_NAMED = 10
 """Kinds of behaviour that an error names."""

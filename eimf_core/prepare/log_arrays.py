@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import InputError
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare import number_ids
 from eimf_core.progress import Reporter
-from eimf_core.sql_text import literal
 
 STEP = 1 << 20
 """Rows handled at a time."""

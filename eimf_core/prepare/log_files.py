@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from eimf_core import files, jsonl, sql_text
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files, jsonl, sql_text
 from eimf_core.prepare import published_sets
 from eimf_core.prepare.value_parsing import BLANKS
 

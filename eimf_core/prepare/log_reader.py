@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core.errors import InputError
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare import (
     duckdb_session,
     item_catalogue,
@@ -25,7 +26,6 @@ from eimf_core.prepare.scans import Delimited, Record, Scan
 from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
-from eimf_core.sql_text import literal
 
 COLUMNS = {
     "user": ("VARCHAR", value_parsing.present_sql("user")),

@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io.sql_text import file
 from eimf_core.prepare.duckdb_session import library
-from eimf_core.sql_text import file
 
 ROWS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 EXPECTED = "expected a path, a frame of pandas or polars, a table of pyarrow, or a list of dictionaries"

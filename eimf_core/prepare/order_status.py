@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_files import Source
@@ -19,7 +20,6 @@ from eimf_core.prepare.raw_text import one_line, shortened
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_parts import Parts
 from eimf_core.prepare.value_parsing import MISSING
-from eimf_core.sql_text import literal
 
 MOST_VALUES, MOST_SAID, MOST_NAMED = 20, 6, 4
 """Values of a column of kinds; those that a remark lists; options that it spells out."""

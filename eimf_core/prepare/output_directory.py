@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from eimf_core import files, outputs, provenance, signals, system_files
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, outputs, provenance, signals, system_files
 
 SCRATCH = ".prepare.tmp"
 SEQUENCES, ITEMS, REJECTS = "sequences.jsonl", "items.jsonl", "rejects.jsonl"

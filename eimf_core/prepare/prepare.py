@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.prepare import (
     column_warnings,
     input_discovery,

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import APPLIES_TO, FILTERS, PrepareConfig
 from eimf_core.prepare.filters import Step

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare import log_files
 from eimf_core.prepare.duckdb_session import is_full, library
-from eimf_core.sql_text import literal
 
 SCHEMES = ("https", "http", "s3", "gs", "gcs", "r2", "hf")
 _ADDRESS = re.compile(f"({'|'.join(SCHEMES)}):/+(.+)")

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from eimf_core import jsonl
 from eimf_core.errors import counted
+from eimf_core.io import jsonl
 from eimf_core.prepare import log_files
 
 BAD_QUOTE = "has a quote that is not closed, or text behind a closed one"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import files
+from eimf_core.io import files
 from eimf_core.prepare.log_arrays import Log
 from eimf_core.prepare.splits import Plan
 from eimf_core.progress import Reporter

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from eimf_core.errors import InputError
+from eimf_core.io.sql_text import file, name
 from eimf_core.prepare.columns import FIELDS, KNOWN_NAMES, column_called, normalised, shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import library, reading
@@ -18,7 +19,6 @@ from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.time_parts import CLOCK, role_of
 from eimf_core.prepare.value_parsing import BLANKS, is_missing, parse_number
-from eimf_core.sql_text import file, name
 
 ROWS, MOST_NAMED = 100, 5
 """First rows whose values are looked at, and columns that a message names."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.time_words import ENGLISH, MONTHS, WEEKDAYS, is_zone, month_in, zone_in
 from eimf_core.prepare.value_parsing import BLANKS, BLANKS_SQL, parse_time
-from eimf_core.sql_text import literal
 
 _CLOCK = re.compile(
     r"(?<![0-9])([0-9]{1,2})([:.])[0-9]{2}(?P<second>\2[0-9]{2}(?:(?P<point>[.,])[0-9]{1,6})?)?(?P<gap> ?)"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.value_parsing import BLANKS, BLANKS_SQL, is_missing
-from eimf_core.sql_text import literal
 
 PARTED = "\x1f"
 PARTED_SQL = "chr(31)"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.value_parsing import is_number
-from eimf_core.sql_text import literal
 
 COUNTERS = "small numbers, which are no dates"
 UNITS = (

@@ -18,15 +18,17 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files, jsonl, outputs, provenance
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import row_formats, user_blocks, user_histories
+from eimf_core.recommend import user_blocks
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import Request
+from eimf_core.recommend.output import row_formats
+from eimf_core.recommend.query import user_histories
+from eimf_core.recommend.query.request import Request
+from eimf_core.recommend.query.user_histories import Users
 from eimf_core.recommend.session import Session
 from eimf_core.recommend.user_blocks import Block
-from eimf_core.recommend.user_histories import Users
 from eimf_core.records import AnsweredUsers, Query
 
 PART = 4096

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, Ints
 from eimf_core.naming.interest_names import ScoredName
+from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.recommend import text_fusion
 
 DIGITS = 4
 """Decimal places of a share."""
@@ -22,6 +24,36 @@ MergedInto = list[int]
 """For each interest of a query the first with its name or nearly its vector: itself when there is none before it."""
 Shares = list[list[list[tuple[int, float]]]]
 """For each query and each of its interests: item indices and their shares, the largest first."""
+
+
+@dataclass(frozen=True)
+class UserInterests:
+    """The interests of some queries of one kind.
+
+    Attributes:
+        vectors: what gives the scores, (B, K, d).
+        attention: over the history, (B, K, L); None for words alone.
+        fusions: of words and history, None where a query has only one of these.
+        names: a name for each interest as a whole, none where a list is split by name, and behind those of a
+            fusion one for the words.
+        merged_into: likewise.
+    """
+
+    vectors: Floats
+    attention: Floats | None
+    fusions: Sequence[text_fusion.Fusion | None]
+    names: list[list[ScoredName]]
+    merged_into: list[MergedInto]
+
+    @property
+    def words(self) -> int:
+        """The number of the words of a query."""
+        return self.vectors.shape[1] if self.attention is not None else 0
+
+    @property
+    def without_text(self) -> list[MergedInto]:
+        """`merged_into` without the words behind those of a fusion."""
+        return [of[: self.vectors.shape[1]] for of in self.merged_into]
 
 
 def merge(

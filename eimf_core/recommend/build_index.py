@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import artifact, ranking
-from eimf_core.arrays import Floats
 from eimf_core.errors import ConfigError
-from eimf_core.opened_model import Model
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import Model
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.index_search import PART, Index
 

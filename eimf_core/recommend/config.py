@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core import ray_option
 from eimf_core.config import MOST_THREADS, check, setting, wrong
+from eimf_core.distributed import ray_option
 
 
 @dataclass(frozen=True)

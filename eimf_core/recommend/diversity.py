@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.category_numbers import numbered
+from eimf_core.numeric.category_numbers import numbered
 
 CANDIDATES = 10
 """Times the length of the list: the best items by score among which it is chosen."""

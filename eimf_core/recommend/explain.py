@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core.arrays import Floats
 from eimf_core.errors import InputError
 from eimf_core.naming.interest_names import ScoredName
+from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.vectors import row_lengths, unit_rows
 from eimf_core.recommend import attribution, diversity
-from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
+from eimf_core.recommend.attribution import UserInterests
+from eimf_core.recommend.output.results import DIGITS, RankedList, Result, top_items
+from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
-from eimf_core.recommend.results import DIGITS, RankedList, Result, top_items
-from eimf_core.recommend.user_interests import UserInterests
-from eimf_core.vectors import row_lengths, unit_rows
 
 
 def similar(recommender: Recommender, index: int, k: int | None = None) -> Result:

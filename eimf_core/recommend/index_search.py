@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import ranking
-from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.opened_model import Model
+from eimf_core.model_directory.opened_model import Model
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats, Ints
 
 PART = "index.safetensors"
 SHARED = 2

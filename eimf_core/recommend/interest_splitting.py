@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, Ints
 from eimf_core.naming.interest_names import DIGITS, Namer, ScoredName
-from eimf_core.padding import padded
+from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.numeric.padding import padded
 from eimf_core.recommend import attribution
-from eimf_core.recommend.results import RankedList
+from eimf_core.recommend.output.results import RankedList
 
 
 class InterestSplit(NamedTuple):

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import orjson
 
-from eimf_core.arrays import Floats
 from eimf_core.errors import InputError
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import query_input
-from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import shortened
+from eimf_core.recommend.query import query_input
+from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.query.query_resolution import shortened
 
 AT_ONCE = 4096
 HEADER = ("item", "factor")

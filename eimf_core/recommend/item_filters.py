@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core.arrays import Floats
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import query_input
-from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import ResolvedQuery, shortened
+from eimf_core.recommend.query import query_input
+from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.query.query_resolution import ResolvedQuery, shortened
 
 Mask = npt.NDArray[np.bool_]
 AT_ONCE = 4096

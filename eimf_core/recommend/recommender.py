@@ -11,21 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import ranking
-from eimf_core.arrays import Floats, Ints
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
-from eimf_core.opened_model import Model
-from eimf_core.padding import padded
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.numeric.padding import padded
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import attribution, diversity, interest_splitting, text_fusion
+from eimf_core.recommend.attribution import UserInterests
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import why_empty
-from eimf_core.recommend.item_lookup import Items
 from eimf_core.recommend.item_scores import ItemScores, candidates
-from eimf_core.recommend.query_resolution import ResolvedQuery
-from eimf_core.recommend.result_lines import JsonLines
-from eimf_core.recommend.results import RankedList, Result, TopItems, top_items
-from eimf_core.recommend.user_interests import UserInterests
+from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.results import RankedList, Result, TopItems, top_items
+from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.query.query_resolution import ResolvedQuery
 
 Queries = Sequence[ResolvedQuery]
 

@@ -9,19 +9,21 @@ from typing import TypeVar
 
 import orjson
 
-from eimf_core import artifact, jsonl
 from eimf_core.config import wrong
 from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend import item_boosts, query_input, user_histories
+from eimf_core.recommend import item_boosts
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.item_filters import command_filters
-from eimf_core.recommend.item_lookup import Items
-from eimf_core.recommend.query_resolution import QueryResolver, ResolvedQuery
+from eimf_core.recommend.output.result_lines import error_line, with_field
+from eimf_core.recommend.query import query_input, user_histories
+from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.query.query_resolution import QueryResolver, ResolvedQuery
+from eimf_core.recommend.query.request import ListRequest, QueryRequest, Request, utf8
+from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.recommend.recommender import Recommender
-from eimf_core.recommend.request import ListRequest, QueryRequest, Request, utf8
-from eimf_core.recommend.result_lines import error_line, with_field
-from eimf_core.recommend.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.records import Item, Query, ReadHistory, ReadItem
 
 P = TypeVar("P")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, Ints
-from eimf_core.opened_model import Model
+from eimf_core.model_directory.opened_model import Model
+from eimf_core.numeric.arrays import Floats, Ints
 
 BEST = 10
 """Items whose mean score says how high the best stand."""

@@ -15,7 +15,7 @@ import orjson
 
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.recommend.query_resolution import UnknownItemError
+from eimf_core.recommend.query.query_resolution import UnknownItemError
 from eimf_core.recommend.session import Session
 from eimf_core.serving import metrics as text_form
 from eimf_core.serving import request_body

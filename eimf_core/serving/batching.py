@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from eimf_core.errors import EimfError
-from eimf_core.recommend.query_resolution import ResolvedQuery
+from eimf_core.recommend.query.query_resolution import ResolvedQuery
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
 from eimf_core.serving.metrics import Metrics

@@ -15,7 +15,7 @@ from eimf_core import threads
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
 from eimf_core.recommend import thread_pipeline
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
 from eimf_core.serving.config import ServeConfig

@@ -22,7 +22,7 @@ import numpy as np
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import QueryConfig, RecommendConfig
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
 from eimf_core.serving.config import ServeConfig

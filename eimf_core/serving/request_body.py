@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.records import Query
 
 QUERY = msgspec.json.Decoder(Query)

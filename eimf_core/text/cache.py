@@ -21,8 +21,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import files, raw_files, system_files
 from eimf_core.errors import ModelError
+from eimf_core.io import files, raw_files, system_files
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 from eimf_core.text.encoder import Encoder, Vectors

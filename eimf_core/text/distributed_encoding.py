@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.ray_map import Workers
 from eimf_core.text.cache import EncodeParts
 from eimf_core.text.encoder import Encoder, Vectors
 from eimf_core.text.loading import open_encoder

@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from eimf_core import weights_file
-from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
-from eimf_core.padding import padded
+from eimf_core.io import weights_file
+from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.padding import padded
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
 from eimf_core.text.encoder import Vectors, encode_distinct
-from eimf_core.vectors import unit_rows
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import hub
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.encoder import BATCH, Vectors, encode_distinct
 from eimf_core.threads import cores

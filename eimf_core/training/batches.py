@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
-from eimf_core.padding import spans
+from eimf_core.numeric.arrays import Ints
+from eimf_core.numeric.padding import spans
 
 SORTED_TOGETHER = 64  # batches whose rows are sorted by length among themselves
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats
 from eimf_core.evaluation.metrics import accuracy
+from eimf_core.numeric.arrays import Floats
 
 Weights = npt.NDArray[np.float64]
 

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eimf_core import files, raw_files, weights_file
 from eimf_core.errors import ConfigError, EimfError
+from eimf_core.io import files, raw_files, weights_file
 
 Tensors = Mapping[str, Tensor]
 

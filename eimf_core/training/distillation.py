@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.arrays import Floats, Ints
 from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.dataset import Dataset, SplitData
+from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig

@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from eimf_core import artifact, dataset, files, provenance
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError, counted
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
-from eimf_core.next_items import Arrays, NextItemsConfig
-from eimf_core.opened_model import Model
+from eimf_core.io import files, provenance
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.next_items import Arrays, NextItemsConfig
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph, setup, text_neighbours
 from eimf_core.training.config import TrainConfig

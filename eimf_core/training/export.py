@@ -15,18 +15,18 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from eimf_core import model_network
-from eimf_core.artifact import Contents
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ModelError
+from eimf_core.model_directory import model_network
+from eimf_core.model_directory.artifact import Contents
+from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
-from eimf_core.opened_model import ModelConfig
+from eimf_core.numeric.vectors import LEAST_LENGTH
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork
 from eimf_core.training.setup import Prepared
-from eimf_core.vectors import LEAST_LENGTH
 
 OPSET = 18
 TOLERANCE = 1e-4

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eimf_core.arrays import Doubles, Floats
+from eimf_core.numeric.arrays import Doubles, Floats
 
 Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from eimf_core.artifact import Contents
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.model_directory.artifact import Contents
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.naming import group_names, interest_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups, Stored
-from eimf_core.opened_model import Model
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 

@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from eimf_core.arrays import Floats, ShortInts
-from eimf_core.artifact import Contents
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
-from eimf_core.model_members import Blocks, MemberConfig
+from eimf_core.model_directory.artifact import Contents
+from eimf_core.model_directory.model_members import Blocks, MemberConfig
+from eimf_core.model_directory.opened_model import Model, ModelConfig
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
-from eimf_core.opened_model import Model, ModelConfig
+from eimf_core.numeric.arrays import Floats, ShortInts
 from eimf_core.progress import Reporter
 from eimf_core.training import export, member_weights
 from eimf_core.training.joint_network import JointNetwork

@@ -1,4 +1,4 @@
-"""The networks of an ensemble's members as one network; see `eimf_core/model_members.py` for what it computes."""
+"""The networks of an ensemble's members as one network; `model_directory/model_members.py` says what it computes."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eimf_core.arrays import Ints
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Ints
 from eimf_core.progress import Reporter
 from eimf_core.training.batches import latest
 from eimf_core.training.config import TrainConfig

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from eimf_core.arrays import Doubles, Floats
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Doubles, Floats
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 from eimf_core.training.neighbour_init import Flags, fill, neighbours, project

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Ints
 from eimf_core.clustering.user_vectors import UserVectors, history_positions
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Ints
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.training.labels import Labels
-from eimf_core.vectors import unit_rows
 
 BLOCK = 1024  # users whose items are looked at together
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import jsonl
-from eimf_core.arrays import Ints
 from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
-from eimf_core.padding import spans
+from eimf_core.io import jsonl
+from eimf_core.numeric.arrays import Ints
+from eimf_core.numeric.padding import spans
 from eimf_core.progress import Reporter
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.encoder_input import interest_text

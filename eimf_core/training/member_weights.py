@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import ranking
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import System
+from eimf_core.numeric import ranking
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import candidates
 from eimf_core.training.candidates import CandidateBlock, Weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eimf_core.arrays import Floats, Ints
+from eimf_core.numeric.arrays import Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 
-from eimf_core.arrays import Doubles, Floats
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Doubles, Floats
+from eimf_core.numeric.vectors import SHORTEST, row_lengths
 from eimf_core.training.item_embeddings import DEVIATION, NOISE, principal_components
-from eimf_core.vectors import SHORTEST, row_lengths
 
 Flags = npt.NDArray[np.bool_]
 REACH, ROUNDS, OWN = 3, 2, 0.5

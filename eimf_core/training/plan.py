@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from eimf_core import artifact
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.next_items import NextItemsConfig
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.models import registry
-from eimf_core.next_items import NextItemsConfig
-from eimf_core.opened_model import Model
 from eimf_core.training import warm_start
 from eimf_core.training.config import TrainConfig
 

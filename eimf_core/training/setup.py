@@ -15,11 +15,12 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import files, provenance, threads
-from eimf_core.arrays import Floats
+from eimf_core import threads
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files, provenance
 from eimf_core.models import registry
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import Reporter
 from eimf_core.text import loading
 from eimf_core.text.cache import CACHE, encode_cached, encode_items

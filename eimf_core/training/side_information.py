@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from eimf_core import category_numbers
 from eimf_core.dataset import Dataset
-from eimf_core.padding import padded
+from eimf_core.numeric import category_numbers
+from eimf_core.numeric.padding import padded
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 

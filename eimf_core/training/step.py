@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core.arrays import Ints
 from eimf_core.dataset import Dataset
 from eimf_core.models.backbone import TrainingStep
+from eimf_core.numeric.arrays import Ints
 from eimf_core.progress import Reporter
 from eimf_core.training import gradient_norms
 from eimf_core.training.batches import Batch

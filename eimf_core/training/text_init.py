@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg, sparse
 
-from eimf_core.arrays import Doubles, Floats
 from eimf_core.dataset import SplitData
+from eimf_core.numeric.arrays import Doubles, Floats
 from eimf_core.training.item_embeddings import CHUNK, SAME, Text, moments, principal_components, scaled
 from eimf_core.training.neighbour_init import BLOCK, neighbours
 

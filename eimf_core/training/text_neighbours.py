@@ -15,11 +15,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import centres
-from eimf_core.arrays import Floats, Ints
-from eimf_core.next_items import Arrays, most_neighbours
+from eimf_core.model_directory.next_items import Arrays, most_neighbours
+from eimf_core.numeric import centres
+from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.training.item_embeddings import CHUNK, Text, principal_components
-from eimf_core.vectors import unit_rows
 
 EXACT = 20_000
 WIDTH = 64

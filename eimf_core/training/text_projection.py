@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats
+from eimf_core.numeric.arrays import Floats
 
 RIDGE = 1e-4  # r: unit vectors of some hundred directions have variances of about 1e-3 in each
 CHUNK = 1 << 14

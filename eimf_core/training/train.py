@@ -14,10 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eimf_core import artifact, dataset, files, provenance
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
-from eimf_core.next_items import NextItemsConfig
-from eimf_core.opened_model import Model
+from eimf_core.io import files, provenance
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.next_items import NextItemsConfig
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import (
     distributed,

@@ -15,21 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eimf_core import ranking
-from eimf_core.arrays import ShortInts
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.measure import Plan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
+from eimf_core.model_directory.next_items import Arrays
 from eimf_core.models.backbone import Backbone
-from eimf_core.next_items import Arrays
-from eimf_core.padding import padded
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import ShortInts
+from eimf_core.numeric.padding import padded
+from eimf_core.numeric.vectors import LEAST_LENGTH, mean_pairwise_cosine
 from eimf_core.progress import Reporter
 from eimf_core.training import next_item_choice
 from eimf_core.training.batches import latest
 from eimf_core.training.candidates import K
 from eimf_core.training.side_information import SideInputs
-from eimf_core.vectors import LEAST_LENGTH, mean_pairwise_cosine
 
 USERS_AT_ONCE = 256
 COLLAPSE_USERS, COLLAPSE_AT_ONCE = 1000, 250

@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from eimf_core import artifact, files
-from eimf_core.arrays import Floats
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.model_members import Member
+from eimf_core.io import files
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.model_members import Member
+from eimf_core.model_directory.opened_model import Model
 from eimf_core.models import registry
-from eimf_core.opened_model import Model
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import Reporter
 from eimf_core.training import item_embeddings, text_projection
 from eimf_core.training.config import TrainConfig

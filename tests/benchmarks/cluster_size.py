@@ -75,9 +75,10 @@ def write_users(folder: Path, users: int, items: int, length: int) -> None:
 
 def child(folder: Path, settings: dict[str, Any]) -> None:
     """Run the step on a folder and print what it took as JSON."""
-    from eimf_core import dataset, jsonl
+    from eimf_core import dataset
     from eimf_core.clustering import cluster
     from eimf_core.clustering.config import ClusterConfig
+    from eimf_core.io import jsonl
 
     class Named:
         identity = name = "generated"

@@ -42,7 +42,7 @@ ACCURACY = "recall,mrr,ndcg,hit_rate,precision,map"
 
 def write_data(folder: Path, items: int, users: int, rng: np.random.Generator) -> None:
     """A catalogue with categories, and users with 5 to 50 items of history and one target."""
-    from eimf_core import jsonl
+    from eimf_core.io import jsonl
     from eimf_core.records import Item, Sequence
 
     jsonl.write(
@@ -64,10 +64,11 @@ def write_model(folder: Path, data: Path, name: str = "comirec-sa") -> None:
     """A model directory for a catalogue, its weights drawn; `name` is a backbone."""
     import torch
 
-    from eimf_core import artifact, dataset
+    from eimf_core import dataset
+    from eimf_core.model_directory import artifact
+    from eimf_core.model_directory.opened_model import ModelConfig
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
-    from eimf_core.opened_model import ModelConfig
     from eimf_core.training import export
 
     items = dataset.load_items(data / "items.jsonl")
@@ -189,7 +190,7 @@ print(json.dumps({"users": users, "users_per_second": users / wall, "users_per_c
 
 def write_for_recbole(data: Path, folder: Path) -> None:
     """The users' histories and targets of the test lines as one .inter file."""
-    from eimf_core import jsonl
+    from eimf_core.io import jsonl
     from eimf_core.records import Sequence
 
     (folder / "data").mkdir()

@@ -29,7 +29,7 @@ import orjson
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from eimf_core import jsonl  # noqa: E402
+from eimf_core.io import jsonl  # noqa: E402
 from eimf_core.labeling import history_text, prompts  # noqa: E402
 from eimf_core.labeling.config import LabelConfig  # noqa: E402
 from eimf_core.labeling.engines import engine_registry, llama_cpp  # noqa: E402

@@ -13,7 +13,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.naming import interest_names
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Session

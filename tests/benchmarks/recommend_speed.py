@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.training.config import DEFAULT
 
 if TYPE_CHECKING:
-    from eimf_core.artifact import Contents
+    from eimf_core.model_directory.artifact import Contents
 
 IMPORTS = "import numpy, onnxruntime, typer, rich"
 INTERESTS, LONGEST, NAMED, HISTORY = 4, 50, 500, 20
@@ -40,7 +40,7 @@ def write_model(
 ) -> Path:  # fmt: skip
     """A model directory with random weights and an adapter, named interests with `labels`, and a graph of next items
     in which each item has so many `neighbours` at random."""
-    from eimf_core import artifact
+    from eimf_core.model_directory import artifact
     from eimf_core.training import item_naming, next_item_choice
 
     graph = random_graph(items, neighbours, seed) if neighbours else None
@@ -57,7 +57,7 @@ def random_ensemble(items: int, dimension: int, names: list[str], *, labels: boo
     """Members of these names with equal weights."""
     from types import SimpleNamespace
 
-    from eimf_core import artifact
+    from eimf_core.model_directory import artifact
     from eimf_core.training import join
 
     with tempfile.TemporaryDirectory() as folder:
@@ -86,10 +86,10 @@ def random_model(items: int, dimension: int, backbone: str, *, labels: bool, see
     """A model of one backbone, with named interests or without, and no groups of items."""
     import torch
 
-    from eimf_core import artifact
+    from eimf_core.model_directory import artifact
+    from eimf_core.model_directory.opened_model import ModelConfig
     from eimf_core.models import registry
     from eimf_core.models.shape import Shape
-    from eimf_core.opened_model import ModelConfig
     from eimf_core.records import Item, SemanticInterest
     from eimf_core.text import numpy_encoder
     from eimf_core.training import export

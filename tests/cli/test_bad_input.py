@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core.model_files import PARTS
+from eimf_core.model_directory.model_files import PARTS
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data
 

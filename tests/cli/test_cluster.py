@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, provenance
+from eimf_core.io import files, jsonl, provenance
 from eimf_core.records import Cluster, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.small_data import write_small_data

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, files
+from eimf_core import dataset
+from eimf_core.io import files
 from eimf_core.records import Item
 from tests.conftest import Eimf, one_error_line
 from tests.small_data import write_small_data
@@ -272,7 +273,7 @@ def test_a_full_disk_and_devices(eimf: Eimf, folder: Path) -> None:
 
 
 def test_an_output_that_someone_writes(eimf: Eimf, folder: Path) -> None:
-    from eimf_core import files
+    from eimf_core.io import files
 
     with files.locked(folder / "metrics.jsonl"):
         line = one_error_line(eimf("eval", "model", "data", "-o", "metrics.jsonl", cwd=folder), 2)

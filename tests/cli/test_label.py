@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import jsonl, provenance
+from eimf_core.io import jsonl, provenance
 from eimf_core.labeling.engines import named_models
 from eimf_core.records import HistoryItem, Item, Label, Sample
 from tests.conftest import ROOT, Eimf, one_error_line

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import Sequence
 from tests.conftest import ROOT
 from tests.small_data import write_small_data

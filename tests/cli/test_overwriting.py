@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core import artifact, dataset
+from eimf_core import dataset
+from eimf_core.model_directory import artifact
 from tests.conftest import Eimf, one_error_line
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model

@@ -14,7 +14,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
+from eimf_core.io import jsonl
 from eimf_core.records import Sequence
 from tests.conftest import ROOT, Eimf, one_error_line
 
@@ -295,7 +296,7 @@ def test_killed_at_any_moment_it_leaves_the_old_output_or_none(
 
 
 def test_a_second_writer_is_told_to_wait(eimf: Eimf, tmp_path: Path) -> None:
-    from eimf_core import files
+    from eimf_core.io import files
 
     log = write_log(tmp_path / "log.csv", 200)
     with files.locked(tmp_path / "out" / "sequences.jsonl"):

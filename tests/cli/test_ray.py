@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from eimf_core import ray_option
+from eimf_core.distributed import ray_option
+from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import WorkersError
 from eimf_core.progress import Reporter
-from eimf_core.ray_map import Workers
 from eimf_core.recommend import user_blocks
 from eimf_core.text import cache
 from tests import workers_here
@@ -221,7 +221,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            from eimf_core.ray_driver import is_listening
+            from eimf_core.distributed.ray_driver import is_listening
 
             until = time.monotonic() + 60
             while not is_listening(f"127.0.0.1:{port}"):

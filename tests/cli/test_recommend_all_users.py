@@ -17,10 +17,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from eimf_core import parquet_files, provenance, signals
+from eimf_core.io import parquet_files, provenance, signals
 from eimf_core.recommend import all_users, item_boosts
-from eimf_core.recommend.result_rows import Rows
-from eimf_core.recommend.row_formats import csv_rows
+from eimf_core.recommend.output import csv_rows
+from eimf_core.recommend.output.result_rows import Rows
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.small_data import write_small_data

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
 from eimf_core.records import Item
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import small_items, write_named_model

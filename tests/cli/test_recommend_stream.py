@@ -12,8 +12,8 @@ import pytest
 
 from eimf_core.errors import InputError
 from eimf_core.progress import Reporter
-from eimf_core.recommend import query_input
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.query import query_input
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query
 from tests.conftest import Eimf, one_error_line

@@ -11,10 +11,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import artifact, dataset, jsonl
+from eimf_core import dataset
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.report import sampled_users
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.records import Item
 from tests.browser import Browser, chromium
 from tests.conftest import Eimf, one_error_line

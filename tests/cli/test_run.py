@@ -12,7 +12,7 @@ import msgspec
 import orjson
 import pytest
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import Label, Sequence
 from eimf_core.training import loop
 from tests.conftest import Eimf, one_error_line

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import HistoryItem, Item, LabelQuality, Sample
 from tests.conftest import ROOT, Eimf, one_error_line
 

@@ -17,8 +17,9 @@ import orjson
 import pytest
 import safetensors.numpy
 
-from eimf_core import artifact, files, jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.records import Label
 from eimf_core.training import train as training
 from eimf_core.training.config import FAST as ONE_MEMBER

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
 from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data
 from tests.two_processes import TwoProcesses

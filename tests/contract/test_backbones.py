@@ -17,8 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eimf_core import artifact, dataset, model_network, ranking
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.model_directory import artifact, model_network
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone, TrainingStep
 from eimf_core.models.hyperparameters import Hyperparameters
@@ -26,6 +27,7 @@ from eimf_core.models.pimi import IntervalGraph, Mixing
 from eimf_core.models.registry import BACKBONES, Entry
 from eimf_core.models.sasrec import Transformer, TransformerHyperparameters
 from eimf_core.models.shape import Shape
+from eimf_core.numeric import ranking
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 from eimf_core.training import export

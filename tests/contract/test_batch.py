@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import jsonl, provenance
 from eimf_core.errors import ConfigError, InputError, LabelError
+from eimf_core.io import jsonl, provenance
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.records import BatchRequest, Label

@@ -24,7 +24,8 @@ import msgspec
 import orjson
 import pytest
 
-from eimf_core import jsonl, resources
+from eimf_core import resources
+from eimf_core.io import jsonl
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import EngineName, LabelConfig

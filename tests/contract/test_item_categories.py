@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
 from eimf_core.training import train as training
 from eimf_core.training.item_embeddings import ItemTable
 from tests.listening import Listening

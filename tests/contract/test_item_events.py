@@ -12,13 +12,15 @@ import orjson
 import pytest
 import torch
 
-from eimf_core import artifact, dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import InputError, ModelError
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
 from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape

@@ -18,7 +18,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import Reporter
 from eimf_core.recommend import all_users, item_scores
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import Request
+from eimf_core.recommend.query.request import Request
 from eimf_core.text import encoder
 from tests.openai_endpoint import write_samples
 from tests.recommend_models import write_named_model

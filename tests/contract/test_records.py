@@ -10,8 +10,9 @@ import msgspec
 import orjson
 import pytest
 
-from eimf_core import jsonl, records
+from eimf_core import records
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.records import (
     Anchor,
     HistoryItem,

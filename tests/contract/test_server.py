@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.io import jsonl
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import server_exchange

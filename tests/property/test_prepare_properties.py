@@ -12,8 +12,9 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare import value_parsing
 from eimf_core.prepare.config import APPLIES_TO, PrepareConfig
 from eimf_core.prepare.prepare import prepare

@@ -12,11 +12,12 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, files, model_files, weights_file
-from eimf_core import model_items as of_items
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.model_files import PARTS
-from eimf_core.opened_model import ModelConfig
+from eimf_core.io import files, weights_file
+from eimf_core.model_directory import artifact, model_files
+from eimf_core.model_directory import model_items as of_items
+from eimf_core.model_directory.model_files import PARTS
+from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.records import Item, SemanticInterest
 from tests.small_models import mean_network
 

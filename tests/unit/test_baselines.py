@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation import baselines
 from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import RecentPopularity
+from eimf_core.io import jsonl
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 from eimf_core.records import Sequence as Line

@@ -11,10 +11,11 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import dataset, ranking
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation.metrics import accuracy
 from eimf_core.evaluation.scorers import Scored
+from eimf_core.numeric import ranking
 from eimf_core.training import candidates, member_weights, next_item_choice
 from eimf_core.training.candidates import NEVER, CandidateBlock
 from eimf_core.training.validation import sampled_users

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine, Request

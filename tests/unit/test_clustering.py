@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import centres, dataset, jsonl
+from eimf_core import dataset
 from eimf_core.clustering import cluster, kmeans, representatives
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.user_vectors import UserVectors, distinct_items
 from eimf_core.dataset import SplitData, sample_key
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.naming import distinctive_terms, terms
+from eimf_core.numeric import centres
 from eimf_core.records import Item, Sequence
 from tests.small_data import TASTES, write_small_data
 from tests.unit.test_text import WordEncoder

@@ -12,12 +12,15 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, dataset, jsonl, ranking
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import ModelSystem
-from eimf_core.opened_model import Model
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import Model
+from eimf_core.numeric import ranking
 from eimf_core.progress import SILENT
-from eimf_core.recommend.text_vectors import TextVectors, add_new_items
+from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items
 from eimf_core.records import Item, Sequence
 from eimf_core.training import ensemble, join, member_weights
 from eimf_core.training import train as training

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
+from eimf_core.io import jsonl
 from eimf_core.records import Label, Metric, Sequence
 from tests.small_data import write_small_data
 from tests.small_models import taste_vectors, write_small_model

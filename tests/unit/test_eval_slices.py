@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import eval_users, slices
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
+from eimf_core.io import jsonl
 from eimf_core.records import Item, Label
 from eimf_core.records import Sequence as Line
 from tests.small_data import write_small_data

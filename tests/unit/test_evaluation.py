@@ -12,8 +12,7 @@ import orjson
 import pytest
 from msgspec.structs import replace as replace_record
 
-from eimf_core import dataset, jsonl
-from eimf_core.arrays import Floats, ShortInts
+from eimf_core import dataset
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import eval_users, result_tables, tie_breaking
@@ -24,6 +23,8 @@ from eimf_core.evaluation.metric_format import Table
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.previous_report import PreviousReport
 from eimf_core.evaluation.scorers import Scored
+from eimf_core.io import jsonl
+from eimf_core.numeric.arrays import Floats, ShortInts
 from eimf_core.records import Item, Metric
 from eimf_core.records import Sequence as Line
 from tests.small_data import write_small_data

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.evaluation.measure import Plan, rank
 from eimf_core.evaluation.scorers import ModelSystem
+from eimf_core.io import jsonl
 from eimf_core.progress import SILENT
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session

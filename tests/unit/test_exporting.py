@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core.next_items import NextItemsConfig
+from eimf_core.model_directory.next_items import NextItemsConfig
 from tests.benchmarks import recommend_speed
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import write_named_model

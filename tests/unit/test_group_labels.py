@@ -10,11 +10,12 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
+from eimf_core.io import jsonl
 from eimf_core.labeling import group_labels
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.requests import Labeler
+from eimf_core.model_directory import artifact
 from eimf_core.naming import interest_names
 from eimf_core.naming.item_groups import ItemGroups
 from eimf_core.records import Item, Label, Sample

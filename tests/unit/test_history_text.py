@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, provenance
+from eimf_core.io import files, jsonl, provenance
 from eimf_core.labeling.history_text import (
     LONGEST_CATEGORIES,
     TITLE_LENGTH,

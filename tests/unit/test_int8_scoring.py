@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eimf_core import int8_scoring, jsonl, ranking
-from eimf_core.arrays import Floats
 from eimf_core.errors import ModelError
-from eimf_core.int8_scoring import Int8Scores
-from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.io import jsonl
+from eimf_core.model_directory import int8_scoring
+from eimf_core.model_directory.int8_scoring import Int8Scores
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats
 from eimf_core.recommend import item_scores
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_scores import ItemScores
-from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
-from eimf_core.recommend.results import TopItems, top_items, top_pairs
+from eimf_core.recommend.output.results import TopItems, top_items, top_pairs
+from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries

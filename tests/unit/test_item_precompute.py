@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from eimf_core import item_precompute
-from eimf_core.item_precompute import PrecomputedNetwork
-from eimf_core.model_network import InterestNetwork
+from eimf_core.model_directory import item_precompute
+from eimf_core.model_directory.item_precompute import PrecomputedNetwork
+from eimf_core.model_directory.model_network import InterestNetwork
 from tests.small_models import mean_network
 
 ITEMS, WIDTH, HEADS = 50, 6, 2

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eimf_cli import exit_codes
-from eimf_core import files, jsonl, provenance, raw_files
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.recommend import query_input
+from eimf_core.io import files, jsonl, provenance, raw_files
+from eimf_core.recommend.query import query_input
 from eimf_core.records import Item, Query, Sequence
 
 

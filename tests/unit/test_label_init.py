@@ -11,9 +11,10 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
 from eimf_core.progress import SILENT
 from eimf_core.records import Item
 from eimf_core.text.cache import encode_items

@@ -12,9 +12,9 @@ import msgspec
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, LabelError, ModelError
-from eimf_core.hub import HubFile
+from eimf_core.io import jsonl
+from eimf_core.io.hub import HubFile
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.dry_run import dry_run

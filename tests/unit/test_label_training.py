@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from eimf_core import artifact, dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.training import export, label_propagation, labels

@@ -11,8 +11,9 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
 from eimf_core.models import registry
 from eimf_core.records import Label, Sequence
 from eimf_core.training import train as training

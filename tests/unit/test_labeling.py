@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import files, jsonl, provenance
 from eimf_core.errors import ConfigError, InputError, LabelError
+from eimf_core.io import files, jsonl, provenance
 from eimf_core.labeling import answer_parser, label, name_checks, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine

@@ -13,7 +13,7 @@ import pytest
 from eimf_core.labeling import answer_parser, answer_text, prompts
 from eimf_core.naming import terms
 from eimf_core.prepare import containers, raw_text, rejects, row_cells, time_forms, value_parsing
-from eimf_core.recommend import title_search
+from eimf_core.recommend.query import title_search
 
 MANY = 200_000
 SECONDS = 60

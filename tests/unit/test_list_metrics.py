@@ -8,8 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.evaluation.metrics import aggregate_metrics, interest_metrics, list_metrics
+from eimf_core.io import jsonl
 from eimf_core.records import Item, Sequence
 
 CATEGORIES = {1: {"a"}, 2: {"a", "b"}, 3: {"b", "c"}, 4: set(), 5: {"c"}, 6: {"a", "c"}}

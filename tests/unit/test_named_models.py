@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import provenance
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import provenance
 from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import llama_setup, named_models

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import orjson
 import pytest
 
-from eimf_core import artifact, dataset, next_items
+from eimf_core import dataset
 from eimf_core.dataset import SplitData
 from eimf_core.errors import ModelError
 from eimf_core.evaluation import evaluate as evaluation
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.scorers import ModelSystem
-from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.model_directory import artifact, next_items
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import directories, files, outputs, provenance
 from eimf_core.errors import ConfigError
+from eimf_core.io import directories, files, outputs, provenance
 from tests import in_process
 from tests.small_data import write_small_data
 

@@ -12,10 +12,11 @@ import msgspec
 import orjson
 import pytest
 
-from eimf_core import artifact, plugins
+from eimf_core import plugins
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation import metrics
 from eimf_core.labeling.config import ENGINES
+from eimf_core.model_directory import artifact
 from eimf_core.models import registry
 from eimf_core.training import plan
 from eimf_core.training.config import TrainConfig

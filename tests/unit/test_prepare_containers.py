@@ -22,8 +22,8 @@ import openpyxl
 import orjson
 import pytest
 
-from eimf_core import jsonl, unpacking
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl, unpacking
 from eimf_core.prepare import archives, containers, log_files
 from tests.unit.test_prepare_formats import histories, run, titles
 from tests.unit.test_prepare_rows import packed_zstd, zstd

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import Prepared, prepare
 from eimf_core.prepare.value_parsing import NO_TIME

@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.prepare import prepare
 from eimf_core.records import Item

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
 from eimf_core.prepare import filters, item_catalogue, splits
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_arrays import Log

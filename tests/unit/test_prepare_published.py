@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.records import Item
 from tests.listening import Listening
 from tests.unit.test_prepare_formats import histories, run, titles

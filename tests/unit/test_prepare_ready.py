@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare.prepare import Prepared
 from eimf_core.records import Sequence
 from tests.unit.test_prepare_formats import lines, run

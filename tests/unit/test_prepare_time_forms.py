@@ -8,11 +8,11 @@ import duckdb
 import pytest
 
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io.sql_text import literal
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.time_columns import likely_columns, recognised
 from eimf_core.prepare.time_forms import formats_of, read, read_sql, tidied, tidied_sql
 from eimf_core.prepare.time_parts import PARTED, parts_of
-from eimf_core.sql_text import literal
 from tests.listening import Listening
 from tests.unit.test_prepare_formats import lines, run
 from tests.unit.test_prepare_rows import write_times

@@ -19,9 +19,9 @@ import pytest
 
 import eimf
 from eimf import setting_types
-from eimf_core import jsonl
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.io import jsonl
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.recommend.config import RecommendConfig

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eimf_core import ranking
+from eimf_core.numeric import ranking
 from tests.rounding import rounds_by_place
 
 

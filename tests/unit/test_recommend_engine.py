@@ -8,12 +8,13 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.diversity import candidates, greedy
+from eimf_core.recommend.query.user_histories import history_of
 from eimf_core.recommend.session import Request, Session
-from eimf_core.recommend.user_histories import history_of
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import answered, write_named_model
 from tests.small_models import taste_vectors

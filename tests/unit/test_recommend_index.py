@@ -16,14 +16,14 @@ import numpy.typing as npt
 import orjson
 import pytest
 
-from eimf_core import artifact
 from eimf_core.errors import ConfigError, EimfError, ModelError
-from eimf_core.next_items import NextItems, NextItemsConfig
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.recommend import index_search
 from eimf_core.recommend.build_index import build_index
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_scores import ItemScores
-from eimf_core.recommend.query_resolution import NOTHING, ResolvedQuery
+from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph

@@ -12,13 +12,13 @@ import orjson
 import pytest
 import torch
 
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
+from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.models import registry
 from eimf_core.models.shape import Shape
-from eimf_core.opened_model import ModelConfig
 from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.result_lines import error_line
+from eimf_core.recommend.output.result_lines import error_line
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.training import export

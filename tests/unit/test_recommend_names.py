@@ -9,17 +9,17 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact
 from eimf_core.errors import ModelError
+from eimf_core.model_directory import artifact
 from eimf_core.naming import group_names, interest_names, item_groups
 from eimf_core.naming.group_names import named_groups
 from eimf_core.naming.interest_names import Namer
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.naming.terms import item_terms, without_variants
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.recommend import interest_splitting
-from eimf_core.recommend.results import RankedList
+from eimf_core.recommend.output.results import RankedList
 from eimf_core.records import Item, SemanticInterest
-from eimf_core.vectors import unit_rows
 from tests.recommend_models import write_named_model
 
 KINDS = ("kettle", "hammock", "violin", "cactus", "anchor", "candle")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from eimf_core.recommend import attribution, explain
+from eimf_core.recommend.attribution import UserInterests
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.recommender import UserInterests
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import answered, write_named_model

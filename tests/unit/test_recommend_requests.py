@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.recommend import all_users
 from eimf_core.recommend.config import ListConfig, RecommendConfig
-from eimf_core.recommend.request import ListRequest, QueryRequest, Request
+from eimf_core.recommend.query.request import ListRequest, QueryRequest, Request
 from eimf_core.recommend.session import Session, recommend, similar
 from eimf_core.records import Item, Query, Sequence
 from tests.recommend_models import write_named_model

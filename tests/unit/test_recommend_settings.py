@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError, EimfError
+from eimf_core.io import jsonl
 from eimf_core.recommend import thread_pipeline
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.session import Request, Session

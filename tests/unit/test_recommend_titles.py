@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eimf_core.recommend.title_search import FEW, MOST, Titles, all_plain, plain
+from eimf_core.recommend.query.title_search import FEW, MOST, Titles, all_plain, plain
 from eimf_core.records import Item
 
 TITLES = [

@@ -20,9 +20,10 @@ import orjson
 import pytest
 from safetensors.numpy import save
 
-from eimf_core import artifact, model_files, weights_file
 from eimf_core.errors import EimfError, ModelError
-from eimf_core.model_files import PARTS
+from eimf_core.io import weights_file
+from eimf_core.model_directory import artifact, model_files
+from eimf_core.model_directory.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Request, Session
 from eimf_core.records import Item, Query

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from eimf_core import jsonl, resources
+from eimf_core import resources
+from eimf_core.io import jsonl
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from eimf_core import provenance
 from eimf_core.errors import ConfigError
+from eimf_core.io import provenance
 from eimf_core.pipeline import run_steps
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.labeling import scoring
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest, TrueInterest, TrueItem, TrueUser
 from tests.unit.test_text import WordEncoder

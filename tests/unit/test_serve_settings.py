@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from eimf_core.errors import ConfigError
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving import batching, http_server
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel

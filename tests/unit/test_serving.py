@@ -18,10 +18,11 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import artifact, files
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files
+from eimf_core.model_directory import artifact
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.request import QueryRequest
+from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.recommend.session import Session
 from eimf_core.serving import batching, http_server, request_body
 from eimf_core.serving.app import App

@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from eimf_core import jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
 from eimf_core.labeling import label, shard
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.records import HistoryItem, Sample

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from eimf_core import threads
-from eimf_core.category_numbers import numbered
-from eimf_core.padding import FILLED, length_groups, padded, spans
-from eimf_core.vectors import LEAST_LENGTH, SHORTEST, mean_pairwise_cosine, row_lengths, unit_rows
+from eimf_core.numeric.category_numbers import numbered
+from eimf_core.numeric.padding import FILLED, length_groups, padded, spans
+from eimf_core.numeric.vectors import LEAST_LENGTH, SHORTEST, mean_pairwise_cosine, row_lengths, unit_rows
 
 
 def test_unit_rows_have_length_one_and_rows_without_a_direction_are_zero() -> None:

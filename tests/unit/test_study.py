@@ -13,9 +13,10 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import sample_key
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.records import Label, SemanticInterest, Sequence
 from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data

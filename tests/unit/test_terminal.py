@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from eimf_cli import exit_codes, main, progress_bars, startup_notice, terminal, verify
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
 from eimf_core.progress import duration
 
 

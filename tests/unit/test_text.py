@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import hub
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 from eimf_core.text import cache

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from eimf_core import artifact, jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.training import device, export, setup
 from eimf_core.training import train as training
 from tests.listening import Listening

@@ -10,8 +10,10 @@ import orjson
 import pytest
 import torch
 
-from eimf_core import artifact, dataset, files, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import files, jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.progress import SILENT
 from eimf_core.records import Item, Sequence
 from eimf_core.text.cache import encode_items

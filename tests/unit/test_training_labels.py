@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pytest
 from msgspec.structs import replace
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.progress import SILENT
 from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.encoder_input import interest_text

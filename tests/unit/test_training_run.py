@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from eimf_core import artifact, dataset, files, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import evaluate as evaluation
 from eimf_core.evaluation.config import EvalConfig
+from eimf_core.io import files, jsonl
+from eimf_core.model_directory import artifact
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item, Sequence
 from eimf_core.training import (

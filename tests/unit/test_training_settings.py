@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from eimf_core import dataset, jsonl
+from eimf_core import dataset
 from eimf_core.errors import ConfigError
+from eimf_core.io import jsonl
 from eimf_core.text import loading
 from eimf_core.training import setup
 from eimf_core.training.config import TrainConfig

@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eimf_core import weights_file
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import Popularity, RecentPopularity
 from eimf_core.evaluation.scorers import System
+from eimf_core.io import weights_file
 from eimf_core.progress import SILENT, Reporter
 
 CACHE = ".cache"

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from eimf_core.arrays import Floats, ShortInts
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation.baselines.popularity import fallback, with_popularity_below
 from eimf_core.evaluation.scorers import Events, Scored, Times
+from eimf_core.numeric.arrays import Floats, ShortInts
 
 Arrays = dict[str, npt.NDArray[Any]]
 

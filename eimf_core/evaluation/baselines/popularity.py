@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, ShortInts
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation.scorers import Events, Scored, Times
+from eimf_core.numeric.arrays import Floats, ShortInts
 
 RECENT = 0.1
 """Share of the training interactions that counts as recent."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.vectors import mean_pairwise_cosine
+from eimf_core.numeric.vectors import mean_pairwise_cosine
 
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int16]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.category_numbers import numbered
 from eimf_core.dataset import Dataset
+from eimf_core.numeric.category_numbers import numbered
 
 Lists = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]

@@ -10,9 +10,9 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.report import content
+from eimf_core.io import files
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text_cleaning import INVISIBLE, JOINERS
 

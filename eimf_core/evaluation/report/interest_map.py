@@ -11,7 +11,7 @@ import numpy.typing as npt
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.report import plots
 from eimf_core.evaluation.report.sampled_users import SampledUsers, titles
-from eimf_core.vectors import unit_rows
+from eimf_core.numeric.vectors import unit_rows
 
 MAPPED_ITEMS = 1200
 NAMED = 12

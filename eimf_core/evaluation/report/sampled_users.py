@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core import ranking
-from eimf_core.arrays import Floats, ShortInts
 from eimf_core.evaluation.evaluate import Evaluation
 from eimf_core.evaluation.measure import rank
 from eimf_core.evaluation.scorers import ModelSystem, Scored
 from eimf_core.naming import interest_names
+from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Floats, ShortInts
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.interest_splitting import shares, split_by_name
-from eimf_core.recommend.results import RankedList
+from eimf_core.recommend.output.results import RankedList
 
 SHOWN = 24
 DRAWN = 400

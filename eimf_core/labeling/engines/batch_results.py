@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files, jsonl
 from eimf_core.errors import InputError, counted
+from eimf_core.io import files, jsonl
 from eimf_core.labeling.engines import server_reply
 from eimf_core.labeling.engines.server_reply import Reply, excerpt, words_of
 

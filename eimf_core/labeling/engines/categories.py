@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from eimf_core import files
 from eimf_core.dataset import read_items
 from eimf_core.errors import InputError
+from eimf_core.io import files
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import (

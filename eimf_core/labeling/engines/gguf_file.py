@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 from typing import IO, Any
 
-from eimf_core import files, raw_files
 from eimf_core.errors import ModelError
+from eimf_core.io import files, raw_files
 
 MAGIC = b"GGUF"
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}

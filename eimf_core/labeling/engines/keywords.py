@@ -20,10 +20,10 @@ from eimf_core.labeling.engines.base import LONGEST_NAME, MOST_ITEMS, Answer, Re
 from eimf_core.labeling.history_text import displayed_terms
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.naming.terms import title_terms
+from eimf_core.numeric.vectors import unit_rows
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
-from eimf_core.vectors import unit_rows
 
 FORM = 3  # of naming and grouping: any change of what comes out is a new one
 LEAST_COSINE = 0.15  # of two groups, on average, to become one

@@ -22,8 +22,8 @@ from typing import IO, Any, ClassVar
 import msgspec
 import orjson
 
-from eimf_core import files
 from eimf_core.errors import ModelError
+from eimf_core.io import files
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import gguf_file, llama_setup
 from eimf_core.labeling.engines.base import Answer, Engine, Request

@@ -16,9 +16,9 @@ import llama_cpp as c
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.arrays import Floats, Ints
 from eimf_core.errors import ModelError
 from eimf_core.labeling.engines.llama_model import Model, last_problem
+from eimf_core.numeric.arrays import Floats, Ints
 
 FEW = 64
 MIN_P = 0.05  # tokens with less than this share of the best one's probability are not drawn

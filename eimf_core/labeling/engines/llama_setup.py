@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from eimf_core import files, raw_files, resources, threads
+from eimf_core import resources, threads
 from eimf_core.errors import ConfigError, ModelError
+from eimf_core.io import files, raw_files
 from eimf_core.labeling import prompts
 from eimf_core.labeling.answer_length import longest_answer
 from eimf_core.labeling.config import BUNDLED, LabelConfig

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from eimf_core import hub
 from eimf_core.errors import ConfigError, ModelError, did_you_mean
+from eimf_core.io import hub
 from eimf_core.progress import Reporter
 
 

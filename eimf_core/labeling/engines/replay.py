@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import orjson
 
-from eimf_core import files, jsonl
 from eimf_core.errors import ConfigError
+from eimf_core.io import files, jsonl
 from eimf_core.labeling import prompts
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request, SynchronousEngine

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eimf_core.errors import InputError
+from eimf_core.io.sql_text import file, literal
 from eimf_core.prepare import containers
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.duckdb_session import library
@@ -14,7 +15,6 @@ from eimf_core.prepare.header import split_line
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import UserLines
-from eimf_core.sql_text import file, literal
 
 ORDERS, PRODUCTS = {"orderid", "userid", "ordernumber"}, {"orderid", "productid", "addtocartorder"}
 ORDER_FILES, PRODUCT_FILES = ("orders.csv",), ("order_products__*.csv",)

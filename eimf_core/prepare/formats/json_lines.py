@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from eimf_core import jsonl
 from eimf_core.errors import InputError
+from eimf_core.io import jsonl
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eimf_core.errors import InputError
+from eimf_core.io.sql_text import file, name
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.duckdb_session import library, reading
@@ -13,7 +14,6 @@ from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Parquet
 from eimf_core.records import Item
-from eimf_core.sql_text import file, name
 
 
 def _types(source: Source) -> dict[str, str]:

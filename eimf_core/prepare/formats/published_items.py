@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from eimf_core import files
 from eimf_core.errors import InputError
+from eimf_core.io import files
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import movielens

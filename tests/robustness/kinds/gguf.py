@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import HistoryItem, Sample
 from tests.robustness import mutations
 from tests.robustness.trial import Kind, Trial

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.records import Query
 from tests import in_process
 from tests.recommend_models import write_named_model

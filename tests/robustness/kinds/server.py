@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from eimf_core import jsonl
+from eimf_core.io import jsonl
 from eimf_core.labeling.engines import server_pool
 from eimf_core.records import HistoryItem, Label, Sample
 from eimf_core.text_cleaning import clean

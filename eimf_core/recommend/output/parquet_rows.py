@@ -1,0 +1,48 @@
+"""Rows of recommendations as Parquet; the same rows give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from eimf_core.io import parquet_files
+from eimf_core.recommend.output.result_rows import Rows
+
+TYPES = {"rank": np.int32, "score": np.float64}
+"""Types of the columns that are no text."""
+KINDS = {"rank": "INTEGER", "score": "DOUBLE"}
+"""The same, as DuckDB calls them."""
+
+
+def encode(rows: Rows) -> Rows:
+    """Nothing is done before a part is written.
+
+    Args:
+        rows: the columns.
+
+    Returns:
+        The same.
+    """
+    return rows
+
+
+def write_part(path: Path, encoded: Sequence[Rows]) -> None:
+    """Write a part.
+
+    Args:
+        path: the file.
+        encoded: rows of blocks, in order.
+    """
+    columns = {
+        name: np.fromiter(chain.from_iterable(values), TYPES.get(name, np.object_))
+        for name, values in zip(Rows._fields, zip(*encoded, strict=True), strict=True)
+    }
+    parquet_files.write(path, columns, KINDS)
+
+
+def join(parts: Sequence[Path], output: Path) -> None:
+    """Put parts one behind the other."""
+    parquet_files.join(parts, output)

@@ -1,0 +1,39 @@
+"""The files that rows of recommendations are written to, by their ending; a new form is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eimf_core.errors import ConfigError
+from eimf_core.recommend.output import csv_rows, json_rows, parquet_rows
+from eimf_core.recommend.output.result_rows import Rows
+
+
+class RowFormat(NamedTuple):
+    """How rows become a file, in parts that are put together at the end.
+
+    Attributes:
+        encode: what can be done with some rows in a thread of its own.
+        write_part: write what was encoded as one part.
+        join: put parts together as one file.
+    """
+
+    encode: Callable[[Rows], Any]
+    write_part: Callable[[Path, Sequence[Any]], None]
+    join: Callable[[Sequence[Path], Path], None]
+
+
+FORMATS = {
+    ".jsonl": RowFormat(json_rows.encode, json_rows.write_part, json_rows.join),
+    ".csv": RowFormat(csv_rows.encode, csv_rows.write_part, csv_rows.join),
+    ".parquet": RowFormat(parquet_rows.encode, parquet_rows.write_part, parquet_rows.join),
+}
+
+
+def format_of(path: Path) -> RowFormat:
+    """The form of a file; ConfigError for an ending that says none."""
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--output {path}: its ending says the form; give one of {', '.join(FORMATS)}")
+    return FORMATS[path.suffix.lower()]
