@@ -45,11 +45,11 @@ class QueryConfig(ListConfig):
     anchors: int = setting(3, "History items named for each interest at most; 0 for none.", low=0, advanced=True)
     anchor_share: float = setting(
         0.1, "Least share of an interest's attention for a history item to be named; the largest always is.",
-        metavar="SHARE", low=0, high=1, advanced=True,
+        low=0, high=1, config_only=True,
     )  # fmt: skip
     name_threshold: float = setting(
         0.35, "Least cosine of items to the centre of their group; below it no name.", group="model", low=-1, high=1,
-        advanced=True,
+        config_only=True,
     )  # fmt: skip
     index: bool = setting(
         False, "Search the model's index, which is faster with millions of items and not exact.", group="model",

@@ -59,7 +59,9 @@ def test_a_table_with_the_same_content(eimf: Eimf, folder: Path) -> None:
 
 
 def test_an_interest_without_a_name_is_shown_by_an_item(eimf: Eimf, folder: Path) -> None:
-    asked = ("recommend", "model", "--items", "tea-1,tea-1", "--name-threshold", "1", "--table", "-k", "1")
+    config = folder / "high.toml"
+    config.write_text("[recommend]\nname_threshold = 1\n")
+    asked = ("recommend", "model", "--items", "tea-1,tea-1", "--config", config, "--table", "-k", "1")
     assert "like Black Tea" in eimf(*asked, cwd=folder).stdout.decode()
 
 
