@@ -143,6 +143,7 @@ class TrainSettings(TypedDict, total=False):
     distillation_users: int
     distillation_length: int
     distillation_share: float
+    refit: bool
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["float32", "bf16"]
     compile: bool

@@ -53,10 +53,11 @@ def train(
     with the best NDCG@10 on the validation split is kept; test lines are never read. An interrupted
     run resumes when the same command is run again. With --epochs-from, data that prepare made with
     --split none is trained on with all settings of an earlier model, as long as it found best; options
-    beside it count in place of its own. With --init it starts from an earlier model and has its
-    backbones: items are found by their id, new ones are placed by their text, and those that are gone
-    are left out. A model that is at MODEL already is kept as MODEL.previous, in the place of the one
-    before it.
+    beside it count in place of its own. With --refit a model that the validation split has chosen is
+    trained once more on that split as well, which takes twice the time. With --init it starts from an
+    earlier model and has its backbones: items are found by their id, new ones are placed by their text,
+    and those that are gone are left out. A model that is at MODEL already is kept as MODEL.previous, in
+    the place of the one before it.
     """
     if fast:
         settings, explicit = as_fast(settings, explicit, epochs_from=epochs_from)
@@ -89,5 +90,6 @@ def train(
     if labels:
         labelled = f", {summary.labelled:,} of {summary.users:,} users labelled"
         labelled += f", seen in {summary.labelled_steps:.0%} of the steps"
+    best += ", then trained on validation lines too" if settings.refit else ""
     terminal.info(f"{output}: {counted(summary.epochs, 'epoch')} in {summary.seconds:,.0f} s{best}{labelled}")
     terminal.next_step("eval", output, directory)

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from eimf_core.text_cleaning import clean_item
 from eimf_core.vocab import Vocab
 
 Offsets = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SplitData:
     `users`: ids in file order, U of them. `items`: int32, item indices from 1, all histories one
     after the other. `times`: float64 per item or None unless every line has times. `events`: int32 per
     item, its kind of behaviour as a number of `Dataset.event_names` from 1, or None unless every line has events.
+    `target_times`, `target_events`: the same of targets.
     """
 
     users: list[str]
@@ -42,6 +44,8 @@ class SplitData:
     targets: ShortInts
     times: npt.NDArray[np.float64] | None
     events: ShortInts | None = None
+    target_times: npt.NDArray[np.float64] | None = None
+    target_events: ShortInts | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -72,7 +76,8 @@ class SplitData:
 @dataclass(frozen=True)
 class Dataset:
     """Catalogue and sequences. `facts` come from the sidecar of `sequences.jsonl`; `event_names` are the kinds of
-    behaviour in the splits that were asked for, sorted."""
+    behaviour in the splits that were asked for, sorted. `labelled` are the training lines that labels are about, where
+    these are not those of the split `train`: its first users, in the same order."""
 
     directory: Path
     items: list[Item]
@@ -80,6 +85,7 @@ class Dataset:
     splits: dict[str, SplitData]
     facts: dict[str, Any]
     event_names: list[str] = field(default_factory=list)
+    labelled: SplitData | None = None
 
     @property
     def protocol(self) -> str:
@@ -88,8 +94,8 @@ class Dataset:
         return f"{split}/{self.facts.get('targets', 'next')}" if split else "unknown"
 
     def training_keys(self) -> Iterator[str]:
-        """The key of each training line, see `sample_key`."""
-        train, ids = self.splits["train"], self.vocab.ids
+        """The key of each training line that labels may be about, see `sample_key`."""
+        train, ids = self.labelled or self.splits["train"], self.vocab.ids
         for number, user in enumerate(train.users):
             yield sample_key(user, [ids[index - 1] for index in train.history(number)])
 
@@ -213,8 +219,8 @@ class _SplitBuilder:
         self._users: dict[str, int] = {}
         self._items, self._item_counts = array("i"), array("q", [0])
         self._targets, self._target_counts = array("i"), array("q", [0])
-        self._times: array[float] | None = array("d")
-        self._events: array[int] | None = array("i")
+        self._times, self._target_times = _Values[float]("d"), _Values[float]("d")
+        self._events, self._target_events = _Values[int]("i"), _Values[int]("i")
 
     def add(self, number: int, line: Sequence) -> None:
         def error(field: str, problem: str) -> InputError:
@@ -235,15 +241,11 @@ class _SplitBuilder:
             counts.append(len(indices))
         if problem := sequence_problem(line):
             raise error(*problem)
-        if line.times is None:
-            self._times = None
-        elif self._times is not None:
-            self._times.extend(line.times)
-        if line.events is None:
-            self._events = None
-        elif self._events is not None:
-            kinds = self._kinds
-            self._events.extend([kinds.setdefault(kind, len(kinds) + 1) for kind in line.events])
+        kinds = self._kinds
+        for times, all_times in ((line.times, self._times), (line.target_times, self._target_times)):
+            all_times.add(times)
+        for events, all_events in ((line.events, self._events), (line.target_events, self._target_events)):
+            all_events.add(None if events is None else [kinds.setdefault(kind, len(kinds) + 1) for kind in events])
 
     def build(self, numbers: ShortInts) -> SplitData:
         """The split; `numbers`: what each number of a kind of behaviour becomes."""
@@ -253,6 +255,26 @@ class _SplitBuilder:
             items=np.frombuffer(self._items, dtype=np.int32),
             target_offsets=np.cumsum(np.frombuffer(self._target_counts, dtype=np.int64)),
             targets=np.frombuffer(self._targets, dtype=np.int32),
-            times=np.frombuffer(self._times, dtype=np.float64) if self._times else None,
-            events=numbers[np.frombuffer(self._events, dtype=np.int32)] if self._events else None,
+            times=self._times.all(np.float64),
+            events=None if (events := self._events.all(np.int32)) is None else numbers[events],
+            target_times=self._target_times.all(np.float64),
+            target_events=None if (events := self._target_events.all(np.int32)) is None else numbers[events],
         )
+
+
+class _Values(Generic[T]):
+    """What each item of each line has; nothing where a line lacks it."""
+
+    def __init__(self, kind: str) -> None:
+        self._values: array[Any] | None = array(kind)
+
+    def add(self, values: list[T] | None) -> None:
+        """Those of the next line."""
+        if values is None:
+            self._values = None
+        elif self._values is not None:
+            self._values.extend(values)
+
+    def all(self, kind: type[np.generic]) -> npt.NDArray[Any] | None:
+        """Those of all lines."""
+        return np.frombuffer(self._values, dtype=kind) if self._values else None

@@ -123,6 +123,7 @@ def evaluate(
     opened = [ModelSystem(path, dataset) for path in models]
     users = eval_users.select(dataset, settings.split, settings.seen, [model.known for model in opened])
     _check(users, dataset, settings)
+    _check_not_trained_on(opened, settings)
     parts = slices.choose(settings.slice, users, dataset, seen=settings.seen, labels=settings.labels)
     tied = tie_breaking.order(np.bincount(users.targets, minlength=len(dataset.vocab) + 1), settings.k, settings.seed)
     facts = {**_facts(opened, users, dataset, settings), "slices": parts.sizes}
@@ -218,6 +219,15 @@ def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> A
     return encode_items(dataset.directory, dataset.items, encoder, reporter).astype(np.float32)
 
 
+def _check_not_trained_on(opened: Sequence[ModelSystem], settings: EvalConfig) -> None:
+    for system in opened:
+        if settings.split == "valid" and system.model.refitted:
+            raise ConfigError(
+                f"{system.name}: was trained on validation lines too (--refit), so that figures of them say nothing; "
+                "leave out --split valid"
+            )
+
+
 def _facts(
     opened: Sequence[ModelSystem], users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalConfig
 ) -> dict[str, Any]:
@@ -236,6 +246,7 @@ def _facts(
                 "seed": model.seed,
                 "items_unknown_to_model": int(len(dataset.vocab) - model.known.sum()),
                 "items_unknown_to_data": model.unmatched,
+                "trained_on_validation": model.model.refitted,
                 "targets_unknown_to_model": int((~model.known[users.targets]).sum()),
             }
             for model in opened
@@ -255,6 +266,10 @@ def _remarks(facts: dict[str, Any]) -> list[str]:
             f"the order of the items favours targets ({facts['ties']['deviation']:+.1f} standard deviations from"
             " chance, + for the first items): ties in score go by a random order drawn with --seed, not by that order"
         )
+    refitted = [name for name, model in facts["models"].items() if model["trained_on_validation"]]
+    if refitted:
+        verb = "was" if len(refitted) == 1 else "were"
+        remarks.append(f"{', '.join(refitted)} {verb} trained on validation lines too (--refit), no baseline was")
     for name, model in facts["models"].items():
         if model["items_unknown_to_model"] or model["items_unknown_to_data"]:
             remarks.append(

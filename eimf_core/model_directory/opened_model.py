@@ -168,6 +168,11 @@ class Model:
         return made
 
     @property
+    def refitted(self) -> bool:
+        """Whether it was trained on validation lines too (`--refit`), which say nothing about it then."""
+        return bool(self.config.training.get("refit"))
+
+    @property
     def network_inputs(self) -> list[str]:
         """The names of what its network reads."""
         return self._network.whole.inputs

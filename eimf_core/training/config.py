@@ -181,6 +181,12 @@ class TrainConfig:
         group="optimisation", above=0, config_only=True,
     )  # fmt: skip
 
+    refit: bool = setting(
+        False,
+        "Train once more at the end, on training and validation lines, as the validation split chose.",
+        group="optimisation",
+    )  # fmt: skip
+
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(
         "auto", "Where to train; auto: an accelerator where there is one.", group="machine"
     )

@@ -85,6 +85,7 @@ def write(
     machine = {name: facts[0][name] for name in ("device", "processes") if name in facts[0]}
     summaries = [Summary(**known["summary"]) for known in facts]
     more = {"summaries": [asdict(summary) for summary in summaries], **machine}
+    more["fingerprint"] = setup.fingerprint(data, settings, inputs)
     more |= {"init": [known["init"] for known in facts]} if "init" in facts[0] else {}
     arguments = asdict(settings)
     about = provenance.describe(
@@ -134,6 +135,12 @@ def join_models(
         data = dataset.load(directory, ("train", "valid"))
         # next items count once, beside the joint score
         systems = [ModelSystem(path, data, vectors_only=True) for path in models]
+        for system in systems:
+            if system.model.refitted:
+                raise ConfigError(
+                    f"{system.name}: was trained on validation lines too (--refit), which say the weights of members; "
+                    "join models that were not, or train with --backbone A+B --refit"
+                )
         first = systems[0].model.config
         training = {**first.training, "backbone": "+".join(system.model.config.backbone for system in systems)}
         read = [data.directory / "items.jsonl", data.directory / "sequences.jsonl"]
@@ -167,6 +174,7 @@ def _write(
         weighted = join.WeightedSystem(kept, chosen.weights)
         found = next_item_choice.choose(weighted, users, blocks, data, reporter, texts=texts())
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
+        about["facts"]["ndcg"] = found.ndcg
     else:
         graph = next_item_graph.like(next_items, data, texts)
     contents = item_naming.with_names(contents, earlier, data)

@@ -90,7 +90,7 @@ class Loop:
 
     def run(self, state: RunState, checkpoint: Checkpoint) -> None:
         """Train until the epochs, the time or the patience are at an end."""
-        if self.validation is None:
+        if self.validation is None and not self.settings.refit:
             self.reporter.note(
                 f"no user to validate on: nothing says which epoch is best, and the last of "
                 f"{counted(self.settings.epochs, 'epoch')} is kept"

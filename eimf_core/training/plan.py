@@ -97,7 +97,7 @@ def _as_before(
     registry.refuse_absent(model.name, model.config.plugins)
     known = model.config.members
     best = [member.epochs for member in known] if known else [_best_epoch(model)]
-    if any(member.ndcg is None for member in known):
+    if any(member.ndcg is None for member in known) and not model.refitted:
         raise _no_best_epoch(model)
     chosen = {
         field.name: getattr(settings, field.name)
@@ -105,6 +105,8 @@ def _as_before(
         # where a model is trained is no part of what it is
         if field.name in given or field.metadata["group"] == "machine"
     }
+    # which lines are trained on is said each time
+    chosen["refit"] = settings.refit
     theirs = [member.training for member in known] or [model.config.training]
     joint = _read(model, {**model.config.training, "backbone": model.config.backbone, **chosen})
     names = [str(member["backbone"]) for member in theirs] if known else [joint.backbone]
@@ -120,6 +122,8 @@ def _as_before(
 
 def _best_epoch(model: Model) -> int:
     """The epoch with the best validation figure."""
+    if model.refitted:
+        return len(model.epochs)
     measured = [line for line in model.epochs if "valid" in line]
     if not measured:
         raise _no_best_epoch(model)

@@ -20,7 +20,7 @@ from eimf_core.io import files, provenance
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.next_items import NextItemsConfig
 from eimf_core.model_directory.opened_model import Model
-from eimf_core.progress import SILENT, Reporter
+from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import (
     distributed,
     ensemble,
@@ -30,6 +30,7 @@ from eimf_core.training import (
     next_item_choice,
     next_item_graph,
     plan,
+    refit,
     setup,
     text_neighbours,
 )
@@ -91,10 +92,10 @@ def train(
     """
     # before training, not after it
     artifact.check_output(output)
-    planned = plan.make(settings, epochs_from=epochs_from, init=init, given=given)
-    settings = planned.settings
-    chosen = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
-    with setup.restored_afterwards(), distributed.joined(chosen) as group:
+    first = refit.first_training(settings) if settings.refit and epochs_from is None else settings
+    planned = plan.make(first, epochs_from=epochs_from, init=init, given=given)
+    device = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
+    with setup.restored_afterwards(), distributed.joined(device) as group:
         reporter = reporter if group.first else SILENT
         with files.locked(output) if group.first else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes
@@ -106,9 +107,47 @@ def train(
             setup.set_threads(settings.threads)
             earlier = [] if init is None else [artifact.open_model(init)]
             run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
-            if len(planned.members) == 1:
-                return _train_one(run, output, planned.members[0], planned.places[0], reporter)
-            return _train_members(run, output, planned, reporter)
+            if not settings.refit:
+                return _train(run, output, planned, reporter)
+            refit.check(data)
+            if epochs_from is None:
+                return _train_twice(run, output, planned, reporter)
+            return _train(replace(run, data=refit.with_validation(data)), output, planned, reporter)
+
+
+def _train_twice(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+    """Train on training lines, then as the validation split chose on its lines too; what ended is not done again."""
+    path, group = refit.folder(output), run.group
+    # as a model, or its last member, describes the run that it is from
+    fingerprint = setup.fingerprint(run.data, planned.settings, run.read)
+    (finished,) = group.from_first(float(group.first and ensemble.is_finished(path, fingerprint)))
+    if not finished:
+        reporter.note("--refit: the validation split chooses first, then training starts over with its lines added")
+    chosen = None if finished else _train(run, path, planned, reporter)
+    # nobody reads a model that another process still writes
+    group.wait()
+    again = plan.make(
+        replace(planned.settings, refit=True, max_minutes=None), epochs_from=path,
+        init=run.init, given=[],
+    )  # fmt: skip
+    run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items)
+    made = _train(run, output, again, PartReporter(reporter, "on training and validation lines", set()))
+    ndcg = refit.validation_ndcg(path)
+    group.wait()
+    if group.first:
+        shutil.rmtree(path.parent, ignore_errors=True)
+    before = Summary(0, 0, None, 0.0, 0, 0, {}, 0.0) if chosen is None else chosen
+    return replace(
+        made, ndcg=ndcg, best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
+        seconds=before.seconds + made.seconds,
+    )  # fmt: skip
+
+
+def _train(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+    """Train a model, or the members of an ensemble."""
+    if len(planned.members) == 1:
+        return _train_one(run, output, planned.members[0], planned.places[0], reporter)
+    return _train_members(run, output, planned, reporter)
 
 
 def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:

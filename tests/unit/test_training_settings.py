@@ -72,6 +72,7 @@ OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 # where and how fast a run is computed: on this machine, with so little data, the result is the same
 SAME_RESULT = {
+    "refit": "the loop is the same, and sees more lines; see test_refit",
     "device": "the same losses elsewhere; a checkpoint says where its run takes place, and goes on only there",
     "compile": "the same network, compiled; that compiled steps are taken is tested with the device",
     "threads": "sums over so few rows are not split among threads",
