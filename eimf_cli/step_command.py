@@ -20,7 +20,11 @@ WIDEST_METAVAR = 24
 HYPHEN = "\N{NON-BREAKING HYPHEN}"
 RUN = ("prepare", "cluster", "label", "train", "eval", "recommend")
 """The commands that `eimf run` runs, each with the options of its table."""
-RENAMED = {("eval", "--earlier"): "--compare-with", ("recommend", "--first"): "--first-match"}
+RENAMED = {
+    ("eval", "--earlier"): "--compare-with",
+    ("recommend", "--first"): "--first-match",
+    ("serve", "--threads"): "--workers",
+}
 """Of a command and an option that scripts may still use: its name of today."""
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH", bool: "YES|NO"}
 

@@ -63,7 +63,7 @@ def running(path: Path, request: QueryRequest | None = None, **settings: Any) ->
 
     def work() -> None:
         try:
-            chosen = ServeConfig(port=0, **settings)
+            chosen = ServeConfig(port=0, workers=1, **settings)
             http_server.serve(path, chosen, request or QueryRequest(), Reporter(), started=servers.append)
         except BaseException as error:
             problems.append(error)

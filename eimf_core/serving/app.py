@@ -68,7 +68,10 @@ class App:
         token: str | None = None,
         connections: Callable[[], int] = lambda: 0,
         reporter: Reporter = SILENT,
+        others: Callable[[], list[bytes]] = list,
     ) -> None:
+        """`others`: the figures of the other processes of the service, as `Metrics.encoded` gives them."""
+        self._others = others
         self._live, self._batches, self._aside = live, batches, aside
         self._metrics, self._settings = metrics, settings
         self._token = None if token is None else token.encode()
@@ -209,14 +212,19 @@ class App:
         return 200, JSON, orjson.dumps(made) + b"\n", ()
 
     async def _figures(self, scope: Scope, receive: Receive, _: bool) -> tuple[int, bytes, bytes, Any]:
-        live = self._live
-        gauges = {
+        now = self._live.now
+        model = {"version": now.version, "backbone": now.session.model.config.backbone}
+        total, gauges = text_form.together(self._metrics, self.gauges, self._others())
+        return 200, text_form.CONTENT_TYPE, total.text(gauges, model, now.loaded), ()
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        """Figures of this moment."""
+        return {
             "queries_waiting": self._batches.waiting + self._aside.waiting,
             "connections": self._connections(),
-            "old_model": float(live.problem is not None),
+            "old_model": float(self._live.problem is not None),
         }
-        model = {"version": live.now.version, "backbone": live.now.session.model.config.backbone}
-        return 200, text_form.CONTENT_TYPE, self._metrics.text(gauges, model, live.now.loaded), ()
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         for name, value in headers:

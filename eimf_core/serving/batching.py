@@ -1,8 +1,8 @@
-"""Queries that arrive together are answered together, by threads beside the one of the event loop.
+"""Queries that arrive together are answered together, by a thread beside the one of the event loop.
 
-A thread takes what waits, up to a batch, and waits for nothing more: at low load a query is answered alone and at
-once, at high load many share one product with the item table. Further threads help where many wait: with few, two small
-batches cost more than one.
+It takes what waits, up to a batch, and waits for nothing more: at low load a query is answered alone and at once, at
+high load many share one product with the item table. A second thread would wait for the same interpreter: further
+processors are for further processes (`workers`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
 MOST_WAITING = 2000
 """Queries that wait: about a second's work, and those behind them are better asked again later."""
-MANY = 16
-"""Queries that wait from which on a further thread helps."""
 Answer = bytes | EimfError
 
 
@@ -67,15 +65,14 @@ class WorkQueue:
 
 
 class Batches:
-    """The threads that answer, and what waits for them."""
+    """The thread that answers, and what waits for it."""
 
-    def __init__(self, threads: int, timeout: float, metrics: Metrics) -> None:
-        self._number, self._timeout, self._metrics = threads, timeout, metrics
+    def __init__(self, timeout: float, metrics: Metrics) -> None:
+        self._timeout, self._metrics = timeout, metrics
         self._queue = WorkQueue()
-        lock = threading.Lock()
-        self._some, self._many = threading.Condition(lock), threading.Condition(lock)
+        self._changed = threading.Condition()
         self._over = False
-        self._threads: list[threading.Thread] = []
+        self._thread = threading.Thread(target=self._run, name="eimf answers", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -84,22 +81,17 @@ class Batches:
         return self._queue.queries
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start the threads; answers go to futures of this loop."""
+        """Start the thread; answers go to futures of this loop."""
         self._loop = loop
-        for number in range(self._number):
-            waits = (self._many, MANY) if number else (self._some, 1)
-            thread = threading.Thread(target=self._run, args=waits, name=f"eimf answers {number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the threads when what they work on is done."""
-        with self._some:
+        """End the thread when what it works on is done."""
+        with self._changed:
             self._over = True
-            self._some.notify_all()
-            self._many.notify_all()
-        for thread in self._threads:
-            thread.join(self._timeout)
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(self._timeout)
 
     async def answers(self, session: Session, queries: Sequence[Query]) -> list[Answer]:
         """The answer to each query, as a line of JSON, or what is wrong with it.
@@ -125,12 +117,10 @@ class Batches:
         work = Work(session, self._loop.create_future(), queries, ask)
         if self._queue.queries + work.size > MOST_WAITING:
             raise OverloadedError
-        with self._some:
+        with self._changed:
             self._queue.works.append(work)
             self._queue.queries += work.size
-            self._some.notify()
-            if self._queue.queries >= MANY:
-                self._many.notify()
+            self._changed.notify()
         timer = self._loop.call_later(self._timeout, work.future.cancel)
         try:
             return await work.future
@@ -142,8 +132,8 @@ class Batches:
         finally:
             timer.cancel()
 
-    def _run(self, changed: threading.Condition, least: int) -> None:
-        while works := self._take(changed, least):
+    def _run(self) -> None:
+        while works := self._take():
             answers = answered(works)
             assert self._loop is not None
             try:
@@ -151,16 +141,16 @@ class Batches:
             except RuntimeError:  # the loop has ended
                 return
 
-    def _take(self, changed: threading.Condition, least: int) -> list[Work]:
-        """What waits when it is at least so many, up to a batch of one model; nothing at the end."""
+    def _take(self) -> list[Work]:
+        """What waits, up to a batch of one model; nothing at the end."""
         taken: list[Work] = []
         size = 0
-        with changed:
+        with self._changed:
             while not taken:
-                while self._queue.queries < least:
+                while not self._queue.queries:
                     if self._over:
                         return []
-                    changed.wait()
+                    self._changed.wait()
                 waiting = self._queue.works
                 while waiting and size < MOST and (not taken or waiting[0].session is taken[0].session):
                     work = waiting.popleft()

@@ -31,9 +31,9 @@ class ServeConfig(QueryConfig):
         group="machine",
         advanced=True,
     )
-    threads: int | None = setting(
-        None, "Threads that answer queries; one a processor if not given, or what OMP_NUM_THREADS says.",
-        group="machine", low=1, high=64, advanced=True,
+    workers: int | None = setting(
+        None, "Processes that answer; if not given one a processor, at most 8, or as OMP_NUM_THREADS says.",
+        group="machine", low=1, high=64,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

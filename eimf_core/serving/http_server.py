@@ -1,26 +1,29 @@
-"""The server: where it listens, how many files it may open, and how it ends."""
+"""The server: where it listens, how many files it may open, its processes, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from eimf_core import threads
 from eimf_core.errors import ConfigError
-from eimf_core.progress import Reporter
-from eimf_core.recommend import thread_pipeline
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import Metrics
+from eimf_core.serving.shared_figures import SharedFigures
+from eimf_core.serving.workers import Workers
 
 TOKEN = "EIMF_SERVE_TOKEN"
 BACKLOG = 128
@@ -31,6 +34,10 @@ KEEP_ALIVE = 60
 """Seconds that a connection stays open between two requests."""
 END = 5.0
 """Seconds that the end waits for a thread."""
+TOLD = 0.25
+"""Seconds after which a process tells its figures to the others again."""
+MOST_WORKERS = 8
+"""Processes that there are if no number is given: each has an interpreter and caches of its own."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
 
 
@@ -45,36 +52,93 @@ def serve(
         settings: where to listen, and bounds.
         request: what may be listed.
         reporter: hears where the service listens, and of each model.
-        started: gets the server, whose `should_exit` ends it, before it runs.
+        started: gets the server, whose `should_exit` ends it, before it runs; in each process its own.
 
     Raises:
         ConfigError: a package is missing, the address is taken or open to others without a token, or the path is no
             directory.
         ModelError: the model is broken.
         InputError: a file of `request` is.
+        EimfError: its processes end as soon as they start.
     """
     try:
-        import uvicorn
-
-        from eimf_core.serving.protocol import with_bounds
+        import uvicorn  # noqa: F401
     except ModuleNotFoundError:
         raise ConfigError(INSTALL) from None
     token = token_of_environment()
-    listening = bound_socket(settings, token)
-    with listening:
-        metrics = Metrics()
-        connections = _connections(settings, reporter)
-        live = LiveModel(path, settings, request, reporter, metrics)
-        number = settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
-        batches = Batches(number, settings.timeout, metrics)
-        aside = Batches(1, settings.timeout, metrics)
+    number = settings.workers or threads.default(MOST_WORKERS)
+    number = number if hasattr(os, "fork") else 1
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(each) for each in bound_sockets(settings, token, number)]
+        service = Service(path, settings, request, token, reporter, sockets)
+        host, port = sockets[0].getsockname()[:2]
+        where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        by = "" if number == 1 else f" with {number} processes"
+        listens = f"{path} (version {service.live.now.version}) serves on {where}{by}; Ctrl-C or SIGTERM ends it"
+        if number == 1:
+            service.run(0, started, lambda: reporter.note(listens))
+        else:
+            workers = Workers(number, lambda place: service.run(place, started), service.figures, reporter, path)
+            started(workers)
+            workers.run(settings.timeout + END, lambda: reporter.note(listens))
+        answered = service.queries
+        told = "1 query was answered" if answered == 1 else f"{answered:,} queries were answered"
+        reporter.note(f"{path}: the service has ended; {told}")
+
+
+class Service:
+    """What all processes of a service have in common; `live` is the opened model."""
+
+    def __init__(
+        self, path: Path, settings: ServeConfig, request: QueryRequest, token: str | None, reporter: Reporter,
+        sockets: list[socket.socket],
+    ) -> None:  # fmt: skip
+        self._settings, self._token, self._reporter, self._sockets = settings, token, reporter, sockets
+        self._connections = _connections(settings, reporter)
+        self._metrics = Metrics()
+        self.figures = SharedFigures(len(sockets))
+        self.live = LiveModel(path, settings, request, reporter, self._metrics)
+
+    @property
+    def queries(self) -> int:
+        """Queries that all processes have answered, as they told last."""
+        total = Metrics()
+        for place in range(len(self._sockets)):
+            if told := self.figures.read(place):
+                total.add(told)
+        return total.queries
+
+    def run(self, place: int, started: Callable[[Any], None], listens: Callable[[], None] = lambda: None) -> None:
+        """Answer in this process until it is told to end.
+
+        Args:
+            place: its number.
+            started: gets its server before it runs.
+            listens: is called when clients can connect.
+        """
+        import uvicorn
+
+        from eimf_core.serving.protocol import with_bounds
+
+        settings, metrics, number = self._settings, self._metrics, len(self._sockets)
+        for other, each in enumerate(self._sockets):
+            if other != place and each is not self._sockets[place]:
+                each.close()
+        if before := self.figures.read(place):
+            # of a process that has ended in this place
+            metrics.add(before)
+        if place:
+            # all of them take the same models, and one tells of it
+            self.live.reporter = SILENT
+        batches, aside = Batches(settings.timeout, metrics), Batches(settings.timeout, metrics)
         app = App(
-            live, batches, aside, metrics, settings, token, lambda: len(server.server_state.connections), reporter
-        )
+            self.live, batches, aside, metrics, settings, self._token,
+            lambda: len(server.server_state.connections), self._reporter, lambda: self.figures.others(place),
+        )  # fmt: skip
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
             app,
-            http=with_bounds(settings, connections, metrics),
+            http=with_bounds(settings, -(-self._connections // number), metrics),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -88,19 +152,26 @@ def serve(
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(settings.timeout)),
         )
-        host, port = listening.getsockname()[:2]
-        where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        listens = f"{path} (version {live.now.version}) serves on {where}; Ctrl-C or SIGTERM ends it"
-        server = _server(uvicorn, config, [batches, aside], lambda: reporter.note(listens))
+        first = os.getppid()
+
+        def tell() -> bool:
+            self.figures.write(place, metrics.encoded(app.gauges))
+            # where the first process was killed nobody would end the others
+            return number > 1 and os.getppid() != first
+
+        server = _server(uvicorn, config, [batches, aside], listens, tell)
         started(server)
-        _run(server, listening, live, [batches, aside])
-        number = metrics.queries
-        answered = "1 query was answered" if number == 1 else f"{number:,} queries were answered"
-        reporter.note(f"{path}: the service has ended; {answered}")
+        try:
+            _run(server, self._sockets[place], self.live, [batches, aside])
+        finally:
+            tell()
 
 
-def _server(uvicorn: Any, config: Any, batches: list[Batches], listens: Callable[[], None]) -> Any:
-    """A server of uvicorn that starts the threads with its loop, and calls `listens` when clients can connect."""
+def _server(
+    uvicorn: Any, config: Any, batches: list[Batches], listens: Callable[[], None], tell: Callable[[], bool]
+) -> Any:
+    """A server of uvicorn that starts the threads with its loop and calls `listens` when clients can connect. It calls
+    `tell` again and again, and ends when that says so."""
 
     class Server(uvicorn.Server):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -108,6 +179,12 @@ def _server(uvicorn: Any, config: Any, batches: list[Batches], listens: Callable
                 each.start(asyncio.get_running_loop())
             await super().startup(sockets)
             listens()
+            self._telling = asyncio.create_task(self._tell())
+
+        async def _tell(self) -> None:
+            while not tell():
+                await asyncio.sleep(TOLD)
+            self.should_exit = True
 
     return Server(config)
 
@@ -135,12 +212,16 @@ def token_of_environment() -> str | None:
     return token
 
 
-def bound_socket(settings: ServeConfig, token: str | None) -> socket.socket:
-    """A socket at the address, which does not listen yet.
+def bound_sockets(settings: ServeConfig, token: str | None, number: int) -> list[socket.socket]:
+    """Sockets at the address, one for each process, which do not listen yet.
 
     Args:
         settings: the address, and whether other machines are let in without a token.
         token: that requests need.
+        number: of processes.
+
+    Returns:
+        So many sockets; the same one each time on systems that do not deal connections out among several.
 
     Raises:
         ConfigError: the address is none of this machine, is taken, or lets others in without a token.
@@ -150,24 +231,37 @@ def bound_socket(settings: ServeConfig, token: str | None) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise ConfigError(f"--host {host} is no address of this machine; give one, such as 127.0.0.1") from None
-    family, kind, protocol, _, address = found[0]
+    family, _, _, _, address = found[0]
     alone = ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
     if not (alone or token or settings.open):
         raise ConfigError(
             f"--host {host} lets other machines in: set a token in the environment variable {TOKEN}, or say --open"
         )
-    listening = socket.socket(family, kind, protocol)
+    first = _bound(family, address, settings, shared=False)
+    if number == 1 or not sys.platform.startswith("linux"):
+        return [first] * number
+    # a port that may be shared would be shared with another service, too: it was free a moment ago
+    with first:
+        taken = first.getsockname()
+    return [_bound(family, taken, settings, shared=True) for _ in range(number)]
+
+
+def _bound(family: int, address: Any, settings: ServeConfig, *, shared: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(address)
+        made.setblocking(False)
     except OSError as error:
-        listening.close()
+        made.close()
         raise ConfigError(
-            f"--port {port} on {host} cannot be taken ({error.strerror}): end what listens there, or choose another"
+            f"--port {settings.port} on {settings.host} cannot be taken ({error.strerror}): "
+            "end what listens there, or choose another"
         ) from None
-    return listening
+    return made
 
 
 def _connections(settings: ServeConfig, reporter: Reporter) -> int:

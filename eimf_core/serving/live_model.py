@@ -62,7 +62,7 @@ class LiveModel:
             InputError: a file of `request` is.
         """
         self.path = Path(path)
-        self._request, self._reporter, self._metrics = request, reporter, metrics
+        self._request, self.reporter, self._metrics = request, reporter, metrics
         names = [field.name for field in fields(QueryConfig)]
         self._settings = RecommendConfig(**{name: getattr(settings, name) for name in names})
         self._over = threading.Event()
@@ -103,14 +103,14 @@ class LiveModel:
             return False
         before, self.now, self.problem, self._again = self.now.version, made, None, math.inf
         self._metrics.reloads += 1
-        self._reporter.note(f"{self.path}: version {made.version} serves in the place of {before}")
+        self.reporter.note(f"{self.path}: version {made.version} serves in the place of {before}")
         return True
 
     def _failed(self, error: Exception) -> None:
         known = isinstance(error, EimfError | OSError)
         problem = str(error) if known else f"unexpected {type(error).__name__}"
         if problem != self.problem:
-            self._reporter.warn(f"{problem}; the previous model keeps serving (version {self.now.version})")
+            self.reporter.warn(f"{problem}; the previous model keeps serving (version {self.now.version})")
         self.problem = problem
         self._metrics.failed_reloads += 1
         self._again = time.monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
@@ -122,11 +122,11 @@ class LiveModel:
             before = manifest.read_bytes()
         except OSError:
             before = b""  # what is wrong is said when it is opened
-        session = Session(self.path, self._settings, self._request, reporter=self._reporter, private=True)
+        session = Session(self.path, self._settings, self._request, reporter=self.reporter, private=True)
         if manifest.read_bytes() != before:
             # replaced in between: the next look finds a directory that is yet another one
             before = manifest.read_bytes()
-            session = Session(self.path, self._settings, self._request, reporter=self._reporter, private=True)
+            session = Session(self.path, self._settings, self._request, reporter=self.reporter, private=True)
         # what is unknown in a query is told in its answer alone
         session.resolver = session.resolver.without_remarks()
         _warm(session)

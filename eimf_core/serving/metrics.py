@@ -1,4 +1,4 @@
-"""Figures of the service in the text form that Prometheus reads.
+"""Figures of the service in the text form that Prometheus reads, those of all its processes together.
 
 Source: Prometheus, Exposition formats, text format 0.0.4.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+import orjson
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram of seconds."""
@@ -50,6 +52,35 @@ class Metrics:
         """Some queries were answered together."""
         self.batches += 1
         self.queries += queries
+
+    def encoded(self, gauges: Mapping[str, float]) -> bytes:
+        """All that was counted, and figures of this moment, for another process.
+
+        Args:
+            gauges: by the names of GAUGES.
+
+        Returns:
+            What `add` reads.
+        """
+        counted = [[path, status, count] for (path, status), count in self.requests.items()]
+        numbers = [self.queries, self.batches, self.reloads, self.failed_reloads]
+        return orjson.dumps([counted, self.refused, numbers, self._buckets, self._seconds, gauges])
+
+    def add(self, encoded: bytes) -> dict[str, float]:
+        """Count what another process counted; its figures of the moment."""
+        counted, refused, numbers, buckets, seconds, gauges = orjson.loads(encoded)
+        for path, status, count in counted:
+            self.requests[path, status] += count
+        self.refused.update(refused)
+        self.queries += numbers[0]
+        self.batches += numbers[1]
+        self.reloads += numbers[2]
+        self.failed_reloads += numbers[3]
+        for path, counts in buckets.items():
+            before = self._buckets.get(path, [0] * len(counts))
+            self._buckets[path] = [one + other for one, other in zip(before, counts, strict=True)]
+            self._seconds[path] = self._seconds.get(path, 0.0) + seconds[path]
+        return dict(gauges)
 
     def text(self, gauges: Mapping[str, float], model: Mapping[str, str], loaded: float) -> bytes:
         """All figures.
@@ -97,6 +128,25 @@ class Metrics:
         yield from _head("model_info", "gauge", "The model that serves.")
         labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in model.items())
         yield f"{PREFIX}model_info{{{labels}}} 1"
+
+
+def together(own: Metrics, gauges: Mapping[str, float], others: Iterable[bytes]) -> tuple[Metrics, dict[str, float]]:
+    """What several processes counted.
+
+    Args:
+        own: of this process.
+        gauges: its figures of this moment.
+        others: of the others, as `Metrics.encoded` gives them.
+
+    Returns:
+        The sums. A model is old where it is so in any of them.
+    """
+    total, moment = Metrics(), dict(gauges)
+    total.add(own.encoded(gauges))
+    for encoded in others:
+        for name, number in total.add(encoded).items():
+            moment[name] = max(moment[name], number) if name == "old_model" else moment[name] + number
+    return total, moment
 
 
 def _head(name: str, kind: str, help: str) -> Iterator[str]:

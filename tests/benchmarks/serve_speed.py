@@ -1,7 +1,7 @@
 """How many single queries a second `eimf serve` answers, and how long one waits: a client on loopback, whole processes.
 
     python -m tests.benchmarks.serve_speed [--items 12000] [--dimension 64] [--backbone comirec-sa+narm] [--seconds 10]
-        [--connections 64] [--rate 1000] [--threads N]
+        [--connections 64] [--rate 1000] [--workers N]
 
 Makes a model as `recommend_speed` does, starts `eimf serve` and a client, each a process of its own, and prints two
 lines. At most: every connection asks again as soon as it has its answer. At a rate: queries arrive at random moments,
@@ -154,9 +154,12 @@ def ask(port: int, items: int, connections: int, rate: float, seconds: float) ->
 
 
 def cpu_of(process: int) -> float:
-    """CPU seconds of another process so far (Linux)."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds of another process and those that it started, so far (Linux)."""
+    total = 0
+    for each in [str(process), *Path(f"/proc/{process}/task/{process}/children").read_text().split()]:
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -168,7 +171,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1000.0, help="queries a second of the second line")
-    parser.add_argument("--threads", type=int, help="of the server")
+    parser.add_argument("--workers", type=int, help="processes of the server")
     parser.add_argument("--ask", type=int, metavar="PORT", help="only ask, at --rate; 0 as fast as it goes")
     arguments = parser.parse_args()
     if arguments.ask:
@@ -180,7 +183,7 @@ def main() -> None:
             Path(folder) / "model", arguments.items, arguments.dimension, backbone=arguments.backbone, neighbours=50
         )
         command = [sys.executable, "-m", "eimf_cli", "serve", str(model), "--port", "0"]
-        command += ["--threads", str(arguments.threads)] if arguments.threads else []
+        command += ["--workers", str(arguments.workers)] if arguments.workers else []
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             assert server.stderr is not None

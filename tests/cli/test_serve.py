@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
-from eimf_core.serving import live_model
+from eimf_core.serving import http_server, live_model
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.serving import Service, running, told
@@ -34,7 +36,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(path: Path) -> Iterator[Service]:
-    with running(path, connections=CONNECTIONS, timeout=0.5, max_body=64, threads=1) as service:
+    with running(path, connections=CONNECTIONS, timeout=0.5, max_body=64) as service:
         yield service
 
 
@@ -183,15 +185,17 @@ def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path, monkeypatch: 
             pytest.fail("the new model is not taken")
 
 
-def started(path: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    command = [sys.executable, "-m", "eimf_cli", "serve", str(path), "--port", "0"]
+def started(path: Path, environment: dict[str, str], workers: int = 1) -> tuple[subprocess.Popen[bytes], int]:
+    command = [sys.executable, "-m", "eimf_cli", "serve", str(path), "--port", "0", "--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, env=environment)
     assert process.stderr is not None
     # on a busy machine there is a sign of life before
     for line in process.stderr:
         if b"http://127.0.0.1:" in line:
             break
-    return process, int(line.split(b"http://127.0.0.1:")[1].split(b";")[0])
+    found = re.search(rb"http://127\.0\.0\.1:(\d+)", line)
+    assert found
+    return process, int(found[1])
 
 
 @pytest.mark.slow
@@ -212,6 +216,74 @@ def test_what_is_open_is_answered_before_the_end(path: Path, environment: dict[s
     finally:
         process.kill()
         process.wait()
+
+
+def counted(port: int, name: str) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        found = re.search(rf"^eimf_{name} (\d+)$", answer.read().decode(), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def answering(process: int) -> list[int]:
+    """The processes of a service."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
+def test_several_processes_answer_at_one_port(path: Path, environment: dict[str, str], eimf: Eimf) -> None:
+    process, port = started(path, environment, workers=3)
+
+    def ask(number: int) -> None:
+        for _ in range(number):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/recommend", QUERY, timeout=20) as answer:
+                assert orjson.loads(answer.read())["items"]
+
+    try:
+        assert len(answering(process.pid)) == 3
+        ask(30)
+        time.sleep(3 * http_server.TOLD)
+        # each tells of all
+        assert {counted(port, "queries_total") for _ in range(10)} == {30}
+        # a port that several sockets share is not shared with another service
+        line = one_error_line(eimf("serve", path, "--port", port, "--workers", "2"), 2)
+        assert f"--port {port} on 127.0.0.1 cannot be taken" in line
+        first, *others = answering(process.pid)
+        os.kill(first, signal.SIGKILL)
+        for _ in range(100):
+            if len(now := answering(process.pid)) == 3 and first not in now:
+                break
+            time.sleep(0.05)
+        assert len(now) == 3 and set(others) < set(now) and first not in now
+        ask(30)
+        time.sleep(3 * http_server.TOLD)
+        assert counted(port, "queries_total") == 60
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        assert "a process of the service ended (SIGKILL); another one takes its place" in said
+        assert said.strip().endswith("the service has ended; 60 queries were answered") and "Traceback" not in said
+        assert not any(Path(f"/proc/{child}").exists() for child in now)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
+def test_processes_end_with_the_first_one(path: Path, environment: dict[str, str]) -> None:
+    process, _ = started(path, environment, workers=2)
+    left = answering(process.pid)
+    process.kill()
+    process.wait()
+    for _ in range(200):
+        if not any(Path(f"/proc/{child}").exists() for child in left):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("processes are left")
 
 
 def test_a_port_in_use_is_one_line(path: Path, eimf: Eimf) -> None:

@@ -204,7 +204,7 @@ LONE = """
 import os
 from eimf_cli import exit_codes
 exit_codes.MAIN_PROCESS_SECONDS = 1.0
-from eimf_core import artifact
+from eimf_core.model_directory import artifact
 if os.environ["RANK"] == "1":
     def check(output):
         raise MemoryError

@@ -49,7 +49,7 @@ def without_directories(path, flags, mode=0o777, *, dir_fd=None):
 os.open = without_directories
 
 from eimf_cli import exit_codes, main
-from eimf_core import files, system_files
+from eimf_core.io import files, system_files
 from eimf_core.errors import ConfigError
 from eimf_core.text import cache, numpy_encoder
 

@@ -52,7 +52,7 @@ def status(path: Path, body: bytes, **settings: Any) -> int:
 
 
 def address(settings: ServeConfig, token: str | None = None) -> tuple[str, int]:
-    with http_server.bound_socket(settings, token) as found:
+    with http_server.bound_sockets(settings, token, 1)[0] as found:
         host, port = found.getsockname()
         return host, port
 
@@ -96,38 +96,43 @@ def timeout(path: Path, patched: pytest.MonkeyPatch) -> None:
 
 
 def connections(path: Path, patched: pytest.MonkeyPatch) -> None:
-    assert started(path, patched, connections=7)[1] == 7
+    assert most_connections(path, patched, connections=7) == 7
 
 
-def threads(path: Path, patched: pytest.MonkeyPatch) -> None:
-    assert started(path, patched, threads=3)[0] == 3
-
-
-def started(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -> tuple[int, int]:
-    """How many threads answer and how many connections may be open, as the server is made."""
-    protocol = pytest.importorskip("eimf_core.serving.protocol", reason="needs eimf[serve]")
+def workers(path: Path, patched: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
 
-    class Recorded(batching.Batches):
-        def __init__(self, threads: int, *more: Any) -> None:
-            super().__init__(threads, *more)
-            numbers.append(threads)
+    class Recorded(http_server.Workers):
+        def __init__(self, number: int, *more: Any) -> None:
+            numbers.append(number)
+            raise StopError
+
+    patched.setattr(http_server, "Workers", Recorded)
+    pytest.importorskip("uvicorn", reason="needs eimf[serve]")
+    with pytest.raises(StopError):
+        http_server.serve(path, ServeConfig(port=0, workers=3), QueryRequest(), Listening())
+    assert numbers == [3]
+
+
+def most_connections(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -> int:
+    """How many connections may be open, as the server is made."""
+    protocol = pytest.importorskip("eimf_core.serving.protocol", reason="needs eimf[serve]")
+    numbers: list[int] = []
 
     def bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> None:
         numbers.append(connections)
         raise StopError
 
-    patched.setattr(http_server, "Batches", Recorded)
     patched.setattr(protocol, "with_bounds", bounds)
     patched.delenv(http_server.TOKEN, raising=False)
     with pytest.raises(StopError):
-        http_server.serve(path, ServeConfig(port=0, **settings), QueryRequest(), Listening())
-    return numbers[0], numbers[-1]
+        http_server.serve(path, ServeConfig(port=0, workers=1, **settings), QueryRequest(), Listening())
+    return numbers[0]
 
 
 CHECKS: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
     "host": host, "port": port, "open": open_to_all, "most_items": most_items, "max_body": max_body,
-    "timeout": timeout, "connections": connections, "threads": threads,
+    "timeout": timeout, "connections": connections, "workers": workers,
 }  # fmt: skip
 
 
@@ -149,7 +154,7 @@ def test_a_setting_has_its_effect(path: Path, usual: list[Any], name: str, monke
     ("name", "value"),
     [
         ("port", 70_000), ("port", -1), ("most_items", 0), ("max_body", 0), ("timeout", 0.0), ("timeout", 3601.0),
-        ("connections", 0), ("threads", 0), ("threads", 65), ("k", 0), ("seen", "maybe"),
+        ("connections", 0), ("workers", 0), ("workers", 65), ("k", 0), ("seen", "maybe"),
     ],
 )  # fmt: skip
 def test_what_is_out_of_bounds_is_refused(name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,19 @@ import numpy as np
 import orjson
 import pytest
 
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.io import files
 from eimf_core.model_directory import artifact
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.recommend.session import Session
-from eimf_core.serving import batching, http_server, request_body
+from eimf_core.serving import batching, http_server, request_body, shared_figures, workers
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batches
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
-from eimf_core.serving.metrics import GAUGES, Metrics
+from eimf_core.serving.metrics import GAUGES, Metrics, together
+from eimf_core.serving.shared_figures import SharedFigures
 from tests.listening import Listening
 from tests.recommend_models import small_items, write_named_model
 
@@ -55,12 +57,12 @@ Answer = tuple[int, bytes, dict[bytes, bytes]]
 
 def asked(
     live: LiveModel, *requests: tuple[str, str, bytes | list[bytes]], token: str | None = None,
-    headers: tuple[tuple[bytes, bytes], ...] = (), threads: int = 1, reporter: Listening | None = None, **settings: Any,
+    headers: tuple[tuple[bytes, bytes], ...] = (), answering: bool = True, reporter: Listening | None = None,
+    **settings: Any,
 ) -> list[Answer]:  # fmt: skip
     """The answers to requests (method, path, body or parts of one) that arrive together."""
     chosen, metrics = ServeConfig(**settings), Metrics()
-    batches = Batches(threads, chosen.timeout, metrics)
-    aside = Batches(1, chosen.timeout, metrics)
+    batches, aside = Batches(chosen.timeout, metrics), Batches(chosen.timeout, metrics)
     app = App(live, batches, aside, metrics, chosen, token, reporter=reporter or Listening())
 
     async def one(method: str, target: str, body: bytes | list[bytes]) -> Answer:
@@ -81,6 +83,8 @@ def asked(
 
     async def all_of_them() -> list[Answer]:
         for each in (batches, aside):
+            if not answering:
+                each._thread = threading.Thread()
             each.start(asyncio.get_running_loop())
         return await asyncio.gather(*(one(*request) for request in requests))
 
@@ -183,22 +187,59 @@ def test_what_arrives_together_is_answered_together_and_each_gets_its_own(
     assert sum(sizes) == 100 and max(sizes) > 20
 
 
-def test_a_further_thread_helps_where_many_wait(live: LiveModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
-    answered = batching.answered
+def test_figures_of_all_processes_are_told_together() -> None:
+    own, other = Metrics(), Metrics()
+    for metrics, path in ((own, "/recommend"), (other, "/recommend"), (other, "/health")):
+        metrics.request(path, 200, 0.02)
+        metrics.batch(3)
+    other.refused["too slow"] += 2
+    moment = {"queries_waiting": 1.0, "connections": 2.0, "old_model": 0.0}
+    total, gauges = together(own, moment, [other.encoded({**moment, "old_model": 1.0})])
+    assert gauges == {"queries_waiting": 2.0, "connections": 4.0, "old_model": 1.0}
+    lines = total.text(gauges, {}, 0.0).decode().splitlines()
+    assert 'eimf_requests_total{path="/recommend",status="200"} 2' in lines
+    assert 'eimf_request_duration_seconds_bucket{path="/recommend",le="0.025"} 2' in lines
+    assert 'eimf_request_duration_seconds_sum{path="/health"} 0.020000' in lines
+    assert 'eimf_refused_total{reason="too slow"} 2' in lines and "eimf_queries_total 9" in lines
+    # what was told stays as it was
+    assert own.requests["/recommend", 200] == 1 and own.queries == 3
 
-    def slow(works: Any) -> Any:
-        used.append(threading.current_thread().name)
-        time.sleep(0.02)
-        return answered(works)
 
-    monkeypatch.setattr(batching, "answered", slow)
-    request = ("POST", "/recommend", QUERIES[0])
-    assert [answer[0] for answer in asked(live, *[request] * 300, threads=2)] == [200] * 300
-    assert set(used) == {"eimf answers 0", "eimf answers 1"}
-    used.clear()
-    assert [answer[0] for answer in asked(live, *[request] * 10, threads=2)] == [200] * 10
-    assert set(used) == {"eimf answers 0"}
+def test_figures_that_are_being_written_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = SharedFigures(2)
+    assert shared.others(0) == []
+    shared.write(1, b"seven")
+    assert shared.others(0) == [b"seven"] and shared.others(1) == [] and shared.read(1) == b"seven"
+    shared.write(1, b"x" * shared_figures.SLOT)
+    assert shared.read(1) == b"seven", "what does not fit leaves what was there"
+    at = shared_figures.SLOT + shared_figures.HEAD.size
+    shared._memory[at : at + 1] = b"S"
+    assert shared.read(1) == b""
+    crc32, seen = zlib.crc32, []
+
+    def written_in_between(figures: bytes) -> int:
+        seen.append(figures)
+        if len(seen) == 1:
+            shared._memory[at : at + 1] = b"s"
+        return crc32(figures)
+
+    monkeypatch.setattr(shared_figures.zlib, "crc32", written_in_between)
+    assert shared.read(1) == b"seven" and seen == [b"Seven", b"seven"]
+
+
+def test_processes_that_end_as_they_start_end_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, started = Listening(), []
+    made = workers.Workers(2, lambda place: None, SharedFigures(2), heard, Path("model"))
+    monkeypatch.setattr(workers, "POLL", 0.001)
+    monkeypatch.setattr(workers.os, "fork", lambda: started.append(len(started) + 100) or started[-1])
+    monkeypatch.setattr(workers.os, "waitpid", lambda process, how: (process, 256))
+    monkeypatch.setattr(workers.os, "kill", lambda process, number: None)
+    try:
+        with pytest.raises(EimfError, match="model: 5 processes of the service ended as soon as they started"):
+            made.run(1.0, lambda: None)
+    finally:
+        gc.unfreeze()
+    assert len(heard.warnings) == 4 and "(exit code 1)" in heard.warnings[0]
 
 
 def test_titles_do_not_hold_up_histories(live: LiveModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +290,7 @@ def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(
     monkeypatch.setattr(batching, "MOST_WAITING", 3)
     body = b'{"history":["tea-1"]}'
     began = time.monotonic()
-    found = asked(live, *[("POST", "/recommend", body)] * 5, threads=0, timeout=0.2)
+    found = asked(live, *[("POST", "/recommend", body)] * 5, answering=False, timeout=0.2)
     assert 0.2 <= time.monotonic() - began < 4
     assert [answer[0] for answer in found] == [503] * 5
     assert all(answer[2][b"retry-after"] == b"1" for answer in found)
@@ -500,12 +541,12 @@ def test_a_private_copy_outlives_its_files(tmp_path: Path) -> None:
 def test_other_machines_are_let_in_with_a_token_or_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(http_server.TOKEN, raising=False)
     with pytest.raises(ConfigError, match="EIMF_SERVE_TOKEN, or say --open"):
-        http_server.bound_socket(ServeConfig(host="0.0.0.0", port=0), None)
+        http_server.bound_sockets(ServeConfig(host="0.0.0.0", port=0), None, 1)
     for settings, token in ((ServeConfig(host="0.0.0.0", port=0), "t"), (ServeConfig(port=0), None)):
-        http_server.bound_socket(settings, token).close()
-    http_server.bound_socket(ServeConfig(host="0.0.0.0", port=0, open=True), None).close()
+        http_server.bound_sockets(settings, token, 1)[0].close()
+    http_server.bound_sockets(ServeConfig(host="0.0.0.0", port=0, open=True), None, 1)[0].close()
     with pytest.raises(ConfigError, match="--host no-such-host"):
-        http_server.bound_socket(ServeConfig(host="no-such-host.invalid"), None)
+        http_server.bound_sockets(ServeConfig(host="no-such-host.invalid"), None, 1)
     for wrong in ("", "two words", "ümlaut", "line\n"):
         monkeypatch.setenv(http_server.TOKEN, wrong)
         with pytest.raises(ConfigError, match="set another token"):

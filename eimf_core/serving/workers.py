@@ -1,0 +1,126 @@
+"""Several processes that answer at one port: one interpreter keeps little more than one processor busy.
+
+The model is opened before they part, so that they share its memory. Each has a socket of its own at the port, and Linux
+deals new connections out among these; elsewhere they take them from one socket. The first process answers nothing: it
+starts another one where one ends, and passes on that the service is to end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from eimf_core.errors import EimfError
+from eimf_core.progress import Reporter
+from eimf_core.serving.shared_figures import SharedFigures
+
+POLL = 0.1
+"""Seconds between two looks at the processes."""
+SOON, MOST_SOON = 5.0, 5
+"""Seconds after which a process has started well, and how many in a row may end sooner."""
+Work = Callable[[int], None]
+
+
+class Workers:
+    """The processes of a service; `should_exit` ends them, as it ends a server of uvicorn."""
+
+    def __init__(self, number: int, work: Work, figures: SharedFigures, reporter: Reporter, path: Path) -> None:
+        """`work`: what the process of a number does until SIGTERM."""
+        self._work, self._figures, self._reporter, self._path = work, figures, reporter, path
+        self.should_exit = False
+        self._started: dict[int, float] = {}
+        self._processes = [0] * number
+        self._soon = 0
+
+    def run(self, patience: float, ready: Callable[[], None]) -> None:
+        """Keep the processes until the end.
+
+        Args:
+            patience: seconds that the end waits for them.
+            ready: is called once all of them answer.
+
+        Raises:
+            EimfError: processes end as soon as they start.
+        """
+        # what is there is not looked through, which would copy it for each process
+        gc.collect()
+        gc.freeze()
+        try:
+            for place in range(len(self._processes)):
+                self._start(place)
+            told = False
+            while not self.should_exit:
+                if not told and all(map(self._figures.read, range(len(self._processes)))):
+                    told = True
+                    ready()
+                time.sleep(POLL)
+                self._restart_ended()
+        finally:
+            self._end(patience)
+
+    def _start(self, place: int) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = os.fork()
+        if process == 0:
+            _work_and_exit(self._work, place)
+        self._processes[place], self._started[place] = process, time.monotonic()
+
+    def _restart_ended(self) -> None:
+        for place, process in enumerate(self._processes):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if not ended or self.should_exit:
+                continue
+            self._processes[place] = 0
+            lived = time.monotonic() - self._started[place]
+            self._soon = self._soon + 1 if lived < SOON else 0
+            if self._soon == MOST_SOON:
+                raise EimfError(f"{self._path}: {MOST_SOON} processes of the service ended as soon as they started")
+            self._reporter.warn(f"a process of the service ended ({_reason(status)}); another one takes its place")
+            self._start(place)
+
+    def _end(self, patience: float) -> None:
+        waiting = list(filter(None, self._processes))
+        began = time.monotonic()
+        while waiting:
+            # again and again, since one that has just been started does not hear it yet
+            number = signal.SIGTERM if time.monotonic() - began < patience else signal.SIGKILL
+            for process in waiting:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+            time.sleep(POLL)
+            waiting = [process for process in waiting if not _has_ended(process)]
+
+
+def _work_and_exit(work: Work, place: int) -> NoReturn:
+    """In a new process: the work, and no step of what the first process would do after it."""
+    code = 1
+    try:
+        work(place)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        return os.waitpid(process, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True
+
+
+def _reason(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
