@@ -188,9 +188,7 @@ def test_settings_tell_their_place() -> None:
     assert "rare" in about.options() and "kind" not in about.options()
 
 
-@pytest.mark.parametrize(
-    "command", ["prepare x", "label x", "train x", "eval m x", "recommend m --queries q", "serve m"]
-)
+@pytest.mark.parametrize("command", ["prepare x", "label x", "train x", "eval m x", "recommend m --queries q"])
 def test_more_threads_than_any_machine_has_are_refused_before_they_crash_it(eimf: Eimf, command: str) -> None:
     # torch ended with a segmentation fault, DuckDB did not end
     output = ["-o", "out"] if command.startswith(("prepare", "label", "train")) else []
