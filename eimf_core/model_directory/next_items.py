@@ -34,7 +34,12 @@ LARGEST_WEIGHT = 1e9
 
 def most_neighbours(items: int) -> int:
     """How many neighbours an item of a catalogue of so many items may have."""
-    return min(MOST_NEIGHBOURS, max(1, MOST_EDGES // max(1, items)))
+    return min(MOST_NEIGHBOURS, most_edges(items))
+
+
+def most_edges(items: int) -> int:
+    """How many edges each of so many items has in the largest graph."""
+    return max(1, MOST_EDGES // max(1, items))
 
 
 class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from eimf_core.dataset import Dataset, SplitData
-from eimf_core.model_directory.next_items import Arrays, NextItems, NextItemsConfig, most_neighbours
+from eimf_core.model_directory.next_items import Arrays, NextItems, NextItemsConfig, most_edges, most_neighbours
 from eimf_core.numeric.arrays import Doubles, Ints
 
 REACH = 10
@@ -59,6 +59,9 @@ def count(train: SplitData, items: int, *, backward: float) -> Arrays:
 def with_texts(arrays: Arrays, texts: Arrays | None, config: NextItemsConfig) -> NextItems:
     """The graph of counts and, where `config.text` says so, of items of like texts: A + text T.
 
+    Each has the neighbours that an item may have; where both together have more edges than a graph may, the largest
+    values of each row stay.
+
     Args:
         arrays: A, the counts of histories.
         texts: T, the cosines of texts (`text_neighbours.count`); None where there are no texts.
@@ -70,11 +73,14 @@ def with_texts(arrays: Arrays, texts: Arrays | None, config: NextItemsConfig) ->
     if texts is None or not config.text:
         return NextItems(arrays, msgspec.structs.replace(config, text=0.0))
     width = len(arrays["starts"]) - 1
-    total = _matrix(arrays, width) + config.text * _matrix(texts, width)
+    total = sparse.csr_matrix(_matrix(arrays, width) + config.text * _matrix(texts, width))
+    lengths = np.diff(total.indptr)
+    kept = _largest(np.repeat(np.arange(width), lengths), total.data, most_edges(width - 1))
+    rows = np.repeat(np.arange(width), lengths)[kept]
     merged = {
-        "starts": total.indptr.astype(np.int64),
-        "items": total.indices.astype(np.int32),
-        "values": total.data.astype(np.float32),
+        "starts": np.searchsorted(rows, np.arange(width + 1)),
+        "items": total.indices[kept].astype(np.int32),
+        "values": total.data[kept].astype(np.float32),
     }
     return NextItems(merged, config)
 

@@ -76,6 +76,18 @@ def test_a_row_keeps_its_largest_values(monkeypatch: pytest.MonkeyPatch) -> None
     assert ((dense(count(text, rng()), 61) > 0).sum(axis=1) <= 2).all()
 
 
+def test_a_graph_of_histories_and_texts_has_no_more_edges_than_a_graph_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    near = count(texts(60), rng())
+    other = {**near, "values": near["values"][::-1].copy()}
+    config = NextItemsConfig(weight=1.0, decay=0.7, last=5, text=0.5)
+    whole = dense(next_item_graph.with_texts(other, near, config).arrays, 61)
+    np.testing.assert_allclose(whole, dense(other, 61) + 0.5 * dense(near, 61), rtol=1e-6)
+    monkeypatch.setattr(next_items, "MOST_EDGES", 60 * 3)
+    kept = dense(next_item_graph.with_texts(other, near, config).arrays, 61)
+    assert ((kept > 0).sum(axis=1) == np.minimum((whole > 0).sum(axis=1), 3)).all()
+    assert (np.sort(kept, axis=1)[:, -3:] == np.sort(whole, axis=1)[:, -3:]).all()
+
+
 def test_a_large_catalogue_is_compared_in_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     text = texts(400)
     whole = by_definition(text)
