@@ -153,24 +153,6 @@ class Workshop:
             _eimf("prepare", str(self._root / facts["source"]), *facts["prepare"], *more, "-o", str(folder))
         return folder
 
-    def training(self, run: Run) -> tuple[Path, Path | None]:
-        """The prepared directory that a run is trained on, and its labels or None.
-
-        Of a configuration with `positives` the items of the labels are further items of their users, and no more.
-        """
-        folder, labels = self.data(run.data), self.labels(run)
-        if labels is None or not self._study["configurations"][run.configuration].get("positives"):
-            return folder, labels
-        target = self.work / f"{run.data}-{run.labels}-{run.file[:12]}"
-        if not target.exists():
-            # written beside and renamed: what an interruption leaves is not taken for finished
-            written = target.with_name(target.name + ".partial")
-            if written.exists():
-                shutil.rmtree(written)
-            study_labels.write_with_positives(folder, labels, written)
-            written.rename(target)
-        return target, None
-
     def labels(self, run: Run) -> Path | None:
         """The labels of a run, or None."""
         if run.labels == "none":
@@ -233,7 +215,7 @@ class Warnings(Reporter):
 
 def measure(run: Run, shop: Workshop) -> dict[str, Any]:
     """Train and test once; returns the line, and keeps the values of each user."""
-    folder, labels = shop.training(run)
+    folder, labels = shop.data(run.data), shop.labels(run)
     model = shop.work / "models" / run.key
     shutil.rmtree(model, ignore_errors=True)
     Checkpoint(model, "").remove()  # a run that goes on where it was cut would tell a part of its time

@@ -9,7 +9,7 @@ import numpy as np
 from eimf_core import dataset
 from eimf_core.dataset import sample_key
 from eimf_core.io import jsonl
-from eimf_core.records import HistoryItem, Label, Sample, SemanticInterest, Sequence
+from eimf_core.records import HistoryItem, Label, Sample, SemanticInterest
 
 
 def shuffled(labels: list[Label], seed: int) -> list[Label]:
@@ -66,21 +66,3 @@ def other_users(directory: Path, kind: str, count: int, seed: int) -> list[Sampl
 def write_shuffled(source: Path, target: Path, seed: int) -> None:
     """Labels read from `source`, their words moved, written to `target`."""
     jsonl.write(target, shuffled(list(jsonl.read(source, Label)), seed))
-
-
-def write_with_positives(directory: Path, labels: Path, target: Path) -> None:
-    """A copy of a prepared directory whose training lines end with the items of their user's labels, as if he had
-    chosen them next; times and kinds of behaviour are not known of these items, so these lines have none."""
-    more = {
-        label.user: [item for interest in label.interests for item in interest.items]
-        for label in jsonl.read(labels, Label)
-    }
-    target.mkdir()
-    (target / "items.jsonl").write_bytes((directory / "items.jsonl").read_bytes())
-    lines = (
-        Sequence(user=line.user, split=line.split, items=[*line.items, *more[line.user]])
-        if line.split == "train" and more.get(line.user)
-        else line
-        for line in jsonl.read(directory / "sequences.jsonl", Sequence)
-    )
-    jsonl.write(target / "sequences.jsonl", lines)

@@ -2,13 +2,11 @@
 
     python examples/study_model_labels.py groups MODEL -o groups.jsonl
     python examples/study_model_labels.py everyone groups.jsonl DATA -o labels.jsonl
-    python examples/study_model_labels.py matched next.jsonl DATA -o positives.jsonl
     python examples/study_model_labels.py plain labels.jsonl -o labels.jsonl
 
 groups: the named groups of a model's items (`eimf label MODEL/`), a line each. everyone: each training user of the
-prepared directory DATA has the names of the groups of his items as interests. matched: each name of the labels gets the
-item of the catalogue that is nearest to it, in place of those of the history. plain: labels by user, with names and
-items alone. --shuffled SEED makes the control: groups swap their names, or users (matched, plain) theirs.
+prepared directory DATA has the names of the groups of his items as interests. plain: labels by user, with names and
+items alone. --shuffled SEED makes the control: groups swap their names, or users (plain) theirs.
 """
 
 from __future__ import annotations
@@ -26,10 +24,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.io import files, jsonl
 from eimf_core.model_directory import artifact
 from eimf_core.naming import interest_names
-from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Label, SemanticInterest
-from eimf_core.text.cache import encode_items
-from eimf_core.text.loading import open_encoder
 
 
 def groups(model: Path) -> Iterator[SemanticInterest]:
@@ -64,23 +59,6 @@ def everyone(named: list[SemanticInterest], data: Dataset) -> Iterator[Label]:
             yield Label(user=user, interests=sorted(interests, key=lambda interest: -len(interest.items)))
 
 
-def matched(labels: list[Label], data: Dataset) -> Iterator[Label]:
-    """The labels with the item of the catalogue that is nearest to each name, and not of the user's history."""
-    encoder = open_encoder(None, len(data.items))
-    texts = unit_rows(np.asarray(encode_items(data.directory, data.items, encoder), np.float32))
-    names = sorted({interest.name for label in labels for interest in label.interests})
-    rows = dict(zip(names, np.asarray(encoder.encode(names), np.float32) @ texts.T, strict=True))
-    train, ids = data.splits["train"], data.vocab.ids
-    number_of = {user: number for number, user in enumerate(train.users)}
-    for label in labels:
-        had = {0, *train.history(number_of[label.user]).tolist()}
-        interests = []
-        for interest in label.interests:
-            nearest = next(index for index in np.argsort(-rows[interest.name]).tolist() if index not in had)
-            interests.append(SemanticInterest(name=interest.name, items=[ids[nearest - 1]]))
-        yield Label(user=label.user, interests=interests)
-
-
 def write(path: Path, records: Iterable[SemanticInterest | Label]) -> None:
     """Lines with names and items alone, and the user of labels."""
     with files.atomic(path) as stream:
@@ -99,14 +77,14 @@ def _short(interest: SemanticInterest) -> dict[str, object]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["groups", "everyone", "matched", "plain"])
+    parser.add_argument("what", choices=["groups", "everyone", "plain"])
     parser.add_argument("source", type=Path, help="a model, named groups, or labels")
     parser.add_argument("data", type=Path, nargs="?", metavar="DATA", help="prepared directory")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shuffled", type=int, metavar="SEED", help="the control: names of others")
     asked = parser.parse_args(arguments)
-    if asked.what in ("everyone", "matched") and asked.data is None:
-        parser.error(f"{asked.what} needs DATA")
+    if asked.what == "everyone" and asked.data is None:
+        parser.error("everyone needs DATA")
     if asked.what == "groups":
         write(asked.output, groups(asked.source))
     elif asked.what == "everyone":
@@ -116,8 +94,6 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         labels = [label for label in jsonl.read(asked.source, Label) if label.error is None]
         labels = labels if asked.shuffled is None else study_labels.shuffled(labels, asked.shuffled)
-        if asked.what == "matched":
-            labels = list(matched(labels, dataset.load(asked.data, ("train",))))
         write(asked.output, labels)
 
 

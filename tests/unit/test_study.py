@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from eimf_core import dataset
 from eimf_core.dataset import sample_key
 from eimf_core.errors import InputError
 from eimf_core.io import jsonl
-from eimf_core.records import Label, SemanticInterest, Sequence
+from eimf_core.records import Label, SemanticInterest
 from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data
 
@@ -95,61 +94,6 @@ def test_everyone_has_the_names_of_the_groups_of_his_items(tmp_path: Path) -> No
     assert moved[0].name == moved[2].name != "drinks" and moved[1].name != "wool" and moved[3].name != "pets"
 
 
-def test_names_are_matched_with_items_that_the_user_has_not(tmp_path: Path) -> None:
-    data = dataset.load(write_small_data(tmp_path), ("train",))
-    titles = {item.item: item.title for item in data.items}
-    user = data.splits["train"].users[0]
-    had = {data.vocab.ids[index - 1] for index in data.splits["train"].history(0)}
-    wanted = next(item for item in titles if item not in had)
-    told = label("", user, interest(titles[wanted], next(iter(had))), interest(titles[next(iter(had))], "x"))
-    (found,) = study_model_labels.matched([told], data)
-    first, second = found.interests
-    assert first.items[0] == wanted and len(first.items) == len(second.items) == 1
-    assert not had & {*first.items, *second.items}
-
-
-def test_positives_are_further_items_of_their_users_in_training_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the run is told from others of the same labels; without a file there is none; one cut short is made anew."""
-    planned = tomllib.loads(
-        CONFIG
-        + """
-[configurations.positives]
-labels = "from-file"
-positives = true
-"""
-    )
-    planned["parts"]["A"]["configurations"] = ["positives"]
-    assert not list(study.plan(planned, "A", [], {}))
-    run, _ = study.plan(planned, "A", [], {"next": "1f"})
-    (tmp_path / "tiny").mkdir()
-    folder = write_small_data(tmp_path / "tiny")
-    jsonl.write(
-        tmp_path / "next.jsonl", [label("", "user-1", interest("tea", "tea-0", "tea-1"), interest("x", "fish-2"))]
-    )
-    shop = study.Workshop(None, tmp_path, planned, {"next": tmp_path / "next.jsonl"})
-    whole = jsonl.write
-
-    def cut(path: Path, lines: Iterable[Sequence]) -> int:
-        whole(path, list(lines)[:1])
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(jsonl, "write", cut)
-        shop.training(run)
-    target, labels = shop.training(run)
-    assert not list(tmp_path.glob("*.partial"))
-    assert labels is None and target != folder == shop.data(run.data)
-    lines, before = (list(jsonl.read(each / "sequences.jsonl", Sequence)) for each in (target, folder))
-    more = {("user-1", "train"): ["tea-0", "tea-1", "fish-2"]}
-    assert [line.items for line in lines] == [line.items + more.get((line.user, line.split), []) for line in before]
-    assert [line.targets for line in lines] == [line.targets for line in before]
-    assert (target / "items.jsonl").read_bytes() == (folder / "items.jsonl").read_bytes()
-    plain = replace(run, configuration="both")
-    assert shop.training(plain) == (folder, tmp_path / "next.jsonl")
-
-
 def test_the_files_that_the_study_makes_of_answers(tmp_path: Path) -> None:
     folder = write_small_data(tmp_path)
     study_model_labels.write(tmp_path / "groups.jsonl", [interest("drinks", "tea-0"), interest("wool", "yarn-0")])
@@ -160,8 +104,6 @@ def test_the_files_that_the_study_makes_of_answers(tmp_path: Path) -> None:
         study_model_labels.main(words)
         made[name] = {label.user: label.interests for label in jsonl.read(path, Label)}
     assert made["real"].keys() == made["moved"].keys() and made["real"] != made["moved"]
-    study_model_labels.main(["matched", str(tmp_path / "real.jsonl"), str(folder), "-o", str(tmp_path / "next.jsonl")])
-    assert all(len(one.items) == 1 for label in jsonl.read(tmp_path / "next.jsonl", Label) for one in label.interests)
     study_model_labels.main(["plain", str(tmp_path / "real.jsonl"), "-o", str(tmp_path / "again.jsonl")])
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "real.jsonl").read_bytes()
 
