@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eimf_core.distributed import ray_option
+from eimf_core.ray_cluster import ray_option
 
 
 class WorkersHere:
@@ -52,6 +52,6 @@ def use(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let all that asks for workers have this one; the addresses that were asked for."""
     monkeypatch.setattr(WorkersHere, "started", [], raising=False)
     monkeypatch.setattr(ray_option, "find_spec", lambda _: True)
-    for user in ("text.distributed_encoding", "recommend.user_blocks", "labeling.engines.llama_ray"):
+    for user in ("text.ray_encoding", "recommend.user_blocks", "labeling.engines.llama_ray"):
         monkeypatch.setattr(f"eimf_core.{user}.Workers", WorkersHere)
     return WorkersHere.started

@@ -25,8 +25,8 @@ from eimf_core.naming import distinctive_terms, terms
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Cluster, HistoryItem, Item, Sample
 from eimf_core.text.cache import Stored, encode_items
-from eimf_core.text.distributed_encoding import distributed_encoder
 from eimf_core.text.loading import open_encoder
+from eimf_core.text.ray_encoding import ray_encoder
 
 MOST_WORDS = 8
 NEAREST_ITEMS = 5
@@ -109,7 +109,7 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     if settings.wanted is not None and settings.wanted > len(train):
         raise ConfigError(f"--clusters is {settings.wanted}, but there are only {len(train):,} training users")
     encoder = open_encoder(settings.encoder, len(data.items))
-    by_many = distributed_encoder(settings.ray, settings.encoder, encoder, len(data.items), reporter)
+    by_many = ray_encoder(settings.ray, settings.encoder, encoder, len(data.items), reporter)
     items = encode_items(directory, data.items, encoder, reporter, by_many)
     has_text = _has_text(items)
     distinct = distinct_items(train, has_text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eimf_core.config import check, setting, wrong
-from eimf_core.distributed import ray_option
+from eimf_core.ray_cluster import ray_option
 
 AUTO = "auto"
 

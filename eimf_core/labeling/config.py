@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from eimf_core import plugins
 from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
-from eimf_core.distributed import ray_option
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
+from eimf_core.ray_cluster import ray_option
 
 EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eimf_core.config import MOST_THREADS, check, setting, wrong
-from eimf_core.distributed import ray_option
+from eimf_core.ray_cluster import ray_option
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import ModelError
 from eimf_core.io import files
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.ray_cluster.ray_map import Workers
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.output.result_rows import Rows, rows
 from eimf_core.recommend.query.query_resolution import ResolvedQuery

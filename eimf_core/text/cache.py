@@ -79,7 +79,7 @@ def encode_cached(
         encoder: makes the vectors.
         folder: where they are kept.
         reporter: hears of progress, and that nothing can be kept.
-        encode_parts: encodes in the place of the encoder, part by part: see `text.distributed_encoding`.
+        encode_parts: encodes in the place of the encoder, part by part: see `text.ray_encoding`.
 
     Returns:
         float16 (n, D), read-only and memory-mapped. Equal texts are encoded once; blank texts have the zero vector.

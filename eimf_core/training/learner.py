@@ -13,9 +13,9 @@ from eimf_core.models import registry
 from eimf_core.models.layers import linear
 from eimf_core.models.shape import Shape
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.item_embeddings import ItemTable
 from eimf_core.training.optimiser import RowAdam
+from eimf_core.training.process_group import ALONE, Group
 
 
 class Learner:

@@ -15,7 +15,7 @@ from eimf_core.training import learning_rate, setup
 from eimf_core.training.batches import Batches, Epoch
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.distributed import ALONE, Group
+from eimf_core.training.process_group import ALONE, Group
 from eimf_core.training.run_state import RunState
 from eimf_core.training.setup import Prepared
 from eimf_core.training.step import Step

@@ -18,12 +18,12 @@ from eimf_core.training import gradient_norms
 from eimf_core.training.batches import Batch
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.distillation import Distillation, DistillationBatch
-from eimf_core.training.distributed import ALONE, Group
 from eimf_core.training.label_batches import LabelledBatch, LabelSampler
 from eimf_core.training.label_losses import LABEL_LOSSES, label_losses
 from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
 from eimf_core.training.negatives import Negatives, Uniform
 from eimf_core.training.next_item_loss import NextItemLoss
+from eimf_core.training.process_group import ALONE, Group
 from eimf_core.training.setup import Prepared
 from eimf_core.training.side_information import MaskedSideInputs
 from eimf_core.training.target_interests import target_interests

@@ -22,7 +22,6 @@ from eimf_core.model_directory.next_items import NextItemsConfig
 from eimf_core.model_directory.opened_model import Model
 from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import (
-    distributed,
     ensemble,
     export,
     gradient_norms,
@@ -30,6 +29,7 @@ from eimf_core.training import (
     next_item_choice,
     next_item_graph,
     plan,
+    process_group,
     refit,
     setup,
     text_neighbours,
@@ -37,9 +37,9 @@ from eimf_core.training import (
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
-from eimf_core.training.distributed import Group
 from eimf_core.training.loop import Loop, Summary
 from eimf_core.training.plan import Plan
+from eimf_core.training.process_group import Group
 from eimf_core.training.run_state import RunState
 from eimf_core.training.setup import Prepared
 
@@ -94,8 +94,8 @@ def train(
     artifact.check_output(output)
     first = refit.first_training(settings) if settings.refit and epochs_from is None else settings
     planned = plan.make(first, epochs_from=epochs_from, init=init, given=given)
-    device = functools.partial(choose, settings.device, reporter, local_rank=distributed.local_rank())
-    with setup.restored_afterwards(), distributed.joined(device) as group:
+    device = functools.partial(choose, settings.device, reporter, local_rank=process_group.local_rank())
+    with setup.restored_afterwards(), process_group.joined(device) as group:
         reporter = reporter if group.first else SILENT
         with files.locked(output) if group.first else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes

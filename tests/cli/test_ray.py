@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from eimf_core.distributed import ray_option
-from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import WorkersError
 from eimf_core.progress import Reporter
+from eimf_core.ray_cluster import ray_option
+from eimf_core.ray_cluster.ray_map import Workers
 from eimf_core.recommend import user_blocks
 from eimf_core.text import cache
 from tests import workers_here
@@ -116,7 +116,7 @@ def test_a_worker_that_reads_another_model_or_encoder_is_told(
     line = one_error_line(eimf("recommend", tmp_path / "model", "--all-users", tmp_path, "--ray", "local"), 4)
     assert "another model lies there; share one folder or copy it" in line
     other = SimpleNamespace(name="all-MiniLM-L6-v2", identity="other")
-    monkeypatch.setattr("eimf_core.text.distributed_encoding.open_encoder", lambda *_: other)
+    monkeypatch.setattr("eimf_core.text.ray_encoding.open_encoder", lambda *_: other)
     line = one_error_line(eimf("cluster", tmp_path, "--ray", "local"), 4)
     assert "this encoder is another one" in line
 
@@ -221,7 +221,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            from eimf_core.distributed.ray_driver import is_listening
+            from eimf_core.ray_cluster.ray_driver import is_listening
 
             until = time.monotonic() + 60
             while not is_listening(f"127.0.0.1:{port}"):

@@ -15,12 +15,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import ModelError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.llama_cpp import LlamaCpp
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.ray_cluster.ray_map import Workers
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 from eimf_core.threads import cores

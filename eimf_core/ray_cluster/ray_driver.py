@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from eimf_core.distributed.ray_map import KEPT, Setup
-from eimf_core.distributed.ray_option import LOCAL
 from eimf_core.errors import EimfError, WorkersError, counted
 from eimf_core.io import provenance
+from eimf_core.ray_cluster.ray_map import KEPT, Setup
+from eimf_core.ray_cluster.ray_option import LOCAL
 
 MOST_DEATHS = 3
 """Workers that may die over one part."""

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from eimf_core.distributed.ray_option import check_address
 from eimf_core.errors import WorkersError
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.ray_cluster.ray_option import check_address
 from eimf_core.threads import cores
 
 AHEAD = 4
@@ -89,7 +89,7 @@ class Workers:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-P", "-c",
-                    f"from eimf_core.distributed.ray_driver import main; main({theirs.fileno()})",
+                    f"from eimf_core.ray_cluster.ray_driver import main; main({theirs.fileno()})",
                 ],
                 stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=environment,
                 pass_fds=[theirs.fileno()], start_new_session=True,

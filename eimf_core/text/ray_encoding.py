@@ -6,15 +6,15 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from eimf_core.distributed.ray_map import Workers
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
+from eimf_core.ray_cluster.ray_map import Workers
 from eimf_core.text.cache import EncodeParts
 from eimf_core.text.encoder import Encoder, Vectors
 from eimf_core.text.loading import open_encoder
 
 
-def distributed_encoder(
+def ray_encoder(
     address: str | None, name_or_path: str | None, encoder: Encoder, texts: int, reporter: Reporter = SILENT
 ) -> EncodeParts | None:
     """What encodes in the place of an opened encoder.
