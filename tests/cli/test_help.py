@@ -80,7 +80,7 @@ def test_help_leads_with_an_example_that_parses(eimf: Eimf, name: str) -> None:
     assert expected == shown.keys()
 
 
-@pytest.mark.parametrize("name", ["train", "recommend"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_usual_help_is_short(name: str) -> None:
     command, context = command_of(name)
     shown = [each for each in command.get_params(context) if each.param_type_name == "option" and not each.hidden]
