@@ -31,7 +31,10 @@ def score(
         Path | None, typer.Option(metavar="FILE", help="The interests that users really have, if known.")
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="Text encoder that matches interests; the packaged one if not given.")
+        str | None,
+        typer.Option(
+            rich_help_panel="model", help="Text encoder that matches interests; the packaged one if not given."
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Write a LabelQuality line per file here.")

@@ -75,7 +75,7 @@ class LabelConfig:
         None, "Labels made before, for --engine replay.", group="labels", metavar="labels.jsonl", advanced=True
     )
     encoder: str | None = setting(
-        None, "Text encoder where items are assigned by similarity; the packaged one if not given.", group="labels",
+        None, "Text encoder where items are assigned by similarity; the packaged one if not given.", group="model",
         advanced=True,
     )  # fmt: skip
     seed: int = setting(0, "Random seed; each further attempt takes the next.", low=0)

@@ -61,7 +61,7 @@ class TrainConfig:
         group="data", advanced=True,
     )  # fmt: skip
     encoder: str | None = setting(
-        None, "Text encoder, a name or path; the packaged one if not given.", group="data", advanced=True
+        None, "Text encoder, a name or path; the packaged one if not given.", group="model", advanced=True
     )
     valid_users: int = setting(
         5000,

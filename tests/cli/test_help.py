@@ -87,6 +87,12 @@ def test_the_usual_help_is_short(name: str) -> None:
     assert len(shown) <= MOST_SHOWN, [each.name for each in shown]
 
 
+@pytest.mark.parametrize("option", ["encoder", "threads", "ray"])
+def test_an_option_of_several_commands_has_one_place(option: str) -> None:
+    headings = {name: group_of(each) for name in COMMANDS for each in command_of(name)[0].params if each.name == option}
+    assert len(headings) > 1 and len(set(headings.values())) == 1, headings
+
+
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])
 def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> None:
     done = eimf(*arguments)
