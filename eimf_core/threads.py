@@ -1,4 +1,7 @@
-"""How many threads a step takes when it is not told, and what lets several compute side by side."""
+"""How many threads a step takes when it is not told, and what lets several compute side by side.
+
+The rules differ, since the steps do: `for_…` below is the rule of each, with its reason.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections.abc import Iterator
 
 from eimf_core.config import MOST_THREADS
 
+AT_MOST = 8
+"""Threads that a step takes by itself where more bring little, or cost memory each."""
 SWITCH = 0.0005
 """Seconds after which a thread that computes lets another one in."""
 
@@ -28,6 +33,31 @@ def default(most: int | None = None) -> int:
     """OMP_NUM_THREADS, without it the processors at hand; not more than `most`."""
     number = from_environment() or cores()
     return number if most is None else min(most, number)
+
+
+def for_reading() -> int:
+    """`prepare`: processors, few, since each thread of DuckDB holds rows; OpenMP's variable is none of DuckDB's."""
+    return min(AT_MOST, cores())
+
+
+def for_training() -> int:
+    """`train`: half the processors, few, since a training takes long and the machine may have others to serve."""
+    return from_environment() or min(AT_MOST, max(1, cores() // 2))
+
+
+def for_measuring() -> int:
+    """`eval`: all processors, never more, since its threads compute all the time."""
+    return default(cores())
+
+
+def for_answers() -> int:
+    """`recommend`, and the processes of `serve`: few, since each holds a batch of scores over all items."""
+    return default(AT_MOST)
+
+
+def for_language_model() -> int:
+    """`label` with llama.cpp: all processors, never more, since its threads wait for each other, spinning."""
+    return default(cores())
 
 
 @contextlib.contextmanager

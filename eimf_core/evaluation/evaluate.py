@@ -137,7 +137,7 @@ def evaluate(
         facts=list_metrics.catalogue_facts(dataset, _texts(dataset, settings, reporter)),
         priority=tied.priority,
         target_slices=parts.targets,
-        threads=settings.threads or threads.default(threads.cores()),
+        threads=settings.threads or threads.for_measuring(),
     )
     results = [
         SystemResult.of(measure(model, users, plan, reporter=reporter), "model", seed=model.seed) for model in opened

@@ -16,9 +16,7 @@ from typing import Any
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import signals
 from eimf_core.io.sql_text import literal
-from eimf_core.threads import cores
-
-MOST_THREADS = 8
+from eimf_core.threads import for_reading
 
 
 def library() -> Any:
@@ -39,7 +37,7 @@ def connected(scratch: Path, *, memory_limit: str, threads: int) -> Iterator[Any
     Args:
         scratch: a folder that is there.
         memory_limit: as DuckDB writes it, such as 2GB.
-        threads: that DuckDB works with.
+        threads: that DuckDB works with; 0: as many as `for_reading` says.
 
     Yields:
         A DuckDBPyConnection, closed with the block.
@@ -118,7 +116,7 @@ def _set_up(connection: Any, scratch: Path, memory_limit: str, threads: int) -> 
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
     except duckdb.Error:
         raise wrong from None
-    connection.execute(f"SET threads = {threads or min(MOST_THREADS, cores())}")
+    connection.execute(f"SET threads = {threads or for_reading()}")
     connection.execute(f"SET temp_directory = {literal(scratch / 'spill')}")
     connection.execute("SET enable_progress_bar = false; SET preserve_insertion_order = true")
     # dates without a zone are UTC, wherever the machine is

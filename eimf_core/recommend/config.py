@@ -72,7 +72,7 @@ class RecommendConfig(QueryConfig):
         group="data", advanced=True,
     )  # fmt: skip
     threads: int | None = setting(
-        None, "Threads that answer Query lines; one a processor if not given, or what OMP_NUM_THREADS says.",
+        None, "Threads that answer Query lines; if not given one a processor, at most 8, or as OMP_NUM_THREADS says.",
         group="machine", low=1, high=MOST_THREADS, advanced=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")

@@ -193,7 +193,7 @@ class Session:
         from eimf_core.recommend import thread_pipeline
 
         self.recommender.load()
-        number = self.recommender.settings.threads or threads.default(thread_pipeline.MOST_WORKERS)
+        number = self.recommender.settings.threads or threads.for_answers()
         return thread_pipeline.ordered(parts, work, number)
 
     def _answer(self, batch: Batch) -> bytes:

@@ -19,7 +19,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
 """Parts that are read before they are worked on."""
-MOST_WORKERS = 8
 PAUSE = 0.2
 
 

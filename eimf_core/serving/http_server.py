@@ -36,8 +36,6 @@ END = 5.0
 """Seconds that the end waits for a thread."""
 TOLD = 0.25
 """Seconds after which a process tells its figures to the others again."""
-MOST_WORKERS = 8
-"""Processes that there are if no number is given: each has an interpreter and caches of its own."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
 
 
@@ -66,7 +64,7 @@ def serve(
     except ModuleNotFoundError:
         raise ConfigError(INSTALL) from None
     token = token_of_environment()
-    number = settings.workers or threads.default(MOST_WORKERS)
+    number = settings.workers or threads.for_answers()
     number = number if hasattr(os, "fork") else 1
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(each) for each in bound_sockets(settings, token, number)]

@@ -40,8 +40,6 @@ from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
 from eimf_core.training.side_information import SideInputs, item_features
 
-LARGEST_DEFAULT = 8
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -73,9 +71,8 @@ def check_data(data: Dataset, reporter: Reporter) -> None:
 
 
 def set_threads(wanted: int) -> int:
-    """Use so many threads, or a default that shared machines bear; returns how many."""
-    if wanted == 0:
-        wanted = threads.from_environment() or min(LARGEST_DEFAULT, max(1, threads.cores() // 2))
+    """Use so many threads, or with 0 as many as `for_training` says; returns how many."""
+    wanted = wanted or threads.for_training()
     torch.set_num_threads(wanted)
     # numbers below the normal range made a softmax step seven times slower late in training
     torch.set_flush_denormal(True)

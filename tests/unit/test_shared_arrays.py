@@ -40,6 +40,28 @@ def test_threads_are_those_of_the_environment_or_the_processors_at_hand(
     assert threads.default(most) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        # prepare, train, eval, recommend and serve, label; of 12 processors
+        ("", [8, 6, 12, 8, 12]),
+        ("3", [8, 3, 3, 3, 3]),
+        ("40", [8, 40, 12, 8, 12]),
+    ],
+)
+def test_each_step_has_its_rule_of_threads(told: str, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "cores", lambda: 12)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    rules = (
+        threads.for_reading, threads.for_training, threads.for_measuring, threads.for_answers,
+        threads.for_language_model,
+    )  # fmt: skip
+    assert [rule() for rule in rules] == expected
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert [rule() for rule in rules] == [1] * 5
+
+
 def test_rows_are_filled_up_at_the_end() -> None:
     assert padded([[1, 2, 3], [], [4]]).tolist() == [[1, 2, 3], [0, 0, 0], [4, 0, 0]]
     assert padded([[], []], np.float32).shape == (2, 0)

@@ -133,7 +133,7 @@ def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:
         return min(config.threads, cores)
     if path.stat().st_size < SMALL_MODEL:
         return 1
-    return threads.default(cores)
+    return threads.for_language_model()
 
 
 def _read_template(path: str | None) -> str | None:
