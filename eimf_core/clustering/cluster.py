@@ -1,6 +1,6 @@
 """`eimf cluster`: from a prepared directory to representative users, each with the titles of its history.
 
-Only the catalogue and the training lines are read. The steps are `user_vectors`, `kmeans` and `representatives`.
+Only the catalogue and the training lines are read. The steps are `user_vectors`, `user_clusters` and `representatives`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import dataset
-from eimf_core.clustering import kmeans, representatives
+from eimf_core.clustering import representatives, user_clusters
 from eimf_core.clustering.config import ClusterConfig
-from eimf_core.clustering.kmeans import Clustering
+from eimf_core.clustering.user_clusters import Clustering
 from eimf_core.clustering.user_vectors import ITEMS_AT_ONCE, UserVectors, distinct_items
 from eimf_core.dataset import Dataset, sample_key
 from eimf_core.errors import ConfigError, InputError
@@ -118,7 +118,9 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     budget = settings.samples(len(train))
     centre = None if settings.wanted == 1 else _mean(items, np.where(has_text, data.counts(), 0))
     users = UserVectors(train, items, centre)
-    clusters = kmeans.cluster(users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter)
+    clusters = user_clusters.cluster(
+        users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter
+    )
     rich = settings.min_items or _rich(distinct)
     chosen = representatives.choose(
         clusters.labels,
@@ -174,7 +176,7 @@ def _report(facts: dict[str, Any], reporter: Reporter) -> None:
     if facts["held_out_cosine"]:
         scores = ", ".join(f"{count}: {score:.2f}" for count, score in facts["held_out_cosine"].items())
         reporter.note(
-            f"{facts['clusters']} clusters: the fewest with {kmeans.SHARE_OF_BEST:.0%} of the best mean cosine"
+            f"{facts['clusters']} clusters: the fewest with {user_clusters.SHARE_OF_BEST:.0%} of the best mean cosine"
             f" of held-out users to their nearest centre ({scores})"
         )
     if facts["samples"] < facts["budget"]:

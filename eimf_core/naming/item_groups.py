@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.numeric import centres as kmeans
+from eimf_core.numeric import kmeans
 from eimf_core.numeric.arrays import Floats, ShortInts
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Label, Record

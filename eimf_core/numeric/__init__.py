@@ -1,4 +1,4 @@
-"""Functions on numpy arrays that several steps share: unit vectors, padding, centres, categories, ranking.
+"""Functions on numpy arrays that several steps share: unit vectors, padding, k-means, categories, ranking.
 
 `arrays` names the types of arrays.
 """

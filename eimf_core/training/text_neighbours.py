@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.model_directory.next_items import Arrays, most_neighbours
-from eimf_core.numeric import centres
+from eimf_core.numeric import kmeans
 from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.training.item_embeddings import CHUNK, Text, principal_components
@@ -94,8 +94,8 @@ def _compared(unit: Floats, rng: np.random.Generator) -> Iterator[tuple[Ints, In
         yield everything, everything
         return
     sample = unit if len(unit) <= SAMPLE else unit[np.sort(rng.choice(len(unit), SAMPLE, replace=False))]
-    with centres.one_thread():
-        middles = centres.fit(sample, max(1, len(unit) // LIST_SIZE), rng, starts=1)
+    with kmeans.one_thread():
+        middles = kmeans.fit(sample, max(1, len(unit) // LIST_SIZE), rng, starts=1)
     own = np.concatenate([(unit[at : at + CHUNK] @ middles.T).argmax(axis=1) for at in range(0, len(unit), CHUNK)])
     lists = np.split(np.argsort(own, kind="stable"), np.cumsum(np.bincount(own, minlength=len(middles)))[:-1])
     likeness = middles @ middles.T

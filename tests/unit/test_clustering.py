@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from eimf_core import dataset
-from eimf_core.clustering import cluster, kmeans, representatives
+from eimf_core.clustering import cluster, representatives, user_clusters
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.clustering.user_vectors import UserVectors, distinct_items
 from eimf_core.dataset import SplitData, sample_key
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import jsonl
 from eimf_core.naming import distinctive_terms, terms
-from eimf_core.numeric import centres
+from eimf_core.numeric import kmeans
 from eimf_core.records import Item, Sequence
 from tests.small_data import TASTES, write_small_data
 from tests.unit.test_text import WordEncoder
@@ -86,29 +86,29 @@ def groups_of_vectors(groups: int, each: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("groups", [3, 6])
 def test_auto_finds_the_number_of_groups_there_are(groups: int) -> None:
     vectors, _ = groups_of_vectors(groups, 60)
-    scores = kmeans.held_out_cosines(vectors, most=50, rng=np.random.default_rng(0))
+    scores = user_clusters.held_out_cosines(vectors, most=50, rng=np.random.default_rng(0))
     # ten users a cluster at least, of the four fifths that the centres come from
     assert max(scores) == {3: 12, 6: 24}[groups]
-    assert kmeans.choose_count(scores) == groups
+    assert user_clusters.choose_count(scores) == groups
 
 
 def test_the_fewest_clusters_that_are_near_the_best() -> None:
-    assert kmeans.choose_count({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
-    assert kmeans.choose_count({2: -0.1, 3: 0.0}) == kmeans.choose_count({}) == 1
-    assert kmeans.candidates(1000, 10) == [2, 3, 4, 6, 8]
-    assert kmeans.candidates(10**6, 10**6)[-1] == kmeans.MOST_CLUSTERS
+    assert user_clusters.choose_count({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
+    assert user_clusters.choose_count({2: -0.1, 3: 0.0}) == user_clusters.choose_count({}) == 1
+    assert user_clusters.candidates(1000, 10) == [2, 3, 4, 6, 8]
+    assert user_clusters.candidates(10**6, 10**6)[-1] == user_clusters.MOST_CLUSTERS
 
 
 @pytest.mark.parametrize("large", [10, 10**6])
 def test_clusters_are_found_numbered_by_size_and_the_same_again(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centres, "LARGE", large)
-    monkeypatch.setattr(kmeans, "FITTED_AT_MOST", 150)
+    monkeypatch.setattr(kmeans, "LARGE", large)
+    monkeypatch.setattr(user_clusters, "FITTED_AT_MOST", 150)
     vectors, truth = groups_of_vectors(4, 50)
     vectors, truth = vectors[20:], truth[20:]
     items = np.concatenate([np.zeros((1, 8), np.float32), vectors])
     users = UserVectors(split(*([at] for at in range(len(items)))), items)
     texted = items.any(axis=1)
-    found = [kmeans.cluster(users, texted, 4, most=9, seed=5) for _ in range(2)]
+    found = [user_clusters.cluster(users, texted, 4, most=9, seed=5) for _ in range(2)]
     first = found[0]
     assert first.sizes.tolist() == [50, 50, 50, 30] and first.labels[0] == -1
     assert len({(label, group) for label, group in zip(first.labels[1:], truth, strict=True)}) == 4

@@ -1,4 +1,4 @@
-"""k-means over unit vectors (mini-batch when large), how many clusters, and who belongs to which."""
+"""The clusters of users: how many there are, and who belongs to which."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.clustering.user_vectors import UserVectors
-from eimf_core.numeric import centres as kmeans
+from eimf_core.numeric import kmeans
 from eimf_core.progress import SILENT, Reporter
 
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
