@@ -12,8 +12,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from eimf_core import interrupts
 from eimf_core.errors import ConfigError
-from eimf_core.io import files, jsonl, provenance, signals
+from eimf_core.io import files, jsonl, provenance
 
 Given = str | Path | None
 
@@ -60,7 +61,7 @@ def publish(moved: Iterable[tuple[Path, Path]]) -> None:
     A kill in between leaves the sidecar in the scratch folder, where `refuse_foreign` finds it.
     """
     pairs = [(source, target) for source, target in moved if source.exists()]
-    with signals.deferred():
+    with interrupts.deferred():
         for source, target in pairs:
             os.replace(source, files.real(target))
         for source, target in pairs:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from eimf_core.io import files, signals
+from eimf_core import interrupts
+from eimf_core.io import files
 from eimf_core.io.sql_text import file, literal
 
 FORM = "(FORMAT parquet, COMPRESSION zstd)"
@@ -43,7 +44,7 @@ def _connected() -> Iterator[Any]:
     # one thread: several would cut the file elsewhere
     connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
     # a signal within a query would be told as an error of the query
-    with signals.deferred():
+    with interrupts.deferred():
         try:
             yield connection
         finally:

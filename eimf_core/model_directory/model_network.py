@@ -14,7 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from eimf_core.errors import ModelError
-from eimf_core.model_directory import interruptible
+from eimf_core.interrupts import interruptible
 from eimf_core.numeric.arrays import Floats
 
 NEEDED = ("vectors", "mask")
@@ -104,7 +104,7 @@ class InterestNetwork:
             raise _wrong(self.name, f"reads '{lacking[0]}', which the model does not have")
         read = {name: inputs[name] for name in self.inputs}
         try:
-            made = interruptible.call(lambda: self._session.run(list(OUTPUTS), read))
+            made = interruptible(lambda: self._session.run(list(OUTPUTS), read))
         except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
             raise _wrong(self.name, f"cannot be run ({_first_line(error)})") from None
         batch, length = inputs["mask"].shape
@@ -137,9 +137,7 @@ def opened(name: str, content: bytes) -> Any:
     _bound_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
     try:
-        return interruptible.call(
-            lambda: onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-        )
+        return interruptible(lambda: onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"]))
     except Exception as error:  # onnxruntime raises several types of its own, all derived from Exception
         raise ModelError(f"{name}: interests.onnx cannot be read ({_first_line(error)})") from None
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from eimf_core import interrupts
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.io import signals
 from eimf_core.io.sql_text import literal
 from eimf_core.threads import for_reading
 
@@ -26,7 +26,7 @@ def library() -> Any:
     """
     if "duckdb" in sys.modules:
         return sys.modules["duckdb"]
-    with signals.deferred():
+    with interrupts.deferred():
         return importlib.import_module("duckdb")
 
 
@@ -90,13 +90,13 @@ def _signals_passed_on() -> Iterator[None]:
     handler is then called once more.
     """
     arrived: list[int] = []
-    before = signals.current_handlers()
+    before = interrupts.current_handlers()
 
     def remember(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
         before[signal.Signals(number)](number, frame)
 
-    with signals.handled_by(remember, before):
+    with interrupts.handled_by(remember, before):
         try:
             yield
         except RuntimeError:

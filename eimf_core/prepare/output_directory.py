@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from eimf_core import interrupts
 from eimf_core.errors import ConfigError
-from eimf_core.io import files, outputs, provenance, signals, system_files
+from eimf_core.io import files, outputs, provenance, system_files
 
 SCRATCH = ".prepare.tmp"
 SEQUENCES, ITEMS, REJECTS = "sequences.jsonl", "items.jsonl", "rejects.jsonl"
@@ -36,7 +37,7 @@ def output_folder(output: Path, *, force: bool) -> Iterator[Path]:
             scratch.mkdir()
             yield scratch
         finally:
-            with signals.deferred():
+            with interrupts.deferred():
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -47,7 +48,7 @@ def publish(scratch: Path, output: Path) -> None:
     is there as long as the file, in its place or in the scratch folder.
     """
     sidecar = provenance.sidecar(SEQUENCES).name
-    with signals.deferred():
+    with interrupts.deferred():
         (output / SEQUENCES).unlink(missing_ok=True)
         if not (scratch / REJECTS).exists():
             (output / REJECTS).unlink(missing_ok=True)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.model_directory.int8_scoring import Int8Scores, Rounded
 from eimf_core.model_directory.next_items import Additions
 from eimf_core.model_directory.opened_model import Model
 from eimf_core.numeric import ranking
@@ -21,6 +20,7 @@ from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.recommend import diversity, index_search, item_boosts
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.index_search import Index, NearItems
+from eimf_core.recommend.int8_scoring import Int8Scores, Rounded
 from eimf_core.recommend.item_filters import mask_scores
 from eimf_core.recommend.output.results import TopItems, top_items, top_pairs
 from eimf_core.recommend.query.query_resolution import ResolvedQuery

@@ -17,7 +17,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from eimf_core.io import parquet_files, provenance, signals
+from eimf_core import interrupts
+from eimf_core.io import parquet_files, provenance
 from eimf_core.recommend import all_users, item_boosts
 from eimf_core.recommend.output import csv_rows
 from eimf_core.recommend.output.result_rows import Rows
@@ -123,7 +124,7 @@ def test_a_signal_within_a_query_is_acted_on_behind_it() -> None:
     before = signal.signal(signal.SIGALRM, late)
     try:
         with (
-            mock.patch.object(signals, "SIGNALS", (signal.SIGALRM,)),
+            mock.patch.object(interrupts, "SIGNALS", (signal.SIGALRM,)),
             pytest.raises(TimeoutError),
             parquet_files._connected() as connection,
         ):

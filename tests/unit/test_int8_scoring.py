@@ -11,13 +11,12 @@ import pytest
 
 from eimf_core.errors import ModelError
 from eimf_core.io import jsonl
-from eimf_core.model_directory import int8_scoring
-from eimf_core.model_directory.int8_scoring import Int8Scores
 from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats
-from eimf_core.recommend import item_scores
+from eimf_core.recommend import int8_scoring, item_scores
 from eimf_core.recommend.config import RecommendConfig
+from eimf_core.recommend.int8_scoring import Int8Scores
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.output.results import TopItems, top_items, top_pairs
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery

@@ -1,4 +1,4 @@
-"""Signals deferred to the end of a piece of work that must not stop half way."""
+"""Ctrl-C and other signals: put off until a piece of work is whole, and heard during long calls of compiled code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+R = TypeVar("R")
 Handler = Callable[[int, FrameType | None], Any]
 
 
@@ -43,3 +44,28 @@ def deferred() -> Iterator[None]:
     finally:
         for number in arrived[:1]:
             signal.raise_signal(number)
+
+
+def interruptible(work: Callable[[], R]) -> R:
+    """What `work` returns or raises.
+
+    In the main thread it runs in another one, so that a signal is acted on while it is in compiled code; it is left
+    alone then, and ends with the process. Other threads are waited for by the main one anyway.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    results: list[R] = []
+    problems: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if problems:
+        raise problems[0]
+    return results[0]
