@@ -53,7 +53,7 @@ def choose(
     rarity = np.bincount(train.items)
     order = np.lexsort((distances, -np.minimum(distinct, rich), labels))
     members = np.split(order[np.searchsorted(labels[order], 0) :], np.cumsum(sizes)[:-1])
-    pickers = [Picker(users, train, rarity, overlap) for users in members]
+    walks = [DistinctUsers(users, train, rarity, overlap) for users in members]
     chosen: list[list[int]] = [[] for _ in members]
     available = sizes.copy()
     while left := budget - sum(map(len, chosen)):
@@ -62,13 +62,13 @@ def choose(
             break
         for cluster, count in enumerate(more):
             for _ in range(count):
-                user = next(pickers[cluster], None)
+                user = next(walks[cluster], None)
                 if user is None:
                     available[cluster] = 0
                     break
                 chosen[cluster].append(user)
                 available[cluster] -= 1
-    return Representatives(chosen, sum(picker.near_duplicates for picker in pickers))
+    return Representatives(chosen, sum(walk.near_duplicates for walk in walks))
 
 
 def shares(sizes: Ints, available: Ints, budget: int) -> Ints:
@@ -98,7 +98,7 @@ def shares(sizes: Ints, available: Ints, budget: int) -> Ints:
     return np.minimum(given, available, out=given)
 
 
-class Picker(Iterator[int]):
+class DistinctUsers(Iterator[int]):
     """Walks over users in a given order and passes over those that nearly repeat one it gave before.
 
     Two sets with a Jaccard similarity above t share one of the 1 + (1 - t) n rarest items of each

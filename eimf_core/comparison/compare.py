@@ -23,11 +23,11 @@ from eimf_core.records import Trial
 
 
 @dataclass(frozen=True)
-class Contender:
+class TunedBackbone:
     """A backbone with the setting that ranks best on the validation split: its trainings over the seeds, and how many
     settings were tried for it. `search` are the trainings that it was chosen by."""
 
-    backbone: str
+    name: str
     settings: Settings
     trials: list[Trial]
     search: list[Trial]
@@ -58,7 +58,7 @@ class Comparison:
     """What came out. `best` is the backbone that ranks best on the validation split, mean over seeds."""
 
     folder: Path
-    contenders: list[Contender]
+    backbones: list[TunedBackbone]
     best: str
     evaluation: Evaluation
     sidecar: dict[str, Any]
@@ -66,12 +66,12 @@ class Comparison:
     @property
     def first_models(self) -> list[Path]:
         """The model directory of the first seed of each backbone that was trained."""
-        return [self.folder / str(each.trained[0].model) for each in self.contenders if each.trained]
+        return [self.folder / str(each.trained[0].model) for each in self.backbones if each.trained]
 
     @property
     def failed(self) -> list[Trial]:
         """Trainings of chosen settings that failed, each a gap in the table."""
-        return [trial for contender in self.contenders for trial in contender.failed]
+        return [trial for backbone in self.backbones for trial in backbone.failed]
 
 
 def compare(
@@ -122,10 +122,10 @@ def compare(
         }
         claim(folder, about)
         trials = Trials(folder, Path(directory), labels, settings.max_minutes, reporter)
-        contenders = _train(trials, candidates, settings)
-        models = [str(folder / str(trial.model)) for contender in contenders for trial in contender.trained]
+        backbones = _train(trials, candidates, settings)
+        models = [str(folder / str(trial.model)) for backbone in backbones for trial in backbone.trained]
         if not models:
-            first = next(trial.error for contender in contenders for trial in contender.trials)
+            first = next(trial.error for backbone in backbones for trial in backbone.trials)
             raise ModelError(f"{folder}: no training came to its end; the first failed with: {first}")
         tested = EvalConfig(k=settings.k, metrics=["recall", "ndcg"], group=settings.seeds > 1, seed=settings.seed)
         evaluation = evaluate(models, directory, tested, reporter=reporter)
@@ -134,8 +134,8 @@ def compare(
     sidecar = provenance.describe(
         command="compare", arguments=arguments, inputs=[*read], seed=settings.seed, facts=evaluation.facts
     )
-    best = max(contenders, key=lambda each: each.mean_validation or -1.0)
-    return Comparison(folder, contenders, best.backbone, evaluation, sidecar)
+    best = max(backbones, key=lambda each: each.mean_validation or -1.0)
+    return Comparison(folder, backbones, best.name, evaluation, sidecar)
 
 
 def _check(directory: str | Path) -> None:
@@ -149,7 +149,7 @@ def _check(directory: str | Path) -> None:
             )
 
 
-def _train(trials: Trials, candidates: dict[str, list[Settings]], settings: CompareConfig) -> list[Contender]:
+def _train(trials: Trials, candidates: dict[str, list[Settings]], settings: CompareConfig) -> list[TunedBackbone]:
     """Search, then train what was chosen with the other seeds."""
     searched = [len(tried) for tried in candidates.values() if len(tried) > 1]
     # what was searched is trained with the first seed already
@@ -175,7 +175,7 @@ def _train(trials: Trials, candidates: dict[str, list[Settings]], settings: Comp
             known = seed == settings.seed and found[backbone]
             count = f"{number} of {total}" if known else said()
             runs[backbone].append(trials.run(backbone, each, seed, count, better_than=None))
-    return [Contender(name, chosen[name], runs[name], found[name]) for name in candidates]
+    return [TunedBackbone(name, chosen[name], runs[name], found[name]) for name in candidates]
 
 
 def _chosen(tried: Sequence[Settings], done: Sequence[Trial]) -> Settings:

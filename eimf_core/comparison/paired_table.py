@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eimf_core.comparison.compare import Comparison, Contender
+from eimf_core.comparison.compare import Comparison, TunedBackbone
 from eimf_core.comparison.setting_ranges import changed
 from eimf_core.evaluation import metric_format, result_tables
 from eimf_core.evaluation.metric_format import Table, interval_text, number_text, p_value
@@ -32,17 +32,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Line:
-    """A system of the table. `figures` and `differences` by metric and cutoff; `contender` is None for a baseline."""
+    """A system of the table. `figures` and `differences` by metric and cutoff; `backbone` is None for a baseline."""
 
     name: str
-    contender: Contender | None
+    backbone: TunedBackbone | None
     figures: dict[Row, Metric]
     differences: dict[Row, Difference]
 
     @property
     def seconds(self) -> float | None:
         """Of one training, the mean over seeds."""
-        known = [trial.seconds for trial in self.contender.trained if trial.seconds] if self.contender else []
+        known = [trial.seconds for trial in self.backbone.trained if trial.seconds] if self.backbone else []
         return float(np.mean(known)) if known else None
 
 
@@ -61,22 +61,22 @@ def lines(comparison: Comparison) -> list[Line]:
     made = []
     for name in [*evaluation.contenders, *evaluation.baselines]:
         figures = {row: result_tables.by_row(evaluation, "all")[row][name] for row, _ in metrics(comparison)}
-        contender = next((each for each in comparison.contenders if called.get(name) == each.backbone), None)
-        made.append(Line(called.get(name, name), contender, figures, _differences(comparison, name, best)))
+        backbone = next((each for each in comparison.backbones if called.get(name) == each.name), None)
+        made.append(Line(called.get(name, name), backbone, figures, _differences(comparison, name, best)))
     main = result_tables.main_row(evaluation)
     made.sort(key=lambda line: -line.figures[main].value)
-    return made + [Line(each.backbone, each, {}, {}) for each in comparison.contenders if not each.trained]
+    return made + [Line(each.name, each, {}, {}) for each in comparison.backbones if not each.trained]
 
 
 def _names(comparison: Comparison) -> dict[str, str]:
     """The name of each backbone in the evaluation: of the group of its seeds, or of its one model."""
     made = {}
-    for contender in comparison.contenders:
-        models = {str(comparison.folder / str(trial.model)) for trial in contender.trained}
+    for backbone in comparison.backbones:
+        models = {str(comparison.folder / str(trial.model)) for trial in backbone.trained}
         for result in comparison.evaluation.results:
             of_group = {comparison.evaluation.results[at].name for at in result.members}
             if (of_group or {result.name}) == models and result.role in ("model", "group"):
-                made[contender.backbone] = result.name
+                made[backbone.name] = result.name
     return made
 
 
@@ -110,7 +110,7 @@ def table(comparison: Comparison) -> Table:
                 if difference is None
                 else interval_text(difference.value, difference.low, difference.high, signed=True),
                 "" if difference is None else p_value(difference.p_holm),
-                validation(line.contender),
+                validation(line.backbone),
                 *(number_text(line.figures[row].value) if line.figures else "" for row, _ in shown[1:]),
                 "" if line.seconds is None else f"{line.seconds:,.0f}",
             ]
@@ -123,7 +123,7 @@ def table(comparison: Comparison) -> Table:
 def caption(comparison: Comparison) -> str:
     """What the table shows, in a sentence."""
     facts = comparison.evaluation.facts
-    seeds = max(len(contender.trained) for contender in comparison.contenders)
+    seeds = max(len(backbone.trained) for backbone in comparison.backbones)
     spread = f", ± standard deviation over {seeds} seeds" if seeds > 1 else ""
     return (
         f"test split, {facts['protocol']}, {facts['users']:,} users: [95 % intervals over users]{spread};"
@@ -131,26 +131,26 @@ def caption(comparison: Comparison) -> str:
     )
 
 
-def validation(contender: Contender | None) -> str:
+def validation(backbone: TunedBackbone | None) -> str:
     """NDCG@10 on the validation split: mean and spread over seeds."""
-    if contender is None or contender.mean_validation is None:
+    if backbone is None or backbone.mean_validation is None:
         return ""
-    spread = f" ± {number_text(float(np.std(contender.validation, ddof=1)))}" if len(contender.validation) > 1 else ""
-    return f"{number_text(contender.mean_validation)}{spread}"
+    spread = f" ± {number_text(float(np.std(backbone.validation, ddof=1)))}" if len(backbone.validation) > 1 else ""
+    return f"{number_text(backbone.mean_validation)}{spread}"
 
 
 def remarks(comparison: Comparison) -> list[str]:
     """What was chosen for each backbone, and which trainings failed."""
     made = []
-    for contender in comparison.contenders:
-        if len(contender.search) > 1:
-            failed = sum(trial.error is not None for trial in contender.search)
+    for backbone in comparison.backbones:
+        if len(backbone.search) > 1:
+            failed = sum(trial.error is not None for trial in backbone.search)
             lost = f", {failed} failed" if failed else ""
-            said = changed(contender.settings)
-            made.append(f"{contender.backbone}: {said}, the best of {len(contender.search)} settings{lost}")
-    for contender in comparison.contenders:
-        for trial in contender.failed:
-            made.append(f"{contender.backbone}, seed {trial.seed}: failed: {trial.error}")
+            said = changed(backbone.settings)
+            made.append(f"{backbone.name}: {said}, the best of {len(backbone.search)} settings{lost}")
+    for backbone in comparison.backbones:
+        for trial in backbone.failed:
+            made.append(f"{backbone.name}, seed {trial.seed}: failed: {trial.error}")
     if (least := result_tables.smallest_shown(comparison.evaluation)) is not None:
         made.append(least)
     return made

@@ -29,15 +29,15 @@ def as_csv(comparison: Comparison) -> str:
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for line in paired_table.lines(comparison):
-        contender = line.contender
+        backbone = line.backbone
         of_system = {
             "system": line.name,
-            "kind": "baseline" if contender is None else "backbone",
-            "settings": "" if contender is None else changed(contender.settings),
-            "seeds": "" if contender is None else len(contender.trained),
-            "validation_ndcg_10": None if contender is None else contender.mean_validation,
+            "kind": "baseline" if backbone is None else "backbone",
+            "settings": "" if backbone is None else changed(backbone.settings),
+            "seeds": "" if backbone is None else len(backbone.trained),
+            "validation_ndcg_10": None if backbone is None else backbone.mean_validation,
             "seconds": line.seconds,
-            "error": "; ".join(f"seed {each.seed}: {each.error}" for each in contender.failed) if contender else "",
+            "error": "; ".join(f"seed {each.seed}: {each.error}" for each in backbone.failed) if backbone else "",
         }
         if not line.figures:
             writer.writerow(of_system)
@@ -112,7 +112,7 @@ def write_text(path: Path, text: str) -> None:
 def _caption(comparison: Comparison) -> str:
     named = metric_format.metric_name(*result_tables.main_row(comparison.evaluation))
     facts = comparison.evaluation.facts
-    seeds = max(len(contender.trained) for contender in comparison.contenders)
+    seeds = max(len(backbone.trained) for backbone in comparison.backbones)
     spread = f"Mean and standard deviation over {seeds} seeds. " if seeds > 1 else ""
     return (
         f"Test split ({facts['protocol']}, {facts['users']:,} users), the whole catalogue ranked. {spread}"

@@ -64,7 +64,7 @@ class CleanSample:
         for at in range(len(self.titles) - 1, -1, -1):
             title = informative_words(self.titles[at])
             words = _words(title)
-            same = next((members for _, other, members in found if _much_the_same(words, other)), None)
+            same = next((members for _, other, members in found if _near_duplicate(words, other)), None)
             if same is not None:
                 same.append(at)
             elif (title or self.categories[at]) and len(found) < most:
@@ -95,7 +95,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.casefold()))
 
 
-def _much_the_same(words: frozenset[str], title: str) -> bool:
+def _near_duplicate(words: frozenset[str], title: str) -> bool:
     others = _words(title)
     return words == others or len(words & others) >= SAME_SHARE * len(words | others) > 0
 

@@ -23,7 +23,7 @@ from eimf_core.labeling import batch_requests, early_stop, history_text, label_o
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
-from eimf_core.labeling.label_output import Sink
+from eimf_core.labeling.label_output import LabelWriter
 from eimf_core.labeling.requests import Labeler, Tally
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label
@@ -78,21 +78,21 @@ def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, 
     """
     began = time.perf_counter()
     labeler, inputs = _open(samples_path, output, config, reporter)
-    with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter) as sink:
-        done = {entry.request for entry in sink.kept}
+    with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter) as writer:
+        done = {entry.request for entry in writer.kept}
         missing = [request for request in labeler.requests if request not in done]
-        if sink.kept:
-            kept = counted(len(sink.kept), "label")
+        if writer.kept:
+            kept = counted(len(writer.kept), "label")
             reporter.note(f"{output}: {kept} kept from an earlier run, {len(missing):,} to go")
         if labeler.engine.answers_later:
             batch_requests.refuse_foreign(batch_requests.path(output), force=config.force)
             labeler.engine.expect(labeler.first_questions())
-        new, answer_tokens = _ask(labeler, missing, sink, reporter)
-        labels = [*sink.kept, *new]
-        summary = _summary(labels, len(sink.kept), labeler.tally, answer_tokens, time.perf_counter() - began)
+        new, answer_tokens = _ask(labeler, missing, writer, reporter)
+        labels = [*writer.kept, *new]
+        summary = _summary(labels, len(writer.kept), labeler.tally, answer_tokens, time.perf_counter() - began)
         if labeler.engine.answers_later:
             summary = _leave_requests(batch_requests.path(output), labeler, inputs, summary, len(missing) - len(new))
-            sink.whole = not summary.unanswered
+            writer.whole = not summary.unanswered
     if summary.unanswered:
         return summary
     provenance.write(output, _provenance(inputs, labeler, summary))
@@ -176,15 +176,15 @@ def _cache(samples_path: str | Path, output: str | Path) -> Path | None:
     return None
 
 
-def _ask(labeler: Labeler, missing: Sequence[str], sink: Sink, reporter: Reporter) -> tuple[list[Label], int]:
+def _ask(labeler: Labeler, missing: Sequence[str], writer: LabelWriter, reporter: Reporter) -> tuple[list[Label], int]:
     """Ask for labels and write each at once; returns them and the tokens that a model wrote for them."""
     new: list[Label] = []
     answer_tokens = failed = 0
     began = time.perf_counter()
     reporter.begin("labelling", len(labeler.requests), len(labeler.requests) - len(missing))
     try:
-        for entry in labeler.labels(missing, sink.refused):
-            sink.write(entry)
+        for entry in labeler.labels(missing, writer.refused):
+            writer.write(entry)
             new.append(entry)
             failed += entry.error is not None
             if labeler.engine.uses_prompt:  # a replayed label repeats what its model once took

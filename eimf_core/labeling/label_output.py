@@ -26,7 +26,7 @@ class OtherLabelsError(ConfigError):
 
 
 @dataclass
-class Sink:
+class LabelWriter:
     """Where labels go.
 
     Attributes:
@@ -43,7 +43,7 @@ class Sink:
 
 
 @contextlib.contextmanager
-def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[Sink]:
+def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[LabelWriter]:
     """Labels that are there already, and where new ones go; a file is finished when the block ends well.
 
     Args:
@@ -60,7 +60,7 @@ def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator
     """
     if str(output) == "-":
         with jsonl.writer("-", flush=True) as out:
-            yield Sink(out.write)
+            yield LabelWriter(out.write)
         return
     with files.locked(output):
         if not _finished(Path(output)):
@@ -70,9 +70,9 @@ def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator
         try:
             refused = _asked_further(journal, labeler)
             journal = _keep_requested(journal, labeler, reporter)
-            sink = Sink(journal.append, journal.finished, refused)
-            yield sink
-            if sink.whole:
+            writer = LabelWriter(journal.append, journal.finished, refused)
+            yield writer
+            if writer.whole:
                 _put_in_order(journal, list(labeler.requests))
                 journal.finish()
         finally:

@@ -54,7 +54,7 @@ class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):
     text: float = 0.0
 
 
-class Additions(NamedTuple):
+class NextItemScores(NamedTuple):
     """What a graph adds to scores: for each edge the row of its history, an item index, and how much (E,).
 
     The edges of a row come item by item of its history, so that a sum is the same whatever else is asked.
@@ -64,12 +64,12 @@ class Additions(NamedTuple):
     items: npt.NDArray[np.integer[Any]]
     values: Floats
 
-    def of_rows(self, rows: slice) -> Additions:
+    def of_rows(self, rows: slice) -> NextItemScores:
         """Those of the histories from `rows.start` to `rows.stop`, which are rising."""
         part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
-        return Additions(self.rows[part] - rows.start, self.items[part], self.values[part])
+        return NextItemScores(self.rows[part] - rows.start, self.items[part], self.values[part])
 
-    def to(self, items: npt.NDArray[np.bool_]) -> Additions:
+    def to(self, items: npt.NDArray[np.bool_]) -> NextItemScores:
         """Those to some items.
 
         Args:
@@ -79,9 +79,9 @@ class Additions(NamedTuple):
             The additions to these.
         """
         part = np.flatnonzero(items[self.items])
-        return Additions(self.rows[part], self.items[part], self.values[part])
+        return NextItemScores(self.rows[part], self.items[part], self.values[part])
 
-    def divided_by(self, steps: Floats) -> Additions:
+    def divided_by(self, steps: Floats) -> NextItemScores:
         """What is added to scores that are counted in steps.
 
         Args:
@@ -144,7 +144,9 @@ class NextItems:
         added = self.additions(histories, shares)
         added.add_to(scores, None if columns is None else columns[added.items])
 
-    def additions(self, histories: Sequence[npt.NDArray[np.integer[Any]]], shares: Floats | None = None) -> Additions:
+    def additions(
+        self, histories: Sequence[npt.NDArray[np.integer[Any]]], shares: Floats | None = None
+    ) -> NextItemScores:
         """What this part adds to the scores of items.
 
         Args:
@@ -160,7 +162,9 @@ class NextItems:
         factors = np.broadcast_to(self._factors, recent.shape)
         if shares is not None:
             factors = factors * shares[:, None]
-        return Additions(rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places])
+        return NextItemScores(
+            rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places]
+        )
 
     def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Ints, Ints, Floats]:
         """The edges that count for one history.

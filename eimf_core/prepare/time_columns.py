@@ -121,14 +121,18 @@ def recognised(columns: Sequence[str], values: Values) -> tuple[str, ...]:
     for column in columns:
         by_name.setdefault(normalised(column), column)
     known = [by_name[known] for known in KNOWN_NAMES["time"] if known in by_name]
-    best = max(known, key=lambda column: fineness(values[column]), default=None)
-    if best is not None and fineness(values[best]) > 1:
+    best = max(known, key=lambda column: time_resolution(values[column]), default=None)
+    if best is not None and time_resolution(values[best]) > 1:
         return (best,)
     parts = {role: column for column in columns if (role := role_of(normalised(column)))}
-    if best is not None and "day" in parts and fineness(values[best]) == fineness(values[parts["day"]]) == 0:
+    if (
+        best is not None
+        and "day" in parts
+        and time_resolution(values[best]) == time_resolution(values[parts["day"]]) == 0
+    ):
         # days that are counted, and a number of the time of the day
         return (parts["day"], best)
-    if best is None or fineness(values[best]) < 0:
+    if best is None or time_resolution(values[best]) < 0:
         day = [parts[role] for role in ("year", "month", "day") if role in parts]
         if len(day) < 3:
             return () if best is None else (best,)
@@ -141,8 +145,8 @@ def recognised(columns: Sequence[str], values: Values) -> tuple[str, ...]:
     return (*day, *([parts["hourmin"]] if "hourmin" in parts else clock if "hour" in parts else []))
 
 
-def fineness(texts: Sequence[str]) -> float:
-    """How fine times are: below 0 what is none, 0 counting numbers, 1 days, 2 seconds, then fractions of them."""
+def time_resolution(texts: Sequence[str]) -> float:
+    """How fine times are told: below 0 what is none, 0 counting numbers, 1 days, 2 seconds, then fractions of them."""
     numbers = [parse_number(text) for text in texts]
     if not texts or not all(map(is_time, texts[:5])):
         return -1

@@ -96,7 +96,7 @@ def explain(recommender: Recommender, query: ResolvedQuery, index: int) -> dict[
         "name": name,
         "similarity": similarity,
         "interest_rank": alone.rank,
-        "scores": _told_apart(products, interests),
+        "scores": _best_of_merged(products, interests),
         "through": [] if words else _through(recommender, recommender.shares([query], interests)[0][source], index),
         **_next_items(recommender, query, index),
         "boost": None if boosts is None else round(float(boosts[index]), DIGITS),
@@ -135,7 +135,7 @@ def _products(recommender: Recommender, interests: UserInterests, index: int) ->
     return [float(value) for value in vectors @ model.vectors[index] * scale]
 
 
-def _told_apart(products: list[float], interests: UserInterests) -> list[float]:
+def _best_of_merged(products: list[float], interests: UserInterests) -> list[float]:
     """The scores of interests, of those that are nearly one the best."""
     best: dict[int, float] = {}
     for first, product in zip(interests.merged_into[0], products, strict=True):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.model_directory.next_items import Additions
+from eimf_core.model_directory.next_items import NextItemScores
 from eimf_core.model_directory.opened_model import Model
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats, Ints
@@ -110,7 +110,7 @@ class ItemScores:
 
     def _near_best(
         self, near: Int8Scores, rounded: Rounded, interests: Floats, queries: Queries,
-        additions: Additions | None, number: int,
+        additions: NextItemScores | None, number: int,
     ) -> tuple[Ints, Ints, Floats]:  # fmt: skip
         """Rows, rising, item indices and scores (n,) among which the best of each query are: of those items that may be
         by scores in 8 bits."""
@@ -143,7 +143,7 @@ class ItemScores:
         return self._near if parts == self._model.factors.parts else None
 
     def _may_be_best(
-        self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: Additions | None,
+        self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: NextItemScores | None,
         number: int,
     ) -> tuple[Ints, Ints]:  # fmt: skip
         """Of some users rows and item indices (n,) that may be among the best of the row."""
@@ -155,7 +155,7 @@ class ItemScores:
             off = off * max(2.0, float(self.boosts.max()))
         return ranking.near_best(scores, number, off)
 
-    def _exact_of_pairs(self, interests: Floats, rows: Ints, items: Ints, additions: Additions | None) -> Floats:
+    def _exact_of_pairs(self, interests: Floats, rows: Ints, items: Ints, additions: NextItemScores | None) -> Floats:
         """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
         users, number, _ = interests.shape
         of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
@@ -173,7 +173,9 @@ class ItemScores:
         scores: Floats = self._scores_of_items(interests, distinct, columns, additions)[rows, columns[items]]
         return scores
 
-    def _scores_of_items(self, interests: Floats, items: Ints, columns: Ints, additions: Additions | None) -> Floats:
+    def _scores_of_items(
+        self, interests: Floats, items: Ints, columns: Ints, additions: NextItemScores | None
+    ) -> Floats:
         """Scores (B, n) of some item indices, whether they may be listed or not; `columns` (N + 1,) says where each
         item stands among them."""
         model = self._model
@@ -246,7 +248,7 @@ class ItemScores:
                 scores[(rows == row) & ~np.isin(items, query.only)] = -np.inf
         near.scores[rows, columns] = scores
 
-    def _always_near(self, queries: Queries, additions: Additions | None) -> tuple[Ints, Ints] | None:
+    def _always_near(self, queries: Queries, additions: NextItemScores | None) -> tuple[Ints, Ints] | None:
         """Rows and item indices that are looked at whatever the index finds; None for none."""
         rows, items = np.zeros(0, np.int64), np.zeros(0, np.int64)
         if additions is not None:
@@ -257,14 +259,14 @@ class ItemScores:
             items = np.concatenate([items, np.tile(raised, len(queries))])
         return (rows, items) if len(rows) else None
 
-    def _additions(self, queries: Queries, words: bool) -> Additions | None:
+    def _additions(self, queries: Queries, words: bool) -> NextItemScores | None:
         """What the graph of next items adds; None for nothing."""
         graph = self._model.next_items
         if graph is None or words or not len(queries[0].history):
             return None
         return graph.additions([query.history for query in queries], self.history_shares(queries))
 
-    def _finish(self, scores: Floats, queries: Queries, additions: Additions | None) -> None:
+    def _finish(self, scores: Floats, queries: Queries, additions: NextItemScores | None) -> None:
         """Add what the graph of next items says to vector scores, boost, and take out what may not be listed; in
         place."""
         if additions is not None:

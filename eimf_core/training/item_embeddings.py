@@ -130,14 +130,14 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     Returns:
         The mean (D,), and the components (d, D) that project what is centred.
     """
-    mean, covariance = moments(text)
+    mean, covariance = mean_and_covariance(text)
     components = np.zeros((dimension, text.shape[1]))
     width = min(dimension, text.shape[1])
     components[:width] = np.linalg.eigh(covariance)[1][:, ::-1][:, :width].T
     return mean.astype(np.float32), scaled(components, covariance)
 
 
-def moments(text: Text) -> tuple[Doubles, Doubles]:
+def mean_and_covariance(text: Text) -> tuple[Doubles, Doubles]:
     """Mean and covariance of text vectors.
 
     Args:

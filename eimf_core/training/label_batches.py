@@ -22,13 +22,13 @@ class LabelledBatch:
         histories: int64 (B, L), item indices, 0 where padded at the end.
         targets: int64 (B,), one item of each history, its first only where there is no other.
         texts: int64 (B, M), rows of the label vectors or -1.
-        shown: int64 (2, P), texts, each with an item that shows it.
+        text_items: int64 (2, P), texts, each with an item that its label gives for it.
     """
 
     histories: Ints
     targets: Ints
     texts: Ints
-    shown: Ints
+    text_items: Ints
 
 
 class LabelSampler:
@@ -68,15 +68,15 @@ def draw(labels: Labels, train: SplitData, settings: TrainConfig, rng: np.random
     users = labels.users[chosen]
     ends, lengths = train.offsets[users + 1], np.diff(train.offsets)[users]
     target = ends - 1 - (rng.random(len(users)) * np.maximum(lengths - 1, 1)).astype(np.int64)
-    pairs = labels.shown[:, :0]
-    if settings.label_weights.items and labels.shown.size:
+    pairs = labels.text_items[:, :0]
+    if settings.label_weights.items and labels.text_items.size:
         count = max(2, round(settings.item_share * settings.batch_size))
-        pairs = labels.shown[:, rng.integers(labels.shown.shape[1], size=count)]
+        pairs = labels.text_items[:, rng.integers(labels.text_items.shape[1], size=count)]
     return LabelledBatch(
         histories=latest(train, users, settings.max_length),
         targets=train.items[target].astype(np.int64),
         texts=labels.padded(chosen),
-        shown=pairs,
+        text_items=pairs,
     )
 
 

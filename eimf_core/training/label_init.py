@@ -35,7 +35,7 @@ def init_from_labels(learner: Learner, labels: Labels, train: SplitData) -> int:
         How many items were placed, 0 where the words do not tell items apart.
     """
     weight = learner.table.weight
-    shares, known = shown_shares(labels, len(weight))
+    shares, known = text_shares(labels, len(weight))
     mean = labels.vectors.mean(axis=0)
     words = np.empty((len(weight), len(mean)), dtype=np.float32)
 
@@ -67,9 +67,9 @@ def init_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -
     learner.adapter.bias.copy_(torch.from_numpy(-projection @ mean))
 
 
-def shown_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:
-    """How much of the mean of what an item shows is each text, (rows, texts), and which items show something."""
-    texts, items = labels.shown
+def text_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:
+    """The share of each text in the mean of the texts of an item, (rows, texts), and which items have any."""
+    texts, items = labels.text_items
     pairs = sparse.csr_matrix((np.ones(len(texts)), (items, texts)), shape=(rows, len(labels.vectors)))
     counts = np.asarray(pairs.sum(axis=1)).ravel()
     return sparse.diags(1.0 / np.maximum(counts, 1)) @ pairs, counts > 0

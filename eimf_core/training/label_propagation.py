@@ -70,9 +70,9 @@ def find(labels: Labels, train: SplitData, text: npt.NDArray[Any], least: float)
 def with_items(
     labels: Labels, propagated: Propagated, train: SplitData, text: npt.NDArray[Any], least: float
 ) -> Labels:
-    """More items that show the words of labels.
+    """Labels with more items for their words.
 
-    Each item of a user with a propagated label shows the interest whose words are nearest to its text.
+    Each item of a user with a propagated label is given to the interest whose words are nearest to its text.
 
     Args:
         labels: of the run.
@@ -85,7 +85,7 @@ def with_items(
         The labels with these items.
     """
     words = unit_rows(labels.vectors)
-    shown = [labels.shown]
+    pairs = [labels.text_items]
     for start in range(0, len(propagated), BLOCK):
         block = slice(start, start + BLOCK)
         at, bounds = history_positions(train.offsets, propagated.users[block])
@@ -98,5 +98,5 @@ def with_items(
         cosines[texts < 0] = -np.inf
         best = cosines.argmax(axis=1)[:, None]
         near = np.take_along_axis(cosines, best, axis=1)[:, 0] >= least
-        shown.append(np.stack([np.take_along_axis(texts, best, axis=1)[near, 0], had[near]]))
-    return replace(labels, shown=np.unique(np.concatenate(shown, axis=1), axis=1))
+        pairs.append(np.stack([np.take_along_axis(texts, best, axis=1)[near, 0], had[near]]))
+    return replace(labels, text_items=np.unique(np.concatenate(pairs, axis=1), axis=1))

@@ -31,15 +31,15 @@ WHY = {"empty": "they name no interest", "repeated": "their user has an earlier 
 class Labels:
     """Labelled user i is the training user `users[i]` and has `texts[offsets[i]:offsets[i + 1]]`.
 
-    `texts` int64 are positions in `interests` (all distinct) and rows of `vectors` (n, D). `shown`
-    int64 (2, P) are the pairs of a text and an item of its user's training history that shows it, as
+    `texts` int64 are positions in `interests` (all distinct) and rows of `vectors` (n, D). `text_items`
+    int64 (2, P) are the pairs of a text and an item that the label gives for it, of its user's training history, as
     item indices. `clusters` int64, the cluster of each labelled user.
     """
 
     users: Ints
     offsets: Ints
     texts: Ints
-    shown: Ints
+    text_items: Ints
     clusters: Ints
     interests: list[SemanticInterest]
     vectors: npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ def load(
     interests: list[SemanticInterest] = []
     users: dict[int, list[int]] = {}
     clusters: dict[int, int] = {}
-    shown: list[tuple[int, int]] = []
+    text_items: list[tuple[int, int]] = []
     strangers: list[str] = []
     failed: list[str] = []
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
@@ -109,7 +109,7 @@ def load(
                 if row not in users[user]:
                     users[user].append(row)
                 # what is not in the training history says nothing here, whoever wrote it
-                shown += [(row, item) for item in data.vocab.indices(interest.items).tolist() if item in history]
+                text_items += [(row, item) for item in data.vocab.indices(interest.items).tolist() if item in history]
     if not users:
         raise InputError(_no_label(left_out), file=path)
     _report(left_out, strangers, failed, reporter)
@@ -118,7 +118,7 @@ def load(
         users=np.array(order, dtype=np.int64),
         offsets=np.concatenate([[0], np.cumsum([len(users[user]) for user in order])]).astype(np.int64),
         texts=np.array([row for user in order for row in users[user]], dtype=np.int64),
-        shown=np.array(sorted(set(shown)), dtype=np.int64).reshape(-1, 2).T,
+        text_items=np.array(sorted(set(text_items)), dtype=np.int64).reshape(-1, 2).T,
         clusters=np.array([clusters[user] for user in order], dtype=np.int64),
         interests=interests,
         vectors=encode([interest_text(interest) for interest in interests]),

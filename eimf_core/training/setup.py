@@ -273,7 +273,7 @@ def _with_inherited_items(
     train = data.splits["train"]
     propagated = label_propagation.find(found, train, text, settings.inherited_cosine)
     more = label_propagation.with_items(found, propagated, train, text, settings.inherited_items)
-    counts = [f"{len(np.unique(part.shown[1])):,}" for part in (found, more)]
+    counts = [f"{len(np.unique(part.text_items[1])):,}" for part in (found, more)]
     reporter.note(
         f"{counts[1]} items show words of the labels, {counts[0]} before labels were propagated to "
         f"{len(propagated):,} unlabelled users"

@@ -141,7 +141,7 @@ class Step:
             groups |= {
                 "labelled histories": samples.labelled.histories,
                 "labelled targets": samples.labelled.targets,
-                "labelled items": samples.labelled.shown[1],
+                "labelled items": samples.labelled.text_items[1],
             }
         if samples.distilled is not None:
             groups["students"] = samples.distilled.students
@@ -197,8 +197,8 @@ class Step:
             targets=groups["labelled targets"],
             texts=texts,
             words=embed(texts.clamp(min=0)),
-            shown=groups["labelled items"],
-            shown_texts=torch.from_numpy(labelled.shown[0]).to(device),
+            word_items=groups["labelled items"],
+            word_texts=torch.from_numpy(labelled.text_items[0]).to(device),
             embed=embed,
             behavioural=behavioural,
             next_item=next_item,

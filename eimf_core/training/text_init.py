@@ -17,7 +17,7 @@ from scipy import linalg, sparse
 
 from eimf_core.dataset import SplitData
 from eimf_core.numeric.arrays import Doubles, Floats
-from eimf_core.training.item_embeddings import CHUNK, SAME, Text, moments, principal_components, scaled
+from eimf_core.training.item_embeddings import CHUNK, SAME, Text, mean_and_covariance, principal_components, scaled
 from eimf_core.training.neighbour_init import BLOCK, neighbours
 
 RIDGE = 0.03  # r: directions that hardly any text has are not trusted
@@ -48,7 +48,7 @@ def cca_projection(text: Text, train: SplitData, dimension: int) -> tuple[Floats
     )
     components = np.zeros((dimension, len(within)))
     components[:width] = (vectors * np.sqrt(np.maximum(values, 0.0))).T[::-1]
-    mean, covariance = moments(text)
+    mean, covariance = mean_and_covariance(text)
     return mean.astype(np.float32), scaled(components, covariance)
 
 

@@ -95,10 +95,10 @@ def test_items_start_near_those_beside_them_in_histories(folder: Path, tmp_path:
 
 
 def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> None:
-    shares, known = label_init.shown_shares(found, len(data.items) + 1)
-    assert set(np.flatnonzero(known).tolist()) == set(found.shown[1].tolist())
-    item = int(found.shown[1][0])
-    texts = found.shown[0][found.shown[1] == item]
+    shares, known = label_init.text_shares(found, len(data.items) + 1)
+    assert set(np.flatnonzero(known).tolist()) == set(found.text_items[1].tolist())
+    item = int(found.text_items[1][0])
+    texts = found.text_items[0][found.text_items[1] == item]
     wanted = found.vectors[texts].mean(axis=0) - found.vectors.mean(axis=0)
     np.testing.assert_allclose(shares[[item]] @ (found.vectors - found.vectors.mean(axis=0)), [wanted], rtol=1e-5)
 
@@ -150,7 +150,7 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
     labelled = run.loop.labels
     assert labelled is not None
     rows = len(data.items) + 1
-    shares, known = label_init.shown_shares(labelled, rows)
+    shares, known = label_init.text_shares(labelled, rows)
     centred = shares @ (labelled.vectors - labelled.vectors.mean(axis=0)).astype(np.float64)
     wanted, _ = neighbour_init.propagate(centred, known, neighbour_init.neighbours(data.splits["train"], rows))
     np.testing.assert_allclose(spread[0], wanted, rtol=1e-4, atol=1e-5)
@@ -159,7 +159,7 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
 def test_items_that_no_label_shows_are_placed_beside_those_that_are(folder: Path, data: Dataset) -> None:
     run = joint(folder)
     assert run.loop.labels is not None
-    shown = len(set(run.loop.labels.shown[1].tolist()))
+    shown = len(set(run.loop.labels.text_items[1].tolist()))
     assert label_init.init_from_labels(run.learner, run.loop.labels, data.splits["train"]) > shown
 
 
@@ -182,24 +182,26 @@ def test_propagated_labels_add_items_whose_titles_fit_the_words(data: Dataset, f
     train, text = data.splits["train"], text_of_items(data)
     propagated = label_propagation.find(found, train, text, -1.0)
     more = label_propagation.with_items(found, propagated, train, text, 0.9)
-    wanted = set(map(tuple, found.shown.T.tolist()))
+    wanted = set(map(tuple, found.text_items.T.tolist()))
     for user, donor in zip(propagated.users.tolist(), propagated.source.tolist(), strict=True):
         for row in found.texts[found.offsets[donor] : found.offsets[donor + 1]].tolist():
             name = found.interests[row].name
             wanted |= {
                 (row, item) for item in train.history(user).tolist() if data.vocab.ids[item - 1].startswith(name)
             }
-    assert set(map(tuple, more.shown.T.tolist())) == wanted and more.shown.shape[1] > found.shown.shape[1]
+    assert (
+        set(map(tuple, more.text_items.T.tolist())) == wanted and more.text_items.shape[1] > found.text_items.shape[1]
+    )
     # titles at right angles to all inherited words add nothing
     assert np.array_equal(
-        label_propagation.with_items(found, propagated, train, np.zeros_like(text), 0.1).shown, found.shown
+        label_propagation.with_items(found, propagated, train, np.zeros_like(text), 0.1).text_items, found.text_items
     )
 
 
 def test_inherited_items_train(folder: Path) -> None:
     run = joint(folder, inherited_items=0.01, inherited_cosine=-1.0, item_weight=1.0, epochs=1)
     assert run.loop.labels is not None
-    assert run.loop.labels.shown.shape[1] > joint(folder).loop.labels.shown.shape[1]  # type: ignore[union-attr]
+    assert run.loop.labels.text_items.shape[1] > joint(folder).loop.labels.text_items.shape[1]  # type: ignore[union-attr]
     run.go()
     assert run.state.lines[-1]["loss"]["items"] > 0
 

@@ -86,8 +86,8 @@ def test_shown_items_are_those_of_the_training_history_alone(folder: Path, data:
     told.interests[0].items.append(later)
     jsonl.write(folder / "leaking.jsonl", [told])
     loaded = labels.load(folder / "leaking.jsonl", data, encode, SILENT)
-    assert set(loaded.shown[1].tolist()) == had
-    for text, item in loaded.shown.T.tolist():
+    assert set(loaded.text_items[1].tolist()) == had
+    for text, item in loaded.text_items.T.tolist():
         assert data.vocab.ids[item - 1].startswith(loaded.interests[text].name)
 
 
@@ -120,9 +120,9 @@ def test_a_draw_with_shown_items(data: Dataset, found: labels.Labels) -> None:
     train = data.splits["train"]
     settings = TrainConfig(batch_size=32, labelled_share=0.2, item_weight=1.0, item_share=0.5, max_length=6)
     drawn = draw(found, train, settings, np.random.default_rng(0))
-    assert drawn is not None and len(drawn.histories) == 6 and drawn.shown.shape == (2, 16)
-    pairs = set(map(tuple, found.shown.T.tolist()))
-    assert all(tuple(pair) in pairs for pair in drawn.shown.T.tolist())
+    assert drawn is not None and len(drawn.histories) == 6 and drawn.text_items.shape == (2, 16)
+    pairs = set(map(tuple, found.text_items.T.tolist()))
+    assert all(tuple(pair) in pairs for pair in drawn.text_items.T.tolist())
 
 
 @pytest.mark.parametrize("loss", ["sampled", "full"])

@@ -276,4 +276,4 @@ def test_filters_of_the_command_are_named_by_their_options(path: Path, tmp_path:
 
 def test_an_explanation_has_one_score_of_interests_that_are_nearly_one() -> None:
     interests = UserInterests(np.zeros((1, 4, 2), np.float32), None, [None], [[]], [[0, 0, 2, 0]])
-    assert explain._told_apart([0.5, 0.5000001, 0.25, 0.5], interests) == [0.5, 0.25]
+    assert explain._best_of_merged([0.5, 0.5000001, 0.25, 0.5], interests) == [0.5, 0.25]

@@ -44,7 +44,7 @@ def ordered(evaluation: Evaluation) -> list[str]:
 
 
 def of_systems(evaluation: Evaluation) -> list[PageTable]:
-    """A row for each system, a column for each metric; a further table where they are too many to stand abreast."""
+    """A row for each system, a column for each metric; a further table where they are too many for one."""
     labels, called = result_tables.metric_rows(evaluation), result_tables.short_names(evaluation)
     names = [name for name in ordered(evaluation) if any(name in row for row in _by_metric(evaluation).values())]
     rows = [
@@ -54,10 +54,10 @@ def of_systems(evaluation: Evaluation) -> list[PageTable]:
         ]
         for name in names
     ]
-    return _abreast(PageTable("", ["", *(label for _, label in labels)], rows))
+    return _side_by_side(PageTable("", ["", *(label for _, label in labels)], rows))
 
 
-def _abreast(table: PageTable) -> list[PageTable]:
+def _side_by_side(table: PageTable) -> list[PageTable]:
     """A table in parts that fit on the screen, the first column in front of each."""
     needs = [_width(name, [row[at] for row in table.rows]) for at, name in enumerate(table.columns)]
     return [
@@ -90,7 +90,7 @@ def of_slices(evaluation: Evaluation) -> list[PageTable]:
             cells.append(_figure(records.get(name), worse_than=[str(record.compared_to) for record in lost]))
         users = next(iter(records.values())).users
         rows.append([Cell(part, f"{users:,} users"), *cells])
-    return _abreast(PageTable("", ["", *(called[name] for name in names)], rows)) if rows else []
+    return _side_by_side(PageTable("", ["", *(called[name] for name in names)], rows)) if rows else []
 
 
 def of_comparisons(evaluation: Evaluation) -> PageTable | None:

@@ -36,8 +36,8 @@ class LabelInputs:
         targets: (B,), one item of each user's history.
         texts: int64 (B, M), equal where the words are equal, negative where there is no interest.
         words: (B, M, d), semantic interests: what the adapter makes of the texts.
-        shown: (P,), items, each shown by the text beside it.
-        shown_texts: int64 (P,).
+        word_items: (P,), items, each with the words of a label beside it.
+        word_texts: int64 (P,), the texts of these words.
         embed: from texts (P,) to semantic interests (P, d).
         behavioural: gives the interests (B, K, d) that the backbone reads from the users' histories.
         next_item: the loss of queries (B, d) whose next items are a group (B,).
@@ -49,8 +49,8 @@ class LabelInputs:
     targets: ItemGroup
     texts: Tensor
     words: Tensor
-    shown: ItemGroup
-    shown_texts: Tensor
+    word_items: ItemGroup
+    word_texts: Tensor
     embed: Callable[[Tensor], Tensor]
     behavioural: Callable[[], Tensor]
     next_item: Callable[[Tensor, ItemGroup], Tensor]

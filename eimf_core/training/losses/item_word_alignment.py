@@ -37,12 +37,12 @@ def item_word_alignment(
     logits = functional.normalize(items, dim=-1) @ functional.normalize(semantic, dim=-1).T / temperature
     same_item = (item_numbers[:, None] == item_numbers).to(logits)
     same_text = (texts[:, None] == texts).to(logits)
-    # text j is shown by item i where some pair of the batch says so
-    shown = (same_item @ same_text) > 0
+    # text j belongs to item i where some pair of the batch says so
+    belongs = (same_item @ same_text) > 0
     itself = torch.eye(len(items), dtype=torch.bool, device=items.device)
-    logits = logits.masked_fill(shown & ~itself, -torch.inf)
+    logits = logits.masked_fill(belongs & ~itself, -torch.inf)
     wanted = torch.arange(len(items), device=items.device)
-    # of a pair (text, item) another pair's item is left out where it shows this text, and the same way back
+    # of a pair (text, item) another pair's item is left out where it has this text too, and the same way back
     return 0.5 * (functional.cross_entropy(logits.T, wanted) + functional.cross_entropy(logits, wanted))
 
 
@@ -55,9 +55,13 @@ def loss(inputs: LabelInputs) -> Tensor | None:
     Returns:
         A scalar; None where no item of its labels is known.
     """
-    if not len(inputs.shown.rows):
+    if not len(inputs.word_items.rows):
         return None
-    words = inputs.embed(inputs.shown_texts)
+    words = inputs.embed(inputs.word_texts)
     return item_word_alignment(
-        inputs.vectors[inputs.shown.rows], words, inputs.shown.rows, inputs.shown_texts, temperature=inputs.temperature
+        inputs.vectors[inputs.word_items.rows],
+        words,
+        inputs.word_items.rows,
+        inputs.word_texts,
+        temperature=inputs.temperature,
     )
