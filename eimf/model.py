@@ -157,10 +157,10 @@ class Model:
             read = read_query(query, number)
             waiting.append(self._session.resolver.resolve(read, file="queries", line=number))
             if len(waiting) == BATCH:
-                yield from map(read_answer, self._session.recommender.lines(waiting))
+                yield from map(read_answer, self._session.lines(waiting))
                 waiting = []
         if waiting:
-            yield from map(read_answer, self._session.recommender.lines(waiting))
+            yield from map(read_answer, self._session.lines(waiting))
 
     def similar(self, item: str) -> Recommendations:
         """The items nearest to one, by the cosine of their vectors; `k` is that of the opened model.
@@ -183,7 +183,7 @@ class Model:
             reporter: hears of progress.
 
         Returns:
-            How many users and rows were written.
+            How many users were answered, with how many recommendations.
 
         >>> eimf.open_model("model/", k=2).recommend_all("data/", "all.csv").answered.users > 1000
         True

@@ -26,7 +26,10 @@ def recommend(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write the rows of --all-users here: .csv, .parquet or .jsonl."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write what --all-users gives here: .jsonl, or rows as .csv or .parquet.",
         ),
     ] = None,
     table: AsTable = None,
@@ -68,7 +71,7 @@ def _write(model: Path, settings: RecommendConfig, request: Request, output: Pat
     done = all_users.write(model, settings, request, output, force=force, reporter=progress_bars.TerminalReporter())
     made, total = done.made, done.answered
     speed = f"; {made / max(done.seconds, 1e-9):,.0f} users a second" if made else ""
-    terminal.info(f"{output}: {counted(total.rows, 'row')} for {counted(total.users, 'user')}{speed}")
+    terminal.info(f"{output}: {counted(total.rows, 'recommendation')} for {counted(total.users, 'user')}{speed}")
     for number, what in (
         (total.popular, "got the most popular items: nothing of their history is known"),
         (total.empty, "got an empty list: the filters leave nothing to list"),

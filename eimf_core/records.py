@@ -322,22 +322,10 @@ class UserInterest(Record, frozen=True, kw_only=True, omit_defaults=True):
     anchors: list[Anchor] = msgspec.field(default_factory=lambda: [])
 
 
-class RecommendedRow(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """One recommended item of one user, as a row of a table; see `recommend.result_rows`."""
-
-    user: str
-    rank: int
-    item: str
-    title: str
-    score: float
-    interest: str | None = None
-    because: str | None = None
-
-
 class AnsweredUsers(Record, frozen=True, kw_only=True):
-    """What the users of a part got, once it is written: their number and that of their rows; how many of them got
-    nothing, how many the most popular items since nothing of their history is known, and how many have items
-    that the model does not know."""
+    """What the users of a part got, once it is written: their number and that of the items they got; how many of them
+    got nothing, how many the most popular items since nothing of their history is known, and how many have items that
+    the model does not know."""
 
     users: int
     rows: int

@@ -91,5 +91,5 @@ def judged(judge: Judge, answer: Recommendation) -> Iterator[tuple[str | None, s
 
 def answers(session: Session, queries: list[Query]) -> list:  # type: ignore[type-arg]
     """The answers to all queries."""
-    lines = session.recommender.lines([session.resolver.resolve(query) for query in queries])
+    lines = session.lines([session.resolver.resolve(query) for query in queries])
     return [msgspec.json.decode(line, type=Recommendation) for line in lines]

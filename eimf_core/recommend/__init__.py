@@ -1,7 +1,7 @@
 """Answers to queries: a Query line becomes a resolved query, that a result (columns), and that lines or rows.
 
-`query/` is the way in, `output/` the way out; between them `session` opens a model and answers, `recommender` runs the
-network, `item_scores` ranks (`int8_scoring` finds candidates with 8-bit products), `attribution` and `explain` say
-which interest brought an item, and why. A further filter is a mask of `item_filters`, a further way of ranking a branch
-of `Recommender.results`.
+`query/` is the way in, `output/` the way out. `session` opens a model and connects them with `recommender`, which runs
+the network and makes a `results.Result`; `item_scores` ranks (`int8_scoring` finds candidates with 8-bit products),
+`attribution` and `explain` say which interest brought an item, and why; `all_users` answers for everybody. A further
+filter is a mask of `item_filters`, a further way of ranking a branch of `Recommender.results`.
 """

@@ -23,7 +23,7 @@ from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import user_blocks
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.output import row_formats
+from eimf_core.recommend.output import file_formats, recommendation_lines
 from eimf_core.recommend.query import user_histories
 from eimf_core.recommend.query.request import Request
 from eimf_core.recommend.query.user_histories import Users
@@ -76,9 +76,9 @@ def lines(
     started, done = time.perf_counter(), 0
     with_unknown = 0
     blocks = _blocks(session, users, 0, as_tested=request.as_tested)
-    with user_blocks.answers(session, blocks, None, path, request, reporter) as answers:
+    with user_blocks.answers(session, blocks, recommendation_lines.encode, path, request, reporter) as answers:
         for made, answered in answers:
-            yield b"".join(made)
+            yield made
             done += answered.users
             with_unknown += answered.with_unknown
             reporter.advance(answered.users, rate=_rate(done, started))
@@ -117,7 +117,7 @@ def write(
         raise ConfigError("--output holds the rows of all users: it goes with --all-users; other answers go to stdout")
     if not request.all_users.exists():
         raise ConfigError(f"--all-users {request.all_users}: no such directory")
-    form = row_formats.format_of(output)
+    form = file_formats.format_of(output)
     session = Session(model, settings, request, reporter=reporter)
     description = _description(model, settings, request)
     with (

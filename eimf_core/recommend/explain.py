@@ -13,9 +13,10 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.vectors import row_lengths, unit_rows
 from eimf_core.recommend import attribution, diversity
 from eimf_core.recommend.attribution import UserInterests
-from eimf_core.recommend.output.results import DIGITS, RankedList, Result, top_items
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.recommender import Recommender
+from eimf_core.recommend.results import RankedList, Result
+from eimf_core.recommend.top_items import DIGITS, top_items
 
 
 def similar(recommender: Recommender, index: int, k: int | None = None) -> Result:

@@ -18,7 +18,7 @@ from eimf_core.naming.interest_names import DIGITS, Namer, ScoredName
 from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.numeric.padding import padded
 from eimf_core.recommend import attribution
-from eimf_core.recommend.output.results import RankedList
+from eimf_core.recommend.results import RankedList
 
 
 class InterestSplit(NamedTuple):

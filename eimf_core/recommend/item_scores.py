@@ -22,8 +22,8 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.index_search import Index, NearItems
 from eimf_core.recommend.int8_scoring import Int8Scores, Rounded
 from eimf_core.recommend.item_filters import mask_scores
-from eimf_core.recommend.output.results import TopItems, top_items, top_pairs
 from eimf_core.recommend.query.query_resolution import ResolvedQuery
+from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
 
 Queries = Sequence[ResolvedQuery]
 

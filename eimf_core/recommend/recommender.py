@@ -22,10 +22,10 @@ from eimf_core.recommend.attribution import UserInterests
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_filters import why_empty
 from eimf_core.recommend.item_scores import ItemScores, candidates
-from eimf_core.recommend.output.result_lines import JsonLines
-from eimf_core.recommend.output.results import RankedList, Result, TopItems, top_items
 from eimf_core.recommend.query.item_lookup import Items
 from eimf_core.recommend.query.query_resolution import ResolvedQuery
+from eimf_core.recommend.results import RankedList, Result
+from eimf_core.recommend.top_items import TopItems, top_items
 
 Queries = Sequence[ResolvedQuery]
 
@@ -51,20 +51,12 @@ class Recommender:
         self.item_scores = ItemScores(model, settings, allowed=self.allowed, boosts=boosts)
         self._reporter = reporter
         self._namer: Namer | None = None
-        self.writer = JsonLines(items)
         self._warned = False
 
     @property
     def batch_size(self) -> int:
         """How many queries are best answered together."""
         return self.item_scores.batch_size
-
-    def lines(self, queries: Queries) -> list[bytes]:
-        """The answers as JSON lines, in the order of the queries."""
-        made: dict[int, bytes] = {}
-        for rows, result in self.results(queries):
-            made |= zip(rows, self.writer.write(result), strict=True)
-        return [made[at] for at in range(len(queries))]
 
     def results(self, queries: Queries) -> Iterator[tuple[Sequence[int], Result]]:
         """The answers to queries of any kind, and the places of those that each result is about."""

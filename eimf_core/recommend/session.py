@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import item_boosts
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.item_filters import command_filters
-from eimf_core.recommend.output.result_lines import error_line, with_field
+from eimf_core.recommend.output.result_lines import JsonLines, error_line, with_field
 from eimf_core.recommend.query import query_input, user_histories
 from eimf_core.recommend.query.item_lookup import Items
 from eimf_core.recommend.query.query_resolution import QueryResolver, ResolvedQuery
@@ -133,8 +133,20 @@ class Session:
             single=single,
             now=_end_of_data(settings, request),
         )
+        self.writer = JsonLines(self.items)
         self._reporter = reporter
         reporter.debug(f"{path}: opened in {time.perf_counter() - began:.2f} s")
+
+    def lines(self, queries: Sequence[ResolvedQuery]) -> list[bytes]:
+        """Answer queries.
+
+        Args:
+            queries: of any kind.
+
+        Returns:
+            A Recommendation record as a JSON line for each, in their order.
+        """
+        return self.writer.in_order(self.recommender.results(queries))
 
     def line(self, query: Query, *, explain: str | None = None, as_tested: bool = False) -> bytes:
         """The answer to one query, with what its history was understood as.
@@ -149,7 +161,7 @@ class Session:
         """
         resolved = self.resolver.resolve(query)
         result = self.recommender.result([resolved])
-        (line,) = self.recommender.writer.write(result)
+        (line,) = self.writer.write(result)
         if result.empty:
             self._reporter.warn(f"nothing can be recommended: {result.empty[0]}")
         if len(resolved.history):
@@ -177,7 +189,7 @@ class Session:
         result = similar(self.recommender, self.resolver.item_index(item), k)
         if result.empty:
             self._reporter.warn(f"nothing is near: {result.empty[0]}")
-        return self.recommender.writer.write(result)[0]
+        return self.writer.write(result)[0]
 
     def stream(self, path: str | Path) -> Iterator[bytes]:
         """Answers to the Query lines of a file or of stdin ("-"), in order, as soon as lines are there.
@@ -197,7 +209,7 @@ class Session:
         return thread_pipeline.ordered(parts, work, number)
 
     def _answer(self, batch: Batch) -> bytes:
-        lines = iter(self.recommender.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))
+        lines = iter(self.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))
         return b"".join([next(lines) if isinstance(entry, ResolvedQuery) else entry for entry in batch])
 
     def _batches(self, path: str | Path) -> Iterator[Batch]:

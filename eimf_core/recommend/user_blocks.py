@@ -14,7 +14,7 @@ from eimf_core.io import files
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.ray_cluster.ray_map import Workers
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.output.result_rows import Rows, rows
+from eimf_core.recommend.output.file_formats import Encode
 from eimf_core.recommend.query.query_resolution import ResolvedQuery
 from eimf_core.recommend.query.request import Request
 from eimf_core.recommend.session import Session
@@ -23,7 +23,6 @@ from eimf_core.records import AnsweredUsers
 Block = list[ResolvedQuery]
 Answered = tuple[Any, AnsweredUsers]
 """What was made of a block, and what its users got."""
-Encode = Callable[[Rows], Any]
 BUNDLE = 512
 """Users that a process is given at a time."""
 
@@ -32,7 +31,7 @@ BUNDLE = 512
 def answers(
     session: Session,
     blocks: Iterator[Block],
-    encode: Encode | None,
+    encode: Encode,
     model: str | Path,
     request: Request,
     reporter: Reporter = SILENT,
@@ -42,7 +41,7 @@ def answers(
     Args:
         session: the opened model; its settings say who answers.
         blocks: of users.
-        encode: makes of rows what is wanted; without it an answer is JSON lines.
+        encode: makes of answers what is wanted.
         model: its directory.
         request: what may be listed.
         reporter: gets remarks.
@@ -69,7 +68,7 @@ def answers(
 
 
 def open_here(
-    model: Path, identity: str, settings: RecommendConfig, request: Request, encode: Encode | None
+    model: Path, identity: str, settings: RecommendConfig, request: Request, encode: Encode
 ) -> Callable[[list[Block]], list[Answered]]:
     """In a worker: what answers a bundle of blocks; raises ModelError where the model is another one."""
     session = Session(model, settings, request)
@@ -101,25 +100,19 @@ def _bundles(blocks: Iterator[Block]) -> Iterator[list[Block]]:
         yield bundle
 
 
-def _answerer(session: Session, encode: Encode | None) -> Callable[[Block], Answered]:
+def _answerer(session: Session, encode: Encode) -> Callable[[Block], Answered]:
     """What answers a block of users."""
 
     def answer(block: Block) -> Answered:
         results = list(session.recommender.results(block))
-        made = rows(results, session.items)
+        lists = [ranked for _, result in results for ranked in result.lists]
         answered = AnsweredUsers(
             users=len(block),
-            rows=len(made.user),
-            empty=sum(not ranked.items for _, result in results for ranked in result.lists),
+            rows=sum(len(ranked.items) for ranked in lists),
+            empty=sum(not ranked.items for ranked in lists),
             popular=sum(len(places) for places, result in results if result.fallback is not None),
             with_unknown=sum(bool(query.unknown) for query in block),
         )
-        assert encode is not None
-        return encode(made), answered
+        return encode(results, session.writer), answered
 
-    def answer_in_lines(block: Block) -> Answered:
-        unknown = sum(bool(query.unknown) for query in block)
-        answered = AnsweredUsers(users=len(block), rows=0, empty=0, popular=0, with_unknown=unknown)
-        return session.recommender.lines(block), answered
-
-    return answer_in_lines if encode is None else answer
+    return answer

@@ -192,7 +192,7 @@ def _resolved(session: Session, query: Query) -> ResolvedQuery | EimfError:
 
 def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
     try:
-        return session.recommender.lines(queries) if queries else []
+        return session.lines(queries) if queries else []
     except Exception as error:
         if len(queries) == 1:
             return [_told(error)]

@@ -148,7 +148,7 @@ def _warm(session: Session) -> None:
     """Make what is made with the first queries, which would wait for it."""
     session.recommender.load()
     session.items.load()
-    session.recommender.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
+    session.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
     # as many items as there are: from then on a network uses its tables, see `item_precompute`
     length = session.model.config.max_length
     items = (

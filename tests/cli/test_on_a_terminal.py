@@ -86,7 +86,7 @@ def test_prepare_ends_with_the_next_command(folder: Path, columns: int) -> None:
 def test_all_users_leave_one_line(folder: Path) -> None:
     lines = on_terminal(80, "recommend", "model", "--all-users", "data", "-o", "all.parquet", cwd=folder)
     last = [line for line in lines if line.strip()][-1]
-    assert re.fullmatch(r"all\.parquet: 600 rows for 60 users; [\d,]+ users a second", last)
+    assert re.fullmatch(r"all\.parquet: 600 recommendations for 60 users; [\d,]+ users a second", last)
 
 
 PROGRESS = """

@@ -48,7 +48,7 @@ def test_answers_are_those_of_recommend(service: Service, path: Path) -> None:
     session = Session(path, RecommendConfig())
     resolved = session.resolver.resolve(Query(history=["tea-1"]))
     status, body, headers = service.ask("/recommend", QUERY)
-    assert (status, [body]) == (200, session.recommender.lines([resolved]))
+    assert (status, [body]) == (200, session.lines([resolved]))
     assert "server" not in headers
 
 

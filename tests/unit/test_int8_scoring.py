@@ -18,8 +18,8 @@ from eimf_core.recommend import int8_scoring, item_scores
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.int8_scoring import Int8Scores
 from eimf_core.recommend.item_scores import ItemScores
-from eimf_core.recommend.output.results import TopItems, top_items, top_pairs
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
+from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
 from eimf_core.recommend.session import Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries
@@ -171,7 +171,7 @@ def test_a_stream_gives_the_lines_of_single_queries(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(item_scores, "MANY", 1 << 30)
     single = Session(path, RecommendConfig(k=6))
     asked = [jsonl.decode(line, Query, file=lines, number=1) for line in lines.read_bytes().splitlines()]
-    assert together == [single.recommender.lines([single.resolver.resolve(query)])[0] for query in asked]
+    assert together == [single.lines([single.resolver.resolve(query)])[0] for query in asked]
 
 
 @pytest.mark.parametrize("least", [None, 0.3])

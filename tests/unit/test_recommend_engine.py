@@ -134,8 +134,8 @@ def test_a_batch_answers_as_its_queries_alone(path: Path) -> None:
         Query(history=["fish-1"], diversity=1.0),
     ]
     asked = [session.resolver.resolve(query) for query in queries]
-    together = session.recommender.lines(asked)
-    assert together == [session.recommender.lines([one])[0] for one in asked]
+    together = session.lines(asked)
+    assert together == [session.lines([one])[0] for one in asked]
     assert [len(orjson.loads(line)["items"]) for line in together] == [6, 6, 2, 6]
 
 

@@ -87,8 +87,8 @@ def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: di
     session = Session(wide, RecommendConfig(**settings), Request(queries="-"))
     ids = [item.item for item in session.model.catalogue]
     asked = [session.resolver.resolve(query, line=at) for at, query in enumerate(queries(ids, 400))]
-    together = session.recommender.lines(asked)
-    alone = [session.recommender.lines([one])[0] for one in asked]
+    together = session.lines(asked)
+    alone = [session.lines([one])[0] for one in asked]
     assert list(map(as_record, together)) == together
     if rounds_by_place():
         pairs = [
@@ -109,8 +109,8 @@ def test_words_and_interests_without_a_name(tmp_path: Path) -> None:
         session.resolver.resolve(query, line=1)
         for query in (Query(text="green tea"), Query(text="a loom", history=["fish-1"]), Query(history=["yarn-1"]))
     ]
-    lines = session.recommender.lines(asked)
-    assert lines == [session.recommender.lines([one])[0] for one in asked] == list(map(as_record, lines))
+    lines = session.lines(asked)
+    assert lines == [session.lines([one])[0] for one in asked] == list(map(as_record, lines))
     assert any("name" not in interest for line in lines for interest in orjson.loads(line)["interests"])
 
 

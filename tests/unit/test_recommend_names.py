@@ -18,7 +18,7 @@ from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.naming.terms import item_terms, without_variants
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.recommend import interest_splitting
-from eimf_core.recommend.output.results import RankedList
+from eimf_core.recommend.results import RankedList
 from eimf_core.records import Item, SemanticInterest
 from tests.recommend_models import write_named_model
 

@@ -81,7 +81,7 @@ def test_a_list_for_the_words_too_and_the_same_answers_in_a_batch(path: Path) ->
         made = session(path, **settings)
         queries = [Query(history=["fish-1"], text=WOOL), Query(history=["tea-1"]), Query(text="tea"), Query(history=[])]
         asked = [made.resolver.resolve(query, line=1) for query in queries]
-        assert made.recommender.lines(asked) == [made.recommender.lines([one])[0] for one in asked]
+        assert made.lines(asked) == [made.lines([one])[0] for one in asked]
 
 
 def test_an_item_that_the_words_bring_is_explained_by_them(path: Path) -> None:

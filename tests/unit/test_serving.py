@@ -107,7 +107,7 @@ def lines_of(path: Path, *lines: bytes) -> list[bytes]:
     """What `eimf recommend` answers to Query lines."""
     session = Session(path, RecommendConfig())
     queries = request_body.read(b"\n".join(lines), 1000).queries
-    return session.recommender.lines([session.resolver.resolve(query) for query in queries])
+    return session.lines([session.resolver.resolve(query) for query in queries])
 
 
 QUERIES = [b'{"history":["tea-1"]}', b'{"id":"me","history":["yarn-1","nope"],"k":2}', b'{"history":[]}']
@@ -251,14 +251,14 @@ def test_titles_do_not_hold_up_histories(live: LiveModel, monkeypatch: pytest.Mo
         return resolve(query)
 
     monkeypatch.setattr(live.now.session.resolver, "resolve", resolved)
-    lines = live.now.session.recommender.lines
+    lines = live.now.session.lines
 
     def answers(queries: Any) -> list[bytes]:
         if queries[0].id == "history":
             ended.set()
         return lines(queries)
 
-    monkeypatch.setattr(live.now.session.recommender, "lines", answers)
+    monkeypatch.setattr(live.now.session, "lines", answers)
     bodies = [b'{"titles":["tea"]}', b'{"id":"history","history":["tea-1"]}']
     assert [answer[0] for answer in asked(live, *(("POST", "/recommend", body) for body in bodies))] == [200, 200]
 
@@ -266,14 +266,14 @@ def test_titles_do_not_hold_up_histories(live: LiveModel, monkeypatch: pytest.Mo
 def test_a_query_that_fails_keeps_the_others_from_nothing_and_is_told_once(
     live: LiveModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = live.now.session.recommender.lines
+    lines = live.now.session.lines
 
     def failing(queries: Any) -> list[bytes]:
         if any(query.id == "bad" for query in queries):
             raise RuntimeError("secret")
         return lines(queries)
 
-    monkeypatch.setattr(live.now.session.recommender, "lines", failing)
+    monkeypatch.setattr(live.now.session, "lines", failing)
     bodies = [b'{"id":"%b","history":["tea-1"]}' % name for name in (b"one", b"bad", b"bad", b"two")]
     heard = Listening()
     found = asked(live, *(("POST", "/recommend", body) for body in bodies), reporter=heard)

@@ -17,7 +17,7 @@ from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats, ShortInts
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.interest_splitting import shares, split_by_name
-from eimf_core.recommend.output.results import RankedList
+from eimf_core.recommend.results import RankedList
 
 SHOWN = 24
 DRAWN = 400

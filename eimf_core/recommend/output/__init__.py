@@ -1,5 +1,5 @@
-"""The way out: `results.Result` holds the answers as columns, whatever is written of them.
+"""The way out: what answers are written as, all from one `recommend.results.Result`.
 
-`result_lines` writes Recommendation lines, with interests and reasons. `result_rows` makes rows of a table for
-`--all-users`, and `row_formats` lists the files that these are written to.
+`result_lines` writes Recommendation lines, with interests and reasons: on stdout, in a stream, over HTTP, in a file.
+`csv_rows` and `parquet_rows` write a table, whose rows `result_rows` makes. `file_formats` lists the forms of a file.
 """

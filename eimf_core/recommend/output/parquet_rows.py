@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from eimf_core.io import parquet_files
-from eimf_core.recommend.output.result_rows import Rows
+from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.result_rows import Rows, rows
+from eimf_core.recommend.results import Results
 
 TYPES = {"rank": np.int32, "score": np.float64}
 """Types of the columns that are no text."""
@@ -17,16 +19,17 @@ KINDS = {"rank": "INTEGER", "score": "DOUBLE"}
 """The same, as DuckDB calls them."""
 
 
-def encode(rows: Rows) -> Rows:
-    """Nothing is done before a part is written.
+def encode(results: Results, writer: JsonLines) -> Rows:
+    """The rows of some answers.
 
     Args:
-        rows: the columns.
+        results: as `Recommender.results` gives them.
+        writer: knows the items of the model.
 
     Returns:
-        The same.
+        The columns.
     """
-    return rows
+    return rows(results, writer.items)
 
 
 def write_part(path: Path, encoded: Sequence[Rows]) -> None:

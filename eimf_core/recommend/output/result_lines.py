@@ -6,7 +6,7 @@ answer (an item's id and title, a rank, a name) is written once and kept; number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import islice
 from operator import add
@@ -15,21 +15,35 @@ from typing import Any
 from msgspec.json import encode as _encoded
 
 from eimf_core.recommend.attribution import DIGITS
-from eimf_core.recommend.output.results import RankedList, Result
 from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.results import RankedList, Result
 
 CACHED = 1 << 14
 """Parts of a line that are kept once written: ranks, interests, shares, names."""
 
 
 class JsonLines:
-    """Writes results; one for all threads of a stream."""
+    """Writes results; one for all threads of a stream. `items` are those of the model."""
 
     def __init__(self, items: Items) -> None:
-        self._items = items
+        self.items = items
         # of each item index: `"item":…,"title":…,"weight":`, and the same up to the score
         self._weighed = cache(lambda index: self._item_named(index) + b',"weight":')
         self._scored = cache(lambda index: self._item_named(index) + b',"score":')
+
+    def in_order(self, results: Iterable[tuple[Sequence[int], Result]]) -> list[bytes]:
+        """The lines of results.
+
+        Args:
+            results: as `Recommender.results` gives them.
+
+        Returns:
+            A line for each query, in their order.
+        """
+        made: dict[int, bytes] = {}
+        for places, result in results:
+            made |= zip(places, self.write(result), strict=True)
+        return [made[at] for at in range(len(made))]
 
     def write(self, result: Result) -> list[bytes]:
         """The line of each query of a result, with its end."""
@@ -90,7 +104,7 @@ class JsonLines:
         return b"".join(parts)[1:]
 
     def _item_named(self, index: int) -> bytes:
-        item = self._items.item(index)
+        item = self.items.item(index)
         return b'"item":%b,"title":%b' % (_encoded(item.item), _encoded(item.title))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from eimf_core.recommend.output.results import Result
 from eimf_core.recommend.query.item_lookup import Items
+from eimf_core.recommend.results import Result, Results
 
 Reason = tuple[str | None, str | None]
 """The interest that brought an item, in words, and the titles of the history that made it."""
@@ -28,7 +27,7 @@ class Rows(NamedTuple):
     because: list[str | None]
 
 
-def rows(results: Iterable[tuple[Sequence[int], Result]], items: Items) -> Rows:
+def rows(results: Results, items: Items) -> Rows:
     """The rows of answers, in the order of the queries.
 
     Args:

@@ -1,4 +1,4 @@
-"""Rows of recommendations as JSON lines; what is not known is left out of a line."""
+"""Recommendation lines in a file, as they stand on stdout."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from eimf_core.io import files
-from eimf_core.recommend.output.result_rows import Rows
-from eimf_core.records import RecommendedRow
+from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.results import Results
 
 
-def encode(rows: Rows) -> bytes:
-    """The lines of some rows.
+def encode(results: Results, writer: JsonLines) -> bytes:
+    """The lines of some answers.
 
     Args:
-        rows: the columns.
+        results: as `Recommender.results` gives them.
+        writer: of the model.
 
     Returns:
-        JSON lines.
+        JSON lines, in the order of the queries.
     """
-    names = Rows._fields
-    records = [RecommendedRow(**dict(zip(names, row, strict=True))) for row in zip(*rows, strict=True)]
-    return msgspec.json.Encoder().encode_lines(records)
+    return b"".join(writer.in_order(results))
 
 
 def write_part(path: Path, encoded: Sequence[bytes]) -> None:
