@@ -19,8 +19,8 @@ from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.int8_scoring import Int8Scores
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
-from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
 from eimf_core.recommend.session import Session
+from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries
 from tests.recommend_models import write_named_model
