@@ -98,7 +98,7 @@ def main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Multi-interest sequential recommendation, taught once by a local language model.
+    """Multi-interest sequential recommendation, with interests that have names.
 
     \b
     The six steps, each reading and writing JSON lines:

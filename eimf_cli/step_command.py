@@ -20,12 +20,6 @@ WIDEST_METAVAR = 24
 HYPHEN = "\N{NON-BREAKING HYPHEN}"
 RUN = ("prepare", "cluster", "label", "train", "eval", "recommend")
 """The commands that `eimf run` runs, each with the options of its table."""
-RENAMED = {
-    ("eval", "--earlier"): "--compare-with",
-    ("recommend", "--first"): "--first-match",
-    ("serve", "--threads"): "--workers",
-}
-"""Of a command and an option that scripts may still use: its name of today."""
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH", bool: "YES|NO"}
 
 
@@ -127,8 +121,6 @@ class StepCommand(TyperCommand):
         name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
         if name in keys:
             return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
-        if (new := RENAMED.get((ctx.info_name, option))) is not None:
-            return ConfigError(f"{option} is called {new} now")
         if ctx.parent is not None and name in ctx.parent.command.list_commands(ctx.parent):
             return ConfigError(f"there is no option {option}, but a command: eimf {name} --help")
         options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]

@@ -46,7 +46,7 @@ def train(
     settings: TrainConfig,
     explicit: frozenset[str],
 ) -> None:
-    """Train a small model that needs no language model any more.
+    """Train a small model; labels of a language model are optional.
 
     By default it is an ensemble, whose members are trained one after the other and weighed on the
     validation split; the result is one model. Without labels it learns from behaviour alone. The epoch

@@ -36,7 +36,7 @@ class EvalConfig:
     slice: list[str] = setting(
         [],
         "Figures for a part too, repeat for several: history, popularity, labels, cold, repeat, category;"
-        " history=5,20 and popularity=10 set bounds (or llm-esr-beauty, -fashion, -yelp), category=NAME takes one.",
+        " history=5,20 and popularity=10 set bounds, category=NAME takes one.",
         metavar="NAME[=VALUE]",
     )
     group: bool = setting(

@@ -10,8 +10,8 @@ Each choice of `--slice` is "name" or "name=value":
     repeat        targets that are in the history against new ones (only with --seen keep)
     category      targets by category: the ten with the most targets, or =NAME for one
 
-Bounds begin a range: 5,10 makes <5, 5-9 and >=10. history=llm-esr-beauty (-fashion, -yelp) and the
-same for popularity are the thresholds of Liu et al., NeurIPS 2024, as set in the code beside it.
+Bounds begin a range: 5,10 makes <5, 5-9 and >=10. Liu et al., NeurIPS 2024 (LLM-ESR), have history=9 and popularity=4 on
+Beauty, 3 and 4 on Fashion, 12 and 13 on Yelp, as set in the code beside it.
 """
 
 from __future__ import annotations
@@ -80,8 +80,6 @@ class TargetSlice:
         return had if self.repeated else ~had
 
 
-LLM_ESR = {"llm-esr-beauty": (9, 4), "llm-esr-fashion": (3, 4), "llm-esr-yelp": (12, 13)}
-"""Bounds of (history length, training interactions) from which users and items are no longer tail."""
 HEAD_SHARE = 0.2
 LARGEST_CATEGORIES = 10
 
@@ -140,11 +138,8 @@ def choose(
 
 def _by_history(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
     lengths = users.history_lengths()
-    if value in LLM_ESR:
-        bounds = [LLM_ESR[value][0]]
-    else:
-        thirds = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf").astype(int) + 1
-        bounds = _bounds("history", value) or sorted(set(thirds.tolist()))
+    thirds = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf").astype(int) + 1
+    bounds = _bounds("history", value) or sorted(set(thirds.tolist()))
     return _ranges("history", lengths, bounds)
 
 
@@ -172,12 +167,9 @@ def _by_training(value: str, users: EvalUsers, dataset: Dataset, labels: Path | 
 
 def _by_popularity(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Mask]:
     counts = dataset.counts()
-    if value in LLM_ESR:
-        bounds = [LLM_ESR[value][1]]
-    else:
-        ordered = np.sort(counts[1:])[::-1]
-        head = int(ordered[max(0, int(len(ordered) * HEAD_SHARE) - 1)])
-        bounds = _bounds("popularity", value) or [max(1, head)]
+    ordered = np.sort(counts[1:])[::-1]
+    head = int(ordered[max(0, int(len(ordered) * HEAD_SHARE) - 1)])
+    bounds = _bounds("popularity", value) or [max(1, head)]
     return _ranges("popularity", counts, bounds)
 
 
@@ -220,9 +212,8 @@ def _bounds(name: str, value: str) -> list[int]:
     try:
         bounds = sorted({int(word) for word in value.split(",")})
     except ValueError:
-        known = ", ".join(LLM_ESR)
         raise ConfigError(
-            f"--slice {name}={value}: expected whole numbers with commas between, such as {name}=5,20, or {known}"
+            f"--slice {name}={value}: expected whole numbers with commas between, such as {name}=5,20"
         ) from None
     if bounds[0] < 1:
         raise ConfigError(f"--slice {name}={value}: a bound is 1 or more")

@@ -48,8 +48,8 @@ class TrainConfig:
     max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1, high=10_000)
     item_vectors: Literal["text", "random", "neighbours"] = setting(
         "text",
-        "Item vectors start from text (what neighbours in histories have in common), random, or from neighbours, where "
-        "items that stand near each other in histories are near.",
+        "Item vectors start from text (what neighbours in histories have in common), random, or, for items without "
+        "titles, from neighbours: items that stand near each other in histories are near.",
         group="data",
     )
     item_categories: bool = setting(

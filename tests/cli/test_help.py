@@ -123,7 +123,6 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
             ("compare", "d", "--epochs", "3", "-o", "r"),
             "of eimf train: write epochs = … in a TOML file, and give that as",
         ),
-        (("eval", "m", "d", "--earlier", "r.json"), "--earlier is called --compare-with now"),
         (("run", "x", "--item", "u", "-o", "d"), "there is no option --item; did you mean --items?"),
         (("--verson",), "--version"),
         (("train", "d", "-o", "m", "--backbone", "comirek"), "or several joined by +; did you mean comirec-sa?"),

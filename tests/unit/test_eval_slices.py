@@ -50,7 +50,7 @@ def members(made: slices.Slices) -> dict[str, list[int]]:
 
 def test_users_by_history(data: Dataset) -> None:
     assert members(choose(data, "history=3,6")) == {"history<3": [0], "history=3-5": [1], "history>=6": [2]}
-    assert members(choose(data, "history=llm-esr-beauty")) == {"history<9": [0, 1], "history>=9": [2]}
+    assert members(choose(data, "history=9")) == {"history<9": [0, 1], "history>=9": [2]}
     assert members(choose(data, "history")) == {"history<3": [0], "history=3-5": [1], "history>=6": [2]}
 
 
@@ -82,7 +82,7 @@ def test_targets_by_popularity(data: Dataset) -> None:
     }
     tail = made.targets[0].items
     assert tail is not None and np.flatnonzero(tail[1:]).tolist() == [2, 3, 4, 5, 6, 7, 8, 9]
-    twice = choose(data, "popularity=llm-esr-yelp", "popularity=13")
+    twice = choose(data, "popularity=13", "popularity=13")
     assert [part.name for part in twice.targets] == list(twice.sizes) == ["popularity<13", "popularity>=13"]
 
 
