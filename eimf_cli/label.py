@@ -32,6 +32,7 @@ def label(
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write, or prompts with --dry-run.")
     ] = Path("-"),
     settings: LabelConfig,
+    typed: frozenset[str],
 ) -> None:
     """Ask a language model for the interests behind each sample's history.
 
@@ -39,6 +40,8 @@ def label(
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run resumes
     when the same command is run again, and labels of the same requests are taken over.
     Answers that other settings or samples gave are kept: --force discards them.
+    An option that the engine does not use is refused. Of a --config file or the environment, which
+    several engines may share, it is warned of.
 
     Of a model directory that train wrote, groups of items that lie near to each other are named, and the
     names are kept in it: `recommend` shows them. A run that is interrupted resumes likewise.
@@ -50,19 +53,19 @@ def label(
         from eimf_core.labeling import dry_run, group_labels
 
         asked = group_labels.preview if of_model else dry_run.dry_run
-        totals = asked(samples, output, settings, progress_bars.TerminalReporter())
+        totals = asked(samples, output, settings, progress_bars.TerminalReporter(), typed)
         guess = "" if totals.seconds is None else f"; a run takes very roughly {duration(totals.seconds)}"
         terminal.info(
             f"{totals.prompts:,} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
         )
         return
     if of_model:
-        _name_groups(samples, output, settings)
+        _name_groups(samples, output, settings, typed)
         return
     from eimf_core.labeling import label as labeling
     from eimf_core.labeling.engines.engine_registry import engine_class
 
-    summary = labeling.label(samples, output, settings, reporter=progress_bars.TerminalReporter())
+    summary = labeling.label(samples, output, settings, given=typed, reporter=progress_bars.TerminalReporter())
     if summary.requests is not None:
         _say_requests(summary)
         if summary.unanswered:
@@ -88,12 +91,12 @@ def _no_samples(directory: Path) -> str:
     return "is a directory without manifest.json, which is no model; give samples or what train wrote"
 
 
-def _name_groups(model: Path, output: Path, settings: LabelConfig) -> None:
+def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozenset[str]) -> None:
     from eimf_core.labeling import group_labels
 
     if str(output) != "-":
         raise ConfigError(f"--output {output}: names are kept in {model} itself; leave it out")
-    summary = group_labels.name_groups(model, settings, reporter=progress_bars.TerminalReporter())
+    summary = group_labels.name_groups(model, settings, given=typed, reporter=progress_bars.TerminalReporter())
     if summary.unanswered:
         _say_requests(summary)
         return

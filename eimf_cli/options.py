@@ -113,7 +113,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
-FROM_CONTEXT = ("settings", "request", "explicit", "config_file")
+FROM_CONTEXT = ("settings", "request", "explicit", "typed", "config_file")
 """Arguments of a command's function that are no options of their own."""
 
 # hidden: --help-all shows it, and the error that it is for names it
@@ -134,7 +134,8 @@ def step(
         example: the command line that leads the help.
         settings: a dataclass made of `setting` fields; each is an option, or a key of --config alone, and the
             function gets the instance as the keyword argument `settings`, and the names of those that are no
-            defaults as `explicit` where it has this argument, as well as the path of --config as `config_file`.
+            defaults as `explicit` where it has this argument, those of the command line alone as `typed`, and the
+            path of --config as `config_file`.
         request: likewise a dataclass of what is asked, which the function gets as `request`.
         plugins: the group of plug-ins that its help lists.
 
@@ -169,6 +170,8 @@ def step(
                 arguments["settings"] = settings(**given, **config_only)
                 if "explicit" in own:
                     arguments["explicit"] = _explicit(parsed, about, config_only)
+                if "typed" in own:
+                    arguments["typed"] = _given_by(parsed, about, {"COMMANDLINE"})
             started = time.perf_counter()
             with startup_notice.given(startup_notice.inputs(arguments | values_of)):
                 result = function(**arguments)
@@ -179,7 +182,7 @@ def step(
                 terminal.debug(run_summary(time.perf_counter() - started, seed))
             return result
 
-        if {"explicit", "config_file"} & own.keys():
+        if {"explicit", "typed", "config_file"} & own.keys():
             typed["parsed"] = (typer.Context, inspect.Parameter.empty)
         run.__annotations__ = {name: hint for name, (hint, _) in typed.items()}
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -196,9 +199,14 @@ def step(
 
 def _explicit(context: Any, about: Step, config_only: dict[str, Any]) -> frozenset[str]:
     """The settings that come from the command line, the environment or --config."""
-    typed = {name for name in about.options() if context.get_parameter_source(name).name != "DEFAULT"}
     keys = about.config_keys().items()
-    return frozenset(typed | {name for name, field in keys if config_only[name] != default(field)})
+    of_file = {name for name, field in keys if config_only[name] != default(field)}
+    return _given_by(context, about, {"COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP"}) | of_file
+
+
+def _given_by(context: Any, about: Step, sources: set[str]) -> frozenset[str]:
+    """The options that come from these places."""
+    return frozenset(name for name in about.options() if context.get_parameter_source(name).name in sources)
 
 
 def _print_config(config: dict[str, Any]) -> None:

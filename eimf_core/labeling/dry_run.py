@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from eimf_core.io import jsonl, outputs, provenance
 from eimf_core.labeling import shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import unused_settings
 from eimf_core.labeling.engines.base import Engine, Request
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, read_samples
@@ -47,7 +48,10 @@ class Totals:
     seconds: float | None
 
 
-def dry_run(samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter) -> Totals:
+def dry_run(
+    samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter,
+    given: Collection[str] | None = None,
+) -> Totals:  # fmt: skip
     """Write the prompts of a run, one JSON line each, in the order of the samples.
 
     Args:
@@ -55,16 +59,19 @@ def dry_run(samples_path: str | Path, output: str | Path, config: LabelConfig, r
         output: a file, or "-"; one that is no earlier dry run's is replaced only with `config.force`.
         config: with `dry_run` set.
         reporter: receives warnings.
+        given: as of `label.label`.
 
     Returns:
         How many prompts, their tokens, and how long the run would take.
 
     Raises:
-        ConfigError: for an engine that sends no prompts, and for an output that may not be replaced.
+        ConfigError: for an engine that sends no prompts, for settings that it does not use, and for an output that may
+            not be replaced.
         LabelError: where not one user has a prompt that fits; what was written tells why for each.
     """
     if not chosen_class(config).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
+    unused_settings.check(config, given, reporter)
     samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
     _refuse_labels(output, force=config.force)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -45,12 +45,15 @@ def folder(model: str | Path) -> Path:
     return target.with_name(f"{target.name}.names")
 
 
-def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
+def name_groups(
+    path: str | Path, config: LabelConfig, *, given: Collection[str] | None = None, reporter: Reporter = SILENT
+) -> Summary:
     """Ask what the groups of a model's items have in common, and keep the answers with the model.
 
     Args:
         path: of the model directory.
         config: which engine is asked, and how.
+        given: as of `label.label`.
         reporter: hears of progress and remarks.
 
     Returns:
@@ -66,7 +69,7 @@ def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = S
     unfinished = work.exists()
     settings = _settings(config, work, groups, model, reporter)
     try:
-        summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, reporter=reporter)
+        summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, given=given, reporter=reporter)
     except ConfigError as problem:
         if not unfinished and not jsonl.partial(work / ANSWERS).exists():
             shutil.rmtree(work, ignore_errors=True)
@@ -82,7 +85,9 @@ def name_groups(path: str | Path, config: LabelConfig, *, reporter: Reporter = S
     return summary
 
 
-def preview(path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter) -> dry_run.Totals:
+def preview(
+    path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter, given: Collection[str] | None = None
+) -> dry_run.Totals:
     """What `name_groups` would ask: see `dry_run.dry_run`.
 
     Args:
@@ -90,6 +95,7 @@ def preview(path: str | Path, output: str | Path, config: LabelConfig, reporter:
         output: of the prompts, or "-".
         config: with `dry_run` set.
         reporter: hears of remarks.
+        given: as of `label.label`.
 
     Returns:
         How many prompts, and their tokens.
@@ -97,7 +103,7 @@ def preview(path: str | Path, output: str | Path, config: LabelConfig, reporter:
     model, groups = _opened(path, config)
     with tempfile.TemporaryDirectory() as work:
         settings = _settings(config, Path(work), groups, model, reporter)
-        return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter)
+        return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter, given)
 
 
 def _opened(path: str | Path, config: LabelConfig) -> tuple[Model, ItemGroups]:

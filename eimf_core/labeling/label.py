@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from eimf_core.errors import LabelError, counted
 from eimf_core.io import outputs, provenance
 from eimf_core.labeling import batch_requests, early_stop, history_text, label_output, shard
 from eimf_core.labeling.config import LabelConfig
+from eimf_core.labeling.engines import unused_settings
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
 from eimf_core.labeling.label_output import LabelWriter
@@ -57,26 +58,33 @@ class Summary:
     requests: str | None = None
 
 
-def label(samples_path: str | Path, output: str | Path, config: LabelConfig, *, reporter: Reporter = SILENT) -> Summary:
+def label(
+    samples_path: str | Path, output: str | Path, config: LabelConfig, *, given: Collection[str] | None = None,
+    reporter: Reporter = SILENT,
+) -> Summary:  # fmt: skip
     """Label all samples of a file.
 
     Args:
         samples_path: the samples; "-" is stdin.
         output: the labels; "-" is stdout. An engine that answers later leaves its requests beside it.
         config: which engine is asked, and how.
+        given: the settings that were asked for in so many words, None: all that differ from their defaults. One of
+            these that the engine does not use is refused, others are warned of.
         reporter: hears of progress and remarks.
 
     Returns:
         What came out, labels of earlier runs included.
 
     Raises:
-        ConfigError: where answers that another run gave would be discarded, and `config.force` is not set.
+        ConfigError: where answers that another run gave would be discarded, and `config.force` is not set, and for
+            settings that the engine does not use.
         InputError: samples, or results of requests, that cannot be read.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
             with the reason in each line's `error`. Also after the first users, when most of them have none or most
             names are titles, unless `config.keep_going`; what was answered is kept for a later run.
     """
     began = time.perf_counter()
+    unused_settings.check(config, given, reporter)
     labeler, inputs = _open(samples_path, output, config, reporter)
     with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter) as writer:
         done = {entry.request for entry in writer.kept}

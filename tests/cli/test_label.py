@@ -105,6 +105,20 @@ def test_recorded_tokens_are_no_rate_of_the_run(eimf: Eimf, samples: Path, tiny:
     assert all(entry.tokens == before[entry.user].tokens and entry.tokens["answer"] for entry in again)
 
 
+def test_an_option_that_the_engine_does_not_use(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    """Refused where it was typed; of a file or the environment, which are for other engines as well, warned of."""
+    asked = ("label", samples, "--engine", "keywords", "-o", "labels.jsonl")
+    line = one_error_line(eimf(*asked, "--server", "http://x/v1", "--gpu-layers", 3, cwd=tmp_path), 2)
+    told = "the engine keywords does not use --server (for server) and --gpu-layers (for llama-cpp); leave them out, or"
+    assert told in line and not (tmp_path / "labels.jsonl").exists()
+    told = "the engine llama-cpp does not use --replay (for replay); leave it out, or give --engine replay"
+    assert told in one_error_line(eimf("label", samples, "--replay", "l.jsonl", "--dry-run", cwd=tmp_path), 2)
+    (tmp_path / "shop.toml").write_text("[label]\ngpu_layers = 20\nmax_interests = 2\n")
+    done = eimf(*asked, "--config", "shop.toml", cwd=tmp_path, env={"EIMF_LABEL_PARALLEL": "3"})
+    words = "warning: the engine keywords does not use --parallel (for llama-cpp or server) and --gpu-layers (for "
+    assert done.returncode == 0 and words in done.stderr.decode(), done
+
+
 def test_files_and_prompts_that_are_not_there(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     for arguments, words in (
         (["--chat-template", tmp_path / "none.jinja"], "none.jinja: no such file"),

@@ -29,7 +29,7 @@ from eimf_core.io import jsonl
 from eimf_core.labeling import answer_parser, prompts
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import EngineName, LabelConfig
-from eimf_core.labeling.engines import server_pool
+from eimf_core.labeling.engines import server_pool, unused_settings
 from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.engines.engine_registry import engine_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title
@@ -315,6 +315,26 @@ def test_settings_are_plain_and_the_same_each_time(case: Case) -> None:
     assert first.name == case.config.engine and first.model and first.parallel >= 1
     first.close()
     second.close()
+
+
+def test_an_engine_says_which_settings_it_uses(case: Case) -> None:
+    """What it reads of them, and nothing else but what `label` looks at for it."""
+    read: set[str] = set()
+
+    class Watched(LabelConfig):
+        def __getattribute__(self, name: str) -> Any:
+            read.add(name)
+            return super().__getattribute__(name)
+
+    config = Watched(**vars(case.config))
+    read.clear()
+    engine = replace(case, config=config).open()
+    answer_all(engine)
+    engine.close()
+    own = read & vars(case.config).keys() - unused_settings.OF_EVERY_RUN
+    said = unused_settings.used_by(engine_class(case.config.engine))
+    assert said is not None and own <= said
+    assert said - own <= {"items", "encoder", "max_titles", "attempts", "keep_going", "hf_file"}
 
 
 def test_a_question_without_an_answer_costs_itself_alone(case: Case) -> None:

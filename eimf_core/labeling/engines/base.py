@@ -26,6 +26,13 @@ from eimf_core.text.similarity import TitleVectors
 
 LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12
 """Of an interest, as the form of the answer wants it."""
+OF_PROMPTS = frozenset(
+    {
+        "model", "prompt", "language", "items", "encoder", "max_titles", "max_tokens",
+        "attempts", "temperature", "retry_temperature",
+    }
+)  # fmt: skip
+"""Settings that every engine uses that asks a language model."""
 NamesInterests = Callable[[Sequence[HistoryItem]], Mapping[str, Sequence[int]]]
 """From the items of a history, oldest first, to the name of each interest with the numbers of its items, from 1."""
 
@@ -72,8 +79,9 @@ class Engine:
 
     Attributes of a class:
         name: of the engine, as on the command line.
-        uses_prompt: whether it asks a language model with the prompt. Otherwise `--model`, `--prompt` and `--language`
-            do nothing, and there is nothing to show in a dry run.
+        uses: the settings that shape what it does, beside those of every run (`unused_settings.OF_EVERY_RUN`): others
+            are refused. None: not told, any may. A subclass does not inherit it.
+        uses_prompt: whether it asks a language model with the prompt. Otherwise there is nothing to show in a dry run.
         reads_titles: whether it answers from the titles of a history, which `--items` adds categories to.
         needs_catalogue: whether it reads the catalogue of `--items` by itself, and cannot do without.
         answers_later: whether it writes requests whose answers a later run reads, with `--results`.
@@ -90,6 +98,7 @@ class Engine:
     """
 
     name: ClassVar[str]
+    uses: ClassVar[frozenset[str] | None] = None
     uses_prompt: ClassVar[bool] = True
     reads_titles: ClassVar[bool] = True
     needs_catalogue: ClassVar[bool] = False

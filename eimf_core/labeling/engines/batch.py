@@ -18,7 +18,7 @@ import orjson
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import batch_results
-from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.labeling.engines.base import OF_PROMPTS, Answer, Request
 from eimf_core.labeling.engines.server_question import FORMS, ChatEngine, RequestStyle
 from eimf_core.labeling.engines.server_reply import excerpt
 from eimf_core.progress import Reporter
@@ -34,6 +34,7 @@ class Batch(ChatEngine):
     """Answers out of files of results; `left` are the requests that have none."""
 
     name: ClassVar[str] = "batch"
+    uses: ClassVar[frozenset[str] | None] = OF_PROMPTS | {"results"}
     answers_later: ClassVar[bool] = True
 
     def __init__(

@@ -41,6 +41,7 @@ class Categories(SynchronousEngine):
     """
 
     name: ClassVar[str] = "categories"
+    uses: ClassVar[frozenset[str] | None] = frozenset({"items"})
     reads_titles: ClassVar[bool] = False
     needs_catalogue: ClassVar[bool] = True
 

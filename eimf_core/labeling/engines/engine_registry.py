@@ -78,10 +78,10 @@ def open_engine(
     """Open the engine that the settings name; nothing heavy is loaded yet.
 
     Args:
-        config: the settings of the run; those that the engine has no use for are warned of.
+        config: the settings of the run.
         samples: everything that will be asked about, with clean titles.
         vectors: opens the text encoder.
-        reporter: receives the warnings.
+        reporter: receives warnings of the engine.
 
     Returns:
         An engine that takes requests; `close` ends it.
@@ -91,14 +91,6 @@ def open_engine(
         ModelError: for a model that cannot be used.
     """
     engine = engine_class(config.engine)
-    if not engine.uses_prompt:
-        idle = [f"--{name}" for name in ("model", "prompt", "language") if getattr(config, name)]
-        if idle:
-            reporter.warn(f"without effect, since the engine {config.engine} asks no language model: {', '.join(idle)}")
     if engine.needs_catalogue and config.items is None:
         raise ConfigError(f"--engine {config.engine} needs --items items.jsonl, the catalogue that prepare wrote")
-    if config.items and not reads_catalogue(engine):
-        reporter.warn(f"without effect, since the engine {config.engine} reads no catalogue: --items")
-    if config.results and not engine.answers_later:
-        reporter.warn(f"without effect, since the engine {config.engine} answers at once: --results")
     return _answering_class(config)(config, samples, vectors, reporter)

@@ -36,6 +36,7 @@ class Keywords(SynchronousEngine):
     """Class-based TF-IDF over groups of similar titles; the samples of the run are the corpus."""
 
     name: ClassVar[str] = "keywords"
+    uses: ClassVar[frozenset[str] | None] = frozenset({"items", "encoder"})
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter

@@ -26,7 +26,7 @@ from eimf_core.errors import ModelError
 from eimf_core.io import files
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import gguf_file, llama_setup
-from eimf_core.labeling.engines.base import Answer, Engine, Request
+from eimf_core.labeling.engines.base import OF_PROMPTS, Answer, Engine, Request
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
@@ -49,6 +49,9 @@ class LlamaCpp(Engine):
     """Requests answered by a GGUF file. The worker starts with the first request."""
 
     name: ClassVar[str] = "llama-cpp"
+    uses: ClassVar[frozenset[str] | None] = OF_PROMPTS | {
+        "keep_going", "hf_repo", "hf_file", "chat_template", "parallel", "gpu_layers", "context", "threads",
+    }  # fmt: skip
     ray_module: ClassVar[str | None] = f"{__package__}.llama_ray"
 
     def __init__(

@@ -25,6 +25,7 @@ class Replay(SynchronousEngine):
     """Answers from a file of labels. They are checked against the history like any others."""
 
     name: ClassVar[str] = "replay"
+    uses: ClassVar[frozenset[str] | None] = frozenset({"replay"})
     reads_titles: ClassVar[bool] = False
 
     def __init__(

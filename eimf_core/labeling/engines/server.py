@@ -20,7 +20,7 @@ import orjson
 from eimf_core.errors import EimfError, ModelError
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import server_address, server_pool, server_reply
-from eimf_core.labeling.engines.base import Answer, Request
+from eimf_core.labeling.engines.base import OF_PROMPTS, Answer, Request
 from eimf_core.labeling.engines.server_exchange import Refusal, exchange
 from eimf_core.labeling.engines.server_pool import Endpoint, Pool
 from eimf_core.labeling.engines.server_question import ChatEngine, RequestStyle
@@ -42,6 +42,9 @@ class Server(ChatEngine):
     """Requests answered over HTTP; a thread for each that is open."""
 
     name: ClassVar[str] = "server"
+    uses: ClassVar[frozenset[str] | None] = OF_PROMPTS | {
+        "keep_going", "server", "allow_remote", "parallel", "timeout", "retries",
+    }  # fmt: skip
 
     def __init__(
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
