@@ -10,8 +10,8 @@ Each choice of `--slice` is "name" or "name=value":
     repeat        targets that are in the history against new ones (only with --seen keep)
     category      targets by category: the ten with the most targets, or =NAME for one
 
-Bounds begin a range: 5,10 makes <5, 5-9 and >=10. Liu et al., NeurIPS 2024 (LLM-ESR), have history=9 and popularity=4 on
-Beauty, 3 and 4 on Fashion, 12 and 13 on Yelp, as set in the code beside it.
+Bounds begin a range: 5,10 makes <5, 5-9 and >=10. Liu et al., NeurIPS 2024 (LLM-ESR), have history=9 and popularity=4
+on Beauty, 3 and 4 on Fashion, 12 and 13 on Yelp, as set in the code beside it.
 """
 
 from __future__ import annotations
