@@ -77,7 +77,7 @@ class LabelSettings(TypedDict, total=False):
     max_error_share: str
     keep_going: bool
     retry_errors: bool
-    force: bool
+    discard: bool
     replay: str | None
     encoder: str | None
     seed: int

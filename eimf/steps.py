@@ -112,13 +112,16 @@ def cluster(
 
 
 def label(
-    samples: AnyPath, output: AnyPath, *, reporter: Reporter | None = None, **settings: Unpack[LabelSettings]
-) -> Labelled:
+    samples: AnyPath, output: AnyPath, *, force: bool = False, reporter: Reporter | None = None,
+    **settings: Unpack[LabelSettings],
+) -> Labelled:  # fmt: skip
     """Ask for the interests behind the histories of samples; an interrupted run resumes.
 
     Args:
         samples: the file that `cluster` wrote.
         output: a file for Label lines.
+        force: whether files that no run of eimf wrote may be replaced; labels of other settings are given up with
+            `discard=True` alone.
         reporter: hears of progress and remarks; without one warnings are Python's.
         settings: of `LabelConfig`, such as `model="instruct.gguf"` or `engine="keywords"`.
 
@@ -135,12 +138,12 @@ def label(
     from eimf_core.labeling import label as labeling
     from eimf_core.labeling.config import LabelConfig
 
-    with named_as_arguments(LabelConfig) as named:
+    with named_as_arguments(LabelConfig, "force") as named:
         made = settings_of(LabelConfig, settings)
         if made.dry_run:
             raise ConfigError("dry_run shows prompts on the command line: eimf label --dry-run")
         read, written = path_of(samples, "samples"), path_of(output, "output")
-        return labeling.label(read, written, made, reporter=reporter_or_quiet(reporter, named))
+        return labeling.label(read, written, made, force=force, reporter=reporter_or_quiet(reporter, named))
 
 
 def train(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eimf_cli import next_steps, progress_bars, terminal
-from eimf_cli.options import step
+from eimf_cli.options import Force, step
 from eimf_core.errors import ConfigError, counted
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import duration
@@ -31,6 +31,7 @@ def label(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Labels to write, or prompts with --dry-run.")
     ] = Path("-"),
+    force: Force = False,
     settings: LabelConfig,
     typed: frozenset[str],
 ) -> None:
@@ -39,7 +40,7 @@ def label(
     The answer is held to the prompt's schema, checked against the history, and asked for again when
     it cannot be used. Each finished label is kept at once in FILE.partial: an interrupted run resumes
     when the same command is run again, and labels of the same requests are taken over.
-    Answers that other settings or samples gave are kept: --force discards them.
+    Answers that other settings or samples gave are kept: --discard gives them up.
     An option that the engine does not use is refused. Of a --config file or the environment, which
     several engines may share, it is warned of.
 
@@ -53,19 +54,21 @@ def label(
         from eimf_core.labeling import dry_run, group_labels
 
         asked = group_labels.preview if of_model else dry_run.dry_run
-        totals = asked(samples, output, settings, progress_bars.TerminalReporter(), typed)
+        totals = asked(samples, output, settings, progress_bars.TerminalReporter(), force=force, given=typed)
         guess = "" if totals.seconds is None else f"; a run takes very roughly {duration(totals.seconds)}"
         terminal.info(
             f"{totals.prompts:,} prompts, {totals.tokens:,} tokens; the first {totals.shared} are shared{guess}"
         )
         return
     if of_model:
-        _name_groups(samples, output, settings, typed)
+        _name_groups(samples, output, settings, typed, force=force)
         return
     from eimf_core.labeling import label as labeling
     from eimf_core.labeling.engines.engine_registry import engine_class
 
-    summary = labeling.label(samples, output, settings, given=typed, reporter=progress_bars.TerminalReporter())
+    summary = labeling.label(
+        samples, output, settings, force=force, given=typed, reporter=progress_bars.TerminalReporter()
+    )
     if summary.requests is not None:
         _say_requests(summary)
         if summary.unanswered:
@@ -91,12 +94,14 @@ def _no_samples(directory: Path) -> str:
     return "is a directory without manifest.json, which is no model; give samples or what train wrote"
 
 
-def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozenset[str]) -> None:
+def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozenset[str], *, force: bool) -> None:
     from eimf_core.labeling import group_labels
 
     if str(output) != "-":
         raise ConfigError(f"--output {output}: names are kept in {model} itself; leave it out")
-    summary = group_labels.name_groups(model, settings, given=typed, reporter=progress_bars.TerminalReporter())
+    summary = group_labels.name_groups(
+        model, settings, force=force, given=typed, reporter=progress_bars.TerminalReporter()
+    )
     if summary.unanswered:
         _say_requests(summary)
         return

@@ -66,7 +66,7 @@ def run(
                 terminal.info("  (up to date)")
                 continue
             with terminal.part_of_another_command():
-                _eimf([*command, *(["--force"] if each.force else []), *common])
+                _eimf([*command, *(["--discard"] if each.discard else []), *common])
             records.add(each, origin)
     _end(output, common, measured=steps[-1].name == "eval")
 

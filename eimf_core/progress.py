@@ -63,12 +63,14 @@ class PartReporter(Reporter):
 
 
 SILENT = Reporter()
-MINUTES, HOURS = 90.0, 90 * 60.0
-"""Seconds from which a time is told in minutes, and in hours."""
+MINUTES, HOURS, DAYS = 90.0, 90 * 60.0, 48 * 3600.0
+"""Seconds from which a time is told in minutes, in hours, and in days."""
 
 
 def duration(seconds: float) -> str:
-    """A time in words, as finely as people want to know it: "45 s", "12 min", "3.5 h"."""
+    """A time in words, as finely as people want to know it: "45 s", "12 min", "3.5 h", "2.5 days"."""
     if seconds < MINUTES:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < HOURS else f"{seconds / 3600:.1f} h"
+    if seconds < HOURS:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < DAYS else f"{seconds / 86400:.1f} days"

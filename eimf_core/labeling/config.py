@@ -68,9 +68,7 @@ class LabelConfig:
     retry_errors: bool = setting(
         False, "Ask again for users that an earlier run recorded with an error.", group="labels", advanced=True
     )
-    force: bool = setting(
-        False, "Replace labels made with other settings or samples, or an output that no run of eimf wrote."
-    )
+    discard: bool = setting(False, "Give up labels that other settings or samples made, and that would be kept.")
     replay: str | None = setting(
         None, "Labels made before, for --engine replay.", group="labels", metavar="labels.jsonl", advanced=True
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from eimf_core.errors import ConfigError, LabelError
 from eimf_core.io import jsonl, outputs, provenance
-from eimf_core.labeling import shard
+from eimf_core.labeling import label_output, shard
 from eimf_core.labeling.answer_length import LETTERS_A_TOKEN
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import unused_settings
@@ -49,17 +49,18 @@ class Totals:
 
 
 def dry_run(
-    samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter,
+    samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter, *, force: bool = False,
     given: Collection[str] | None = None,
 ) -> Totals:  # fmt: skip
     """Write the prompts of a run, one JSON line each, in the order of the samples.
 
     Args:
         samples_path: a file of Sample lines, or "-".
-        output: a file, or "-"; one that is no earlier dry run's is replaced only with `config.force`.
+        output: a file, or "-"; one that is no earlier dry run's is replaced only with `force`, and labels with
+            `config.discard`.
         config: with `dry_run` set.
         reporter: receives warnings.
-        given: as of `label.label`.
+        force, given: as of `label.label`.
 
     Returns:
         How many prompts, their tokens, and how long the run would take.
@@ -73,10 +74,11 @@ def dry_run(
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     unused_settings.check(config, given, reporter)
     samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
-    _refuse_labels(output, force=config.force)
+    if str(output) != "-" and not label_output.refuse_loss(Path(output), discard=config.discard):
+        _refuse_others(output, force=force)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)
     previews = []
-    with contextlib.closing(engine), outputs.claimed([output], inputs=[samples_path], force=config.force) as places:
+    with contextlib.closing(engine), outputs.claimed([output], inputs=[samples_path], force=force) as places:
         with jsonl.writer(places[str(output)]) as out:
             for preview in _previews(engine, samples, config):
                 out.write(preview)
@@ -98,10 +100,9 @@ def dry_run(
     return totals
 
 
-def _refuse_labels(output: str | Path, *, force: bool) -> None:
-    """ConfigError for a file that an earlier run wrote and that holds something else, such as labels."""
-    sidecar = provenance.sidecar(output)
-    if str(output) == "-" or force or not sidecar.exists():
+def _refuse_others(output: str | Path, *, force: bool) -> None:
+    """ConfigError for a file that an earlier run wrote and that holds something else, such as samples."""
+    if force or not provenance.sidecar(output).exists():
         return
     if not provenance.read_facts(output).get(DRY):
         way = "choose another -o, or give --force to replace it"

@@ -46,21 +46,22 @@ def folder(model: str | Path) -> Path:
 
 
 def name_groups(
-    path: str | Path, config: LabelConfig, *, given: Collection[str] | None = None, reporter: Reporter = SILENT
-) -> Summary:
+    path: str | Path, config: LabelConfig, *, force: bool = False, given: Collection[str] | None = None,
+    reporter: Reporter = SILENT,
+) -> Summary:  # fmt: skip
     """Ask what the groups of a model's items have in common, and keep the answers with the model.
 
     Args:
         path: of the model directory.
         config: which engine is asked, and how.
-        given: as of `label.label`.
+        force, given: as of `label.label`.
         reporter: hears of progress and remarks.
 
     Returns:
         What came of it, counted in groups.
 
     Raises:
-        ConfigError: the settings do not go with groups, or answers of other settings would be lost without `force`.
+        ConfigError: the settings do not go with groups, or answers of other settings would be lost without `discard`.
         LabelError: more groups than the settings allow have no answer; the model stays as it is.
         ModelError: the model is damaged, has no titles, or was replaced meanwhile.
     """
@@ -69,14 +70,14 @@ def name_groups(
     unfinished = work.exists()
     settings = _settings(config, work, groups, model, reporter)
     try:
-        summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, given=given, reporter=reporter)
+        summary = labeling.label(work / SAMPLES, work / ANSWERS, settings, force=force, given=given, reporter=reporter)
     except ConfigError as problem:
         if not unfinished and not jsonl.partial(work / ANSWERS).exists():
             shutil.rmtree(work, ignore_errors=True)
         if isinstance(problem, OtherLabelsError):
             place = work if unfinished else model.name
-            told = f"holds {problem.count} names made with other settings, which would be lost; give --force to replace"
-            raise ConfigError(f"{place}: {told} them") from problem
+            told = f"holds {problem.count} names made with other settings, which would be lost"
+            raise ConfigError(f"{place}: {told}; give --discard to give them up") from problem
         raise
     if summary.unanswered:
         return summary
@@ -86,8 +87,9 @@ def name_groups(
 
 
 def preview(
-    path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter, given: Collection[str] | None = None
-) -> dry_run.Totals:
+    path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter, *, force: bool = False,
+    given: Collection[str] | None = None,
+) -> dry_run.Totals:  # fmt: skip
     """What `name_groups` would ask: see `dry_run.dry_run`.
 
     Args:
@@ -95,7 +97,7 @@ def preview(
         output: of the prompts, or "-".
         config: with `dry_run` set.
         reporter: hears of remarks.
-        given: as of `label.label`.
+        force, given: as of `label.label`.
 
     Returns:
         How many prompts, and their tokens.
@@ -103,7 +105,7 @@ def preview(
     model, groups = _opened(path, config)
     with tempfile.TemporaryDirectory() as work:
         settings = _settings(config, Path(work), groups, model, reporter)
-        return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter, given)
+        return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter, force=force, given=given)
 
 
 def _opened(path: str | Path, config: LabelConfig) -> tuple[Model, ItemGroups]:
@@ -177,7 +179,7 @@ def _settings(config: LabelConfig, work: Path, groups: ItemGroups, model: Model,
         config,
         max_interests=1,
         prompt=config.prompt or (PROMPT if asks_model else None),
-        force=config.force or stale,
+        discard=config.discard or stale,
     )
 
 

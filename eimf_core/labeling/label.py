@@ -3,7 +3,7 @@
 Every finished label is written and flushed at once to `OUTPUT.partial`, which becomes the output at
 the end. The same command run again resumes with what is missing; a label is taken over when its
 `request` is the same, so that another model, prompt or setting means new labels. Answers that would be lost so are
-given up only with `force`.
+given up only with `discard`.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Summary:
 
 
 def label(
-    samples_path: str | Path, output: str | Path, config: LabelConfig, *, given: Collection[str] | None = None,
-    reporter: Reporter = SILENT,
+    samples_path: str | Path, output: str | Path, config: LabelConfig, *, force: bool = False,
+    given: Collection[str] | None = None, reporter: Reporter = SILENT,
 ) -> Summary:  # fmt: skip
     """Label all samples of a file.
 
@@ -68,6 +68,7 @@ def label(
         samples_path: the samples; "-" is stdin.
         output: the labels; "-" is stdout. An engine that answers later leaves its requests beside it.
         config: which engine is asked, and how.
+        force: whether a file that no run of eimf wrote may be replaced.
         given: the settings that were asked for in so many words, None: all that differ from their defaults. One of
             these that the engine does not use is refused, others are warned of.
         reporter: hears of progress and remarks.
@@ -76,7 +77,7 @@ def label(
         What came out, labels of earlier runs included.
 
     Raises:
-        ConfigError: where answers that another run gave would be discarded, and `config.force` is not set, and for
+        ConfigError: where answers that another run gave would be discarded, and `config.discard` is not set, and for
             settings that the engine does not use.
         InputError: samples, or results of requests, that cannot be read.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
@@ -86,14 +87,14 @@ def label(
     began = time.perf_counter()
     unused_settings.check(config, given, reporter)
     labeler, inputs = _open(samples_path, output, config, reporter)
-    with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter) as writer:
+    with contextlib.closing(labeler.engine), label_output.opened(output, labeler, reporter, force=force) as writer:
         done = {entry.request for entry in writer.kept}
         missing = [request for request in labeler.requests if request not in done]
         if writer.kept:
             kept = counted(len(writer.kept), "label")
             reporter.note(f"{output}: {kept} kept from an earlier run, {len(missing):,} to go")
         if labeler.engine.answers_later:
-            batch_requests.refuse_foreign(batch_requests.path(output), force=config.force)
+            batch_requests.refuse_foreign(batch_requests.path(output), force=force)
             labeler.engine.expect(labeler.first_questions())
         new, answer_tokens = _ask(labeler, missing, writer, reporter)
         labels = [*writer.kept, *new]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,19 +11,45 @@ from pathlib import Path
 from eimf_core.errors import ConfigError, EimfError, counted
 from eimf_core.io import files, jsonl, outputs
 from eimf_core.labeling.requests import Labeler
-from eimf_core.progress import Reporter
+from eimf_core.progress import Reporter, duration
 from eimf_core.records import Label
 
 
 class OtherLabelsError(ConfigError):
-    """An output holds `count` labels made with other settings or samples, which would be lost without `force`."""
+    """An output holds `count` labels that would be lost, and that are given up only with `discard`."""
 
-    def __init__(self, output: Path, count: int) -> None:
+    def __init__(self, output: Path, count: int, made: str = "") -> None:
         super().__init__(
-            f"{output}: holds {counted(count, 'label')} made with other settings or samples, which would be lost; "
-            f"choose another -o, or give --force to discard {'it' if count == 1 else 'them'}"
+            f"{output}: holds {counted(count, 'label')}{made}{_age(output)}, which would be lost; choose another -o, "
+            f"or give --discard to give {'it' if count == 1 else 'them'} up"
         )
         self.count = count
+
+
+def _age(output: Path) -> str:
+    """When labels were last written, as far as the files tell it."""
+    holding = [path.stat() for path in (output, jsonl.partial(output)) if path.is_file()]
+    written = max((status.st_mtime for status in holding if status.st_size), default=None)
+    return "" if written is None else f", the last written {duration(max(time.time() - written, 0))} ago"
+
+
+def refuse_loss(output: Path, *, discard: bool) -> bool:
+    """Hold labels back from being replaced by something else.
+
+    Args:
+        output: the file that is to be written.
+        discard: whether labels may be given up.
+
+    Returns:
+        Whether it holds labels.
+
+    Raises:
+        OtherLabelsError: it does, and they may not be given up.
+    """
+    labels = [entry for entry in _finished(output) if entry.error is None]
+    if labels and not discard:
+        raise OtherLabelsError(output, len(labels))
+    return bool(labels)
 
 
 @dataclass
@@ -43,13 +70,14 @@ class LabelWriter:
 
 
 @contextlib.contextmanager
-def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator[LabelWriter]:
+def opened(output: str | Path, labeler: Labeler, reporter: Reporter, *, force: bool = False) -> Iterator[LabelWriter]:
     """Labels that are there already, and where new ones go; a file is finished when the block ends well.
 
     Args:
         output: the file, or "-" for stdout, of which nothing is taken over.
         labeler: whose requests are answered; its settings say whether other answers may be given up.
         reporter: hears what is given up.
+        force: whether a file that no run of eimf wrote may be replaced.
 
     Yields:
         Where labels go, with those that are there already.
@@ -64,7 +92,7 @@ def opened(output: str | Path, labeler: Labeler, reporter: Reporter) -> Iterator
         return
     with files.locked(output):
         if not _finished(Path(output)):
-            outputs.refuse_foreign([Path(output)], Path(output), force=labeler.config.force)
+            outputs.refuse_foreign([Path(output)], Path(output), force=force)
         outputs.remove_leftovers(Path(output))
         journal = jsonl.Journal(output, Label)
         try:
@@ -101,8 +129,8 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
         if entry.request in labeler.requests and not again:
             wanted.setdefault(entry.request, entry)
     others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
-    if others and not config.force:
-        raise OtherLabelsError(output, len(others))
+    if others and not config.discard:
+        raise OtherLabelsError(output, len(others), " made with other settings or samples")
     if others:
         reporter.warn(f"{output}: {counted(len(others), 'label')} made with other settings or samples: discarded")
     if list(wanted.values()) != journal.finished:

@@ -35,14 +35,14 @@ class Step:
         arguments: what stands behind it on the command line, without options of the configuration.
         inputs: files, folders and patterns that it reads.
         outputs: files that it writes.
-        force: whether it may give up what an earlier run wrote, as the command's --force does.
+        discard: whether labels that an earlier run made may be given up.
     """
 
     name: str
     arguments: tuple[str, ...]
     inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
-    force: bool = False
+    discard: bool = False
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -83,7 +83,7 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
         steps += [
             Step("cluster", (str(data), "-o", str(samples)), prepared, (samples,)),
             # what an earlier run answered may be given up: it is made again from the same samples
-            Step("label", asked, (samples, data / "items.jsonl"), (labels,), force=not labels.exists() or known),
+            Step("label", asked, (samples, data / "items.jsonl"), (labels,), discard=not labels.exists() or known),
         ]
     learned = ("--labels", str(labels)) if label else ()
     trained = (*prepared, labels) if label else prepared

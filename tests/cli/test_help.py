@@ -87,10 +87,16 @@ def test_the_usual_help_is_short(name: str) -> None:
     assert len(shown) <= MOST_SHOWN, [each.name for each in shown]
 
 
-@pytest.mark.parametrize("option", ["encoder", "threads", "ray"])
-def test_an_option_of_several_commands_has_one_place(option: str) -> None:
-    headings = {name: group_of(each) for name in COMMANDS for each in command_of(name)[0].params if each.name == option}
-    assert len(headings) > 1 and len(set(headings.values())) == 1, headings
+@pytest.mark.parametrize("option", ["encoder", "threads", "ray", "force"])
+def test_an_option_of_several_commands_has_one_place_and_one_form(option: str) -> None:
+    places = {
+        name: (group_of(each), flags(each))
+        for name in COMMANDS
+        for each in command_of(name)[0].params
+        if each.name == option
+    }
+    first, *others = places.values()
+    assert others and all(each == first for each in others), places
 
 
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",)])

@@ -105,6 +105,22 @@ def test_recorded_tokens_are_no_rate_of_the_run(eimf: Eimf, samples: Path, tiny:
     assert all(entry.tokens == before[entry.user].tokens and entry.tokens["answer"] for entry in again)
 
 
+def test_force_is_for_files_of_others_and_discard_for_labels(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
+    output = tmp_path / "labels.jsonl"
+    asked = ("label", samples, "--engine", "keywords", "-o", output)
+    output.write_text("mine\n")
+    assert "no run of eimf wrote it; choose another output, or give --force" in one_error_line(eimf(*asked), 2)
+    assert "--force" in one_error_line(eimf(*asked, "--discard"), 2) and output.read_text() == "mine\n"
+    assert eimf(*asked, "--force").returncode == 0 and len(labels(output)) == 5
+    made = output.read_bytes()
+    for force in ((), ("--force",)):
+        line = one_error_line(eimf(*asked, "--seed", 1, *force), 2)
+        assert "labels.jsonl: holds 5 labels made with other settings or samples, the last written " in line
+        assert " s ago, which would be lost; choose another -o, or give --discard to give them up" in line
+        assert output.read_bytes() == made
+    assert eimf(*asked, "--seed", 1, "--discard").returncode == 0 and output.read_bytes() != made
+
+
 def test_an_option_that_the_engine_does_not_use(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     """Refused where it was typed; of a file or the environment, which are for other engines as well, warned of."""
     asked = ("label", samples, "--engine", "keywords", "-o", "labels.jsonl")
@@ -438,9 +454,15 @@ def test_dry_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
     kept = tmp_path / "labels.jsonl"
     assert eimf("label", samples, "--model", tiny, "--prompt", "general", "-o", kept).returncode == 0
     before = kept.read_bytes()
-    refused = eimf("label", samples, "--model", tiny, "--dry-run", "-o", kept)
+    dry = ("label", samples, "--model", tiny, "--dry-run", "-o")
+    refused = eimf(*dry, kept)
+    assert "holds 5 labels, the last written " in (line := one_error_line(refused, 2)) and "give --discard to" in line
+    assert "--discard" in one_error_line(eimf(*dry, kept, "--force"), 2) and kept.read_bytes() == before
     words = "holds something else than prompts; choose another -o, or give --force to replace it"
-    assert words in one_error_line(refused, 2) and kept.read_bytes() == before
+    (copied := tmp_path / "copied.jsonl").write_bytes(samples.read_bytes())
+    provenance.write(copied, provenance.describe(command="cluster", arguments={}, inputs=[]))
+    assert words in one_error_line(eimf(*dry, copied), 2) and eimf(*dry, copied, "--force").returncode == 0
+    assert eimf(*dry, kept, "--discard").returncode == 0 and b'"prompt"' in kept.read_bytes()
     assert eimf("label", samples, "--model", tiny, "--dry-run", "-o", output).returncode == 0
     blank = jsonl.decode(samples.read_bytes().splitlines()[0], Sample, file="", number=1)
     blank.history[:] = [HistoryItem(item="i1", title=" ")]

@@ -64,7 +64,7 @@ def test_from_a_log_to_answers_and_what_is_made_again(eimf: Eimf, folder: Path) 
     done = run(eimf, folder)
     assert done.returncode == 0, done.stderr.decode()
     said = done.stderr.decode()
-    assert made(done.stderr) == STEPS and "--force" not in said
+    assert made(done.stderr) == STEPS and "--discard" not in said
     assert "$ eimf train shop/data --labels shop/labels.jsonl -o shop/model --config shop.toml" in said
     assert re.search(r"How well it ranks what came next, over \d+ users, best first", said) and "NDCG@10" in said
     assert re.search(r"last-item +0\.\d{4}", said)

@@ -32,7 +32,7 @@ class Service:
         self.requests = folder / "labels.requests.jsonl"
         self.heard = Listening()
 
-    def run(self, *results: Path, **settings: Any) -> label.Summary:
+    def run(self, *results: Path, force: bool = False, **settings: Any) -> label.Summary:
         given = {
             "engine": "batch",
             "model": "m",
@@ -40,7 +40,7 @@ class Service:
             "results": [str(path) for path in results],
             **settings,
         }
-        return label.label(self.samples, self.output, LabelConfig(**given), reporter=self.heard)
+        return label.label(self.samples, self.output, LabelConfig(**given), force=force, reporter=self.heard)
 
     def answer(self, say: Say = lambda request: openai(request), name: str = "results.jsonl") -> Path:
         """The results of the requests that are there; a line is what `say` gives: plain data, bytes or None."""

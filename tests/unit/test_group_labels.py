@@ -95,20 +95,20 @@ def test_groups_are_named_and_the_model_is_else_the_same(model: Path, tmp_path: 
     assert (described["groups"], described["asked"], described["engine"]) == (len(found), len(found), "replay")
 
 
-def test_the_same_command_again_asks_nothing_and_other_settings_need_force(model: Path, tmp_path: Path) -> None:
+def test_the_same_command_again_asks_nothing_and_other_settings_need_discard(model: Path, tmp_path: Path) -> None:
     path = replies(tmp_path / "answers.jsonl", asked(model))
     group_labels.name_groups(model, replaying(path))
     first = groups(model).names
     again = group_labels.name_groups(model, replaying(path))
     assert again.reused == again.labels and groups(model).names == first
-    told = r"names made with other settings, which would be lost; give --force to replace them$"
+    told = r"names made with other settings, which would be lost; give --discard to give them up$"
     with pytest.raises(ConfigError, match=f"model: holds [0-9]+ {told}"):
         group_labels.name_groups(model, LabelConfig(engine="keywords"))
     assert groups(model).names == first and not group_labels.folder(model).exists()
     with pytest.raises(ConfigError, match="needs --server"):
-        group_labels.name_groups(model, LabelConfig(engine="server", force=True))
+        group_labels.name_groups(model, LabelConfig(engine="server", discard=True))
     assert not group_labels.folder(model).exists(), "nothing was asked, nothing is left beside the model"
-    made = group_labels.name_groups(model, LabelConfig(engine="keywords", force=True))
+    made = group_labels.name_groups(model, LabelConfig(engine="keywords", discard=True))
     assert made.reused == 0 and all(name.by == "answer" for name in groups(model).names)
     assert [name.name for name in groups(model).names] != [name.name for name in first]
 

@@ -67,7 +67,7 @@ OTHERWISE = {
     "max_error_share": "says how the run ends",
     "keep_going": "says when to give up",
     "retry_errors": "says which labels are made anew",
-    "force": "says which labels are given up",
+    "discard": "says which labels are given up",
     "dry_run": "makes no labels",
     "allow_remote": "allows a server or refuses it",
     "results": "are answers to requests",
@@ -221,7 +221,7 @@ def hub(trial: Trial, name: str) -> None:
 def attempts(trial: Trial, name: str) -> None:
     made = trial.go(retries=0, attempts=1, max_error_share="1")
     assert made.attempts == 1 and made.error == "HTTP 503: busy"
-    assert trial.go(retries=0, attempts=2, force=True, retry_errors=True).error is None
+    assert trial.go(retries=0, attempts=2, discard=True, retry_errors=True).error is None
 
 
 def timeout(trial: Trial, name: str) -> None:
@@ -246,11 +246,11 @@ def retry_errors(trial: Trial, name: str) -> None:
     assert trial.go(retries=0, attempts=1, retry_errors=True).error is None
 
 
-def force(trial: Trial, name: str) -> None:
+def discard(trial: Trial, name: str) -> None:
     first = trial.go()
-    with pytest.raises(ConfigError, match="--force"):
+    with pytest.raises(ConfigError, match="--discard"):
         trial.go(seed=1)
-    assert trial.go(seed=1, force=True).request != first.request
+    assert trial.go(seed=1, discard=True).request != first.request
 
 
 def dry(trial: Trial, name: str) -> None:
@@ -309,7 +309,7 @@ def ray(trial: Trial, name: str) -> None:
     for asked in ({}, {name: "local"}):
         # by its own path, as the worker may have another folder
         trial.monkeypatch.chdir(trial.folder)
-        config = settings(Path(), **LOCAL, **asked, keep_going=True, max_error_share="1", force=True, parallel=1)
+        config = settings(Path(), **LOCAL, **asked, keep_going=True, max_error_share="1", discard=True, parallel=1)
         labeling.label("samples.jsonl", trial.output, config)
         made.append([replace_seconds(label) for label in jsonl.read(trial.output, Label)])
         trial.output.unlink()
@@ -323,7 +323,7 @@ def replace_seconds(label: Label) -> Label:
 
 PROBES: dict[str, Callable[[Trial, str], None]] = {
     "hf_repo": hub, "hf_file": hub, "attempts": attempts, "timeout": timeout, "retries": retries,
-    "max_error_share": max_error_share, "retry_errors": retry_errors, "keep_going": keep_going, "force": force,
+    "max_error_share": max_error_share, "retry_errors": retry_errors, "keep_going": keep_going, "discard": discard,
     "dry_run": dry,
     "allow_remote": allow_remote, "results": results, "shard": shard,
     "parallel": worker, "gpu_layers": worker, "threads": worker, "ray": ray,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -356,7 +358,7 @@ def test_nothing_finished_leaves_nothing(run: Run, tmp_path: Path) -> None:
 def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: Path) -> None:
     run()
     before = labels(tmp_path)
-    engine, summary = run(samples=[sample(number) for number in range(3, 8)], force=True)
+    engine, summary = run(samples=[sample(number) for number in range(3, 8)], discard=True)
     assert sorted(int(ask.sample.key, 16) for ask in engine.asks) == [6, 7]
     made = labels(tmp_path)
     assert summary.reused == 3 and set(made) == {f"user-{number}" for number in range(3, 8)}
@@ -369,7 +371,7 @@ def test_a_finished_output_is_taken_over_as_far_as_it_fits(run: Run, tmp_path: P
 def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict[str, Any]) -> None:
     run()
     before = {entry.request for entry in labels(tmp_path).values()}
-    engine, summary = run(lambda user, seed: described(items=[1]), **change, force=True)
+    engine, summary = run(lambda user, seed: described(items=[1]), **change, discard=True)
     if change == {"model": "x"}:  # how the model is named on the command line does not matter, its hash does
         assert not engine.asks
         return
@@ -377,28 +379,30 @@ def test_another_request_is_another_label(run: Run, tmp_path: Path, change: dict
     assert not before & {entry.request for entry in labels(tmp_path).values()}
 
 
-def test_labels_of_other_settings_or_samples_are_lost_only_with_force(run: Run, tmp_path: Path) -> None:
+def test_labels_of_other_settings_or_samples_are_lost_only_with_discard(run: Run, tmp_path: Path) -> None:
     listening = Listening()
     run(reporter=listening)
     run(samples=[sample(number) for number in range(8)], reporter=listening)
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     before = output.read_bytes()
-    with pytest.raises(ConfigError, match=r"labels\.jsonl: holds 5 labels made .* --force to discard them$"):
+    os.utime(output, times=(then := time.time() - 3 * 86400, then))
+    told = r"labels\.jsonl: holds 5 labels made .*, the last written 3\.0 days ago, which .* --discard to give them up$"
+    with pytest.raises(ConfigError, match=told):
         run(samples=[sample(number) for number in range(3)], reporter=listening)
-    with pytest.raises(ConfigError, match=r"holds 8 labels .* --force to discard them$"):
+    with pytest.raises(ConfigError, match=r"holds 8 labels .* --discard to give them up$"):
         run(seed=1, reporter=listening)
     assert output.read_bytes() == before and not partial.exists() and listening.warnings == []
-    run(samples=[sample(number) for number in range(3)], force=True, reporter=listening)
+    run(samples=[sample(number) for number in range(3)], discard=True, reporter=listening)
     assert len(labels(tmp_path)) == 3 and listening.warnings == [
         f"{output}: 5 labels made with other settings or samples: discarded"
     ]
 
 
-def test_a_journal_of_other_settings_is_kept_until_force_says_so(run: Run, tmp_path: Path) -> None:
+def test_a_journal_of_other_settings_is_kept_until_discard_says_so(run: Run, tmp_path: Path) -> None:
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     run(samples=[sample(number) for number in range(3)])
     with pytest.raises(StopError):
-        run(stop_at(2), seed=1, force=True)
+        run(stop_at(2), seed=1, discard=True)
     finished, journal = output.read_bytes(), partial.read_bytes()
     assert journal.count(b"\n") == 2
     # two of the journal, three of the output
@@ -408,7 +412,7 @@ def test_a_journal_of_other_settings_is_kept_until_force_says_so(run: Run, tmp_p
     with pytest.raises(ConfigError, match="holds 3 labels"):
         run(seed=1)
     assert (output.read_bytes(), partial.read_bytes()) == (finished, journal)
-    _, summary = run(seed=1, force=True)
+    _, summary = run(seed=1, discard=True)
     assert summary.reused == 2 and len(labels(tmp_path)) == 6
 
 

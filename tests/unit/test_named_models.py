@@ -145,7 +145,7 @@ def test_a_file_that_was_damaged_since_is_refused(hub: Hub, run: Run, tmp_path: 
     raw[-1] ^= 1
     blob.write_bytes(raw)
     with pytest.raises(ModelError, match="is damaged or another file"):
-        run(model=NAME, force=True)
+        run(model=NAME, discard=True)
 
 
 def test_a_file_that_is_not_the_known_one_is_refused(hub: Hub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,11 +96,11 @@ def test_labels_of_no_run_are_not_given_up(tmp_path: Path) -> None:
     def label() -> run_steps.Step:
         return run_steps.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]
 
-    assert label().force and "--force" not in label().arguments
+    assert label().discard and "--discard" not in label().arguments
     (tmp_path / "labels.jsonl").write_text("made by hand")
-    assert not label().force
+    assert not label().discard
     run_steps.Records(tmp_path).add(label(), "origin")
-    assert label().force and "--force" not in label().arguments
+    assert label().discard and "--discard" not in label().arguments
 
 
 def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:

@@ -189,7 +189,13 @@ def test_the_time_left_is_that_of_what_this_run_did() -> None:
     assert progress_bars.line(task(), 80, 1.0).rest == "4,000/12,345"
     assert progress_bars.line(task(done=2_000), 80, 10.0).rest == "2,000/12,345"
     assert progress_bars.line(task(total=None), 80, 10.0) == ("member 1 of 3, comirec-sa, epoch 4", 0, "10 s")
-    assert [duration(seconds) for seconds in (0.4, 89, 200, 9_000)] == ["0 s", "89 s", "3 min", "2.5 h"]
+    assert [duration(seconds) for seconds in (0.4, 89, 200, 9_000, 3e5)] == [
+        "0 s",
+        "89 s",
+        "3 min",
+        "2.5 h",
+        "3.5 days",
+    ]
 
 
 def test_remarks_on_a_terminal_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from eimf_core.labeling.engines.engine_registry import engine_class
 from eimf_core.progress import Reporter
 
 OF_EVERY_RUN = frozenset(
-    {"engine", "max_interests", "max_error_share", "retry_errors", "force", "seed", "dry_run", "shard", "ray"}
+    {"engine", "max_interests", "max_error_share", "retry_errors", "discard", "seed", "dry_run", "shard", "ray"}
 )
 """Settings that are no engine's own; `engine_registry.chosen_class` holds `ray` against the engine."""
 
