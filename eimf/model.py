@@ -62,14 +62,14 @@ class Model:
     """An opened model; `open_model` makes one. Threads may ask it at once."""
 
     def __init__(self, path: Path, settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter) -> None:
-        """`request`: further fields of `eimf_core.recommend.query.request.Request`."""
-        from eimf_core.recommend.query.request import Request
+        """`request`: further fields of `eimf_core.recommend.query.request.RecommendRequest`."""
+        from eimf_core.recommend.query.request import RecommendRequest
         from eimf_core.recommend.session import Session
 
         self.path = path
         self._settings, self._request, self._reporter = settings, dict(request), reporter
         # an empty history: each query is one that reports itself what it does not know
-        self._session = Session(self.path, settings, Request(items=[], **self._request), reporter=reporter)
+        self._session = Session(self.path, settings, RecommendRequest(items=[], **self._request), reporter=reporter)
 
     @property
     def backbone(self) -> str:
@@ -123,10 +123,10 @@ class Model:
         >>> model.recommend(user="C0627", sequences="data/", k=1)[0].title in str(model.recommend(text="a gift"))
         False
         """
-        from eimf_core.recommend.query.request import Request
+        from eimf_core.recommend.query.request import RecommendRequest
 
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
-            request = Request(
+            request = RecommendRequest(
                 items=None if items is None else ids(items, "items"),
                 like=as_list(like),
                 user=None if user is None else str(user),
@@ -189,9 +189,9 @@ class Model:
         True
         """
         from eimf_core.recommend import all_users
-        from eimf_core.recommend.query.request import Request
+        from eimf_core.recommend.query.request import RecommendRequest
 
-        request = Request(all_users=path_of(data, "data"), **self._request)
+        request = RecommendRequest(all_users=path_of(data, "data"), **self._request)
         heard = self._reporter if reporter is None else reporter
         with named_as_arguments(RecommendConfig, *_ARGUMENTS):
             return all_users.write(

@@ -16,9 +16,9 @@ from eimf_core.setting_values import settings_of
 
 if TYPE_CHECKING:
     from eimf_core.clustering.sample_files import WrittenSamples
-    from eimf_core.labeling.label import Summary as Labelled
+    from eimf_core.labeling.label import LabelSummary as Labelled
     from eimf_core.prepare.prepare import Prepared
-    from eimf_core.training.loop import Summary as Trained
+    from eimf_core.training.loop import TrainingSummary as Trained
 
 
 def prepare(
@@ -69,13 +69,13 @@ def prepare(
 
 def _inputs(given: Any, name: str) -> list[Any]:
     """Paths, or tables in memory."""
-    from eimf_core.prepare.memory_tables import Table
+    from eimf_core.prepare.memory_tables import MemoryTable
 
     if isinstance(given, str | PathLike):
         return [path_of(given, name)]
     if isinstance(given, Sequence) and given and not isinstance(given[0], Mapping | list | tuple):
         return [each for one in given for each in _inputs(one, name)]
-    return [Table(given, name)]
+    return [MemoryTable(given, name)]
 
 
 def cluster(

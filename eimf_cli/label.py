@@ -14,7 +14,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import duration
 
 if TYPE_CHECKING:
-    from eimf_core.labeling.label import Summary
+    from eimf_core.labeling.label import LabelSummary
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -114,14 +114,14 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozen
     next_steps.ask(model)
 
 
-def _say_requests(summary: Summary) -> None:
+def _say_requests(summary: LabelSummary) -> None:
     terminal.info(
         f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
         "run them, then the same command again with --results and the files that came out"
     )
 
 
-def _refused(summary: Summary) -> str:
+def _refused(summary: LabelSummary) -> str:
     """The share of answers that were refused, by reason."""
     shares = ", ".join(f"{reason} {count / summary.answers:.0%}" for reason, count in summary.refused.items())
     return f"; of {summary.answers} answers refused: {shares}" if shares else ""

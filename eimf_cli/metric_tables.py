@@ -8,7 +8,7 @@ from eimf_cli import terminal
 
 if TYPE_CHECKING:
     from eimf_core.evaluation.evaluate import Evaluation
-    from eimf_core.evaluation.metric_format import Table
+    from eimf_core.evaluation.metric_format import TextTable
 
 BESIDE = 3
 """What the frame of a table takes for each column."""
@@ -24,7 +24,7 @@ def metrics_table(evaluation: Evaluation, *, to_stderr: bool = False) -> None:
         show(table, to_stderr=to_stderr)
 
 
-def show(table: Table, *, to_stderr: bool = False) -> None:
+def show(table: TextTable, *, to_stderr: bool = False) -> None:
     """Print a table, in parts below each other where it is wider than the terminal."""
     from eimf_core.evaluation.metric_format import panels
 

@@ -12,7 +12,7 @@ from eimf_cli import terminal
 from eimf_core.errors import EimfError
 
 if TYPE_CHECKING:
-    from eimf_core.recommend.query.request import Request
+    from eimf_core.recommend.query.request import RecommendRequest
 
 
 def ask(model: Path, *options: str) -> None:
@@ -29,7 +29,7 @@ def ask(model: Path, *options: str) -> None:
     terminal.next_step("recommend", model, "--items", item.item, *options)
 
 
-def explain(model: Path, request: Request, line: bytes) -> None:
+def explain(model: Path, request: RecommendRequest, line: bytes) -> None:
     """Say how to ask why the first item stands in an answer, where that was not asked yet.
 
     Args:

@@ -21,7 +21,7 @@ import orjson
 import typer
 
 from eimf_cli import startup_notice, terminal, values
-from eimf_cli.step_command import Step, StepCommand, default, setting_names, steps_with
+from eimf_cli.step_command import CommandContext, StepCommand, default, setting_names, steps_with
 from eimf_core import setting_values
 from eimf_core.errors import ConfigError, did_you_mean
 from eimf_core.io import toml_file
@@ -142,7 +142,7 @@ def step(
     Returns:
         A decorator; the command that it makes reads the options and calls the function.
     """
-    about = Step(example, settings, plugins, request)
+    about = CommandContext(example, settings, plugins, request)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function).parameters
@@ -197,14 +197,14 @@ def step(
     return decorate
 
 
-def _explicit(context: Any, about: Step, config_only: dict[str, Any]) -> frozenset[str]:
+def _explicit(context: Any, about: CommandContext, config_only: dict[str, Any]) -> frozenset[str]:
     """The settings that come from the command line, the environment or --config."""
     keys = about.config_keys().items()
     of_file = {name for name, field in keys if config_only[name] != default(field)}
     return _given_by(context, about, {"COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP"}) | of_file
 
 
-def _given_by(context: Any, about: Step, sources: set[str]) -> frozenset[str]:
+def _given_by(context: Any, about: CommandContext, sources: set[str]) -> frozenset[str]:
     """The options that come from these places."""
     return frozenset(name for name in about.options() if context.get_parameter_source(name).name in sources)
 
@@ -225,7 +225,7 @@ def _parts(option: str) -> list[str]:
     return option.split(",")
 
 
-def _options_of(about: Step, chosen: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _options_of(about: CommandContext, chosen: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Each field that is an option: its annotation for typer, and its default."""
     hints = about.hints()
     return {name: (_annotated(field, hints[name]), default(field)) for name, field in chosen.items()}

@@ -61,7 +61,7 @@ class Task:
         return [f"{name} {value}" for name, value in self.figures.items() if name != "left"]
 
 
-class Line(NamedTuple):
+class ProgressLine(NamedTuple):
     """A line of progress: words, a bar of so many columns (0: none), and words again."""
 
     name: str
@@ -69,7 +69,7 @@ class Line(NamedTuple):
     rest: str
 
 
-def line(task: Task, width: int, now: float) -> Line:
+def line(task: Task, width: int, now: float) -> ProgressLine:
     """What stands on the line of a stretch of work.
 
     Args:
@@ -95,7 +95,7 @@ def line(task: Task, width: int, now: float) -> Line:
         room -= len(part) + 2
     bar = min(LONGEST_BAR, room - 2) if bar and room >= bar + 2 else 0
     name = task.what if room >= 0 else shortened(task.what, max(SHORTEST_NAME, len(task.what) + room))
-    return Line(name, bar, "  ".join(told))
+    return ProgressLine(name, bar, "  ".join(told))
 
 
 def remove() -> None:
@@ -210,7 +210,7 @@ def _told(task: Task, now: float) -> Iterator[str]:
     yield from task.others()
 
 
-def _row(task: Task, shown: Line) -> Any:
+def _row(task: Task, shown: ProgressLine) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text

@@ -13,15 +13,15 @@ from eimf_cli.list_options import AsTable, ModelPath
 from eimf_cli.options import Force, step
 from eimf_core.errors import counted
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.query.request import Request, refuse_blank
+from eimf_core.recommend.query.request import RecommendRequest, refuse_blank
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@step(app, example="eimf recommend model/ --items 50,172,181 -k 5", settings=RecommendConfig, request=Request)
+@step(app, example="eimf recommend model/ --items 50,172,181 -k 5", settings=RecommendConfig, request=RecommendRequest)
 def recommend(
     settings: RecommendConfig,
-    request: Request,
+    request: RecommendRequest,
     model: ModelPath,
     output: Annotated[
         Path | None,
@@ -64,7 +64,7 @@ def recommend(
     next_steps.explain(model, request, line)
 
 
-def _write(model: Path, settings: RecommendConfig, request: Request, output: Path, *, force: bool) -> None:
+def _write(model: Path, settings: RecommendConfig, request: RecommendRequest, output: Path, *, force: bool) -> None:
     """Write the rows of all users and say what was written."""
     from eimf_core.recommend import all_users
 
@@ -80,7 +80,7 @@ def _write(model: Path, settings: RecommendConfig, request: Request, output: Pat
             terminal.info(f"{counted(number, 'user')} {what}")
 
 
-def _heading(request: Request) -> str:
+def _heading(request: RecommendRequest) -> str:
     """What a query of the command line asks, in short."""
     count = len(request.items or ()) + len(request.like)
     parts = [f"user {request.user}"] if request.user is not None else []

@@ -24,7 +24,7 @@ METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH", bool: "YES|NO"}
 
 
 @dataclass(frozen=True)
-class Step:
+class CommandContext:
     """What a command knows beside its parameters: `context.obj` while it is parsed.
 
     Attributes:
@@ -220,7 +220,7 @@ def group_of(parameter: Any) -> str:
     return "common" if parameter.name == "help" else parameter.rich_help_panel or "usual"
 
 
-def _record(parameter: Any, step: Step) -> tuple[str, str]:
+def _record(parameter: Any, step: CommandContext) -> tuple[str, str]:
     """Both columns of the help."""
     kind = parameter.type_descriptor.annotation
     allowed = [str(choice) for choice in choices(kind)]

@@ -1,4 +1,4 @@
-"""In the place of `ray_map.Workers`: one worker, in this process, that gets all as a worker on another machine does."""
+"""In the place of `ray_map.RayWorkers`: one worker, in this process, given all as one elsewhere is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eimf_core.ray_cluster import ray_option
 
 
 class WorkersHere:
-    """What `Workers` does, without Ray; parts and answers are pickled all the same."""
+    """What `RayWorkers` does, without Ray; parts and answers are pickled all the same."""
 
     started: list[str]
     """The address of each that was made."""
@@ -53,5 +53,5 @@ def use(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(WorkersHere, "started", [], raising=False)
     monkeypatch.setattr(ray_option, "find_spec", lambda _: True)
     for user in ("text.ray_encoding", "recommend.user_blocks", "labeling.engines.llama_ray"):
-        monkeypatch.setattr(f"eimf_core.{user}.Workers", WorkersHere)
+        monkeypatch.setattr(f"eimf_core.{user}.RayWorkers", WorkersHere)
     return WorkersHere.started

@@ -9,8 +9,8 @@ import numpy as np
 from eimf_core.comparison.compare import Comparison, TunedBackbone
 from eimf_core.comparison.setting_ranges import changed
 from eimf_core.evaluation import metric_format, result_tables
-from eimf_core.evaluation.metric_format import Table, interval_text, number_text, p_value
-from eimf_core.evaluation.result_tables import Row
+from eimf_core.evaluation.metric_format import TextTable, interval_text, number_text, p_value
+from eimf_core.evaluation.result_tables import MetricRow
 from eimf_core.records import Metric
 
 
@@ -31,13 +31,13 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Line:
+class SystemRow:
     """A system of the table. `figures` and `differences` by metric and cutoff; `backbone` is None for a baseline."""
 
     name: str
     backbone: TunedBackbone | None
-    figures: dict[Row, Metric]
-    differences: dict[Row, Difference]
+    figures: dict[MetricRow, Metric]
+    differences: dict[MetricRow, Difference]
 
     @property
     def seconds(self) -> float | None:
@@ -46,13 +46,13 @@ class Line:
         return float(np.mean(known)) if known else None
 
 
-def metrics(comparison: Comparison) -> list[tuple[Row, str]]:
+def metrics(comparison: Comparison) -> list[tuple[MetricRow, str]]:
     """What was measured, the main metric first."""
     main = result_tables.main_row(comparison.evaluation)
     return sorted(result_tables.metric_rows(comparison.evaluation), key=lambda each: each[0] != main)
 
 
-def lines(comparison: Comparison) -> list[Line]:
+def lines(comparison: Comparison) -> list[SystemRow]:
     """All systems, those with the highest main figure first; backbones whose trainings all failed at the end."""
     evaluation = comparison.evaluation
     names = _names(comparison)
@@ -62,10 +62,10 @@ def lines(comparison: Comparison) -> list[Line]:
     for name in [*evaluation.contenders, *evaluation.baselines]:
         figures = {row: result_tables.by_row(evaluation, "all")[row][name] for row, _ in metrics(comparison)}
         backbone = next((each for each in comparison.backbones if called.get(name) == each.name), None)
-        made.append(Line(called.get(name, name), backbone, figures, _differences(comparison, name, best)))
+        made.append(SystemRow(called.get(name, name), backbone, figures, _differences(comparison, name, best)))
     main = result_tables.main_row(evaluation)
     made.sort(key=lambda line: -line.figures[main].value)
-    return made + [Line(each.name, each, {}, {}) for each in comparison.backbones if not each.trained]
+    return made + [SystemRow(each.name, each, {}, {}) for each in comparison.backbones if not each.trained]
 
 
 def _names(comparison: Comparison) -> dict[str, str]:
@@ -80,7 +80,7 @@ def _names(comparison: Comparison) -> dict[str, str]:
     return made
 
 
-def _differences(comparison: Comparison, name: str, best: str) -> dict[Row, Difference]:
+def _differences(comparison: Comparison, name: str, best: str) -> dict[MetricRow, Difference]:
     made = {}
     for record in comparison.evaluation.records:
         pair = (record.model, record.compared_to)
@@ -95,7 +95,7 @@ def _differences(comparison: Comparison, name: str, best: str) -> dict[Row, Diff
     return made
 
 
-def table(comparison: Comparison) -> Table:
+def table(comparison: Comparison) -> TextTable:
     """The table for people: figures with their intervals over users and their spread over seeds."""
     main = result_tables.main_row(comparison.evaluation)
     shown = metrics(comparison)
@@ -117,7 +117,7 @@ def table(comparison: Comparison) -> Table:
         )
     named = metric_format.metric_name(*main)
     columns = ["", named, f"difference to {comparison.best}", "p (Holm)", "validation NDCG@10"]
-    return Table(caption(comparison), [*columns, *(label for _, label in shown[1:]), "seconds per training"], rows)
+    return TextTable(caption(comparison), [*columns, *(label for _, label in shown[1:]), "seconds per training"], rows)
 
 
 def caption(comparison: Comparison) -> str:

@@ -16,7 +16,7 @@ from eimf_core import plugins, threads
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation import baselines, eval_users, metric_records, seed_groups, slices, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
-from eimf_core.evaluation.measure import Plan, measure
+from eimf_core.evaluation.measure import MeasurePlan, measure
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.evaluation.previous_report import PreviousReport, unlike
@@ -42,7 +42,7 @@ class Evaluation:
     systems: list[ModelSystem]
     dataset: data.Dataset
     users: eval_users.EvalUsers
-    plan: Plan
+    plan: MeasurePlan
     facts: dict[str, Any]
     inputs: list[str | Path]
     previous: PreviousReport | None = None
@@ -130,7 +130,7 @@ def evaluate(
     facts["ties"] = {"order": tied.name, "deviation": round(tied.deviation, 2)}
     for remark in _remarks(facts):
         reporter.note(remark)
-    plan = Plan(
+    plan = MeasurePlan(
         ks=settings.k,
         metrics=settings.metrics,
         seen=settings.seen,

@@ -32,7 +32,7 @@ MOST_SCORES = 1 << 24
 LARGEST_BLOCK = 128
 
 
-class Column(NamedTuple):
+class MetricColumn(NamedTuple):
     """One value per user: a metric at a cutoff (None where it has none), for all targets or a slice of them."""
 
     metric: str
@@ -41,7 +41,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class MeasurePlan:
     """What is measured, the same for all systems of an evaluation.
 
     `priority` (N + 1,) is the order of the catalogue in which ties are broken. `facts` are needed for list metrics.
@@ -56,13 +56,15 @@ class Plan:
     threads: int = 1
 
     @cached_property
-    def columns(self) -> list[Column]:
-        """Every value per user, in the order of `Block.values` and `Measured.values`."""
-        made = [Column(name, k) for k in self.ks for name in self.metrics if name in accuracy.ACCURACY]
-        made += [Column(name, k) for k in self.ks for name in self.metrics if name in list_metrics.PER_USER]
-        made += [Column(name, None) for name in self.metrics if name in OF_INTERESTS]
+    def columns(self) -> list[MetricColumn]:
+        """Every value per user, in the order of `MeasuredBlock.values` and `Measured.values`."""
+        made = [MetricColumn(name, k) for k in self.ks for name in self.metrics if name in accuracy.ACCURACY]
+        made += [MetricColumn(name, k) for k in self.ks for name in self.metrics if name in list_metrics.PER_USER]
+        made += [MetricColumn(name, None) for name in self.metrics if name in OF_INTERESTS]
         for part in self.target_slices:
-            made += [Column(name, k, part.name) for k in self.ks for name in self.metrics if name in accuracy.ACCURACY]
+            made += [
+                MetricColumn(name, k, part.name) for k in self.ks for name in self.metrics if name in accuracy.ACCURACY
+            ]
         return made
 
     def wants(self, names: Container[str]) -> bool:
@@ -71,7 +73,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Block:
+class MeasuredBlock:
     """Some users, measured: `values` float64 (B, C) for the plan's columns, NaN where a user has none.
 
     `lists` (B, largest k) are item indices, 0 where there is no item, `hits` (B, largest k) says which are targets.
@@ -93,7 +95,7 @@ class Measured:
     """
 
     system: str
-    columns: list[Column]
+    columns: list[MetricColumn]
     values: npt.NDArray[np.float32]
     recommended: dict[int, npt.NDArray[np.int64]]
     sampled: npt.NDArray[np.int64]
@@ -112,7 +114,7 @@ class Measured:
         Returns:
             One value a user, (U,).
         """
-        return self.values[:, self.columns.index(Column(metric, k, slice))]
+        return self.values[:, self.columns.index(MetricColumn(metric, k, slice))]
 
     def aggregates(self, k: int) -> dict[str, aggregate_metrics.AggregateValue]:
         """What the lists of this length are like all together."""
@@ -124,7 +126,7 @@ def block_size(width: int, most: int = LARGEST_BLOCK) -> int:
     return max(1, min(most, MOST_SCORES // width))
 
 
-def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter = SILENT) -> Measured:
+def measure(system: System, users: EvalUsers, plan: MeasurePlan, *, reporter: Reporter = SILENT) -> Measured:
     """All values of a system.
 
     Args:
@@ -173,7 +175,7 @@ def measure(system: System, users: EvalUsers, plan: Plan, *, reporter: Reporter 
 
 
 def rank(
-    system: System, users: EvalUsers, rows: Sequence[int], plan: Plan
+    system: System, users: EvalUsers, rows: Sequence[int], plan: MeasurePlan
 ) -> tuple[npt.NDArray[np.int64], Scored, list[ShortInts]]:
     """Rank the catalogue for some users.
 
@@ -204,7 +206,7 @@ def rank(
     return lists, scored, histories
 
 
-def measure_block(system: System, users: EvalUsers, plan: Plan, rows: npt.NDArray[np.int64]) -> Block:
+def measure_block(system: System, users: EvalUsers, plan: MeasurePlan, rows: npt.NDArray[np.int64]) -> MeasuredBlock:
     """Rank the catalogue for some users and measure the lists.
 
     Args:
@@ -239,10 +241,10 @@ def measure_block(system: System, users: EvalUsers, plan: Plan, rows: npt.NDArra
         else:
             assert plan.facts is not None
             values[:, at] = list_metrics.PER_USER[metric](lists, plan.facts, k)
-    return Block(rows, values, lists, hits, scored)
+    return MeasuredBlock(rows, values, lists, hits, scored)
 
 
-def _add(block: Block, users: EvalUsers, plan: Plan, result: Measured) -> None:
+def _add(block: MeasuredBlock, users: EvalUsers, plan: MeasurePlan, result: Measured) -> None:
     rows, lists, scored = block.rows, block.lists, block.scored
     result.values[rows] = block.values
     if len(result.sampled):

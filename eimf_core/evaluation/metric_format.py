@@ -12,7 +12,7 @@ ACRONYMS = ("ndcg", "mrr", "map")
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Cells as they are shown, row by row."""
 
     title: str

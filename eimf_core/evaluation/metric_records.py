@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 
 from eimf_core.evaluation import statistics
-from eimf_core.evaluation.measure import Column
+from eimf_core.evaluation.measure import MetricColumn
 from eimf_core.evaluation.metrics.aggregate_metrics import AGGREGATES, jackknife_interval
 from eimf_core.evaluation.metrics.interest_metrics import SHARES, shares
 from eimf_core.evaluation.slice_bootstrap import ALL, BootstrappedSlice, EvalSlice, Sampling
@@ -21,7 +21,7 @@ MakeRecord = Callable[..., Metric]
 
 def records(
     results: Sequence[SystemResult],
-    columns: Sequence[Column],
+    columns: Sequence[MetricColumn],
     wanted: Sequence[str],
     parts: Sequence[EvalSlice],
     record: MakeRecord,
@@ -57,7 +57,7 @@ def records(
 
 
 def _means(
-    result: SystemResult, at: int, sample: BootstrappedSlice, columns: Sequence[Column], record: MakeRecord
+    result: SystemResult, at: int, sample: BootstrappedSlice, columns: Sequence[MetricColumn], record: MakeRecord
 ) -> Iterator[Metric]:
     for place, plan_column in enumerate(sample.part.columns):
         index = sample.column(at, place)
@@ -143,7 +143,7 @@ def pairs(results: Sequence[SystemResult]) -> list[tuple[int, int]]:
 def _comparisons(
     results: Sequence[SystemResult],
     sample: BootstrappedSlice,
-    columns: Sequence[Column],
+    columns: Sequence[MetricColumn],
     record: MakeRecord,
     sampling: Sampling,
     number: int,

@@ -17,7 +17,7 @@ from eimf_core.records import Metric
 
 LINES = re.compile(rb'<pre id="lines">(.*?)</pre>', re.DOTALL)
 """Where a report holds its figures."""
-Figures = dict[tuple[str, str, int | None], Metric]
+MetricFigures = dict[tuple[str, str, int | None], Metric]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PreviousReport:
     """Figures of all users by system, metric and cutoff; `sequences` is the sha256 of the data, None if not known."""
 
     name: str
-    figures: Figures
+    figures: MetricFigures
     sequences: str | None
 
     def like(self, name: str, contenders: Sequence[str]) -> str:

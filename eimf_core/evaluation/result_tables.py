@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eimf_core.evaluation.evaluate import Evaluation
-from eimf_core.evaluation.metric_format import Table, difference_text, metric_name, metric_text, number_text, p_value
+from eimf_core.evaluation.metric_format import (
+    TextTable,
+    difference_text,
+    metric_name,
+    metric_text,
+    number_text,
+    p_value,
+)
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
 from eimf_core.records import Metric
 
-Row = tuple[str, int | None]
+MetricRow = tuple[str, int | None]
 UNSURE = 0.05
 CHANCE = " (may be chance)"
 
 
-def tables(evaluation: Evaluation) -> list[Table]:
+def tables(evaluation: Evaluation) -> list[TextTable]:
     """All users, slices, comparisons of models, use of interests; each if there is any."""
     made = (
         of_all(evaluation),
@@ -26,7 +33,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
     return [table for table in made if table.rows]
 
 
-def of_all(evaluation: Evaluation) -> Table:
+def of_all(evaluation: Evaluation) -> TextTable:
     """A row per metric, a column per model and baseline, and the baselines that are ahead of a model."""
     facts = evaluation.facts
     spread = "; ± over seeds" if any(result.role == "group" for result in evaluation.results) else ""
@@ -37,7 +44,7 @@ def of_all(evaluation: Evaluation) -> Table:
     return _figures(evaluation, title, "metric", {label: ("all", row) for row, label in metric_rows(evaluation)})
 
 
-def of_slices(evaluation: Evaluation) -> Table:
+def of_slices(evaluation: Evaluation) -> TextTable:
     """A row per slice, one metric."""
     row = main_row(evaluation)
     names = [name for name in evaluation.facts["slices"] if row in by_row(evaluation, name)]
@@ -46,7 +53,7 @@ def of_slices(evaluation: Evaluation) -> Table:
     return _figures(evaluation, f"{metric_name(*row)} by slice (the other metrics are in the lines)", "slice", labels)
 
 
-def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tuple[str, Row]]) -> Table:
+def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tuple[str, MetricRow]]) -> TextTable:
     baseline_wins, called = evaluation.baseline_wins(), short_names(evaluation)
     shown = {label: by_row(evaluation, part).get(row, {}) for label, (part, row) in cells.items()}
     # the models of a group are in the lines and on the report's plot: a column each would hide the rest
@@ -69,10 +76,10 @@ def _figures(evaluation: Evaluation, title: str, first: str, cells: dict[str, tu
         ]
         for label, row in shown.items()
     ]
-    return Table(title, [first, *(called[name] for name in names), *(["behind"] if losing else [])], rows)
+    return TextTable(title, [first, *(called[name] for name in names), *(["behind"] if losing else [])], rows)
 
 
-def of_comparisons(evaluation: Evaluation) -> Table:
+def of_comparisons(evaluation: Evaluation) -> TextTable:
     """Differences between models and groups; those with baselines are in the column "behind" and in the lines."""
     known, called, labels = set(evaluation.contenders), short_names(evaluation), dict(metric_rows(evaluation))
     rows = [
@@ -88,10 +95,10 @@ def of_comparisons(evaluation: Evaluation) -> Table:
         if record.compared_to in known and record.slice == "all" and (record.metric, record.k) in labels
     ]
     columns = ["models", "metric", "difference [paired 95 %]", "p", "p (Holm)", "detectable"]
-    return Table("differences; detectable: the least that so many users show four times in five", columns, rows)
+    return TextTable("differences; detectable: the least that so many users show four times in five", columns, rows)
 
 
-def since_previous(evaluation: Evaluation) -> Table:
+def since_previous(evaluation: Evaluation) -> TextTable:
     """What changed since a previous evaluation: models in all metrics, baselines in the main one."""
     previous, called = evaluation.previous, short_names(evaluation)
     rows, labels, main = [], metric_rows(evaluation), main_row(evaluation)
@@ -108,10 +115,10 @@ def since_previous(evaluation: Evaluation) -> Table:
             rows.append([shown, label, metric_text(then), metric_text(record), f"{sign}{number_text(change)}"])
     unlike = f"; {evaluation.unlike_previous}" if evaluation.unlike_previous else ""
     title = f"since {previous.name}{unlike}" if previous else ""
-    return Table(title, ["model", "metric", "then", "now", "change"], rows)
+    return TextTable(title, ["model", "metric", "then", "now", "change"], rows)
 
 
-def of_interests(evaluation: Evaluation) -> Table:
+def of_interests(evaluation: Evaluation) -> TextTable:
     """Shares of list places and of hits that each interest brought."""
     shares: dict[tuple[str, str], list[str]] = {}
     called = short_names(evaluation)
@@ -123,7 +130,7 @@ def of_interests(evaluation: Evaluation) -> Table:
     most = max((len(values) for values in shares.values()), default=0)
     rows = [[*key, *values, *[""] * (most - len(values))] for key, values in shares.items()]
     title = "share of the list places, and of the hits, that each interest brought"
-    return Table(title, ["model", "metric", *(f"interest {at}" for at in range(most))], rows)
+    return TextTable(title, ["model", "metric", *(f"interest {at}" for at in range(most))], rows)
 
 
 def short_names(evaluation: Evaluation) -> dict[str, str]:
@@ -141,12 +148,12 @@ def _tail(name: str, names: Sequence[str]) -> str:
     return name
 
 
-def metric_rows(evaluation: Evaluation) -> list[tuple[Row, str]]:
+def metric_rows(evaluation: Evaluation) -> list[tuple[MetricRow, str]]:
     """Each metric and cutoff with its label; accuracy that is the same figure throughout shares one row.
 
     With one target a user, hit rate is recall, and MAP is MRR.
     """
-    kept: dict[tuple[object, ...], tuple[Row, list[str]]] = {}
+    kept: dict[tuple[object, ...], tuple[MetricRow, list[str]]] = {}
     for row, records in by_row(evaluation, "all").items():
         metric, k = row
         figures = [(name, record.value, record.ci_low, record.ci_high) for name, record in records.items()]
@@ -158,13 +165,13 @@ def metric_rows(evaluation: Evaluation) -> list[tuple[Row, str]]:
     ]
 
 
-def main_row(evaluation: Evaluation) -> Row:
+def main_row(evaluation: Evaluation) -> MetricRow:
     """The metric that stands for all where there is room for one: NDCG at the shortest list, else the first."""
     rows = list(by_row(evaluation, "all")) or [(evaluation.records[0].metric, evaluation.records[0].k)]
     return next((row for row in rows if row[0] == "ndcg"), rows[0])
 
 
-def by_row(evaluation: Evaluation, part: str) -> dict[Row, dict[str, Metric]]:
+def by_row(evaluation: Evaluation, part: str) -> dict[MetricRow, dict[str, Metric]]:
     """The figures of a slice; comparisons are left out.
 
     Args:
@@ -174,7 +181,7 @@ def by_row(evaluation: Evaluation, part: str) -> dict[Row, dict[str, Metric]]:
     Returns:
         By metric and cutoff, in the order of the records, and in each by the name of the system.
     """
-    rows: dict[Row, dict[str, Metric]] = {}
+    rows: dict[MetricRow, dict[str, Metric]] = {}
     for record in evaluation.records:
         if record.compared_to is None and record.slice == part:
             rows.setdefault((record.metric, record.k), {})[record.model] = record

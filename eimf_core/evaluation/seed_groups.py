@@ -11,10 +11,10 @@ import orjson
 
 from eimf_core.errors import ConfigError
 from eimf_core.evaluation.system_results import SystemResult
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 
 
-def signature(model: Model) -> bytes:
+def signature(model: OpenedModel) -> bytes:
     """What models of one group share: all settings but the seed, and the data and labels by their hashes."""
     settings = {key: value for key, value in model.config.training.items() if key != "seed"}
     inputs = model.provenance.get("inputs") or {}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.evaluation import statistics
-from eimf_core.evaluation.measure import Column
+from eimf_core.evaluation.measure import MetricColumn
 from eimf_core.evaluation.system_results import SystemResult
 
 Mask = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ class EvalSlice:
     columns: list[int]
 
 
-def eval_slices(columns: Sequence[Column], user_slices: dict[str, Mask], users: int) -> list[EvalSlice]:
+def eval_slices(columns: Sequence[MetricColumn], user_slices: dict[str, Mask], users: int) -> list[EvalSlice]:
     """All users, then slices of users with the same columns, then slices of targets with their own.
 
     Args:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from eimf_core.io import files, outputs, parquet_files, provenance
 from eimf_core.model_directory import artifact
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.records import Item
 
 PART = 32_768
@@ -58,7 +58,7 @@ def write(path: str | Path, output: Path, *, force: bool = False) -> int:
     return len(model.catalogue)
 
 
-def _blocks(model: Model) -> Iterator[tuple[int, list[Item]]]:
+def _blocks(model: OpenedModel) -> Iterator[tuple[int, list[Item]]]:
     """Some items at a time, and the index of the first of them."""
     held: list[Item] = []
     first = 1
@@ -71,7 +71,7 @@ def _blocks(model: Model) -> Iterator[tuple[int, list[Item]]]:
         yield first, held
 
 
-def _columns(model: Model, first: int, items: list[Item]) -> Columns:
+def _columns(model: OpenedModel, first: int, items: list[Item]) -> Columns:
     rows = slice(first, first + len(items))
     vectors = model.vectors[rows].astype(np.float32)
     made: Columns = {

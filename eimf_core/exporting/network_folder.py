@@ -13,7 +13,7 @@ from eimf_core.exporting.network_readme import readme
 from eimf_core.io import directories, files, provenance
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.model_network import INPUTS
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 
 TYPES = {"tensor(float)": "float32", "tensor(bool)": "bool", "tensor(int64)": "int64"}
 HOLDS = {
@@ -52,7 +52,7 @@ def write(path: str | Path, output: Path) -> list[str]:
     return [part["name"] for part in described["inputs"]]
 
 
-def description(model: Model) -> dict[str, Any]:
+def description(model: OpenedModel) -> dict[str, Any]:
     """What the network reads and gives, as plain data; B histories, L items of the longest, d and K of the model."""
     config = model.config
     of_item = {

@@ -36,7 +36,7 @@ class UnusableError(ValueError):
 
 
 @dataclass(frozen=True)
-class Interest:
+class AnsweredInterest:
     """An interest as answered. `numbers` count the titles of the prompt from 1; empty when not asked for."""
 
     name: str
@@ -44,7 +44,9 @@ class Interest:
     numbers: tuple[int, ...]
 
 
-def read(text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str) -> list[Interest]:
+def read(
+    text: str, schema: dict[str, Any], *, count: int, max_interests: int, instructions: str
+) -> list[AnsweredInterest]:
     """The interests in an answer.
 
     Thoughts, prose and code fences around the object are passed over. White space is folded, repeated item
@@ -87,20 +89,20 @@ def _folded(value: Any) -> Any:
     return value
 
 
-def _distinct(found: Sequence[Interest]) -> list[Interest]:
+def _distinct(found: Sequence[AnsweredInterest]) -> list[AnsweredInterest]:
     """Interests by name, in order of first mention; description and spelling are the first's."""
-    kept: dict[str, Interest] = {}
+    kept: dict[str, AnsweredInterest] = {}
     for interest in found:
         first = kept.setdefault(interest.name.casefold(), interest)
         numbers = tuple(dict.fromkeys((*first.numbers, *interest.numbers)))
-        kept[interest.name.casefold()] = Interest(first.name, first.description, numbers)
+        kept[interest.name.casefold()] = AnsweredInterest(first.name, first.description, numbers)
     return list(kept.values())
 
 
-def _interest(entry: Any) -> Interest:
+def _interest(entry: Any) -> AnsweredInterest:
     if isinstance(entry, str):
-        return Interest(entry, "", ())
-    return Interest(entry["name"], entry.get("description", ""), tuple(entry.get("items", ())))
+        return AnsweredInterest(entry, "", ())
+    return AnsweredInterest(entry["name"], entry.get("description", ""), tuple(entry.get("items", ())))
 
 
 def _check(value: Any, schema: dict[str, Any], place: str, count: int) -> None:
@@ -152,7 +154,7 @@ def is_placeholder(name: str) -> bool:
     return name.casefold().strip(" .:<>[]{}()0123456789") in _PLACEHOLDERS
 
 
-def _check_echo(found: Sequence[Interest], instructions: str) -> None:
+def _check_echo(found: Sequence[AnsweredInterest], instructions: str) -> None:
     """No text of the instructions, and no description that is most of one of their example."""
     wording = f" {' '.join(_words(instructions))} "
     shown = [set(_words(interest.description)) for interest in examples(instructions) if interest.description]
@@ -171,7 +173,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def examples(instructions: str) -> list[Interest]:
+def examples(instructions: str) -> list[AnsweredInterest]:
     """The interests of each worked answer that the instructions show."""
     found = []
     decoder = json.JSONDecoder()

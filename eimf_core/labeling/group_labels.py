@@ -22,10 +22,10 @@ from eimf_core.labeling import dry_run, history_text
 from eimf_core.labeling import label as labeling
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines.engine_registry import chosen_class
-from eimf_core.labeling.label import Summary
+from eimf_core.labeling.label import LabelSummary
 from eimf_core.labeling.label_output import OtherLabelsError
 from eimf_core.model_directory import artifact
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.naming import interest_names, item_groups
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.progress import SILENT, Reporter
@@ -48,7 +48,7 @@ def folder(model: str | Path) -> Path:
 def name_groups(
     path: str | Path, config: LabelConfig, *, force: bool = False, given: Collection[str] | None = None,
     reporter: Reporter = SILENT,
-) -> Summary:  # fmt: skip
+) -> LabelSummary:  # fmt: skip
     """Ask what the groups of a model's items have in common, and keep the answers with the model.
 
     Args:
@@ -108,7 +108,7 @@ def preview(
         return dry_run.dry_run(Path(work) / SAMPLES, output, settings, reporter, force=force, given=given)
 
 
-def _opened(path: str | Path, config: LabelConfig) -> tuple[Model, ItemGroups]:
+def _opened(path: str | Path, config: LabelConfig) -> tuple[OpenedModel, ItemGroups]:
     if config.max_interests != LabelConfig.max_interests:
         raise ConfigError("--max-interests: a group of a model has one name; leave it out")
     if config.shard is not None:
@@ -117,7 +117,7 @@ def _opened(path: str | Path, config: LabelConfig) -> tuple[Model, ItemGroups]:
     return model, interest_names.groups_of(model)
 
 
-def samples(model: Model, groups: ItemGroups) -> Iterator[Sample]:
+def samples(model: OpenedModel, groups: ItemGroups) -> Iterator[Sample]:
     """A sample for each group that has titles: those of the items nearest to its centre, the nearest first."""
     for at in range(len(groups)):
         members = groups.members(at)
@@ -135,7 +135,7 @@ def samples(model: Model, groups: ItemGroups) -> Iterator[Sample]:
             )
 
 
-def _with_titles(model: Model, members: Iterable[int]) -> list[Item]:
+def _with_titles(model: OpenedModel, members: Iterable[int]) -> list[Item]:
     """The first items with a title, none with that of an earlier one."""
     found: dict[str, Item] = {}
     for index in members:
@@ -154,7 +154,9 @@ def _key(items: Sequence[Item]) -> str:
     return hashlib.sha256(ids).hexdigest()[:16]
 
 
-def _settings(config: LabelConfig, work: Path, groups: ItemGroups, model: Model, reporter: Reporter) -> LabelConfig:
+def _settings(
+    config: LabelConfig, work: Path, groups: ItemGroups, model: OpenedModel, reporter: Reporter
+) -> LabelConfig:
     """The settings of the run, once samples and earlier answers lie where it looks for them."""
     made = list(samples(model, groups))
     if not made:
@@ -183,7 +185,7 @@ def _settings(config: LabelConfig, work: Path, groups: ItemGroups, model: Model,
     )
 
 
-def _keep(path: str | Path, model: Model, groups: ItemGroups, answers: dict[str, Label]) -> None:
+def _keep(path: str | Path, model: OpenedModel, groups: ItemGroups, answers: dict[str, Label]) -> None:
     """Write the model anew with what was answered."""
     now = artifact.open_model(path)
     if now.provenance != model.provenance:

@@ -34,7 +34,7 @@ from eimf_core.text.similarity import TitleVectors
 
 
 @dataclass(frozen=True)
-class Summary:
+class LabelSummary:
     """What came out. `reused` labels were finished before; `first_try` counts answers used at once.
 
     Of an engine that answers later, `unanswered` counts the users that have no answer yet, so that the output is not
@@ -61,7 +61,7 @@ class Summary:
 def label(
     samples_path: str | Path, output: str | Path, config: LabelConfig, *, force: bool = False,
     given: Collection[str] | None = None, reporter: Reporter = SILENT,
-) -> Summary:  # fmt: skip
+) -> LabelSummary:  # fmt: skip
     """Label all samples of a file.
 
     Args:
@@ -132,8 +132,8 @@ def _open(
 
 
 def _leave_requests(
-    path: Path, labeler: Labeler, inputs: list[str | Path], summary: Summary, unanswered: int
-) -> Summary:
+    path: Path, labeler: Labeler, inputs: list[str | Path], summary: LabelSummary, unanswered: int
+) -> LabelSummary:
     """Write the requests that an engine has no answers to, and add them to the summary."""
     describe = functools.partial(_provenance, inputs, labeler, summary)
     results = bool(labeler.config.results)
@@ -143,7 +143,7 @@ def _leave_requests(
     )
 
 
-def _refuse_errors(summary: Summary, labeler: Labeler) -> None:
+def _refuse_errors(summary: LabelSummary, labeler: Labeler) -> None:
     """LabelError where more samples than the settings allow have no label."""
     allowed = labeler.config.error_share
     if summary.errors <= allowed * summary.labels:
@@ -209,9 +209,9 @@ def _ask(labeler: Labeler, missing: Sequence[str], writer: LabelWriter, reporter
     return new, answer_tokens
 
 
-def _summary(labels: Sequence[Label], reused: int, tally: Tally, answer_tokens: int, seconds: float) -> Summary:
+def _summary(labels: Sequence[Label], reused: int, tally: Tally, answer_tokens: int, seconds: float) -> LabelSummary:
     errors = [entry.error for entry in labels if entry.error is not None]
-    return Summary(
+    return LabelSummary(
         labels=len(labels),
         reused=reused,
         errors=len(errors),
@@ -224,7 +224,7 @@ def _summary(labels: Sequence[Label], reused: int, tally: Tally, answer_tokens: 
     )
 
 
-def _provenance(inputs: list[str | Path], labeler: Labeler, summary: Summary) -> dict[str, Any]:
+def _provenance(inputs: list[str | Path], labeler: Labeler, summary: LabelSummary) -> dict[str, Any]:
     engine = labeler.engine
     return provenance.describe(
         command="label",

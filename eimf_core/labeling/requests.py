@@ -52,7 +52,7 @@ class _Pending:
     whole: CleanSample
     shown: PromptHistory
     hint: str = ""
-    best: list[answer_parser.Interest] = field(default_factory=list)
+    best: list[answer_parser.AnsweredInterest] = field(default_factory=list)
     best_from: int = 0
     attempts: int = 0
     error: str | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from eimf_core.errors import InputError
 from eimf_core.io import jsonl
 from eimf_core.records import Label, LabelQuality, Sample, TrueItem, TrueUser
-from eimf_core.text.encoder import Encoder
+from eimf_core.text.encoder import TextEncoder
 from eimf_core.text.encoder_input import interest_text
 
 LEAST_COSINE = 0.25  # a labelled interest farther than this from every true name stands for none
@@ -77,7 +77,7 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
     return Truth(list(named), of_sample, about, users_keys)
 
 
-def score(labels: str | Path, truth: Truth, encoder: Encoder) -> LabelQuality:
+def score(labels: str | Path, truth: Truth, encoder: TextEncoder) -> LabelQuality:
     """Precision and recall of a file of labels; those of no sample, or of one without truth, are left out.
 
     Args:
@@ -139,7 +139,7 @@ def _first_try(labels: Sequence[Label]) -> float | None:
     return round(sum(label.error is None and label.attempts == 1 for label in labels) / len(labels), 4)
 
 
-def _nearest(labels: Sequence[Label], names: Sequence[str], encoder: Encoder) -> list[list[int]]:
+def _nearest(labels: Sequence[Label], names: Sequence[str], encoder: TextEncoder) -> list[list[int]]:
     """For each interest of each label the true name nearest to its text, -1 where none is near."""
     texts = [interest_text(interest) for label in labels for interest in label.interests]
     if not texts:

@@ -39,7 +39,7 @@ from eimf_core.io import directories, files, jsonl, outputs, weights_file
 from eimf_core.model_directory import model_files, next_items
 from eimf_core.model_directory.model_files import FORMAT
 from eimf_core.model_directory.model_items import index_of, lines_of
-from eimf_core.model_directory.opened_model import Model, ModelConfig
+from eimf_core.model_directory.opened_model import ModelConfig, OpenedModel
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item, SemanticInterest
 
@@ -165,7 +165,7 @@ def add_arrays(path: str | Path, name: str, arrays: dict[str, npt.NDArray[Any]],
         (folder / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
 
 
-def open_model(path: str | Path, *, private: bool = False) -> Model:
+def open_model(path: str | Path, *, private: bool = False) -> OpenedModel:
     """Open a model directory; ModelError says in one line what is missing or broken.
 
     The directory is opened once and its files relative to that handle, so that a replacement in
@@ -183,7 +183,7 @@ def open_model(path: str | Path, *, private: bool = False) -> Model:
                 if private:
                     handles = stack.enter_context(model_files.copied(handles))
                 model_files.check(str(path), handles, whole=private)
-                return Model(str(path).rstrip("/"), handles)
+                return OpenedModel(str(path).rstrip("/"), handles)
         except FileNotFoundError as error:
             # a writer may have replaced the directory between two opens
             if last_try:

@@ -61,7 +61,7 @@ def _hash(item: str) -> int:
     return int.from_bytes(hashlib.blake2b(item.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-class Catalogue:
+class ModelItems:
     """The items of a model, read one at a time: a million titles are not parsed to print ten.
 
     `lines` is a file descriptor, which is the catalogue's from then on and is closed with it.

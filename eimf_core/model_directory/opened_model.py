@@ -19,7 +19,7 @@ from eimf_core.io import jsonl, weights_file
 from eimf_core.model_directory import model_files, next_items
 from eimf_core.model_directory.item_precompute import PrecomputedNetwork
 from eimf_core.model_directory.model_files import FORMAT
-from eimf_core.model_directory.model_items import Catalogue
+from eimf_core.model_directory.model_items import ModelItems
 from eimf_core.model_directory.model_members import Blocks, Factors, Member, MemberConfig, Positive
 from eimf_core.model_directory.model_network import InterestNetwork
 from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
@@ -57,7 +57,7 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     training: dict[str, Any] = {}
 
 
-class Model:
+class OpenedModel:
     """An opened model directory. Arrays are read-only views of the mapped files.
 
     `vectors` (N+1, d), `scale` (N+1,) or None, `counts` (N+1,), `adapter` (weight (d, D), bias
@@ -78,7 +78,7 @@ class Model:
         weights = weights_file.map_file(handles["weights.safetensors"], f"{name}/weights.safetensors")
         self.weights = weights
         index = weights_file.map_file(handles["items.index.safetensors"], f"{name}/items.index.safetensors")
-        self.catalogue = Catalogue(os.dup(handles["items.jsonl"]), index, name)
+        self.catalogue = ModelItems(os.dup(handles["items.jsonl"]), index, name)
         rows, width = self.config.items + 1, self.config.dimension
         self.vectors = self._weight(weights, "item_vectors", (rows, width))
         self.counts = self._weight(weights, "item_counts", (rows,))

@@ -42,7 +42,7 @@ class Transformer(Encoder):
         self.positions = table(shape.max_length, shape.dimension, generator, deviation=0.02)
         self.scale = nn.LayerNorm(shape.dimension)
         self.blocks = nn.ModuleList(
-            [Block(shape, hyperparameters.heads, generator) for _ in range(hyperparameters.layers)]
+            [TransformerBlock(shape, hyperparameters.heads, generator) for _ in range(hyperparameters.layers)]
         )
         self.final = nn.LayerNorm(shape.dimension)
         self.dropout = Dropout(shape.dropout, generator)
@@ -79,7 +79,7 @@ class Transformer(Encoder):
         return started
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Self-attention and a feed-forward part, each with a residual connection."""
 
     def __init__(self, shape: Shape, heads: int, generator: torch.Generator) -> None:

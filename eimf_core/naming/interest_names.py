@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eimf_core.errors import ModelError
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.naming import group_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups
 from eimf_core.numeric.arrays import Floats
@@ -80,12 +80,12 @@ class Namer:
         ]
 
 
-def open_namer(model: Model, threshold: float) -> Namer:
+def open_namer(model: OpenedModel, threshold: float) -> Namer:
     """What names the interests of a model."""
     return Namer(with_new_items(groups_of(model), model), threshold)
 
 
-def groups_of(model: Model) -> ItemGroups:
+def groups_of(model: OpenedModel) -> ItemGroups:
     """The named groups that a model brings, else worked out now, which takes a moment.
 
     Raises ModelError where the file is damaged.
@@ -100,7 +100,7 @@ def groups_of(model: Model) -> ItemGroups:
         raise ModelError(f"{model.name}: {item_groups.PART} holds no groups of its items; train it again") from None
 
 
-def with_new_items(groups: ItemGroups, model: Model) -> ItemGroups:
+def with_new_items(groups: ItemGroups, model: OpenedModel) -> ItemGroups:
     """Groups with the items that came after training and stand behind the catalogue, each in the nearest group."""
     size = len(groups.of)
     if len(model.vectors) == size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eimf_core.evaluation.metric_format import Table, metric_name, metric_text
+from eimf_core.evaluation.metric_format import TextTable, metric_name, metric_text
 from eimf_core.io import jsonl
 from eimf_core.records import Metric, SequenceOwner
 
@@ -12,7 +12,7 @@ SHOWN = (("ndcg", 10), ("recall", 10))
 """Metrics and cutoffs of the summary, the one that orders it first; those that were not measured are left out."""
 
 
-def summary(path: Path) -> Table:
+def summary(path: Path) -> TextTable:
     """The model and the baselines of an evaluation, best first, each figure with its 95 % interval.
 
     Args:
@@ -31,7 +31,7 @@ def summary(path: Path) -> Table:
         for name in names
     ]
     title = f"How well it ranks what came next, over {users:,} users, best first, with 95 % intervals"
-    return Table(title, ["", *(metric_name(*key) for key in shown)], rows)
+    return TextTable(title, ["", *(metric_name(*key) for key in shown)], rows)
 
 
 def example_users(path: Path, number: int) -> list[str]:

@@ -27,7 +27,7 @@ RECORDS = ".steps"
 
 
 @dataclass(frozen=True)
-class Step:
+class RunStep:
     """A step of a run.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Made(msgspec.Struct, frozen=True):
     outputs: dict[str, str]
 
 
-def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str | None, test: bool) -> list[Step]:
+def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str | None, test: bool) -> list[RunStep]:
     """The steps from a log to a measured model.
 
     Args:
@@ -73,7 +73,7 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
     )
     prepared = (data / "sequences.jsonl", data / "items.jsonl")
     described = [part for path in items for part in ("--items", str(path))]
-    steps = [Step("prepare", (*map(str, logs), *described, "-o", str(data)), (*logs, *items), prepared)]
+    steps = [RunStep("prepare", (*map(str, logs), *described, "-o", str(data)), (*logs, *items), prepared)]
     label = engine is not None
     if engine is not None:
         known = Records(out).knows("label")
@@ -81,17 +81,17 @@ def plan(logs: Sequence[Path], items: Sequence[Path], out: Path, *, engine: str 
         if engine_class(engine).needs_catalogue:
             asked += ("--items", str(data / "items.jsonl"))
         steps += [
-            Step("cluster", (str(data), "-o", str(samples)), prepared, (samples,)),
+            RunStep("cluster", (str(data), "-o", str(samples)), prepared, (samples,)),
             # what an earlier run answered may be given up: it is made again from the same samples
-            Step("label", asked, (samples, data / "items.jsonl"), (labels,), discard=not labels.exists() or known),
+            RunStep("label", asked, (samples, data / "items.jsonl"), (labels,), discard=not labels.exists() or known),
         ]
     learned = ("--labels", str(labels)) if label else ()
     trained = (*prepared, labels) if label else prepared
     manifest = model / "manifest.json"
     parts = (manifest, *(model / name for name in model_files.PARTS))
-    steps.append(Step("train", (str(data), *learned, "-o", str(model)), trained, parts))
+    steps.append(RunStep("train", (str(data), *learned, "-o", str(model)), trained, parts))
     if test:
-        steps.append(Step("eval", (str(model), str(data), "-o", str(metrics)), (*prepared, manifest), (metrics,)))
+        steps.append(RunStep("eval", (str(model), str(data), "-o", str(metrics)), (*prepared, manifest), (metrics,)))
     return steps
 
 
@@ -101,7 +101,7 @@ class Records:
     def __init__(self, out: Path) -> None:
         self._folder = out / RECORDS
 
-    def is_fresh(self, step: Step, origin: str) -> bool:
+    def is_fresh(self, step: RunStep, origin: str) -> bool:
         """Whether the outputs of a step are there, unchanged, and were made from `origin`.
 
         Raises:
@@ -122,7 +122,7 @@ class Records:
         """Whether a step was made by an earlier run."""
         return self._path(name).exists()
 
-    def add(self, step: Step, origin: str) -> None:
+    def add(self, step: RunStep, origin: str) -> None:
         """A step was made."""
         made = _Made(origin, {path.name: files.sha256(path) for path in step.outputs})
         with files.atomic(self._path(step.name)) as stream:
@@ -133,14 +133,14 @@ class Records:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _read(self, step: Step) -> _Made | None:
+    def _read(self, step: RunStep) -> _Made | None:
         try:
             return msgspec.json.decode(self._path(step.name).read_bytes(), type=_Made)
         except (OSError, msgspec.DecodeError):
             return None
 
 
-def origin_of(step: Step, options: dict[str, Any]) -> str:
+def origin_of(step: RunStep, options: dict[str, Any]) -> str:
     """The hash of what a step is made from: version, options, and the content of all that it reads.
 
     Args:

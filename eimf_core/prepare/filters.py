@@ -19,7 +19,7 @@ MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
-class Step:
+class FilterStep:
     """What a filter did: its name, what it removed, and users, items and interactions left after it."""
 
     name: str
@@ -62,25 +62,25 @@ def check_events(connection: Any, wanted: Sequence[str]) -> None:
         raise ConfigError(f"--event {missing[0]}: no row has this kind; there are {kinds}{more}")
 
 
-def count_conditions(connection: Any, conditions: dict[str, str]) -> list[Step]:
+def count_conditions(connection: Any, conditions: dict[str, str]) -> list[FilterStep]:
     """The step "read" and one for each condition, each on what the ones before it left."""
-    steps: list[Step] = []
+    steps: list[FilterStep] = []
     kept = ["true"]
     for name, condition in {"read": "true", **conditions}.items():
         kept.append(condition)
         rows, users, items = connection.execute(
             f"SELECT count(*), count(DISTINCT user), count(DISTINCT item) FROM raw WHERE {' AND '.join(kept)}"
         ).fetchone()
-        steps.append(Step(name, steps[-1].interactions - rows if steps else 0, users, items, rows))
+        steps.append(FilterStep(name, steps[-1].interactions - rows if steps else 0, users, items, rows))
     return steps
 
 
-def apply(log: Log, config: PrepareConfig) -> tuple[Log, list[Step]]:
+def apply(log: Log, config: PrepareConfig) -> tuple[Log, list[FilterStep]]:
     """The filters that look at more than one row: duplicates, repeats, the k-core, the length."""
     steps = []
     for name, rows_kept in _log_filters(log, config):
         left = select(log, rows_kept(log))
-        steps.append(Step(name, len(log) - len(left), len(left.user_ids), len(left.item_ids), len(left)))
+        steps.append(FilterStep(name, len(log) - len(left), len(left.user_ids), len(left.item_ids), len(left)))
         log = left
     return log, steps
 

@@ -28,7 +28,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats import MODULES
 from eimf_core.prepare.formats.base import ItemFile, ItemFormat, LogFile, LogFormat, files_matching
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.memory_tables import Table
+from eimf_core.prepare.memory_tables import MemoryTable
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet
 
 
@@ -42,7 +42,7 @@ ITEMS: tuple[ItemFormat, ...] = _formats("ITEMS")
 NAMES = ("auto", *(kind.name for kind in LOGS))
 
 
-def find_logs(arguments: Sequence[Path | Table], config: PrepareConfig, scratch: Path) -> list[LogFile]:
+def find_logs(arguments: Sequence[Path | MemoryTable], config: PrepareConfig, scratch: Path) -> list[LogFile]:
     """The log files that the arguments name; a folder or an archive stands for the log files published in it.
 
     Args:
@@ -125,7 +125,7 @@ def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
 
 
 def find_items(
-    items: Sequence[Path | Table], logs: Sequence[LogFile], config: PrepareConfig, scratch: Path
+    items: Sequence[Path | MemoryTable], logs: Sequence[LogFile], config: PrepareConfig, scratch: Path
 ) -> list[ItemFile]:
     """Item files: those that are named, else those that lie beside the logs.
 
@@ -142,7 +142,7 @@ def find_items(
         ConfigError: for an option that no item file obeys.
         InputError: for a file whose format, or whose column of the item, is not recognised.
     """
-    paths: dict[Path | Table, Source | None] = dict.fromkeys(items)
+    paths: dict[Path | MemoryTable, Source | None] = dict.fromkeys(items)
     for log in logs if not items else ():
         for path in files_matching(log.source.beside, log.format.item_files):
             paths.setdefault(Path(os.path.normpath(path)), log.source)

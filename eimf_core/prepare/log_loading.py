@@ -47,7 +47,7 @@ class Loaded:
 
     log: log_arrays.Log
     unit: str | None
-    steps: list[filters.Step]
+    steps: list[filters.FilterStep]
     items: list[Item]
     first_rows: list[tuple[str, str, float | None, str | None]]
     ordered_by: str
@@ -160,7 +160,7 @@ def load(
     if several := list_ids.warning(log.item_ids, scans[0][0].name):
         reporter.warn(several)
     if not steps:
-        steps = [filters.Step("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
+        steps = [filters.FilterStep("read", 0, len(log.user_ids), len(log.item_ids), len(log))]
     log, more = filters.apply(log, config)
     steps += more
     if not len(log):
@@ -187,6 +187,6 @@ def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter
         reporter.note(f"{source.name}: the first line ({shortened(one_line(scan.first), 80)}) {taken_for}")
 
 
-def _nothing_left(steps: list[filters.Step], source: Source) -> InputError:
+def _nothing_left(steps: list[filters.FilterStep], source: Source) -> InputError:
     counts = "; ".join(f"{step.name}: {step.interactions:,}" for step in steps)
     return InputError(f"nothing is left after the filters ({counts}); loosen the last of them", file=source.name)

@@ -22,7 +22,7 @@ from eimf_core.prepare import (
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.rejects import SKIP, Rejects
 from eimf_core.prepare.row_cells import BAD_QUOTE
-from eimf_core.prepare.scans import Delimited, Record, Scan
+from eimf_core.prepare.scans import Delimited, ParsedRow, Scan
 from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
@@ -220,7 +220,7 @@ def _read_file(
     if bad is not None and 2 * bad > (rows := (skipped or 0) + raw.rows(of_file)):
         mostly_bad = f"{bad:,} of {rows:,} rows have something wrong; {MOSTLY_BAD}"
 
-    def reject(record: Record, reason: str) -> None:
+    def reject(record: ParsedRow, reason: str) -> None:
         # to skip is no help where it leaves little, or would lose every accent; an open quote hides the rows behind it
         advice = "" if reason == NOT_UTF8 else SKIP if reason == BAD_QUOTE else mostly_bad or SKIP
         rejects.add(source.name, record.line, reason, record.text, advice=advice)

@@ -18,7 +18,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import files_matching
 from eimf_core.prepare.header import separates
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.memory_tables import Table
+from eimf_core.prepare.memory_tables import MemoryTable
 
 SPLITS = ("train", "valid", "test")
 PART = re.compile(r"(.+)\.(train|valid|test)\.inter(\.gz|\.zst)?")
@@ -28,7 +28,7 @@ Kind = Callable[[Source], str | None]
 
 
 def sources(
-    argument: Path | Table, published: Sequence[str], kind: Kind, config: PrepareConfig, scratch: Path
+    argument: Path | MemoryTable, published: Sequence[str], kind: Kind, config: PrepareConfig, scratch: Path
 ) -> Iterator[Source]:
     """The log files that an argument stands for.
 
@@ -46,7 +46,7 @@ def sources(
         ConfigError: for a folder or an archive without such a log, and for a path that cannot be opened.
         InputError: for a file that is empty, broken or no text.
     """
-    if isinstance(argument, Table):
+    if isinstance(argument, MemoryTable):
         yield _in_memory(argument, config, scratch)
         return
     if argument.is_dir():
@@ -64,7 +64,7 @@ def sources(
             yield dataclasses.replace(found, folder=member.parent)
 
 
-def _in_memory(table: Table, config: PrepareConfig, scratch: Path) -> Source:
+def _in_memory(table: MemoryTable, config: PrepareConfig, scratch: Path) -> Source:
     """A table in memory as a file in the scratch folder."""
     path = table.written(containers.fresh_folder(scratch))
     for option in ("separator", "skip_lines"):
@@ -73,7 +73,7 @@ def _in_memory(table: Table, config: PrepareConfig, scratch: Path) -> Source:
     return log_files.probe(path, table.name)
 
 
-def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
+def item_source(path: Path | MemoryTable, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
     """An item file, looked into; raises as `sources`, and ConfigError for an archive of several files.
 
     Args:
@@ -84,7 +84,7 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
     Returns:
         The file.
     """
-    if isinstance(path, Table):
+    if isinstance(path, MemoryTable):
         return _in_memory(path, config, scratch)
     packed = log is not None and log.folder is not None
     here = remote.redacted(path) or str(path)
@@ -100,7 +100,7 @@ def item_source(path: Path | Table, config: PrepareConfig, scratch: Path, log: S
     return preamble.skip(found)
 
 
-def unread(arguments: Sequence[Path | Table], read: Sequence[Path]) -> Iterator[str]:
+def unread(arguments: Sequence[Path | MemoryTable], read: Sequence[Path]) -> Iterator[str]:
     """Remarks on what lies in the folders that were named, and was not read."""
     known = {os.path.realpath(path) for path in read}
     for folder in (each for each in arguments if isinstance(each, Path) and each.is_dir()):

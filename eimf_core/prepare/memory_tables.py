@@ -23,7 +23,7 @@ EXPECTED = "expected a path, a frame of pandas or polars, a table of pyarrow, or
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class MemoryTable:
     """A table in memory, and how messages and the sidecar call it, such as "<log>"."""
 
     data: Any

@@ -33,7 +33,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import ItemFile, LogFile
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.memory_tables import Table
+from eimf_core.prepare.memory_tables import MemoryTable
 from eimf_core.prepare.output_directory import ITEMS, REJECTS, SEQUENCES, output_folder, publish
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.user_split import read_partition
@@ -113,11 +113,11 @@ def _no_search_for_cycles() -> Iterator[None]:
 
 @_no_search_for_cycles()
 def prepare(
-    logs: Sequence[Path | Table],
+    logs: Sequence[Path | MemoryTable],
     output: Path,
     config: PrepareConfig,
     *,
-    items: Sequence[Path | Table] = (),
+    items: Sequence[Path | MemoryTable] = (),
     users: Path | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
@@ -190,7 +190,7 @@ def _note_formats(job: _Job) -> None:
             )
 
 
-def _note_unread(job: _Job, arguments: Sequence[Path | Table]) -> None:
+def _note_unread(job: _Job, arguments: Sequence[Path | MemoryTable]) -> None:
     """Say what lies in the folders and beside the parts of a split that are named, and is not read."""
     for remark in log_sources.unread(arguments, job.inputs):
         job.reporter.note(remark)
@@ -213,7 +213,7 @@ def _warn(job: _Job, written: report.Report, catalogue: Catalogue, split: str) -
         job.reporter.warn(warning)
 
 
-def _write_sidecar(job: _Job, logs: Sequence[Path | Table], facts: dict[str, Any]) -> None:
+def _write_sidecar(job: _Job, logs: Sequence[Path | MemoryTable], facts: dict[str, Any]) -> None:
     description = provenance.describe(
         command="prepare",
         arguments={"logs": [remote.redacted(str(log)) or str(log) for log in logs], **dataclasses.asdict(job.config)},

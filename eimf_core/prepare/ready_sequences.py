@@ -16,7 +16,7 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import jsonl
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import APPLIES_TO, FILTERS, PrepareConfig
-from eimf_core.prepare.filters import Step
+from eimf_core.prepare.filters import FilterStep
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
@@ -99,7 +99,7 @@ class SequenceStatistics:
         timed = sum(length for length, _ in self.equal_times.values())
         return Report(
             rejected=dict(rejected),
-            steps=[Step("read", 0, len(lengths), len(self.item_codes), total)],
+            steps=[FilterStep("read", 0, len(lengths), len(self.item_codes), total)],
             lengths=quantiles(lengths),
             density=pairs / (len(lengths) * len(self.item_codes)),
             equal_times=sum(equal for _, equal in self.equal_times.values()) / timed if timed else None,

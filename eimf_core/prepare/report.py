@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.prepare.filters import Step
+from eimf_core.prepare.filters import FilterStep
 from eimf_core.prepare.item_catalogue import Catalogue
 from eimf_core.prepare.log_arrays import Log
 from eimf_core.prepare.order_status import StatusColumn
-from eimf_core.prepare.splits import Plan
+from eimf_core.prepare.splits import SplitPlan
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
@@ -50,7 +50,7 @@ class Report:
     """
 
     rejected: dict[str, int]
-    steps: list[Step]
+    steps: list[FilterStep]
     lengths: dict[str, int]
     density: float
     equal_times: float | None
@@ -74,7 +74,13 @@ class Report:
 
 
 def make(
-    log: Log, plan: Plan, steps: list[Step], *, rejected: Mapping[str, int], catalogue: Catalogue, ordered_by: str = ""
+    log: Log,
+    plan: SplitPlan,
+    steps: list[FilterStep],
+    *,
+    rejected: Mapping[str, int],
+    catalogue: Catalogue,
+    ordered_by: str = "",
 ) -> Report:
     """The report on a filtered log and its split.
 
@@ -140,7 +146,7 @@ def _equal_and_repeated(log: Log) -> tuple[int, int]:
     return equal, len(log) - distinct
 
 
-def _trained_items(log: Log, plan: Plan) -> npt.NDArray[np.bool_]:
+def _trained_items(log: Log, plan: SplitPlan) -> npt.NDArray[np.bool_]:
     """Which items occur in a training line."""
     trained = np.zeros(len(log.item_ids), dtype=bool)
     for first, last in log.chunks():
@@ -150,7 +156,7 @@ def _trained_items(log: Log, plan: Plan) -> npt.NDArray[np.bool_]:
     return trained
 
 
-def _train_size(log: Log, plan: Plan, trained: npt.NDArray[np.bool_]) -> SplitSize:
+def _train_size(log: Log, plan: SplitPlan, trained: npt.NDArray[np.bool_]) -> SplitSize:
     lengths = plan.train - log.offsets[:-1]
     return SplitSize(
         users=int((lengths > 0).sum()),
@@ -164,7 +170,7 @@ def _train_size(log: Log, plan: Plan, trained: npt.NDArray[np.bool_]) -> SplitSi
     )
 
 
-def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> SplitSize:
+def _size(log: Log, plan: SplitPlan, name: str, trained: npt.NDArray[np.bool_]) -> SplitSize:
     start, history, targets = log.offsets[:-1], plan.history[name], plan.targets[name]
     lines = targets > history
     counts = (targets - history)[lines]
@@ -187,7 +193,7 @@ def _size(log: Log, plan: Plan, name: str, trained: npt.NDArray[np.bool_]) -> Sp
     )
 
 
-def _left_out(plan: Plan, name: str) -> dict[str, int]:
+def _left_out(plan: SplitPlan, name: str) -> dict[str, int]:
     return {reason: count for reason, count in plan.left_out.get(name, {}).items() if count}
 
 

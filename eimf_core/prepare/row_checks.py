@@ -15,7 +15,7 @@ import orjson
 from eimf_core.prepare import log_files, value_parsing
 from eimf_core.prepare.columns import SCANNED, TEXT_FIELDS
 from eimf_core.prepare.log_files import NOT_UTF8, Source
-from eimf_core.prepare.scans import JsonLines, Record, Scan
+from eimf_core.prepare.scans import JsonLines, ParsedRow, Scan
 from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.prepare.value_parsing import BLANKS
 
@@ -23,7 +23,9 @@ HALF_CHARACTER = "holds half of a surrogate pair, which is no text"
 NO_NUMBER = "expected a number"
 
 
-def checked_rows(scan: Scan, source: Source, has: frozenset[str], times: TimeReading) -> Iterator[tuple[Record, str]]:
+def checked_rows(
+    scan: Scan, source: Source, has: frozenset[str], times: TimeReading
+) -> Iterator[tuple[ParsedRow, str]]:
     """Each row of a file, checked.
 
     Args:
@@ -39,7 +41,7 @@ def checked_rows(scan: Scan, source: Source, has: frozenset[str], times: TimeRea
         yield record, row_problem(record, has, times) if log_files.is_utf8(record.text) else NOT_UTF8
 
 
-def row_problem(record: Record, has: frozenset[str], times: TimeReading) -> str:
+def row_problem(record: ParsedRow, has: frozenset[str], times: TimeReading) -> str:
     """Why a row cannot be used; empty when it can."""
     if record.values is None:
         return record.problem
@@ -70,7 +72,7 @@ def write_good_rows(
     has: frozenset[str],
     times: TimeReading,
     target: Path,
-    bad: Callable[[Record, str], None],
+    bad: Callable[[ParsedRow, str], None],
 ) -> tuple[Scan, int]:
     """Write the usable rows to a file.
 

@@ -35,7 +35,7 @@ HEADER_AGAIN = "is the header again"
 
 
 @dataclass(frozen=True)
-class Record:
+class ParsedRow:
     """One row as the slow reader sees it: `values` by field, or what is wrong with its shape."""
 
     line: int
@@ -58,7 +58,7 @@ class Scan(Protocol):
 
     def query(self, path: Path) -> str: ...
 
-    def records(self, path: Path) -> Iterator[Record]: ...
+    def records(self, path: Path) -> Iterator[ParsedRow]: ...
 
 
 def _select_list(expressions: dict[str, str]) -> str:
@@ -159,20 +159,20 @@ class Delimited(_WithFields):
             path, self.delimiter, self.quote, escape=self.escape, width=width, before=self.before, latin=self.latin
         )
 
-    def records(self, path: Path) -> Iterator[Record]:
+    def records(self, path: Path) -> Iterator[ParsedRow]:
         positions = {field: [*map(self.columns.index, self.columns_of(field))] for field in self.fields}
         header = self.header_ids
         for number, (line, text, cells) in enumerate(self._rows(path)):
             if number == 0 and self.header:
                 continue
             if cells is None or len(cells) != len(self.columns):
-                yield Record(line, text, None, shape_problem(cells, len(self.columns)))
+                yield ParsedRow(line, text, None, shape_problem(cells, len(self.columns)))
             else:
                 values = {field: PARTED.join(cells[at] for at in of) for field, of in positions.items()}
                 for field, column in self.instead:
                     values[field] = values[field] or cells[self.columns.index(column)]
                 again = bool(header) and all(values[field].strip(BLANKS) == name for field, name in header.items())
-                yield Record(line, text, None, HEADER_AGAIN) if again else Record(line, text, values)
+                yield ParsedRow(line, text, None, HEADER_AGAIN) if again else ParsedRow(line, text, values)
 
 
 @dataclass(frozen=True)
@@ -199,14 +199,14 @@ class UserLines:
         words = f"string_split_regex(trim(line, E' \\t\\r'), '{WIDE_BLANKS.pattern}')"
         return f"SELECT {selected} FROM (SELECT {words} AS parts FROM {log_files.text_lines(path, self.before)})"
 
-    def records(self, path: Path) -> Iterator[Record]:
+    def records(self, path: Path) -> Iterator[ParsedRow]:
         for number, line in log_files.lines(path, before=self.before, latin=False):
             user, *items = WIDE_BLANKS.split(line.strip(" \t\r"))
             if self.width and len(items) + 1 != self.width:
-                yield Record(number, line, None, f"has {len(items) + 1} words, expected {self.width}")
+                yield ParsedRow(number, line, None, f"has {len(items) + 1} words, expected {self.width}")
                 continue
             for item in items or [""]:
-                yield Record(number, line, {"user": user, "item": item})
+                yield ParsedRow(number, line, {"user": user, "item": item})
 
 
 @dataclass(frozen=True)
@@ -229,18 +229,18 @@ class JsonLines(_WithFields):
             f"FROM {log_files.text_lines(path, self.before)})"
         )
 
-    def records(self, path: Path) -> Iterator[Record]:
+    def records(self, path: Path) -> Iterator[ParsedRow]:
         for number, line in log_files.lines(path, before=self.before, latin=False):
             try:
                 row = json_of(line)
             except ValueError as error:
-                yield Record(number, line, None, not_json(error))
+                yield ParsedRow(number, line, None, not_json(error))
                 continue
             if not isinstance(row, dict):
-                yield Record(number, line, None, "is not a JSON object")
+                yield ParsedRow(number, line, None, "is not a JSON object")
                 continue
             values = {field: [text_of(row.get(key)) for key in self.columns_of(field)] for field in self.fields}
-            yield Record(number, line, {field: PARTED.join(texts) for field, texts in values.items()})
+            yield ParsedRow(number, line, {field: PARTED.join(texts) for field, texts in values.items()})
 
 
 def json_of(line: str) -> Any:
@@ -287,7 +287,7 @@ class Parquet(_WithFields):
         )
         return f"SELECT {_select_list(cells)} FROM read_parquet({file(path)})"
 
-    def records(self, path: Path) -> Iterator[Record]:
+    def records(self, path: Path) -> Iterator[ParsedRow]:
         """`line` is the number of the row."""
         duckdb = library()
 
@@ -300,6 +300,6 @@ class Parquet(_WithFields):
                         number += 1
                         cells = zip(SCANNED, row, strict=True)
                         values = {field: value or "" for field, value in cells if field in self.fields}
-                        yield Record(number, orjson.dumps(values).decode(), values)
+                        yield ParsedRow(number, orjson.dumps(values).decode(), values)
         except duckdb.Error as error:
             raise InputError(f"cannot be read ({str(error).splitlines()[0]})", file=path) from None

@@ -16,7 +16,7 @@ import orjson
 
 from eimf_core.io import files
 from eimf_core.prepare.log_arrays import Log
-from eimf_core.prepare.splits import Plan
+from eimf_core.prepare.splits import SplitPlan
 from eimf_core.progress import Reporter
 
 COMMA = ord(",")
@@ -32,7 +32,7 @@ class JsonStrings:
         self._quoted[:] = [orjson.dumps(word) for word in words]
         self._lengths = np.fromiter(map(len, self._quoted), dtype=np.int64, count=len(words))
 
-    def column(self, codes: npt.NDArray[np.integer]) -> Column:
+    def column(self, codes: npt.NDArray[np.integer]) -> JoinedValues:
         """The words of some codes, joined by commas.
 
         Args:
@@ -41,10 +41,10 @@ class JsonStrings:
         Returns:
             A column of n values.
         """
-        return Column(b",".join(self._quoted[codes].tolist()), _starts(self._lengths[codes]))
+        return JoinedValues(b",".join(self._quoted[codes].tolist()), _starts(self._lengths[codes]))
 
 
-class Column:
+class JoinedValues:
     """Values joined by commas, with where each begins; `part` is the text of a range of them."""
 
     def __init__(self, text: bytes, starts: npt.NDArray[np.int64]) -> None:
@@ -64,16 +64,16 @@ def _starts(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return starts
 
 
-def number_column(values: npt.NDArray[np.float64]) -> Column:
+def number_column(values: npt.NDArray[np.float64]) -> JoinedValues:
     """Numbers as JSON; whole ones without a point, which is how logs have them."""
     whole = values.astype(np.int64)
     made = whole if (whole == values).all() else np.ascontiguousarray(values)
     text = orjson.dumps(made, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
     commas = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == COMMA)
-    return Column(text, np.concatenate([[0], commas + 1, [len(text) + 1]]))
+    return JoinedValues(text, np.concatenate([[0], commas + 1, [len(text) + 1]]))
 
 
-def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> None:
+def write_sequences(path: Path, log: Log, plan: SplitPlan, reporter: Reporter) -> None:
     """Write the lines of all users, user by user, as Sequence records.
 
     Args:
@@ -97,7 +97,7 @@ def write_sequences(path: Path, log: Log, plan: Plan, reporter: Reporter) -> Non
 
 
 def _chunk(
-    log: Log, plan: Plan, first: int, last: int, item_ids: JsonStrings, event_names: JsonStrings
+    log: Log, plan: SplitPlan, first: int, last: int, item_ids: JsonStrings, event_names: JsonStrings
 ) -> Iterator[bytes]:
     """The lines of users `first` to `last`."""
     base, stop = int(log.offsets[first]), int(log.offsets[last])

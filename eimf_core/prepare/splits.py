@@ -25,7 +25,7 @@ LONG_ENOUGH = 3
 
 
 @dataclass(frozen=True)
-class Plan:
+class SplitPlan:
     """What goes where. All positions are rows of the log, int64.
 
     train (U,): end of the training part, equal to the user's first row where there is no line.
@@ -45,7 +45,7 @@ class Plan:
         return int((ends - log.offsets[:-1]).sum())
 
 
-def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> Plan:
+def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> SplitPlan:
     """The plan of a split.
 
     Args:
@@ -75,7 +75,7 @@ def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = Non
         for name, count in _missing_users(log, partition).items():
             plan.left_out.setdefault(name, {})[NOT_IN_LOG] = count
         return plan
-    return Plan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
+    return SplitPlan(train=log.offsets[1:], history={}, targets={}, facts={"split": "none", "targets": "next"})
 
 
 def temporal(
@@ -85,7 +85,7 @@ def temporal(
     test_share: float = 0.1,
     points: tuple[float, float] | None = None,
     target: str = "last",
-) -> Plan:
+) -> SplitPlan:
     """Two global time points; what a user did between them, or after the second, is to be predicted.
 
     The history is everything of the user before the target, so nothing in it is later.
@@ -131,7 +131,7 @@ def temporal(
         "valid_from": valid_from,
         "test_from": test_from,
     }
-    return Plan(train=before[0], history=history, targets=targets, facts=facts, left_out=left_out)
+    return SplitPlan(train=before[0], history=history, targets=targets, facts=facts, left_out=left_out)
 
 
 def time_points(times: npt.NDArray[np.float64], valid_share: float, test_share: float) -> tuple[float, float]:
@@ -157,7 +157,7 @@ def _rows_before(log: Log, point: float) -> Ends:
     return ends
 
 
-def leave_one_out(log: Log) -> Plan:
+def leave_one_out(log: Log) -> SplitPlan:
     """The last interaction is the test target, the one before it the validation target.
 
     Users with fewer than three interactions are trained on whole.
@@ -165,7 +165,7 @@ def leave_one_out(log: Log) -> Plan:
     start, end = log.offsets[:-1], log.offsets[1:]
     enough = end - start >= LONG_ENOUGH
     short = {f"fewer than {LONG_ENOUGH} interactions": int((~enough).sum())}
-    return Plan(
+    return SplitPlan(
         train=np.where(enough, end - 2, end),
         history={"valid": np.where(enough, end - 2, start), "test": np.where(enough, end - 1, start)},
         targets={"valid": np.where(enough, end - 1, start), "test": np.where(enough, end, start)},
@@ -210,7 +210,7 @@ def _missing_users(log: Log, partition: dict[str, str]) -> Counter[str]:
     return Counter(split for user, split in partition.items() if user not in in_log)
 
 
-def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Plan:
+def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> SplitPlan:
     """Training users are trained on whole; of the others the first int(0.8 n) items are the history.
 
     After the protocol of ComiRec (Cen et al., KDD 2020): all later items are the targets.
@@ -227,7 +227,7 @@ def by_user(log: Log, groups: npt.NDArray[np.str_], facts: dict[str, Any]) -> Pl
     without_group = int((groups == "").sum())
     if without_group:
         left_out["train"] = {"not in --users": without_group}
-    return Plan(
+    return SplitPlan(
         train=np.where(groups == "train", end, start),
         history=history,
         targets=targets,

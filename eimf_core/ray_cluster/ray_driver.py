@@ -24,7 +24,7 @@ from typing import Any
 
 from eimf_core.errors import EimfError, WorkersError, counted
 from eimf_core.io import provenance
-from eimf_core.ray_cluster.ray_map import KEPT, Setup
+from eimf_core.ray_cluster.ray_map import KEPT, DriverSetup
 from eimf_core.ray_cluster.ray_option import LOCAL
 
 MOST_DEATHS = 3
@@ -40,7 +40,7 @@ STORE = 200 << 20
 """Bytes of a local cluster's object store; large answers pass through it one after the other."""
 
 
-class Worker:
+class RayWorker:
     """What runs in a worker."""
 
     def ready(self, version: str, make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
@@ -70,9 +70,9 @@ class _Actor:
 class Driver:
     """Gives parts to workers until the pipe ends."""
 
-    def __init__(self, ray: Any, setup: Setup, head: str, pipe: Connection) -> None:
+    def __init__(self, ray: Any, setup: DriverSetup, head: str, pipe: Connection) -> None:
         self._ray, self._setup, self._head, self._pipe = ray, setup, head, pipe
-        self._kind = ray.remote(Worker)
+        self._kind = ray.remote(RayWorker)
         self._parts: deque[tuple[int, Any]] = deque()
         self._calls: dict[Any, tuple[_Actor, int | None]] = {}
         self._actors: list[_Actor] = []
@@ -226,7 +226,7 @@ def _cause(error: Any, address: str) -> EimfError:
     return WorkersError(f"--ray {address}: a worker failed with {type(cause).__name__}: {str(cause)[:300]}; {KEPT}")
 
 
-def connect(setup: Setup) -> tuple[Any, str]:
+def connect(setup: DriverSetup) -> tuple[Any, str]:
     """Ray, connected, and where the head of the cluster listens; raises WorkersError."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     local = setup.address == LOCAL
@@ -260,7 +260,7 @@ def main(handle: int) -> None:
     """Work for the process that started this one; `handle` is its end of the pipe."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pipe = Connection(handle)
-    setup: Setup = pipe.recv()
+    setup: DriverSetup = pipe.recv()
     incoming: queue.Queue[Any] = queue.Queue()
 
     def read() -> None:

@@ -1,6 +1,6 @@
 """Work on parts by many processes, on one machine or a cluster of Ray: in order, each part answered once.
 
-`Workers` starts a process of `ray_driver`, which alone has to do with Ray: what Ray prints, the signals that it
+`RayWorkers` starts a process of `ray_driver`, which alone has to do with Ray: what Ray prints, the signals that it
 catches, and its way of ending a process whose cluster has gone stay there. Parts and answers pass through a pipe of
 `multiprocessing` between these two processes alone. A worker that dies is replaced, and what it was working on is
 given to another one. Files that workers read have to be at the same path on every machine.
@@ -31,7 +31,7 @@ KEPT = "what was finished is kept: run the same command again"
 
 
 @dataclass(frozen=True)
-class Setup:
+class DriverSetup:
     """What a driver is started with.
 
     Attributes:
@@ -54,7 +54,7 @@ class Setup:
     processes: int
 
 
-class Workers:
+class RayWorkers:
     """Processes that answer parts. Use it in a `with`: at the end, however that comes, all of them are gone."""
 
     def __init__(
@@ -95,10 +95,10 @@ class Workers:
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
         processes = max(1, cores() // cpus)
-        self._send(Setup(address, self._folder.name, make, arguments, cpus, gpus, slots, processes))
+        self._send(DriverSetup(address, self._folder.name, make, arguments, cpus, gpus, slots, processes))
         self.slots = 0
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> RayWorkers:
         return self
 
     def __exit__(self, *_: object) -> None:

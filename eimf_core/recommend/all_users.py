@@ -25,10 +25,10 @@ from eimf_core.recommend import user_blocks
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.output import file_formats, recommendation_lines
 from eimf_core.recommend.query import user_histories
-from eimf_core.recommend.query.request import Request
+from eimf_core.recommend.query.request import RecommendRequest
 from eimf_core.recommend.query.user_histories import Users
 from eimf_core.recommend.session import Session
-from eimf_core.recommend.user_blocks import Block
+from eimf_core.recommend.user_blocks import QueryBlock
 from eimf_core.records import AnsweredUsers, Query
 
 PART = 4096
@@ -51,7 +51,7 @@ class Written:
 
 
 def lines(
-    path: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
+    path: str | Path, settings: RecommendConfig, request: RecommendRequest, *, reporter: Reporter = SILENT
 ) -> Iterator[bytes]:
     """Answer all users of a prepared directory.
 
@@ -89,7 +89,7 @@ def lines(
 def write(
     model: str | Path,
     settings: RecommendConfig,
-    request: Request,
+    request: RecommendRequest,
     output: Path,
     *,
     force: bool = False,
@@ -150,7 +150,7 @@ def write(
     return Written(total, total.users - before, seconds)
 
 
-def _description(model: str | Path, settings: RecommendConfig, request: Request) -> dict[str, Any]:
+def _description(model: str | Path, settings: RecommendConfig, request: RecommendRequest) -> dict[str, Any]:
     """What the rows depend on: the sidecar of the output."""
     asked = {**vars(settings), **vars(request)}
     read = [request.only_items, request.exclude_items, request.new_items, request.boost]
@@ -167,7 +167,7 @@ def _description(model: str | Path, settings: RecommendConfig, request: Request)
     )
 
 
-def _blocks(session: Session, users: Users, start: int, *, as_tested: bool) -> Iterator[Block]:
+def _blocks(session: Session, users: Users, start: int, *, as_tested: bool) -> Iterator[QueryBlock]:
     """The queries of the users from number `start` on, none of them over the end of a part."""
     histories = users.histories(start, as_tested=as_tested)
     resolver = session.resolver.without_remarks()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from eimf_core.errors import ConfigError
 from eimf_core.model_directory import artifact
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
@@ -95,7 +95,7 @@ def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]
     }
 
 
-def _measured(index: Index, model: Model, queries: Floats, exact: npt.NDArray[np.int64]) -> tuple[float, float]:
+def _measured(index: Index, model: OpenedModel, queries: Floats, exact: npt.NDArray[np.int64]) -> tuple[float, float]:
     """Recall of the exact lists (Q, K), and the mean share of items that are looked at."""
     found = looked = 0
     for query, wanted in zip(queries, exact, strict=True):

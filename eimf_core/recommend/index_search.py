@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import ConfigError, ModelError
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats, Ints
 
@@ -96,7 +96,7 @@ class Index:
         return [self._items[self._starts[at] : self._starts[at + 1]] for at in lists.tolist()]
 
     def near(
-        self, interests: Floats, model: Model, parts: Sequence[tuple[int, int]],
+        self, interests: Floats, model: OpenedModel, parts: Sequence[tuple[int, int]],
         also: tuple[Ints, Ints] | None = None,
     ) -> NearItems:  # fmt: skip
         """Score what lies in the nearest lists of each user, and what the opened model got since the index was built.
@@ -138,7 +138,7 @@ class Index:
 
 
 def _scores(
-    split: Sequence[tuple[Floats, slice]], rows: Any, model: Model, items: npt.NDArray[np.integer[Any]]
+    split: Sequence[tuple[Floats, slice]], rows: Any, model: OpenedModel, items: npt.NDArray[np.integer[Any]]
 ) -> Floats:
     """Scores of items (n,) for some rows of interests, as `ranking.largest_scores` gives them."""
     vectors = model.vectors.take(items, axis=0)
@@ -258,7 +258,7 @@ class NearItems:
         return rows, columns, self.items(rows, columns)
 
 
-def index_of(model: Model) -> Index:
+def index_of(model: OpenedModel) -> Index:
     """The index of an opened model; ConfigError when it has none."""
     if model.index is None:
         raise ConfigError(f"{model.name}: has no index; make one with 'eimf index {model.name}'")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.model_directory.next_items import NextItemScores
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.recommend import diversity, index_search, item_boosts
@@ -51,7 +51,12 @@ class ItemScores:
     """Scores of a model's items. `allowed` (N + 1,) says what may be listed at all, `boosts` (N + 1,) are factors."""
 
     def __init__(
-        self, model: Model, settings: RecommendConfig, *, allowed: npt.NDArray[np.bool_] | None, boosts: Floats | None
+        self,
+        model: OpenedModel,
+        settings: RecommendConfig,
+        *,
+        allowed: npt.NDArray[np.bool_] | None,
+        boosts: Floats | None,
     ) -> None:
         self._model, self._settings, self._allowed, self.boosts = model, settings, allowed, boosts
         self._index = index_search.index_of(model) if settings.index else None

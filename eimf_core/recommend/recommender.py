@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.naming.interest_names import Namer, ScoredName, open_namer
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Floats, Ints
@@ -38,7 +38,7 @@ class Recommender:
 
     def __init__(
         self,
-        model: Model,
+        model: OpenedModel,
         items: Items,
         settings: RecommendConfig,
         *,

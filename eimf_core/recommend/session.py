@@ -17,11 +17,11 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend import item_boosts
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.item_filters import command_filters
-from eimf_core.recommend.output.result_lines import JsonLines, error_line, with_field
+from eimf_core.recommend.output.result_lines import ResultLines, error_line, with_field
 from eimf_core.recommend.query import query_input, user_histories
 from eimf_core.recommend.query.item_lookup import Items
 from eimf_core.recommend.query.query_resolution import QueryResolver, ResolvedQuery
-from eimf_core.recommend.query.request import ListRequest, QueryRequest, Request, utf8
+from eimf_core.recommend.query.request import ListRequest, QueryRequest, RecommendRequest, utf8
 from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.recommend.recommender import Recommender
 from eimf_core.records import Item, Query, ReadHistory, ReadItem
@@ -30,12 +30,12 @@ P = TypeVar("P")
 R = TypeVar("R")
 SHOWN = 10
 """Items of a history that are named, the latest."""
-Batch = list[ResolvedQuery | bytes]
+QueryBatch = list[ResolvedQuery | bytes]
 """Query lines that are answered together; for a bad line what stands in the place of its answer."""
 
 
 def recommend(
-    path: str | Path, settings: RecommendConfig, request: Request, *, reporter: Reporter = SILENT
+    path: str | Path, settings: RecommendConfig, request: RecommendRequest, *, reporter: Reporter = SILENT
 ) -> Iterator[bytes]:
     """Answer what is asked, as soon as the answers are known.
 
@@ -99,7 +99,7 @@ class Session:
         model."""
         request = request or ListRequest()
         # a query of the command line reports what it does not know itself
-        single = isinstance(request, Request) and request.is_query
+        single = isinstance(request, RecommendRequest) and request.is_query
         began = time.perf_counter()
         self.model = artifact.open_model(path, private=private)
         text_vectors = TextVectors(self.model, settings.encoder)
@@ -133,7 +133,7 @@ class Session:
             single=single,
             now=_end_of_data(settings, request),
         )
-        self.writer = JsonLines(self.items)
+        self.writer = ResultLines(self.items)
         self._reporter = reporter
         reporter.debug(f"{path}: opened in {time.perf_counter() - began:.2f} s")
 
@@ -208,16 +208,16 @@ class Session:
         number = self.recommender.settings.threads or threads.for_answers()
         return thread_pipeline.ordered(parts, work, number)
 
-    def _answer(self, batch: Batch) -> bytes:
+    def _answer(self, batch: QueryBatch) -> bytes:
         lines = iter(self.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))
         return b"".join([next(lines) if isinstance(entry, ResolvedQuery) else entry for entry in batch])
 
-    def _batches(self, path: str | Path) -> Iterator[Batch]:
+    def _batches(self, path: str | Path) -> Iterator[QueryBatch]:
         skip = self.recommender.settings.on_error == "skip"
         bad = total = 0
         first = ""
         for lines in query_input.available_lines(path, self.recommender.batch_size):
-            batch: Batch = []
+            batch: QueryBatch = []
             problem: EimfError | None = None
             for number, line in lines:
                 total += 1
@@ -243,7 +243,7 @@ def _end_of_data(settings: RecommendConfig, request: ListRequest) -> float | Non
     """The time from which `repeat_after` counts; None where it is not asked for."""
     if settings.repeat_after is None:
         return None
-    histories = request.histories if isinstance(request, Request) else None
+    histories = request.histories if isinstance(request, RecommendRequest) else None
     if histories is None:
         raise wrong("repeat_after", "needs to know when: it goes with --user and --sequences, or with --all-users")
     return user_histories.end_of_data(histories)

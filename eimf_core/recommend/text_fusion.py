@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric.arrays import Floats, Ints
 
 BEST = 10
@@ -44,7 +44,7 @@ class Fusion:
         """What gives the scores, (K, d)."""
         return self.history + self.text
 
-    def from_text(self, model: Model, items: list[int]) -> npt.NDArray[np.bool_]:
+    def from_text(self, model: OpenedModel, items: list[int]) -> npt.NDArray[np.bool_]:
         """Which items the words raise higher above the mean than the history does.
 
         Args:
@@ -64,7 +64,7 @@ class Fusion:
         return higher
 
 
-def fuse(model: Model, interests: Floats, text: Floats, history: Ints, weight: float) -> Fusion:
+def fuse(model: OpenedModel, interests: Floats, text: Floats, history: Ints, weight: float) -> Fusion:
     """Weigh the interests of a history against words.
 
     Args:

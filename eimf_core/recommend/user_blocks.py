@@ -12,15 +12,15 @@ from typing import Any
 from eimf_core.errors import ModelError
 from eimf_core.io import files
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.ray_cluster.ray_map import Workers
+from eimf_core.ray_cluster.ray_map import RayWorkers
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.output.file_formats import Encode
 from eimf_core.recommend.query.query_resolution import ResolvedQuery
-from eimf_core.recommend.query.request import Request
+from eimf_core.recommend.query.request import RecommendRequest
 from eimf_core.recommend.session import Session
 from eimf_core.records import AnsweredUsers
 
-Block = list[ResolvedQuery]
+QueryBlock = list[ResolvedQuery]
 Answered = tuple[Any, AnsweredUsers]
 """What was made of a block, and what its users got."""
 BUNDLE = 512
@@ -30,10 +30,10 @@ BUNDLE = 512
 @contextlib.contextmanager
 def answers(
     session: Session,
-    blocks: Iterator[Block],
+    blocks: Iterator[QueryBlock],
     encode: Encode,
     model: str | Path,
-    request: Request,
+    request: RecommendRequest,
     reporter: Reporter = SILENT,
 ) -> Iterator[Iterator[Answered]]:
     """The answers to blocks, in order.
@@ -54,7 +54,7 @@ def answers(
         yield session.in_threads(blocks, _answerer(session, encode))
         return
     here = Path(model).absolute()
-    with Workers(
+    with RayWorkers(
         settings.ray,
         open_here,
         here,
@@ -68,8 +68,8 @@ def answers(
 
 
 def open_here(
-    model: Path, identity: str, settings: RecommendConfig, request: Request, encode: Encode
-) -> Callable[[list[Block]], list[Answered]]:
+    model: Path, identity: str, settings: RecommendConfig, request: RecommendRequest, encode: Encode
+) -> Callable[[list[QueryBlock]], list[Answered]]:
     """In a worker: what answers a bundle of blocks; raises ModelError where the model is another one."""
     session = Session(model, settings, request)
     if _identity(model) != identity:
@@ -83,14 +83,14 @@ def _identity(model: Path) -> str:
     return files.sha256(model / "manifest.json")
 
 
-def _with_absolute_paths(request: Request) -> Request:
+def _with_absolute_paths(request: RecommendRequest) -> RecommendRequest:
     """The request as a worker reads it, whose current folder is another one."""
     paths: dict[str, Any] = {name: value.absolute() for name, value in vars(request).items() if isinstance(value, Path)}
     return dataclasses.replace(request, **paths)
 
 
-def _bundles(blocks: Iterator[Block]) -> Iterator[list[Block]]:
-    bundle: list[Block] = []
+def _bundles(blocks: Iterator[QueryBlock]) -> Iterator[list[QueryBlock]]:
+    bundle: list[QueryBlock] = []
     for block in blocks:
         bundle.append(block)
         if sum(map(len, bundle)) >= BUNDLE:
@@ -100,10 +100,10 @@ def _bundles(blocks: Iterator[Block]) -> Iterator[list[Block]]:
         yield bundle
 
 
-def _answerer(session: Session, encode: Encode) -> Callable[[Block], Answered]:
+def _answerer(session: Session, encode: Encode) -> Callable[[QueryBlock], Answered]:
     """What answers a block of users."""
 
-    def answer(block: Block) -> Answered:
+    def answer(block: QueryBlock) -> Answered:
         results = list(session.recommender.results(block))
         lists = [ranked for _, result in results for ranked in result.lists]
         answered = AnsweredUsers(

@@ -26,7 +26,7 @@ CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
 MOST_WAITING = 2000
 """Queries that wait: about a second's work, and those behind them are better asked again later."""
-Answer = bytes | EimfError
+Reply = bytes | EimfError
 
 
 class OverloadedError(Exception):
@@ -43,11 +43,11 @@ class UnexpectedError(EimfError):
 
 
 @dataclass(eq=False, slots=True)
-class Work:
+class PendingWork:
     """Queries for one model, or another question to it, and where the answers go."""
 
     session: Session
-    future: asyncio.Future[list[Answer]]
+    future: asyncio.Future[list[Reply]]
     queries: Sequence[Query] = ()
     ask: Callable[[Session], bytes] | None = None
 
@@ -60,11 +60,11 @@ class Work:
 class WorkQueue:
     """Works that wait, the oldest first, and how many queries they have."""
 
-    works: deque[Work] = field(default_factory=deque)
+    works: deque[PendingWork] = field(default_factory=deque)
     queries: int = 0
 
 
-class Batches:
+class Batcher:
     """The thread that answers, and what waits for it."""
 
     def __init__(self, timeout: float, metrics: Metrics) -> None:
@@ -93,7 +93,7 @@ class Batches:
         if self._thread.is_alive():
             self._thread.join(self._timeout)
 
-    async def answers(self, session: Session, queries: Sequence[Query]) -> list[Answer]:
+    async def answers(self, session: Session, queries: Sequence[Query]) -> list[Reply]:
         """The answer to each query, as a line of JSON, or what is wrong with it.
 
         Raises:
@@ -101,20 +101,20 @@ class Batches:
         """
         if len(queries) <= CHUNK:
             return await self._answered(session, queries, None)
-        made: list[Answer] = []
+        made: list[Reply] = []
         for start in range(0, len(queries), CHUNK):
             made += await self._answered(session, queries[start : start + CHUNK], None)
         return made
 
-    async def answer(self, session: Session, ask: Callable[[Session], bytes]) -> Answer:
+    async def answer(self, session: Session, ask: Callable[[Session], bytes]) -> Reply:
         """The answer to another question; raises as `answers`."""
         return (await self._answered(session, (), ask))[0]
 
     async def _answered(
         self, session: Session, queries: Sequence[Query], ask: Callable[[Session], bytes] | None
-    ) -> list[Answer]:
+    ) -> list[Reply]:
         assert self._loop is not None
-        work = Work(session, self._loop.create_future(), queries, ask)
+        work = PendingWork(session, self._loop.create_future(), queries, ask)
         if self._queue.queries + work.size > MOST_WAITING:
             raise OverloadedError
         with self._changed:
@@ -141,9 +141,9 @@ class Batches:
             except RuntimeError:  # the loop has ended
                 return
 
-    def _take(self) -> list[Work]:
+    def _take(self) -> list[PendingWork]:
         """What waits, up to a batch of one model; nothing at the end."""
-        taken: list[Work] = []
+        taken: list[PendingWork] = []
         size = 0
         with self._changed:
             while not taken:
@@ -161,20 +161,20 @@ class Batches:
                         size += work.size
         return taken
 
-    def _deliver(self, works: Sequence[Work], answers: Sequence[list[Answer]]) -> None:
+    def _deliver(self, works: Sequence[PendingWork], answers: Sequence[list[Reply]]) -> None:
         self._metrics.batch(sum(work.size for work in works))
         for work, answer in zip(works, answers, strict=True):
             if not work.future.done():
                 work.future.set_result(answer)
 
 
-def answered(works: Sequence[Work]) -> list[list[Answer]]:
+def answered(works: Sequence[PendingWork]) -> list[list[Reply]]:
     """The answers to works for one model."""
     session = works[0].session
     entries = [[_resolved(session, query) for query in work.queries] for work in works]
     resolved = [entry for of in entries for entry in of if isinstance(entry, ResolvedQuery)]
     lines = iter(_lines(session, resolved))
-    made: list[list[Answer]] = []
+    made: list[list[Reply]] = []
     for work, of in zip(works, entries, strict=True):
         if work.ask is not None:
             made.append([_asked(session, work.ask)])
@@ -190,7 +190,7 @@ def _resolved(session: Session, query: Query) -> ResolvedQuery | EimfError:
         return _told(error)
 
 
-def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
+def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Reply]:
     try:
         return session.lines(queries) if queries else []
     except Exception as error:
@@ -200,7 +200,7 @@ def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Answer]:
         return [line for query in queries for line in _lines(session, [query])]
 
 
-def _asked(session: Session, ask: Callable[[Session], bytes]) -> Answer:
+def _asked(session: Session, ask: Callable[[Session], bytes]) -> Reply:
     try:
         return ask(session)
     except Exception as error:

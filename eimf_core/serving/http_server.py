@@ -18,12 +18,12 @@ from eimf_core.errors import ConfigError
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.serving.app import App
-from eimf_core.serving.batching import Batches
+from eimf_core.serving.batching import Batcher
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import Metrics
 from eimf_core.serving.shared_figures import SharedFigures
-from eimf_core.serving.workers import Workers
+from eimf_core.serving.workers import WorkerProcesses
 
 TOKEN = "EIMF_SERVE_TOKEN"
 BACKLOG = 128
@@ -76,7 +76,9 @@ def serve(
         if number == 1:
             service.run(0, started, lambda: reporter.note(listens))
         else:
-            workers = Workers(number, lambda place: service.run(place, started), service.figures, reporter, path)
+            workers = WorkerProcesses(
+                number, lambda place: service.run(place, started), service.figures, reporter, path
+            )
             started(workers)
             workers.run(settings.timeout + END, lambda: reporter.note(listens))
         answered = service.queries
@@ -128,7 +130,7 @@ class Service:
         if place:
             # all of them take the same models, and one tells of it
             self.live.reporter = SILENT
-        batches, aside = Batches(settings.timeout, metrics), Batches(settings.timeout, metrics)
+        batches, aside = Batcher(settings.timeout, metrics), Batcher(settings.timeout, metrics)
         app = App(
             self.live, batches, aside, metrics, settings, self._token,
             lambda: len(server.server_state.connections), self._reporter, lambda: self.figures.others(place),
@@ -166,7 +168,7 @@ class Service:
 
 
 def _server(
-    uvicorn: Any, config: Any, batches: list[Batches], listens: Callable[[], None], tell: Callable[[], bool]
+    uvicorn: Any, config: Any, batches: list[Batcher], listens: Callable[[], None], tell: Callable[[], bool]
 ) -> Any:
     """A server of uvicorn that starts the threads with its loop and calls `listens` when clients can connect. It calls
     `tell` again and again, and ends when that says so."""
@@ -187,7 +189,7 @@ def _server(
     return Server(config)
 
 
-def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[Batches]) -> None:
+def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[Batcher]) -> None:
     watching = live.watch()
     try:
         with threads.side_by_side():

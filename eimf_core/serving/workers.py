@@ -29,7 +29,7 @@ SOON, MOST_SOON = 5.0, 5
 Work = Callable[[int], None]
 
 
-class Workers:
+class WorkerProcesses:
     """The processes of a service; `should_exit` ends them, as it ends a server of uvicorn."""
 
     def __init__(self, number: int, work: Work, figures: SharedFigures, reporter: Reporter, path: Path) -> None:

@@ -2,5 +2,5 @@
 
 `encoder` says what an encoder is, `loading` opens one by name, `encoder_input` says what it reads of an item,
 `cache` encodes each text once and keeps the vectors, `similarity` assigns titles to names. A further kind of
-encoder is a class with the attributes of `encoder.Encoder` and a branch in `loading.open_encoder`.
+encoder is a class with the attributes of `encoder.TextEncoder` and a branch in `loading.open_encoder`.
 """

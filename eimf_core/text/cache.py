@@ -25,7 +25,7 @@ from eimf_core.errors import ModelError
 from eimf_core.io import files, raw_files, system_files
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.text.encoder import Encoder, Vectors
+from eimf_core.text.encoder import TextEncoder, Vectors
 from eimf_core.text.encoder_input import item_text
 
 Stored = npt.NDArray[np.float16]
@@ -41,7 +41,7 @@ BLOCK = 1 << 20
 def encode_items(
     directory: str | Path,
     items: Sequence[Item],
-    encoder: Encoder,
+    encoder: TextEncoder,
     reporter: Reporter = SILENT,
     encode_parts: EncodeParts | None = None,
 ) -> Stored:
@@ -63,7 +63,7 @@ def encode_items(
 
 def encode_cached(
     texts: Sequence[str],
-    encoder: Encoder,
+    encoder: TextEncoder,
     folder: str | Path,
     reporter: Reporter = SILENT,
     encode_parts: EncodeParts | None = None,
@@ -120,7 +120,7 @@ def encode_cached(
     return kept
 
 
-def _key(texts: Sequence[str], encoder: Encoder) -> str:
+def _key(texts: Sequence[str], encoder: TextEncoder) -> str:
     digest = hashlib.sha256()
     for part in (encoder.identity, *texts):
         raw = part.encode("utf-8", "surrogatepass")
@@ -174,7 +174,7 @@ def _is_whole(path: Path, end: int) -> bool:
         return stream.read() == digest.digest()
 
 
-def _dimension(old: Mapping[str, Stored], encoder: Encoder) -> int:
+def _dimension(old: Mapping[str, Stored], encoder: TextEncoder) -> int:
     """D, without opening the encoder where it can be seen."""
     return next((len(vector) for vector in old.values()), None) or encoder.dimension
 
@@ -193,7 +193,7 @@ def _write(path: Path, shape: tuple[int, int], blocks: Iterator[Stored], digests
 
 def _encoded(
     texts: Sequence[str],
-    encoder: Encoder,
+    encoder: TextEncoder,
     partial: IO[bytes],
     old: Mapping[str, Stored],
     reporter: Reporter,
@@ -247,7 +247,7 @@ def _whole_rows(partial: IO[bytes], most: int, dimension: int) -> int:
     return done
 
 
-def _each(encoder: Encoder, parts: Sequence[Sequence[str]], encode_parts: EncodeParts | None) -> Generator[Stored]:
+def _each(encoder: TextEncoder, parts: Sequence[Sequence[str]], encode_parts: EncodeParts | None) -> Generator[Stored]:
     """The vectors of each part, in order."""
     some = (part for part in parts if part)
     made = map(encoder.encode, some) if encode_parts is None or not any(parts) else encode_parts(some)
@@ -255,7 +255,7 @@ def _each(encoder: Encoder, parts: Sequence[Sequence[str]], encode_parts: Encode
         yield _checked(encoder, part, next(made)).astype(np.float16) if part else np.zeros((0, 0), np.float16)
 
 
-def _checked(encoder: Encoder, texts: Sequence[str], vectors: Vectors) -> Vectors:
+def _checked(encoder: TextEncoder, texts: Sequence[str], vectors: Vectors) -> Vectors:
     if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
         raise ModelError(f"{encoder.name}: gives vectors of the wrong shape or not finite; use another --encoder")
     return vectors

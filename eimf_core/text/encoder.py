@@ -14,7 +14,7 @@ Vectors = npt.NDArray[np.float32]
 BATCH = 32
 
 
-class Encoder(Protocol):
+class TextEncoder(Protocol):
     """Anything that turns texts into unit vectors.
 
     `name` is for people; `identity` tells encoders with different results apart (name and hash of
@@ -43,13 +43,13 @@ class Encoder(Protocol):
 
 
 def encode_distinct(
-    encoder: Encoder,
+    encoder: TextEncoder,
     texts: Sequence[str],
     order: Sequence[str],
     encode_batch: Callable[[Sequence[str]], Vectors],
     reporter: Reporter,
 ) -> Vectors:
-    """What `Encoder.encode` returns, each distinct text encoded once and BATCH of them at a time.
+    """What `TextEncoder.encode` returns, each distinct text encoded once and BATCH of them at a time.
 
     Args:
         encoder: whose dimension and name are read.

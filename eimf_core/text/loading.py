@@ -5,13 +5,13 @@ torch and sentence_transformers are imported only when a text has to be encoded 
 
 from __future__ import annotations
 
-from eimf_core.text.encoder import Encoder
+from eimf_core.text.encoder import TextEncoder
 
 PACKAGED = "packaged"
 FEW = 5000  # texts that the packaged encoder is through with in numpy before torch has even started
 
 
-def open_encoder(name_or_path: str | None = None, texts: int | None = None) -> Encoder:
+def open_encoder(name_or_path: str | None = None, texts: int | None = None) -> TextEncoder:
     """Open a text encoder.
 
     Only a hub name may lead to a download, and only when it is not at hand already.

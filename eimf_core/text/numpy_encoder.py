@@ -36,7 +36,7 @@ def packaged() -> BertEncoder:
 
 
 class BertEncoder:
-    """A BERT network, mean of the last states over the tokens, length 1; see `text.Encoder`."""
+    """A BERT network, mean of the last states over the tokens, length 1; see `text.encoder.TextEncoder`."""
 
     def __init__(self, folder: Path, name: str, identity: str) -> None:
         """Raises ModelError for a folder that lacks a file of the network."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from eimf_core.errors import ModelError
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.ray_cluster.ray_map import Workers
+from eimf_core.ray_cluster.ray_map import RayWorkers
 from eimf_core.text.cache import EncodeParts
-from eimf_core.text.encoder import Encoder, Vectors
+from eimf_core.text.encoder import TextEncoder, Vectors
 from eimf_core.text.loading import open_encoder
 
 
 def ray_encoder(
-    address: str | None, name_or_path: str | None, encoder: Encoder, texts: int, reporter: Reporter = SILENT
+    address: str | None, name_or_path: str | None, encoder: TextEncoder, texts: int, reporter: Reporter = SILENT
 ) -> EncodeParts | None:
     """What encodes in the place of an opened encoder.
 
@@ -34,7 +34,7 @@ def ray_encoder(
         name_or_path = str(Path(name_or_path).expanduser().absolute())
 
     def encode(parts: Iterable[Sequence[str]]) -> Iterator[Vectors]:
-        with Workers(address, open_here, name_or_path, encoder.identity, texts, reporter=reporter) as workers:
+        with RayWorkers(address, open_here, name_or_path, encoder.identity, texts, reporter=reporter) as workers:
             yield from workers.ordered(parts)
 
     return encode

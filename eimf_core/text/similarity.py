@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.cache import encode_cached
-from eimf_core.text.encoder import Encoder, Vectors
+from eimf_core.text.encoder import TextEncoder, Vectors
 
 LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
 
@@ -22,7 +22,7 @@ class TitleVectors:
     """
 
     def __init__(
-        self, titles: Iterable[str], encoder: Encoder, cache: Path | None = None, reporter: Reporter = SILENT
+        self, titles: Iterable[str], encoder: TextEncoder, cache: Path | None = None, reporter: Reporter = SILENT
     ) -> None:
         self.encoder = encoder
         self.titles = sorted(set(titles))

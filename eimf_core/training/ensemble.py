@@ -23,12 +23,12 @@ from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import files, provenance
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.next_items import Arrays, NextItemsConfig
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph, setup, text_neighbours
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
-from eimf_core.training.loop import Summary
+from eimf_core.training.loop import TrainingSummary
 from eimf_core.training.validation import sampled_users
 
 
@@ -62,8 +62,8 @@ def is_finished(member: Path, fingerprint: str) -> bool:
 
 def write(
     members: list[Path], data: Dataset, settings: TrainConfig, output: str | Path, *, weights: list[float] | None,
-    next_items: NextItemsConfig | None, inputs: list[Path], earlier: Sequence[Model], reporter: Reporter,
-) -> Summary:  # fmt: skip
+    next_items: NextItemsConfig | None, inputs: list[Path], earlier: Sequence[OpenedModel], reporter: Reporter,
+) -> TrainingSummary:  # fmt: skip
     """Join the trained members of a run and write the model directory.
 
     Args:
@@ -83,7 +83,7 @@ def write(
     systems = [ModelSystem(path, data) for path in members]
     facts = [system.model.provenance["facts"] for system in systems]
     machine = {name: facts[0][name] for name in ("device", "processes") if name in facts[0]}
-    summaries = [Summary(**known["summary"]) for known in facts]
+    summaries = [TrainingSummary(**known["summary"]) for known in facts]
     more = {"summaries": [asdict(summary) for summary in summaries], **machine}
     more["fingerprint"] = setup.fingerprint(data, settings, inputs)
     more |= {"init": [known["init"] for known in facts]} if "init" in facts[0] else {}
@@ -95,7 +95,7 @@ def write(
         systems, data, output, given=weights, next_items=next_items, valid_users=settings.valid_users,
         seed=settings.seed, training=arguments, about=about, earlier=earlier, reporter=reporter,
     )  # fmt: skip
-    return Summary(
+    return TrainingSummary(
         epochs=sum(summary.epochs for summary in summaries),
         best_epoch=0,
         ndcg=chosen.ndcg,
@@ -158,7 +158,7 @@ def join_models(
 def _write(
     systems: list[ModelSystem], data: Dataset, output: str | Path, *, given: list[float] | None,
     next_items: NextItemsConfig | None, valid_users: int, seed: int, training: dict[str, Any], about: dict[str, Any],
-    earlier: Sequence[Model], reporter: Reporter,
+    earlier: Sequence[OpenedModel], reporter: Reporter,
 ) -> Ensemble:  # fmt: skip
     join.check([system.model for system in systems], data)
     chosen = join.choose(systems, data, given=given, valid_users=valid_users, seed=seed, reporter=reporter)

@@ -26,7 +26,7 @@ from eimf_core.numeric.vectors import LEAST_LENGTH
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -139,7 +139,7 @@ def _check(wrapped: _Network, exported: bytes, backbone: Backbone | JointNetwork
 
 
 def contents(
-    prepared: Prepared,
+    prepared: PreparedRun,
     data: Dataset,
     settings: TrainConfig,
     *,

@@ -10,14 +10,14 @@ import numpy as np
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_directory.artifact import Contents
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.naming import group_names, interest_names, item_groups
 from eimf_core.naming.item_groups import ItemGroups, Stored
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 
 
-def with_names(contents: Contents, earlier: Sequence[Model] = (), data: Dataset | None = None) -> Contents:
+def with_names(contents: Contents, earlier: Sequence[OpenedModel] = (), data: Dataset | None = None) -> Contents:
     """What is written, with its items in named groups.
 
     Args:
@@ -53,7 +53,7 @@ def _text(contents: Contents, data: Dataset) -> Stored | None:
     return encode_items(data.directory, data.items, encoder)
 
 
-def _carried(contents: Contents, model: Model) -> ItemGroups | None:
+def _carried(contents: Contents, model: OpenedModel) -> ItemGroups | None:
     if model.item_groups is None:
         return None
     groups = interest_names.groups_of(model)

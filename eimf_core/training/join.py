@@ -17,7 +17,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
 from eimf_core.model_directory.artifact import Contents
 from eimf_core.model_directory.model_members import Blocks, MemberConfig
-from eimf_core.model_directory.opened_model import Model, ModelConfig
+from eimf_core.model_directory.opened_model import ModelConfig, OpenedModel
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
@@ -41,7 +41,7 @@ class Ensemble:
     chosen there.
     """
 
-    members: list[Model]
+    members: list[OpenedModel]
     weights: list[float]
     ndcg: float | None = None
     alone: list[float] | None = None
@@ -112,7 +112,7 @@ def choose(
     return Ensemble(made.members, made.weights, chosen.ndcg, chosen.members.tolist())
 
 
-def check(models: Sequence[Model], data: Dataset) -> None:
+def check(models: Sequence[OpenedModel], data: Dataset) -> None:
     """ConfigError where models cannot be joined: all must have the catalogue of the data, and read the same things."""
     for model in models:
         registry.refuse_absent(model.name, model.config.plugins)
@@ -218,7 +218,7 @@ def _alone(ensemble: Ensemble, data: Dataset, provenance: dict[str, Any]) -> Con
     )
 
 
-def backbone(model: Model) -> Backbone:
+def backbone(model: OpenedModel) -> Backbone:
     """The network of a model that is no ensemble, ready for inference; ModelError where its weights do not fit it."""
     config, network = model.config, model.members[0].network
     features = network.get("encoder.features")
@@ -252,7 +252,7 @@ def _stacked(name: str, maps: Sequence[tuple[Floats, Floats] | None]) -> dict[st
     }
 
 
-def _described(model: Model, weight: float) -> MemberConfig:
+def _described(model: OpenedModel, weight: float) -> MemberConfig:
     config = model.config
     measured = [line for line in model.epochs if "valid" in line]
     # the first of equals, as in training

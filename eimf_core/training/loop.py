@@ -17,9 +17,9 @@ from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.process_group import ALONE, Group
 from eimf_core.training.run_state import RunState
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 from eimf_core.training.step import Step
-from eimf_core.training.validation import CollapseMonitor, Figures, Validation
+from eimf_core.training.validation import CollapseMonitor, Validation, ValidationFigures
 
 # streams of random numbers, one for each purpose, epoch and step: nothing has to be remembered
 ORDER, STEP = 1, 2
@@ -27,7 +27,7 @@ GRADIENT_NORMS_EVERY = 100  # steps; measuring costs about a step
 
 
 @dataclass(frozen=True)
-class Summary:
+class TrainingSummary:
     """How a run ended. `ndcg` is the best NDCG@10 on the validation split, None without one."""
 
     epochs: int
@@ -44,7 +44,7 @@ class Loop:
     """One run: batches, steps, validation, and where the run stands."""
 
     def __init__(
-        self, data: Dataset, settings: TrainConfig, prepared: Prepared, reporter: Reporter, group: Group = ALONE
+        self, data: Dataset, settings: TrainConfig, prepared: PreparedRun, reporter: Reporter, group: Group = ALONE
     ) -> None:
         self.group, self.data, self.settings, self.reporter = group, data, settings, reporter
         self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
@@ -112,9 +112,9 @@ class Loop:
         """A generator that depends on the seed and the purpose alone."""
         return np.random.default_rng((self.settings.seed, *purpose))
 
-    def summary(self, state: RunState) -> Summary:
+    def summary(self, state: RunState) -> TrainingSummary:
         """How the run ended."""
-        return Summary(
+        return TrainingSummary(
             epochs=state.epoch,
             best_epoch=state.best_epoch,
             ndcg=state.best,
@@ -163,7 +163,7 @@ class Loop:
         if self.group.first:
             checkpoint.save(self.learner.state(), {**facts, **self.machine})
 
-    def _measure(self) -> Figures:
+    def _measure(self) -> ValidationFigures:
         """The figures of an epoch, taken by the first process."""
         ndcg, collapse = 0.0, 0.0
         if self.group.first:
@@ -174,4 +174,4 @@ class Loop:
                 found = self.validation.measure(backbone, vectors)
                 ndcg, collapse = found.ndcg or 0.0, found.collapse
         ndcg, collapse = self.group.from_first(ndcg, collapse)
-        return Figures(None if self.validation is None else ndcg, collapse)
+        return ValidationFigures(None if self.validation is None else ndcg, collapse)

@@ -28,7 +28,7 @@ STEPS = (0.2, 0.1, 0.05, 0.02)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class MemberWeights:
     """Weights (M,) whose sum is 1, the validation NDCG@10 of the ensemble, and those of the members (M,)."""
 
     weights: Weights
@@ -36,7 +36,7 @@ class Chosen:
     members: Weights
 
 
-def choose(blocks: Sequence[CandidateBlock]) -> Chosen:
+def choose(blocks: Sequence[CandidateBlock]) -> MemberWeights:
     """The weights with the best mean NDCG@10; never worse than the best member alone."""
     count = len(blocks[0].scores)
 
@@ -45,7 +45,7 @@ def choose(blocks: Sequence[CandidateBlock]) -> Chosen:
 
     alone = np.array([measure(weights) for weights in np.eye(count)])
     weights, ndcg = ascend(measure, [*np.eye(count), np.full(count, 1.0 / count)])
-    return Chosen(weights, ndcg, alone)
+    return MemberWeights(weights, ndcg, alone)
 
 
 def ascend(measure: Callable[[Weights], float], starts: Sequence[Weights]) -> tuple[Weights, float]:

@@ -34,7 +34,7 @@ Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenGraph:
     """The graph that was chosen, None where none is better than none; NDCG@10 without and with it."""
 
     graph: NextItems | None
@@ -62,7 +62,7 @@ def added(contents: Contents, graph: NextItems | None) -> Contents:
 def choose(
     system: System, users: EvalUsers, blocks: Sequence[Rows], data: Dataset, reporter: Reporter = SILENT, *,
     texts: Arrays | None = None,
-) -> Chosen:  # fmt: skip
+) -> ChosenGraph:  # fmt: skip
     """Count what follows items and what stands beside them, and choose the graph and weights with the best NDCG@10.
 
     Args:
@@ -77,7 +77,7 @@ def choose(
         The graph, None where none is better than that, and NDCG@10 without and with it.
     """
     reporter.begin("counting next items")
-    best = Chosen(None, 0.0, 0.0)
+    best = ChosenGraph(None, 0.0, 0.0)
     for backward in (0.0, 1.0):
         arrays = next_item_graph.count(data.splits["train"], len(data.items), backward=backward)
         config = NextItemsConfig(weight=1.0, decay=DECAY, last=LAST, backward=backward)
@@ -85,11 +85,11 @@ def choose(
         found = [_block(system, users, rows, parts) for rows in blocks]
         if best.graph is None:
             without = candidates.mean_ndcg(found, np.array([1.0, *[0.0] * len(parts)]))
-            best = Chosen(None, without, without)
+            best = ChosenGraph(None, without, without)
         for weight, text, ndcg in _weights(found):
             if ndcg > best.ndcg:
                 made = msgspec.structs.replace(config, weight=weight, text=text)
-                best = Chosen(next_item_graph.with_texts(arrays, texts, made), best.without, ndcg)
+                best = ChosenGraph(next_item_graph.with_texts(arrays, texts, made), best.without, ndcg)
     reporter.end()
     reporter.note(best.described)
     return best

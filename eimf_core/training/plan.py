@@ -10,7 +10,7 @@ from typing import Any
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.next_items import NextItemsConfig
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.models import registry
 from eimf_core.training import warm_start
 from eimf_core.training.config import TrainConfig
@@ -20,7 +20,7 @@ BESIDE_EPOCHS_FROM = ("backbone", "epochs", "max_minutes")
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """`settings` of the run, those of each member, and the member of an earlier model that each starts from (0
     without one). Where no validation split says them, `weights` are those of the members, None: equal ones, and
     `next_items` is what the graph of next items counts, None: nothing."""
@@ -35,7 +35,7 @@ class Plan:
 def make(
     settings: TrainConfig, *, epochs_from: str | Path | None = None, init: str | Path | None = None,
     given: Collection[str] = (),
-) -> Plan:  # fmt: skip
+) -> TrainingPlan:  # fmt: skip
     """What is to be trained.
 
     Args:
@@ -62,7 +62,7 @@ def make(
             weights = [earlier[place].weight for place in places]
     chose = epochs_from if epochs_from is not None else init
     next_items = None if chose is None else artifact.open_model(chose).config.next_items
-    return Plan(settings, members, places, weights, next_items)
+    return TrainingPlan(settings, members, places, weights, next_items)
 
 
 def as_init(settings: TrainConfig, init: str | Path, given: Collection[str]) -> TrainConfig:
@@ -120,7 +120,7 @@ def _as_before(
     return settings, members, [member.weight for member in known] or None
 
 
-def _best_epoch(model: Model) -> int:
+def _best_epoch(model: OpenedModel) -> int:
     """The epoch with the best validation figure."""
     if model.refitted:
         return len(model.epochs)
@@ -131,11 +131,11 @@ def _best_epoch(model: Model) -> int:
     return int(max(measured, key=lambda line: float(line["valid"]["ndcg@10"]))["epoch"])
 
 
-def _no_best_epoch(model: Model) -> ModelError:
+def _no_best_epoch(model: OpenedModel) -> ModelError:
     return ModelError(f"{model.name}: was trained without a validation split, so that no epoch is its best")
 
 
-def _read(model: Model, training: dict[str, Any]) -> TrainConfig:
+def _read(model: OpenedModel, training: dict[str, Any]) -> TrainConfig:
     known = {field.name for field in fields(TrainConfig)}
     if unknown := sorted(set(training) - known):
         gone = ", ".join(unknown)

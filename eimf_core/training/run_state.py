@@ -10,7 +10,7 @@ from eimf_core.progress import duration
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.label_losses import LABEL_LOSSES
 from eimf_core.training.step import StepResult
-from eimf_core.training.validation import Figures
+from eimf_core.training.validation import ValidationFigures
 
 CHECKPOINT_SECONDS = 30.0
 KEPT = (
@@ -113,7 +113,7 @@ class RunState:
                 self.gradient_norms[name] = self.gradient_norms.get(name, 0.0) + norm
         self._tick()
 
-    def end_epoch(self, figures: Figures, *, padding: float) -> bool:
+    def end_epoch(self, figures: ValidationFigures, *, padding: float) -> bool:
         """An epoch is done; true when its weights are the best so far."""
         steps = max(1, self.step)
         training_seconds = self.epoch_seconds

@@ -24,7 +24,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import Reporter
 from eimf_core.text import loading
 from eimf_core.text.cache import CACHE, encode_cached, encode_items
-from eimf_core.text.encoder import Encoder
+from eimf_core.text.encoder import TextEncoder
 from eimf_core.training import (
     item_embeddings,
     label_init,
@@ -42,7 +42,7 @@ from eimf_core.training.side_information import SideInputs, item_features
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """A learner at its start, the labels, the text vectors of the items (N + 1, D) where item vectors
     start from them, the name of the text encoder that was used, if any, and what was taken over from an
     earlier model."""
@@ -151,7 +151,7 @@ class _TextVectors:
 
     def __init__(self, data: Dataset, settings: TrainConfig, reporter: Reporter) -> None:
         self._data, self._settings, self._reporter = data, settings, reporter
-        self._encoder: Encoder | None = None
+        self._encoder: TextEncoder | None = None
 
     @property
     def encoder_name(self) -> str | None:
@@ -166,7 +166,7 @@ class _TextVectors:
         """(N + 1, D)."""
         return encode_items(self._data.directory, self._data.items, self._open(), self._reporter)
 
-    def _open(self) -> Encoder:
+    def _open(self) -> TextEncoder:
         if self._encoder is None:
             self._encoder = loading.open_encoder(self._settings.encoder, len(self._data.items))
         return self._encoder
@@ -194,7 +194,7 @@ def item_texts(
 def prepare(
     data: Dataset, settings: TrainConfig, labels_path: str | Path | None, reporter: Reporter, *,
     init: str | Path | None = None, init_member: int = 0, device: torch.device = CPU,
-) -> Prepared:  # fmt: skip
+) -> PreparedRun:  # fmt: skip
     """Labels, text vectors and a learner at its start; the text encoder is opened only if needed.
 
     Args:
@@ -230,7 +230,7 @@ def prepare(
     learner.move(device)
     side.device = device
     speed_up(learner.backbone, device, precision=settings.precision, compile=settings.compile)
-    return Prepared(learner, found, text, encoder, side, start)
+    return PreparedRun(learner, found, text, encoder, side, start)
 
 
 def _fresh_learner(

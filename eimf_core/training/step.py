@@ -24,7 +24,7 @@ from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
 from eimf_core.training.negatives import Negatives, Uniform
 from eimf_core.training.next_item_loss import NextItemLoss
 from eimf_core.training.process_group import ALONE, Group
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 from eimf_core.training.side_information import MaskedSideInputs
 from eimf_core.training.target_interests import target_interests
 
@@ -54,7 +54,7 @@ class Step:
     """The steps of a run: `take` learns from a batch."""
 
     def __init__(
-        self, data: Dataset, settings: TrainConfig, prepared: Prepared, reporter: Reporter, group: Group = ALONE
+        self, data: Dataset, settings: TrainConfig, prepared: PreparedRun, reporter: Reporter, group: Group = ALONE
     ) -> None:
         self.group, self._settings = group, settings
         self.learner, self.side, self._labels = prepared.learner, prepared.side, prepared.labels

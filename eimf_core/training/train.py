@@ -19,7 +19,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.io import files, provenance
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.next_items import NextItemsConfig
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import (
     ensemble,
@@ -37,17 +37,17 @@ from eimf_core.training import (
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.device import CPU, choose
-from eimf_core.training.loop import Loop, Summary
-from eimf_core.training.plan import Plan
+from eimf_core.training.loop import Loop, TrainingSummary
+from eimf_core.training.plan import TrainingPlan
 from eimf_core.training.process_group import Group
 from eimf_core.training.run_state import RunState
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in `Plan`,
-    `earlier` the opened model `init`, if it starts from one."""
+    """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in
+    `TrainingPlan`, `earlier` the opened model `init`, if it starts from one."""
 
     data: Dataset
     labels: str | Path | None
@@ -55,7 +55,7 @@ class _Run:
     read: list[Path]
     group: Group
     next_items: NextItemsConfig | None
-    earlier: list[Model]
+    earlier: list[OpenedModel]
 
 
 def train(
@@ -68,7 +68,7 @@ def train(
     init: str | Path | None = None,
     given: Collection[str] = (),
     reporter: Reporter = SILENT,
-) -> Summary:
+) -> TrainingSummary:
     """Train a model on the training lines of a prepared directory.
 
     Test lines are never read. An interrupted run is resumed by the same command.
@@ -115,7 +115,7 @@ def train(
             return _train(replace(run, data=refit.with_validation(data)), output, planned, reporter)
 
 
-def _train_twice(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
     """Train on training lines, then as the validation split chose on its lines too; what ended is not done again."""
     path, group = refit.folder(output), run.group
     # as a model, or its last member, describes the run that it is from
@@ -136,21 +136,21 @@ def _train_twice(run: _Run, output: str | Path, planned: Plan, reporter: Reporte
     group.wait()
     if group.first:
         shutil.rmtree(path.parent, ignore_errors=True)
-    before = Summary(0, 0, None, 0.0, 0, 0, {}, 0.0) if chosen is None else chosen
+    before = TrainingSummary(0, 0, None, 0.0, 0, 0, {}, 0.0) if chosen is None else chosen
     return replace(
         made, ndcg=ndcg, best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
         seconds=before.seconds + made.seconds,
     )  # fmt: skip
 
 
-def _train(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+def _train(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
     """Train a model, or the members of an ensemble."""
     if len(planned.members) == 1:
         return _train_one(run, output, planned.members[0], planned.places[0], reporter)
     return _train_members(run, output, planned, reporter)
 
 
-def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Reporter) -> Summary:
+def _train_members(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
     """Train the members that are not finished yet, join them, and remove what they were joined from."""
     work, group, count = ensemble.folder(output), run.group, len(planned.members)
     paths: list[Path] = []
@@ -168,7 +168,7 @@ def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Repor
         paths.append(path)
     if not group.first:
         # the first process alone joins; what the others say is not heard
-        return Summary(0, 0, None, total, 0, 0, {}, 0.0)
+        return TrainingSummary(0, 0, None, total, 0, 0, {}, 0.0)
     made = ensemble.write(
         paths, run.data, planned.settings, output, weights=planned.weights, next_items=planned.next_items,
         inputs=run.read, earlier=run.earlier, reporter=reporter,
@@ -179,7 +179,7 @@ def _train_members(run: _Run, output: str | Path, planned: Plan, reporter: Repor
 
 def _train_one(
     run: _Run, output: str | Path, settings: TrainConfig, place: int, reporter: Reporter, *, alone: bool = True
-) -> Summary:
+) -> TrainingSummary:
     """Train a model, or with `alone` false a member of an ensemble, and write its directory.
 
     `place`: the member of the model `init` that it starts from.
@@ -204,9 +204,9 @@ def _train_one(
 
 
 def _write(
-    output: str | Path, run: _Run, loop: Loop, prepared: Prepared, state: RunState, checkpoint: Checkpoint, *,
+    output: str | Path, run: _Run, loop: Loop, prepared: PreparedRun, state: RunState, checkpoint: Checkpoint, *,
     alone: bool,
-) -> Summary:  # fmt: skip
+) -> TrainingSummary:  # fmt: skip
     """Write the weights of the best epoch as a model directory; how the run ended, with what counts beside them."""
     data, settings, learner, reporter = loop.data, loop.settings, prepared.learner, loop.reporter
     best = checkpoint.load_best()

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation import eval_users
-from eimf_core.evaluation.measure import Plan, block_size, measure_block
+from eimf_core.evaluation.measure import MeasurePlan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.model_directory.next_items import Arrays
 from eimf_core.models.backbone import Backbone
@@ -36,7 +36,7 @@ COLLAPSE_USERS, COLLAPSE_AT_ONCE = 1000, 250
 
 
 @dataclass(frozen=True)
-class Figures:
+class ValidationFigures:
     """`ndcg`: mean NDCG@10, None without a validation split; `collapse`: mean cosine between two interests of a
     user, 1 when all are one, 0 with one interest alone."""
 
@@ -94,14 +94,14 @@ class Validation:
         """`users`: at most so many, 0 for all; `rng` draws them."""
         self._users, sample = sampled_users(data, users, rng)
         width = len(data.vocab) + 1
-        self._plan = Plan(ks=[K], metrics=["ndcg", "interest_cosine"], seen="drop", priority=np.arange(width))
+        self._plan = MeasurePlan(ks=[K], metrics=["ndcg", "interest_cosine"], seen="drop", priority=np.arange(width))
         self._blocks = self._users.blocks(sample, block_size(width, USERS_AT_ONCE))
         self._size, self._max_length, self._side = len(sample), max_length, side
 
     def __len__(self) -> int:
         return self._size
 
-    def measure(self, backbone: Backbone, vectors: Tensor) -> Figures:
+    def measure(self, backbone: Backbone, vectors: Tensor) -> ValidationFigures:
         """The figures after an epoch.
 
         Args:
@@ -120,11 +120,11 @@ class Validation:
             for rows in self._blocks:
                 totals += measure_block(scorer, self._users, self._plan, rows).values.sum(axis=0)
         ndcg, cosine = (totals / self._size).tolist()
-        return Figures(ndcg, _or_zero(cosine))
+        return ValidationFigures(ndcg, _or_zero(cosine))
 
     def choose_next_items(
         self, backbone: Backbone, vectors: Tensor, data: Dataset, texts: Arrays | None, reporter: Reporter
-    ) -> next_item_choice.Chosen:
+    ) -> next_item_choice.ChosenGraph:
         """The graph of next items that goes best with a model.
 
         Args:

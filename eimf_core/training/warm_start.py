@@ -22,7 +22,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.io import files
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.model_members import Member
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.models import registry
 from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import Reporter
@@ -164,7 +164,7 @@ def _differs(path: str | Path, name: str, theirs: object, ours: object) -> Confi
     )
 
 
-def _check(path: str | Path, model: Model, member: Member, settings: TrainConfig) -> None:
+def _check(path: str | Path, model: OpenedModel, member: Member, settings: TrainConfig) -> None:
     wanted = {
         "backbone": (member.backbone, settings.backbone),
         "dimension": (member.dimension, settings.dimension),

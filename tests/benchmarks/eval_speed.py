@@ -95,7 +95,7 @@ def measure_ranking(model: Path, data: Path, users: int, threads: int, metrics: 
     """Users per second of wall and of CPU time, and the memory that came on top of what was loaded."""
     from eimf_core import dataset
     from eimf_core.evaluation import config, eval_users
-    from eimf_core.evaluation.measure import Plan, measure
+    from eimf_core.evaluation.measure import MeasurePlan, measure
     from eimf_core.evaluation.metrics import list_metrics
     from eimf_core.evaluation.scorers import ModelSystem
 
@@ -104,7 +104,7 @@ def measure_ranking(model: Path, data: Path, users: int, threads: int, metrics: 
     asked = eval_users.select(loaded, "test", "drop", [system.known])
     if users:
         asked = first(asked, users)
-    plan = Plan(
+    plan = MeasurePlan(
         ks=[10, 20],
         metrics=config.EvalConfig(metrics=metrics).metrics,
         seen="drop",

@@ -36,7 +36,7 @@ from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.learner import Learner
 from eimf_core.training.loop import Loop
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 from eimf_core.training.side_information import SideInputs
 from eimf_core.vocab import Vocab
 
@@ -65,7 +65,7 @@ def made(data: Dataset, settings: TrainConfig) -> Loop:
     generator = torch.Generator().manual_seed(0)
     table = item_embeddings.make(len(data.items), settings.dimension, generator)
     side = SideInputs((), data, SILENT)
-    return Loop(data, settings, Prepared(Learner(settings, table, None, generator), None, None, None, side), SILENT)
+    return Loop(data, settings, PreparedRun(Learner(settings, table, None, generator), None, None, None, side), SILENT)
 
 
 def run_steps(loop: Loop, steps: int, warm: int) -> tuple[float, int, float]:

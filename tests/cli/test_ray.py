@@ -22,7 +22,7 @@ import pytest
 from eimf_core.errors import WorkersError
 from eimf_core.progress import Reporter
 from eimf_core.ray_cluster import ray_option
-from eimf_core.ray_cluster.ray_map import Workers
+from eimf_core.ray_cluster.ray_map import RayWorkers
 from eimf_core.recommend import user_blocks
 from eimf_core.text import cache
 from tests import workers_here
@@ -141,7 +141,7 @@ def test_local_workers_are_replaced_and_leave_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("TMPDIR", "/tmp")  # sockets allow no long names
     monkeypatch.setenv("HOME", str(tmp_path))
     before, remarks = {*Path("/tmp").glob("eimf-ray-*")}, Remarks()
-    with Workers("local", squares, tmp_path / "died", 5, reporter=remarks) as workers:
+    with RayWorkers("local", squares, tmp_path / "died", 5, reporter=remarks) as workers:
         assert list(workers.ordered(range(30))) == [number**2 for number in range(30)]
         assert (tmp_path / "died").exists()
         ours = processes_in(workers._process.pid)
@@ -247,9 +247,9 @@ def killed(cluster: tuple[str, dict[str, str], int], monkeypatch: pytest.MonkeyP
     """Once the second answer is there, one worker is killed: its process is put here."""
     victims: list[int] = []
     taken = [0]
-    take = Workers.take
+    take = RayWorkers.take
 
-    def killing(self: Workers) -> tuple[int, Any]:
+    def killing(self: RayWorkers) -> tuple[int, Any]:
         answer = take(self)
         taken[0] += 1
         if taken[0] == 2:
@@ -257,7 +257,7 @@ def killed(cluster: tuple[str, dict[str, str], int], monkeypatch: pytest.MonkeyP
             os.kill(victims[0], signal.SIGKILL)
         return answer
 
-    monkeypatch.setattr(Workers, "take", killing)
+    monkeypatch.setattr(RayWorkers, "take", killing)
     return victims
 
 
@@ -315,15 +315,15 @@ def test_a_head_that_goes_away_leaves_what_was_done(
     for name in ("alone", "many"):
         (tmp_path / name).mkdir()
         write_small_data(tmp_path / name)
-    take, taken = Workers.take, [0]
+    take, taken = RayWorkers.take, [0]
 
-    def ending(self: Workers) -> tuple[int, Any]:
+    def ending(self: RayWorkers) -> tuple[int, Any]:
         taken[0] += 1
         if taken[0] == 9:
             end(head)
         return take(self)
 
-    monkeypatch.setattr(Workers, "take", ending)
+    monkeypatch.setattr(RayWorkers, "take", ending)
     samples = tmp_path / "many.jsonl"
     done = eimf("cluster", tmp_path / "many", "-o", samples, "--ray", address, env=environment)
     line = one_error_line(done, 4)

@@ -14,7 +14,7 @@ from eimf_core.errors import InputError
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.query import query_input
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import answered, write_named_model
@@ -115,12 +115,12 @@ def test_a_bad_line_ends_the_stream_without_the_option(eimf: Eimf, folder: Path)
 def test_unknown_ids_to_leave_out_or_to_keep_are_reported(folder: Path) -> None:
     query = Query(history=["tea-1", "x"], exclude=["tea-2", "y", "x"], only=["tea-2", "tea-3", "z"])
     told: list[str] = []
-    session = Session(folder / "model", RecommendConfig(), Request(items=["-"]), reporter=_Listening(told))
+    session = Session(folder / "model", RecommendConfig(), RecommendRequest(items=["-"]), reporter=_Listening(told))
     answer = answered(session, query)
     assert answer.unknown == ["x", "y", "z"] and told == ["unknown items: x, y, z"]
     assert [item.item for item in answer.items] == ["tea-3"]
     for more in ({"exclude": ["y"]}, {"only": ["tea-3", "z"]}):
-        strict = Session(folder / "model", RecommendConfig(strict=True), Request(items=["-"]))
+        strict = Session(folder / "model", RecommendConfig(strict=True), RecommendRequest(items=["-"]))
         with pytest.raises(InputError, match=r"unknown: [yz]"):
             answered(strict, Query(history=["tea-1"], **more))
 

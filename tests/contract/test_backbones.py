@@ -32,7 +32,7 @@ from eimf_core.progress import Reporter
 from eimf_core.records import Item
 from eimf_core.training import export
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.setup import Prepared
+from eimf_core.training.setup import PreparedRun
 from eimf_core.training.side_information import SideInputs, item_features
 from tests.small_data import write_small_data
 from tests.small_training import SMALL, small_run
@@ -249,7 +249,7 @@ def test_the_exported_form_computes_what_torch_does(name: str, small_folder: Pat
     run = small_run(small_folder, **{**SMALL, "backbone": name, "epochs": 1})
     weights = run.go()
     contents = export.contents(
-        Prepared(run.learner, None, None, None, run.loop.side), run.data, settings, epochs=[], provenance={}
+        PreparedRun(run.learner, None, None, None, run.loop.side), run.data, settings, epochs=[], provenance={}
     )
     artifact.write(tmp_path / "model", contents)
     model = artifact.open_model(tmp_path / "model")

@@ -32,7 +32,7 @@ class Service:
         self.requests = folder / "labels.requests.jsonl"
         self.heard = Listening()
 
-    def run(self, *results: Path, force: bool = False, **settings: Any) -> label.Summary:
+    def run(self, *results: Path, force: bool = False, **settings: Any) -> label.LabelSummary:
         given = {
             "engine": "batch",
             "model": "m",

@@ -399,7 +399,7 @@ def test_what_every_answer_begins_with_is_read_and_not_written(tiny: Path) -> No
     from eimf_core.labeling.engines import llama_setup, llama_worker
 
     config = LabelConfig(model=str(tiny), prompt="names", parallel=1, threads=1, max_tokens=60)
-    worker = llama_worker.Worker(llama_setup.worker_setup(tiny, {}, prompts.load("names"), config, SILENT), print)
+    worker = llama_worker.LlamaWorker(llama_setup.worker_setup(tiny, {}, prompts.load("names"), config, SILENT), print)
     assert worker._batch is not None
     worker._start(worker._batch, {"number": 0, "titles": ["Green Tea"], "seed": 0, "temperature": 0.0})
     generation = worker._batch._slots[0]

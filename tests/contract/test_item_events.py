@@ -17,7 +17,7 @@ from eimf_core.errors import InputError, ModelError
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import evaluate
-from eimf_core.evaluation.measure import Plan, rank
+from eimf_core.evaluation.measure import MeasurePlan, rank
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
@@ -25,7 +25,7 @@ from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.shape import Shape
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Item, Query, Recommendation, Sequence
 from eimf_core.training import export
 from eimf_core.training import train as training
@@ -208,12 +208,12 @@ def test_eval_and_recommend_make_one_list(folder: Path, model: Path) -> None:
     data = dataset.load(folder, ("train", "test"))
     system = ModelSystem(model, data)
     found = eval_users.select(data, "test", "drop", [system.known])
-    plan = Plan(ks=[5], metrics=["recall"], seen="drop", priority=np.arange(25))
+    plan = MeasurePlan(ks=[5], metrics=["recall"], seen="drop", priority=np.arange(25))
     everyone = list(range(len(found)))
     lists, scored, _ = rank(system, found, everyone, plan)
     session = Session(model, RecommendConfig(k=5), reporter=Listening())
     for case in everyone:
-        asked = Request(user=found.user(case), sequences=folder, as_tested=True).query()
+        asked = RecommendRequest(user=found.user(case), sequences=folder, as_tested=True).query()
         assert asked.events is not None and len(asked.events) == len(asked.history or [])
         listed = [item.item for item in answered(session, asked).items]
         assert listed == [data.items[item - 1].item for item in lists[case]]

@@ -18,7 +18,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.progress import Reporter
 from eimf_core.recommend import all_users, item_scores
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.query.request import Request
+from eimf_core.recommend.query.request import RecommendRequest
 from eimf_core.text import encoder
 from tests.openai_endpoint import write_samples
 from tests.recommend_models import write_named_model
@@ -59,11 +59,15 @@ def rank(folder: Path, reporter: Reporter) -> None:
 
 
 def recommend(folder: Path, reporter: Reporter) -> None:
-    list(all_users.lines(folder / "model", RecommendConfig(), Request(all_users=folder / "data"), reporter=reporter))
+    list(
+        all_users.lines(
+            folder / "model", RecommendConfig(), RecommendRequest(all_users=folder / "data"), reporter=reporter
+        )
+    )
 
 
 def write_rows(folder: Path, reporter: Reporter) -> None:
-    request = Request(all_users=folder / "data")
+    request = RecommendRequest(all_users=folder / "data")
     all_users.write(folder / "model", RecommendConfig(), request, folder / "rows.csv", reporter=reporter)
 
 

@@ -17,7 +17,7 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric import ranking
 from eimf_core.progress import SILENT
 from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items
@@ -69,7 +69,7 @@ def copied(apart: Path, tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "copy"
 
 
-def scores(model: Model, histories: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+def scores(model: OpenedModel, histories: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """As `recommend` has them."""
     return ranking.best_scores(model.interests(histories)[0], model.vectors, model.scale)
 
@@ -130,7 +130,7 @@ def test_each_part_of_the_interests_is_multiplied_once_with_the_same_scores(coun
 def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None:
     """Sums, names by the first of them, and the same list whichever way it is computed."""
     from eimf_core.recommend.config import RecommendConfig
-    from eimf_core.recommend.session import Request, recommend
+    from eimf_core.recommend.session import RecommendRequest, recommend
 
     training.train(apart / "data", tmp_path / "remi", wanted("remi", interests=2))
     names = [apart / "comirec-sa", tmp_path / "remi", apart / "gru4rec"]
@@ -146,7 +146,7 @@ def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None
     system = ModelSystem(tmp_path / "joint", data)
     np.testing.assert_allclose(system.score(histories).values[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]
     settings = RecommendConfig(k=5, name_threshold=-1.0)
-    (answer,) = recommend(tmp_path / "joint", settings, Request(items=["tea-0", "yarn-1", "fish-2"]))
+    (answer,) = recommend(tmp_path / "joint", settings, RecommendRequest(items=["tea-0", "yarn-1", "fish-2"]))
     line = orjson.loads(answer)
     assert len(line["items"]) == 5 and 1 <= len(line["interests"]) <= 5
 

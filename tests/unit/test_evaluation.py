@@ -18,8 +18,8 @@ from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation import eval_users, result_tables, tie_breaking
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.evaluate import Evaluation, evaluate
-from eimf_core.evaluation.measure import Measured, Plan, measure
-from eimf_core.evaluation.metric_format import Table
+from eimf_core.evaluation.measure import Measured, MeasurePlan, measure
+from eimf_core.evaluation.metric_format import TextTable
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.previous_report import PreviousReport
 from eimf_core.evaluation.scorers import Scored
@@ -54,8 +54,10 @@ def line(user: str, items: str, targets: str = "", split: str = "test") -> Line:
     return Line(user=user, split=split, items=items.split(), targets=targets.split())  # type: ignore[arg-type]
 
 
-def plan_for(data: Dataset, *, ks: Sequence[int] = (2,), seen: str = "drop", seed: int = 0, **more: object) -> Plan:
-    return Plan(
+def plan_for(
+    data: Dataset, *, ks: Sequence[int] = (2,), seen: str = "drop", seed: int = 0, **more: object
+) -> MeasurePlan:
+    return MeasurePlan(
         ks=ks,
         metrics=["recall", "hit_rate", "ndcg", "mrr"],
         seen=seen,
@@ -477,7 +479,7 @@ def test_what_changed_since_a_previous_evaluation() -> None:
     ]
     then = [replace_record(record, value=value) for record, value in zip(now, (0.1, 0.35, 0.125, 0.2), strict=True)]
 
-    def table(model: str, unlike: str | None = None) -> Table:
+    def table(model: str, unlike: str | None = None) -> TextTable:
         before = [replace_record(record, model=model) if record.model == "m" else record for record in then]
         figures = {(record.model, record.metric, record.k): record for record in before}
         told = SimpleNamespace(

@@ -45,7 +45,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
     from eimf_core.labeling.engines import llama_model, llama_prompt
 
     path = write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf", user_defined=USER_DEFINED)
-    model = llama_model.Model(Path(path), 0, vocabulary_only=True)
+    model = llama_model.LlamaModel(Path(path), 0, vocabulary_only=True)
     writer = llama_prompt.PromptWriter(model, prompts.load("general"), max_interests=4, language="", chat_template=None)
     yield model, writer
 
@@ -87,7 +87,7 @@ def test_user_defined_tokens_that_begin_with_blanks_or_hold_each_other(tmp_path:
     from eimf_core.labeling.engines import llama_model
 
     odd = (" tea", "  wool yarn", "pot", *(f"p{' ' * blanks}ot" for blanks in range(1, 12)))
-    model = llama_model.Model(write_tiny_gguf(tmp_path / "odd.gguf", user_defined=odd), 0, vocabulary_only=True)
+    model = llama_model.LlamaModel(write_tiny_gguf(tmp_path / "odd.gguf", user_defined=odd), 0, vocabulary_only=True)
     for title in ("Green tea", "a  wool yarn", " tea tea", "tea pot"):
         tokens = model.data_tokens(title)
         assert special(model, tokens) == []

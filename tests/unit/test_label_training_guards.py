@@ -19,8 +19,8 @@ from eimf_core.records import Label, Sequence
 from eimf_core.training import train as training
 from eimf_core.training import validation
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.loop import Summary
-from eimf_core.training.validation import Figures
+from eimf_core.training.loop import TrainingSummary
+from eimf_core.training.validation import ValidationFigures
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import small_run, small_settings
@@ -57,7 +57,7 @@ def test_fewer_and_more_interests_than_labels_name(interests: int, folder: Path)
     assert 0 < run.state.lines[-1]["loss"]["alignment"] < math.inf
 
 
-def trained(folder: Path, target: Path, **changes: Any) -> tuple[Summary, list[dict[str, Any]], list[str]]:
+def trained(folder: Path, target: Path, **changes: Any) -> tuple[TrainingSummary, list[dict[str, Any]], list[str]]:
     """The summary, the line of each epoch, and what was warned of."""
     said = Listening()
     labels = folder / "labels.jsonl"
@@ -88,7 +88,7 @@ def test_collapse_is_logged_each_epoch_and_warned_of(
     _, lines, warnings = trained(folder, tmp_path / "model")
     assert all(0 < line["collapse"] < 1 for line in lines)
     assert not any("nearly all the same" in words for words in warnings)
-    monkeypatch.setattr(validation.Validation, "measure", lambda *ignored: Figures(0.1, 0.97))
+    monkeypatch.setattr(validation.Validation, "measure", lambda *ignored: ValidationFigures(0.1, 0.97))
     _, lines, warnings = trained(folder, tmp_path / "model")
     assert [line["collapse"] for line in lines] == [0.97, 0.97]
     assert any("nearly all the same" in words for words in warnings)

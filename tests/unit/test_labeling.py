@@ -54,7 +54,7 @@ class Scripted(SynchronousEngine):
         return Answer(number=request.number, text=said) if isinstance(said, str) else said
 
 
-Run = Callable[..., tuple[Scripted, label.Summary]]
+Run = Callable[..., tuple[Scripted, label.LabelSummary]]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         samples: list[Sample] | None = None,
         reporter: Reporter = SILENT,
         **settings: Any,
-    ) -> tuple[Scripted, label.Summary]:
+    ) -> tuple[Scripted, label.LabelSummary]:
         engine = Scripted(say)
         monkeypatch.setattr(label, "open_engine", lambda *_: engine)
         jsonl.write(tmp_path / "samples.jsonl", samples or [sample(number) for number in range(6)])
@@ -84,7 +84,7 @@ def labels(folder: Path) -> dict[str, Label]:
 # -- answers
 
 
-def read(text: str, name: str = "described", count: int = 4) -> list[answer_parser.Interest]:
+def read(text: str, name: str = "described", count: int = 4) -> list[answer_parser.AnsweredInterest]:
     prompt = prompts.load(name)
     return answer_parser.read(text, prompt.schema, count=count, max_interests=4, instructions=instructions(prompt))
 
@@ -99,7 +99,7 @@ def described(**changes: Any) -> str:
 
 
 def test_a_good_answer() -> None:
-    assert read(described(items=[3, 1, 3])) == [answer_parser.Interest("tea", "Drinks tea every day.", (3, 1))]
+    assert read(described(items=[3, 1, 3])) == [answer_parser.AnsweredInterest("tea", "Drinks tea every day.", (3, 1))]
     assert read("```json\n" + described() + "\n```")[0].name == "tea"
     assert read("<think>\nHm {}.\n</think>\n\n" + described())[0].name == "tea"
     assert [entry.name for entry in read('{"interests": ["tea", " knitting  wool"]}', "names")] == [
@@ -142,8 +142,8 @@ def test_an_interest_said_twice_is_one() -> None:
     told = [("Tea", "Some tea.", [1]), ("yarn", "Knits.", [2, 4]), ("tea", "More tea.", [3, 1])]
     interests = [{"name": name, "description": text, "items": items} for name, text, items in told]
     assert read(orjson.dumps({"interests": interests}).decode()) == [
-        answer_parser.Interest("Tea", "Some tea.", (1, 3)),
-        answer_parser.Interest("yarn", "Knits.", (2, 4)),
+        answer_parser.AnsweredInterest("Tea", "Some tea.", (1, 3)),
+        answer_parser.AnsweredInterest("yarn", "Knits.", (2, 4)),
     ]
     assert [entry.name for entry in read('{"interests": ["tea", "yarn", "tea"]}', "names")] == ["tea", "yarn"]
     interests[2]["items"] = [9]  # dropped or not, all of an answer has to be right

@@ -15,7 +15,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import llama_cpp, llama_setup
 from eimf_core.labeling.engines.base import Request
 from eimf_core.labeling.engines.engine_registry import open_engine
-from eimf_core.labeling.engines.llama_worker import Setup, Worker
+from eimf_core.labeling.engines.llama_worker import LlamaWorker, WorkerSetup
 from eimf_core.progress import SILENT
 from eimf_core.records import HistoryItem, Sample
 from tests.listening import Listening
@@ -32,14 +32,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_gguf(tmp_path_factory.mktemp("model") / "tiny.gguf")
 
 
-def setup_of(model: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Setup:
+def setup_of(model: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> WorkerSetup:
     """What the worker is sent first."""
     sent: list[bytes] = []
     monkeypatch.setattr(llama_cpp.LlamaCpp, "_write", lambda self, line: sent.append(line))
     engine = open_engine(LabelConfig(model=str(model), **settings), [SAMPLE], lambda: pytest.fail(""), SILENT)
     engine.submit(Request(number=0, sample=SAMPLE, seed=0))
     engine.close()
-    return msgspec.json.decode(sent[0], type=Setup)
+    return msgspec.json.decode(sent[0], type=WorkerSetup)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 def test_every_option_arrives(tiny: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 5})
     setup = setup_of(tiny, monkeypatch, threads=3, gpu_layers=7, context=1280, parallel=5, prompt="names")
-    Worker(setup, lambda message: None)
+    LlamaWorker(setup, lambda message: None)
     assert given == {
         "gpu_layers": 7,
         "n_ctx": 5 * 1280,
@@ -87,7 +87,7 @@ def test_what_is_not_told_is_chosen(
     setup = setup_of(tiny, monkeypatch, parallel=2)
     # one thread for a small model, no layer on a GPU, the context that the model was trained for up to a limit
     assert (setup.threads, setup.gpu_layers, setup.context) == (1, 0, 2048)
-    Worker(setup, lambda message: None)
+    LlamaWorker(setup, lambda message: None)
     assert given["gpu_layers"] == 0 and given["flash_attn_type"] == c.LLAMA_FLASH_ATTN_TYPE_DISABLED
     short = write_tiny_gguf(tmp_path / "short.gguf", sizes=Sizes(context=1200))
     assert setup_of(short, monkeypatch).context == 1200

@@ -22,7 +22,7 @@ from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.model_directory import artifact, next_items
 from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query
 from eimf_core.training import next_item_graph, setup
 from eimf_core.training import train as training
@@ -135,7 +135,7 @@ def test_the_part_of_the_score(model: Path) -> None:
 
 
 def session(path: Path, **settings: Any) -> Session:
-    return Session(path, RecommendConfig(**settings), Request(items=["-"]))
+    return Session(path, RecommendConfig(**settings), RecommendRequest(items=["-"]))
 
 
 def ask(path: Path, query: Query, explain: str | None = None, **settings: Any) -> Any:
@@ -166,7 +166,7 @@ def test_all_paths_give_the_same_scores(model: Path, data: Path, tmp_path: Path)
     interests, _ = opened.interests(histories)
     queries = tmp_path / "queries.jsonl"
     queries.write_bytes(b"".join(orjson.dumps({"history": one, "k": ITEMS}) + b"\n" for one in ids))
-    lines = Session(model, RecommendConfig(), Request(queries=str(queries)))
+    lines = Session(model, RecommendConfig(), RecommendRequest(queries=str(queries)))
     stream = [orjson.loads(line) for part in lines.stream(queries) for line in part.splitlines()]
     indexed = 0
     for row, (history, own) in enumerate(zip(histories, ids, strict=True)):

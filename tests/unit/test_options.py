@@ -15,7 +15,7 @@ import typer
 
 from eimf_cli import exit_codes
 from eimf_cli.options import step
-from eimf_cli.step_command import Step
+from eimf_cli.step_command import CommandContext
 from eimf_core import threads
 from eimf_core.config import check, setting
 from eimf_core.errors import ConfigError
@@ -183,7 +183,7 @@ def test_a_wrong_environment_variable_is_named(run: Run, monkeypatch: pytest.Mon
 
 
 def test_settings_tell_their_place() -> None:
-    about = Step("example", Settings)
+    about = CommandContext("example", Settings)
     assert list(about.config_keys()) == ["hyperparameters", "half_life", "kind"]
     assert "rare" in about.options() and "kind" not in about.options()
 

@@ -14,7 +14,7 @@ from eimf_core.model_directory import artifact
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.diversity import candidates, greedy
 from eimf_core.recommend.query.user_histories import history_of
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query, Recommendation, Sequence
 from tests.recommend_models import answered, write_named_model
 from tests.small_models import taste_vectors
@@ -26,7 +26,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(path: Path, query: Query, **settings: object) -> Recommendation:
-    return answered(Session(path, RecommendConfig(**settings), Request(items=["-"])), query)  # type: ignore[arg-type]
+    return answered(Session(path, RecommendConfig(**settings), RecommendRequest(items=["-"])), query)  # type: ignore[arg-type]
 
 
 def ids(answer: Recommendation) -> list[str]:
@@ -163,7 +163,7 @@ def test_the_history_of_a_user_is_all_that_is_known(tmp_path: Path) -> None:
 
 
 def test_times_of_known_items_reach_the_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(path, RecommendConfig(), Request(items=["-"]))
+    session = Session(path, RecommendConfig(), RecommendRequest(items=["-"]))
     seen = []
     interests = session.model.interests
     monkeypatch.setattr(session.model, "interests", lambda *given: seen.append(given[1]) or interests(*given))

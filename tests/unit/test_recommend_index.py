@@ -24,7 +24,7 @@ from eimf_core.recommend.build_index import build_index
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph
 from tests.conftest import Eimf, one_error_line
@@ -52,7 +52,7 @@ def model(bunches: Path, tmp_path: Path) -> Path:
 
 
 def answer(path: Path, query: Query, **settings: Any) -> list[tuple[str, float]]:
-    session = Session(path, RecommendConfig(**settings), Request(items=["-"]))
+    session = Session(path, RecommendConfig(**settings), RecommendRequest(items=["-"]))
     return [(item.item, item.score) for item in answered(session, query).items]
 
 
@@ -192,7 +192,7 @@ def test_items_added_after_training_are_always_looked_at(tmp_path: Path) -> None
     build_index(path)
     new = tmp_path / "new.jsonl"
     new.write_text('{"item": "new-1", "title": "Green Tea", "categories": ["tea"]}\n')
-    session = Session(path, RecommendConfig(index=True, k=25), Request(items=["-"], new_items=new))
+    session = Session(path, RecommendConfig(index=True, k=25), RecommendRequest(items=["-"], new_items=new))
     assert "new-1" in [item.item for item in answered(session, Query(history=["tea-1"])).items]
 
 

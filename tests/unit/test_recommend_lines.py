@@ -19,7 +19,7 @@ from eimf_core.models.shape import Shape
 from eimf_core.recommend import attribution
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.output.result_lines import error_line
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Item, Query, Recommendation, SemanticInterest
 from eimf_core.training import export
 from tests.recommend_models import write_named_model
@@ -84,7 +84,7 @@ def as_record(line: bytes) -> bytes:
     [{}, {"anchors": 0}, {"per_interest": True}, {"min_score": 1.0, "diversity": 0.2}, {"name_threshold": 1.0}],
 )
 def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: dict[str, Any]) -> None:
-    session = Session(wide, RecommendConfig(**settings), Request(queries="-"))
+    session = Session(wide, RecommendConfig(**settings), RecommendRequest(queries="-"))
     ids = [item.item for item in session.model.catalogue]
     asked = [session.resolver.resolve(query, line=at) for at, query in enumerate(queries(ids, 400))]
     together = session.lines(asked)
@@ -104,7 +104,7 @@ def test_a_block_of_lines_is_what_each_query_gets_alone(wide: Path, settings: di
 
 def test_words_and_interests_without_a_name(tmp_path: Path) -> None:
     path = write_named_model(tmp_path / "model", named=False, words=True)
-    session = Session(path, RecommendConfig(name_threshold=0.99), Request(queries="-"))
+    session = Session(path, RecommendConfig(name_threshold=0.99), RecommendRequest(queries="-"))
     asked = [
         session.resolver.resolve(query, line=1)
         for query in (Query(text="green tea"), Query(text="a loom", history=["fish-1"]), Query(history=["yarn-1"]))

@@ -12,7 +12,7 @@ import pytest
 from eimf_core.recommend import attribution, explain
 from eimf_core.recommend.attribution import UserInterests
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query, Recommendation
 from tests.recommend_models import answered, write_named_model
 
@@ -25,7 +25,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def session(path: Path, **settings: Any) -> Session:
-    return Session(path, RecommendConfig(**settings), Request(items=["-"]))
+    return Session(path, RecommendConfig(**settings), RecommendRequest(items=["-"]))
 
 
 def ask(path: Path, query: Query, explain: str | None = None, **settings: Any) -> Recommendation:
@@ -235,7 +235,7 @@ def test_what_is_left_out_is_told_with_the_reason(path: Path) -> None:
     assert ask(path, query, explain="tea-2").explain["left_out"] == "excluded"  # type: ignore[index]
     low = ask(path, query, explain="yarn-1", min_score=0.5).explain
     assert low is not None and low["left_out"] == "its score is below --min-score 0.5"
-    some = Session(path, RecommendConfig(), Request(items=["-"], only=["category=fish"]))
+    some = Session(path, RecommendConfig(), RecommendRequest(items=["-"], only=["category=fish"]))
     told = answered(some, Query(history=["tea-1"]), explain="tea-3").explain
     assert told is not None and told["left_out"] == "not allowed by --only"
 
@@ -269,7 +269,7 @@ def test_an_empty_list_says_which_filter_emptied_it(
 
 def test_filters_of_the_command_are_named_by_their_options(path: Path, tmp_path: Path) -> None:
     (tmp_path / "stock.txt").write_text("tea-2\ntea-3\n")
-    request = Request(items=["-"], only_items=tmp_path / "stock.txt", only=["category=fish"])
+    request = RecommendRequest(items=["-"], only_items=tmp_path / "stock.txt", only=["category=fish"])
     answer = answered(Session(path, RecommendConfig(), request), Query(history=["yarn-1"]))
     assert answer.empty == "--only leaves none of the 2 items that --only-items left"
 

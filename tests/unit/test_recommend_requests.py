@@ -12,7 +12,7 @@ import pytest
 from eimf_core.io import jsonl
 from eimf_core.recommend import all_users
 from eimf_core.recommend.config import ListConfig, RecommendConfig
-from eimf_core.recommend.query.request import ListRequest, QueryRequest, Request
+from eimf_core.recommend.query.request import ListRequest, QueryRequest, RecommendRequest
 from eimf_core.recommend.session import Session, recommend, similar
 from eimf_core.records import Item, Query, Sequence
 from tests.recommend_models import write_named_model
@@ -66,7 +66,7 @@ def answers(folder: Path, asked: Fields) -> list[Fields]:
     placed = {name: folder / value if name in paths else value for name, value in asked.items()}
     if "queries" in placed:
         placed["queries"] = str(placed["queries"])
-    request = Request(**placed)
+    request = RecommendRequest(**placed)
     ask = recommend if request.all_users is None else all_users.lines
     lines = b"".join(ask(folder / "model", RecommendConfig(), request)).splitlines()
     return [
@@ -74,7 +74,7 @@ def answers(folder: Path, asked: Fields) -> list[Fields]:
     ]
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Request)])
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RecommendRequest)])
 def test_each_field_of_a_request_changes_the_answer(folder: Path, name: str) -> None:
     base, change = CHANGED[name]
     assert set(change) == {name}

@@ -13,7 +13,7 @@ from eimf_core.errors import ConfigError, EimfError
 from eimf_core.io import jsonl
 from eimf_core.recommend import thread_pipeline
 from eimf_core.recommend.config import ListConfig, RecommendConfig
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query, Sequence
 from tests.recommend_models import write_indexed_model
 
@@ -62,13 +62,15 @@ def outcomes(path: Path, settings: RecommendConfig) -> Iterator[str]:
     """The answer, or the error, to each way of asking."""
     for query in QUERIES:
         try:
-            request = Request(user="u", sequences=path.parent)
+            request = RecommendRequest(user="u", sequences=path.parent)
             yield Session(path, settings, request).line(query).decode()
         except EimfError as error:
             yield str(error)
     written = []
     try:
-        written.extend(Session(path, settings, Request(all_users=path.parent)).stream(path.parent / "queries.jsonl"))
+        written.extend(
+            Session(path, settings, RecommendRequest(all_users=path.parent)).stream(path.parent / "queries.jsonl")
+        )
     except EimfError as error:
         written.append(str(error).encode())
     yield b"".join(written).decode()

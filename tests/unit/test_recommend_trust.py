@@ -25,7 +25,7 @@ from eimf_core.io import weights_file
 from eimf_core.model_directory import artifact, model_files
 from eimf_core.model_directory.model_files import PARTS
 from eimf_core.recommend.config import RecommendConfig
-from eimf_core.recommend.session import Request, Session
+from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Item, Query
 from tests.conftest import Eimf, one_error_line
 from tests.recommend_models import answered, small_items, write_named_model
@@ -49,7 +49,7 @@ def forge(model: Path, part: str, content: bytes) -> None:
 
 def use(model: Path) -> None:
     """Everything that a model is asked for."""
-    session = Session(model, RecommendConfig(), Request(items=["-"]))
+    session = Session(model, RecommendConfig(), RecommendRequest(items=["-"]))
     answered(session, Query(history=["tea-1", "fish-2", "nope"]), explain="yarn-1")
     answered(session, Query(titles=["loom"]))
     session.similar_line("tea-1")

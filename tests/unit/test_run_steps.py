@@ -14,25 +14,25 @@ from eimf_core.pipeline import run_steps
 
 
 @pytest.fixture
-def step(tmp_path: Path) -> run_steps.Step:
+def step(tmp_path: Path) -> run_steps.RunStep:
     """A step with a folder and a pattern as inputs and one output, all there."""
     for name in ("logs/a.csv", "logs/b.csv", "folder/part/x.dat", "out/made.jsonl"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     inputs = (tmp_path / "logs" / "*.csv", tmp_path / "folder")
-    return run_steps.Step("prepare", (), inputs, (tmp_path / "out" / "made.jsonl",))
+    return run_steps.RunStep("prepare", (), inputs, (tmp_path / "out" / "made.jsonl",))
 
 
-def fresh(step: run_steps.Step, options: dict[str, Any]) -> bool:
+def fresh(step: run_steps.RunStep, options: dict[str, Any]) -> bool:
     return run_steps.Records(step.outputs[0].parent).is_fresh(step, run_steps.origin_of(step, options))
 
 
-def make(step: run_steps.Step, options: dict[str, Any]) -> None:
+def make(step: run_steps.RunStep, options: dict[str, Any]) -> None:
     run_steps.Records(step.outputs[0].parent).add(step, run_steps.origin_of(step, options))
 
 
 def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
-    step: run_steps.Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: run_steps.RunStep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = tmp_path / "words.txt"
     words.write_text("a")
@@ -58,7 +58,7 @@ def test_a_step_is_made_again_when_anything_it_is_made_from_has_changed(
     assert not fresh(step, options)
 
 
-def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: run_steps.Step) -> None:
+def test_an_output_that_is_gone_is_made_again_and_a_changed_one_is_kept(step: run_steps.RunStep) -> None:
     make(step, {})
     (made,) = step.outputs
     made.write_text("changed by hand")
@@ -93,7 +93,7 @@ def test_an_engine_that_needs_the_catalogue_gets_it(engine: str, given: bool, tm
 
 
 def test_labels_of_no_run_are_not_given_up(tmp_path: Path) -> None:
-    def label() -> run_steps.Step:
+    def label() -> run_steps.RunStep:
         return run_steps.plan([Path("log.csv")], [], tmp_path, engine="llama-cpp", test=False)[2]
 
     assert label().discard and "--discard" not in label().arguments
@@ -128,4 +128,4 @@ def test_a_model_without_its_weights_is_made_again(tmp_path: Path) -> None:
 def test_inputs_that_are_none(tmp_path: Path, name: str, words: str) -> None:
     given = tmp_path / name if name.startswith("no") else Path(name)
     with pytest.raises(ConfigError, match=words):
-        run_steps.origin_of(run_steps.Step("prepare", (), (given,), ()), {})
+        run_steps.origin_of(run_steps.RunStep("prepare", (), (given,), ()), {})

@@ -102,12 +102,12 @@ def connections(path: Path, patched: pytest.MonkeyPatch) -> None:
 def workers(path: Path, patched: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
 
-    class Recorded(http_server.Workers):
+    class Recorded(http_server.WorkerProcesses):
         def __init__(self, number: int, *more: Any) -> None:
             numbers.append(number)
             raise StopError
 
-    patched.setattr(http_server, "Workers", Recorded)
+    patched.setattr(http_server, "WorkerProcesses", Recorded)
     pytest.importorskip("uvicorn", reason="needs eimf[serve]")
     with pytest.raises(StopError):
         http_server.serve(path, ServeConfig(port=0, workers=3), QueryRequest(), Listening())

@@ -27,7 +27,7 @@ from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.recommend.session import Session
 from eimf_core.serving import batching, http_server, request_body, shared_figures, workers
 from eimf_core.serving.app import App
-from eimf_core.serving.batching import Batches
+from eimf_core.serving.batching import Batcher
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import GAUGES, Metrics, together
@@ -62,7 +62,7 @@ def asked(
 ) -> list[Answer]:  # fmt: skip
     """The answers to requests (method, path, body or parts of one) that arrive together."""
     chosen, metrics = ServeConfig(**settings), Metrics()
-    batches, aside = Batches(chosen.timeout, metrics), Batches(chosen.timeout, metrics)
+    batches, aside = Batcher(chosen.timeout, metrics), Batcher(chosen.timeout, metrics)
     app = App(live, batches, aside, metrics, chosen, token, reporter=reporter or Listening())
 
     async def one(method: str, target: str, body: bytes | list[bytes]) -> Answer:
@@ -229,7 +229,7 @@ def test_figures_that_are_being_written_are_read_again(monkeypatch: pytest.Monke
 
 def test_processes_that_end_as_they_start_end_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     heard, started = Listening(), []
-    made = workers.Workers(2, lambda place: None, SharedFigures(2), heard, Path("model"))
+    made = workers.WorkerProcesses(2, lambda place: None, SharedFigures(2), heard, Path("model"))
     monkeypatch.setattr(workers, "POLL", 0.001)
     monkeypatch.setattr(workers.os, "fork", lambda: started.append(len(started) + 100) or started[-1])
     monkeypatch.setattr(workers.os, "waitpid", lambda process, how: (process, 256))

@@ -156,7 +156,7 @@ def logged(folder: Path, partner: bool) -> dataset.Dataset:
     return dataset.load(folder, ("train", "valid"))
 
 
-def chosen(data: dataset.Dataset, texts: Arrays | None) -> next_item_choice.Chosen:
+def chosen(data: dataset.Dataset, texts: Arrays | None) -> next_item_choice.ChosenGraph:
     users, rows = sampled_users(data, 0, rng())
     return next_item_choice.choose(Noise(), users, users.blocks(rows, 32), data, texts=texts)
 
@@ -204,7 +204,7 @@ def test_training_gives_the_texts_that_it_starts_from(
     given: list[Arrays | None] = []
     choose, like = next_item_choice.choose, next_item_graph.like
 
-    def choosing(*positional: Any, texts: Arrays | None, **named: Any) -> next_item_choice.Chosen:
+    def choosing(*positional: Any, texts: Arrays | None, **named: Any) -> next_item_choice.ChosenGraph:
         given.append(texts)
         return choose(*positional, texts=texts, **named)
 

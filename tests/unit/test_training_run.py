@@ -30,7 +30,7 @@ from eimf_core.training import train as training
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side_information import SideInputs
-from eimf_core.training.validation import Figures
+from eimf_core.training.validation import ValidationFigures
 from tests.listening import Listening
 from tests.small_data import write_small_data
 from tests.small_training import go_in_parts, small_run
@@ -217,25 +217,25 @@ def test_validation_looks_at_a_fixed_sample(folder: Path) -> None:
 
 def test_interests_that_are_one_are_noticed() -> None:
     run = run_state.RunState(settings())
-    run.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    run.end_epoch(ValidationFigures(0.1, 0.95), padding=0.0)
     assert run.collapsed
     # what counts is the epoch that is written
-    run.end_epoch(Figures(0.2, 0.5), padding=0.0)
-    run.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    run.end_epoch(ValidationFigures(0.2, 0.5), padding=0.0)
+    run.end_epoch(ValidationFigures(0.1, 0.95), padding=0.0)
     assert run.written["epoch"] == 2 and not run.collapsed
     # interests that share a part are nearer to each other before they are the same
     narm = run_state.RunState(settings(backbone="narm"))
-    narm.end_epoch(Figures(0.1, 0.95), padding=0.0)
+    narm.end_epoch(ValidationFigures(0.1, 0.95), padding=0.0)
     assert not narm.collapsed
-    narm.end_epoch(Figures(0.2, 0.995), padding=0.0)
+    narm.end_epoch(ValidationFigures(0.2, 0.995), padding=0.0)
     assert narm.collapsed
 
 
 def test_patience_and_the_best_epoch() -> None:
     run = run_state.RunState(settings(epochs=20, patience=3))
-    better = [run.end_epoch(Figures(figure, 0.0), padding=0.0) for figure in (0.1, 0.3, 0.2, 0.3)]
+    better = [run.end_epoch(ValidationFigures(figure, 0.0), padding=0.0) for figure in (0.1, 0.3, 0.2, 0.3)]
     assert better == [True, True, False, False] and not run.over
-    run.end_epoch(Figures(0.1, 0.0), padding=0.0)
+    run.end_epoch(ValidationFigures(0.1, 0.0), padding=0.0)
     assert run.over and (run.best, run.best_epoch, run.epoch) == (0.3, 2, 5)
 
 
@@ -243,9 +243,9 @@ def test_the_best_epoch_is_what_is_written(folder: Path, tmp_path: Path, monkeyp
     figures = iter([0.2, 0.5, 0.1, 0.3])
     kept: list[torch.Tensor] = []
 
-    def measure(self: Any, backbone: Any, vectors: torch.Tensor) -> Figures:
+    def measure(self: Any, backbone: Any, vectors: torch.Tensor) -> ValidationFigures:
         kept.append(vectors.clone())
-        return Figures(next(figures), 0.0)
+        return ValidationFigures(next(figures), 0.0)
 
     monkeypatch.setattr(validation.Validation, "measure", measure)
     summary = training.train(folder, tmp_path / "model", settings(epochs=4))

@@ -106,7 +106,7 @@ def colour(at: int) -> str:
     return COLOURS[at % len(COLOURS)]
 
 
-def figures(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
+def figures(evaluation: Evaluation, row: result_tables.MetricRow) -> Plot | None:
     """The main metric of every model and baseline with its interval; None where only interests are counted."""
     records = result_tables.by_row(evaluation, "all").get(row, {})
     if not records:
@@ -153,7 +153,7 @@ def comparisons(evaluation: Evaluation) -> Plot | None:
         return _finish(figure, "comparisons", f"{title} with paired 95 % intervals: {said}")
 
 
-def slices(evaluation: Evaluation, row: result_tables.Row) -> Plot | None:
+def slices(evaluation: Evaluation, row: result_tables.MetricRow) -> Plot | None:
     """The main metric by slice, for the models and for the best baseline of each slice."""
     parts = {name: result_tables.by_row(evaluation, name).get(row, {}) for name in evaluation.facts["slices"]}
     parts = {name: records for name, records in parts.items() if records}

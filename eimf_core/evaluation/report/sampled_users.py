@@ -29,7 +29,7 @@ UNNAMED = "without a name"
 
 
 @dataclass(frozen=True)
-class Interest:
+class ListedInterest:
     """An interest that a list comes from, as `recommend` tells it.
 
     Attributes:
@@ -61,7 +61,7 @@ class SampledUsers:
     users: list[int]
     lists: npt.NDArray[np.int64]
     vectors: Floats
-    interests: list[list[Interest]]
+    interests: list[list[ListedInterest]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Example:
     history: list[str]
     targets: list[str]
     more_targets: int
-    interests: list[Interest]
+    interests: list[ListedInterest]
     items: list[Recommended]
 
     @property
@@ -103,7 +103,7 @@ def draw(evaluation: Evaluation, system: ModelSystem) -> SampledUsers:
 
 def _interests(
     system: ModelSystem, lists: npt.NDArray[np.int64], scored: Scored, histories: Sequence[ShortInts], attention: Floats
-) -> list[list[Interest]]:
+) -> list[list[ListedInterest]]:
     """What each list comes from; `attention` (n, K, L)."""
     assert scored.interests is not None and scored.vectors is not None
     namer = interest_names.open_namer(system.model, RecommendConfig().name_threshold)
@@ -117,13 +117,13 @@ def _interests(
     shown, split = split_by_name(ranked, namer, number, [number] * len(ranked))
     read = [system.rows(history[system.known[history]][-attention.shape[2] :]) for history in histories]
     reasons = shares(split, attention, read, namer, REASONS, 0.0)
-    made: list[list[Interest]] = [[] for _ in listed]
+    made: list[list[ListedInterest]] = [[] for _ in listed]
     for row, number, named in zip(*(part.tolist() for part in split[:3]), strict=True):
         behind = [system.model.catalogue.item(index).title for index, _ in reasons[row][number]]
         name = namer.names[named] if named >= 0 else f"like {behind[0]}" if behind else UNNAMED
         brought = zip(listed[row], shown[row].interests, strict=True)
         items = [int(item) for item, source in brought if source == number]
-        made[row].append(Interest(len(made[row]) + 1, name, behind, items))
+        made[row].append(ListedInterest(len(made[row]) + 1, name, behind, items))
     return made
 
 

@@ -124,7 +124,7 @@ def of_interests(evaluation: Evaluation) -> PageTable | None:
     return PageTable(table.title, table.columns, [[Cell(cell) for cell in row] for row in table.rows])
 
 
-def _by_metric(evaluation: Evaluation) -> dict[result_tables.Row, dict[str, Metric]]:
+def _by_metric(evaluation: Evaluation) -> dict[result_tables.MetricRow, dict[str, Metric]]:
     return result_tables.by_row(evaluation, "all")
 
 

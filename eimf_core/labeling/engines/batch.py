@@ -30,7 +30,7 @@ ID_LENGTH = 32
 """Characters of a hash in a custom_id; services allow 64 in all."""
 
 
-class Batch(ChatEngine):
+class BatchEngine(ChatEngine):
     """Answers out of files of results; `left` are the requests that have none."""
 
     name: ClassVar[str] = "batch"
@@ -115,4 +115,4 @@ class Batch(ChatEngine):
         return replace(style, form=FORMS[min(len(rounds), len(FORMS) - 1)])
 
 
-ENGINE = Batch
+ENGINE = BatchEngine

@@ -20,7 +20,7 @@ from eimf_core.labeling.engines.server_reply import Reply, excerpt, words_of
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchResult:
     """What came of one request.
 
     Attributes:
@@ -39,7 +39,7 @@ class Result:
 class Results:
     """The results by custom_id, the first line that is none, and how many more there are."""
 
-    found: dict[str, Result] = field(default_factory=dict)
+    found: dict[str, BatchResult] = field(default_factory=dict)
     first: InputError | None = None
     more: int = 0
 
@@ -92,7 +92,7 @@ def _take(results: Results, line: bytes, path: str, number: int) -> None:
     if earlier is not None:
         return wrong(f"'{excerpt(name, 80)}' is there already, at {earlier.file}:{earlier.line}", "custom_id")
     reply, refused = _reply(raw)
-    results.found[name] = Result(reply, path, number, refused)
+    results.found[name] = BatchResult(reply, path, number, refused)
 
 
 def _reply(raw: dict[str, Any]) -> tuple[Reply, tuple[int, str] | None]:

@@ -17,7 +17,7 @@ import llama_cpp as c
 import numpy as np
 
 from eimf_core.errors import ModelError
-from eimf_core.labeling.engines.llama_model import Model, last_problem
+from eimf_core.labeling.engines.llama_model import LlamaModel, last_problem
 from eimf_core.labeling.engines.llama_sampling import Sampler
 
 BATCH = 512  # tokens in one step: bounds how long a step takes
@@ -47,10 +47,10 @@ class Generation:
     began: float = field(default_factory=time.perf_counter)
 
 
-class Batch:
+class LlamaBatch:
     """`parallel` slots of `context` tokens each."""
 
-    def __init__(self, model: Model, *, parallel: int, context: int, threads: int, gpu_layers: int = 0) -> None:
+    def __init__(self, model: LlamaModel, *, parallel: int, context: int, threads: int, gpu_layers: int = 0) -> None:
         self._model = model
         self._context_size = -(-context // PADDING) * PADDING
         parameters = c.llama_context_default_params()

@@ -51,7 +51,7 @@ def _parted(piece: str) -> str:
     return f"{piece[:visible]} {piece[visible:]}"
 
 
-class Model:
+class LlamaModel:
     """An open model. `bos`, `eos` are the texts of these tokens, "" where there are none.
 
     With `vocabulary_only` it turns text into tokens and computes nothing.

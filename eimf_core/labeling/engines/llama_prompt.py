@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from eimf_core.errors import ModelError
 from eimf_core.labeling import prompts
-from eimf_core.labeling.engines.llama_model import Model
+from eimf_core.labeling.engines.llama_model import LlamaModel
 
 # for models without a chat template: plain text that any model continues
 PLAIN_TEMPLATE = (
@@ -36,7 +36,7 @@ class PromptWriter:
     """Writes prompts for one model. Fixed stretches are tokenised once per number of titles."""
 
     def __init__(
-        self, model: Model, prompt: prompts.Prompt, *, max_interests: int, language: str, chat_template: str | None
+        self, model: LlamaModel, prompt: prompts.Prompt, *, max_interests: int, language: str, chat_template: str | None
     ) -> None:
         self._model = model
         self._prompt = prompt

@@ -20,7 +20,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Answer, Request
 from eimf_core.labeling.engines.llama_cpp import LlamaCpp
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.ray_cluster.ray_map import Workers
+from eimf_core.ray_cluster.ray_map import RayWorkers
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 from eimf_core.threads import cores
@@ -36,7 +36,7 @@ class LlamaRay(LlamaCpp):
         self, config: LabelConfig, samples: Sequence[Sample], vectors: Callable[[], TitleVectors], reporter: Reporter
     ) -> None:
         super().__init__(config, samples, vectors, reporter)
-        self._workers: Workers | None = None
+        self._workers: RayWorkers | None = None
 
     def submit(self, request: Request) -> None:
         if self._workers is None:
@@ -55,11 +55,11 @@ class LlamaRay(LlamaCpp):
         if self._workers is not None:
             self._workers.close()
 
-    def _opened(self) -> Workers:
+    def _opened(self) -> RayWorkers:
         config = self._config
         assert config.ray is not None
         threads = config.threads or (1 if config.gpu_layers else cores())
-        return Workers(
+        return RayWorkers(
             config.ray,
             open_here,
             dataclasses.replace(_with_absolute_paths(config), threads=threads),

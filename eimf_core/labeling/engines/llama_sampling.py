@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import ModelError
-from eimf_core.labeling.engines.llama_model import Model, last_problem
+from eimf_core.labeling.engines.llama_model import LlamaModel, last_problem
 from eimf_core.numeric.arrays import Floats, Ints
 
 FEW = 64
@@ -26,7 +26,7 @@ _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32
 
 
 @functools.cache
-def parsed(model: Model, grammar: str) -> Any:
+def parsed(model: LlamaModel, grammar: str) -> Any:
     """A grammar as llama.cpp holds it; ModelError when it cannot read it."""
     found = c.llama_sampler_init_grammar(model.vocabulary, grammar.encode(), b"root")
     if not found:
@@ -37,7 +37,7 @@ def parsed(model: Model, grammar: str) -> Any:
 class Sampler:
     """The state of one answer: how far its copy of the grammar has come, and a random generator of its own."""
 
-    def __init__(self, model: Model, grammar: str, *, seed: int, temperature: float) -> None:
+    def __init__(self, model: LlamaModel, grammar: str, *, seed: int, temperature: float) -> None:
         self._model = model
         self._grammar = c.llama_sampler_clone(parsed(model, grammar))
         self._temperature = temperature

@@ -13,7 +13,7 @@ from eimf_core.labeling.answer_length import longest_answer
 from eimf_core.labeling.config import BUNDLED, LabelConfig
 from eimf_core.labeling.engines import named_models
 from eimf_core.labeling.engines.gguf_file import TRAINED_PROMPT
-from eimf_core.labeling.engines.llama_worker import Setup
+from eimf_core.labeling.engines.llama_worker import WorkerSetup
 from eimf_core.labeling.engines.named_models import ModelFile
 from eimf_core.progress import Reporter
 
@@ -49,7 +49,7 @@ def model_file(config: LabelConfig, reporter: Reporter) -> ModelFile:
 
 def worker_setup(
     path: Path, metadata: dict[str, Any], prompt: prompts.Prompt, config: LabelConfig, reporter: Reporter
-) -> Setup:
+) -> WorkerSetup:
     """What the worker gets.
 
     Args:
@@ -66,7 +66,7 @@ def worker_setup(
         ConfigError: the longest answer leaves no room for a prompt.
     """
     template = _read_template(config.chat_template)
-    setup = Setup(
+    setup = WorkerSetup(
         path=str(path),
         prompt=prompt,
         max_interests=config.max_interests,

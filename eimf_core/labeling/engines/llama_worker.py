@@ -29,7 +29,7 @@ from eimf_core.labeling import grammar, prompts
 _CHUNK = 1 << 16
 
 
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSetup(msgspec.Struct, frozen=True, kw_only=True):
     """How the worker is to answer. `context` counts tokens per answer, prompt included.
 
     A `dry` worker answers with the text of the prompt and its length, and loads no weights.
@@ -48,7 +48,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     dry: bool
 
 
-class Lines:
+class DescriptorLines:
     """Lines of a file descriptor, with a look whether there is one yet."""
 
     def __init__(self, descriptor: int) -> None:
@@ -68,16 +68,16 @@ class Lines:
             yield self._lines.popleft()
 
 
-class Worker:
+class LlamaWorker:
     """Holds the model and answers until stdin ends."""
 
-    def __init__(self, setup: Setup, send: Any) -> None:
+    def __init__(self, setup: WorkerSetup, send: Any) -> None:
         from eimf_core.labeling.engines import llama_batch, llama_model, llama_prompt, llama_sampling
 
         self._setup = setup
         self._send = send
         self._generation = llama_batch.Generation
-        model = llama_model.Model(Path(setup.path), setup.gpu_layers, vocabulary_only=setup.dry)
+        model = llama_model.LlamaModel(Path(setup.path), setup.gpu_layers, vocabulary_only=setup.dry)
         self._writer = llama_prompt.PromptWriter(
             model,
             setup.prompt,
@@ -89,7 +89,7 @@ class Worker:
         self._context = setup.context
         self._batch = None
         if not setup.dry:
-            self._batch = llama_batch.Batch(
+            self._batch = llama_batch.LlamaBatch(
                 model,
                 parallel=setup.parallel,
                 context=self._context,
@@ -103,7 +103,7 @@ class Worker:
         self._ready = False
         self._waiting: deque[dict[str, Any]] = deque()
 
-    def run(self, lines: Lines) -> None:
+    def run(self, lines: DescriptorLines) -> None:
         batch = self._batch
         if batch is None:
             return self._preview(lines)
@@ -115,7 +115,7 @@ class Worker:
                 for generation in batch.step():
                     self._finish(generation)
 
-    def _preview(self, lines: Lines) -> None:
+    def _preview(self, lines: DescriptorLines) -> None:
         while not lines.ended:
             for line in lines.now(wait=True):
                 request = orjson.loads(line)
@@ -192,10 +192,10 @@ def main() -> None:
         while raw:
             raw = raw[os.write(sink, raw) :]
 
-    lines = Lines(source)
+    lines = DescriptorLines(source)
     try:
-        setup = msgspec.json.decode(next(lines.now(wait=True)), type=Setup)
-        worker = Worker(setup, send)
+        setup = msgspec.json.decode(next(lines.now(wait=True)), type=WorkerSetup)
+        worker = LlamaWorker(setup, send)
         send({"ready": True, "offloads": worker.offloads})
         worker.run(lines)
     except EimfError as error:

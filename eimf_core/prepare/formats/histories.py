@@ -27,7 +27,7 @@ PAD, FILLING = frozenset({"[PAD]"}), "0"
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """A history and the item that came next; `text` is the row as it stands in the file."""
 
     file: str
@@ -38,7 +38,7 @@ class Row:
     target: str
 
 
-def join_rows(rows: Iterable[Row], rejects: Rejects) -> dict[str, list[str]]:
+def join_rows(rows: Iterable[HistoryRow], rejects: Rejects) -> dict[str, list[str]]:
     """Whole sequences from overlapping rows; one that fits nowhere is a bad row."""
     whole: dict[str, list[str]] = {}
     for row in rows:
@@ -108,7 +108,7 @@ def _lists_and_items(source: Source, lines: Iterable[str]) -> Iterator[tuple[lis
             yield cells[history].split(), cells[item].strip()
 
 
-def _without(row: Row, filling: frozenset[str]) -> Row:
+def _without(row: HistoryRow, filling: frozenset[str]) -> HistoryRow:
     """The row without what fills its list at either end."""
     start, end = 0, len(row.history)
     while start < end and row.history[start] in filling:
@@ -118,7 +118,7 @@ def _without(row: Row, filling: frozenset[str]) -> Row:
     return row if end - start == len(row.history) else replace(row, history=row.history[start:end])
 
 
-def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
+def _rows(source: Source, rejects: Rejects) -> Iterator[HistoryRow]:
     recbole = _is_recbole(source)
     delimiter, quote = ("\t", "") if recbole else (",", '"')
     names = ("itemidlist", "itemid") if recbole else ("historyitemid", "itemid")
@@ -137,7 +137,7 @@ def _rows(source: Source, rejects: Rejects) -> Iterator[Row]:
             elif not all([user, item, *items]) or any(set(" \t") & set(name) for name in (user, item, *items)):
                 problem = "an id is empty or has a blank in it"
             else:
-                yield Row(source.name, line, text, user, items, item)
+                yield HistoryRow(source.name, line, text, user, items, item)
         if problem:
             rejects.add(source.name, line, problem, text)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eimf_core.recommend.output import recommendation_lines
-from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.result_lines import ResultLines
 from eimf_core.recommend.output.result_rows import Rows, rows
 from eimf_core.recommend.results import Results
 
@@ -16,7 +16,7 @@ HEADER = (",".join(Rows._fields) + "\n").encode()
 write_part = recommendation_lines.write_part
 
 
-def encode(results: Results, writer: JsonLines) -> bytes:
+def encode(results: Results, writer: ResultLines) -> bytes:
     """The rows of some answers.
 
     Args:

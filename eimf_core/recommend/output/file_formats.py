@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from eimf_core.errors import ConfigError
 from eimf_core.recommend.output import csv_rows, parquet_rows, recommendation_lines
-from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.result_lines import ResultLines
 from eimf_core.recommend.results import Results
 
-Encode = Callable[[Results, JsonLines], Any]
+Encode = Callable[[Results, ResultLines], Any]
 
 
 class FileFormat(NamedTuple):

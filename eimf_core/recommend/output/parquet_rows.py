@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eimf_core.io import parquet_files
-from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.result_lines import ResultLines
 from eimf_core.recommend.output.result_rows import Rows, rows
 from eimf_core.recommend.results import Results
 
@@ -19,7 +19,7 @@ KINDS = {"rank": "INTEGER", "score": "DOUBLE"}
 """The same, as DuckDB calls them."""
 
 
-def encode(results: Results, writer: JsonLines) -> Rows:
+def encode(results: Results, writer: ResultLines) -> Rows:
     """The rows of some answers.
 
     Args:

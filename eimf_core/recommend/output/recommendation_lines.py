@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eimf_core.io import files
-from eimf_core.recommend.output.result_lines import JsonLines
+from eimf_core.recommend.output.result_lines import ResultLines
 from eimf_core.recommend.results import Results
 
 
-def encode(results: Results, writer: JsonLines) -> bytes:
+def encode(results: Results, writer: ResultLines) -> bytes:
     """The lines of some answers.
 
     Args:

@@ -22,7 +22,7 @@ CACHED = 1 << 14
 """Parts of a line that are kept once written: ranks, interests, shares, names."""
 
 
-class JsonLines:
+class ResultLines:
     """Writes results; one for all threads of a stream. `items` are those of the model."""
 
     def __init__(self, items: Items) -> None:

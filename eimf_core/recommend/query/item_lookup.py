@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from eimf_core.model_directory.model_items import Catalogue
+from eimf_core.model_directory.model_items import ModelItems
 from eimf_core.recommend.query.title_search import Match, Titles
 from eimf_core.records import Item
 
@@ -17,7 +17,7 @@ SHARE = 16
 class Items:
     """Look-ups in a catalogue, with the items of `new` behind its last index."""
 
-    def __init__(self, catalogue: Catalogue, new: Iterable[Item] = ()) -> None:
+    def __init__(self, catalogue: ModelItems, new: Iterable[Item] = ()) -> None:
         self._catalogue = catalogue
         self._items: dict[int, Item] = {}
         self._index: dict[str, int] = {}

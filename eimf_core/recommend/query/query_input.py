@@ -15,10 +15,12 @@ from eimf_core.io import files, jsonl
 
 CHUNK = 1 << 18
 """Bytes taken at once."""
-Lines = list[tuple[int, bytes]]
+NumberedLines = list[tuple[int, bytes]]
 
 
-def available_lines(path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False) -> Iterator[Lines]:
+def available_lines(
+    path: str | Path, most: int, *, what: str = "Query", may_be_empty: bool = False
+) -> Iterator[NumberedLines]:
     """The lines of a file as they come, without waiting for more than one.
 
     Empty lines are left out, and the mark of UTF-8 that some programs put first.

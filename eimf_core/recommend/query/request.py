@@ -37,7 +37,7 @@ class QueryRequest(ListRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(QueryRequest):
+class RecommendRequest(QueryRequest):
     """What a command asks: a history from ids, titles or a user of `sequences`, words, or `queries`;
     or the histories of `all_users` of a prepared directory.
 

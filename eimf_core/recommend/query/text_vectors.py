@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.model_directory.opened_model import Model
+from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
 if TYPE_CHECKING:
-    from eimf_core.text.encoder import Encoder
+    from eimf_core.text.encoder import TextEncoder
 
 
 class TextVectors:
@@ -30,10 +30,10 @@ class TextVectors:
     It is the packaged one or `encoder`, from the command line; what the model names is compared only.
     """
 
-    def __init__(self, model: Model, encoder: str | None) -> None:
+    def __init__(self, model: OpenedModel, encoder: str | None) -> None:
         self._model = model
         self._name = encoder
-        self._encoder: Encoder | None = None
+        self._encoder: TextEncoder | None = None
 
     def of_text(self, text: str) -> Floats:
         """Where a text lies among the items.
@@ -90,10 +90,10 @@ class TextVectors:
         vectors: Floats = np.asarray(self._encoder.encode(texts), np.float32)
         return vectors
 
-    def _opened(self) -> Encoder:
+    def _opened(self) -> TextEncoder:
         from eimf_core.text.loading import PACKAGED, open_encoder
 
-        encoder: Encoder
+        encoder: TextEncoder
         if self._name is None or self._name == PACKAGED:
             from eimf_core.text import numpy_encoder
 
@@ -109,7 +109,7 @@ class TextVectors:
         return encoder
 
 
-def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[Item]:
+def read_new_items(path: str | Path, model: OpenedModel, reporter: Reporter) -> list[Item]:
     """The items of a file that the model does not know; those without any text are left out.
 
     Args:
@@ -140,7 +140,7 @@ def read_new_items(path: str | Path, model: Model, reporter: Reporter) -> list[I
     return new
 
 
-def add_new_items(model: Model, items: Sequence[Item], text_vectors: TextVectors) -> None:
+def add_new_items(model: OpenedModel, items: Sequence[Item], text_vectors: TextVectors) -> None:
     """Put items behind the last index of an opened model: its tables grow in memory, the directory stays.
 
     Args:
