@@ -9,7 +9,7 @@ import typer
 
 from eimf_cli import next_steps, terminal
 from eimf_cli.options import Force, step
-from eimf_core.errors import ConfigError
+from eimf_core.labeling.config import ScoreConfig
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 COLUMNS = {
@@ -19,7 +19,11 @@ COLUMNS = {
 """Headings, and the field of a LabelQuality below each."""
 
 
-@step(app, example="eimf score labels.jsonl keywords.jsonl --samples samples.jsonl --truth data/items.jsonl")
+@step(
+    app,
+    example="eimf score labels.jsonl keywords.jsonl --samples samples.jsonl --truth data/items.jsonl",
+    settings=ScoreConfig,
+)
 def score(
     *,
     labels: Annotated[list[Path], typer.Argument(metavar="LABELS ...", help="Files that label wrote.")],
@@ -27,19 +31,11 @@ def score(
     truth: Annotated[
         Path, typer.Option(metavar="FILE", help="Each item's interest or categories, such as items.jsonl.")
     ],
-    truth_users: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The interests that users really have, if known.")
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel="model", help="Text encoder that matches interests; the packaged one if not given."
-        ),
-    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE|-", help="Write a LabelQuality line per file here.")
     ] = Path("-"),
     force: Force = False,
+    settings: ScoreConfig,
 ) -> None:
     """Score labels against known interests: precision, recall and F1, one line per file of labels.
 
@@ -47,24 +43,12 @@ def score(
     categories instead of a true interest, a user's interests are the categories of at least two items and
     a fifth of the history. "by chance" is the recall of the same labels given to other users.
     """
-    from eimf_core.io import jsonl, outputs, provenance
-    from eimf_core.labeling import scoring
-    from eimf_core.text.loading import open_encoder
+    from eimf_core.labeling import score_files
 
-    inputs: list[str | Path] = [path for path in (samples, truth, truth_users, *labels) if path is not None]
-    if list(map(str, inputs)).count("-") > 1:
-        raise ConfigError("'-' is given for several inputs, but stdin can be read only once; give a file")
-    with outputs.claimed([output], inputs=inputs, force=force) as places:
-        known = scoring.truth(samples, truth, truth_users)
-        # about four interests a label, and the true names
-        opened = open_encoder(encoder, 4 * len(known.of_sample) * len(labels) + len(known.names))
-        scores = [scoring.score(path, known, opened) for path in labels]
-        on_screen = str(output) == "-" and terminal.stdout_is_terminal()
-        if not on_screen:
-            jsonl.write(places[str(output)], scores)
-            arguments = {"labels": labels, "samples": samples, "truth": truth, "truth_users": truth_users}
-            described = provenance.describe(command="score", arguments=arguments | {"encoder": encoder}, inputs=inputs)
-            provenance.write(places[str(output)], described)
+    on_screen = str(output) == "-" and terminal.stdout_is_terminal()
+    scores = score_files.write(
+        labels, None if on_screen else output, settings, samples=samples, truth=truth, force=force
+    )
     # what is known of none of the files, such as of labels by hand, has no column
     shown = {title: name for title, name in COLUMNS.items() if any(getattr(of, name) is not None for of in scores)}
     rows = [[getattr(of, name) for name in shown.values()] for of in scores]

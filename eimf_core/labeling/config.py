@@ -1,8 +1,9 @@
-"""What `eimf label` can be told: one dataclass, each default and its help written once."""
+"""What `eimf label` and `eimf score` can be told: a dataclass each, each default and its help written once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from eimf_core import plugins
@@ -173,3 +174,18 @@ class LabelConfig:
         if not 0 <= share <= 1:
             raise wrong("max_error_share", f"is '{self.max_error_share}', expected a share such as 5% or 0.05")
         return share
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Settings of a comparison of labels with a truth; raises ConfigError for a value that makes no sense."""
+
+    truth_users: Path | None = setting(
+        None, "The interests that users really have, if known.", group="data", metavar="FILE"
+    )
+    encoder: str | None = setting(
+        None, "Text encoder that matches interests, a name or path; the packaged one if not given.", group="model"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -78,6 +78,7 @@ def test_bad_input(eimf: Eimf, made: Path, tmp_path: Path) -> None:
         ([labels, "--truth", labels], 3, "labels.jsonl:1: field 'item'"),
         ([labels, "--truth", truth, "-o", labels], 2, "input"),
         (["-", "--truth", "-"], 2, "only once"),
+        ([labels, "--truth", truth, "--encoder", "./no-encoder"], 2, "no-encoder"),
     ):
         assert words in one_error_line(eimf("score", *arguments, "--samples", samples), code)
     assert labels.stat().st_size
