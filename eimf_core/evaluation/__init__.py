@@ -11,4 +11,7 @@ How a new member joins:
 - a metric: a function with formula and source, and a line in the table of its kind (see `metrics/__init__.py`)
 - a baseline: a class in a file, and a line in `BASELINES` (see `baselines/__init__.py`)
 - a slice: a function in `slices.py`, and a line in `BY_USER` or `BY_ITEM` there
+
+Beside these: `config` has the settings, `system_results` what was measured of a system, `seed_groups` takes several
+seeds as one, `tie_breaking` orders equal scores, `previous_report` says what changed, `metric_files` writes the files.
 """

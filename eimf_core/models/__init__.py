@@ -16,6 +16,10 @@ A new backbone is one file and one line in `registry.BACKBONES`:
    a user, let `selects_interest` be false; where `read_out` gives all of them, they answer together, as in `narm.py`.
 4. The line: `"name": Entry("file.Class")`, with `single=True` for one interest a user.
 
+There are `comirec_sa`, `comirec_dr`, `mind`, `narm`, `pimi`, `re4`, `remi`, `sine`, `mfn` and `desmil`, and of a single
+interest `gru4rec` and `sasrec`. `hyperparameters` reads those of a backbone, `readout` says which interest answers for
+a target.
+
 `tests/contract/test_backbones.py` goes over the registry: shapes, padding, prefixes, gradients, determinism, the
 exported form, and that each hyper-parameter has an effect. Weights, and what is dropped out, are drawn from the
 generator that is passed, and parameter names are part of the model directory: a renamed one is no warm start.

@@ -1,4 +1,4 @@
-"""Label propagation: items of users without a label show the words of the labelled user they resemble most.
+"""Label propagation: items of users without a label have the words of the labelled user they resemble most.
 
 Each unlabelled training user belongs to the cluster whose labelled users' mean is nearest, and there to
 the nearest labelled user, by the cosine of the mean text vectors of their training histories; below a

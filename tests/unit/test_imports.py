@@ -117,6 +117,18 @@ def test_every_module_stands_in_the_readme_and_is_there() -> None:
     assert set(told) == there - {"__init__"}
 
 
+ROOMS = sorted(path.parent for path in CORE.rglob("__init__.py") if path.parent != CORE)
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.relative_to(CORE).as_posix())
+def test_a_room_says_what_its_modules_are(room: Path) -> None:
+    """In the docstring of its `__init__` or in its README; forms of log in the tuple of their names."""
+    told = (room / "__init__.py").read_text() + "".join(path.read_text() for path in room.glob("README.md"))
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[\w./]+`|\([\w.]+\)|\"\w+\"", told))))
+    there = {path.stem for path in room.glob("*.py")} | {path.parent.name for path in room.glob("*/__init__.py")}
+    assert there - words <= {"__init__"}
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_what_the_readme_says(package: str) -> None:
     names, allowed = PACKAGES[package]

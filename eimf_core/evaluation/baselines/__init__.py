@@ -5,6 +5,8 @@ A new one is a class in a file here and a line in `BASELINES`. It has a `name`, 
 turns the data set into arrays, and is made from both: the arrays are kept under `DIR/.cache` by the hash of the
 training lines, so that the next evaluation of the same data reads them. `largest_catalogue` (for `--baselines fast`
 and `all`) leaves it out of larger ones.
+
+`popularity` has the most popular items, `item_based` item-kNN, EASE and what follows the last item.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 - `aggregate_metrics.AGGREGATES`: of all lists together (k), with the influence that the jackknife needs
 - `interest_metrics.SHARES`: what each interest brought to all lists (k)
 
-`--metrics all`, the checks of `--metrics`, `--help-metrics` and the tests read them from there.
+`--metrics all`, the checks of `--metrics`, `--help-metrics` (`glossary`) and the tests read them from there.
 """
 
 from __future__ import annotations

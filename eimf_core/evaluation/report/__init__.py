@@ -2,6 +2,9 @@
 
 The page loads nothing: no script, no font, no image from elsewhere, and its own policy forbids
 them. Everything that comes from data is escaped, by jinja2 in the page and by matplotlib in plots.
+
+`content` puts together what stands on it: `tables`, `plots`, `run_facts` (how to do it again), `sampled_users` and
+`interest_map` (a model from inside) and `unrecommended_items`.
 """
 
 from __future__ import annotations

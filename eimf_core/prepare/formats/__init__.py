@@ -4,7 +4,8 @@ A new format is a file here and its name in `MODULES`. The file has `LOGS`, a tu
 `ITEMS`, a tuple of `ItemFormat`, or both (see `base`). A log format says by `matches` which files are its
 own and gives by `scan` how DuckDB and Python read their rows; `scans` has tables, JSON lines, Parquet and
 lines of users. An item format yields `Item` records as they are published, and `bad_row` for what is
-none: text is cleaned behind it. `tests/contract/test_formats.py` holds every format to this.
+none: text is cleaned behind it. `item_values` makes items of values.
+`tests/contract/test_formats.py` holds every format to this.
 """
 
 MODULES = (

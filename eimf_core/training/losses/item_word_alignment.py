@@ -1,4 +1,4 @@
-"""Item-word alignment: items and the words of the interests that they show find each other.
+"""Item-word alignment: items and the words of their interests find each other.
 
     L_SI = 1/2 ( L_words + L_items )
 
