@@ -62,7 +62,8 @@ def is_finished(member: Path, fingerprint: str) -> bool:
 
 def write(
     members: list[Path], data: Dataset, settings: TrainConfig, output: str | Path, *, weights: list[float] | None,
-    next_items: NextItemsConfig | None, inputs: list[Path], earlier: Sequence[OpenedModel], reporter: Reporter,
+    next_items: NextItemsConfig | None, inputs: list[Path], earlier: Sequence[OpenedModel],
+    chosen: dict[str, Any] | None, reporter: Reporter,
 ) -> TrainingSummary:  # fmt: skip
     """Join the trained members of a run and write the model directory.
 
@@ -75,6 +76,7 @@ def write(
         next_items: what the graph of next items counts there; None for nothing.
         inputs: the files that the run read.
         earlier: the model that the run goes on from, if it does.
+        chosen: what a first training chose (`refit`).
         reporter: hears of the weights.
 
     Returns:
@@ -86,19 +88,20 @@ def write(
     summaries = [TrainingSummary(**known["summary"]) for known in facts]
     more = {"summaries": [asdict(summary) for summary in summaries], **machine}
     more["fingerprint"] = setup.fingerprint(data, settings, inputs)
+    more |= {} if chosen is None else {"chosen": chosen}
     more |= {"init": [known["init"] for known in facts]} if "init" in facts[0] else {}
     arguments = asdict(settings)
     about = provenance.describe(
         command="train", arguments=arguments, inputs=[*inputs], seed=settings.seed, facts={**data.facts, **more}
     )
-    chosen = _write(
+    written = _write(
         systems, data, output, given=weights, next_items=next_items, valid_users=settings.valid_users,
         seed=settings.seed, training=arguments, about=about, earlier=earlier, reporter=reporter,
     )  # fmt: skip
     return TrainingSummary(
         epochs=sum(summary.epochs for summary in summaries),
         best_epoch=0,
-        ndcg=chosen.ndcg,
+        ndcg=written.ndcg,
         seconds=sum(summary.seconds for summary in summaries),
         users=summaries[0].users,
         labelled=summaries[0].labelled,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.errors import InputError
+from eimf_core.evaluation import eval_users
 from eimf_core.io import files
 from eimf_core.model_directory import artifact
 from eimf_core.training.config import TrainConfig
@@ -38,19 +39,39 @@ def folder(output: str | Path) -> Path:
 
 
 def check(data: Dataset) -> None:
-    """InputError where there is no validation line."""
-    if not len(data.splits["valid"]):
+    """InputError where the validation split cannot choose, or knows less of its targets than of histories."""
+    train, valid, file = data.splits["train"], data.splits["valid"], data.directory / "sequences.jsonl"
+    if not len(valid):
         raise InputError(
             "has no line with the split 'valid', which --refit chooses with; run prepare with another --split",
-            file=data.directory / "sequences.jsonl", field="split",
+            file=file, field="split",
         )  # fmt: skip
+    if not len(eval_users.select(data, "valid", "drop", [])):
+        raise InputError(
+            "has no validation line that counts, which --refit chooses with: all targets are in the histories",
+            file=file, field="targets",
+        )  # fmt: skip
+    for name in ("times", "events"):
+        known = [getattr(train, name), getattr(valid, name)]
+        if all(values is not None for values in known) and getattr(valid, f"target_{name}") is None:
+            raise InputError(
+                f"a validation line lacks them, which --refit makes a training line of; give them with the {name}, "
+                "or run prepare again",
+                file=file, field=f"target_{name}",
+            )  # fmt: skip
 
 
-def validation_ndcg(model: str | Path) -> float | None:
-    """NDCG@10 on the validation split, as the training of a model recorded it."""
-    facts = artifact.open_model(model).provenance["facts"]
-    found: float | None = facts.get("summary", facts).get("ndcg")
-    return found
+def chosen(model: str | Path) -> dict[str, Any]:
+    """What the model of the first training was chosen by, for the record: NDCG@10 on the validation split, and the
+    epochs of each member."""
+    opened = artifact.open_model(model)
+    facts = opened.provenance["facts"]
+    members = opened.config.members
+    summary = facts.get("summary", {})
+    return {
+        "ndcg": facts["ndcg"] if members else summary.get("ndcg"),
+        "epochs": [member.epochs for member in members] or [summary.get("best_epoch")],
+    }
 
 
 def with_validation(data: Dataset) -> Dataset:
@@ -60,8 +81,9 @@ def with_validation(data: Dataset) -> Dataset:
         data: with the splits `train` and `valid`.
 
     Returns:
-        The same without validation lines. A user's training line is the history and the targets of the validation line,
-        where there is one; users of validation lines alone come last. Labels are about the lines of before.
+        The same without validation lines. A user's training line is the history of the validation line or, where that
+        says less, the line of before, with the targets at its end; users of validation lines alone come last. Labels
+        are about the lines of before.
     """
     train, valid = data.splits["train"], data.splits["valid"]
     place = {user: number for number, user in enumerate(valid.users)}
@@ -69,11 +91,15 @@ def with_validation(data: Dataset) -> Dataset:
     users = [*train.users, *(user for user in valid.users if user not in known)]
     # of each user the pieces that the line is made of: in train.items, or in valid.items and valid.targets behind them
     of_history, of_targets = len(train), len(train) + len(valid)
+    before_valid = [*np.diff(train.offsets).tolist(), *[0] * (len(users) - len(train))]
+    in_valid = np.diff(valid.offsets).tolist()
     pieces: list[int] = []
     counts = []
     for number, user in enumerate(users):
         at = place.get(user)
-        pieces += [number] if at is None else [of_history + at, of_targets + at]
+        # lines that another program wrote may say less in a later split
+        own = number if at is None or before_valid[number] > in_valid[at] else of_history + at
+        pieces += [own] if at is None else [own, of_targets + at]
         counts.append(1 if at is None else 2)
     ends = [train.offsets, valid.offsets, valid.target_offsets]
     lengths = np.concatenate([np.diff(each) for each in ends])[pieces]

@@ -47,7 +47,8 @@ from eimf_core.training.setup import PreparedRun
 @dataclass(frozen=True)
 class _Run:
     """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in
-    `TrainingPlan`, `earlier` the opened model `init`, if it starts from one."""
+    `TrainingPlan`, `earlier` the opened model `init`, if it starts from one, `chosen` what a first training chose
+    (`refit`)."""
 
     data: Dataset
     labels: str | Path | None
@@ -56,6 +57,7 @@ class _Run:
     group: Group
     next_items: NextItemsConfig | None
     earlier: list[OpenedModel]
+    chosen: dict[str, Any] | None = None
 
 
 def train(
@@ -107,12 +109,28 @@ def train(
             setup.set_threads(settings.threads)
             earlier = [] if init is None else [artifact.open_model(init)]
             run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
-            if not settings.refit:
-                return _train(run, output, planned, reporter)
-            refit.check(data)
-            if epochs_from is None:
-                return _train_twice(run, output, planned, reporter)
-            return _train(replace(run, data=refit.with_validation(data)), output, planned, reporter)
+            made = _train_as_asked(run, output, planned, reporter, refitted=settings.refit, twice=epochs_from is None)
+            if group.first:
+                # of this run, or of one with --refit that was interrupted
+                shutil.rmtree(refit.folder(output).parent, ignore_errors=True)
+            return made
+
+
+def _train_as_asked(
+    run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter, *, refitted: bool, twice: bool
+) -> TrainingSummary:
+    """Train, with `refitted` on validation lines as well; `twice` where these have to choose first."""
+    if not refitted:
+        if any(model.refitted for model in run.earlier) and len(run.data.splits["valid"]):
+            reporter.warn(
+                f"--init {run.init}: was trained on validation lines too (--refit); where they are those of this data, "
+                "they choose too many epochs and figures of them say nothing: start from a model without --refit"
+            )
+        return _train(run, output, planned, reporter)
+    refit.check(run.data)
+    if twice:
+        return _train_twice(run, output, planned, reporter)
+    return _train(replace(run, data=refit.with_validation(run.data)), output, planned, reporter)
 
 
 def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
@@ -121,26 +139,34 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
     # as a model, or its last member, describes the run that it is from
     fingerprint = setup.fingerprint(run.data, planned.settings, run.read)
     (finished,) = group.from_first(float(group.first and ensemble.is_finished(path, fingerprint)))
-    if not finished:
+    before = TrainingSummary(0, 0, None, 0.0, 0, 0, {}, 0.0)
+    if finished:
+        reporter.note("--refit: the validation split has chosen already")
+    else:
         reporter.note("--refit: the validation split chooses first, then training starts over with its lines added")
-    chosen = None if finished else _train(run, path, planned, reporter)
+        before = _train(run, path, planned, reporter)
     # nobody reads a model that another process still writes
     group.wait()
-    again = plan.make(
-        replace(planned.settings, refit=True, max_minutes=None), epochs_from=path,
-        init=run.init, given=[],
-    )  # fmt: skip
-    run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items)
+    chosen = refit.chosen(path)
+    again = _again(path, planned)
+    run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items, chosen=chosen)
     made = _train(run, output, again, PartReporter(reporter, "on training and validation lines", set()))
-    ndcg = refit.validation_ndcg(path)
-    group.wait()
-    if group.first:
-        shutil.rmtree(path.parent, ignore_errors=True)
-    before = TrainingSummary(0, 0, None, 0.0, 0, 0, {}, 0.0) if chosen is None else chosen
     return replace(
-        made, ndcg=ndcg, best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
+        made, ndcg=chosen["ndcg"], best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
         seconds=before.seconds + made.seconds,
     )  # fmt: skip
+
+
+def _again(path: Path, planned: TrainingPlan) -> TrainingPlan:
+    """The plan of the second training, with what the model of the first one at `path` has: its members start from where
+    they started, in the same time."""
+    again = plan.make(replace(planned.settings, refit=True, max_minutes=None), epochs_from=path, given=[])
+    started = {(each.backbone, each.seed): place for each, place in zip(planned.members, planned.places, strict=True)}
+    places = [started[member.backbone, member.seed] for member in again.members]
+    total = planned.settings.max_minutes
+    limit = None if total is None else total / len(again.members)
+    members = [replace(member, max_minutes=limit) for member in again.members]
+    return replace(again, members=members, places=places)
 
 
 def _train(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
@@ -171,7 +197,7 @@ def _train_members(run: _Run, output: str | Path, planned: TrainingPlan, reporte
         return TrainingSummary(0, 0, None, total, 0, 0, {}, 0.0)
     made = ensemble.write(
         paths, run.data, planned.settings, output, weights=planned.weights, next_items=planned.next_items,
-        inputs=run.read, earlier=run.earlier, reporter=reporter,
+        inputs=run.read, earlier=run.earlier, chosen=run.chosen, reporter=reporter,
     )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return made
@@ -230,6 +256,7 @@ def _write(
     facts: dict[str, Any] = {"summary": asdict(summary), **loop.machine}
     facts["fingerprint"] = setup.fingerprint(data, settings, run.read)
     facts |= {} if prepared.start is None else {"init": prepared.start}
+    facts |= {} if run.chosen is None else {"chosen": run.chosen}
     described = provenance.describe(
         command="train",
         arguments=asdict(settings),

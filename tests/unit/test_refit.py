@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,7 +18,7 @@ from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
 from eimf_core.records import Sequence
-from eimf_core.training import ensemble, refit
+from eimf_core.training import ensemble, plan, refit
 from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
 from tests.listening import Listening
@@ -141,6 +144,71 @@ def test_validation_lines_say_nothing_about_it(folder: Path, tmp_path: Path) -> 
     )
     with pytest.raises(ConfigError, match=r"one: was trained on validation lines too .* --backbone A\+B --refit"):
         ensemble.join_models([tmp_path / "one", tmp_path / "two"], folder, tmp_path / "joined")
+
+
+def changed(folder: Path, **fields: Any) -> None:
+    """Give the validation lines other fields; a function makes one of the line."""
+    lines = [
+        msgspec.structs.replace(line, **{name: value(line) for name, value in fields.items()})
+        if line.split == "valid"
+        else line
+        for line in jsonl.read(folder / "sequences.jsonl", Sequence)
+    ]
+    jsonl.write(folder / "sequences.jsonl", lines)
+
+
+def test_a_validation_line_that_says_less_takes_nothing_away(folder: Path) -> None:
+    before = dataset.load(folder)
+    changed(
+        folder, items=lambda line: line.items[-2:], times=lambda line: line.times[-2:],
+        events=lambda line: line.events[-2:],
+    )  # fmt: skip
+    whole, found = (refit.with_validation(data).splits["train"] for data in (before, dataset.load(folder)))
+    for number, user in enumerate(whole.users[:-1]):
+        assert np.array_equal(whole.history(number), found.history(number)), user
+    assert len(found.history(len(found) - 1)) == 3, "the user without a training line has what the other one says"
+
+
+def test_what_cannot_be_trained_on_is_told_before(folder: Path, tmp_path: Path) -> None:
+    whole = (folder / "sequences.jsonl").read_bytes()
+    for name in ("times", "events"):
+        changed(folder, **{f"target_{name}": lambda line: None})
+        with pytest.raises(InputError, match=rf"field 'target_{name}': a validation line lacks them"):
+            training.train(folder, tmp_path / "model", small_settings(refit=True))
+        (folder / "sequences.jsonl").write_bytes(whole)
+    changed(folder, targets=lambda line: line.items[-1:])
+    with pytest.raises(InputError, match="has no validation line that counts"):
+        training.train(folder, tmp_path / "model", small_settings(refit=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_the_second_training_has_the_other_half_of_the_time_and_the_same_start(folder: Path, tmp_path: Path) -> None:
+    wanted = small_settings(backbone="comirec-sa+sasrec+gru4rec", refit=True, max_minutes=6.0)
+    planned = plan.make(refit.first_training(wanted))
+    assert {member.max_minutes for member in planned.members} == {1.0}
+    (tmp_path / "chosen").mkdir()
+    for member in planned.members:
+        training.train(folder, tmp_path / member.backbone, replace(member, epochs=1))
+    # one of the three is left out
+    ensemble.join_models([tmp_path / "gru4rec", tmp_path / "comirec-sa"], folder, tmp_path / "joined")
+    again = training._again(tmp_path / "joined", replace(planned, places=[4, 5, 6]))
+    names = {"comirec-sa": 4, "gru4rec": 6}
+    assert [names[member.backbone] for member in again.members] == again.places
+    assert {member.max_minutes for member in again.members} == {3.0 / len(again.members)}
+    assert all(member.refit for member in again.members)
+
+
+def test_what_is_known_of_the_choice_stays_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    made = training.train(folder, tmp_path / "model", small_settings(epochs=2, refit=True))
+    facts = artifact.open_model(tmp_path / "model").provenance["facts"]
+    assert facts["chosen"] == {"ndcg": made.ndcg, "epochs": [made.best_epoch]}
+    # an interrupted one without --refit afterwards
+    refit.folder(tmp_path / "model").mkdir(parents=True)
+    heard = Listening()
+    training.train(folder, tmp_path / "later", small_settings(epochs=1), init=tmp_path / "model", reporter=heard)
+    assert any("was trained on validation lines too (--refit); where they are" in line for line in heard.warnings)
+    training.train(folder, tmp_path / "model", small_settings(epochs=1))
+    assert not refit.folder(tmp_path / "model").parent.exists()
 
 
 def test_it_needs_validation_lines(folder: Path, tmp_path: Path) -> None:
