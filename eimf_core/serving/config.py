@@ -32,7 +32,7 @@ class ServeConfig(QueryConfig):
         advanced=True,
     )
     workers: int | None = setting(
-        None, "Processes that answer; if not given one a processor, at most 8, or as OMP_NUM_THREADS says.",
+        None, "Processes that answer; if not given one a processor (Linux), at most 8, or as OMP_NUM_THREADS says.",
         group="machine", low=1, high=64,
     )  # fmt: skip
 

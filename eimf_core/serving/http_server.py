@@ -34,6 +34,7 @@ KEEP_ALIVE = 60
 """Seconds that a connection stays open between two requests."""
 END = 5.0
 """Seconds that the end waits for a thread."""
+LINUX = sys.platform.startswith("linux")
 TOLD = 0.25
 """Seconds after which a process tells its figures to the others again."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
@@ -64,7 +65,7 @@ def serve(
     except ModuleNotFoundError:
         raise ConfigError(INSTALL) from None
     token = token_of_environment()
-    number = settings.workers or threads.for_answers()
+    number = settings.workers or (threads.for_answers() if LINUX else 1)
     number = number if hasattr(os, "fork") else 1
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(each) for each in bound_sockets(settings, token, number)]
@@ -77,10 +78,11 @@ def serve(
             service.run(0, started, lambda: reporter.note(listens))
         else:
             workers = WorkerProcesses(
-                number, lambda place: service.run(place, started), service.figures, reporter, path
-            )
+                number, lambda place: service.run(place, started), service.figures, reporter, path,
+                patience=settings.timeout + END, release=opened.close,
+            )  # fmt: skip
             started(workers)
-            workers.run(settings.timeout + END, lambda: reporter.note(listens))
+            workers.run(lambda: reporter.note(listens))
         answered = service.queries
         told = "1 query was answered" if answered == 1 else f"{answered:,} queries were answered"
         reporter.note(f"{path}: the service has ended; {told}")
@@ -94,6 +96,7 @@ class Service:
         sockets: list[socket.socket],
     ) -> None:  # fmt: skip
         self._settings, self._token, self._reporter, self._sockets = settings, token, reporter, sockets
+        self._first = os.getpid()
         self._connections = _connections(settings, reporter)
         self._metrics = Metrics()
         self.figures = SharedFigures(len(sockets))
@@ -121,24 +124,31 @@ class Service:
         from eimf_core.serving.protocol import with_bounds
 
         settings, metrics, number = self._settings, self._metrics, len(self._sockets)
+
+        def counted(here: int) -> int:
+            self.figures.set_connections(place, here)
+            return self.figures.all_connections
+
         for other, each in enumerate(self._sockets):
             if other != place and each is not self._sockets[place]:
                 each.close()
+        self.figures.begin(place)
         if before := self.figures.read(place):
-            # of a process that has ended in this place
+            # of a process that has ended in this place, since when the model may have been replaced
             metrics.add(before)
+            self.live.settle()
         if place:
             # all of them take the same models, and one tells of it
             self.live.reporter = SILENT
         batches, aside = Batcher(settings.timeout, metrics), Batcher(settings.timeout, metrics)
         app = App(
             self.live, batches, aside, metrics, settings, self._token,
-            lambda: len(server.server_state.connections), self._reporter, lambda: self.figures.others(place),
+            lambda: len(server.server_state.connections), self._reporter, lambda: others(),
         )  # fmt: skip
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         config = uvicorn.Config(
             app,
-            http=with_bounds(settings, -(-self._connections // number), metrics),
+            http=with_bounds(settings, self._connections, metrics, counted),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -152,17 +162,24 @@ class Service:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(settings.timeout)),
         )
-        first = os.getppid()
 
         def tell() -> bool:
             self.figures.write(place, metrics.encoded(app.gauges))
             # where the first process was killed nobody would end the others
-            return number > 1 and os.getppid() != first
+            return number > 1 and os.getppid() != self._first
+
+        def others() -> list[bytes]:
+            # what is shown here is not undercut by what another process shows next
+            tell()
+            return self.figures.others(place)
 
         server = _server(uvicorn, config, [batches, aside], listens, tell)
         started(server)
         try:
-            _run(server, self._sockets[place], self.live, [batches, aside])
+            if number > 1:
+                # see `bound_sockets`
+                self._sockets[place].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _run(server, self._sockets[place], self.live, [batches, aside], frozen=number > 1)
         finally:
             tell()
 
@@ -189,8 +206,10 @@ def _server(
     return Server(config)
 
 
-def _run(server: Any, listening: socket.socket, live: LiveModel, batches: list[Batcher]) -> None:
-    watching = live.watch()
+def _run(
+    server: Any, listening: socket.socket, live: LiveModel, batches: list[Batcher], *, frozen: bool = False
+) -> None:
+    watching = live.watch(frozen=frozen)
     try:
         with threads.side_by_side():
             server.run(sockets=[listening])
@@ -238,12 +257,16 @@ def bound_sockets(settings: ServeConfig, token: str | None, number: int) -> list
             f"--host {host} lets other machines in: set a token in the environment variable {TOKEN}, or say --open"
         )
     first = _bound(family, address, settings, shared=False)
-    if number == 1 or not sys.platform.startswith("linux"):
+    if number == 1 or not LINUX:
         return [first] * number
-    # a port that may be shared would be shared with another service, too: it was free a moment ago
+    # a port that may be shared would be shared with another service, too: it was free a moment ago, and until these
+    # sockets listen one that may only reuse it cannot have it
     with first:
         taken = first.getsockname()
-    return [_bound(family, taken, settings, shared=True) for _ in range(number)]
+    made = [_bound(family, taken, settings, shared=True) for _ in range(number)]
+    for each in made:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return made
 
 
 def _bound(family: int, address: Any, settings: ServeConfig, *, shared: bool) -> socket.socket:

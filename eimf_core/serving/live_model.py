@@ -71,9 +71,16 @@ class LiveModel:
         self._failures, self._again = 0, math.inf
         self.now = self._opened()
 
-    def watch(self) -> threading.Thread:
-        """Look at the directory from now on, in a thread of its own; `close` ends it."""
-        _keep_what_there_is()
+    def settle(self) -> None:
+        """Take what lies in the directory now, if it is another model than the opened one."""
+        for _ in range(2):
+            self.look_again()
+
+    def watch(self, *, frozen: bool = False) -> threading.Thread:
+        """Look at the directory from now on, in a thread of its own; `close` ends it. `frozen`: the collector already
+        leaves alone what there is."""
+        if not frozen:
+            _keep_what_there_is()
         thread = threading.Thread(target=self._watch, name="eimf model", daemon=True)
         thread.start()
         return thread

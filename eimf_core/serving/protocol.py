@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -47,6 +48,7 @@ class Bounded(HttpToolsProtocol):
     """One connection; `with_bounds` makes a class of this one that knows the bounds."""
 
     most_connections: int
+    counted: Callable[[int], int]
     timeout: float
     metrics: Metrics
 
@@ -59,11 +61,13 @@ class Bounded(HttpToolsProtocol):
         self._write_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        if len(self.connections) >= self.most_connections:
+        here = len(self.connections)
+        if self.counted(here) >= self.most_connections:
             self._refused, self.transport = True, transport
             self._end("too many connections", TOO_MANY)
             return
         super().connection_made(transport)
+        self.counted(here + 1)
         # the first request; between later ones uvicorn has a time of its own
         self._deadline = self.loop.call_later(self.timeout, self._end_slow)
 
@@ -74,6 +78,7 @@ class Bounded(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self.counted(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         if self._refused or self.transport.is_closing():
@@ -142,16 +147,24 @@ class Bounded(HttpToolsProtocol):
         self.transport.close()
 
 
-def with_bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> type[Bounded]:
+def with_bounds(
+    settings: ServeConfig, connections: int, metrics: Metrics, counted: Callable[[int], int] = lambda here: here
+) -> type[Bounded]:
     """The protocol of a service.
 
     Args:
         settings: its timeout.
         connections: that may be open at once.
         metrics: counts what is ended.
+        counted: is told how many this process has, and says how many there are in all of them.
 
     Returns:
         A subclass of `Bounded` for uvicorn.
     """
-    bounds = {"most_connections": connections, "timeout": settings.timeout, "metrics": metrics}
+    bounds = {
+        "most_connections": connections,
+        "counted": staticmethod(counted),
+        "timeout": settings.timeout,
+        "metrics": metrics,
+    }
     return type("BoundedProtocol", (Bounded,), bounds)

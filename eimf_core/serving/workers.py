@@ -24,6 +24,8 @@ from eimf_core.serving.shared_figures import SharedFigures
 
 POLL = 0.1
 """Seconds between two looks at the processes."""
+HANGS = 60.0
+"""Seconds in which a process tells its figures, or has opened a model when it starts; after them it is ended."""
 SOON, MOST_SOON = 5.0, 5
 """Seconds after which a process has started well, and how many in a row may end sooner."""
 Work = Callable[[int], None]
@@ -32,19 +34,24 @@ Work = Callable[[int], None]
 class WorkerProcesses:
     """The processes of a service; `should_exit` ends them, as it ends a server of uvicorn."""
 
-    def __init__(self, number: int, work: Work, figures: SharedFigures, reporter: Reporter, path: Path) -> None:
-        """`work`: what the process of a number does until SIGTERM."""
+    def __init__(
+        self, number: int, work: Work, figures: SharedFigures, reporter: Reporter, path: Path, *, patience: float,
+        release: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`work`: what the process of a number does until SIGTERM. `patience`: seconds that the end waits for them.
+        `release` closes the sockets of the first process."""
         self._work, self._figures, self._reporter, self._path = work, figures, reporter, path
+        self._patience, self._release = patience, release
         self.should_exit = False
         self._started: dict[int, float] = {}
         self._processes = [0] * number
         self._soon = 0
+        self._without_room = False
 
-    def run(self, patience: float, ready: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[], None]) -> None:
         """Keep the processes until the end.
 
         Args:
-            patience: seconds that the end waits for them.
             ready: is called once all of them answer.
 
         Raises:
@@ -62,20 +69,25 @@ class WorkerProcesses:
                     told = True
                     ready()
                 time.sleep(POLL)
+                self._end_hanging()
                 self._restart_ended()
         finally:
-            self._end(patience)
+            self._end()
 
     def _start(self, place: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        self._figures.begin(place)
         process = os.fork()
         if process == 0:
-            _work_and_exit(self._work, place)
+            _work_and_exit(self._work, place, self._reporter)
         self._processes[place], self._started[place] = process, time.monotonic()
 
     def _restart_ended(self) -> None:
         for place, process in enumerate(self._processes):
+            if not process:
+                self._start_again(place)
+                continue
             ended, status = os.waitpid(process, os.WNOHANG)
             if not ended or self.should_exit:
                 continue
@@ -85,14 +97,33 @@ class WorkerProcesses:
             if self._soon == MOST_SOON:
                 raise EimfError(f"{self._path}: {MOST_SOON} processes of the service ended as soon as they started")
             self._reporter.warn(f"a process of the service ended ({_reason(status)}); another one takes its place")
-            self._start(place)
+            self._start_again(place)
 
-    def _end(self, patience: float) -> None:
+    def _start_again(self, place: int) -> None:
+        try:
+            self._start(place)
+        except OSError as error:
+            # there may be room for it later
+            if not self._without_room:
+                self._reporter.warn(f"the system starts no further process ({error.strerror}); it is asked again")
+            self._without_room = True
+        else:
+            self._without_room = False
+
+    def _end_hanging(self) -> None:
+        for place, process in enumerate(self._processes):
+            if process and time.monotonic() - self._figures.told(place) > HANGS:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    def _end(self) -> None:
+        # new clients are refused, not left without an answer
+        self._release()
         waiting = list(filter(None, self._processes))
         began = time.monotonic()
         while waiting:
             # again and again, since one that has just been started does not hear it yet
-            number = signal.SIGTERM if time.monotonic() - began < patience else signal.SIGKILL
+            number = signal.SIGTERM if time.monotonic() - began < self._patience else signal.SIGKILL
             for process in waiting:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, number)
@@ -100,12 +131,14 @@ class WorkerProcesses:
             waiting = [process for process in waiting if not _has_ended(process)]
 
 
-def _work_and_exit(work: Work, place: int) -> NoReturn:
+def _work_and_exit(work: Work, place: int, reporter: Reporter) -> NoReturn:
     """In a new process: the work, and no step of what the first process would do after it."""
     code = 1
     try:
         work(place)
         code = 0
+    except EimfError as error:
+        reporter.warn(str(error))
     except BaseException:
         traceback.print_exc()
     finally:

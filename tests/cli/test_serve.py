@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import re
 import signal
@@ -16,10 +18,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from eimf_core.errors import ConfigError
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.session import Session
 from eimf_core.records import Query
 from eimf_core.serving import http_server, live_model
+from eimf_core.serving.config import ServeConfig
 from tests.conftest import ROOT, Eimf, one_error_line
 from tests.recommend_models import write_named_model
 from tests.serving import Service, running, told
@@ -185,8 +189,10 @@ def test_a_replaced_model_is_taken_while_it_serves(tmp_path: Path, monkeypatch: 
             pytest.fail("the new model is not taken")
 
 
-def started(path: Path, environment: dict[str, str], workers: int = 1) -> tuple[subprocess.Popen[bytes], int]:
-    command = [sys.executable, "-m", "eimf_cli", "serve", str(path), "--port", "0", "--workers", str(workers)]
+def started(
+    path: Path, environment: dict[str, str], workers: int = 1, *more: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    command = [sys.executable, "-m", "eimf_cli", "serve", str(path), "--port", "0", "--workers", str(workers), *more]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT, env=environment)
     assert process.stderr is not None
     # on a busy machine there is a sign of life before
@@ -266,6 +272,62 @@ def test_several_processes_answer_at_one_port(path: Path, environment: dict[str,
         assert "a process of the service ended (SIGKILL); another one takes its place" in said
         assert said.strip().endswith("the service has ended; 60 queries were answered") and "Traceback" not in said
         assert not any(Path(f"/proc/{child}").exists() for child in now)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone deals connections out among sockets")
+def test_a_port_is_not_shared_with_a_service_that_is_about_to_listen(path: Path) -> None:
+    first = http_server.bound_sockets(ServeConfig(port=0), None, 2)
+    try:
+        port = first[0].getsockname()[1]
+        for number in (1, 2):
+            with pytest.raises(ConfigError, match=f"--port {port} on 127.0.0.1 cannot be taken"):
+                http_server.bound_sockets(ServeConfig(port=port), None, number)
+    finally:
+        for each in first:
+            each.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
+def test_the_processes_of_a_service_count_together_and_take_the_same_model(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    model = write_named_model(tmp_path / "model")
+    process, port = started(model, environment, 3, "--connections", "6")
+    try:
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(6):
+                connection = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+                connection.sendall(HEAD + b"%d\r\n\r\n" % len(QUERY) + QUERY)
+                assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            # whichever process it comes to
+            for _ in range(10):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as further:
+                    assert told(further).startswith(b"HTTP/1.1 503")
+        seen = [counted(port, "queries_total") for _ in range(40)]
+        assert seen == sorted(seen)
+        before = answering(process.pid)
+        write_named_model(tmp_path / "model", named=False)
+        wanted = hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()[: live_model.VERSION]
+        # one that starts anew takes the model that lies there, before it answers
+        time.sleep(3 * live_model.INTERVAL)
+        os.kill(before[0], signal.SIGKILL)
+        for _ in range(100):
+            if len(now := answering(process.pid)) == 3 and before[0] not in now:
+                break
+            time.sleep(0.05)
+        versions = set()
+        for _ in range(30):
+            request = f"http://127.0.0.1:{port}/recommend"
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, QUERY, timeout=20) as answer:
+                versions.add(answer.headers["eimf-model-version"])
+        assert versions == {wanted}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
     finally:
         process.kill()
         process.wait()

@@ -103,7 +103,7 @@ def workers(path: Path, patched: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
 
     class Recorded(http_server.WorkerProcesses):
-        def __init__(self, number: int, *more: Any) -> None:
+        def __init__(self, number: int, *more: Any, **further: Any) -> None:
             numbers.append(number)
             raise StopError
 
@@ -119,7 +119,7 @@ def most_connections(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -
     protocol = pytest.importorskip("eimf_core.serving.protocol", reason="needs eimf[serve]")
     numbers: list[int] = []
 
-    def bounds(settings: ServeConfig, connections: int, metrics: Metrics) -> None:
+    def bounds(settings: ServeConfig, connections: int, *more: Any) -> None:
         numbers.append(connections)
         raise StopError
 
