@@ -11,6 +11,7 @@ import contextlib
 import csv
 import functools
 import inspect
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -243,6 +244,17 @@ def _annotated(field: Any, hint: Any) -> Any:
         metavar=metadata.get("metavar"),
         rich_help_panel=metadata["group"],
         hidden=metadata["advanced"],
-        autocompletion=(lambda: list(known)) if known else None,
+        autocompletion=_completion(known) if known else None,
     )
     return Annotated[hint, option]
+
+
+def _completion(known: Any) -> Callable[[str], list[str]]:
+    """What tells the shell what a value may become; of several, joined by "," or "+", the last one is completed."""
+
+    def complete(incomplete: str) -> list[str]:
+        begun = re.match(r"(.*[,+])?", "" if "=" in incomplete else incomplete)
+        first = begun[1] or "" if begun else ""
+        return [f"{first}{each}" for each in (known() if callable(known) else known)]
+
+    return complete

@@ -229,8 +229,9 @@ def _record(parameter: Any, step: CommandContext) -> tuple[str, str]:
     if allowed and "|".join(allowed) not in metavar:
         notes.append(f"one of {', '.join(allowed)}")
     field = step.options().get(parameter.name)
-    if field is not None and field.metadata.get("known"):
-        notes.append(f"known: {', '.join(field.metadata['known'])}")
+    known = field.metadata["known"] if field is not None else ()
+    if known and not callable(known):
+        notes.append(f"known: {', '.join(known)}")
     if parameter.required:
         notes.append("required")
     elif shown := _default_text(parameter):

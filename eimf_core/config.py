@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from eimf_core.errors import ConfigError, did_you_mean
@@ -18,7 +18,7 @@ MOST_THREADS = 1024
 def setting(
     default: Any, help: str, *flags: str, group: str = "usual", low: float | None = None, high: float | None = None,
     above: float | None = None, below: float | None = None, advanced: bool = False, config_only: bool = False,
-    metavar: str | None = None, known: tuple[str, ...] = (), ids: bool = False,
+    metavar: str | None = None, known: tuple[str, ...] | Callable[[], Iterable[str]] = (), ids: bool = False,
 ) -> Any:  # fmt: skip
     """A field of a configuration dataclass.
 
@@ -32,7 +32,8 @@ def setting(
         config_only: no option at all, only a key of a `--config` file.
         metavar: what stands for the value in the help.
         known: values that the help lists and the shell completes, where no `Literal` can: others are allowed as
-            well, or a registry says which there are.
+            well, or a registry says which there are. A function, where they take time to tell or the help names them
+            itself: the shell completes them, and the help lists none.
         ids: a list of ids, which the command line takes with commas between.
 
     Returns:

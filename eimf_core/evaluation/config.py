@@ -27,6 +27,7 @@ class EvalConfig:
         " (see --help-metrics; ndcg_hits and diversity_text only by name).",
         "-m",
         metavar="NAME",
+        known=lambda: plugins.names("metrics"),
     )
     baselines: Literal["fast", "all", "none"] = setting(
         "fast",
@@ -38,6 +39,7 @@ class EvalConfig:
         "Figures for a part too, repeat for several: history, popularity, labels, cold, repeat, category;"
         " history=5,20 and popularity=10 set bounds, category=NAME takes one.",
         metavar="NAME[=VALUE]",
+        known=lambda: _slices(),
     )
     group: bool = setting(
         False, "Take models that differ in their seed alone as one: mean, spread over seeds, pooled difference."
@@ -80,11 +82,15 @@ class EvalConfig:
         self.metrics = _metric_names(self.metrics)
         self.slice = list(dict.fromkeys(self.slice))
         if self.slice:
-            from eimf_core.evaluation.slices import SLICES
+            for name in (word.partition("=")[0] for word in self.slice):
+                if name not in _slices():
+                    raise wrong("slice", no_choice(name, _slices()))
 
-            for word in self.slice:
-                if word.partition("=")[0] not in SLICES:
-                    raise wrong("slice", no_choice(word, list(SLICES)))
+
+def _slices() -> tuple[str, ...]:
+    from eimf_core.evaluation.slices import SLICES
+
+    return SLICES
 
 
 def _metric_names(wanted: list[str]) -> list[str]:

@@ -16,6 +16,8 @@ EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """The engines of eimf itself; plug-ins may add others."""
 BUNDLED = "bundled"
+PROMPTS = ("names", "general", "described", "movies", "books", "products")
+"""The bundled prompts about histories; `groups` is for the groups of a model, and taken by itself there."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class LabelConfig:
         "A bundled prompt, or a template FILE.md with FILE.schema.json; by default that of the GGUF file, else "
         "'names'.",
         metavar="NAME|FILE",
+        known=PROMPTS,
     )
     items: str | None = setting(
         None, "The catalogue: titles are shown with their categories.", group="data", metavar="items.jsonl"

@@ -21,9 +21,11 @@ from typing import Any
 import orjson
 
 from eimf_core import resources
-from eimf_core.errors import ConfigError, ModelError
+from eimf_core.config import no_choice, wrong
+from eimf_core.errors import ConfigError, ModelError, did_you_mean
 from eimf_core.io import raw_files
 from eimf_core.labeling import templates
+from eimf_core.labeling.config import PROMPTS
 from eimf_core.labeling.history_text import clean_title
 
 BETWEEN = "\n---\n"  # parts of a template
@@ -89,9 +91,9 @@ def load(name: str) -> Prompt:
         template = raw_files.read_bounded(path).decode()
         raw_schema = raw_files.read_bounded(schema_path)
     except FileNotFoundError:
-        raise ConfigError(
-            f"--prompt {name}: no such prompt; bundled are {', '.join(names())}, or give a file NAME.md"
-        ) from None
+        if name.endswith(".md"):
+            raise wrong("prompt", f"is '{name}', and there is no such file{did_you_mean(path.stem, PROMPTS)}") from None
+        raise wrong("prompt", no_choice(name, PROMPTS, also=", or a file NAME.md")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     return parsed(path.stem, template, raw_schema, called=(str(path), str(schema_path)))

@@ -15,6 +15,8 @@ from eimf_cli import main
 from eimf_cli.options import COMMON
 from eimf_cli.step_command import HEADINGS, group_of
 from eimf_core.config import GROUPS, choices
+from eimf_core.evaluation.slices import SLICES
+from eimf_core.labeling.config import PROMPTS
 from tests.conftest import Eimf, one_error_line
 
 COMMANDS = [*main.STEPS, *main.FURTHER]
@@ -139,6 +141,10 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         (("prepare", "x", "-o", "d", "--format", "instakart"), "parquet or csv; did you mean instacart?"),
         (("prepare", "x", "-o", "d", "--split", "temp"), "by-user or none; did you mean temporal?"),
         (("label", "x", "--engine", "keyword"), "categories or replay; did you mean keywords?"),
+        (
+            ("eval", "m", "d", "--slice", "popularty=10"),
+            "cold, popularity, category or repeat; did you mean popularity?",
+        ),
         (("eval", "m", "d", "--metrics", "ndgc"), "(--help-metrics tells them); did you mean ndcg?"),
         (("train", "d", "-o", "m", "--alignment", "1"), "did you mean the key alignment_weight of --config, under"),
     ],
@@ -163,6 +169,11 @@ def test_a_key_of_another_command_is_sent_to_its_table(eimf: Eimf, tmp_path: Pat
         ("eimf recommend model --seen k", {"keep"}),
         ("eimf eval model data --split ", {"test", "valid"}),
         ("eimf label samples --engine key", {"keywords"}),
+        ("eimf label samples --prompt ", set(PROMPTS)),
+        ("eimf eval model data --metrics ndcg", {"ndcg", "ndcg_hits"}),
+        ("eimf eval model data --metrics recall,nd", {"recall,ndcg", "recall,ndcg_hits"}),
+        ("eimf eval model data --slice ", set(SLICES)),
+        ("eimf train data --backbone narm+sas", {"narm+sasrec"}),
         ("eimf label samples --model qwen2.5-coder-1", {"qwen2.5-coder-1.5b"}),
         ("eimf train --help-", {"--help-all"}),
         ("eimf prepare log --max-l", {"--max-length"}),

@@ -139,7 +139,7 @@ def test_files_and_prompts_that_are_not_there(eimf: Eimf, samples: Path, tiny: P
     for arguments, words in (
         (["--chat-template", tmp_path / "none.jinja"], "none.jinja: no such file"),
         (["--chat-template", tmp_path], "is a directory"),
-        (["--prompt", "nonsense"], "--prompt nonsense: no such prompt; bundled are books, described, general"),
+        (["--prompt", "nonsense"], "--prompt is 'nonsense', expected names, general, described"),
         (["--items", tmp_path / "none.jsonl"], "none.jsonl: no such file"),
     ):
         assert words in one_error_line(eimf("label", samples, "--model", tiny, *arguments), 2)

@@ -8,6 +8,7 @@ import pytest
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.labeling import answer_parser, name_checks, prompts, templates
+from eimf_core.labeling.config import PROMPTS
 from eimf_core.labeling.history_text import TITLE_LENGTH, clean_title
 from tests.tiny_gguf import CHATML
 
@@ -54,7 +55,7 @@ def test_the_hash_covers_template_and_schema(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "schema", "words"),
     [
-        (None, None, "no such prompt"),
+        (None, None, "no such file"),
         ("text", None, "---"),
         ("no separator", "{}", "---"),
         ("a\n---\nan example without its answer\n---\nb", "{}", "a question and an answer"),
@@ -91,8 +92,15 @@ def test_the_worked_example_is_an_answer(name: str) -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="books, described, general, "):
-        prompts.load("nonsense")
+    told = "--prompt is 'product', expected names, general, described, movies, books or products, or a file NAME.md"
+    with pytest.raises(ConfigError, match=f"^{told}; did you mean products\\?$"):
+        prompts.load("product")
+    with pytest.raises(ConfigError, match=r"is 'movie\.md', and there is no such file; did you mean movies\?$"):
+        prompts.load("movie.md")
+
+
+def test_the_prompts_that_are_offered_are_those_about_histories() -> None:
+    assert {*PROMPTS, "groups"} == set(prompts.names())
 
 
 def test_broken_template_code(tmp_path: Path) -> None:
