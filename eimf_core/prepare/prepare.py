@@ -95,7 +95,7 @@ class _Job:
             yield
 
 
-Written = tuple[report.Report, Catalogue, dict[str, Any]]
+_Written = tuple[report.Report, Catalogue, dict[str, Any]]
 """The report on sequences that were written, their items, and the facts for the sidecar."""
 
 
@@ -226,7 +226,7 @@ def _write_sidecar(job: _Job, logs: Sequence[Path | MemoryTable], facts: dict[st
     provenance.write(job.scratch / SEQUENCES, description, beside=[job.scratch / name for name in (ITEMS, REJECTS)])
 
 
-def _from_log(job: _Job, rejects: Rejects) -> Written:
+def _from_log(job: _Job, rejects: Rejects) -> _Written:
     """Read, filter, split and write the sequences."""
     partition = None if job.users is None else read_partition(job.users, job.scratch)
     scans, unused = log_loading.scans_of(
@@ -296,7 +296,7 @@ def _first_rows(loaded: log_loading.Loaded, catalogue: Catalogue, config: Prepar
     return found
 
 
-def _pass_through(job: _Job, rejects: Rejects) -> Written:
+def _pass_through(job: _Job, rejects: Rejects) -> _Written:
     """Check ready Sequence lines and write them again."""
     if len({log.format.name for log in job.logs}) > 1:
         raise ConfigError("ready Sequence lines and raw logs cannot be mixed")

@@ -19,7 +19,7 @@ from eimf_core.recommend.query.query_resolution import UnknownItemError
 from eimf_core.recommend.session import Session
 from eimf_core.serving import metrics as text_form
 from eimf_core.serving import request_body
-from eimf_core.serving.batching import Batcher, OverloadedError, Reply, UnexpectedError
+from eimf_core.serving.batching import AnswerLine, Batcher, OverloadedError, UnexpectedError
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import Metrics
@@ -251,7 +251,7 @@ class App:
         return HttpError(413, f"the body is larger than {most}; ask in several requests")
 
 
-def _line(answer: Reply, place: str) -> bytes:
+def _line(answer: AnswerLine, place: str) -> bytes:
     """An answer; HttpError for a query that has none."""
     if isinstance(answer, bytes):
         return answer

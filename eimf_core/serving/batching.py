@@ -26,7 +26,7 @@ CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
 MOST_WAITING = 2000
 """Queries that wait: about a second's work, and those behind them are better asked again later."""
-Reply = bytes | EimfError
+AnswerLine = bytes | EimfError
 
 
 class OverloadedError(Exception):
@@ -47,7 +47,7 @@ class PendingWork:
     """Queries for one model, or another question to it, and where the answers go."""
 
     session: Session
-    future: asyncio.Future[list[Reply]]
+    future: asyncio.Future[list[AnswerLine]]
     queries: Sequence[Query] = ()
     ask: Callable[[Session], bytes] | None = None
 
@@ -93,7 +93,7 @@ class Batcher:
         if self._thread.is_alive():
             self._thread.join(self._timeout)
 
-    async def answers(self, session: Session, queries: Sequence[Query]) -> list[Reply]:
+    async def answers(self, session: Session, queries: Sequence[Query]) -> list[AnswerLine]:
         """The answer to each query, as a line of JSON, or what is wrong with it.
 
         Raises:
@@ -101,18 +101,18 @@ class Batcher:
         """
         if len(queries) <= CHUNK:
             return await self._answered(session, queries, None)
-        made: list[Reply] = []
+        made: list[AnswerLine] = []
         for start in range(0, len(queries), CHUNK):
             made += await self._answered(session, queries[start : start + CHUNK], None)
         return made
 
-    async def answer(self, session: Session, ask: Callable[[Session], bytes]) -> Reply:
+    async def answer(self, session: Session, ask: Callable[[Session], bytes]) -> AnswerLine:
         """The answer to another question; raises as `answers`."""
         return (await self._answered(session, (), ask))[0]
 
     async def _answered(
         self, session: Session, queries: Sequence[Query], ask: Callable[[Session], bytes] | None
-    ) -> list[Reply]:
+    ) -> list[AnswerLine]:
         assert self._loop is not None
         work = PendingWork(session, self._loop.create_future(), queries, ask)
         if self._queue.queries + work.size > MOST_WAITING:
@@ -161,20 +161,20 @@ class Batcher:
                         size += work.size
         return taken
 
-    def _deliver(self, works: Sequence[PendingWork], answers: Sequence[list[Reply]]) -> None:
+    def _deliver(self, works: Sequence[PendingWork], answers: Sequence[list[AnswerLine]]) -> None:
         self._metrics.batch(sum(work.size for work in works))
         for work, answer in zip(works, answers, strict=True):
             if not work.future.done():
                 work.future.set_result(answer)
 
 
-def answered(works: Sequence[PendingWork]) -> list[list[Reply]]:
+def answered(works: Sequence[PendingWork]) -> list[list[AnswerLine]]:
     """The answers to works for one model."""
     session = works[0].session
     entries = [[_resolved(session, query) for query in work.queries] for work in works]
     resolved = [entry for of in entries for entry in of if isinstance(entry, ResolvedQuery)]
     lines = iter(_lines(session, resolved))
-    made: list[list[Reply]] = []
+    made: list[list[AnswerLine]] = []
     for work, of in zip(works, entries, strict=True):
         if work.ask is not None:
             made.append([_asked(session, work.ask)])
@@ -190,7 +190,7 @@ def _resolved(session: Session, query: Query) -> ResolvedQuery | EimfError:
         return _told(error)
 
 
-def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Reply]:
+def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[AnswerLine]:
     try:
         return session.lines(queries) if queries else []
     except Exception as error:
@@ -200,7 +200,7 @@ def _lines(session: Session, queries: list[ResolvedQuery]) -> Sequence[Reply]:
         return [line for query in queries for line in _lines(session, [query])]
 
 
-def _asked(session: Session, ask: Callable[[Session], bytes]) -> Reply:
+def _asked(session: Session, ask: Callable[[Session], bytes]) -> AnswerLine:
     try:
         return ask(session)
     except Exception as error:

@@ -165,6 +165,12 @@ def test_no_two_files_bear_one_name() -> None:
     assert {name for name in names if names.count(name) > 1} == set()
 
 
+def test_no_two_classes_bear_one_name() -> None:
+    """So that each can be found and spoken of by its name alone."""
+    names = [node.name for path in SOURCES for node in parsed(path).body if isinstance(node, ast.ClassDef)]
+    assert {name for name in names if names.count(name) > 1 and not name.startswith("_")} == set()
+
+
 def test_losses_know_no_data_and_models_no_training() -> None:
     """A backbone's auxiliary loss stands in its file; the losses of all of them in `training/losses`."""
     pure = ("eimf_core.training.losses", "eimf_core.models.readout")

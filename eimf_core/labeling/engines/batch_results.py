@@ -36,7 +36,7 @@ class BatchResult:
 
 
 @dataclass
-class Results:
+class BatchResults:
     """The results by custom_id, the first line that is none, and how many more there are."""
 
     found: dict[str, BatchResult] = field(default_factory=dict)
@@ -59,14 +59,14 @@ class Results:
         return InputError(f"{first.problem}{also}", file=first.file, line=first.line, field=first.field)
 
 
-def read(paths: Sequence[str | Path]) -> Results:
+def read(paths: Sequence[str | Path]) -> BatchResults:
     """The results in some files.
 
     Raises:
         ConfigError: for a file that cannot be opened.
         InputError: for one whose compression is broken, or with a line of impossible length.
     """
-    results = Results()
+    results = BatchResults()
     for path in paths:
         with files.open_bytes(path) as stream:
             for number, line in jsonl.numbered_lines(stream, path):
@@ -75,7 +75,7 @@ def read(paths: Sequence[str | Path]) -> Results:
     return results
 
 
-def _take(results: Results, line: bytes, path: str, number: int) -> None:
+def _take(results: BatchResults, line: bytes, path: str, number: int) -> None:
     def wrong(problem: str, name: str | None = None) -> None:
         results.add_problem(InputError(problem, file=path, line=number, field=name))
 
