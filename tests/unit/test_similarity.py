@@ -6,13 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytest
 
-from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.records import HistoryItem, Sample
 from eimf_core.text.similarity import TitleVectors, assign
-from tests.listening import Listening
 
 
 class Letters:
@@ -53,14 +49,3 @@ def test_everything_is_encoded_once() -> None:
     np.testing.assert_array_equal(vectors.of_names(["cc", "b", "a"])[[2, 0]], first)
     # each alone: the sums of a batch depend on what else is in it
     assert encoder.calls[1:] == [["a"], ["cc"], ["b"]]
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"), [({}, ""), ({"prompt": "movies", "language": "Dutch"}, "--prompt, --language")]
-)
-def test_settings_that_do_nothing_without_a_model_are_told(settings: dict[str, str], words: str) -> None:
-    listening = Listening()
-    encoder: Any = Letters()
-    vectors = TitleVectors(["aab"], encoder)
-    open_engine(LabelConfig(engine="keywords", **settings), [sample("aab")], lambda: vectors, listening)  # type: ignore[arg-type]
-    assert [words in line for line in listening.warnings] == [True] * bool(words)
