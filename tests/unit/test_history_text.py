@@ -203,11 +203,3 @@ def test_a_model_that_was_trained_on_titles_sees_no_categories(samples: Path, ca
     done = eimf("label", samples, "--model", "bundled", "--items", catalogue, "--dry-run")
     assert "3. Athena\n" in orjson.loads(done.stdout.splitlines()[0])["prompt"]
     assert b"was trained on titles alone" in done.stderr
-
-
-def test_a_replay_reads_no_catalogue(samples: Path, eimf: Eimf, tmp_path: Path) -> None:
-    before, output, missing = (tmp_path / name for name in ("before.jsonl", "labels.jsonl", "missing.jsonl"))
-    assert eimf("label", samples, "--engine", "keywords", "-o", before).returncode == 0
-    again = eimf("label", samples, "--engine", "replay", "--replay", before, "--items", missing, "-o", output)
-    assert b"reads no catalogue: --items" in again.stderr and again.returncode == 0
-    assert str(missing) not in orjson.loads(provenance.sidecar(output).read_bytes())["inputs"]
