@@ -82,9 +82,9 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
 
 
 def _other_table(context: typer.Context, key: str) -> str:
-    """The end of a message about a key of another command."""
+    """The end of a message about a key of one other command; one that several have may be meant for this one too."""
     others = steps_with(context, key.replace("-", "_"))
-    return f"; it is a setting of eimf {others[0]}: write it under [{others[0]}]" if others else ""
+    return f"; it is a setting of eimf {others[0]}: write it under [{others[0]}]" if len(others) == 1 else ""
 
 
 def _tables(context: typer.Context) -> set[str]:

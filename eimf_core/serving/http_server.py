@@ -121,47 +121,13 @@ class Service:
         """
         import uvicorn
 
-        from eimf_core.serving.protocol import with_bounds
-
+        self._begin(place)
         settings, metrics, number = self._settings, self._metrics, len(self._sockets)
-
-        def counted(here: int) -> int:
-            self.figures.set_connections(place, here)
-            return self.figures.all_connections
-
-        for other, each in enumerate(self._sockets):
-            if other != place and each is not self._sockets[place]:
-                each.close()
-        self.figures.begin(place)
-        if before := self.figures.read(place):
-            # of a process that has ended in this place, since when the model may have been replaced
-            metrics.add(before)
-            self.live.settle()
-        if place:
-            # all of them take the same models, and one tells of it
-            self.live.reporter = SILENT
         batches, aside = Batcher(settings.timeout, metrics), Batcher(settings.timeout, metrics)
         app = App(
             self.live, batches, aside, metrics, settings, self._token,
             lambda: len(server.server_state.connections), self._reporter, lambda: others(),
         )  # fmt: skip
-        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-        config = uvicorn.Config(
-            app,
-            http=with_bounds(settings, self._connections, metrics, counted),
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            loop="auto",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, round(settings.timeout)),
-        )
 
         def tell() -> bool:
             self.figures.write(place, metrics.encoded(app.gauges))
@@ -173,7 +139,7 @@ class Service:
             tell()
             return self.figures.others(place)
 
-        server = _server(uvicorn, config, [batches, aside], listens, tell)
+        server = _server(uvicorn, self._uvicorn_config(app, place), [batches, aside], listens, tell)
         started(server)
         try:
             if number > 1:
@@ -182,6 +148,47 @@ class Service:
             _run(server, self._sockets[place], self.live, [batches, aside], frozen=number > 1)
         finally:
             tell()
+
+    def _begin(self, place: int) -> None:
+        """Leave the other processes what is theirs, and take over from one that has ended in this place."""
+        for other, each in enumerate(self._sockets):
+            if other != place and each is not self._sockets[place]:
+                each.close()
+        self.figures.begin(place)
+        if before := self.figures.read(place):
+            # the model may have been replaced since the start
+            self._metrics.add(before)
+            self.live.settle()
+        if place:
+            # all of them take the same models, and one tells of it
+            self.live.reporter = SILENT
+
+    def _uvicorn_config(self, app: App, place: int) -> Any:
+        import uvicorn
+
+        from eimf_core.serving.protocol import with_bounds
+
+        def counted(here: int) -> int:
+            self.figures.set_connections(place, here)
+            return self.figures.all_connections
+
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+        return uvicorn.Config(
+            app,
+            http=with_bounds(self._settings, self._connections, self._metrics, counted),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            loop="auto",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(self._settings.timeout)),
+        )
 
 
 def _server(

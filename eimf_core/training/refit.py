@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +46,11 @@ def check(data: Dataset) -> None:
             "has no line with the split 'valid', which --refit chooses with; run prepare with another --split",
             file=file, field="split",
         )  # fmt: skip
-    if not len(eval_users.select(data, "valid", "drop", [])):
+    users = eval_users.select(data, "valid", "drop", [])
+    if not len(users):
+        reasons = eval_users.reasons_text(users.left_out, "valid")
         raise InputError(
-            "has no validation line that counts, which --refit chooses with: all targets are in the histories",
+            f"has no validation line that counts, which --refit chooses with; left out: {reasons}",
             file=file, field="targets",
         )  # fmt: skip
     for name in ("times", "events"):
@@ -61,17 +63,12 @@ def check(data: Dataset) -> None:
             )  # fmt: skip
 
 
-def chosen(model: str | Path) -> dict[str, Any]:
-    """What the model of the first training was chosen by, for the record: NDCG@10 on the validation split, and the
-    epochs of each member."""
-    opened = artifact.open_model(model)
-    facts = opened.provenance["facts"]
-    members = opened.config.members
-    summary = facts.get("summary", {})
-    return {
-        "ndcg": facts["ndcg"] if members else summary.get("ndcg"),
-        "epochs": [member.epochs for member in members] or [summary.get("best_epoch")],
-    }
+def validation_ndcg(model: str | Path) -> float | None:
+    """NDCG@10 on the validation split, as the training of a model recorded it."""
+    facts = artifact.open_model(model).provenance["facts"]
+    # that of an ensemble, also where one member alone stayed, or of a single model
+    found: float | None = facts["ndcg"] if "ndcg" in facts else facts["summary"]["ndcg"]
+    return found
 
 
 def with_validation(data: Dataset) -> Dataset:
@@ -86,21 +83,9 @@ def with_validation(data: Dataset) -> Dataset:
         are about the lines of before.
     """
     train, valid = data.splits["train"], data.splits["valid"]
-    place = {user: number for number, user in enumerate(valid.users)}
     known = set(train.users)
     users = [*train.users, *(user for user in valid.users if user not in known)]
-    # of each user the pieces that the line is made of: in train.items, or in valid.items and valid.targets behind them
-    of_history, of_targets = len(train), len(train) + len(valid)
-    before_valid = [*np.diff(train.offsets).tolist(), *[0] * (len(users) - len(train))]
-    in_valid = np.diff(valid.offsets).tolist()
-    pieces: list[int] = []
-    counts = []
-    for number, user in enumerate(users):
-        at = place.get(user)
-        # lines that another program wrote may say less in a later split
-        own = number if at is None or before_valid[number] > in_valid[at] else of_history + at
-        pieces += [own] if at is None else [own, of_targets + at]
-        counts.append(1 if at is None else 2)
+    pieces, counts = _pieces(train, valid, users)
     ends = [train.offsets, valid.offsets, valid.target_offsets]
     lengths = np.concatenate([np.diff(each) for each in ends])[pieces]
     before = np.cumsum([0, len(train.items), len(valid.items)])
@@ -126,3 +111,21 @@ def with_validation(data: Dataset) -> Dataset:
         events=joined(train.events, valid.events, valid.target_events),
     )
     return replace(data, splits={"train": merged, "valid": EMPTY}, labelled=train)
+
+
+def _pieces(train: SplitData, valid: SplitData, users: list[str]) -> tuple[list[int], list[int]]:
+    """Which histories and targets the line of each user is made of, one user after the other, and how many of them:
+    numbers of training lines, behind these of validation histories, behind these of their targets."""
+    place = {user: number for number, user in enumerate(valid.users)}
+    of_history, of_targets = len(train), len(train) + len(valid)
+    trained = [*np.diff(train.offsets).tolist(), *[0] * (len(users) - len(train))]
+    told = np.diff(valid.offsets).tolist()
+    pieces: list[int] = []
+    counts = []
+    for number, user in enumerate(users):
+        at = place.get(user)
+        # lines that another program wrote may say less in a later split
+        own = number if at is None or trained[number] > told[at] else of_history + at
+        pieces += [own] if at is None else [own, of_targets + at]
+        counts.append(1 if at is None else 2)
+    return pieces, counts

@@ -147,12 +147,13 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
         before = _train(run, path, planned, reporter)
     # nobody reads a model that another process still writes
     group.wait()
-    chosen = refit.chosen(path)
     again = _again(path, planned)
+    ndcg = refit.validation_ndcg(path)
+    chosen = {"ndcg": ndcg, "epochs": [member.epochs for member in again.members]}
     run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items, chosen=chosen)
     made = _train(run, output, again, PartReporter(reporter, "on training and validation lines", set()))
     return replace(
-        made, ndcg=chosen["ndcg"], best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
+        made, ndcg=ndcg, best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
         seconds=before.seconds + made.seconds,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
 from eimf_core.records import Sequence
-from eimf_core.training import ensemble, plan, refit
+from eimf_core.training import ensemble, member_weights, plan, refit
 from eimf_core.training import train as training
 from eimf_core.training.config import TrainConfig
 from tests.listening import Listening
@@ -177,7 +177,7 @@ def test_what_cannot_be_trained_on_is_told_before(folder: Path, tmp_path: Path) 
             training.train(folder, tmp_path / "model", small_settings(refit=True))
         (folder / "sequences.jsonl").write_bytes(whole)
     changed(folder, targets=lambda line: line.items[-1:])
-    with pytest.raises(InputError, match="has no validation line that counts"):
+    with pytest.raises(InputError, match=r"has no validation line that counts.*left out: [1-9]"):
         training.train(folder, tmp_path / "model", small_settings(refit=True))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
@@ -209,6 +209,18 @@ def test_what_is_known_of_the_choice_stays_and_nothing_else(folder: Path, tmp_pa
     assert any("was trained on validation lines too (--refit); where they are" in line for line in heard.warnings)
     training.train(folder, tmp_path / "model", small_settings(epochs=1))
     assert not refit.folder(tmp_path / "model").parent.exists()
+
+
+def test_one_member_that_stays_alone_is_recorded_as_others_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_weights, "ascend", lambda measure, starts: (starts[0], measure(starts[0])))
+    wanted = small_settings(backbone="comirec-sa+sasrec", epochs=2, refit=True)
+    made = training.train(folder, tmp_path / "model", wanted)
+    model = artifact.open_model(tmp_path / "model")
+    chosen = model.provenance["facts"]["chosen"]
+    assert not model.config.members and chosen["ndcg"] == made.ndcg is not None
+    assert chosen["epochs"] == [len(model.epochs)]
 
 
 def test_it_needs_validation_lines(folder: Path, tmp_path: Path) -> None:
