@@ -78,7 +78,6 @@ class LabelSettings(TypedDict, total=False):
     keep_going: bool
     retry_errors: bool
     discard: bool
-    replay: str | None
     encoder: str | None
     seed: int
     dry_run: bool

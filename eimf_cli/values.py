@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,10 @@ class Reader:
 
 
 def read_without_pydantic(parameters: Iterable[Any]) -> None:
-    """Give typer's parameters a reader, in the place where typer would put its own at the first value."""
+    """Give typer's parameters a reader where they would ask for that of pydantic; a typer that asks otherwise reads."""
     for parameter in parameters:
-        descriptor = getattr(parameter, "type_descriptor", None)
-        if descriptor is not None and getattr(parameter, "_runtime_param", None) is None:
-            parameter._runtime_param = Reader(descriptor.annotation)
+        if hasattr(parameter, "type_descriptor"):
+            parameter.get_runtime_param = partial(Reader, parameter.type_descriptor.annotation)
 
 
 def origin(parameter: Any, context: Any) -> str:

@@ -12,7 +12,7 @@ from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 from eimf_core.ray_cluster import ray_option
 
-EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories", "replay"]
+EngineName = Literal["llama-cpp", "server", "batch", "keywords", "categories"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """The engines of eimf itself; plug-ins may add others."""
 BUNDLED = "bundled"
@@ -26,7 +26,7 @@ class LabelConfig:
 
     engine: str = setting(
         "llama-cpp",
-        "Who answers: a GGUF model, a server, a batch, or no model: words of titles, categories, recorded labels.",
+        "Who answers: a GGUF model, a server, a batch, or no model: words of titles, categories.",
         metavar="NAME",
         known=ENGINES,
     )
@@ -73,9 +73,6 @@ class LabelConfig:
         False, "Ask again for users that an earlier run recorded with an error.", group="labels", advanced=True
     )
     discard: bool = setting(False, "Give up labels that other settings or samples made, and that would be kept.")
-    replay: str | None = setting(
-        None, "Labels made before, for --engine replay.", group="labels", metavar="labels.jsonl", advanced=True
-    )
     encoder: str | None = setting(
         None, "Text encoder where items are assigned by similarity; the packaged one if not given.", group="model",
         advanced=True,

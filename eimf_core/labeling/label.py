@@ -160,9 +160,7 @@ def _refuse_errors(summary: LabelSummary, labeler: Labeler) -> None:
 def _files_of(config: LabelConfig) -> list[str]:
     """The files that the settings may name; a name of a model or a prompt is no file, and does no harm."""
     schema = config.prompt and f"{config.prompt.removesuffix('.md')}.schema.json"
-    named = (
-        config.model, config.items, config.replay, config.chat_template, config.prompt, schema, *config.results
-    )  # fmt: skip
+    named = (config.model, config.items, config.chat_template, config.prompt, schema, *config.results)
     return [path for path in named if path is not None]
 
 
@@ -196,8 +194,7 @@ def _ask(labeler: Labeler, missing: Sequence[str], writer: LabelWriter, reporter
             writer.write(entry)
             new.append(entry)
             failed += entry.error is not None
-            if labeler.engine.uses_prompt:  # a replayed label repeats what its model once took
-                answer_tokens += entry.tokens.get("answer", 0)
+            answer_tokens += entry.tokens.get("answer", 0)
             took = (time.perf_counter() - began) / len(new)
             reporter.advance(1, failed=str(failed), **{"s/user": f"{took:.2g}" if took < 10 else f"{took:.0f}"})
             if len(new) == early_stop.FIRST_USERS and early_stop.applies(labeler.engine, labeler.config):

@@ -225,7 +225,7 @@ def test_model_with_a_part_missing_or_cut(eimf: Eimf, data: Path, model: Path, p
     [
         ["prepare", "log.csv"],
         ["cluster", "data", "--clusters", "900"],
-        ["label", "samples.jsonl", "--engine", "replay"],
+        ["label", "samples.jsonl", "--engine", "server"],
         ["train", "data", "--labels", "log.csv"],
         ["eval", "data", "data"],
     ],

@@ -140,7 +140,7 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
         (("compare", "d", "-o", "r", "--backbones", "narm,sasrek"), "; did you mean sasrec?"),
         (("prepare", "x", "-o", "d", "--format", "instakart"), "parquet or csv; did you mean instacart?"),
         (("prepare", "x", "-o", "d", "--split", "temp"), "by-user or none; did you mean temporal?"),
-        (("label", "x", "--engine", "keyword"), "categories or replay; did you mean keywords?"),
+        (("label", "x", "--engine", "keyword"), "keywords or categories; did you mean keywords?"),
         (
             ("eval", "m", "d", "--slice", "popularty=10"),
             "cold, popularity, category or repeat; did you mean popularity?",

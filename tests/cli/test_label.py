@@ -94,17 +94,6 @@ def test_from_stdin_to_stdout_with_similarity(eimf: Eimf, samples: Path, tiny: P
     assert all(not interest.description for entry in lines for interest in entry.interests)
 
 
-@pytest.mark.slow
-def test_recorded_tokens_are_no_rate_of_the_run(eimf: Eimf, samples: Path, tiny: Path, tmp_path: Path) -> None:
-    recorded = tmp_path / "recorded.jsonl"
-    assert b"tokens/s" in eimf("label", samples, "--model", tiny, "-o", recorded).stderr
-    done = eimf("label", samples, "--engine", "replay", "--replay", recorded)
-    assert done.stderr.startswith(b"5 users labelled") and b"tokens/s" not in done.stderr
-    again = [jsonl.decode(line, Label, file="-", number=1) for line in done.stdout.splitlines()]
-    before = labels(recorded)
-    assert all(entry.tokens == before[entry.user].tokens and entry.tokens["answer"] for entry in again)
-
-
 def test_force_is_for_files_of_others_and_discard_for_labels(eimf: Eimf, samples: Path, tmp_path: Path) -> None:
     output = tmp_path / "labels.jsonl"
     asked = ("label", samples, "--engine", "keywords", "-o", output)
@@ -127,8 +116,8 @@ def test_an_option_that_the_engine_does_not_use(eimf: Eimf, samples: Path, tmp_p
     line = one_error_line(eimf(*asked, "--server", "http://x/v1", "--gpu-layers", 3, cwd=tmp_path), 2)
     told = "the engine keywords does not use --server (for server) and --gpu-layers (for llama-cpp); leave them out, or"
     assert told in line and not (tmp_path / "labels.jsonl").exists()
-    told = "the engine llama-cpp does not use --replay (for replay); leave it out, or give --engine replay"
-    assert told in one_error_line(eimf("label", samples, "--replay", "l.jsonl", "--dry-run", cwd=tmp_path), 2)
+    told = "the engine llama-cpp does not use --results (for batch); leave it out, or give --engine batch"
+    assert told in one_error_line(eimf("label", samples, "--results", "l.jsonl", "--dry-run", cwd=tmp_path), 2)
     (tmp_path / "shop.toml").write_text("[label]\ngpu_layers = 20\nmax_interests = 2\n")
     done = eimf(*asked, "--config", "shop.toml", cwd=tmp_path, env={"EIMF_LABEL_PARALLEL": "3"})
     words = "warning: the engine keywords does not use --parallel (for llama-cpp or server) and --gpu-layers (for "

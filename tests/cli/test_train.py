@@ -44,7 +44,7 @@ def test_a_model_with_named_interests(eimf: Eimf, data: Path, tmp_path: Path) ->
     lines = [
         {
             "key": dataset.sample_key(user, [loaded.vocab.ids[index - 1] for index in train.history(number)]),
-            "request": "r", "user": user, "cluster": 0, "items_by": "model", "engine": "replay", "model": "m",
+            "request": "r", "user": user, "cluster": 0, "items_by": "model", "engine": "server", "model": "m",
             "seed": 0, "attempts": 1, "seconds": 0.1,
             "interests": [{"name": f"interest {number % 3}"}, {"name": "tea", "description": "Drinks tea."}],
         }

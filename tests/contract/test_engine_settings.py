@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 ENGINES: tuple[str, ...] = get_args(EngineName)
 CHANGED: dict[str, Any] = {
     "model": "m", "prompt": "movies", "items": "items.jsonl", "language": "Dutch", "max_titles": 3, "keep_going": True,
-    "replay": "labels.jsonl", "encoder": "e", "server": ["http://127.0.0.1:1/v1"], "allow_remote": True,
+    "encoder": "e", "server": ["http://127.0.0.1:1/v1"], "allow_remote": True,
     "results": ["r.jsonl"], "hf_repo": "a/b", "hf_file": "c.gguf", "chat_template": "t.jinja", "max_tokens": 5,
     "attempts": 2, "temperature": 0.5, "retry_temperature": 0.5, "timeout": 3.0, "retries": 1, "parallel": 2,
     "gpu_layers": 3, "context": 512, "threads": 1,
@@ -90,11 +90,11 @@ def test_the_readme_says_which_engine_uses_what() -> None:
 
 
 def test_one_line_names_all_of_them() -> None:
-    settings = of("keywords", "server", "replay", "gpu_layers", "hf_repo", "max_tokens", "items")
+    settings = of("keywords", "server", "results", "gpu_layers", "hf_repo", "max_tokens", "items")
     with pytest.raises(ConfigError) as told:
         unused_settings.check(settings, None, Heard())
     assert str(told.value) == (
-        "the engine keywords does not use --replay (for replay), --server (for server), --hf-repo, --hf-file, "
+        "the engine keywords does not use --server (for server), --results (for batch), --hf-repo, --hf-file, "
         "--gpu-layers (for llama-cpp) and --max-tokens (for llama-cpp, server or batch); leave them out, or give an "
         "--engine that does"
     )

@@ -1,8 +1,7 @@
 """What every engine has to keep: one answer a question, in the schema, the same for the same seed.
 
 The same tests pass for each: a random GGUF model in two forms of prompt, the bundled labeler, a small HTTP
-server, llama-cpp-python's own server with the bundled labeler behind it, files of a batch, keywords, categories, and
-recorded labels.
+server, llama-cpp-python's own server with the bundled labeler behind it, files of a batch, keywords and categories.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from eimf_core.labeling.engines.base import Answer, Engine, Request
 from eimf_core.labeling.engines.engine_registry import engine_class, open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title
 from eimf_core.progress import SILENT
-from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest
+from eimf_core.records import HistoryItem, Item, Label, Sample
 from eimf_core.text.loading import open_encoder
 from eimf_core.text.similarity import TitleVectors
 from tests.conftest import ROOT
@@ -137,23 +136,6 @@ def llama_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recorded") / "labels.jsonl"
-    made = []
-    for entry in samples():
-        shown = entry.history[-1]
-        interest = SemanticInterest(name=shown.title[:40], description="Likes this.", items=[shown.item])
-        made.append(
-            Label(
-                key=entry.key, request="r" * 64, user=entry.user, cluster=0, interests=[interest], items_by="model",
-                engine="server", model="m", seed=0, attempts=1, seconds=0.1,
-            )
-        )  # fmt: skip
-    jsonl.write(path, made)
-    return path
-
-
-@pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A place in a history is an item here; one item in three has no category."""
     path = tmp_path_factory.mktemp("catalogue") / "items.jsonl"
@@ -203,7 +185,6 @@ CASES = {
     "batch": "batch",
     "keywords": "keywords",
     "categories": "categories",
-    "replay": "replay",
 }
 
 
@@ -234,7 +215,6 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
         "batch": lambda: Case(batches[0], sample(99, [UNWANTED]), of_five=batches[1]),
         "keywords": lambda: Case(LabelConfig(engine="keywords"), sample(99, ["", " "])),
         "categories": lambda: Case(LabelConfig(engine="categories", items=given("catalogue")), sample(99, TITLES[:1])),
-        "replay": lambda: Case(LabelConfig(engine="replay", replay=given("recorded")), sample(99, TITLES[:3])),
     }
     return makers[request.param]()
 
@@ -274,7 +254,7 @@ def test_nobody_compares_the_names_of_engines() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Compare):
                 words = {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
-                assert not words & {"llama-cpp", "keywords", "replay"}, f"{path}:{node.lineno}"
+                assert not words & {"llama-cpp", "keywords", "batch"}, f"{path}:{node.lineno}"
 
 
 def test_every_question_gets_one_usable_answer(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""Engines `server` and `replay`: against a real HTTP server on this machine, and recorded labels."""
+"""Engine `server`: against a real HTTP server on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,8 @@ import orjson
 import pytest
 
 from eimf_core.errors import ConfigError, LabelError, ModelError
-from eimf_core.io import jsonl
-from eimf_core.labeling import label
-from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines import server_exchange
-from eimf_core.records import Label
-from tests.openai_endpoint import GOOD, Serve, write_samples
+from tests.openai_endpoint import GOOD, Serve
 from tests.openai_endpoint import label_from as run
 from tests.openai_endpoint import reply as said
 from tests.tiny_gguf import write_tiny_gguf
@@ -222,41 +218,6 @@ def test_a_real_model_behind_http(serve: Serve, tmp_path: Path) -> None:
     labels = run(tmp_path, endpoint.url, 2, max_tokens=600, max_interests=1, max_error_share="1")
     assert len(labels) == 2 and all(entry.tokens["prompt"] > 100 for entry in labels)
     model.close()
-
-
-# -- replay
-
-
-def replay(folder: Path, recorded: list[Label], **settings: Any) -> dict[str, Label]:
-    jsonl.write(folder / "recorded.jsonl", recorded)
-    config = LabelConfig(engine="replay", replay=str(folder / "recorded.jsonl"), max_error_share="1", **settings)
-    label.label(write_samples(folder), folder / "labels.jsonl", config)
-    return {entry.key: entry for entry in jsonl.read(folder / "labels.jsonl", Label)}
-
-
-def test_recorded_labels_come_back(serve: Serve, tmp_path: Path) -> None:
-    recorded = run(tmp_path, serve(lambda number, body: reply()).url)
-    (tmp_path / "labels.jsonl").unlink()
-    again = replay(tmp_path, recorded)
-    for entry in recorded:
-        assert again[entry.key].interests == entry.interests and again[entry.key].items_by == "model"
-        assert again[entry.key].engine == "replay" and again[entry.key].error is None
-
-
-def test_recorded_labels_that_do_not_fit(serve: Serve, tmp_path: Path) -> None:
-    recorded = run(tmp_path, serve(lambda number, body: reply()).url)
-    (tmp_path / "labels.jsonl").unlink()
-    strange = orjson.loads(jsonl.encode(recorded[1]))
-    strange["interests"][0]["items"] = ["z"]
-    lines = [recorded[0], jsonl.decode(orjson.dumps(strange), Label, file="-", number=1)]
-    again = replay(tmp_path, lines)
-    errors = sorted(entry.error or "" for entry in again.values())
-    assert errors[0] == "" and errors[1].startswith("item 'z'") and "no label with this key" in errors[2]
-
-
-def test_replay_needs_a_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--replay"):
-        label.label(write_samples(tmp_path), tmp_path / "labels.jsonl", LabelConfig(engine="replay"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ import numpy as np
 import orjson
 import pytest
 
+from eimf_core import plugins
 from eimf_core.errors import ConfigError, LabelError, ModelError
-from eimf_core.io import jsonl
 from eimf_core.labeling import group_labels
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.requests import Labeler
 from eimf_core.model_directory import artifact
 from eimf_core.naming import interest_names
 from eimf_core.naming.item_groups import ItemGroups
-from eimf_core.records import Item, Label, Sample
+from eimf_core.plugins import Plugin
+from eimf_core.records import HistoryItem, Item, Sample
 from eimf_core.training import ensemble
 from eimf_core.training import train as training
 from tests.conftest import Eimf, one_error_line
@@ -40,45 +42,31 @@ def asked(model: Path) -> list[Sample]:
     return list(group_labels.samples(artifact.open_model(model), groups(model)))
 
 
-def replies(path: Path, samples: list[Sample], **changes: Any) -> Path:
-    """Recorded answers: the name of a group is that of its first title, and what follows."""
-    jsonl.write(
-        path,
-        [
-            msgspec.convert(
-                {
-                    "key": sample.key,
-                    "request": "-",
-                    "user": sample.user,
-                    "cluster": sample.cluster,
-                    "interests": [{"name": f"all like {sample.history[0].item}", "items": [sample.history[0].item]}],
-                    "items_by": "model",
-                    "engine": "llama-cpp",
-                    "model": "recorded",
-                    "seed": 0,
-                    "attempts": 1,
-                    "seconds": 0.1,
-                    **changes,
-                },
-                Label,
-            )
-            for sample in samples
-        ],
-    )
-    return path
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Installs the engine `first-item`, which names a group after its first item; the items here get no name."""
+    items: set[str] = set()
+
+    def names(history: Sequence[HistoryItem]) -> dict[str, list[int]]:
+        return {} if history[0].item in items else {f"all like {history[0].item}": [1]}
+
+    plugin = Plugin("engines", "first-item", "tests:names", "tests", "1")
+    monkeypatch.setattr(Plugin, "load", lambda self, check: names)
+    monkeypatch.setattr(plugins, "_installed", lambda: (plugin,))
+    yield items
 
 
-def replaying(path: Path, **changes: Any) -> LabelConfig:
-    return LabelConfig(engine="replay", replay=str(path), **changes)
+def first_item(**changes: Any) -> LabelConfig:
+    return LabelConfig(engine="first-item", **changes)
 
 
-def test_groups_are_named_and_the_model_is_else_the_same(model: Path, tmp_path: Path) -> None:
+def test_groups_are_named_and_the_model_is_else_the_same(model: Path, silent: set[str]) -> None:
     before, samples = artifact.open_model(model), asked(model)
     assert len(samples) == len(groups(model))
     for sample in samples:
         members = groups(model).members(sample.cluster)[: group_labels.SHOWN].tolist()
         assert [entry.item for entry in sample.history] == [before.catalogue.item(index).item for index in members]
-    summary = group_labels.name_groups(model, replaying(replies(tmp_path / "answers.jsonl", samples)))
+    summary = group_labels.name_groups(model, first_item())
     assert (summary.labels, summary.errors, summary.reused) == (len(samples), 0, 0)
     assert not group_labels.folder(model).exists()
     found = groups(model)
@@ -92,14 +80,13 @@ def test_groups_are_named_and_the_model_is_else_the_same(model: Path, tmp_path: 
     assert {name for name in files if files[name] != others[name]} == {"item_groups.safetensors"}
     described = after.provenance.pop("names")
     assert before.provenance == after.provenance
-    assert (described["groups"], described["asked"], described["engine"]) == (len(found), len(found), "replay")
+    assert (described["groups"], described["asked"], described["engine"]) == (len(found), len(found), "first-item")
 
 
-def test_the_same_command_again_asks_nothing_and_other_settings_need_discard(model: Path, tmp_path: Path) -> None:
-    path = replies(tmp_path / "answers.jsonl", asked(model))
-    group_labels.name_groups(model, replaying(path))
+def test_the_same_command_again_asks_nothing_and_other_settings_need_discard(model: Path, silent: set[str]) -> None:
+    group_labels.name_groups(model, first_item())
     first = groups(model).names
-    again = group_labels.name_groups(model, replaying(path))
+    again = group_labels.name_groups(model, first_item())
     assert again.reused == again.labels and groups(model).names == first
     told = r"names made with other settings, which would be lost; give --discard to give them up$"
     with pytest.raises(ConfigError, match=f"model: holds [0-9]+ {told}"):
@@ -113,8 +100,10 @@ def test_the_same_command_again_asks_nothing_and_other_settings_need_discard(mod
     assert [name.name for name in groups(model).names] != [name.name for name in first]
 
 
-def test_an_interrupted_run_goes_on_where_it_was(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, whole = replies(tmp_path / "answers.jsonl", asked(model)), Labeler.labels
+def test_an_interrupted_run_goes_on_where_it_was(
+    model: Path, silent: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Labeler.labels
     before = groups(model).names
 
     def cut(self: Labeler, *arguments: Any) -> Any:
@@ -126,19 +115,19 @@ def test_an_interrupted_run_goes_on_where_it_was(model: Path, tmp_path: Path, mo
     with monkeypatch.context() as patched:
         patched.setattr(Labeler, "labels", cut)
         with pytest.raises(KeyboardInterrupt):
-            group_labels.name_groups(model, replaying(path))
+            group_labels.name_groups(model, first_item())
     assert groups(model).names == before
-    assert group_labels.name_groups(model, replaying(path)).reused == 3
+    assert group_labels.name_groups(model, first_item()).reused == 3
     assert all(name.by == "answer" for name in groups(model).names)
 
 
-def test_too_many_failures_leave_the_model_as_it_is_and_keep_the_answers(model: Path, tmp_path: Path) -> None:
+def test_too_many_failures_leave_the_model_as_it_is_and_keep_the_answers(model: Path, silent: set[str]) -> None:
     samples, before = asked(model), groups(model).names
-    path = replies(tmp_path / "answers.jsonl", samples[2:])
+    silent |= {sample.history[0].item for sample in samples[:2]}
     with pytest.raises(LabelError, match="2 of 9 "):
-        group_labels.name_groups(model, replaying(path))
+        group_labels.name_groups(model, first_item())
     assert groups(model).names == before
-    summary = group_labels.name_groups(model, replaying(path, max_error_share="50%"))
+    summary = group_labels.name_groups(model, first_item(max_error_share="50%"))
     assert (summary.reused, summary.errors) == (9, 2)
     names = groups(model).names
     # those without an answer keep their words
@@ -146,9 +135,9 @@ def test_too_many_failures_leave_the_model_as_it_is_and_keep_the_answers(model: 
 
 
 def test_a_model_that_was_written_anew_meanwhile_keeps_its_names(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, silent: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, whole = replies(tmp_path / "answers.jsonl", asked(model)), Labeler.labels
+    whole = Labeler.labels
 
     def replaced(self: Labeler, *arguments: Any) -> Any:
         yield from whole(self, *arguments)
@@ -157,8 +146,8 @@ def test_a_model_that_was_written_anew_meanwhile_keeps_its_names(
     with monkeypatch.context() as patched:
         patched.setattr(Labeler, "labels", replaced)
         with pytest.raises(ModelError, match="was written anew meanwhile; run the same command again"):
-            group_labels.name_groups(model, replaying(path))
-    assert group_labels.name_groups(model, replaying(path)).reused == 9
+            group_labels.name_groups(model, first_item())
+    assert group_labels.name_groups(model, first_item()).reused == 9
 
 
 def test_groups_without_titles_are_not_asked_about(tmp_path: Path) -> None:
@@ -207,12 +196,12 @@ def test_a_dry_run_shows_the_prompts(eimf: Eimf, model: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_warm_start_and_a_join_take_the_names_over(tmp_path: Path) -> None:
+def test_a_warm_start_and_a_join_take_the_names_over(tmp_path: Path, silent: set[str]) -> None:
     data = write_small_data(tmp_path / "data")
     members = [tmp_path / "one", tmp_path / "two"]
     for path, backbone in zip(members, ("comirec-sa", "gru4rec"), strict=True):
         training.train(data, path, small_settings(backbone=backbone, epochs=1))
-    group_labels.name_groups(members[0], replaying(replies(tmp_path / "answers.jsonl", asked(members[0]))))
+    group_labels.name_groups(members[0], first_item())
     wanted = names_by_item(members[0])
     training.train(data, tmp_path / "later", small_settings(epochs=1), init=members[0])
     ensemble.join_models(members, data, tmp_path / "joint")

@@ -48,7 +48,6 @@ REQUEST: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "max_interests": (LOCAL, {"max_interests": 2}),
     "language": (LOCAL, {"language": "Dutch"}),
     "max_titles": (LOCAL, {"max_titles": 1}),
-    "replay": ({"engine": "replay", "replay": "a.jsonl"}, {"replay": "b.jsonl"}),
     "encoder": (LOCAL | {"prompt": "names"}, {"encoder": "other"}),
     "seed": (LOCAL, {"seed": 1}),
     "server": (SERVER, {"server": ["http://127.0.0.1:2/v1"]}),

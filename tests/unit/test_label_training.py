@@ -45,7 +45,7 @@ def labels_of(data: Dataset) -> list[Label]:
         made.append(
             Label(
                 key=key, request=key, user=train.users[user], cluster=user % 2, interests=interests, items_by="model",
-                engine="replay", model="m", seed=0, attempts=1, seconds=0.0,
+                engine="server", model="m", seed=0, attempts=1, seconds=0.0,
             )
         )  # fmt: skip
     return made

@@ -434,8 +434,8 @@ def test_an_input_is_no_output(run: Run, tmp_path: Path) -> None:
     run()
     (tmp_path / "same.jsonl").symlink_to("samples.jsonl")
     before = (tmp_path / "samples.jsonl").read_bytes()
-    for name, recorded in (("samples.jsonl", None), ("same.jsonl", None), ("labels.jsonl", "labels.jsonl")):
-        config = LabelConfig(engine="replay", replay=recorded and str(tmp_path / recorded))
+    for name, items in (("samples.jsonl", None), ("same.jsonl", None), ("labels.jsonl", "labels.jsonl")):
+        config = LabelConfig(engine="categories", items=items and str(tmp_path / items))
         with pytest.raises(ConfigError, match="is an input"):
             label.label(tmp_path / "samples.jsonl", tmp_path / name, config)
     assert (tmp_path / "samples.jsonl").read_bytes() == before
@@ -469,14 +469,6 @@ def test_a_line_needs_whose_it_is_and_names(tmp_path: Path) -> None:
         with pytest.raises(InputError) as refused:
             list(jsonl.read(path, Label))
         assert words in str(refused.value)
-
-
-def test_labels_by_user_come_back(tmp_path: Path) -> None:
-    jsonl.write(tmp_path / "samples.jsonl", [sample(3)])
-    (tmp_path / "mine.jsonl").write_text('{"user":"user-3","interests":[{"name":"tea","items":["i0"]}]}')
-    config = LabelConfig(engine="replay", replay=str(tmp_path / "mine.jsonl"))
-    label.label(tmp_path / "samples.jsonl", tmp_path / "labels.jsonl", config)
-    assert [entry.items for entry in labels(tmp_path)["user-3"].interests] == [["i0"]]
 
 
 # -- settings

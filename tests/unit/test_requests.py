@@ -10,13 +10,12 @@ import msgspec
 import pytest
 
 from eimf_core import resources
-from eimf_core.io import jsonl
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.engine_registry import open_engine
 from eimf_core.labeling.history_text import CleanSample, clean_title
 from eimf_core.labeling.requests import Labeler
 from eimf_core.progress import SILENT
-from eimf_core.records import HistoryItem, Label, Sample
+from eimf_core.records import HistoryItem, Sample
 from tests.tiny_gguf import CHATML, write_tiny_gguf
 
 TITLES = ("Green Tea", "Yarn", "Tea Pot")
@@ -128,16 +127,3 @@ def test_the_name_of_a_servers_model_or_else_its_address(request_of: Ask) -> Non
     assert len({request_of(**here), request_of(**there), request_of(**here | {"model": "m"})}) == 3
     named = {request_of(**each | {"model": "m"}) for each in (here, there)}
     assert len(named) == 1 and request_of(**here | {"model": "n"}) not in named
-
-
-def test_the_recorded_labels_of_a_replay(request_of: Ask, tmp_path: Path) -> None:
-    recorded = tmp_path / "labels.jsonl"
-    found = set()
-    for count in (1, 2):
-        label = Label(
-            key="a" * 16, request="r", user="u", cluster=0, interests=[], items_by="model", engine="server", model="m",
-            seed=0, attempts=1, seconds=0.0,
-        )  # fmt: skip
-        jsonl.write(recorded, [label] * count)
-        found.add(request_of(engine="replay", replay=str(recorded)))
-    assert len(found) == 2

@@ -28,7 +28,7 @@ def sample(user: str, items: str) -> Sample:
 
 def label(user: str, *interests: tuple[str, str], **more: object) -> Label:
     made = [SemanticInterest(name=name, items=items.split()) for name, items in interests]
-    settings = {"attempts": 1, "engine": "replay", "model": "x", "prompt_sha256": "0", **more}
+    settings = {"attempts": 1, "engine": "server", "model": "x", "prompt_sha256": "0", **more}
     return Label(
         key=user, request="", user=user, cluster=0, interests=made, items_by="model", seed=0, seconds=0.0,
         **settings,  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ seeds = 2
 
 def label(key: str, user: str, *interests: SemanticInterest) -> Label:
     return Label(
-        key=key, request=key, user=user, cluster=0, interests=list(interests), items_by="model", engine="replay",
+        key=key, request=key, user=user, cluster=0, interests=list(interests), items_by="model", engine="server",
         model="m", seed=0, attempts=1, seconds=0.0,
     )  # fmt: skip
 

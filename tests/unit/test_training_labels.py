@@ -37,7 +37,7 @@ def label(key: str, user: str, *names: str, **more: Any) -> Label:
         cluster=0,
         interests=[SemanticInterest(name=name, description=f"About {name}.") for name in names],
         items_by="model",
-        engine="replay",
+        engine="server",
         model="m",
         seed=0,
         attempts=1,

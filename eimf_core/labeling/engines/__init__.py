@@ -13,7 +13,6 @@ Every engine:
 Without a language model:
     `keywords`: words of titles
     `categories`: categories of items
-    `replay`: labels made before
 
 A GGUF model in a process beside this one:
     `llama_cpp`: the engine

@@ -70,7 +70,7 @@ def _accepted(engine: type[Engine], uses: frozenset[str] | None) -> frozenset[st
 
 
 def _told(names: Iterable[str]) -> str:
-    """Settings as words, each with the engines that use it: "--server (for server) and --replay (for replay)"."""
+    """Settings as words, each with the engines that use it: "--server (for server) and --results (for batch)"."""
     options = {field.name: option_name(field) for field in fields(LabelConfig)}
     of: dict[str, list[str]] = {}
     for name in names:

@@ -18,7 +18,7 @@ MODULES = (
     "eimf_cli.cluster", "eimf_cli.eval", "eimf_cli.label", "eimf_cli.recommend", "eimf_cli.score", "eimf_cli.similar",
     "eimf_core.clustering.cluster", "eimf_core.evaluation.evaluate", "eimf_core.labeling.label", "onnxruntime", "onnx",
     "eimf_core.labeling.engines.keywords", "eimf_core.labeling.engines.categories", "eimf_core.recommend.session",
-    "eimf_core.text.numpy_encoder", "eimf_core.labeling.scoring", "sklearn.cluster", "eimf_core.labeling.engines.replay",
+    "eimf_core.text.numpy_encoder", "eimf_core.labeling.scoring", "sklearn.cluster", "eimf_core.labeling.engines.batch",
 )  # fmt: skip
 
 
@@ -94,18 +94,18 @@ def _samples(trial: Trial) -> None:
         raw = (trial.folder / "samples.jsonl").read_bytes()
         _lines(trial.eimf("label", "-", "--engine", "keywords", stdin=raw).stdout, trial)
     else:
-        arguments = ("label", "samples.jsonl", "--engine", "keywords", "-o", "new.jsonl")
-        trial.eimf(*arguments, outputs=["new.jsonl", "new.jsonl.partial"])
+        how = (["keywords"], ["categories", "--items", "data/items.jsonl"], ["batch", "--model", "any"])
+        arguments = ("label", "samples.jsonl", "-o", "new.jsonl", "--engine", *how[trial.rng.randrange(len(how))])
+        requests = ["new.requests.jsonl"]
+        trial.eimf(*arguments, outputs=["new.jsonl", "new.jsonl.partial", *requests])
 
 
 def _labels(trial: Trial) -> None:
     _changed(trial, "labels.jsonl")
-    what = trial.rng.randrange(4)
+    what = trial.rng.randrange(3)
     if what == 0:
         trial.eimf("eval", "model", "data", "--labels", "labels.jsonl", "--slice", "labels", "--resamples", "100")
     elif what == 1:
-        trial.eimf("label", "samples.jsonl", "--engine", "replay", "--replay", "labels.jsonl")
-    elif what == 2:
         arguments = ("label", "samples.jsonl", "--engine", "keywords", "-o", "labels.jsonl")
         # where the file is a link, the one that it leads to is written
         trial.eimf(*arguments, outputs=["labels.jsonl", "labels.jsonl.partial", "moved-labels.jsonl"])
