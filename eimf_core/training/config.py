@@ -254,9 +254,11 @@ class TrainConfig:
             items if self.item_weight is None else self.item_weight,
         )
 
-    def uses_full_softmax(self, items: int) -> bool:
-        """Whether the loss is taken over the whole catalogue of so many items."""
-        return self.loss == "full" or (self.loss == "auto" and items <= SMALL_CATALOGUE * self.negatives)
+    def ranking_loss(self, items: int) -> str:
+        """Which of `next_item_loss.LOSSES` ranks a catalogue of so many items."""
+        if self.loss != "auto":
+            return self.loss
+        return "full" if items <= SMALL_CATALOGUE * self.negatives else "sampled"
 
 
 def as_fast(

@@ -1,18 +1,36 @@
-"""Next-item prediction from interests: the softmax of a step, over its negatives or the catalogue."""
+"""Next-item prediction from interests: the losses by name, and that of a step.
+
+A new loss is a file in `losses/` with a function of `RankingInputs`, a line in `LOSSES` here, and its name among the
+choices of `TrainConfig.loss`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from eimf_core.training import negatives
-from eimf_core.training.losses.full_softmax import full_softmax
-from eimf_core.training.losses.inputs import ItemGroup
-from eimf_core.training.losses.interest_mixture import interest_mixture
-from eimf_core.training.losses.sampled_softmax import sampled_softmax
+from eimf_core.training.losses import full_softmax, sampled_softmax
+from eimf_core.training.losses.inputs import ItemGroup, RankingInputs
 from eimf_core.training.negatives import Negatives
+
+
+@dataclass(frozen=True)
+class RankingLoss:
+    """A loss that ranks the next item, and whether it does so among sampled negatives or the whole catalogue."""
+
+    function: Callable[[RankingInputs], Tensor]
+    samples_negatives: bool
+
+
+LOSSES = {
+    "sampled": RankingLoss(sampled_softmax.loss, samples_negatives=True),
+    "full": RankingLoss(full_softmax.loss, samples_negatives=False),
+}
 
 
 @dataclass(frozen=True)
@@ -20,12 +38,14 @@ class NextItemLoss:
     """The loss of predicting targets among what a step scores against.
 
     Attributes:
+        function: one of `LOSSES`.
         unit: (R, d), item vectors of the step in unit length.
         candidates: (C, d), those of the negatives, or of the whole catalogue.
-        negatives: what was drawn; None: the softmax is over the whole catalogue.
+        negatives: what was drawn; None: the candidates are the whole catalogue.
         temperature: divides the cosines.
     """
 
+    function: Callable[[RankingInputs], Tensor]
     unit: Tensor
     candidates: Tensor
     negatives: Negatives | None
@@ -42,22 +62,24 @@ class NextItemLoss:
             targets: (P,), the next items.
             weights: (P,) of the pairs, their sum 1; None for equal ones.
             hardness: of interest-aware negatives, see `losses/sampled_softmax.py`.
+
+        Returns:
+            A scalar.
         """
-        positives, device = self.unit.index_select(0, targets.rows), queries.device
-        queries = queries / self.temperature
+        device = queries.device
         if self.negatives is None:
-            numbers = torch.from_numpy(targets.items - 1).to(device)
-            if queries.dim() == 3:
-                rows = torch.arange(len(numbers), device=device)
-                return interest_mixture(queries, positives, self.candidates, (rows, numbers), None)
-            return full_softmax(queries, self.candidates, numbers, weights=weights, hardness=hardness)
-        hits = negatives.accidental(self.negatives.items, targets.items)
-        accidental = (torch.from_numpy(hits[0]).to(device), torch.from_numpy(hits[1]).to(device))
-        if queries.dim() == 3:
-            # uniform negatives: all corrections are alike
-            log_ratio = float(self.negatives.correction[0])
-            return interest_mixture(queries, positives, self.candidates, accidental, log_ratio)
-        correction = torch.from_numpy(self.negatives.correction).to(device)
-        return sampled_softmax(
-            queries, positives, self.candidates, correction, accidental, weights=weights, hardness=hardness
+            rows, columns, correction = np.arange(targets.items.size), targets.items - 1, None
+        else:
+            rows, columns = negatives.accidental(self.negatives.items, targets.items)
+            correction = torch.from_numpy(self.negatives.correction).to(device)
+        return self.function(
+            RankingInputs(
+                queries=queries / self.temperature,
+                positives=self.unit.index_select(0, targets.rows),
+                candidates=self.candidates,
+                matches=(torch.from_numpy(rows).to(device), torch.from_numpy(columns).to(device)),
+                correction=correction,
+                weights=weights,
+                hardness=hardness,
+            )
         )

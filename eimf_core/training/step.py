@@ -22,7 +22,7 @@ from eimf_core.training.label_batches import LabelledBatch, LabelSampler
 from eimf_core.training.label_losses import LABEL_LOSSES, label_losses
 from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
 from eimf_core.training.negatives import Negatives, Uniform
-from eimf_core.training.next_item_loss import NextItemLoss
+from eimf_core.training.next_item_loss import LOSSES, NextItemLoss
 from eimf_core.training.process_group import ALONE, Group
 from eimf_core.training.setup import PreparedRun
 from eimf_core.training.side_information import MaskedSideInputs
@@ -59,8 +59,8 @@ class Step:
         self.group, self._settings = group, settings
         self.learner, self.side, self._labels = prepared.learner, prepared.side, prepared.labels
         self._catalogue = np.arange(1, len(data.items) + 1)
-        full = settings.uses_full_softmax(len(data.items))
-        self.negatives = None if full else Uniform(len(data.items), settings.negatives)
+        self._ranking = LOSSES[settings.ranking_loss(len(data.items))]
+        self.negatives = Uniform(len(data.items), settings.negatives) if self._ranking.samples_negatives else None
         self.labelled = LabelSampler(settings, prepared.labels, data.splits["train"], reporter)
         self.distillation = Distillation(settings, data, reporter) if settings.self_distillation else None
         self._label_vectors = None if prepared.labels is None else torch.from_numpy(prepared.labels.vectors)
@@ -117,7 +117,9 @@ class Step:
         leaf, vectors = self.learner.table.rows(rows)
         unit = functional.normalize(vectors, dim=-1)
         candidates = unit.index_select(0, groups["negatives"].rows)
-        next_item = NextItemLoss(unit, candidates, samples.negatives, self._settings.temperature)
+        next_item = NextItemLoss(
+            self._ranking.function, unit, candidates, samples.negatives, self._settings.temperature
+        )
         losses = self._prediction(batch, samples.masked, groups, vectors, next_item)
         shared: dict[str, Tensor] = {}
         if samples.labelled is not None and self.learner.adapter is not None:

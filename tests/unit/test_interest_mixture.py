@@ -12,10 +12,10 @@ from torch import Tensor
 from eimf_core.models import registry
 from eimf_core.models.shape import Shape
 from eimf_core.training import negatives
-from eimf_core.training.losses import log_partition
+from eimf_core.training.losses import full_softmax, log_partition
 from eimf_core.training.losses.inputs import ItemGroup
 from eimf_core.training.losses.interest_mixture import interest_mixture
-from eimf_core.training.losses.sampled_softmax import sampled_softmax
+from eimf_core.training.losses.sampled_softmax import loss, sampled_softmax
 from eimf_core.training.next_item_loss import NextItemLoss
 from tests.unit.test_losses import NOTHING, leaves, normal
 
@@ -78,10 +78,12 @@ def test_shares_of_the_negatives_estimate_the_softmax_over_all_items() -> None:
     """exp(L) - 1 is the sum over the other items beside the target: its mean over draws is that over all items."""
     items, target = normal(40, 5, seed=3).float(), ItemGroup(np.array([7]), torch.tensor([6]))
     interests = normal(1, 4, 5, seed=4).float()
-    exact = math.expm1(NextItemLoss(items, items, None, 2.0)(interests, target))
+    exact = math.expm1(NextItemLoss(full_softmax.loss, items, items, None, 2.0)(interests, target))
     sampler, rng = negatives.Uniform(40, 12), np.random.default_rng(0)
     draws = [sampler.draw(rng) for _ in range(1000)]
-    found = [math.expm1(NextItemLoss(items, items[drawn.items - 1], drawn, 2.0)(interests, target)) for drawn in draws]
+    found = [
+        math.expm1(NextItemLoss(loss, items, items[drawn.items - 1], drawn, 2.0)(interests, target)) for drawn in draws
+    ]
     assert abs(np.mean(found) - exact) < 4 * np.std(found) / math.sqrt(len(found)) < 0.1 * exact
 
 

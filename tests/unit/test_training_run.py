@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from eimf_core.training import (
 )
 from eimf_core.training import train as training
 from eimf_core.training.checkpoint import Checkpoint
+from eimf_core.training.config import TrainConfig
 from eimf_core.training.optimiser import RowAdam
 from eimf_core.training.side_information import SideInputs
 from eimf_core.training.validation import ValidationFigures
@@ -138,8 +139,13 @@ def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
     run.go()
     losses = [line["loss"]["prediction"] for line in run.state.lines]
     assert losses[-1] < losses[0]
-    assert not settings(loss="auto", negatives=11).uses_full_softmax(24)
-    assert settings(loss="auto", negatives=12).uses_full_softmax(24)
+    assert settings(loss="auto", negatives=11).ranking_loss(24) == "sampled"
+    assert settings(loss="auto", negatives=12).ranking_loss(24) == "full"
+
+
+def test_each_choice_of_the_loss_is_registered() -> None:
+    choices = get_args(get_type_hints(TrainConfig)["loss"])
+    assert set(choices) == {"auto", *next_item_loss.LOSSES}
 
 
 @pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "text"}])
@@ -154,9 +160,10 @@ def test_padding_is_never_learned(folder: Path) -> None:
 
 
 def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_number = next_item_loss.RankingLoss(lambda pairs: pairs.queries.sum() * torch.nan, samples_negatives=True)
+    monkeypatch.setitem(next_item_loss.LOSSES, "sampled", no_number)
     run = small_run(folder)
     before = run.learner.weights()["table.weight"].clone()
-    monkeypatch.setattr(next_item_loss, "sampled_softmax", lambda queries, *rest, **more: queries.sum() * torch.nan)
     with pytest.raises(ConfigError, match="learning-rate"):
         run.go()
     assert torch.equal(run.learner.weights()["table.weight"], before)

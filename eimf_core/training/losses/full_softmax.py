@@ -11,7 +11,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eimf_core.training.losses.inputs import RankingInputs
+from eimf_core.training.losses.interest_mixture import interest_mixture
 from eimf_core.training.losses.log_partition import softplus_partition
+
+
+def loss(pairs: RankingInputs) -> Tensor:
+    """The loss of a step, `--loss full`: of one interest a pair, or of the mixture of all.
+
+    Args:
+        pairs: with the whole catalogue as candidates.
+
+    Returns:
+        A scalar.
+    """
+    if pairs.queries.dim() == 3:
+        return interest_mixture(pairs.queries, pairs.positives, pairs.candidates, pairs.matches, None)
+    return full_softmax(
+        pairs.queries, pairs.candidates, pairs.matches[1], weights=pairs.weights, hardness=pairs.hardness
+    )
 
 
 def full_softmax(

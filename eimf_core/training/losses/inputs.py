@@ -27,6 +27,30 @@ class ItemGroup:
 
 
 @dataclass(frozen=True)
+class RankingInputs:
+    """What a loss that ranks the next item reads: P pairs of a user's interest and the item that came next.
+
+    Attributes:
+        queries: (P, d), the interest that answers for each item; or (P, K, d) where all interests of a user answer
+            together, with equal weights and no hardness. Divided by the temperature already.
+        positives: (P, d), the vectors of the next items.
+        candidates: (C, d), those of the sampled negatives, or of the whole catalogue.
+        matches: int64 rows (rising) and columns where a candidate is the next item of the pair.
+        correction: log(N / C) of C negatives drawn uniformly from N items, (C,); None for the whole catalogue.
+        weights: of the pairs, (P,), their sum 1; None for equal ones.
+        hardness: how much more negatives count that are near the query, see `sampled_softmax.py`.
+    """
+
+    queries: Tensor
+    positives: Tensor
+    candidates: Tensor
+    matches: tuple[Tensor, Tensor]
+    correction: Tensor | None
+    weights: Tensor | None
+    hardness: float
+
+
+@dataclass(frozen=True)
 class LabelInputs:
     """What the label losses of a step read: B labelled users of M interests at most, P pairs of a text and an item.
 

@@ -18,7 +18,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eimf_core.training.losses.inputs import RankingInputs
+from eimf_core.training.losses.interest_mixture import interest_mixture
 from eimf_core.training.losses.log_partition import softplus_partition
+
+
+def loss(pairs: RankingInputs) -> Tensor:
+    """The loss of a step, `--loss sampled`: of one interest a pair, or of the mixture of all.
+
+    Args:
+        pairs: with sampled negatives.
+
+    Returns:
+        A scalar.
+    """
+    assert pairs.correction is not None
+    if pairs.queries.dim() == 3:
+        # uniform negatives: all corrections are alike
+        return interest_mixture(
+            pairs.queries, pairs.positives, pairs.candidates, pairs.matches, float(pairs.correction[0])
+        )
+    return sampled_softmax(
+        pairs.queries, pairs.positives, pairs.candidates, pairs.correction, pairs.matches,
+        weights=pairs.weights, hardness=pairs.hardness,
+    )  # fmt: skip
 
 
 def sampled_softmax(
