@@ -114,7 +114,7 @@ class TrainSettings(TypedDict, total=False):
     item_events: bool
     encoder: str | None
     valid_users: int
-    prefixes: int
+    prefixes_per_window: int
     dimension: int
     interests: int
     dropout: float
@@ -122,20 +122,20 @@ class TrainSettings(TypedDict, total=False):
     semantic_weight: float | None
     alignment_weight: float
     alignment_temperature: float
-    item_weight: float | None
-    item_share: float
+    item_alignment_weight: float | None
+    item_alignment_share: float
     labelled_share: float
     labelled_steps: float
-    inherited_items: float
-    inherited_cosine: float
-    label_start: bool
+    propagation_min_item_cosine: float
+    propagation_min_user_cosine: float
+    label_init: bool
     loss: Literal["auto", "sampled", "full"]
     negatives: int
     temperature: float
     batch_size: int
     learning_rate: float
     schedule: Literal["constant", "linear"]
-    clip: float
+    max_gradient_norm: float
     patience: int
     self_distillation: bool
     distillation_weight: float

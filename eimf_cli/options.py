@@ -23,7 +23,7 @@ import typer
 
 from eimf_cli import startup_notice, terminal, values
 from eimf_cli.step_command import CommandContext, StepCommand, default, setting_names, steps_with
-from eimf_core import setting_values
+from eimf_core import renamed_settings, setting_values
 from eimf_core.errors import ConfigError, did_you_mean
 from eimf_core.io import toml_file
 
@@ -71,6 +71,8 @@ def _config_table(context: typer.Context, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: '{step}' is no table; write [{step}] above the keys of this command")
     for key in (*shared, *own):
         if key.replace("-", "_") not in known:
+            if renamed := renamed_settings.hint(key.replace("-", "_")):
+                raise ConfigError(f"{path}: {renamed}")
             what = "table" if key in shared and isinstance(shared[key], dict) else "key"
             near = _other_table(context, key) or did_you_mean(
                 key.replace("-", "_"), known | tables if what == "table" else known

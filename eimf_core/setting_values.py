@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from eimf_core import renamed_settings
 from eimf_core.config import no_choice
 from eimf_core.errors import ConfigError, did_you_mean
 
@@ -90,7 +91,7 @@ def settings_of(kind: type[S], given: Mapping[str, Any]) -> S:
     for name, value in given.items():
         if name not in known:
             near = did_you_mean(name, known) or f"; there are {', '.join(sorted(known))}"
-            raise ConfigError(f"there is no setting '{name}'{near}")
+            raise ConfigError(renamed_settings.hint(name) or f"there is no setting '{name}'{near}")
         if value is not None:
             try:
                 read_values[name] = read(hints[name], value)

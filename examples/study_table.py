@@ -25,7 +25,8 @@ FURTHER = {
     "item-categories": ("features",),
     "aligned-categories": ("aligned",),
 }
-# what labels do, and what is compared with the backbone without it: runs that differ in these only are compared
+# what labels do, and what is compared with the backbone without it: runs that differ in these only are compared; by the
+# names of study.toml
 OF_LABELS = {
     "semantic_weight", "alignment_weight", "alignment", "item_weight", "item_contrast", "item_share", "label_start",
     "inherited_items", "inherited_weight", "labelled_steps", "labelled_share", "distil_weight", "independent",

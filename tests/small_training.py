@@ -36,12 +36,12 @@ SMALL: dict[str, Any] = {
     # every step sees labels, and many of them
     "semantic_weight": 0.3,
     "alignment_weight": 0.1,
-    "item_weight": 0.0,
-    "item_share": 0.25,
+    "item_alignment_weight": 0.0,
+    "item_alignment_share": 0.25,
     "labelled_share": 0.1,
     "labelled_steps": 1.0,
-    "inherited_items": 0.0,
-    "label_start": False,
+    "propagation_min_item_cosine": 0.0,
+    "label_init": False,
 }
 
 

@@ -21,6 +21,7 @@ from typing import Any, get_type_hints
 import msgspec
 import numpy as np
 
+from eimf_core import renamed_settings
 from eimf_core.errors import ConfigError, did_you_mean
 from eimf_core.models import registry
 from eimf_core.training.config import TrainConfig
@@ -83,6 +84,15 @@ def candidates(
     return made
 
 
+def by_names_of_today(content: Any) -> Any:
+    """The content of a file of ranges as it was stored, with the settings as they are called today."""
+    if not isinstance(content, dict):
+        return content
+    tables = {key for key, value in content.items() if key in registry.BACKBONES and isinstance(value, dict)}
+    made = renamed_settings.by_names_of_today(content)
+    return made | {key: renamed_settings.by_names_of_today(content[key]) for key in tables}
+
+
 def changed(settings: Settings) -> str:
     """Settings as words: "dimension=64 learning_rate=0.003"."""
     return " ".join(f"{'.'.join(path)}={value}" for path, value in _flat(settings, "", plain=True).items())
@@ -97,7 +107,8 @@ def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: Ke
         if not above and key in TAKEN:
             raise ConfigError(f"{where}{key} is said by {TAKEN[key]}; take it out of the file")
         if not above and key not in known:
-            raise ConfigError(f"{where}unknown setting '{key}'{did_you_mean(key, known) or '; eimf train --help-all'}")
+            near = did_you_mean(key, known) or "; eimf train --help-all"
+            raise ConfigError(where + (renamed_settings.hint(key) or f"unknown setting '{key}'{near}"))
         if isinstance(value, dict) and path[0] == "hyperparameters" and not {"low", "high"} <= value.keys():
             found |= _flat(value, where, plain=plain, above=path)
         elif isinstance(value, dict) and not plain:
@@ -134,7 +145,7 @@ def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: st
             return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     assert trials is not None
     # a generator for each key, so that backbones that share a key get the same values of it
-    drawn = {path: np.random.default_rng([seed, zlib.crc32(".".join(path).encode())]) for path in choices}
+    drawn = {path: np.random.default_rng([seed, zlib.crc32(_first_called(path).encode())]) for path in choices}
     made: list[dict[KeyPath, Any]] = []
     for _ in range(50 * trials):
         one = {
@@ -148,6 +159,11 @@ def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: st
         if len(made) == trials:
             break
     return made
+
+
+def _first_called(path: KeyPath) -> str:
+    """What draws depend on: a comparison of before resumes with the values that it drew."""
+    return ".".join([renamed_settings.first_name(path[0]), *path[1:]])
 
 
 def _nested(values: dict[KeyPath, Any]) -> Settings:

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from eimf_core.comparison.setting_ranges import Settings, changed
+from eimf_core import renamed_settings
+from eimf_core.comparison.setting_ranges import Settings, by_names_of_today, changed
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.io import files, jsonl
 from eimf_core.model_directory import artifact
@@ -63,6 +64,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         return
     try:
         known = orjson.loads(path.read_bytes())
+        known["ranges"] = by_names_of_today(known.get("ranges"))
         unlike = [name for name, value in orjson.loads(orjson.dumps(about)).items() if known.get(name) != value]
     except (OSError, orjson.JSONDecodeError, AttributeError):
         raise ConfigError(f"{path}: is not what eimf compare wrote; choose another -o") from None
@@ -83,7 +85,7 @@ class Trials:
         self._directory, self._labels, self._max_minutes = directory, labels, max_minutes
         self._warned: set[str] = set()
         path = folder / TRIALS
-        self.known: list[Trial] = list(jsonl.read(path, Trial)) if path.exists() else []
+        self.known: list[Trial] = [_of_today(trial) for trial in jsonl.read(path, Trial)] if path.exists() else []
 
     def find(self, backbone: str, settings: Settings, seed: int) -> Trial | None:
         """What is known of a training, also that it failed.
@@ -164,6 +166,11 @@ class Trials:
         os.replace(place, target)
         sha256 = files.sha256(target / "manifest.json")
         return msgspec.structs.replace(trial, model=target.name, manifest_sha256=sha256)
+
+
+def _of_today(trial: Trial) -> Trial:
+    """A training with its settings as they are called today."""
+    return msgspec.structs.replace(trial, settings=renamed_settings.by_names_of_today(trial.settings))
 
 
 def _without_model(trial: Trial) -> Trial:

@@ -27,6 +27,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.padding import length_groups, padded
 from eimf_core.numeric.vectors import row_lengths
 from eimf_core.records import SemanticInterest
+from eimf_core.renamed_settings import by_names_of_today
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,9 +270,13 @@ class OpenedModel:
 
 def _config(name: str, content: bytes) -> ModelConfig:
     try:
-        return msgspec.convert(orjson.loads(content), type=ModelConfig)
+        config = msgspec.convert(orjson.loads(content), type=ModelConfig)
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise ModelError(f"{name}: config.json is damaged ({error})") from None
+    members = [
+        msgspec.structs.replace(member, training=by_names_of_today(member.training)) for member in config.members
+    ]
+    return msgspec.structs.replace(config, training=by_names_of_today(config.training), members=members)
 
 
 def _lines(name: str, content: bytes) -> Iterator[SemanticInterest]:

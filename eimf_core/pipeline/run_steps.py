@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from eimf_core import renamed_settings
 from eimf_core.errors import ConfigError
 from eimf_core.io import files, outputs, provenance
 from eimf_core.labeling.engines.engine_registry import engine_class
@@ -158,7 +159,7 @@ def origin_of(step: RunStep, options: dict[str, Any]) -> str:
     read = [path for given in step.inputs for path in _files(given)]
     described = {
         "version": provenance.versions().get("eimf"),
-        "options": options,
+        "options": renamed_settings.by_first_names(options),
         "files": {str(path): files.sha256(path) for path in (*read, *named) if os.path.realpath(path) not in written},
     }
     return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()

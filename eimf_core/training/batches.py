@@ -69,11 +69,11 @@ def gather(items: npt.NDArray[np.int32], starts: Ints, lengths: Ints, *, single:
 class Batches:
     """All pairs of a split, newly ordered each epoch."""
 
-    def __init__(self, split: SplitData, *, max_length: int, pairs: int, single: bool, sampled: int = 0) -> None:
-        """`pairs` a batch; `single`: one target a row, about `sampled` of each L neighbouring targets
+    def __init__(self, split: SplitData, *, max_length: int, pairs: int, single: bool, per_window: int = 0) -> None:
+        """`pairs` a batch; `single`: one target a row, about `per_window` of each L neighbouring targets
         an epoch (0 for all), since each costs a pass over its history."""
         self._split, self._max_length, self._pairs, self._single = split, max_length, pairs, single
-        self._sampled = sampled
+        self._per_window = per_window
         self._lengths = np.diff(split.offsets)
 
     def epoch(self, rng: np.random.Generator) -> Epoch:
@@ -97,10 +97,10 @@ class Batches:
         counts = np.maximum(self._lengths - 1, 0)
         lengths = _ramps(counts) + 1
         firsts = np.repeat(self._split.offsets[:-1], counts)
-        if self._sampled:
+        if self._per_window:
             # a user with few pairs keeps them all
             crowd = np.repeat(np.minimum(counts, self._max_length), counts)
-            drawn = rng.random(len(lengths)) * crowd < self._sampled
+            drawn = rng.random(len(lengths)) * crowd < self._per_window
             firsts, lengths = firsts[drawn], lengths[drawn]
         kept = np.minimum(lengths, self._max_length)
         return firsts + lengths - kept, kept

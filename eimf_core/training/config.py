@@ -19,7 +19,7 @@ SMALL_CATALOGUE = 2  # times the negatives: below, scoring every item costs litt
 
 
 class LabelWeights(NamedTuple):
-    """What semantic prediction, alignment and tying items to words weigh beside the loss of the backbone."""
+    """What semantic prediction, alignment and the alignment of items weigh beside the loss of the backbone."""
 
     semantic: float
     alignment: float
@@ -68,9 +68,10 @@ class TrainConfig:
         "Users of the validation split that each epoch is measured on, a fixed sample; 0 for all.",
         group="data", low=0, config_only=True,
     )  # fmt: skip
-    prefixes: int = setting(
+    prefixes_per_window: int = setting(
         8,
-        "Prefixes learned an epoch of each max_length items, where not all are read in one pass; 0 for all.",
+        "Prefixes of a history that are training examples in an epoch, of each max_length items, where the backbone "
+        "cannot read all of them in one pass; 0: all.",
         group="data", low=0, config_only=True,
     )  # fmt: skip
 
@@ -83,51 +84,52 @@ class TrainConfig:
 
     semantic_weight: float | None = setting(
         None,
-        "Weight of semantic prediction, with labels; if not given 0.1, 0 where item vectors know text.",
+        "Weight of semantic prediction, with labels; if not given 0.1, 0 where item vectors start from text.",
         group="labels", low=0, config_only=True,
     )  # fmt: skip
     alignment_weight: float = setting(
         0.03, "Weight of modality alignment, with labels.", group="labels", low=0, config_only=True
     )
     alignment_temperature: float = setting(
-        0.1, "Divides cosines in the alignment.", group="labels", above=0, config_only=True
+        0.1, "Temperature of the alignments: divides their cosines.", group="labels", above=0, config_only=True
     )
-    item_weight: float | None = setting(
+    item_alignment_weight: float | None = setting(
         None,
-        "Weight of tying items to the words of the interests that they show; if not given 0.3, 0 where item vectors "
-        "know text.",
+        "Weight of the contrastive loss that aligns items with the words of the interests that labels list them under; "
+        "if not given 0.3, 0 where item vectors start from text.",
         group="labels", low=0, config_only=True,
     )  # fmt: skip
-    item_share: float = setting(
+    item_alignment_share: float = setting(
         0.125,
-        "Pairs of item and words drawn a step, as a share of the batch size.",
+        "Pairs of an item and the words of its interest drawn a step for that loss, as a share of the batch size.",
         group="labels", above=0, config_only=True,
     )  # fmt: skip
     labelled_share: float = setting(
         0.02,
-        "Labelled users drawn a step, as a share of the batch size; two at least.",
+        "Labelled users drawn a step, as a share of the batch size; at least two.",
         group="labels", above=0, config_only=True,
     )  # fmt: skip
     labelled_steps: float = setting(
         0.5,
-        "Share of the steps that see labels; what they add counts the more there.",
+        "Share of the steps that compute the losses of labels; they are divided by it, so that their mean stays.",
         group="labels", above=0, high=1, config_only=True,
     )  # fmt: skip
-    inherited_items: float = setting(
+    propagation_min_item_cosine: float = setting(
         0.4,
-        "Items of unlabelled users show the words of the nearest labelled one too, from this cosine of title and "
-        "words on; 0: they do not. Counts where words place items or item_weight ties them.",
+        "Label propagation: an item of an unlabelled user counts as listed under the nearest interest of the most "
+        "similar labelled user where the cosine of its text and the words is at least this; 0: no propagation. Used "
+        "by item_alignment_weight, and by label_init where item vectors are random.",
         group="labels", low=0, high=1, config_only=True,
     )  # fmt: skip
-    inherited_cosine: float = setting(
+    propagation_min_user_cosine: float = setting(
         0.5,
-        "Least cosine of two users' mean text vectors for one to take over the words of the other.",
+        "Label propagation: least cosine of the mean text vectors of an unlabelled and the most similar labelled user.",
         group="labels", low=-1, high=1, config_only=True,
     )  # fmt: skip
-    label_start: bool = setting(
+    label_init: bool = setting(
         True,
-        "Words start where items with such titles do; random item vectors start from the words of the labels, and of "
-        "items near in histories.",
+        "Initialisation: words of labels start where items with such titles do; random item vectors start at the words "
+        "of the interests that they are listed under, and of their neighbours in histories.",
         group="labels", config_only=True,
     )  # fmt: skip
 
@@ -142,16 +144,17 @@ class TrainConfig:
         group="optimisation", low=1, high=1_000_000, advanced=True,
     )  # fmt: skip
     temperature: float = setting(
-        0.07, "Divides cosines before the softmax.", group="optimisation", above=0, config_only=True
+        0.07, "Temperature of the softmax over items: divides cosines.", group="optimisation", above=0, config_only=True
     )
     batch_size: int = setting(1024, "(History, target) pairs a step.", group="optimisation", low=1, high=100_000)
     learning_rate: float = setting(0.001, "Learning rate of Adam.", "--lr", group="optimisation", above=0, high=1000)
     schedule: Literal["constant", "linear"] = setting(
         "constant", "Learning-rate schedule: linear falls to the planned end.", group="optimisation", advanced=True
     )
-    clip: float = setting(
-        5.0, "Longest gradient, in norm; 0 for no limit.", group="optimisation", low=0, config_only=True
-    )
+    max_gradient_norm: float = setting(
+        5.0, "Gradient clipping: largest norm of a step's gradient; 0: none.",
+        group="optimisation", low=0, config_only=True,
+    )  # fmt: skip
     patience: int = setting(
         4,
         "Stop after so many epochs without a better validation figure; 0: never.",
@@ -167,17 +170,17 @@ class TrainConfig:
     )
     distillation_users: int = setting(
         10,
-        "Similar users whose mean interests a user learns from.",
+        "Self-distillation: similar users whose mean interests are the teacher of a user.",
         group="optimisation", low=1, config_only=True,
     )  # fmt: skip
     distillation_length: int = setting(
         5,
-        "Items of a training history, at most, of users who learn from similar ones.",
+        "Self-distillation: users whose training history has at most so many items learn from similar ones.",
         group="optimisation", low=1, config_only=True,
     )  # fmt: skip
     distillation_share: float = setting(
         0.05,
-        "Users drawn a step to learn so, as a share of the batch size.",
+        "Self-distillation: users drawn a step, as a share of the batch size.",
         group="optimisation", above=0, config_only=True,
     )  # fmt: skip
 
@@ -246,12 +249,12 @@ class TrainConfig:
     @property
     def label_weights(self) -> LabelWeights:
         """The weights of the parts that labels add. Item vectors that start from titles know the words already:
-        predicting by words and tying items to words cost accuracy there, and alignment alone gives interests names."""
+        predicting by words and aligning items cost accuracy there; alignment of users alone gives interests names."""
         semantic, items = (0.0, 0.0) if self.knows_text else (0.1, 0.3)
         return LabelWeights(
             semantic if self.semantic_weight is None else self.semantic_weight,
             self.alignment_weight,
-            items if self.item_weight is None else self.item_weight,
+            items if self.item_alignment_weight is None else self.item_alignment_weight,
         )
 
     def ranking_loss(self, items: int) -> str:

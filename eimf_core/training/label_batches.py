@@ -70,7 +70,7 @@ def draw(labels: Labels, train: SplitData, settings: TrainConfig, rng: np.random
     target = ends - 1 - (rng.random(len(users)) * np.maximum(lengths - 1, 1)).astype(np.int64)
     pairs = labels.text_items[:, :0]
     if settings.label_weights.items and labels.text_items.size:
-        count = max(2, round(settings.item_share * settings.batch_size))
+        count = max(2, round(settings.item_alignment_share * settings.batch_size))
         pairs = labels.text_items[:, rng.integers(labels.text_items.shape[1], size=count)]
     return LabelledBatch(
         histories=latest(train, users, settings.max_length),
@@ -82,10 +82,9 @@ def draw(labels: Labels, train: SplitData, settings: TrainConfig, rng: np.random
 
 def _warn(settings: TrainConfig, labels: Labels, reporter: Reporter) -> None:
     if not settings.uses_labels:
-        named = settings.label_start and settings.item_vectors != "neighbours"
+        named = settings.label_init and settings.item_vectors != "neighbours"
         names = "" if named else "; what interests are called is left to chance"
-        reporter.warn(
-            "no step learns from the labels: semantic_weight, alignment_weight and item_weight are all 0" + names
-        )
+        weights = "semantic_weight, alignment_weight and item_alignment_weight are all 0"
+        reporter.warn(f"no step learns from the labels: {weights}{names}")
     if settings.alignment_weight and len(labels) < 2:
         reporter.warn("the alignment loss stays 0: the labels are of one user, with no other to contrast with")

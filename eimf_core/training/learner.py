@@ -44,7 +44,7 @@ class Learner:
         parts = {"backbone": self.backbone, "table": table, "adapter": self.adapter}
         self._modules = nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
         self._dense = [parameter for parameter in self._modules.parameters() if parameter.requires_grad]
-        self._clip, self._rate = settings.clip, settings.learning_rate
+        self._max_norm, self._rate = settings.max_gradient_norm, settings.learning_rate
         self._dense_optimiser = torch.optim.Adam(self._dense, lr=settings.learning_rate) if self._dense else None
         self._row_optimiser = RowAdam(table.weight, rate=settings.learning_rate)
 
@@ -88,8 +88,8 @@ class Learner:
         norm = torch.stack([part.norm() for part in gradients]).norm()
         if not torch.isfinite(norm):
             raise ConfigError("the loss is no longer a finite number; train again with a smaller --learning-rate")
-        if self._clip and norm > self._clip:
-            torch._foreach_mul_(gradients, float(self._clip / norm))
+        if self._max_norm and norm > self._max_norm:
+            torch._foreach_mul_(gradients, float(self._max_norm / norm))
         if self._dense_optimiser is not None:
             self._dense_optimiser.step()
         self._row_optimiser.step(rows, gradient)

@@ -54,7 +54,7 @@ class Loop:
             max_length=settings.max_length,
             pairs=settings.batch_size,
             single=not self.learner.backbone.reads_all_prefixes,
-            sampled=settings.prefixes,
+            per_window=settings.prefixes_per_window,
         )
         self.validation = self._validation()
         self.collapse = CollapseMonitor(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import orjson
 import torch
 
-from eimf_core import threads
+from eimf_core import renamed_settings, threads
 from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import files, provenance
@@ -102,9 +102,10 @@ def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
     Returns:
         A sha256 in hexadecimal digits.
     """
+    # where it runs is told apart by what the checkpoint says, with a word to the user
+    told = {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"}
     described = {
-        # where it runs is told apart by what the checkpoint says, with a word to the user
-        "settings": {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"},
+        "settings": renamed_settings.by_first_names(told),
         "inputs": [files.sha256(path) for path in read],
         "versions": provenance.versions(),
     }
@@ -213,17 +214,18 @@ def prepare(
     vectors = _TextVectors(data, settings, reporter)
     found = None if labels_path is None else labels.load(labels_path, data, vectors.of_texts, reporter)
     # what an earlier model has learned of the items is not put aside for words
-    starts_from_words = settings.label_start and settings.item_vectors == "random" and earlier is None
-    if found is not None and settings.inherited_items and (settings.label_weights.items or starts_from_words):
-        found = _with_inherited_items(found, data, settings, vectors.of_items(), reporter)
+    starts_from_words = settings.label_init and settings.item_vectors == "random" and earlier is None
+    propagates = settings.propagation_min_item_cosine > 0 and (settings.label_weights.items or starts_from_words)
+    if found is not None and propagates:
+        found = _with_propagated_labels(found, data, settings, vectors.of_items(), reporter)
     text = vectors.of_items() if settings.knows_text else None
     placed = None if text is None else text_init.cca_projection(text, data.splits["train"], settings.dimension)
     learner, side = _fresh_learner(data, settings, found, text, placed, reporter)
     if earlier is None:
         _start_items(learner, data, settings, found, reporter)
-    elif found is not None and settings.label_start and settings.item_vectors == "random":
+    elif found is not None and settings.label_init and settings.item_vectors == "random":
         reporter.note("item vectors start from the earlier model, not from the words of the labels")
-    if found is not None and placed is not None and settings.label_start:
+    if found is not None and placed is not None and settings.label_init:
         label_init.init_adapter_from_text(learner, *placed)
     encoder = vectors.encoder_name
     start = None if earlier is None else earlier.apply(learner, data, text, encoder, side.events, reporter)
@@ -262,17 +264,17 @@ def _start_items(
     if settings.item_vectors == "neighbours":
         placed = neighbour_init.init_from_neighbours(learner.table.weight, train, learner.generator)
         reporter.note(f"vectors of {placed:,} of {len(data.items):,} items initialised from neighbours in histories")
-    if settings.item_vectors == "random" and settings.label_start and found is not None:
+    if settings.item_vectors == "random" and settings.label_init and found is not None:
         placed = label_init.init_from_labels(learner, found, train)
         reporter.note(f"vectors of {placed:,} of {len(data.items):,} items initialised from words of the labels")
 
 
-def _with_inherited_items(
+def _with_propagated_labels(
     found: Labels, data: Dataset, settings: TrainConfig, text: npt.NDArray[np.float16], reporter: Reporter
 ) -> Labels:
     train = data.splits["train"]
-    propagated = label_propagation.find(found, train, text, settings.inherited_cosine)
-    more = label_propagation.with_items(found, propagated, train, text, settings.inherited_items)
+    propagated = label_propagation.find(found, train, text, settings.propagation_min_user_cosine)
+    more = label_propagation.with_items(found, propagated, train, text, settings.propagation_min_item_cosine)
     counts = [f"{len(np.unique(part.text_items[1])):,}" for part in (found, more)]
     reporter.note(
         f"{counts[1]} items show words of the labels, {counts[0]} before labels were propagated to "

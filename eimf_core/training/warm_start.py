@@ -59,7 +59,7 @@ class WarmStart:
 
     def __init__(self, path: str | Path, settings: TrainConfig, member: int = 0) -> None:
         """`member`: the place of the one to start from among the members of an ensemble."""
-        self.path, self._label_start = path, settings.label_start
+        self.path, self._label_init = path, settings.label_init
         self._model = artifact.open_model(path)
         self._member = self._model.members[member]
         _check(path, self._model, self._member, settings)
@@ -94,7 +94,7 @@ class WarmStart:
             text_to_items = member.text_map if known_map else _fitted(text, member.vectors, places)
         placed = _fill(table, member.vectors, places, known, text, text_to_items, learner.generator)
         adapter = member.adapter if same_encoder and member.adapter is not None else None
-        if adapter is None and text_to_items is not None and self._label_start and text_to_items[0].any():
+        if adapter is None and text_to_items is not None and self._label_init and text_to_items[0].any():
             # words start where the model has items with such titles
             adapter = text_to_items
         if learner.adapter is not None and adapter is not None:

@@ -105,7 +105,7 @@ def test_words_of_an_item_are_a_mean(data: Dataset, found: labels.Labels) -> Non
 
 def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, data: Dataset) -> None:
     """Before the first step: items of one taste, shown or not, are near each other and near their words."""
-    run, plain = joint(folder, label_start=True), joint(folder)
+    run, plain = joint(folder, label_init=True), joint(folder)
     assert run.loop.labels is not None and run.learner.adapter is not None
     vectors = functional.normalize(run.learner.table.all()[1:], dim=1)
     tastes = [item.item.partition("-")[0] for item in data.items]
@@ -129,9 +129,9 @@ def test_a_start_puts_tastes_apart_and_words_beside_their_items(folder: Path, da
 
 def test_a_start_is_the_same_in_blocks_of_any_width(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block is centred by its own columns, and what the mean of all words says is nothing."""
-    run = joint(folder, label_start=True)
+    run = joint(folder, label_init=True)
     monkeypatch.setattr(neighbour_init, "BLOCK", 2)
-    other = joint(folder, label_start=True)
+    other = joint(folder, label_init=True)
     assert run.loop.labels is not None and run.loop.labels.vectors.shape[1] > neighbour_init.BLOCK
     for name, value in run.learner.weights().items():
         torch.testing.assert_close(value, other.learner.weights()[name], rtol=1e-4, atol=1e-5, msg=name)
@@ -146,7 +146,7 @@ def test_what_is_spread_are_words_less_their_mean(folder: Path, data: Dataset, m
     """What all words have in common would otherwise draw every item the same way."""
     spread = []
     monkeypatch.setattr(label_init, "project", lambda weight, words, known: spread.append(words) or (0, None))
-    run = joint(folder, label_start=True)
+    run = joint(folder, label_init=True)
     labelled = run.loop.labels
     assert labelled is not None
     rows = len(data.items) + 1
@@ -174,7 +174,7 @@ def test_an_item_without_a_neighbour_stays_where_it_was() -> None:
 
 
 def test_without_labels_there_is_nothing_to_start_from(folder: Path) -> None:
-    one, other = (small_run(folder, label_start=start).learner.weights() for start in (True, False))
+    one, other = (small_run(folder, label_init=start).learner.weights() for start in (True, False))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
@@ -192,14 +192,15 @@ def test_propagated_labels_add_items_whose_titles_fit_the_words(data: Dataset, f
     assert (
         set(map(tuple, more.text_items.T.tolist())) == wanted and more.text_items.shape[1] > found.text_items.shape[1]
     )
-    # titles at right angles to all inherited words add nothing
+    # titles at right angles to all propagated words add nothing
     assert np.array_equal(
         label_propagation.with_items(found, propagated, train, np.zeros_like(text), 0.1).text_items, found.text_items
     )
 
 
-def test_inherited_items_train(folder: Path) -> None:
-    run = joint(folder, inherited_items=0.01, inherited_cosine=-1.0, item_weight=1.0, epochs=1)
+def test_items_of_propagated_labels_train(folder: Path) -> None:
+    propagation = {"propagation_min_item_cosine": 0.01, "propagation_min_user_cosine": -1.0}
+    run = joint(folder, **propagation, item_alignment_weight=1.0, epochs=1)
     assert run.loop.labels is not None
     assert run.loop.labels.text_items.shape[1] > joint(folder).loop.labels.text_items.shape[1]  # type: ignore[union-attr]
     run.go()
@@ -207,12 +208,12 @@ def test_inherited_items_train(folder: Path) -> None:
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match="inherited_items"):
-        TrainConfig(inherited_items=1.5)
+    with pytest.raises(ConfigError, match="propagation_min_item_cosine"):
+        TrainConfig(propagation_min_item_cosine=1.5)
 
 
 def test_words_start_where_items_with_such_titles_do(folder: Path, data: Dataset) -> None:
-    learner = small_run(folder, folder / "labels.jsonl", item_vectors="text", label_start=True).learner
+    learner = small_run(folder, folder / "labels.jsonl", item_vectors="text", label_init=True).learner
     assert learner.adapter is not None
     text = np.asarray(encode_items(data.directory, data.items, open_encoder(None), SILENT), dtype=np.float32)
     with torch.no_grad():
@@ -232,8 +233,7 @@ def test_titles_that_tell_nothing_leave_the_adapter_as_it_is_drawn(tmp_path: Pat
     jsonl.write(tmp_path / "items.jsonl", items)
     jsonl.write(tmp_path / "labels.jsonl", labels_of(dataset.load(tmp_path, ("train",))))
     run, plain = (
-        small_run(tmp_path, tmp_path / "labels.jsonl", item_vectors="text", label_start=start)
-        for start in (True, False)
+        small_run(tmp_path, tmp_path / "labels.jsonl", item_vectors="text", label_init=start) for start in (True, False)
     )
     assert all(torch.equal(value, plain.learner.weights()[name]) for name, value in run.learner.weights().items())
     assert max(float(value.abs().max()) for value in run.learner.weights().values()) < 10.0

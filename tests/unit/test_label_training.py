@@ -118,7 +118,9 @@ def test_labels_are_propagated_from_the_nearest_of_the_nearest_cluster(data: Dat
 
 def test_a_draw_with_shown_items(data: Dataset, found: labels.Labels) -> None:
     train = data.splits["train"]
-    settings = TrainConfig(batch_size=32, labelled_share=0.2, item_weight=1.0, item_share=0.5, max_length=6)
+    settings = TrainConfig(
+        batch_size=32, labelled_share=0.2, item_alignment_weight=1.0, item_alignment_share=0.5, max_length=6
+    )
     drawn = draw(found, train, settings, np.random.default_rng(0))
     assert drawn is not None and len(drawn.histories) == 6 and drawn.text_items.shape == (2, 16)
     pairs = set(map(tuple, found.text_items.T.tolist()))
@@ -127,7 +129,7 @@ def test_a_draw_with_shown_items(data: Dataset, found: labels.Labels) -> None:
 
 @pytest.mark.parametrize("loss", ["sampled", "full"])
 def test_every_part_trains_and_is_counted(folder: Path, loss: str) -> None:
-    run = joint(folder, item_weight=0.5, loss=loss, epochs=1)
+    run = joint(folder, item_alignment_weight=0.5, loss=loss, epochs=1)
     run.go()
     line = run.state.lines[-1]
     assert set(line["loss"]) == {"prediction", "semantic", "alignment", "items"}
@@ -139,7 +141,7 @@ def test_every_part_trains_and_is_counted(folder: Path, loss: str) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"item_weight": 0.3, "labelled_steps": 0.5},
+        {"item_alignment_weight": 0.3, "labelled_steps": 0.5},
         {"self_distillation": True},
     ],
 )
@@ -153,7 +155,8 @@ def test_a_run_with_labels_cut_anywhere_goes_on_bit_by_bit(
 
 
 def test_steps_that_see_labels_are_a_share_and_count_the_more(folder: Path) -> None:
-    always, seldom = joint(folder, item_weight=1.0), joint(folder, item_weight=1.0, labelled_steps=0.25)
+    always = joint(folder, item_alignment_weight=1.0)
+    seldom = joint(folder, item_alignment_weight=1.0, labelled_steps=0.25)
     plan = always.loop.batches.epoch(np.random.default_rng(0))
     drawn = always.loop.step.draw(plan.batch(0), np.random.default_rng(1))
     assert drawn.labelled is not None
@@ -183,12 +186,13 @@ def test_items_that_share_words_come_together(folder: Path) -> None:
         return float(cosines[same].mean() - cosines[~same].mean())
 
     only = {"semantic_weight": 0.0, "alignment_weight": 0.0, "epochs": 4}
-    assert apart(joint(folder, item_weight=2.0, **only)) > apart(joint(folder, item_weight=0.0, **only)) + 0.1
+    aligned, without = (apart(joint(folder, item_alignment_weight=weight, **only)) for weight in (2.0, 0.0))
+    assert aligned > without + 0.1
 
 
 def test_inference_is_that_of_the_backbone_alone(folder: Path) -> None:
     """With the same weights a model trained with labels answers alike, from the same exported network."""
-    with_labels, alone = joint(folder, item_weight=0.5), small_run(folder)
+    with_labels, alone = joint(folder, item_alignment_weight=0.5), small_run(folder)
     with_labels.go()
     shared = {name: value for name, value in with_labels.learner.weights().items() if not name.startswith("adapter")}
     assert set(shared) == set(alone.learner.weights())
@@ -219,11 +223,11 @@ def test_inference_takes_the_time_of_the_backbone_alone(folder: Path, tmp_path: 
 
 def test_settings_that_make_no_sense() -> None:
     for wrong in (
-        {"item_weight": -1.0},
-        {"inherited_cosine": 2.0},
+        {"item_alignment_weight": -1.0},
+        {"propagation_min_user_cosine": 2.0},
         {"labelled_steps": 0.0},
         {"labelled_share": 0.0},
-        {"item_share": 0.0},
+        {"item_alignment_share": 0.0},
     ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             TrainConfig(**wrong)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", registry.BACKBONES)
 def test_labels_teach_every_backbone(name: str, folder: Path) -> None:
     """Three interests a user, or one where the backbone has no more, and labels with one or two."""
-    run = small_run(folder, folder / "labels.jsonl", backbone=name, item_weight=0.3, epochs=1)
+    run = small_run(folder, folder / "labels.jsonl", backbone=name, item_alignment_weight=0.3, epochs=1)
     assert run.loop.labels is not None and run.loop.labels.padded(run.loop.labels.users * 0).shape[1] < 3
     run.go()
     losses = run.state.lines[-1]["loss"]
@@ -74,11 +74,11 @@ def test_a_user_with_an_error_is_left_out_and_counted(folder: Path, tmp_path: Pa
 def test_words_teach_items_where_item_vectors_do_not_know_them() -> None:
     assert TrainConfig(item_vectors="random").label_weights == (0.1, 0.03, 0.3)
     assert TrainConfig(item_vectors="text").label_weights == (0, 0.03, 0)
-    asked = TrainConfig(semantic_weight=0.5, alignment_weight=0.0, item_weight=0.2)
+    asked = TrainConfig(semantic_weight=0.5, alignment_weight=0.0, item_alignment_weight=0.2)
     assert asked.label_weights == (0.5, 0, 0.2) and asked.uses_labels
     assert not TrainConfig(alignment_weight=0.0).uses_labels
-    with pytest.raises(ConfigError, match="item_weight"):
-        TrainConfig(item_weight=-1.0)
+    with pytest.raises(ConfigError, match="item_alignment_weight"):
+        TrainConfig(item_alignment_weight=-1.0)
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_every_epoch_looks_at_a_step_that_sees_labels(folder: Path, tmp_path: Pa
 
 @pytest.mark.slow
 def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Path) -> None:
-    changes = {"semantic_weight": 0.0, "alignment_weight": 0.0, "item_weight": 0.0}
+    changes = {"semantic_weight": 0.0, "alignment_weight": 0.0, "item_alignment_weight": 0.0}
     summary, _, warnings = trained(folder, tmp_path / "model", **changes)
     assert summary.labelled_steps == 0.0 and any("no step learns from the labels" in words for words in warnings)
     _, _, warnings = trained(folder, tmp_path / "model", **{**changes, "alignment_weight": 0.1})
@@ -153,7 +153,7 @@ def test_labels_that_nothing_is_learned_from_are_told(folder: Path, tmp_path: Pa
 def test_test_lines_change_no_bit_with_labels_either(folder: Path, tmp_path: Path) -> None:
     """Not by propagated labels, nor by the start from words, nor by items that stand near each other."""
     shutil.copytree(folder, tmp_path / "data", ignore=shutil.ignore_patterns("model*", ".*"))
-    changes = {"label_start": True, "inherited_items": 0.2, "item_weight": 0.3, "epochs": 1}
+    changes = {"label_init": True, "propagation_min_item_cosine": 0.2, "item_alignment_weight": 0.3, "epochs": 1}
     lines = list(jsonl.read(folder / "sequences.jsonl", Sequence))
     made = []
     for number, history in enumerate((None, ["fish-1", "tea-1"])):

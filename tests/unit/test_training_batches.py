@@ -70,7 +70,7 @@ def test_single_rows_have_the_longest_history_and_one_target() -> None:
 
 
 def test_a_sample_of_prefixes_keeps_users_with_few_and_bounds_the_rest() -> None:
-    batches = Batches(split([3, 6, 300]), max_length=50, pairs=1000, single=True, sampled=8)
+    batches = Batches(split([3, 6, 300]), max_length=50, pairs=1000, single=True, per_window=8)
     numbers = [Counter(), Counter()]
     for seed in range(40):
         for batch in batches_of(batches.epoch(np.random.default_rng(seed))):

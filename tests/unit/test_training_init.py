@@ -247,7 +247,7 @@ def test_words_meet_the_items_of_an_earlier_model_without_labels(folder: Path, t
     later = tomorrow(folder)
     data = dataset.load(later, ("train",))
     jsonl.write(later / "labels.jsonl", labels_of(data))
-    run = small_run(later, later / "labels.jsonl", init=tmp_path / "model", item_vectors="text", label_start=start)
+    run = small_run(later, later / "labels.jsonl", init=tmp_path / "model", item_vectors="text", label_init=start)
     adapter = run.learner.adapter
     assert adapter is not None
     text = encode_items(later, data.items, open_encoder(None), SILENT)
@@ -266,9 +266,9 @@ def test_items_of_an_earlier_model_do_not_start_from_words(folder: Path, tmp_pat
     jsonl.write(labels, labels_of(dataset.load(folder, ("train",))))
     training.train(folder, tmp_path / "model", settings(epochs=1))
     said = Listening()
-    changes: dict[str, Any] = {"label_start": True, "epochs": 1, "seed": 4}
+    changes: dict[str, Any] = {"label_init": True, "epochs": 1, "seed": 4}
     run, plain = (
-        small_run(folder, labels, init=tmp_path / "model", **{**changes, "label_start": start})
+        small_run(folder, labels, init=tmp_path / "model", **{**changes, "label_init": start})
         for start in (True, False)
     )
     for name, value in plain.learner.weights().items():

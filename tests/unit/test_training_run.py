@@ -170,7 +170,7 @@ def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_long_gradients_are_cut(folder: Path) -> None:
-    run = small_run(folder, clip=0.5)
+    run = small_run(folder, max_gradient_norm=0.5)
     table = run.learner.table
     leaf, vectors = table.rows(torch.tensor([1, 2]))
     norm = run.learner.apply(100.0 * vectors.sum(), torch.tensor([1, 2]), leaf)

@@ -24,7 +24,7 @@ from tests.small_data import TASTES, write_small_data
 from tests.small_training import small_run, small_settings
 from tests.unit.test_label_training import labels_of
 
-BASE: dict[str, Any] = {"epochs": 1, "semantic_weight": 0.3, "alignment_weight": 0.1, "item_weight": 0.3}
+BASE: dict[str, Any] = {"epochs": 1, "semantic_weight": 0.3, "alignment_weight": 0.1, "item_alignment_weight": 0.3}
 DISTILLED = {"self_distillation": True, "distillation_length": 6, "distillation_users": 3}
 STILL = {"learning_rate": 1e-12, "epochs": 4}  # no epoch is better than the first
 
@@ -41,27 +41,27 @@ OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "item_events": (True, {}),
     "encoder": ("another", {}),
     "valid_users": (7, {}),
-    "prefixes": (2, {"backbone": "comirec-dr"}),
+    "prefixes_per_window": (2, {"backbone": "comirec-dr"}),
     "dimension": (6, {}),
     "interests": (2, {}),
     "dropout": (0.5, {}),
     "semantic_weight": (0.6, {}),
     "alignment_weight": (0.2, {}),
     "alignment_temperature": (0.3, {}),
-    "item_weight": (0.6, {}),
-    "item_share": (0.5, {}),
+    "item_alignment_weight": (0.6, {}),
+    "item_alignment_share": (0.5, {}),
     "labelled_share": (0.2, {}),
     "labelled_steps": (0.5, {}),
-    "inherited_items": (0.9, {"inherited_items": 0.1, "inherited_cosine": -1.0}),
-    "inherited_cosine": (0.99, {"inherited_items": 0.1, "inherited_cosine": -1.0}),
-    "label_start": (True, {}),
+    "propagation_min_item_cosine": (0.9, {"propagation_min_item_cosine": 0.1, "propagation_min_user_cosine": -1.0}),
+    "propagation_min_user_cosine": (0.99, {"propagation_min_item_cosine": 0.1, "propagation_min_user_cosine": -1.0}),
+    "label_init": (True, {}),
     "loss": ("full", {}),
     "negatives": (12, {}),
     "temperature": (0.2, {}),
     "batch_size": (16, {}),
     "learning_rate": (0.02, {}),
     "schedule": ("linear", {}),
-    "clip": (0.1, {}),
+    "max_gradient_norm": (0.1, {}),
     "patience": (1, STILL),
     "self_distillation": (True, {"distillation_length": 6}),
     "distillation_weight": (0.6, DISTILLED),

@@ -1,0 +1,56 @@
+"""Settings that were called otherwise before: what was written with an older name still opens.
+
+`RENAMED` is the one place for it. A model, a comparison or an interrupted run that knows an older name goes on; who
+gives one today is told the name of today.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED = {
+    "clip": "max_gradient_norm",
+    "prefixes": "prefixes_per_window",
+    "item_weight": "item_alignment_weight",
+    "item_share": "item_alignment_share",
+    "inherited_items": "propagation_min_item_cosine",
+    "inherited_cosine": "propagation_min_user_cosine",
+    "label_start": "label_init",
+}
+"""The older name of each setting, and its name of today."""
+_FIRST = {now: before for before, now in RENAMED.items()}
+
+
+def by_names_of_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they are called today.
+
+    Args:
+        settings: values by name, as they were stored.
+
+    Returns:
+        The same values; a name that was not changed stays.
+    """
+    return {RENAMED.get(name, name): value for name, value in settings.items()}
+
+
+def first_name(name: str) -> str:
+    """What a setting was called at first: hashes and draws that depend on names stay what they were."""
+    return _FIRST.get(name, name)
+
+
+def by_first_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they were called at first, for hashes that are compared with stored ones.
+
+    Args:
+        settings: values by name.
+
+    Returns:
+        The same values; a name that was not changed stays.
+    """
+    return {first_name(name): value for name, value in settings.items()}
+
+
+def hint(name: str) -> str | None:
+    """What to say to who gives a setting by its older name; None where it is none."""
+    return f"{name} is called {RENAMED[name]} now" if name in RENAMED else None
