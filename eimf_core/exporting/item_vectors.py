@@ -20,12 +20,12 @@ import numpy.typing as npt
 from eimf_core.io import files, outputs, parquet_files, provenance
 from eimf_core.model_directory import artifact
 from eimf_core.model_directory.opened_model import OpenedModel
+from eimf_core.numeric.arrays import Arrays
 from eimf_core.records import Item
 
 PART = 32_768
 """Items that are written at once: a million of them do not lie in memory a second time."""
 KINDS = {"vector": "FLOAT[]", "length": "FLOAT", "lengths": "FLOAT[]", "features": "INTEGER[]"}
-Columns = dict[str, npt.NDArray[Any]]
 
 
 def write(path: str | Path, output: Path, *, force: bool = False) -> int:
@@ -71,10 +71,10 @@ def _blocks(model: OpenedModel) -> Iterator[tuple[int, list[Item]]]:
         yield first, held
 
 
-def _columns(model: OpenedModel, first: int, items: list[Item]) -> Columns:
+def _columns(model: OpenedModel, first: int, items: list[Item]) -> Arrays:
     rows = slice(first, first + len(items))
     vectors = model.vectors[rows].astype(np.float32)
-    made: Columns = {
+    made: Arrays = {
         "item": np.array([item.item for item in items], dtype=np.object_),
         "title": np.array([item.title for item in items], dtype=np.object_),
     }

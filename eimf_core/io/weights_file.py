@@ -11,7 +11,6 @@ import mmap
 import os
 import re
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ import orjson
 
 from eimf_core.errors import ModelError
 from eimf_core.io import files, system_files
+from eimf_core.numeric.arrays import Arrays
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U8": "|u1", "BOOL": "|b1"}
 LARGEST_HEADER = 1 << 20
 

@@ -18,9 +18,8 @@ import numpy.typing as npt
 from eimf_core.errors import ModelError
 from eimf_core.model_directory import model_network
 from eimf_core.model_directory.model_network import InterestNetwork
-from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.arrays import Arrays, Floats
 
-Arrays = dict[str, npt.NDArray[Any]]
 OF_ITEMS = ("vectors", "features", "lengths")
 """Inputs that hold a row for each item of a history."""
 ALONE = frozenset(("Add", "Div", "Identity", "Mul", "Neg", "Relu", "Sigmoid", "Sub", "Tanh"))

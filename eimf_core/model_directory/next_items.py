@@ -10,7 +10,7 @@ nothing. Read with numpy; a model directory without the file has no such part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,9 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.errors import ModelError
-from eimf_core.numeric.arrays import Floats, Ints
-
-Arrays = Mapping[str, npt.NDArray[Any]]
+from eimf_core.numeric.arrays import Arrays, Floats, Ints
 
 PART = "next_items.safetensors"
 MOST_NEIGHBOURS = 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,3 +15,5 @@ Ints = npt.NDArray[np.int64]
 """Indices, places and counts."""
 ShortInts = npt.NDArray[np.int32]
 """Indices of which many are kept: histories, neighbours."""
+Arrays = dict[str, npt.NDArray[Any]]
+"""Arrays by name, as a file holds them."""

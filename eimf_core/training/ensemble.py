@@ -22,8 +22,9 @@ from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import files, provenance
 from eimf_core.model_directory import artifact
-from eimf_core.model_directory.next_items import Arrays, NextItemsConfig
+from eimf_core.model_directory.next_items import NextItemsConfig
 from eimf_core.model_directory.opened_model import OpenedModel
+from eimf_core.numeric.arrays import Arrays
 from eimf_core.progress import SILENT, PartReporter, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph, setup, text_neighbours
 from eimf_core.training.config import TrainConfig

@@ -17,8 +17,9 @@ from eimf_core.dataset import Dataset
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.evaluation.scorers import System
 from eimf_core.model_directory.artifact import Contents
-from eimf_core.model_directory.next_items import Arrays, NextItems, NextItemsConfig
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.numeric import ranking
+from eimf_core.numeric.arrays import Arrays
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import candidates, next_item_graph
 from eimf_core.training.candidates import NEVER, CandidateBlock, K

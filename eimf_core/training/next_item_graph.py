@@ -17,8 +17,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from eimf_core.dataset import Dataset, SplitData
-from eimf_core.model_directory.next_items import Arrays, NextItems, NextItemsConfig, most_edges, most_neighbours
-from eimf_core.numeric.arrays import Doubles, Ints
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig, most_edges, most_neighbours
+from eimf_core.numeric.arrays import Arrays, Doubles, Ints
 
 REACH = 10
 OWN, OTHER = 0.5, 0.25

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from eimf_core.model_directory.next_items import Arrays, most_neighbours
+from eimf_core.model_directory.next_items import most_neighbours
 from eimf_core.numeric import kmeans
-from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.numeric.arrays import Arrays, Floats, Ints
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.training.item_embeddings import CHUNK, Text, principal_components
 

@@ -19,10 +19,9 @@ from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation import eval_users
 from eimf_core.evaluation.measure import MeasurePlan, block_size, measure_block
 from eimf_core.evaluation.scorers import Events, Scored, Times
-from eimf_core.model_directory.next_items import Arrays
 from eimf_core.models.backbone import Backbone
 from eimf_core.numeric import ranking
-from eimf_core.numeric.arrays import ShortInts
+from eimf_core.numeric.arrays import Arrays, ShortInts
 from eimf_core.numeric.padding import padded
 from eimf_core.numeric.vectors import LEAST_LENGTH, mean_pairwise_cosine
 from eimf_core.progress import Reporter

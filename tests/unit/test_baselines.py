@@ -15,6 +15,7 @@ from eimf_core.evaluation import baselines
 from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import RecentPopularity
 from eimf_core.io import jsonl
+from eimf_core.numeric.arrays import Arrays
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 from eimf_core.records import Sequence as Line
@@ -159,7 +160,7 @@ def test_kept_beside_the_data_until_the_training_lines_change(data: Dataset, mon
     kept = sorted(path.name.split("-2")[0] for path in (data.directory / ".cache").iterdir())
     assert len(kept) == 3
 
-    def refuse(_: Dataset) -> item_based.Arrays:
+    def refuse(_: Dataset) -> Arrays:
         raise AssertionError("was fitted again")
 
     for kind in (item_based.ItemKnn, item_based.LastItem, item_based.Ease):

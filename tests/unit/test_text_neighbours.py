@@ -14,8 +14,8 @@ import pytest
 from eimf_core import dataset
 from eimf_core.evaluation.scorers import Events, Scored, Times
 from eimf_core.model_directory import artifact, next_items
-from eimf_core.model_directory.next_items import Arrays, NextItems, NextItemsConfig
-from eimf_core.numeric.arrays import ShortInts
+from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
+from eimf_core.numeric.arrays import Arrays, ShortInts
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 from eimf_core.training import next_item_choice, next_item_graph, text_neighbours

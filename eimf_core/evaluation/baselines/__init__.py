@@ -23,6 +23,7 @@ from eimf_core.evaluation.baselines import item_based
 from eimf_core.evaluation.baselines.popularity import Popularity, RecentPopularity
 from eimf_core.evaluation.scorers import System
 from eimf_core.io import weights_file
+from eimf_core.numeric.arrays import Arrays
 from eimf_core.progress import SILENT, Reporter
 
 CACHE = ".cache"
@@ -72,14 +73,14 @@ def training_hash(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def _fitted(kind: Any, dataset: Dataset, path: Path, reporter: Reporter) -> item_based.Arrays:
+def _fitted(kind: Any, dataset: Dataset, path: Path, reporter: Reporter) -> Arrays:
     """The arrays of a baseline, read from the cache file `path` or fitted and written there."""
     if (found := _read(path)) is not None:
         reporter.debug(f"{path}: baseline {kind.name}, fitted earlier")
         return found
     reporter.begin(f"fitting {kind.name}")
     try:
-        arrays: item_based.Arrays = kind.fit(dataset)
+        arrays: Arrays = kind.fit(dataset)
     finally:
         reporter.end()
     try:

@@ -16,9 +16,7 @@ from scipy.sparse import csr_array
 from eimf_core.dataset import Dataset, SplitData
 from eimf_core.evaluation.baselines.popularity import fallback, with_popularity_below
 from eimf_core.evaluation.scorers import Events, Scored, Times
-from eimf_core.numeric.arrays import Floats, ShortInts
-
-Arrays = dict[str, npt.NDArray[Any]]
+from eimf_core.numeric.arrays import Arrays, Floats, ShortInts
 
 NEIGHBOURS = 100
 EASE_PENALTY = 200.0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from eimf_core.recommend.query.item_lookup import Items
 from eimf_core.recommend.results import Result, Results
 
-Reason = tuple[str | None, str | None]
+InterestAndTitles = tuple[str | None, str | None]
 """The interest that brought an item, in words, and the titles of the history that made it."""
 
 
@@ -51,14 +51,14 @@ def rows(results: Results, items: Items) -> Rows:
             made.interest.extend([None] * len(found))
             made.because.extend([None] * len(found))
             continue
-        reasons = {number: _reason(result, at, number, items) for number in set(ranked.interests)}
+        reasons = {number: _interest_and_titles(result, at, number, items) for number in set(ranked.interests)}
         told = [reasons[number] for number in ranked.interests]
         made.interest.extend([interest for interest, _ in told])
         made.because.extend([because for _, because in told])
     return made
 
 
-def _reason(result: Result, at: int, number: int, items: Items) -> Reason:
+def _interest_and_titles(result: Result, at: int, number: int, items: Items) -> InterestAndTitles:
     assert result.names is not None
     name, _ = result.names[at][number] or (None, None)
     if result.shares is None or number >= len(result.shares[at]):
