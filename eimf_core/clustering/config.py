@@ -24,12 +24,12 @@ class ClusterConfig:
     categories: bool = setting(True, "Samples carry the categories of their items, which label shows beside titles.")
     seed: int = setting(0, "Random seed.", low=0)
     min_items: int = setting(
-        0, "Distinct items that make a history rich; 0: the upper quartile of users, at most 20.", low=0,
+        0, "Prefer users with at least so many distinct items; 0: the upper quartile of users, at most 20.", low=0,
         advanced=True,
     )  # fmt: skip
     overlap: float = setting(
-        0.5, "Pass over a user whose items overlap more than this with a chosen one's (Jaccard); 1: nobody.", low=0,
-        high=1, config_only=True,
+        0.5, "Leave out users whose items have a larger Jaccard similarity than this with a chosen user's; 1: none.",
+        low=0, high=1, config_only=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Encode text by many processes")
 

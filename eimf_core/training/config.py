@@ -48,7 +48,7 @@ class TrainConfig:
     max_length: int = setting(50, "Items of a history that count, the latest ones.", group="data", low=1, high=10_000)
     item_vectors: Literal["text", "random", "neighbours"] = setting(
         "text",
-        "Item vectors start from text (what neighbours in histories have in common), random, or, for items without "
+        "Item vectors start from text (projected to what neighbours in histories share), random, or, for items without "
         "titles, from neighbours: items that stand near each other in histories are near.",
         group="data",
     )
