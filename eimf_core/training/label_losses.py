@@ -3,7 +3,7 @@
     1/p (a L_SP + b L_MA + s L_SI)
 
 after Qiao et al., arXiv 2411.09410 (this project's reading): semantic prediction and modality alignment, and, not in
-the paper, items aligned with the words of the interests that they show. p is the share of the steps that see labels.
+the paper, items aligned with the words of the interests that list them. p is the share of the steps that compute these.
 """
 
 from __future__ import annotations

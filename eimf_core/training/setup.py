@@ -277,7 +277,7 @@ def _with_propagated_labels(
     more = label_propagation.with_items(found, propagated, train, text, settings.propagation_min_item_cosine)
     counts = [f"{len(np.unique(part.text_items[1])):,}" for part in (found, more)]
     reporter.note(
-        f"{counts[1]} items show words of the labels, {counts[0]} before labels were propagated to "
+        f"{counts[1]} items are listed under an interest, {counts[0]} before labels were propagated to "
         f"{len(propagated):,} unlabelled users"
     )
     return more
