@@ -13,11 +13,17 @@ from tests.robustness.trial import CODES, Kind, Trial
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "prepare": ("log.csv", "-o", "out"), "cluster": ("data", "-o", "out", "--budget", "5", "--clusters", "3"),
-    "label": ("samples.jsonl", "-o", "out", "--engine", "keywords"), "eval": ("model", "data", "-o", "out", "--resamples", "100"),
+    "label": ("samples.jsonl", "-o", "out"), "eval": ("model", "data", "-o", "out", "--resamples", "100"),
     "recommend": ("model", "--items", "tea-1"), "score": ("labels.jsonl", "--samples", "samples.jsonl", "--truth", "data/items.jsonl"),
     "similar": ("model", "tea-1"), "verify": ("model",), "join": ("model", "model", "data", "-o", "out"), "index": ("model",),
     "export": ("model", "--vectors", "out"),
 }  # fmt: skip
+ENGINES: tuple[tuple[str, ...], ...] = (
+    ("--engine", "keywords"), ("--engine", "categories", "--items", "data/items.jsonl"),
+    ("--engine", "batch", "--model", "any"), ("--model", "bundled", "--dry-run"),
+    ("--engine", "server", "--server", "http://127.0.0.1:9/v1", "--model", "any", "--dry-run"),
+)  # fmt: skip
+"""What `label` is told beside that; each engine has options of its own."""
 TRAINING: dict[str, tuple[str, ...]] = {
     "train": ("data", "--fast", "--epochs", "1", "--item-vectors", "random", "-o", "out"),
     "run": ("log.csv", "--config", "small.toml", "-o", "out"),
@@ -103,7 +109,7 @@ def trial(trial: Trial) -> None:
     commands = COMMANDS | TRAINING
     command = rng.choice([*COMMANDS] * 3 + [*TRAINING])
     options = [each for each in _parameters(command) if each.param_type_name == "option"]
-    typed: list[str] = list(commands[command])
+    typed: list[str] = [*commands[command], *(rng.choice(ENGINES) if command == "label" else ())]
     for option in rng.sample(options, rng.choice((1, 1, 1, 2))):
         flag = max(option.opts, key=len)
         if flag in ("--config", "--verbose") and rng.random() < 0.5:
@@ -127,6 +133,8 @@ def trial(trial: Trial) -> None:
     allowed = [name.removeprefix("./").rstrip("/") for name in names if name not in before]
     if command == "index":
         allowed.append("model")
+    if command == "label":
+        allowed += [f"{name.removesuffix('.jsonl')}.requests.jsonl" for name in ("out", *allowed)]
     outputs = ["out", "out.partial", *allowed, *(name.split("/")[0] for name in allowed)]
     # a disk that is full is no fault of what was typed
     codes = (*CODES, 1) if any("/dev/full" in each for each in typed) else CODES
