@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from eimf_core.naming.interest_names import ScoredName
 from eimf_core.numeric.arrays import Floats, Ints
+from eimf_core.numeric.padding import padded
 from eimf_core.recommend import text_fusion
 
 DIGITS = 4
@@ -195,43 +196,43 @@ def attention_shares(
     """
     users, number, width = attention.shape
     rows = np.repeat(np.arange(users), number)
-    found = row_shares(histories, rows, attention.reshape(-1, width), most, least)
+    found = row_shares(padded(histories), rows, attention.reshape(-1, width), most, least)
     return [found[start : start + number] for start in range(0, len(found), number)]
 
 
 def row_shares(
-    histories: Sequence[Ints], rows: Ints, attention: Floats, most: int | None = None, least: float = 0.0
+    items: Ints, rows: Ints, attention: Floats, most: int | None = None, least: float = 0.0
 ) -> list[list[tuple[int, float]]]:
     """As `attention_shares`, of some attention maps.
 
     Args:
-        histories: what the network read, (B) of item indices.
+        items: what the network read, (B, L) of item indices, 0 behind the end of a history.
         rows: the history of each map, (P,).
-        attention: (P, L).
+        attention: (P, L), or more columns.
         most, least: as for `attention_shares`.
 
     Returns:
         For each map item indices and their shares, rounded to DIGITS, the largest first.
     """
-    items, width = np.zeros((len(histories), attention.shape[1]), dtype=np.int64), attention.shape[1]
-    for row, history in zip(items, histories, strict=True):
-        row[: len(history)] = history
-    order = np.argsort(items, axis=1, kind="stable")
+    width = items.shape[1]
+    order = items.argsort(axis=1, kind="stable")
     items = items[np.arange(len(items))[:, None], order]
     summed = attention[np.arange(len(rows))[:, None], order[rows]].astype(np.float64)
     # an item stands where it stands first; padding, index 0, nowhere
     first = np.ones(items.shape, dtype=np.bool_)
     first[:, 1:] = items[:, 1:] != items[:, :-1]
-    there = first & (items > 0)
-    if (items > 0).sum() > there.sum():
+    known = items > 0
+    there = first & known
+    numbers = there.sum(axis=1)
+    if known.sum() > numbers.sum():
         begins = first[rows]
         summed[begins] = np.add.reduceat(summed.ravel(), np.flatnonzero(begins))
     summed[~there[rows]] = -1
-    counts = there.sum(axis=1)[rows]
+    counts = numbers[rows]
     kept = int(counts.max(initial=0)) if most is None else min(most, width)
     best, values = _largest(summed, kept)
     enough = np.minimum(counts, np.maximum(1, (values >= least).sum(axis=1))).tolist()
-    shares = np.round(values, DIGITS).tolist()
+    shares = values.round(DIGITS).tolist()
     found = items[rows[:, None], best].tolist()
     return [list(zip(row[:end], own, strict=False)) for row, own, end in zip(found, shares, enough, strict=True)]
 

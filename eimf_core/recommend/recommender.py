@@ -92,15 +92,15 @@ class Recommender:
         namer, number = self.namer, interests.words
         further = list(map(len, interests.merged_into))
         of_one = [int(query.history[-1]) if _is_one_item(query) else 0 for query in queries]
-        shown, split = interest_splitting.split_by_name(lists, namer, number, further, of_one)
+        shown, parts = interest_splitting.split_by_name(lists, namer, number, further, of_one)
         shares = None
         if self.settings.anchors:
             assert interests.attention is not None
             attention = attribution.merged_attention(interests.attention, interests.without_text)
             most, least = self.settings.anchors, self.settings.anchor_share
-            shares = interest_splitting.shares(split, attention, self._read(queries), namer, most, least)
+            shares = interest_splitting.shares(parts, attention, self._read(queries), namer, most, least)
         words = [dict(enumerate(names[number:], start=number)) for names in interests.names]
-        names = interest_splitting.names_of(split, namer, words)
+        names = interest_splitting.names_of(parts, namer, words)
         return Result(queries, shown, names, shares, words=number, empty=empty)
 
     def _empty(self, queries: Queries, lists: Sequence[RankedList]) -> dict[int, str]:

@@ -114,16 +114,17 @@ def _interests(
         RankedList(system.rows(own).tolist(), [], brought[: len(own)])
         for own, brought in zip(listed, sources, strict=True)
     ]
-    shown, split = split_by_name(ranked, namer, number, [number] * len(ranked))
+    shown, parts = split_by_name(ranked, namer, number, [number] * len(ranked))
     read = [system.rows(history[system.known[history]][-attention.shape[2] :]) for history in histories]
-    reasons = shares(split, attention, read, namer, REASONS, 0.0)
+    reasons = shares(parts, attention, read, namer, REASONS, 0.0)
     made: list[list[ListedInterest]] = [[] for _ in listed]
-    for row, number, named in zip(*(part.tolist() for part in split[:3]), strict=True):
-        behind = [system.model.catalogue.item(index).title for index, _ in reasons[row][number]]
-        name = namer.names[named] if named >= 0 else f"like {behind[0]}" if behind else UNNAMED
-        brought = zip(listed[row], shown[row].interests, strict=True)
-        items = [int(item) for item, source in brought if source == number]
-        made[row].append(ListedInterest(len(made[row]) + 1, name, behind, items))
+    for row, own in enumerate(parts):
+        for part in own:
+            behind = [system.model.catalogue.item(index).title for index, _ in reasons[row][part.number]]
+            name = namer.names[part.name] if part.name >= 0 else f"like {behind[0]}" if behind else UNNAMED
+            brought = zip(listed[row], shown[row].interests, strict=True)
+            items = [int(item) for item, source in brought if source == part.number]
+            made[row].append(ListedInterest(len(made[row]) + 1, name, behind, items))
     return made
 
 
