@@ -154,15 +154,12 @@ class NextItems:
         Returns:
             Which row, which item, and how much; an item may be there several times.
         """
-        recent = self.recent(histories)
-        rows, places = self._places(recent.ravel())
-        # for each item that counts: its factor
-        factors = np.broadcast_to(self._factors, recent.shape)
+        recents, places = self._places(self.recent(histories).ravel())
+        rows, backs = np.divmod(recents, self.config.last)
+        factors = self._factors[backs]
         if shares is not None:
-            factors = factors * shares[:, None]
-        return NextItemScores(
-            rows // self.config.last, self._items[places], factors.ravel()[rows] * self._values[places]
-        )
+            factors *= shares[rows]
+        return NextItemScores(rows, self._items[places], factors * self._values[places])
 
     def edges(self, history: npt.NDArray[np.integer[Any]]) -> tuple[Ints, Ints, Floats]:
         """The edges that count for one history.

@@ -58,62 +58,47 @@ class UserInterests:
 
 
 def merge(
-    names: Sequence[Sequence[ScoredName]] | None, interests: Floats, of_one_item: Sequence[bool] | None = None
+    names: Sequence[Sequence[ScoredName]] | None, interests: Floats, of_one_item: Sequence[bool] = ()
 ) -> list[MergedInto]:
     """Merge each interest of a query into the first with its name or, where there is none, nearly its vector.
 
     Args:
         names: of the interests of each query; None where they have none.
         interests: (B, K, d).
-        of_one_item: whether the history of a query is one item alone, which is one interest.
+        of_one_item: whether the history of a query is one item alone, which is one interest; empty where none is.
 
     Returns:
         For each query the interest that each of its interests is merged into, itself where it is not.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         products = interests @ interests.transpose(0, 2, 1)
-        lengths = np.sqrt(np.diagonal(products, axis1=1, axis2=2))
+        lengths = np.sqrt(products.diagonal(axis1=1, axis2=2))
         same = products >= np.maximum(SAME_COSINE * lengths[:, :, None] * lengths[:, None, :], TINY)
-    number = np.arange(same.shape[1])
+    number = range(interests.shape[1])
     same[:, number, number] = True
-    if of_one_item is not None:
-        same |= np.array(of_one_item, dtype=np.bool_)[:, None, None]
-    groups = np.tile(number, (len(same), 1))
-    # mostly none is like another
-    some = np.flatnonzero(np.count_nonzero(same, axis=(1, 2)) > len(number))
-    if len(some):
-        groups[some] = _first_alike(same[some])
-    found: list[MergedInto] = groups.tolist()
+    if any(of_one_item):
+        same[np.array(of_one_item)] = True
     if names is None:
-        return found
-    return [
-        group if not any(name for name, _ in of) else _merged(of, alike)
-        for of, group, alike in zip(names, found, same, strict=True)
-    ]
+        # mostly none is like another
+        some = set(np.flatnonzero(same.sum(axis=(1, 2)) > len(number)).tolist())
+        return [_merged(own.tolist()) if row in some else list(number) for row, own in enumerate(same)]
+    return [_merged(own, of) for own, of in zip(same.tolist(), names, strict=True)]
 
 
-def _first_alike(same: npt.NDArray[np.bool_]) -> Ints:
-    """For each interest the first one that is nearly its vector (B, K), out of which are (B, K, K).
+def _merged(alike: Sequence[Sequence[bool]], names: Sequence[ScoredName] | None = None) -> MergedInto:
+    """For each interest of a query the first one that is nearly its vector, out of which are (K, K), or has its name.
 
     Like the first of a group itself: what is like a member alone may be far from the others.
     """
-    found = np.zeros(same.shape[:2], dtype=np.int64)
-    first = np.zeros(same.shape[:2], dtype=np.bool_)
-    for at in range(same.shape[1]):
-        first[:, at] = True
-        found[:, at] = (same[:, at, : at + 1] & first[:, : at + 1]).argmax(axis=1)
-        first[:, at] = found[:, at] == at
-    return found
-
-
-def _merged(names: Sequence[ScoredName], alike: npt.NDArray[np.bool_]) -> MergedInto:
-    """As `_first_alike` for one query, and interests of one name are one; `alike` is (K, K)."""
-    first: dict[str, int] = {}
+    first_of: dict[str, int] = {}
+    firsts: list[int] = []
     made: MergedInto = []
-    for at, (name, _) in enumerate(names):
-        group = next((earlier for earlier in made if alike[at, earlier]), at)
-        if name is not None:
-            group = first.setdefault(name, group)
+    for at, own in enumerate(alike):
+        group = next((first for first in firsts if own[first]), at)
+        if names is not None and (name := names[at][0]) is not None:
+            group = first_of.setdefault(name, group)
+        if group == at:
+            firsts.append(at)
         made.append(group)
     return made
 
@@ -149,16 +134,12 @@ def merged_attention(attention: Floats, merged_into: Sequence[MergedInto]) -> Fl
     Returns:
         (B, K, L).
     """
-    into = np.array(merged_into, dtype=np.int64)
-    number = np.arange(into.shape[1])
-    rows = np.flatnonzero((into != number).any(axis=1))
-    if not len(rows):
+    if not any(map(any_merged, merged_into)):
         return attention
-    made = attention.copy()
-    members = (into[rows][:, None, :] == number[:, None]).astype(np.float32)
-    counts = members.sum(axis=2)[:, :, None]
-    made[rows] = np.where(counts > 1, members @ attention[rows] / np.maximum(counts, 1), attention[rows])
-    return made
+    into = np.array(merged_into, dtype=np.int64)
+    members = (into[:, None, :] == np.arange(into.shape[1])[:, None]).astype(np.float32)
+    counts = members.sum(axis=2, keepdims=True)
+    return np.where(counts > 1, members @ attention / np.maximum(counts, 1), attention)
 
 
 def group_members(interests: Floats, merged_into: Sequence[MergedInto], number: int) -> Floats:

@@ -89,18 +89,17 @@ class Int8Scores:
         Returns:
             What `scores` takes, with bounds of its errors; None where an interest is not finite.
         """
-        parts = [own for own, _ in ranking.split(interests, self._sizes)]
-        largest = np.max([np.abs(own).max(axis=(1, 2)) for own in parts], axis=0)
+        largest = np.abs(interests).max(axis=(1, 2))
         if not np.isfinite(largest).all():
             return None
         steps = _steps(largest, _largest())
         off = np.zeros(len(interests), np.float32)
         made: list[npt.NDArray[np.uint8]] = []
-        for part, exact in zip(self._parts, parts, strict=True):
+        for part, (exact, _) in zip(self._parts, ranking.split(interests, self._sizes), strict=True):
             own = exact / steps[:, None, None]
             whole = np.rint(own)
             lengths, rest = _longest(whole), _longest(own - whole)
-            off += rest * part.longest + lengths * part.furthest + ROUNDING * lengths * part.longest
+            off += rest * part.longest + lengths * (part.furthest + ROUNDING * part.longest)
             # one of the factors must have no sign: it is moved, and the network moves it back
             moved = (whole + np.float32(_largest() + 1)).astype(np.uint8)
             made.append(np.ascontiguousarray(moved.transpose(1, 0, 2)))
