@@ -105,7 +105,7 @@ def plan(study: dict[str, Any], part: str, only: list[str], named: dict[str, str
                 able = [name for name in wanted["configurations"] if setting in kinds[name].get("settings", [setting])]
                 for backbone in wanted.get("backbones", ["comirec-sa"]):
                     for name in able:
-                        for budget in wanted["budgets"]:
+                        for budget in wanted.get("budget_of", {}).get(data, wanted["budgets"]):
                             configuration = kinds[name]
                             settings = {
                                 **study["train"],

@@ -142,6 +142,8 @@ def test_every_part_of_the_committed_plan_is_made_of_what_stands_there() -> None
     assert not {run.key for run in c} & {run.key for run in other if run.labels == "gguf"}
     # a data set without categories has no such row
     assert "category-start" in {run.configuration for run in study.plan(planned, "S", ["yelp"], {})}
+    shares = {run.data: run.budget for run in study.plan(planned, "M", [], {}) if run.labels == "keywords"}
+    assert (shares["industrial"], shares["beauty"], shares["games"]) == ("10%", "3%", "1%")
 
 
 def test_category_labels_are_of_the_users_whom_keyword_labels_are_of(tmp_path: Path) -> None:
