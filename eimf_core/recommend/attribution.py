@@ -74,15 +74,10 @@ def merge(
         products = interests @ interests.transpose(0, 2, 1)
         lengths = np.sqrt(products.diagonal(axis1=1, axis2=2))
         same = products >= np.maximum(SAME_COSINE * lengths[:, :, None] * lengths[:, None, :], TINY)
-    number = range(interests.shape[1])
-    same[:, number, number] = True
     if any(of_one_item):
         same[np.array(of_one_item)] = True
-    if names is None:
-        # mostly none is like another
-        some = set(np.flatnonzero(same.sum(axis=(1, 2)) > len(number)).tolist())
-        return [_merged(own.tolist()) if row in some else list(number) for row, own in enumerate(same)]
-    return [_merged(own, of) for own, of in zip(same.tolist(), names, strict=True)]
+    rows = same.tolist()
+    return list(map(_merged, rows)) if names is None else list(map(_merged, rows, names))
 
 
 def _merged(alike: Sequence[Sequence[bool]], names: Sequence[ScoredName] | None = None) -> MergedInto:
