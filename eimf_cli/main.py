@@ -25,7 +25,7 @@ STEPS = {
 # a further command is one line: its module in eimf_cli has the same name
 FURTHER = {
     "run": "Make everything from a log to a measured model.",
-    "score": "Tell how many true interests labels recover.",
+    "score": "Score labels against known interests: precision, recall, F1.",
     "compare": "Train backbones over settings and seeds, and compare them in one table.",
     "join": "Join models that were trained apart as an ensemble.",
     "serve": "Answer queries over HTTP.",
@@ -68,9 +68,8 @@ class Commands(typer.core.TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for heading, commands in (("The six steps", STEPS), ("Further commands", FURTHER)):
-            if commands:
-                with formatter.section(heading):
-                    formatter.write_dl(list(commands.items()))
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
 
 
 app = typer.Typer(

@@ -50,18 +50,16 @@ class EvalConfig:
         group="data", metavar="FILE",
     )  # fmt: skip
     labels: Path | None = setting(
-        None, "Labels that tell labelled users (for --slice labels).", group="data", metavar="FILE"
+        None, "Labels, whose users are the labelled ones of --slice labels.", group="data", metavar="FILE"
     )
     seed: int = setting(
         0,
         "Seed of the resampling, and of the order of equal scores where item order favours targets.",
-        group="machine",
         low=0,
     )
     resamples: int = setting(
         10_000,
         "Bootstrap resamples of the users behind each interval.",
-        group="machine",
         low=100,
         advanced=True,
     )

@@ -75,9 +75,11 @@ class TrainConfig:
         group="data", low=0, config_only=True,
     )  # fmt: skip
 
-    dimension: int = setting(128, "Width d of item vectors and interests.", "-d", group="model", low=1, high=65536)
+    dimension: int = setting(
+        128, "Embedding dimension d, of item vectors and interests.", "-d", group="model", low=1, high=65536
+    )
     interests: int = setting(4, "Behavioural interests K a user.", group="model", low=1, high=1024)
-    dropout: float = setting(0.2, "Share of the values dropped out.", group="model", low=0, below=1, advanced=True)
+    dropout: float = setting(0.2, "Dropout rate.", group="model", low=0, below=1, advanced=True)
     hyperparameters: dict[str, Any] = setting(
         {}, "Hyper-parameters of the backbone's own, by name.", group="model", config_only=True
     )
@@ -157,7 +159,7 @@ class TrainConfig:
     )  # fmt: skip
     patience: int = setting(
         4,
-        "Stop after so many epochs without a better validation figure; 0: never.",
+        "Early stopping: epochs without a better validation figure before training ends; 0: never.",
         group="optimisation", low=0,
     )  # fmt: skip
     self_distillation: bool = setting(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+BETAS = (0.9, 0.999)
+
 
 class RowAdam:
     """Adam on given rows of a table, with one second moment a row.
@@ -16,8 +18,8 @@ class RowAdam:
     in the lazy variants for embeddings. m^ and v^ are corrected by the row's own number of steps.
     """
 
-    def __init__(self, table: Tensor, *, rate: float, betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        self.table, self.rate, self.betas = table, rate, betas
+    def __init__(self, table: Tensor, *, rate: float) -> None:
+        self.table, self.rate = table, rate
         self.momentum = torch.zeros_like(table)
         self.second = torch.zeros(len(table), dtype=table.dtype, device=table.device)
         self.steps = torch.zeros(len(table), dtype=torch.int32, device=table.device)
@@ -39,7 +41,7 @@ class RowAdam:
             rows: (R,), distinct.
             gradient: (R, d).
         """
-        first, second = self.betas
+        first, second = BETAS
         steps = self.steps[rows] + 1
         momentum = self.momentum[rows].lerp_(gradient, 1.0 - first)
         variance = self.second[rows].lerp_(gradient.square().mean(dim=1), 1.0 - second)
