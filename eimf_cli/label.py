@@ -70,7 +70,7 @@ def label(
         samples, output, settings, force=force, given=typed, reporter=progress_bars.TerminalReporter()
     )
     if summary.requests is not None:
-        _say_requests(summary)
+        _report_requests(summary)
         if summary.unanswered:
             return
     file = "" if str(output) == "-" else f"{output}: "
@@ -103,7 +103,7 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozen
         model, settings, force=force, given=typed, reporter=progress_bars.TerminalReporter()
     )
     if summary.unanswered:
-        _say_requests(summary)
+        _report_requests(summary)
         return
     errors = f", {summary.errors} keep words of titles (the first: {summary.first_error})" if summary.errors else ""
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
@@ -114,7 +114,7 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozen
     next_steps.ask(model)
 
 
-def _say_requests(summary: LabelSummary) -> None:
+def _report_requests(summary: LabelSummary) -> None:
     terminal.info(
         f"{summary.requests}: {counted(summary.unanswered + summary.further, 'request')} in the OpenAI batch form; "
         "run them, then the same command again with --results and the files that came out"

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 from eimf_cli import terminal
 from eimf_core.progress import Reporter, duration
 
-SIGN_OF_LIFE = 30.0
+HEARTBEAT_SECONDS = 30.0
 """Seconds between two lines off a terminal."""
-SURE = 2.0
+ESTIMATE_AFTER = 2.0
 """Seconds after which the time left is told: before, it is a guess from too little."""
 SHORTEST_BAR, LONGEST_BAR = 6, 40
 SHORTEST_NAME = 12
-_begun: list[Task] | None = None
-_shown: Any = None
-_over: threading.Event | None = None
+_running: list[Task] | None = None
+_live: Any = None
+_all_ended: threading.Event | None = None
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Task:
         if "left" in self.figures:
             return f"{self.figures['left']} left"
         seconds, made = now - self.started, self.done - self.before
-        if not self.total or made <= 0 or seconds < SURE:
+        if not self.total or made <= 0 or seconds < ESTIMATE_AFTER:
             return ""
         return f"{duration(seconds / made * max(0, self.total - self.done))} left"
 
@@ -100,30 +100,30 @@ def line(task: Task, width: int, now: float) -> ProgressLine:
 
 def remove() -> None:
     """End the progress of work that was cut short: a bar hides the cursor, a thread would go on telling."""
-    global _shown
-    if _over is not None:
-        _over.set()
-    if _shown is not None:
-        _shown.stop()
-        _shown = None
+    global _live
+    if _all_ended is not None:
+        _all_ended.set()
+    if _live is not None:
+        _live.stop()
+        _live = None
 
 
 def reset_output() -> None:
     """Forget what was said and what was begun."""
-    global _begun
+    global _running
     terminal.reset_output()
-    _begun = None
+    _running = None
 
 
 def current_task(before: str) -> str | None:
     """The work that goes on; `before` where none has begun yet, and None where all is over that has begun."""
-    if _begun is None:
+    if _running is None:
         return before
-    return _begun[-1].what if _begun else None
+    return _running[-1].what if _running else None
 
 
 class TerminalReporter(Reporter):
-    """Bars on a terminal, a line every `SIGN_OF_LIFE` seconds off one; remarks as plain lines.
+    """Bars on a terminal, a line every `HEARTBEAT_SECONDS` seconds off one; remarks as plain lines.
 
     Work that begins within other work has its line below, and the other's goes on when it has ended.
     With -v each stretch of work ends with a line that says how long it took.
@@ -133,30 +133,30 @@ class TerminalReporter(Reporter):
         self._tasks: list[Task] = []
 
     def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
-        global _begun
+        global _running
         self._tasks.append(Task(terminal.line(what), total, done, done))
-        _begun = self._tasks
+        _running = self._tasks
         if terminal.is_quiet() or not terminal.is_main_process():
             return
         if len(self._tasks) > 1:
-            if _shown is not None:
-                _shown.refresh()  # short work may be over before the next frame
+            if _live is not None:
+                _live.refresh()  # short work may be over before the next frame
             return
         if sys.stderr.isatty():
             self._show()
         else:
-            self._tell()
+            self._start_heartbeat()
 
     def _show(self) -> None:
-        global _shown
+        global _live
         # before the imports, which may take longer than the first sign waits
         terminal.mark_output()
         from rich.console import Console
         from rich.live import Live
 
         self._console = Console(file=sys.stderr)
-        _shown = Live(console=self._console, transient=True, get_renderable=self._drawn, refresh_per_second=10)
-        _shown.start()
+        _live = Live(console=self._console, transient=True, get_renderable=self._drawn, refresh_per_second=10)
+        _live.start()
 
     def _drawn(self) -> Any:
         """The lines of all work that goes on, as rich draws them."""
@@ -165,16 +165,16 @@ class TerminalReporter(Reporter):
         now = time.monotonic()
         return Group(*(_row(task, line(task, self._console.width, now)) for task in list(self._tasks)))
 
-    def _tell(self) -> None:
-        global _over
-        _over = threading.Event()
-        threading.Thread(target=self._tell_now_and_then, args=(_over,), daemon=True).start()
+    def _start_heartbeat(self) -> None:
+        global _all_ended
+        _all_ended = threading.Event()
+        threading.Thread(target=self._heartbeat, args=(_all_ended,), daemon=True).start()
 
-    def _tell_now_and_then(self, over: threading.Event) -> None:
+    def _heartbeat(self, over: threading.Event) -> None:
         """Say from time to time that the work begun last goes on, until all is over."""
-        while not over.wait(SIGN_OF_LIFE):
+        while not over.wait(HEARTBEAT_SECONDS):
             for task in self._tasks[-1:]:
-                terminal.info(f"{task.what}: {', '.join(_told(task, time.monotonic()))}")
+                terminal.info(f"{task.what}: {', '.join(_status(task, time.monotonic()))}")
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._tasks:
@@ -194,15 +194,15 @@ class TerminalReporter(Reporter):
         terminal.info(message)
 
     def debug(self, message: str) -> None:
-        global _begun
-        _begun = _begun or []
+        global _running
+        _running = _running or []
         terminal.debug(message)
 
     def warn(self, message: str) -> None:
         terminal.warning(message)
 
 
-def _told(task: Task, now: float) -> Iterator[str]:
+def _status(task: Task, now: float) -> Iterator[str]:
     yield duration(now - task.started)
     if task.total:
         yield f"{task.done:,} of {task.total:,}"

@@ -19,10 +19,10 @@ RENAMED = {
     "label_start": "label_init",
 }
 """The older name of each setting, and its name of today."""
-_FIRST = {now: before for before, now in RENAMED.items()}
+_ORIGINAL = {now: before for before, now in RENAMED.items()}
 
 
-def by_names_of_today(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as they are called today.
 
     Args:
@@ -34,12 +34,12 @@ def by_names_of_today(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in settings.items()}
 
 
-def first_name(name: str) -> str:
+def original_name(name: str) -> str:
     """What a setting was called at first: hashes and draws that depend on names stay what they were."""
-    return _FIRST.get(name, name)
+    return _ORIGINAL.get(name, name)
 
 
-def by_first_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_original_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as they were called at first, for hashes that are compared with stored ones.
 
     Args:
@@ -48,7 +48,7 @@ def by_first_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The same values; a name that was not changed stays.
     """
-    return {first_name(name): value for name, value in settings.items()}
+    return {original_name(name): value for name, value in settings.items()}
 
 
 def hint(name: str) -> str | None:

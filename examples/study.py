@@ -39,7 +39,7 @@ from eimf_core.evaluation.evaluate import evaluate
 from eimf_core.io import files, jsonl
 from eimf_core.progress import Reporter
 from eimf_core.records import Label
-from eimf_core.renamed_settings import by_names_of_today
+from eimf_core.renamed_settings import with_current_names
 from eimf_core.training import train as training
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
@@ -88,7 +88,7 @@ class Run:
 
 def train_config(run: Run) -> TrainConfig:
     """The settings of a run by the names of today; its key keeps those it was planned with."""
-    settings = by_names_of_today({name: value for name, value in run.settings.items() if name not in REMOVED})
+    settings = with_current_names({name: value for name, value in run.settings.items() if name not in REMOVED})
     if "distil_weight" in settings:
         settings |= {"self_distillation": True, "distillation_weight": settings.pop("distil_weight")}
     return TrainConfig(**settings)

@@ -121,7 +121,7 @@ def cluster_users(directory: str | Path, settings: ClusterConfig, reporter: Repo
     clusters = user_clusters.cluster(
         users, distinct > 0, settings.wanted, most=budget, seed=settings.seed, reporter=reporter
     )
-    rich = settings.min_items or _rich(distinct)
+    rich = settings.min_items or _default_min_items(distinct)
     chosen = representatives.choose(
         clusters.labels,
         clusters.distances,
@@ -166,7 +166,7 @@ def _blocks(items: Stored) -> Iterator[Stored]:
     return (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
 
 
-def _rich(distinct: npt.NDArray[np.int64]) -> int:
+def _default_min_items(distinct: npt.NDArray[np.int64]) -> int:
     return int(np.clip(np.quantile(distinct[distinct > 0], 1 - RICH_SHARE), 1, RICH_AT_MOST))
 
 

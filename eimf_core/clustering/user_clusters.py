@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from eimf_core.clustering.user_vectors import UserVectors
 from eimf_core.numeric import kmeans
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
@@ -17,7 +18,6 @@ MOST_CLUSTERS = 128
 SHARE_OF_BEST = 0.9  # of the best held-out cosine: further clusters would tell little more
 USERS_EACH = 10  # users a cluster should have on average, at least, when its number is chosen
 STARTS = 3
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Clustering:
     """K clusters, the largest first. `centres` (K, D) in unit length; `labels` int32 (U,), -1 for a
     user without text; `distances` float32 (U,), 1 - cosine to the own centre; `sizes` (K,)."""
 
-    centres: Vectors
+    centres: Floats
     labels: npt.NDArray[np.int32]
     distances: npt.NDArray[np.float32]
     sizes: npt.NDArray[np.int64]
@@ -77,7 +77,7 @@ def candidates(users: int, most: int) -> list[int]:
 
 
 def held_out_cosines(
-    vectors: Vectors, *, most: int, rng: np.random.Generator, reporter: Reporter = SILENT
+    vectors: Floats, *, most: int, rng: np.random.Generator, reporter: Reporter = SILENT
 ) -> dict[int, float]:
     """For each candidate number of clusters the mean cosine of held-out users to their nearest centre.
 
@@ -108,7 +108,7 @@ def choose_count(scores: dict[int, float]) -> int:
 def _assigned(
     users: UserVectors,
     has_text: npt.NDArray[np.bool_],
-    centres: Vectors,
+    centres: Floats,
     scores: dict[int, float],
     reporter: Reporter,
 ) -> Clustering:

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import SplitData
-from eimf_core.numeric.arrays import Ints
+from eimf_core.numeric.arrays import Floats, Ints
 from eimf_core.numeric.vectors import unit_rows
 
 BLOCK = 8192
 ITEMS_AT_ONCE = 1 << 16
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class UserVectors:
 
     train: SplitData
     items: npt.NDArray[np.floating[Any]]
-    centre: Vectors | None = None
+    centre: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.train)
 
-    def rows(self, users: Ints) -> Vectors:
+    def rows(self, users: Ints) -> Floats:
         """Vectors of some users.
 
         Args:
@@ -50,7 +49,7 @@ class UserVectors:
             made[start : start + BLOCK] = self._block(users[start : start + BLOCK])
         return made
 
-    def _block(self, users: Ints) -> Vectors:
+    def _block(self, users: Ints) -> Floats:
         from scipy.sparse import csr_array
 
         at, bounds = history_positions(self.train.offsets, users)
@@ -64,7 +63,7 @@ class UserVectors:
             words[words.any(axis=1)] -= self.centre
         return unit_rows(csr_array((weights, indices, bounds), shape=(len(users), len(words))) @ words)
 
-    def item_blocks(self) -> Iterator[Vectors]:
+    def item_blocks(self) -> Iterator[Floats]:
         """The item vectors, ITEMS_AT_ONCE at a time.
 
         Yields:
@@ -76,7 +75,7 @@ class UserVectors:
                 block[block.any(axis=1)] -= self.centre
             yield block
 
-    def blocks(self) -> Iterator[tuple[Ints, Vectors]]:
+    def blocks(self) -> Iterator[tuple[Ints, Floats]]:
         """All users in order, BLOCK at a time.
 
         Yields:

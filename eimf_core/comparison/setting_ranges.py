@@ -79,26 +79,26 @@ def candidates(
     made = {}
     for name in backbones:
         where = f"{file}: "
-        wanted = _flat({**common, **tables.get(name, {})}, where)
+        wanted = _flattened({**common, **tables.get(name, {})}, where)
         made[name] = [_checked(_nested(values), name, where) for values in _values(wanted, trials, seed, where)]
     return made
 
 
-def by_names_of_today(content: Any) -> Any:
+def with_current_names(content: Any) -> Any:
     """The content of a file of ranges as it was stored, with the settings as they are called today."""
     if not isinstance(content, dict):
         return content
     tables = {key for key, value in content.items() if key in registry.BACKBONES and isinstance(value, dict)}
-    made = renamed_settings.by_names_of_today(content)
-    return made | {key: renamed_settings.by_names_of_today(content[key]) for key in tables}
+    made = renamed_settings.with_current_names(content)
+    return made | {key: renamed_settings.with_current_names(content[key]) for key in tables}
 
 
 def changed(settings: Settings) -> str:
     """Settings as words: "dimension=64 learning_rate=0.003"."""
-    return " ".join(f"{'.'.join(path)}={value}" for path, value in _flat(settings, "", plain=True).items())
+    return " ".join(f"{'.'.join(path)}={value}" for path, value in _flattened(settings, "", plain=True).items())
 
 
-def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: KeyPath = ()) -> dict[KeyPath, Any]:
+def _flattened(content: dict[str, Any], where: str, *, plain: bool = False, above: KeyPath = ()) -> dict[KeyPath, Any]:
     """Values by their place; what stands in tables below `hyperparameters` lies deeper."""
     known = {field.name for field in fields(TrainConfig)}
     found: dict[KeyPath, Any] = {}
@@ -110,7 +110,7 @@ def _flat(content: dict[str, Any], where: str, *, plain: bool = False, above: Ke
             near = did_you_mean(key, known) or "; eimf train --help-all"
             raise ConfigError(where + (renamed_settings.hint(key) or f"unknown setting '{key}'{near}"))
         if isinstance(value, dict) and path[0] == "hyperparameters" and not {"low", "high"} <= value.keys():
-            found |= _flat(value, where, plain=plain, above=path)
+            found |= _flattened(value, where, plain=plain, above=path)
         elif isinstance(value, dict) and not plain:
             found[path] = _range(value, f"{where}{'.'.join(path)}")
         else:
@@ -145,7 +145,7 @@ def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: st
             return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     assert trials is not None
     # a generator for each key, so that backbones that share a key get the same values of it
-    drawn = {path: np.random.default_rng([seed, zlib.crc32(_first_called(path).encode())]) for path in choices}
+    drawn = {path: np.random.default_rng([seed, zlib.crc32(_original_path(path).encode())]) for path in choices}
     made: list[dict[KeyPath, Any]] = []
     for _ in range(50 * trials):
         one = {
@@ -161,9 +161,9 @@ def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: st
     return made
 
 
-def _first_called(path: KeyPath) -> str:
+def _original_path(path: KeyPath) -> str:
     """What draws depend on: a comparison of before resumes with the values that it drew."""
-    return ".".join([renamed_settings.first_name(path[0]), *path[1:]])
+    return ".".join([renamed_settings.original_name(path[0]), *path[1:]])
 
 
 def _nested(values: dict[KeyPath, Any]) -> Settings:

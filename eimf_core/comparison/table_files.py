@@ -94,10 +94,10 @@ def as_svg(comparison: Comparison) -> dict[str, str]:
         PLOTS[0]: lambda: plots.figures(evaluation, result_tables.main_row(evaluation)),
         PLOTS[1]: lambda: plots.comparisons(evaluation),
     }
-    return {name: _alone(plot.svg) for name, draw in drawn.items() if (plot := draw()) is not None}
+    return {name: _standalone(plot.svg) for name, draw in drawn.items() if (plot := draw()) is not None}
 
 
-def _alone(svg: str) -> str:
+def _standalone(svg: str) -> str:
     """An SVG that no page gives its colour and size."""
     width, height = re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0]
     sized = svg.replace("<svg ", f'<svg width="{width}pt" height="{height}pt" color="{SVG_INK}" ', 1)

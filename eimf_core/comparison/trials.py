@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from eimf_core import renamed_settings
-from eimf_core.comparison.setting_ranges import Settings, by_names_of_today, changed
+from eimf_core.comparison.setting_ranges import Settings, changed, with_current_names
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.io import files, jsonl
 from eimf_core.model_directory import artifact
@@ -64,7 +64,7 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
         return
     try:
         known = orjson.loads(path.read_bytes())
-        known["ranges"] = by_names_of_today(known.get("ranges"))
+        known["ranges"] = with_current_names(known.get("ranges"))
         unlike = [name for name, value in orjson.loads(orjson.dumps(about)).items() if known.get(name) != value]
     except (OSError, orjson.JSONDecodeError, AttributeError):
         raise ConfigError(f"{path}: is not what eimf compare wrote; choose another -o") from None
@@ -85,7 +85,9 @@ class Trials:
         self._directory, self._labels, self._max_minutes = directory, labels, max_minutes
         self._warned: set[str] = set()
         path = folder / TRIALS
-        self.known: list[Trial] = [_of_today(trial) for trial in jsonl.read(path, Trial)] if path.exists() else []
+        self.known: list[Trial] = (
+            [_with_current_names(trial) for trial in jsonl.read(path, Trial)] if path.exists() else []
+        )
 
     def find(self, backbone: str, settings: Settings, seed: int) -> Trial | None:
         """What is known of a training, also that it failed.
@@ -138,7 +140,7 @@ class Trials:
             # a full disk and damaged data or labels stop everything, as signals do; what fails of itself fails alone
             raise
         except Exception as error:
-            trial = Trial(backbone=backbone, seed=seed, settings=settings, error=_told(error))
+            trial = Trial(backbone=backbone, seed=seed, settings=settings, error=_error_text(error))
             self.reporter.warn(f"{said}: {called} failed: {trial.error}")
             _remove(place)
         else:
@@ -168,9 +170,9 @@ class Trials:
         return msgspec.structs.replace(trial, model=target.name, manifest_sha256=sha256)
 
 
-def _of_today(trial: Trial) -> Trial:
+def _with_current_names(trial: Trial) -> Trial:
     """A training with its settings as they are called today."""
-    return msgspec.structs.replace(trial, settings=renamed_settings.by_names_of_today(trial.settings))
+    return msgspec.structs.replace(trial, settings=renamed_settings.with_current_names(trial.settings))
 
 
 def _without_model(trial: Trial) -> Trial:
@@ -178,7 +180,7 @@ def _without_model(trial: Trial) -> Trial:
     return msgspec.structs.replace(trial, model=None, manifest_sha256=None)
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     words = " ".join(str(error).split())
     return (
         words if isinstance(error, EimfError) else f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -23,9 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset, Offsets, SplitData
-from eimf_core.numeric.arrays import ShortInts
-
-Mask = npt.NDArray[np.bool_]
+from eimf_core.numeric.arrays import Bools, ShortInts
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def reasons_text(left_out: dict[str, int], split: str) -> str:
     )
 
 
-def select(dataset: Dataset, split: str, seen: str, known: Sequence[Mask]) -> EvalUsers:
+def select(dataset: Dataset, split: str, seen: str, known: Sequence[Bools]) -> EvalUsers:
     """The users of a split to evaluate.
 
     Args:

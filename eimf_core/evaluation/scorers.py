@@ -18,13 +18,12 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import InputError
 from eimf_core.model_directory import artifact
 from eimf_core.numeric import ranking
-from eimf_core.numeric.arrays import Floats, ShortInts
+from eimf_core.numeric.arrays import Bools, Floats, ShortInts
 
 Times = Sequence[npt.NDArray[np.float64]] | None
 """Unix seconds of the items of each history, or None where they are not known."""
 Events = Sequence[ShortInts] | None
 """Kinds of behaviour of the items of each history, as numbers of the data set, or None where they are not known."""
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class ModelSystem:
                 f"none of its items is known to {path}; evaluate the model on the data it was trained on",
                 file=dataset.directory / "items.jsonl",
             )
-        self.known: Mask = self._rows > 0
+        self.known: Bools = self._rows > 0
         self.unmatched = len(self.model.catalogue) - matched
         self._unknown = np.flatnonzero(~self.known)
         # what the model calls each kind of behaviour of the data

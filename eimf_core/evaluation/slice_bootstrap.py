@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eimf_core.evaluation import statistics
 from eimf_core.evaluation.measure import MetricColumn
 from eimf_core.evaluation.system_results import SystemResult
+from eimf_core.numeric.arrays import Bools
 
-Mask = npt.NDArray[np.bool_]
 ALL = "all"
 
 
@@ -34,11 +33,11 @@ class EvalSlice:
     """A slice: its users (U,) and the columns that belong to it."""
 
     name: str
-    users: Mask
+    users: Bools
     columns: list[int]
 
 
-def eval_slices(columns: Sequence[MetricColumn], user_slices: dict[str, Mask], users: int) -> list[EvalSlice]:
+def eval_slices(columns: Sequence[MetricColumn], user_slices: dict[str, Bools], users: int) -> list[EvalSlice]:
     """All users, then slices of users with the same columns, then slices of targets with their own.
 
     Args:

@@ -28,11 +28,9 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.evaluation.eval_users import EvalUsers
 from eimf_core.io import jsonl
-from eimf_core.numeric.arrays import Ints, ShortInts
+from eimf_core.numeric.arrays import Bools, Ints, ShortInts
 from eimf_core.numeric.category_numbers import numbered
 from eimf_core.records import Label
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,10 @@ class TargetSlice:
     """
 
     name: str
-    items: Mask | None = None
+    items: Bools | None = None
     repeated: bool | None = None
 
-    def of_lists(self, lists: Ints, histories: Sequence[ShortInts]) -> Mask:
+    def of_lists(self, lists: Ints, histories: Sequence[ShortInts]) -> Bools:
         """Which places of lists hold an item of the slice.
 
         Args:
@@ -60,7 +58,7 @@ class TargetSlice:
         rows = np.repeat(np.arange(len(lists)), lists.shape[1])
         return self.of_targets(rows, lists.ravel(), histories).reshape(lists.shape)
 
-    def of_targets(self, rows: Ints, items: npt.NDArray[np.integer[Any]], histories: Sequence[ShortInts]) -> Mask:
+    def of_targets(self, rows: Ints, items: npt.NDArray[np.integer[Any]], histories: Sequence[ShortInts]) -> Bools:
         """Which items are in the slice.
 
         Args:
@@ -72,11 +70,11 @@ class TargetSlice:
             (T,).
         """
         if self.items is not None:
-            within: Mask = self.items[items]
+            within: Bools = self.items[items]
             return within
         width = 1 + max(int(items.max(initial=0)), max(int(history.max(initial=0)) for history in histories))
         owners = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
-        had: Mask = np.isin(rows * width + items, owners * width + np.concatenate(histories))
+        had: Bools = np.isin(rows * width + items, owners * width + np.concatenate(histories))
         return had if self.repeated else ~had
 
 
@@ -88,7 +86,7 @@ LARGEST_CATEGORIES = 10
 class Slices:
     """The chosen parts: `users` by name (U,), `targets`, and a `size` of each in words."""
 
-    users: dict[str, Mask] = field(default_factory=dict)
+    users: dict[str, Bools] = field(default_factory=dict)
     targets: list[TargetSlice] = field(default_factory=list)
     sizes: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -136,14 +134,14 @@ def choose(
     return made
 
 
-def _by_history(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+def _by_history(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Bools]:
     lengths = users.history_lengths()
     thirds = np.quantile(lengths, [1 / 3, 2 / 3], method="inverted_cdf").astype(int) + 1
     bounds = _bounds("history", value) or sorted(set(thirds.tolist()))
     return _ranges("history", lengths, bounds)
 
 
-def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Bools]:
     _no_value("labels", value)
     if labels is None:
         raise ConfigError("--slice labels: no labels are given to tell labelled users; add --labels labels.jsonl")
@@ -158,14 +156,14 @@ def _by_label(value: str, users: EvalUsers, dataset: Dataset, labels: Path | Non
     return {"labels=yes": mask, "labels=no": ~mask}
 
 
-def _by_training(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Mask]:
+def _by_training(value: str, users: EvalUsers, dataset: Dataset, labels: Path | None) -> dict[str, Bools]:
     _no_value("cold", value)
     trained = set(dataset.splits["train"].users)
     cold = np.array([users.user(row) not in trained for row in range(len(users))], dtype=np.bool_)
     return {"cold=yes": cold, "cold=no": ~cold}
 
 
-def _by_popularity(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Mask]:
+def _by_popularity(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Bools]:
     counts = dataset.counts()
     ordered = np.sort(counts[1:])[::-1]
     head = int(ordered[max(0, int(len(ordered) * HEAD_SHARE) - 1)])
@@ -173,7 +171,7 @@ def _by_popularity(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, 
     return _ranges("popularity", counts, bounds)
 
 
-def _by_category(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Mask]:
+def _by_category(value: str, users: EvalUsers, dataset: Dataset) -> dict[str, Bools]:
     names, columns, bounds = numbered(item.categories for item in dataset.items)
     items = np.repeat(np.arange(1, len(bounds)), np.diff(bounds))[np.argsort(columns, kind="stable")]
     members = dict(zip(names, np.split(items, np.cumsum(np.bincount(columns))[:-1]), strict=True)) if names else {}
@@ -225,10 +223,10 @@ def _no_value(name: str, value: str) -> None:
         raise ConfigError(f"--slice {name}: takes no value, got '{value}'")
 
 
-def _ranges(name: str, values: npt.NDArray[np.int64], bounds: Sequence[int]) -> dict[str, Mask]:
+def _ranges(name: str, values: npt.NDArray[np.int64], bounds: Sequence[int]) -> dict[str, Bools]:
     """One part per range of the values, its name saying which."""
     edges = [0, *bounds]
-    parts: dict[str, Mask] = {}
+    parts: dict[str, Bools] = {}
     for low, high in zip(edges, [*bounds, None], strict=True):
         if high is None:
             parts[f"{name}>={low}"] = values >= low
@@ -240,12 +238,12 @@ def _ranges(name: str, values: npt.NDArray[np.int64], bounds: Sequence[int]) -> 
     return parts
 
 
-BY_USER: dict[str, Callable[[str, EvalUsers, Dataset, Path | None], dict[str, Mask]]] = {
+BY_USER: dict[str, Callable[[str, EvalUsers, Dataset, Path | None], dict[str, Bools]]] = {
     "history": _by_history,
     "labels": _by_label,
     "cold": _by_training,
 }
-BY_ITEM: dict[str, Callable[[str, EvalUsers, Dataset], dict[str, Mask]]] = {
+BY_ITEM: dict[str, Callable[[str, EvalUsers, Dataset], dict[str, Bools]]] = {
     "popularity": _by_popularity,
     "category": _by_category,
 }

@@ -11,11 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 
-from eimf_core.numeric.arrays import Floats
-
-Values = npt.NDArray[np.float64]
+from eimf_core.numeric.arrays import Doubles, Floats
 
 LEVEL = 0.95
 DETECTION = 1.959964 + 0.841621
@@ -30,7 +27,7 @@ def resamples_for(users: int, wanted: int) -> int:
     return min(wanted, max(FEWEST_RESAMPLES, MOST_DRAWS // max(1, users)))
 
 
-def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Values:
+def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Doubles:
     """Means over users drawn with replacement.
 
     All columns see the same draws, so that differences of columns are paired.
@@ -49,17 +46,17 @@ def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, th
     users = len(values)
     values = np.ascontiguousarray(values, dtype=np.float32)
 
-    def block(count: int, generator: np.random.Generator) -> Values:
+    def block(count: int, generator: np.random.Generator) -> Doubles:
         weights = np.empty((count, users), dtype=np.float32)
         for row in weights:
             row[:] = np.bincount(generator.integers(0, users, users, dtype=np.uint32), minlength=users)
-        means: Values = (weights @ values).astype(np.float64) / users
+        means: Doubles = (weights @ values).astype(np.float64) / users
         return means
 
     return _in_blocks(block, resamples, users, rng, threads)
 
 
-def interval(means: Values) -> tuple[Values, Values]:
+def interval(means: Doubles) -> tuple[Doubles, Doubles]:
     """Percentile bounds of the 95 % interval.
 
     Args:
@@ -68,11 +65,11 @@ def interval(means: Values) -> tuple[Values, Values]:
     Returns:
         Low and high bounds, each (C,).
     """
-    bounds: Values = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    bounds: Doubles = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return bounds[0], bounds[1]
 
 
-def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Values:
+def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Doubles:
     """Two-sided p of paired differences: how often random signs give as large a mean.
 
     Under the hypothesis that the two systems are exchangeable for every user, each difference is as
@@ -96,21 +93,21 @@ def randomisation_p(differences: Floats, resamples: int, rng: np.random.Generato
         return np.ones(differences.shape[1])
     total = differences.sum(axis=0, dtype=np.float64)
 
-    def block(count: int, generator: np.random.Generator) -> Values:
+    def block(count: int, generator: np.random.Generator) -> Doubles:
         raw = np.frombuffer(generator.bytes(count * math.ceil(users / 8)), dtype=np.uint8).reshape(count, -1)
         positive = np.unpackbits(raw, axis=1, count=users).astype(np.float32)
         # signs are 2 * bit - 1
-        sums: Values = np.abs(2.0 * (positive @ differences).astype(np.float64) - total)
+        sums: Doubles = np.abs(2.0 * (positive @ differences).astype(np.float64) - total)
         return sums
 
     sums = _in_blocks(block, resamples, users, rng, threads)
     # sums of the same numbers in another order differ in their last digits
     slack = 1e-5 * np.abs(differences).sum(axis=0, dtype=np.float64)
-    p: Values = (1 + (sums >= np.abs(total) - slack).sum(axis=0)) / (1 + resamples)
+    p: Doubles = (1 + (sums >= np.abs(total) - slack).sum(axis=0)) / (1 + resamples)
     return p
 
 
-def detectable(differences: Floats) -> Values:
+def detectable(differences: Floats) -> Doubles:
     """The least difference that so many users show: (z_.975 + z_.80) * s / sqrt(U), s the deviation over users.
 
     A true difference of this size is significant at .05 in 80 % of such samples; half of it in 29 %. Holm's
@@ -127,11 +124,11 @@ def detectable(differences: Floats) -> Values:
     users, columns = differences.shape
     if users < 2:
         return np.full(columns, np.nan)
-    found: Values = DETECTION * differences.std(axis=0, ddof=1, dtype=np.float64) / math.sqrt(users)
+    found: Doubles = DETECTION * differences.std(axis=0, ddof=1, dtype=np.float64) / math.sqrt(users)
     return found
 
 
-def holm(p: Values) -> Values:
+def holm(p: Doubles) -> Doubles:
     """p-values corrected for their number.
 
     Args:
@@ -150,12 +147,12 @@ def holm(p: Values) -> Values:
 
 
 def _in_blocks(
-    block: Callable[[int, np.random.Generator], Values],
+    block: Callable[[int, np.random.Generator], Doubles],
     resamples: int,
     users: int,
     rng: np.random.Generator,
     threads: int,
-) -> Values:
+) -> Doubles:
     size = max(1, min(256, BLOCK_NUMBERS // max(1, users)))
     counts = [min(size, resamples - start) for start in range(0, resamples, size)]
     generators = rng.spawn(len(counts))

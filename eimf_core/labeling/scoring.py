@@ -127,7 +127,7 @@ def score(labels: str | Path, truth: Truth, encoder: TextEncoder) -> LabelQualit
         precision=round(precision, 4),
         recall=round(recall, 4),
         f1=round(2 * precision * recall / (precision + recall), 4) if hits else 0.0,
-        by_chance=round(_hits_of_others(stands_for, true, hits) / expected, 4),
+        by_chance=round(_chance_hits(stands_for, true, hits) / expected, 4),
         items_right=None if right is None else round(right, 4),
     )
 
@@ -155,7 +155,7 @@ def _hits(stands_for: Sequence[list[int]], true: Sequence[set[int]]) -> int:
     return sum(len(names.intersection(found)) for found, names in zip(stands_for, true, strict=True))
 
 
-def _hits_of_others(stands_for: Sequence[list[int]], true: Sequence[set[int]], hits: int) -> float:
+def _chance_hits(stands_for: Sequence[list[int]], true: Sequence[set[int]], hits: int) -> float:
     """True interests that the labels of one other user find, on average over all; `hits` are those of the own."""
     found = Counter(name for names in stands_for for name in set(names))
     wanted = Counter(name for names in true for name in names)

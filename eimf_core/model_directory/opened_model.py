@@ -27,7 +27,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.padding import length_groups, padded
 from eimf_core.numeric.vectors import row_lengths
 from eimf_core.records import SemanticInterest
-from eimf_core.renamed_settings import by_names_of_today
+from eimf_core.renamed_settings import with_current_names
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,9 +274,9 @@ def _config(name: str, content: bytes) -> ModelConfig:
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise ModelError(f"{name}: config.json is damaged ({error})") from None
     members = [
-        msgspec.structs.replace(member, training=by_names_of_today(member.training)) for member in config.members
+        msgspec.structs.replace(member, training=with_current_names(member.training)) for member in config.members
     ]
-    return msgspec.structs.replace(config, training=by_names_of_today(config.training), members=members)
+    return msgspec.structs.replace(config, training=with_current_names(config.training), members=members)
 
 
 def _lines(name: str, content: bytes) -> Iterator[SemanticInterest]:

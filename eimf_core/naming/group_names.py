@@ -12,9 +12,9 @@ import numpy as np
 
 from eimf_core.naming import item_groups
 from eimf_core.naming.distinctive_terms import TermIndex
-from eimf_core.naming.item_groups import GroupName, ItemGroups, Stored
+from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.naming.terms import item_terms
-from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.arrays import AnyFloats, Floats
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Item, SemanticInterest
 
@@ -29,7 +29,7 @@ LEAST_COSINE = 0.4
 
 def named_groups(
     items: int, item: Callable[[int], Item], vectors: Floats, scale: Floats | None,
-    interests: Sequence[SemanticInterest], interest_vectors: Floats, text: Stored | None = None,
+    interests: Sequence[SemanticInterest], interest_vectors: Floats, text: AnyFloats | None = None,
 ) -> ItemGroups:  # fmt: skip
     """The groups of a catalogue with their names.
 

@@ -2,7 +2,7 @@
 
 An interest is named by what it recommends: each item belongs to a group, and a group has a name. Groups are k-means
 clusters of the item vectors and texts, made when a model is written; `group_names` names them. What a group is called
-stays with its items when the vectors change (`carried`).
+stays with its items when the vectors change (`transferred`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.numeric import kmeans
-from eimf_core.numeric.arrays import Floats, ShortInts
+from eimf_core.numeric.arrays import AnyFloats, Floats, ShortInts
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.records import Label, Record
 
-Stored = npt.NDArray[np.floating[Any]]
 NamedBy = Literal["answer", "labels", "words"]
 
 PART = "item_groups.safetensors"
@@ -125,7 +124,7 @@ def number(items: int) -> int:
     return min(MOST, max(1, items // EACH, int(2 * items**0.5)))
 
 
-def group(items: int, vectors: Floats, scale: Floats | None, text: Stored | None = None) -> ItemGroups:
+def group(items: int, vectors: Floats, scale: Floats | None, text: AnyFloats | None = None) -> ItemGroups:
     """Groups of a catalogue, without names; the same for the same vectors.
 
     Item vectors say what goes together, texts what is alike: with both, 63 % of the names made of words are right on
@@ -143,7 +142,7 @@ def group(items: int, vectors: Floats, scale: Floats | None, text: Stored | None
     mean = None if text is None else np.asarray(text[sample], np.float32).mean(axis=0)
 
     def points(rows: Any) -> Floats:
-        own = units(vectors, scale, rows)
+        own = unit_vectors(vectors, scale, rows)
         if text is None or mean is None:
             return own
         words = np.asarray(text[rows], np.float32)
@@ -170,17 +169,17 @@ def _around_members(of: ShortInts, vectors: Floats, scale: Floats | None, names:
     sums = np.zeros((len(names), vectors.shape[1]), np.float32)
     for start in range(1, len(of), BLOCK):
         rows = np.flatnonzero(known[start : start + BLOCK]) + start
-        np.add.at(sums, of[rows], units(vectors, scale, rows))
+        np.add.at(sums, of[rows], unit_vectors(vectors, scale, rows))
     centres = unit_rows(sums)
     joined, near = nearest(vectors, scale, centres)
     made = np.where(known, of, joined).astype(np.int32)
     for start in range(1, len(of), BLOCK):
         rows = np.flatnonzero(known[start : start + BLOCK]) + start
-        near[rows] = np.einsum("nd,nd->n", units(vectors, scale, rows), centres[made[rows]])
+        near[rows] = np.einsum("nd,nd->n", unit_vectors(vectors, scale, rows), centres[made[rows]])
     return ItemGroups(made, near, centres, names)
 
 
-def units(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
+def unit_vectors(vectors: Floats, scale: Floats | None, rows: Any) -> Floats:
     """Vectors of some items in length 1; one that is infinite, or times its scale, is none."""
     taken = np.asarray(vectors[rows], np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -202,13 +201,13 @@ def nearest(vectors: Floats, scale: Floats | None, centres: Floats) -> tuple[Sho
     near = np.zeros(len(vectors), dtype=np.float32)
     for start in range(1, len(vectors) if len(centres) else 0, BLOCK):
         rows = slice(start, start + BLOCK)
-        cosines = units(vectors, scale, rows) @ centres.T
+        cosines = unit_vectors(vectors, scale, rows) @ centres.T
         of[rows] = cosines.argmax(axis=1)
         near[rows] = cosines.max(axis=1)
     return of, near
 
 
-def carried(
+def transferred(
     earlier: ItemGroups, places: npt.NDArray[np.integer[Any]], vectors: Floats, scale: Floats | None
 ) -> ItemGroups | None:
     """The named groups of an earlier model for the items and vectors of today.

@@ -15,5 +15,9 @@ Ints = npt.NDArray[np.int64]
 """Indices, places and counts."""
 ShortInts = npt.NDArray[np.int32]
 """Indices of which many are kept: histories, neighbours."""
+Bools = npt.NDArray[np.bool_]
+"""Which of many."""
+AnyFloats = npt.NDArray[np.floating[Any]]
+"""Vectors as a file holds them, in single or half precision."""
 Arrays = dict[str, npt.NDArray[Any]]
 """Arrays by name, as a file holds them."""

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import numpy.typing as npt
 
+from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.vectors import unit_rows
 
-Vectors = npt.NDArray[np.float32]
 LARGE = 20_000
 """Vectors from which on k-means goes in mini-batches."""
 
 
-def fit(vectors: Vectors, clusters: int, rng: np.random.Generator, *, starts: int) -> Vectors:
+def fit(vectors: Floats, clusters: int, rng: np.random.Generator, *, starts: int) -> Floats:
     """K-means of unit vectors.
 
     Args:

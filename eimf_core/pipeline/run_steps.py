@@ -159,7 +159,7 @@ def origin_of(step: RunStep, options: dict[str, Any]) -> str:
     read = [path for given in step.inputs for path in _files(given)]
     described = {
         "version": provenance.versions().get("eimf"),
-        "options": renamed_settings.by_first_names(options),
+        "options": renamed_settings.with_original_names(options),
         "files": {str(path): files.sha256(path) for path in (*read, *named) if os.path.realpath(path) not in written},
     }
     return hashlib.sha256(orjson.dumps(described, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()

@@ -213,7 +213,7 @@ def _read_file(
             checking.result()
     bad = None if skipped is None else skipped + raw.rows(unusable)
     if bad and isinstance(scan, Delimited):
-        bad -= _pass_over_empty(raw, scan, copy if copy.exists() else source.path, of_file)
+        bad -= _skip_empty(raw, scan, copy if copy.exists() else source.path, of_file)
     if bad == 0:
         return items
     mostly_bad = ""
@@ -234,7 +234,7 @@ def _read_file(
     return items
 
 
-def _pass_over_empty(raw: RawTable, scan: Delimited, path: Path, of_file: str) -> int:
+def _skip_empty(raw: RawTable, scan: Delimited, path: Path, of_file: str) -> int:
     """Remove the rows of a file whose cells are all empty, where no other row lacks both ids; returns how many."""
     without_ids = f"{of_file} AND user IS NULL AND item IS NULL"
     (empty,) = raw.connection.execute(scan.empty_rows(path)).fetchone()

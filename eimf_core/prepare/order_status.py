@@ -167,7 +167,7 @@ def remarks(columns: Sequence[StatusColumn], config: PrepareConfig) -> tuple[lis
         if status.undone:
             warnings.append(
                 f"{status.file}: '{status.column}' is {_listed(status.undone)} of {status.interactions:,} "
-                f"interactions, which count like the others; {_way(status, config)}"
+                f"interactions, which count like the others; {_advice(status, config)}"
             )
         elif len(status.rows) > 1 and status.kind in ("kind", "event"):
             keeping = "" if config.event else f"; {_options(status, [*status.rows][:1])} keeps one kind"
@@ -188,7 +188,7 @@ def _options(status: StatusColumn, values: Sequence[str]) -> str:
     return column + " ".join(f"--event {shlex.quote(value)}" for value in values)
 
 
-def _way(status: StatusColumn, config: PrepareConfig) -> str:
+def _advice(status: StatusColumn, config: PrepareConfig) -> str:
     """How they are left out."""
     if status.kind == "quantity" and config.min_rating is None and config.rating_column is None:
         return f"--rating-column {shlex.quote(status.column)} --min-rating 0 leaves them out"

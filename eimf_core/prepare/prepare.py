@@ -100,7 +100,7 @@ _Written = tuple[report.Report, Catalogue, dict[str, Any]]
 
 
 @contextlib.contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """Python does not look in the block for objects that hold each other: there are none among millions of items."""
     enabled = gc.isenabled()
     gc.disable()
@@ -111,7 +111,7 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-@_no_search_for_cycles()
+@_garbage_collection_paused()
 def prepare(
     logs: Sequence[Path | MemoryTable],
     output: Path,

@@ -81,7 +81,7 @@ def _rows(
         except csv.Error:
             odd = True
         if odd:
-            cells = _mended(kept[0][1], delimiter, quote, width)
+            cells = _repaired(kept[0][1], delimiter, quote, width)
             # a quote that is not closed spoils its own line only
             unread.extendleft(reversed(kept[1:]))
             del kept[1:]
@@ -118,7 +118,7 @@ def escape_of(lines: Sequence[str], delimiter: str, quote: str = '"') -> str:
     return BACKSLASH if plain and all(_parsed(_unescaped(line), delimiter, quote) for line in with_backslash) else quote
 
 
-def _mended(line: str, delimiter: str, quote: str, width: int) -> list[str] | None:
+def _repaired(line: str, delimiter: str, quote: str, width: int) -> list[str] | None:
     """The cells of a line whose quotes are odd; None when it has no reading of the right width."""
     # blanks between a closing quote and the delimiter
     cells = _parsed(re.sub(f"{re.escape(quote)}[ \t]+(?={re.escape(delimiter)}|$)", quote, line), delimiter, quote)

@@ -79,7 +79,7 @@ class TimeReading:
             columns = "--time-column DATE --time-column TIME"
             return f"is '{text}', which is a time of the day; name the column of the date too: {columns}"
         if forms := formats_of(text):
-            return f"is '{text}', where {_untold(forms)}"
+            return f"is '{text}', where {_ambiguity(forms)}"
         return f"is '{text}', {value_parsing.NO_TIME}"
 
     def plain(self, value: str) -> str:
@@ -93,7 +93,7 @@ class TimeReading:
         return TimeReading(Parts(("date", *["tie"] * len(self.parts.ties))))
 
 
-def _untold(forms: Sequence[str]) -> str:
+def _ambiguity(forms: Sequence[str]) -> str:
     what = "day, month and year" if len(forms) > 2 else "day and month"
     choices = " or ".join(f"--time-format '{form}'" for form in forms)
     return f"{what} cannot be told apart; say {choices}"
@@ -176,7 +176,7 @@ def _decided(connection: Any, files: Sequence[tuple[Source, Scan, TimeReading]],
     (best, most), (other, second) = counts.most_common(2)
     if most >= (1 - CONTRADICTED) * readable and most > second:
         return {best}
-    problem = f"holds dates where {_untold([form for form in forms if counts[form] == most])}"
+    problem = f"holds dates where {_ambiguity([form for form in forms if counts[form] == most])}"
     if most < (1 - CONTRADICTED) * readable:
         problem = (
             f"is written in two ways: of {readable:,} dates {most:,} can be {best}, {second:,} {other}; say with "

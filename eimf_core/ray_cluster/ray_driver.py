@@ -83,7 +83,7 @@ class Driver:
 
     def run(self, incoming: queue.Queue[Any]) -> None:
         """Work until `incoming` gives None."""
-        workers = self._room()
+        workers = self._capacity()
         for _ in range(workers):
             self._start()
         self._pipe.send(("slots", (workers * self._setup.slots, workers)))
@@ -93,15 +93,15 @@ class Driver:
                 if message is None:
                     return
                 self._parts.append(message)
-            self._give()
+            self._assign()
             done, _ = (
                 self._ray.wait(list(self._calls), timeout=POLL_INTERVAL, fetch_local=False) if self._calls else ([], [])
             )
             for call in done:
-                self._take(call)
-            self._look()
+                self._collect(call)
+            self._check_health()
 
-    def _room(self) -> int:
+    def _capacity(self) -> int:
         """How many workers the machines of the cluster have room for."""
         setup, found = self._setup, 0
         for node in self._ray.nodes():
@@ -123,7 +123,7 @@ class Driver:
         self._actors.append(actor)
         self._calls[handle.ready.remote(_version(), setup.make, setup.arguments)] = actor, None
 
-    def _give(self) -> None:
+    def _assign(self) -> None:
         """Parts to workers that have room, one more than they have slots for, so that none waits."""
         for actor in self._actors:
             while actor.ready and self._parts and len(actor.parts) <= self._setup.slots:
@@ -131,7 +131,7 @@ class Driver:
                 actor.parts[number] = part
                 self._calls[actor.handle.run.remote(part)] = actor, number
 
-    def _take(self, call: Any) -> None:
+    def _collect(self, call: Any) -> None:
         if call not in self._calls:  # its worker died, which another call has told
             return
         actor, number = self._calls.pop(call)
@@ -175,7 +175,7 @@ class Driver:
         self._ray.kill(actor.handle)  # one that is out of reach must not go on beside the new one
         self._start()
 
-    def _look(self) -> None:
+    def _check_health(self) -> None:
         """Whether the cluster is there, and anyone works."""
         now = time.monotonic()
         if any(actor.ready for actor in self._actors):

@@ -23,13 +23,14 @@ import numpy.typing as npt
 
 from eimf_core.errors import ModelError
 from eimf_core.io import files, raw_files, system_files
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
-from eimf_core.text.encoder import TextEncoder, Vectors
+from eimf_core.text.encoder import TextEncoder
 from eimf_core.text.encoder_input import item_text
 
 Stored = npt.NDArray[np.float16]
-EncodeParts = Callable[[Iterable[Sequence[str]]], Iterator[Vectors]]
+EncodeParts = Callable[[Iterable[Sequence[str]]], Iterator[Floats]]
 """Gives the vectors of each of many parts of texts, in order."""
 
 CACHE = ".cache"
@@ -255,7 +256,7 @@ def _each(encoder: TextEncoder, parts: Sequence[Sequence[str]], encode_parts: En
         yield _checked(encoder, part, next(made)).astype(np.float16) if part else np.zeros((0, 0), np.float16)
 
 
-def _checked(encoder: TextEncoder, texts: Sequence[str], vectors: Vectors) -> Vectors:
+def _checked(encoder: TextEncoder, texts: Sequence[str], vectors: Floats) -> Floats:
     if vectors.shape != (len(texts), encoder.dimension) or not np.isfinite(vectors).all():
         raise ModelError(f"{encoder.name}: gives vectors of the wrong shape or not finite; use another --encoder")
     return vectors

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 
-Vectors = npt.NDArray[np.float32]
 BATCH = 32
 
 
@@ -30,7 +29,7 @@ class TextEncoder(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
         """Encode texts.
 
         Args:
@@ -46,9 +45,9 @@ def encode_distinct(
     encoder: TextEncoder,
     texts: Sequence[str],
     order: Sequence[str],
-    encode_batch: Callable[[Sequence[str]], Vectors],
+    encode_batch: Callable[[Sequence[str]], Floats],
     reporter: Reporter,
-) -> Vectors:
+) -> Floats:
     """What `TextEncoder.encode` returns, each distinct text encoded once and BATCH of them at a time.
 
     Args:
@@ -69,5 +68,5 @@ def encode_distinct(
         reporter.advance(len(batch))
     reporter.end()
     row = {text: at for at, text in enumerate(order)}
-    ordered: Vectors = vectors[[row[text] for text in texts]]
+    ordered: Floats = vectors[[row[text] for text in texts]]
     return ordered

@@ -25,7 +25,7 @@ from eimf_core.numeric.padding import padded
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text import transformers_encoder
-from eimf_core.text.encoder import Vectors, encode_distinct
+from eimf_core.text.encoder import encode_distinct
 
 
 @functools.cache
@@ -63,7 +63,7 @@ class BertEncoder:
         self._tokenizer.enable_truncation(transformers_encoder.MAX_TOKENS)
         self._tokenizer.no_padding()
 
-    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
         """As `Encoder.encode`.
 
         Args:

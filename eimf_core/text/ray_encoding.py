@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from eimf_core.errors import ModelError
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.ray_cluster.ray_map import RayWorkers
 from eimf_core.text.cache import EncodeParts
-from eimf_core.text.encoder import TextEncoder, Vectors
+from eimf_core.text.encoder import TextEncoder
 from eimf_core.text.loading import open_encoder
 
 
@@ -33,14 +34,14 @@ def ray_encoder(
     if name_or_path is not None and Path(name_or_path).expanduser().is_dir():
         name_or_path = str(Path(name_or_path).expanduser().absolute())
 
-    def encode(parts: Iterable[Sequence[str]]) -> Iterator[Vectors]:
+    def encode(parts: Iterable[Sequence[str]]) -> Iterator[Floats]:
         with RayWorkers(address, open_here, name_or_path, encoder.identity, texts, reporter=reporter) as workers:
             yield from workers.ordered(parts)
 
     return encode
 
 
-def open_here(name_or_path: str | None, identity: str, texts: int) -> Callable[[Sequence[str]], Vectors]:
+def open_here(name_or_path: str | None, identity: str, texts: int) -> Callable[[Sequence[str]], Floats]:
     """In a worker: what encodes a part; raises ModelError where the encoder is another one."""
     encoder = open_encoder(name_or_path, texts)
     if encoder.identity != identity:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.cache import encode_cached
-from eimf_core.text.encoder import TextEncoder, Vectors
+from eimf_core.text.encoder import TextEncoder
 
 LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
 
@@ -32,7 +33,7 @@ class TitleVectors:
         self._vectors: npt.NDArray[np.floating] | None = None
         self._names: dict[str, npt.NDArray[np.floating]] = {}
 
-    def of(self, titles: Sequence[str]) -> Vectors:
+    def of(self, titles: Sequence[str]) -> Floats:
         """Vectors of some of the titles.
 
         Args:
@@ -50,7 +51,7 @@ class TitleVectors:
         rows = [self._rows[title] for title in titles]
         return np.asarray(self._vectors[rows], dtype=np.float32)
 
-    def of_names(self, names: Sequence[str]) -> Vectors:
+    def of_names(self, names: Sequence[str]) -> Floats:
         """Vectors of names of interests. Each is encoded once and alone: the same whichever label it comes up in first.
 
         Args:
@@ -65,20 +66,19 @@ class TitleVectors:
         return np.asarray([self._names[name] for name in names], dtype=np.float32)
 
 
-def assign(names: Vectors, titles: Vectors, *, least: float = LEAST_COSINE) -> list[list[int]]:
+def assign(names: Floats, titles: Floats) -> list[list[int]]:
     """Assign each title to its nearest name.
 
     Args:
         names, titles: unit vectors (M, D) and (n, D).
-        least: cosine below which a title belongs to no name.
 
     Returns:
-        For each name the positions of its titles. A name that no title is nearest to keeps the one title nearest to
-        it, so that every interest has an item.
+        For each name the positions of its titles; a title with a cosine below `LEAST_COSINE` belongs to none. A name
+        that no title is nearest to keeps the one title nearest to it, so that every interest has an item.
     """
     if not len(names) or not len(titles):
         return [[] for _ in range(len(names))]
     cosines = titles @ names.T
     best = cosines.argmax(axis=1)
-    chosen = [np.flatnonzero((best == at) & (cosines[:, at] >= least)).tolist() for at in range(len(names))]
+    chosen = [np.flatnonzero((best == at) & (cosines[:, at] >= LEAST_COSINE)).tolist() for at in range(len(names))]
     return [items or [int(cosines[:, at].argmax())] for at, items in enumerate(chosen)]

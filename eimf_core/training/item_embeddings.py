@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eimf_core.numeric.arrays import Doubles, Floats
+from eimf_core.numeric.arrays import AnyFloats, Doubles, Floats
 
-Text = npt.NDArray[np.floating[Any]]
 DEVIATION = 0.1  # of the elements of a fresh table
 NOISE = 0.01  # keeps items with the same text apart
 SAME = 1e-12  # variance below which vectors are all the same but for rounding
@@ -86,7 +83,7 @@ class ItemTable(nn.Module):
 
 
 def make(
-    items: int, dimension: int, generator: torch.Generator, text: Text | None = None,
+    items: int, dimension: int, generator: torch.Generator, text: AnyFloats | None = None,
     start: tuple[Floats, Floats] | None = None,
 ) -> ItemTable:  # fmt: skip
     """A fresh table, of random vectors or started from text.
@@ -117,7 +114,7 @@ def make(
     return ItemTable(vectors)
 
 
-def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
+def principal_components(text: AnyFloats, dimension: int) -> tuple[Floats, Floats]:
     """The principal components of text vectors.
 
     The projected vectors have elements of standard deviation DEVIATION; beyond D components are 0. All are 0 where
@@ -137,7 +134,7 @@ def principal_components(text: Text, dimension: int) -> tuple[Floats, Floats]:
     return mean.astype(np.float32), scaled(components, covariance)
 
 
-def mean_and_covariance(text: Text) -> tuple[Doubles, Doubles]:
+def mean_and_covariance(text: AnyFloats) -> tuple[Doubles, Doubles]:
     """Mean and covariance of text vectors.
 
     Args:

@@ -12,7 +12,8 @@ from eimf_core.errors import ConfigError, ModelError
 from eimf_core.model_directory.artifact import Contents
 from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.naming import group_names, interest_names, item_groups
-from eimf_core.naming.item_groups import ItemGroups, Stored
+from eimf_core.naming.item_groups import ItemGroups
+from eimf_core.numeric.arrays import AnyFloats
 from eimf_core.text.cache import encode_items
 from eimf_core.text.loading import open_encoder
 
@@ -29,7 +30,7 @@ def with_names(contents: Contents, earlier: Sequence[OpenedModel] = (), data: Da
     Returns:
         The same with groups.
     """
-    groups = next((found for model in earlier if (found := _carried(contents, model)) is not None), None)
+    groups = next((found for model in earlier if (found := _transferred(contents, model)) is not None), None)
     if groups is None:
         vectors, scale = contents.weights["item_vectors"], contents.weights.get("item_scale")
         interest_vectors = contents.weights.get("named_vectors", vectors[:0])
@@ -40,7 +41,7 @@ def with_names(contents: Contents, earlier: Sequence[OpenedModel] = (), data: Da
     return replace(contents, item_groups=groups.arrays())
 
 
-def _text(contents: Contents, data: Dataset) -> Stored | None:
+def _text(contents: Contents, data: Dataset) -> AnyFloats | None:
     """Text vectors of the items, by the encoder of the model; None where it has none, or that is not at hand."""
     if contents.config.text_encoder is None:
         return None
@@ -53,7 +54,7 @@ def _text(contents: Contents, data: Dataset) -> Stored | None:
     return encode_items(data.directory, data.items, encoder)
 
 
-def _carried(contents: Contents, model: OpenedModel) -> ItemGroups | None:
+def _transferred(contents: Contents, model: OpenedModel) -> ItemGroups | None:
     if model.item_groups is None:
         return None
     groups = interest_names.groups_of(model)
@@ -61,4 +62,6 @@ def _carried(contents: Contents, model: OpenedModel) -> ItemGroups | None:
         return None
     places = {item.item: at for at, item in enumerate(contents.items, start=1)}
     of_items = np.array([places.get(item.item, 0) for item in model.catalogue], dtype=np.int64)
-    return item_groups.carried(groups, of_items, contents.weights["item_vectors"], contents.weights.get("item_scale"))
+    return item_groups.transferred(
+        groups, of_items, contents.weights["item_vectors"], contents.weights.get("item_scale")
+    )

@@ -157,7 +157,7 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
     """
     models, weights = ensemble.members, ensemble.weights
     if len(models) == 1:
-        return _alone(ensemble, data, provenance)
+        return _single_model(ensemble, data, provenance)
     described = [_described(model, weight) for model, weight in zip(models, weights, strict=True)]
     joint = JointNetwork([backbone(model) for model in models], weights)
     blocks = Blocks([each.dimension for each in described], weights)
@@ -204,7 +204,7 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
     )
 
 
-def _alone(ensemble: Ensemble, data: Dataset, provenance: dict[str, Any]) -> Contents:
+def _single_model(ensemble: Ensemble, data: Dataset, provenance: dict[str, Any]) -> Contents:
     """The only member that stayed, as the ordinary model that it is."""
     (model,) = ensemble.members
     return Contents(

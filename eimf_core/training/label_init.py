@@ -16,10 +16,10 @@ import torch
 from scipy import sparse
 
 from eimf_core.dataset import SplitData
-from eimf_core.numeric.arrays import Doubles, Floats
+from eimf_core.numeric.arrays import Bools, Doubles, Floats
 from eimf_core.training.labels import Labels
 from eimf_core.training.learner import Learner
-from eimf_core.training.neighbour_init import Flags, fill, neighbours, project
+from eimf_core.training.neighbour_init import fill, neighbours, project
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def init_adapter_from_text(learner: Learner, mean: Floats, projection: Floats) -
     learner.adapter.bias.copy_(torch.from_numpy(-projection @ mean))
 
 
-def text_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Flags]:
+def text_shares(labels: Labels, rows: int) -> tuple[sparse.csr_matrix, Bools]:
     """The share of each text in the mean of the texts of an item, (rows, texts), and which items have any."""
     texts, items = labels.text_items
     pairs = sparse.csr_matrix((np.ones(len(texts)), (items, texts)), shape=(rows, len(labels.vectors)))

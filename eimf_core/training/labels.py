@@ -24,7 +24,7 @@ from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.encoder_input import interest_text
 
 NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
-WHY = {"empty": "they name no interest", "repeated": "their user has an earlier one"}
+LEFT_OUT_REASONS = {"empty": "they name no interest", "repeated": "their user has an earlier one"}
 
 
 @dataclass(frozen=True)
@@ -147,14 +147,16 @@ def _no_label(left_out: dict[str, int]) -> str:
 
 def _report(left_out: dict[str, int], strangers: list[str], failed: list[str], reporter: Reporter) -> None:
     if strangers:
-        named = _some(strangers, ", ")
+        named = _first_few(strangers, ", ")
         reporter.warn(f"{len(strangers)} labels left out: not the training history of this data (users {named})")
     if failed:
-        reporter.warn(f"{len(failed)} labels left out: they hold an error instead (user {_some(failed, '; user ')})")
+        reporter.warn(
+            f"{len(failed)} labels left out: they hold an error instead (user {_first_few(failed, '; user ')})"
+        )
     for reason, count in left_out.items():
         if count and reason not in ("no match", "error"):
-            reporter.warn(f"{count} labels left out: {WHY[reason]}")
+            reporter.warn(f"{count} labels left out: {LEFT_OUT_REASONS[reason]}")
 
 
-def _some(named: list[str], between: str) -> str:
+def _first_few(named: list[str], between: str) -> str:
     return between.join(named[:NAMED_AT_MOST]) + (" …" if len(named) > NAMED_AT_MOST else "")

@@ -19,11 +19,10 @@ import torch
 from scipy import sparse
 
 from eimf_core.dataset import SplitData
-from eimf_core.numeric.arrays import Doubles, Floats
+from eimf_core.numeric.arrays import Bools, Doubles, Floats
 from eimf_core.numeric.vectors import SHORTEST, row_lengths
 from eimf_core.training.item_embeddings import DEVIATION, NOISE, principal_components
 
-Flags = npt.NDArray[np.bool_]
 REACH, ROUNDS, OWN = 3, 2, 0.5
 WIDTH = 2  # random directions a dimension
 BLOCK = 64  # columns spread at a time
@@ -50,7 +49,7 @@ def init_from_neighbours(weight: torch.Tensor, train: SplitData, generator: torc
     return project(weight, vectors, known)[0]
 
 
-def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: sparse.csr_matrix) -> Flags:
+def fill(out: Floats, columns: Callable[[slice], Doubles], known: Bools, links: sparse.csr_matrix) -> Bools:
     """Spread vectors over neighbours. All columns of a million items at once would take gigabytes, several times over.
 
     Args:
@@ -70,7 +69,7 @@ def fill(out: Floats, columns: Callable[[slice], Doubles], known: Flags, links: 
 
 
 def project(
-    weight: torch.Tensor, vectors: npt.NDArray[Any], known: Flags
+    weight: torch.Tensor, vectors: npt.NDArray[Any], known: Bools
 ) -> tuple[int, npt.NDArray[np.float32] | None]:
     """Put rows of a table where their vectors project to on the first principal components of these.
 
@@ -111,7 +110,7 @@ def neighbours(train: SplitData, rows: int) -> sparse.csr_matrix:
     return total + total.T
 
 
-def propagate(vectors: Doubles, known: Flags, links: sparse.csr_matrix) -> tuple[Doubles, Flags]:
+def propagate(vectors: Doubles, known: Bools, links: sparse.csr_matrix) -> tuple[Doubles, Bools]:
     """Vectors (rows, D) drawn to those of their neighbours, and which rows have one now; neither input changes."""
     vectors = np.where(known[:, None], vectors, 0.0)
     for _ in range(ROUNDS):

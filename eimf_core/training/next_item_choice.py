@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from eimf_core.dataset import Dataset
 from eimf_core.evaluation.eval_users import EvalUsers
@@ -19,7 +18,7 @@ from eimf_core.evaluation.scorers import System
 from eimf_core.model_directory.artifact import Contents
 from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.numeric import ranking
-from eimf_core.numeric.arrays import Arrays
+from eimf_core.numeric.arrays import Arrays, Ints
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import candidates, next_item_graph
 from eimf_core.training.candidates import NEVER, CandidateBlock, K
@@ -31,7 +30,6 @@ ERRORS = 1.5
 """How many standard errors texts have to gain."""
 ROUNDS = 2
 """How often both weights are chosen, one after the other."""
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def added(contents: Contents, graph: NextItems | None) -> Contents:
 
 
 def choose(
-    system: System, users: EvalUsers, blocks: Sequence[Rows], data: Dataset, reporter: Reporter = SILENT, *,
+    system: System, users: EvalUsers, blocks: Sequence[Ints], data: Dataset, reporter: Reporter = SILENT, *,
     texts: Arrays | None = None,
 ) -> ChosenGraph:  # fmt: skip
     """Count what follows items and what stands beside them, and choose the graph and weights with the best NDCG@10.
@@ -99,12 +97,12 @@ def choose(
 def _weights(blocks: Sequence[CandidateBlock]) -> list[tuple[float, float, float]]:
     """The best weight of next items without and with items of like texts: it, what a value by text counts beside one
     by histories, and the NDCG@10."""
-    steps = [float(f"{factor * _unit(blocks, 1):.4g}") for factor in WEIGHTS]
+    steps = [float(f"{factor * _weight_unit(blocks, 1):.4g}") for factor in WEIGHTS]
     none = [0.0] * (len(blocks[0].scores) - 2)
     alone, ndcg = _best(blocks, [[1.0, weight, *none] for weight in steps])
     found = [(alone[1], 0.0, ndcg)]
     if none and alone[1]:
-        shares = [factor * _unit(blocks, 2) / alone[1] for factor in WEIGHTS]
+        shares = [factor * _weight_unit(blocks, 2) / alone[1] for factor in WEIGHTS]
         share, both = 0.0, alone
         for _ in range(ROUNDS):
             both, _ = _best(blocks, [[1.0, both[1], other * both[1]] for other in shares])
@@ -124,7 +122,7 @@ def _best(blocks: Sequence[CandidateBlock], weights: Sequence[list[float]]) -> t
     return weights[at], measured[at]
 
 
-def _block(system: System, users: EvalUsers, rows: Rows, graphs: Sequence[NextItems]) -> CandidateBlock:
+def _block(system: System, users: EvalUsers, rows: Ints, graphs: Sequence[NextItems]) -> CandidateBlock:
     """Items of some users that a best list may hold, with their vector scores and what each graph adds at weight 1."""
     histories = [users.history(row) for row in rows.tolist()]
     scores = system.score(histories, users.times(rows.tolist()), users.events(rows.tolist())).values
@@ -139,7 +137,7 @@ def _block(system: System, users: EvalUsers, rows: Rows, graphs: Sequence[NextIt
     return candidates.block(parts, kept, *users.targets_of(rows))
 
 
-def _unit(blocks: Sequence[CandidateBlock], part: int) -> float:
+def _weight_unit(blocks: Sequence[CandidateBlock], part: int) -> float:
     """The weight with which the best neighbour of a user by that part of the scores gains what his best candidate's
     vector score lies above the mean of all, on average."""
     spread, added = [], []

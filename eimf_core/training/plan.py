@@ -53,7 +53,7 @@ def make(
     """
     members, weights = settings.members, None
     if epochs_from is not None:
-        settings, members, weights = _as_before(epochs_from, settings, given)
+        settings, members, weights = _from_earlier_model(epochs_from, settings, given)
     places = [0] * len(members)
     if init is not None:
         places = warm_start.places(init, members)
@@ -86,7 +86,7 @@ def as_init(settings: TrainConfig, init: str | Path, given: Collection[str]) -> 
     return replace(settings, backbone=model.config.backbone)
 
 
-def _as_before(
+def _from_earlier_model(
     path: str | Path, settings: TrainConfig, given: Collection[str]
 ) -> tuple[TrainConfig, list[TrainConfig], list[float] | None]:
     for name in BESIDE_EPOCHS_FROM:

@@ -105,7 +105,7 @@ def fingerprint(data: Dataset, settings: TrainConfig, read: list[Path]) -> str:
     # where it runs is told apart by what the checkpoint says, with a word to the user
     told = {name: value for name, value in dataclasses.asdict(settings).items() if name != "device"}
     described = {
-        "settings": renamed_settings.by_first_names(told),
+        "settings": renamed_settings.with_original_names(told),
         "inputs": [files.sha256(path) for path in read],
         "versions": provenance.versions(),
     }

@@ -16,14 +16,14 @@ import numpy as np
 from scipy import linalg, sparse
 
 from eimf_core.dataset import SplitData
-from eimf_core.numeric.arrays import Doubles, Floats
-from eimf_core.training.item_embeddings import CHUNK, SAME, Text, mean_and_covariance, principal_components, scaled
+from eimf_core.numeric.arrays import AnyFloats, Doubles, Floats
+from eimf_core.training.item_embeddings import CHUNK, SAME, mean_and_covariance, principal_components, scaled
 from eimf_core.training.neighbour_init import BLOCK, neighbours
 
 RIDGE = 0.03  # r: directions that hardly any text has are not trusted
 
 
-def cca_projection(text: Text, train: SplitData, dimension: int) -> tuple[Floats, Floats]:
+def cca_projection(text: AnyFloats, train: SplitData, dimension: int) -> tuple[Floats, Floats]:
     """The map from text to where item vectors start.
 
     Args:
@@ -52,7 +52,7 @@ def cca_projection(text: Text, train: SplitData, dimension: int) -> tuple[Floats
     return mean.astype(np.float32), scaled(components, covariance)
 
 
-def covariances(text: Text, train: SplitData) -> tuple[Doubles, Doubles]:
+def covariances(text: AnyFloats, train: SplitData) -> tuple[Doubles, Doubles]:
     """Covariances (D, D) between the text vectors (N + 1, D) of neighbours, and of theirs; each pair counts both ways.
     A pair of which one has no text does not count."""
     starts = range(0, len(text), CHUNK)

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from eimf_core.model_directory.next_items import most_neighbours
 from eimf_core.numeric import kmeans
-from eimf_core.numeric.arrays import Arrays, Floats, Ints
+from eimf_core.numeric.arrays import AnyFloats, Arrays, Floats, Ints
 from eimf_core.numeric.vectors import unit_rows
-from eimf_core.training.item_embeddings import CHUNK, Text, principal_components
+from eimf_core.training.item_embeddings import CHUNK, principal_components
 
 EXACT = 20_000
 WIDTH = 64
@@ -31,7 +31,7 @@ SAMPLE = 200_000
 """Items that the lists are made from, at most."""
 
 
-def count(text: Text, rng: np.random.Generator) -> Arrays:
+def count(text: AnyFloats, rng: np.random.Generator) -> Arrays:
     """The graph of items of like texts.
 
     Args:
@@ -56,7 +56,7 @@ def count(text: Text, rng: np.random.Generator) -> Arrays:
     return _arrays(rows, columns, values, len(text))
 
 
-def count_if_known(text: Text | None, seed: int) -> Arrays | None:
+def count_if_known(text: AnyFloats | None, seed: int) -> Arrays | None:
     """The graph of items of like texts, if there is one.
 
     Args:
@@ -72,7 +72,7 @@ def count_if_known(text: Text | None, seed: int) -> Arrays | None:
     return made if len(made["items"]) else None
 
 
-def _directions(text: Text) -> tuple[Ints, Floats]:
+def _directions(text: AnyFloats) -> tuple[Ints, Floats]:
     """The rows that have a text, (n,), and their centred vectors in unit length, (n, D), of a large catalogue (n,
     WIDTH)."""
     parts = [slice(start, start + CHUNK) for start in range(0, len(text), CHUNK)]

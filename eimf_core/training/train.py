@@ -109,14 +109,14 @@ def train(
             setup.set_threads(settings.threads)
             earlier = [] if init is None else [artifact.open_model(init)]
             run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
-            made = _train_as_asked(run, output, planned, reporter, refitted=settings.refit, twice=epochs_from is None)
+            made = _train_or_refit(run, output, planned, reporter, refitted=settings.refit, twice=epochs_from is None)
             if group.first:
                 # of this run, or of one with --refit that was interrupted
                 shutil.rmtree(refit.folder(output).parent, ignore_errors=True)
             return made
 
 
-def _train_as_asked(
+def _train_or_refit(
     run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter, *, refitted: bool, twice: bool
 ) -> TrainingSummary:
     """Train, with `refitted` on validation lines as well; `twice` where these have to choose first."""
@@ -147,7 +147,7 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
         before = _train(run, path, planned, reporter)
     # nobody reads a model that another process still writes
     group.wait()
-    again = _again(path, planned)
+    again = _refit_plan(path, planned)
     ndcg = refit.validation_ndcg(path)
     chosen = {"ndcg": ndcg, "epochs": [member.epochs for member in again.members]}
     run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items, chosen=chosen)
@@ -158,7 +158,7 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
     )  # fmt: skip
 
 
-def _again(path: Path, planned: TrainingPlan) -> TrainingPlan:
+def _refit_plan(path: Path, planned: TrainingPlan) -> TrainingPlan:
     """The plan of the second training, with what the model of the first one at `path` has: its members start from where
     they started, in the same time."""
     again = plan.make(replace(planned.settings, refit=True, max_minutes=None), epochs_from=path, given=[])

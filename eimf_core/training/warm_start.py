@@ -24,7 +24,7 @@ from eimf_core.model_directory import artifact
 from eimf_core.model_directory.model_members import Member
 from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.models import registry
-from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.arrays import AnyFloats, Floats
 from eimf_core.progress import Reporter
 from eimf_core.training import item_embeddings, text_projection
 from eimf_core.training.config import TrainConfig
@@ -32,7 +32,6 @@ from eimf_core.training.item_embeddings import ItemTable
 from eimf_core.training.learner import Learner
 from eimf_core.training.side_information import feature_names
 
-Text = npt.NDArray[np.floating[Any]]
 FEATURES = "encoder.features"  # the rows of this parameter belong to categories, by `side.feature_names`
 BEHAVIOURS = "behaviours"  # those of this one to kinds of behaviour
 
@@ -66,7 +65,7 @@ class WarmStart:
         self._sha256 = files.sha256(manifest(path))
 
     def apply(
-        self, learner: Learner, data: Dataset, text: Text | None, encoder: str | None, events: list[str],
+        self, learner: Learner, data: Dataset, text: AnyFloats | None, encoder: str | None, events: list[str],
         reporter: Reporter,
     ) -> dict[str, Any]:  # fmt: skip
         """Let a learner start from the model.
@@ -179,7 +178,7 @@ def _check(path: str | Path, model: OpenedModel, member: Member, settings: Train
         raise ModelError(f"{path}: keeps no weights of its network to start from; train it again")
 
 
-def _fitted(text: Text, vectors: Floats, places: npt.NDArray[np.int32]) -> tuple[Floats, Floats]:
+def _fitted(text: AnyFloats, vectors: Floats, places: npt.NDArray[np.int32]) -> tuple[Floats, Floats]:
     """A map from text to item vectors by the items that model and data both know."""
     both = np.flatnonzero(places)
     return text_projection.fit(text[np.append(0, places[both])], vectors[np.append(0, both + 1)])
@@ -188,7 +187,7 @@ def _fitted(text: Text, vectors: Floats, places: npt.NDArray[np.int32]) -> tuple
 @torch.no_grad()
 def _fill(
     table: ItemTable, vectors: Floats, places: npt.NDArray[np.int32], known: npt.NDArray[np.bool_],
-    text: Text | None, text_to_items: tuple[Floats, Floats] | None, generator: torch.Generator,
+    text: AnyFloats | None, text_to_items: tuple[Floats, Floats] | None, generator: torch.Generator,
 ) -> int:  # fmt: skip
     """Give every row of the table its vector; how many new items their text has placed.
 

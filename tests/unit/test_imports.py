@@ -171,6 +171,17 @@ def test_no_two_classes_bear_one_name() -> None:
     assert {name for name in names if names.count(name) > 1 and not name.startswith("_")} == set()
 
 
+def test_no_two_files_call_a_kind_of_array_by_one_name() -> None:
+    """Those of several files stand in `numeric.arrays`."""
+    names = [
+        ast.unparse(node.targets[0])
+        for path in SOURCES
+        for node in parsed(path).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("npt.NDArray[")
+    ]
+    assert {name for name in names if names.count(name) > 1} == set() and "Floats" in names
+
+
 def test_losses_know_no_data_and_models_no_training() -> None:
     """A backbone's auxiliary loss stands in its file; the losses of all of them in `training/losses`."""
     pure = ("eimf_core.training.losses", "eimf_core.models.readout")

@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "date": time_forms.tidied,
     "sql": lambda text: containers.SQL.match(text.encode()),
     "xml": lambda text: containers.XML.match(text.encode()),
-    "row": lambda text: row_cells._mended(text, ",", '"', 3),
+    "row": lambda text: row_cells._repaired(text, ",", '"', 3),
 }
 PIECES = (
     "\n",

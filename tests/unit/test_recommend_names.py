@@ -63,6 +63,14 @@ def test_groups_take_the_words_that_tell_them_from_the_others() -> None:
     assert again.names == made.names and np.array_equal(again.centres, made.centres)
 
 
+@pytest.mark.parametrize(("cosine", "name"), [(0.41, "chamber music"), (0.39, None)])
+def test_a_label_names_a_group_from_a_cosine_of_four_tenths_on(cosine: float, name: str | None) -> None:
+    vector = np.array([[cosine, 0, (1 - cosine**2) ** 0.5]], np.float32)
+    groups = groups_of_kinds("a", "b", None)
+    groups = ItemGroups(groups.of, groups.near, np.eye(3, dtype=np.float32)[:2], groups.names[:2])
+    assert group_names.labels(groups, [SemanticInterest(name="chamber music")], vector) == [name, None]
+
+
 def test_groups_take_the_names_of_labels_that_are_near_and_words_elsewhere() -> None:
     items, vectors = grouped()
     label = np.eye(8, dtype=np.float32)[[2]]
@@ -90,14 +98,14 @@ def test_names_stay_with_their_items_when_vectors_change() -> None:
     places = np.where(np.arange(len(items)) % 3 > 0, np.cumsum(np.arange(len(items)) % 3 > 0), 0)
     kept = np.flatnonzero(places)
     today = np.concatenate([turned[:1], turned[kept + 1], turned[[1, 200]]])
-    found = item_groups.carried(made, places, today, None)
+    found = item_groups.transferred(made, places, today, None)
     assert found is not None
     before = [made.names[made.of[at + 1]].name for at in kept] + [made.names[made.of[at]].name for at in (1, 200)]
     assert [found.names[at].name for at in found.of[1:]] == before
     # where most items are new the groups are made anew
-    assert item_groups.carried(made, np.where(np.arange(len(items)) < 20, places, 0), today, None) is None
+    assert item_groups.transferred(made, np.where(np.arange(len(items)) < 20, places, 0), today, None) is None
     today[3] = np.nan
-    assert item_groups.carried(made, places, today, None) is None
+    assert item_groups.transferred(made, places, today, None) is None
 
 
 def test_a_model_brings_its_groups_and_an_older_one_finds_the_same(tmp_path: Path) -> None:

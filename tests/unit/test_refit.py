@@ -191,7 +191,7 @@ def test_the_second_training_has_the_other_half_of_the_time_and_the_same_start(f
         training.train(folder, tmp_path / member.backbone, replace(member, epochs=1))
     # one of the three is left out
     ensemble.join_models([tmp_path / "gru4rec", tmp_path / "comirec-sa"], folder, tmp_path / "joined")
-    again = training._again(tmp_path / "joined", replace(planned, places=[4, 5, 6]))
+    again = training._refit_plan(tmp_path / "joined", replace(planned, places=[4, 5, 6]))
     names = {"comirec-sa": 4, "gru4rec": 6}
     assert [names[member.backbone] for member in again.members] == again.places
     assert {member.max_minutes for member in again.members} == {3.0 / len(again.members)}

@@ -50,8 +50,8 @@ def test_an_error_in_the_middle_of_work_gives_the_cursor_back(monkeypatch: pytes
 def test_long_work_off_a_terminal_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(sys, "stderr", screen)
-    assert progress_bars.SIGN_OF_LIFE <= 30
-    monkeypatch.setattr(progress_bars, "SIGN_OF_LIFE", 0.01)
+    assert progress_bars.HEARTBEAT_SECONDS <= 30
+    monkeypatch.setattr(progress_bars, "HEARTBEAT_SECONDS", 0.01)
     reporter = progress_bars.TerminalReporter()
 
     def wait_for(words: str) -> None:

@@ -17,11 +17,11 @@ import pytest
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.io import hub
+from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Item
 from eimf_core.text import cache
 from eimf_core.text.cache import encode_cached, encode_items
-from eimf_core.text.encoder import Vectors
 from eimf_core.text.encoder_input import item_text
 from eimf_core.text.loading import FEW, open_encoder
 from eimf_core.text_cleaning import clean_item
@@ -37,7 +37,7 @@ class WordEncoder:
     def __init__(self) -> None:
         self.encoded: list[str] = []
 
-    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+    def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
         self.encoded += texts
         vectors = np.full((len(texts), self.dimension), 1e-3, dtype=np.float32)
         for row, words in enumerate(texts):
@@ -122,7 +122,7 @@ def test_an_interrupted_run_goes_on_whatever_is_reused(tmp_path: Path, monkeypat
     encode_cached(texts[1:3], WordEncoder(), tmp_path / "cut")
 
     class Stopped(WordEncoder):
-        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
             if self.encoded:
                 raise KeyboardInterrupt
             return super().encode(texts, reporter)
@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     whole = encode_cached(texts, WordEncoder(), tmp_path / "whole")
 
     class Stopped(WordEncoder):
-        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
             if len(self.encoded) >= 4:
                 raise KeyboardInterrupt
             return super().encode(texts, reporter)
@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_written_costs_only_a_warning(tmp_path: Path, mo
 
 def test_an_encoder_that_gives_nonsense_is_named(tmp_path: Path) -> None:
     class Broken(WordEncoder):
-        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Vectors:
+        def encode(self, texts: Sequence[str], reporter: Reporter = SILENT) -> Floats:
             return np.full((len(texts), 16), np.nan, dtype=np.float32)
 
     with pytest.raises(ModelError, match="words"):

@@ -13,51 +13,51 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.numeric.arrays import Doubles, Ints
+
 Hits = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
 
 
-def recall(hits: Hits, wanted: Counts, k: int) -> Values:
+def recall(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """Share of the targets that the list holds: sum_(i<=k) rel_i / T.
 
     T is not cut at k: a user with more than k targets cannot reach 1.
     Source: Herlocker et al., ACM TOIS 22(1), 2004.
     """
-    found: Values = hits[:, :k].sum(axis=1) / wanted
+    found: Doubles = hits[:, :k].sum(axis=1) / wanted
     return found
 
 
-def hit_rate(hits: Hits, wanted: Counts, k: int) -> Values:
+def hit_rate(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """1 when the list holds any target, else 0: max_(i<=k) rel_i.
 
     Source: Deshpande and Karypis, ACM TOIS 22(1), 2004.
     """
-    hit: Values = hits[:, :k].max(axis=1).astype(np.float64)
+    hit: Doubles = hits[:, :k].max(axis=1).astype(np.float64)
     return hit
 
 
-def precision(hits: Hits, wanted: Counts, k: int) -> Values:
+def precision(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """Share of the list's k places that hold a target: sum_(i<=k) rel_i / k.
 
     Source: Herlocker et al., ACM TOIS 22(1), 2004.
     """
-    found: Values = hits[:, :k].sum(axis=1) / np.float64(k)
+    found: Doubles = hits[:, :k].sum(axis=1) / np.float64(k)
     return found
 
 
-def ndcg(hits: Hits, wanted: Counts, k: int) -> Values:
+def ndcg(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """Discounted gain over the best possible gain: DCG / IDCG.
 
     DCG = sum_(i<=k) rel_i / log2(i + 1), IDCG = sum_(i<=min(k, T)) 1 / log2(i + 1).
 
     Source: Järvelin and Kekäläinen, ACM TOIS 20(4), 2002, with binary gain.
     """
-    gain: Values = _gain(hits, k) / _ideal(np.minimum(wanted, k), k)
+    gain: Doubles = _gain(hits, k) / _ideal(np.minimum(wanted, k), k)
     return gain
 
 
-def ndcg_hits(hits: Hits, wanted: Counts, k: int) -> Values:
+def ndcg_hits(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """NOT the standard NDCG: DCG / best gain of as many targets as were hit.
 
     DCG = sum_(i<=k) rel_i / log2(i + 1), divided by sum_(i<=number of hits) 1 / log2(i + 1). It does
@@ -66,21 +66,21 @@ def ndcg_hits(hits: Hits, wanted: Counts, k: int) -> Values:
     Source: code beside Cen et al., KDD 2020.
     """
     found = hits[:, :k].sum(axis=1)
-    gain: Values = np.where(found > 0, _gain(hits, k) / _ideal(np.maximum(found, 1), k), 0.0)
+    gain: Doubles = np.where(found > 0, _gain(hits, k) / _ideal(np.maximum(found, 1), k), 0.0)
     return gain
 
 
-def mrr(hits: Hits, wanted: Counts, k: int) -> Values:
+def mrr(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """1 / rank of the first target within the list, 0 without one: max_(i<=k) rel_i / i.
 
     Source: Voorhees, TREC-8, 1999.
     """
     cut = hits[:, :k]
-    best: Values = (cut / np.arange(1, cut.shape[1] + 1)).max(axis=1, initial=0.0)
+    best: Doubles = (cut / np.arange(1, cut.shape[1] + 1)).max(axis=1, initial=0.0)
     return best
 
 
-def average_precision(hits: Hits, wanted: Counts, k: int) -> Values:
+def average_precision(hits: Hits, wanted: Ints, k: int) -> Doubles:
     """Mean of the precision at the ranks of the targets: sum_(i<=k) rel_i * precision_i / min(k, T).
 
     Source: Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, ch. 8,
@@ -88,22 +88,22 @@ def average_precision(hits: Hits, wanted: Counts, k: int) -> Values:
     """
     cut = hits[:, :k]
     precisions = cut.cumsum(axis=1) / np.arange(1, cut.shape[1] + 1)
-    mean: Values = (cut * precisions).sum(axis=1) / np.minimum(wanted, k)
+    mean: Doubles = (cut * precisions).sum(axis=1) / np.minimum(wanted, k)
     return mean
 
 
-def _gain(hits: Hits, k: int) -> Values:
+def _gain(hits: Hits, k: int) -> Doubles:
     cut = hits[:, :k]
-    gain: Values = cut @ discounts(cut.shape[1])
+    gain: Doubles = cut @ discounts(cut.shape[1])
     return gain
 
 
-def _ideal(numbers: Counts, k: int) -> Values:
-    best: Values = np.cumsum(discounts(k))[numbers - 1]
+def _ideal(numbers: Ints, k: int) -> Doubles:
+    best: Doubles = np.cumsum(discounts(k))[numbers - 1]
     return best
 
 
-def discounts(k: int) -> Values:
+def discounts(k: int) -> Doubles:
     """What a hit counts at each rank of a list of k, in DCG: 1 / log2(i + 1), i = 1 ... k.
 
     Args:
@@ -112,11 +112,11 @@ def discounts(k: int) -> Values:
     Returns:
         float64 (k,).
     """
-    made: Values = 1 / np.log2(np.arange(2, k + 2))
+    made: Doubles = 1 / np.log2(np.arange(2, k + 2))
     return made
 
 
-Accuracy = Callable[[Hits, Counts, int], Values]
+Accuracy = Callable[[Hits, Ints, int], Doubles]
 ACCURACY: dict[str, Accuracy] = {
     "recall": recall,
     "hit_rate": hit_rate,
@@ -128,7 +128,7 @@ ACCURACY: dict[str, Accuracy] = {
 }
 
 
-def find_hits(lists: npt.NDArray[np.integer], rows: Counts, targets: npt.NDArray[np.integer], width: int) -> Hits:
+def find_hits(lists: npt.NDArray[np.integer], rows: Ints, targets: npt.NDArray[np.integer], width: int) -> Hits:
     """Which places of lists hold a target.
 
     Args:

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
+from eimf_core.numeric.arrays import Doubles, Ints
 
 MOST_PLACES = 10_000_000
 """Places of lists that are kept for the jackknife (40 MiB); of more users, so many are drawn."""
@@ -24,7 +23,7 @@ NORMAL = 1.959964
 """Standard deviations on each side of a 95 % interval."""
 
 
-def coverage(recommended: Counts) -> float:
+def coverage(recommended: Ints) -> float:
     """Share of the catalogue that stands in at least one list.
 
     It grows with the number of users: compare it only for the same users.
@@ -33,13 +32,13 @@ def coverage(recommended: Counts) -> float:
     return float((recommended[1:] > 0).mean())
 
 
-def coverage_influence(recommended: Counts) -> Values:
+def coverage_influence(recommended: Ints) -> Doubles:
     """What coverage loses when each item (N + 1,) is recommended once less."""
-    influence: Values = (recommended == 1) / (len(recommended) - 1)
+    influence: Doubles = (recommended == 1) / (len(recommended) - 1)
     return influence
 
 
-def gini(recommended: Counts) -> float:
+def gini(recommended: Ints) -> float:
     """Gini index of how often each item is recommended: 0 all alike, towards 1 all on one item.
 
     sum_j (2 j - N - 1) x_(j) / (N sum x), with x_(1) <= ... <= x_(N) over the whole catalogue.
@@ -52,7 +51,7 @@ def gini(recommended: Counts) -> float:
     return float(((2 * np.arange(1, number + 1) - number - 1) * ordered).sum() / (number * ordered.sum()))
 
 
-def gini_influence(recommended: Counts) -> Values:
+def gini_influence(recommended: Ints) -> Doubles:
     """What the Gini index loses when each item (N + 1,) is recommended once less: (2 r_i - N - 1) / (N S) - G / S.
 
     r_i is the rank of the count, the lowest where counts are equal, and S their sum (in full S - 1).
@@ -71,8 +70,8 @@ def gini_influence(recommended: Counts) -> Values:
 class Aggregate(NamedTuple):
     """A metric of all lists together, and the influence of each item on it, which its interval comes from."""
 
-    value: Callable[[Counts], float]
-    influence: Callable[[Counts], Values]
+    value: Callable[[Ints], float]
+    influence: Callable[[Ints], Doubles]
 
 
 AGGREGATES = {
@@ -86,10 +85,10 @@ class AggregateValue:
     """A figure of all lists, and the influence of each of the sampled users (n,) on it."""
 
     value: float
-    influence: Values
+    influence: Doubles
 
 
-def list_aggregates(recommended: Counts, lists: npt.NDArray[np.int32]) -> dict[str, AggregateValue]:
+def list_aggregates(recommended: Ints, lists: npt.NDArray[np.int32]) -> dict[str, AggregateValue]:
     """The figures of lists of one length.
 
     Args:
@@ -121,7 +120,7 @@ def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(users).choice(users, size=number, replace=False))
 
 
-def jackknife_interval(value: float, influence: Values, users: int) -> tuple[float, float]:
+def jackknife_interval(value: float, influence: Doubles, users: int) -> tuple[float, float]:
     """The 95 % interval of a figure of all lists: value +- 1.96 sqrt((U - 1) * variance of the influences).
 
     With the influence of all U users this is the delete-one jackknife, for Gini with those of a list's items

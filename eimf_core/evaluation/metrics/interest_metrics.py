@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from eimf_core.numeric.arrays import Doubles
 from eimf_core.numeric.vectors import mean_pairwise_cosine
 
-Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int16]
 
 
-def interest_cosine(interests: npt.NDArray[np.float32]) -> Values:
+def interest_cosine(interests: npt.NDArray[np.float32]) -> Doubles:
     """Mean cosine over all pairs of a user's interests: 1 when they have all become the same.
 
     interests (U, K, d); NaN with one alone. Source: after the interest
@@ -68,7 +68,7 @@ def interest_hits(use: InterestUse, k: int) -> Counts:
     return use.hits[k]
 
 
-def shares(counts: Counts) -> Values:
+def shares(counts: Counts) -> Doubles:
     """The share of each interest in the sum over all users.
 
     Args:
@@ -78,11 +78,11 @@ def shares(counts: Counts) -> Values:
         (K,), 0 where there is nothing to share.
     """
     total = counts.sum(axis=0, dtype=np.int64)
-    found: Values = total / max(1, total.sum())
+    found: Doubles = total / max(1, total.sum())
     return found
 
 
-OF_INTERESTS: dict[str, Callable[[npt.NDArray[np.float32]], Values]] = {"interest_cosine": interest_cosine}
+OF_INTERESTS: dict[str, Callable[[npt.NDArray[np.float32]], Doubles]] = {"interest_cosine": interest_cosine}
 SHARES: dict[str, Callable[[InterestUse, int], Counts]] = {
     "interest_places": interest_places,
     "interest_hits": interest_hits,

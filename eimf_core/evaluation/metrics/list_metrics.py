@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset
+from eimf_core.numeric.arrays import Doubles
 from eimf_core.numeric.category_numbers import numbered
 
 Lists = npt.NDArray[np.int64]
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class CatalogueFacts:
     None without categories; `texts`: float32 (N + 1, D), rows of length 1, None without text vectors.
     """
 
-    interactions: Values
-    information: Values
+    interactions: Doubles
+    information: Doubles
     categories: Any = None
     texts: npt.NDArray[np.float32] | None = None
 
@@ -70,7 +70,7 @@ def _categories(dataset: Dataset) -> Any:
     return csr_array((values, columns, bounds), shape=(len(lengths), len(names)))
 
 
-def novelty(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+def novelty(lists: Lists, facts: CatalogueFacts, k: int) -> Doubles:
     """Mean self-information of the listed items in bits: mean_i of log2(U / u_i).
 
     U is the number of training users, u_i of those who have item i (at least 1).
@@ -79,7 +79,7 @@ def novelty(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
     return _mean(facts.information, lists[:, :k])
 
 
-def popularity(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+def popularity(lists: Lists, facts: CatalogueFacts, k: int) -> Doubles:
     """Mean number of training interactions of the listed items (average recommendation popularity).
 
     Source: Yin et al., VLDB 5(9), 2012.
@@ -87,7 +87,7 @@ def popularity(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
     return _mean(facts.interactions, lists[:, :k])
 
 
-def diversity_category(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+def diversity_category(lists: Lists, facts: CatalogueFacts, k: int) -> Doubles:
     """Intra-list diversity: mean over pairs of listed items of 1 - cosine of their category sets.
 
     cosine(A, B) = |A and B| / sqrt(|A| |B|). Items without categories are left out of the pairs.
@@ -106,10 +106,10 @@ def diversity_category(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
     )
     total = chosen @ facts.categories
     squares = np.asarray(total.multiply(total).sum(axis=1)).ravel()
-    return _one_less_mean_cosine(squares, numbers)
+    return _mean_cosine_distance(squares, numbers)
 
 
-def diversity_text(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
+def diversity_text(lists: Lists, facts: CatalogueFacts, k: int) -> Doubles:
     """Intra-list diversity: mean over pairs of listed items of 1 - cosine of their text vectors.
 
     Source: Ziegler et al., WWW 2005, with text vectors for topics.
@@ -118,25 +118,25 @@ def diversity_text(lists: Lists, facts: CatalogueFacts, k: int) -> Values:
         return np.full(len(lists), np.nan)
     cut = lists[:, :k]
     total = facts.texts[cut].sum(axis=1, where=(cut > 0)[:, :, None], dtype=np.float64)
-    return _one_less_mean_cosine((total**2).sum(axis=1), (cut > 0).sum(axis=1))
+    return _mean_cosine_distance((total**2).sum(axis=1), (cut > 0).sum(axis=1))
 
 
-def _mean(of: Values, lists: Lists) -> Values:
+def _mean(of: Doubles, lists: Lists) -> Doubles:
     filled = lists > 0
     with np.errstate(invalid="ignore"):
-        means: Values = np.where(filled, of[lists], 0.0).sum(axis=1) / filled.sum(axis=1)
+        means: Doubles = np.where(filled, of[lists], 0.0).sum(axis=1) / filled.sum(axis=1)
     return means
 
 
-def _one_less_mean_cosine(squares: Values, numbers: npt.NDArray[np.int64]) -> Values:
+def _mean_cosine_distance(squares: Doubles, numbers: npt.NDArray[np.int64]) -> Doubles:
     # the squared length of a sum of unit vectors is their number plus twice the cosines of all pairs
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: Values = 1 - (squares - numbers) / (numbers * (numbers - 1))
+        means: Doubles = 1 - (squares - numbers) / (numbers * (numbers - 1))
     means[numbers < 2] = np.nan
     return means
 
 
-PER_USER: dict[str, Callable[[Lists, CatalogueFacts, int], Values]] = {
+PER_USER: dict[str, Callable[[Lists, CatalogueFacts, int], Doubles]] = {
     "novelty": novelty,
     "popularity": popularity,
     "diversity_category": diversity_category,

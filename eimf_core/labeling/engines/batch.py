@@ -44,7 +44,7 @@ class BatchEngine(ChatEngine):
             raise ConfigError("--engine batch needs --model NAME, as the service or vLLM calls the model")
         super().__init__(config, samples, vectors, reporter)
         self._results = batch_results.read(config.results)
-        self._style = self._learnt()
+        self._style = self._accepted_style()
         if self._style != RequestStyle():
             reporter.warn(f"further requests ask {self._style.described()}, since the results say so")
         self._open: deque[Request] = deque()
@@ -98,7 +98,7 @@ class BatchEngine(ChatEngine):
         reply = result.reply
         return Answer(request.number, text=reply.text, error=reply.error, tokens=reply.tokens)
 
-    def _learnt(self) -> RequestStyle:
+    def _accepted_style(self) -> RequestStyle:
         """How the service wants to be asked, by what it refused; each round of requests had one form."""
         style, rounds = RequestStyle(), set()
         for name, result in self._results.found.items():

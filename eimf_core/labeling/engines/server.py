@@ -101,12 +101,12 @@ class Server(ChatEngine):
             except Refusal as refusal:
                 reached = True
                 wait = _retry_after(refusal)
-                problem = _told(refusal)
+                problem = _refusal_text(refusal)
                 others = self._refused(endpoint, refusal, wait)
                 if others is None:
                     return Answer(request.number, error=problem)
             except (OSError, http.client.HTTPException) as error:
-                problem = _why(error)
+                problem = _reason(error)
                 others = self._left_out(endpoint, problem)
             finally:
                 self._pool.give(endpoint)
@@ -159,10 +159,12 @@ class Server(ChatEngine):
         """
         if refusal.status in KEY_REFUSED:
             has = "is refused" if self._key else "is not set"
-            raise ModelError(f"{endpoint.url}: {_told(refusal)}; the key in {server_address.API_KEY} {has}; {KEPT}")
+            raise ModelError(
+                f"{endpoint.url}: {_refusal_text(refusal)}; the key in {server_address.API_KEY} {has}; {KEPT}"
+            )
         hint = self._hint(endpoint, refusal)
         if hint is not None:
-            problem = f"{_told(refusal)}{hint}"
+            problem = f"{_refusal_text(refusal)}{hint}"
             if self._pool.failed(endpoint, gone=True):
                 if self._pool.first_told(endpoint):
                     self._answers.put(f"{endpoint.url}: {problem}; it is left out, the other servers continue")
@@ -205,12 +207,12 @@ class Server(ChatEngine):
         return ", ".join(endpoint.url for endpoint in self._pool.endpoints)
 
 
-def _told(refusal: Refusal) -> str:
+def _refusal_text(refusal: Refusal) -> str:
     words = words_in(refusal.said) or excerpt(refusal.reason)
     return f"HTTP {refusal.status}: {words}" if words else f"HTTP {refusal.status}"
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     return excerpt(getattr(reason, "strerror", None) or reason) or type(error).__name__
 

@@ -41,10 +41,12 @@ def check(config: LabelConfig, given: Collection[str] | None, reporter: Reporter
     if refused:
         what = "it" if len(refused) == 1 else "them"
         raise ConfigError(
-            f"the engine {config.engine} does not use {_told(refused)}; leave {what} out, or {_way(refused)}"
+            f"the engine {config.engine} does not use {_with_engines(refused)}; leave {what} out, or {_advice(refused)}"
         )
     if unused:
-        reporter.warn(f"the engine {config.engine} does not use {_told(unused)}; what is set there has no effect")
+        reporter.warn(
+            f"the engine {config.engine} does not use {_with_engines(unused)}; what is set there has no effect"
+        )
 
 
 def changed(config: LabelConfig) -> list[str]:
@@ -69,7 +71,7 @@ def _accepted(engine: type[Engine], uses: frozenset[str] | None) -> frozenset[st
     return frozenset(field.name for field in fields(LabelConfig)) - idle
 
 
-def _told(names: Iterable[str]) -> str:
+def _with_engines(names: Iterable[str]) -> str:
     """Settings as words, each with the engines that use it: "--server (for server) and --results (for batch)"."""
     options = {field.name: option_name(field) for field in fields(LabelConfig)}
     of: dict[str, list[str]] = {}
@@ -84,7 +86,7 @@ def _users(name: str) -> list[str]:
     return [engine for engine in ENGINES if name in (used_by(engine_class(engine)) or ())]
 
 
-def _way(names: Iterable[str]) -> str:
+def _advice(names: Iterable[str]) -> str:
     """What to give instead: the engine that uses all of them, where there is one alone."""
     common = set.intersection(*(set(_users(name)) for name in names))
     return f"give --engine {common.pop()}" if len(common) == 1 else "give an --engine that does"

@@ -69,8 +69,8 @@ def convert(files: Sequence[Source], scratch: Path, rejects: Rejects) -> Path:
         The path of the lines.
     """
     ordered = sorted(files, key=_place)
-    filling = _filling(ordered)
-    rows = (_without(row, filling) for source in ordered for row in _rows(source, rejects))
+    filling = _padding_tokens(ordered)
+    rows = (_without_padding(row, filling) for source in ordered for row in _rows(source, rejects))
     return write_lines(scratch / "histories", join_rows(rows, rejects))
 
 
@@ -88,7 +88,7 @@ def _place(source: Source) -> int:
     return next((at for at, part in enumerate(("train", "valid", "test")) if part in named), len(PARTS))
 
 
-def _filling(files: Sequence[Source]) -> frozenset[str]:
+def _padding_tokens(files: Sequence[Source]) -> frozenset[str]:
     """The words that fill lists up to one length: [PAD], and 0 where all lists are as long and none leads to it."""
     recbole = [source for source in files if _is_recbole(source)]
     lists = [history for source in recbole for history, _ in _lists_and_items(source, source.head[1:])]
@@ -108,7 +108,7 @@ def _lists_and_items(source: Source, lines: Iterable[str]) -> Iterator[tuple[lis
             yield cells[history].split(), cells[item].strip()
 
 
-def _without(row: HistoryRow, filling: frozenset[str]) -> HistoryRow:
+def _without_padding(row: HistoryRow, filling: frozenset[str]) -> HistoryRow:
     """The row without what fills its list at either end."""
     start, end = 0, len(row.history)
     while start < end and row.history[start] in filling:
