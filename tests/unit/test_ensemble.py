@@ -217,6 +217,19 @@ def test_trained_together_or_apart_is_the_same_model(apart: Path, together: Path
     assert not ensemble.folder(together).exists()
 
 
+def test_weights_are_chosen_on_so_many_users_as_the_epochs(apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def sampled(data: dataset.Dataset, most: int, *more: Any) -> Any:
+        asked.append(most)
+        return sampled_users(data, most, *more)
+
+    monkeypatch.setattr(join, "sampled_users", sampled)
+    monkeypatch.setattr(ensemble, "sampled_users", sampled)
+    training.train(apart / "data", apart / "few", wanted("sasrec+gru4rec", epochs=1, valid_users=3))
+    assert asked == [3, 3]  # the weights, and what next items weigh
+
+
 def test_weights_are_those_of_the_validation_figure(apart: Path, together: Path) -> None:
     """What the last line of train.jsonl says is what the vectors of the written model reach, and no member's more."""
     data = dataset.load(apart / "data")

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from eimf_core.errors import InputError
 from eimf_core.io import jsonl
 from eimf_core.labeling import scoring
+from eimf_core.numeric.arrays import Floats
 from eimf_core.records import HistoryItem, Item, Label, Sample, SemanticInterest, TrueInterest, TrueItem, TrueUser
 from tests.unit.test_text import WordEncoder
 
@@ -78,6 +80,19 @@ def test_figures_by_hand(truth: scoring.Truth, tmp_path: Path) -> None:
     assert found.items_right == round(5 / 7, 4)
     # a's labels for b and b's for a find nothing
     assert found.by_chance == 0.0
+
+
+@pytest.mark.parametrize(("cosine", "recall"), [(0.26, 1.0), (0.24, 0.0)])
+def test_a_label_stands_for_a_true_interest_from_a_cosine_of_a_quarter_on(
+    truth: scoring.Truth, tmp_path: Path, cosine: float, recall: float
+) -> None:
+    class Near(WordEncoder):
+        def encode(self, texts: Sequence[str], *_: object) -> Floats:
+            vectors = {"fish": [0.0, 1.0], "tank": [(1 - cosine**2) ** 0.5, cosine]}
+            return np.array([vectors.get(text, [0.0, -1.0]) for text in texts], np.float32)
+
+    found = scoring.score(written(tmp_path, "labels", [label("b", ("tank", "f1"))]), truth, Near())
+    assert found.recall == recall
 
 
 def test_chance_is_what_the_labels_of_all_others_find_whatever_the_order(truth: scoring.Truth, tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ def test_a_title_goes_to_the_nearest_name_or_to_none() -> None:
     assert assign(names, titles[:0]) == [[], []]
 
 
+def test_a_title_below_a_fifth_is_of_no_name() -> None:
+    titles = np.array([[1, 0], [0.21, (1 - 0.21**2) ** 0.5], [0.19, (1 - 0.19**2) ** 0.5]], dtype=np.float32)
+    assert assign(np.array([[1, 0]], dtype=np.float32), titles) == [[0, 1]]
+
+
 def test_everything_is_encoded_once() -> None:
     encoder: Any = Letters()
     vectors = TitleVectors(["aab", "b c", "aab"], encoder)
