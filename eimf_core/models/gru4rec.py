@@ -19,7 +19,7 @@ from eimf_core.models.parts import Encoder, last_place
 from eimf_core.models.shape import Shape
 
 
-class Recurrent(Encoder):
+class GRUEncoder(Encoder):
     """Gated recurrent units over the history."""
 
     def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:
@@ -50,4 +50,4 @@ class Recurrent(Encoder):
 
 
 class GRU4Rec(Backbone):
-    encoder_type = Recurrent
+    encoder_type = GRUEncoder

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from eimf_core.models.backbone import Backbone
 from eimf_core.models.comirec_sa import AttentionHeads, AttentionHyperparameters
-from eimf_core.models.gru4rec import Recurrent
+from eimf_core.models.gru4rec import GRUEncoder
 from eimf_core.models.parts import Output
 from eimf_core.models.shape import Shape
 
 
-class StatefulHeads(AttentionHeads):
+class RecurrentAttentionHeads(AttentionHeads):
     """Attention heads h_k over the history, each with the state g of gated recurrent units: V_k = h_k + g.
 
     What was last is in g, which all interests share, so that two of them are closer to each other than heads alone.
@@ -30,7 +30,7 @@ class StatefulHeads(AttentionHeads):
 
     def __init__(self, shape: Shape, hyperparameters: AttentionHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)
-        self.sequence = Recurrent(shape, hyperparameters, generator)
+        self.sequence = GRUEncoder(shape, hyperparameters, generator)
 
     def forward(self, states: Tensor, mask: Tensor) -> Output:
         interests, auxiliary = super().forward(states, mask)
@@ -42,7 +42,7 @@ class StatefulHeads(AttentionHeads):
 
 
 class NARM(Backbone):
-    extractor_type = StatefulHeads
+    extractor_type = RecurrentAttentionHeads
     hyperparameters = AttentionHyperparameters
 
     def read_out(self, interests: Tensor, targets: Tensor) -> Tensor:

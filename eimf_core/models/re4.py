@@ -29,7 +29,7 @@ class Re4Hyperparameters(AttentionHyperparameters):
     backward_temperature: float = hyperparameter(0.1, "Divides cosines in the first two.", above=0)
 
 
-class RebuildingHeads(AttentionHeads):
+class ReconstructionHeads(AttentionHeads):
     """Attention heads with a decoder that guesses the items of an interest from the interest alone.
 
     While training, `forward` also gives "states" (B, L, d) and "rebuilt" (B, K, L, d).
@@ -63,7 +63,7 @@ class Decoder(nn.Module):
 
 
 class Re4(Backbone):
-    extractor_type = RebuildingHeads
+    extractor_type = ReconstructionHeads
     hyperparameters = Re4Hyperparameters
     own: Re4Hyperparameters
 

@@ -36,8 +36,8 @@ Reading rows:
     `scans`: how the rows of a file are read, in SQL and in Python
     `header`: delimiter and names of a table
     `preamble`: lines before its rows
-    `row_cells`: its rows parsed in Python
-    `foreign_json`: lines that are nearly JSON
+    `csv_cells`: its rows parsed in Python
+    `json_dialects`: lines that are nearly JSON
     `row_checks`: what is wrong with a bad row
     `rejects`: where bad rows go
     `value_parsing`: blanks, numbers and times
@@ -46,8 +46,8 @@ Columns:
     `columns`: which is which
     `column_warnings`: those that are not used
     `log_titles`: titles in the log itself
-    `list_ids`: cells that hold several items
-    `number_ids`: ids that were changed on their way
+    `multi_item_cells`: cells that hold several items
+    `numeric_ids`: ids that were changed on their way
     `order_status`: orders that were cancelled, kinds of behaviour
 
 Times:

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import files, raw_files
-from eimf_core.prepare import archives, foreign_json, log_files, remote, workbook
+from eimf_core.prepare import archives, json_dialects, log_files, remote, workbook
 
 START_BYTES = 1 << 12
 ZIP = b"PK\x03\x04"
@@ -122,9 +122,9 @@ def readable(path: Path, scratch: Path, name: str) -> Path:
         return readable(_as_utf8(path, scratch, name, encoding), scratch, name)
     if not start.startswith(log_files.PARQUET):
         _refuse(start, name)
-    convert = foreign_json.convert_of(start, whole=len(start) < START_BYTES)
+    convert = json_dialects.convert_of(start, whole=len(start) < START_BYTES)
     return (
-        foreign_json.as_json(path, fresh_folder(scratch) / path.name.removesuffix(".gz"), convert) if convert else path
+        json_dialects.as_json(path, fresh_folder(scratch) / path.name.removesuffix(".gz"), convert) if convert else path
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from eimf_core import plugins
 from eimf_core.config import no_choice, option_name, wrong
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import foreign_json, line_format, log_sources
+from eimf_core.prepare import json_dialects, line_format, log_sources
 from eimf_core.prepare.columns import (
     COLUMN_OPTIONS,
     ITEM_COLUMN_OPTIONS,
@@ -114,7 +114,7 @@ def _detect_log(source: Source, config: PrepareConfig) -> LogFormat:
             )
         known_by_its_own = known_by_its_own or kind
     if source.first[:1] in ("[", "{") and not source.parquet:
-        python = foreign_json.LITERAL.match(source.first) and not source.first.startswith('{"')
+        python = json_dialects.LITERAL.match(source.first) and not source.first.startswith('{"')
         what = "Python that is more than plain values" if python else "JSON, but not one object a line"
         raise InputError(f"holds {what}; {_json_way(source)}", file=source.name)
     raise InputError(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from eimf_core import text_cleaning
-from eimf_core.prepare import log_titles, number_ids
+from eimf_core.prepare import log_titles, numeric_ids
 from eimf_core.prepare.columns import TEXT_FIELDS
 from eimf_core.prepare.formats.base import BadRow, ItemFile
 from eimf_core.prepare.raw_text import shortened, split_categories, without_html
@@ -63,7 +63,7 @@ def join(ids: Sequence[str], texts: Iterable[Item], text_length: int) -> Catalog
     for item in texts:
         name = item.item.strip(BLANKS)
         if name not in in_log:
-            name = number_ids.whole(name)
+            name = numeric_ids.whole(name)
         if name not in in_log:
             others, other = others + 1, other or item.item.strip(BLANKS)
         elif name not in found or not found[name].title:

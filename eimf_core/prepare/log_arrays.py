@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from eimf_core.errors import InputError
 from eimf_core.io.sql_text import literal
-from eimf_core.prepare import number_ids
+from eimf_core.prepare import numeric_ids
 from eimf_core.progress import Reporter
 
 STEP = 1 << 20
@@ -150,16 +150,16 @@ def build(
         connection.execute(
             f"CREATE TABLE {field}s AS SELECT id, name, row_number() OVER ({NAME_ORDER}) - 1 AS code FROM ({distinct})"
         )
-        name = number_ids.name_sql(connection, field, reporter)
+        name = numeric_ids.name_sql(connection, field, reporter)
         if hash_users and field == "user":
-            name = number_ids.hashed_sql(name)
+            name = numeric_ids.hashed_sql(name)
         if name != "id":
             # ids that get the same name are one
             connection.execute(
                 f"CREATE OR REPLACE TABLE {field}s AS SELECT id, name, dense_rank() OVER ({NAME_ORDER}) - 1 AS code "
                 f"FROM (SELECT id, {name} AS name FROM {field}s)"
             )
-    number_ids.warn_of_case(connection, reporter, hidden=hash_users)
+    numeric_ids.warn_of_case(connection, reporter, hidden=hash_users)
     events = _event_names(connection, kept) if "event" in has else []
     columns = {"user": "users.code::INTEGER", "item": "items.code::INTEGER"}
     columns |= {"time": "raw.time"} if "time" in has else {}

@@ -11,11 +11,11 @@ from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import (
     duckdb_session,
     filters,
-    list_ids,
     log_arrays,
     log_files,
     log_reader,
     log_titles,
+    multi_item_cells,
     order_status,
     time_columns,
 )
@@ -156,8 +156,8 @@ def load(
             reporter=reporter,
             hash_users=config.hash_users,
         )
-    list_ids.refuse_lists(log.item_ids, scans[0][0].name)
-    if several := list_ids.warning(log.item_ids, scans[0][0].name):
+    multi_item_cells.refuse_lists(log.item_ids, scans[0][0].name)
+    if several := multi_item_cells.warning(log.item_ids, scans[0][0].name):
         reporter.warn(several)
     if not steps:
         steps = [filters.FilterStep("read", 0, len(log.user_ids), len(log.item_ids), len(log))]

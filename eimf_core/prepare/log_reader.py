@@ -19,9 +19,9 @@ from eimf_core.prepare import (
     time_units,
     value_parsing,
 )
+from eimf_core.prepare.csv_cells import BAD_QUOTE
 from eimf_core.prepare.log_files import NOT_UTF8, Source
 from eimf_core.prepare.rejects import SKIP, Rejects
-from eimf_core.prepare.row_cells import BAD_QUOTE
 from eimf_core.prepare.scans import Delimited, ParsedRow, Scan
 from eimf_core.prepare.time_reading import TimeReading
 from eimf_core.progress import Reporter

@@ -20,7 +20,7 @@ from eimf_core.prepare import (
     item_catalogue,
     log_loading,
     log_sources,
-    number_ids,
+    numeric_ids,
     order_status,
     ready_sequences,
     remote,
@@ -264,7 +264,7 @@ def _from_log(job: _Job, rejects: Rejects) -> _Written:
 
 def _names(user: str, config: PrepareConfig) -> list[str]:
     """What the log may call a user."""
-    return [number_ids.hashed(name) if config.hash_users else name for name in (user, number_ids.whole(user))]
+    return [numeric_ids.hashed(name) if config.hash_users else name for name in (user, numeric_ids.whole(user))]
 
 
 def _called(user: str, known: Container[str], config: PrepareConfig) -> str:
@@ -277,11 +277,11 @@ def _first_rows(loaded: log_loading.Loaded, catalogue: Catalogue, config: Prepar
     """The first rows as they were understood, for the report."""
     # of all users and items, which may be millions, only these
     users = {name for user, *_ in loaded.first_rows for name in _names(user, config)}.intersection(loaded.log.user_ids)
-    wanted = {each for _, name, *_ in loaded.first_rows for each in (name, number_ids.whole(name))}
+    wanted = {each for _, name, *_ in loaded.first_rows for each in (name, numeric_ids.whole(name))}
     items = {item.item: item for item in catalogue.items if item.item in wanted}
     found = []
     for user, name, time, event in loaded.first_rows:
-        name = name if name in items else number_ids.whole(name)
+        name = name if name in items else numeric_ids.whole(name)
         item = items.get(name)
         found.append(
             {

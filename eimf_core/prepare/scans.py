@@ -22,8 +22,8 @@ from eimf_core.io.jsonl import not_json
 from eimf_core.io.sql_text import file, literal, name
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import SCANNED
+from eimf_core.prepare.csv_cells import cells_of, shape_problem
 from eimf_core.prepare.duckdb_session import library
-from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.time_parts import PARTED, PARTED_SQL
 from eimf_core.prepare.value_parsing import BLANKS, BLANKS_SQL
 

@@ -12,7 +12,7 @@ import pytest
 
 from eimf_core.labeling import answer_parser, answer_text, prompts
 from eimf_core.naming import terms
-from eimf_core.prepare import containers, raw_text, rejects, row_cells, time_forms, value_parsing
+from eimf_core.prepare import containers, csv_cells, raw_text, rejects, time_forms, value_parsing
 from eimf_core.recommend.query import title_search
 
 MANY = 200_000
@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "date": time_forms.tidied,
     "sql": lambda text: containers.SQL.match(text.encode()),
     "xml": lambda text: containers.XML.match(text.encode()),
-    "row": lambda text: row_cells._repaired(text, ",", '"', 3),
+    "row": lambda text: csv_cells._repaired(text, ",", '"', 3),
 }
 PIECES = (
     "\n",

@@ -8,8 +8,8 @@ import pytest
 
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.csv_cells import cells_of, escape_of
 from eimf_core.prepare.prepare import prepare
-from eimf_core.prepare.row_cells import cells_of, escape_of
 from tests.listening import Listening
 from tests.unit.test_prepare_formats import histories, run, titles
 from tests.unit.test_prepare_rows import rejects

@@ -101,6 +101,14 @@ def test_a_setting_changes_the_answer(path: Path, usual: list[str], name: str, m
         assert changed != usual and started == [1]
 
 
+@pytest.mark.parametrize("name", ["anchors", "anchor_share"])
+def test_lists_of_each_interest_have_the_anchors_that_are_set(path: Path, name: str) -> None:
+    def line(**settings: Any) -> bytes:
+        return Session(path, RecommendConfig(per_interest=True, **settings)).line(QUERIES[0])
+
+    assert line(**{name: CHANGED[name]}) != line()
+
+
 @pytest.mark.parametrize(("name", "value"), OUT_OF_BOUNDS)
 def test_what_is_out_of_bounds_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=rf"(--{name.replace('_', '-')}|{name} \(in --config\)) is"):

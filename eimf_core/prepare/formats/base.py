@@ -9,9 +9,9 @@ from typing import Any
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.csv_cells import cells_of, shape_problem
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.scans import Scan, json_of
 from eimf_core.records import Item
 

@@ -15,11 +15,11 @@ from eimf_core.prepare.columns import (
     named_column,
 )
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.csv_cells import escape_of
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, table_rows
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.header import delimiter_of, header_of, numbered, quote_of
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.row_cells import escape_of
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
+from eimf_core.prepare.csv_cells import cells_of, shape_problem
 from eimf_core.prepare.formats.base import LogFormat
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.row_cells import cells_of, shape_problem
 from eimf_core.prepare.scans import UserLines
 from eimf_core.prepare.value_parsing import BLANKS
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.csv_cells import escape_of
 from eimf_core.prepare.formats.base import LogFormat, nearly_all
 from eimf_core.prepare.header import delimiter_of, split_line
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.row_cells import escape_of
 from eimf_core.prepare.scans import Delimited
 
 LINES = 100

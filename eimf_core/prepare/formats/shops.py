@@ -9,11 +9,11 @@ import orjson
 
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.csv_cells import cells_of, escape_of, shape_problem
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row
 from eimf_core.prepare.header import delimiter_of, split_line
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
-from eimf_core.prepare.row_cells import cells_of, escape_of, shape_problem
 from eimf_core.prepare.scans import JsonLines
 from eimf_core.records import Item
 
