@@ -34,7 +34,7 @@ def directory(path: Path) -> Iterator[Path]:
             for number, line in jsonl.numbered_lines(sys.stdin.buffer, "-"):
                 if line.strip():
                     (items if _is_item(line, number) else sequences).write(line.rstrip(b"\n") + b"\n")
-        with files.called(made, "-"):
+        with files.shown_as(made, "-"):
             yield made
 
 

@@ -19,7 +19,7 @@ from eimf_core.evaluation.config import EvalConfig
 from eimf_core.evaluation.measure import MeasurePlan, measure
 from eimf_core.evaluation.metrics import list_metrics
 from eimf_core.evaluation.metrics.accuracy import ACCURACY
-from eimf_core.evaluation.previous_report import PreviousReport, unlike
+from eimf_core.evaluation.previous_report import PreviousReport, data_differences
 from eimf_core.evaluation.previous_report import read as read_previous
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.evaluation.slice_bootstrap import ALL, Sampling, eval_slices
@@ -48,10 +48,10 @@ class Evaluation:
     previous: PreviousReport | None = None
 
     @cached_property
-    def unlike_previous(self) -> str | None:
+    def data_differences_to_previous(self) -> str | None:
         """Why figures of the previous evaluation may differ for other reasons than the model."""
         path = self.dataset.directory / "sequences.jsonl"
-        return None if self.previous is None else unlike(self.previous, self.records, files.sha256(path))
+        return None if self.previous is None else data_differences(self.previous, self.records, files.sha256(path))
 
     @property
     def baselines(self) -> list[str]:

@@ -28,7 +28,7 @@ class PreviousReport:
     figures: MetricFigures
     sequences: str | None
 
-    def like(self, name: str, contenders: Sequence[str]) -> str:
+    def counterpart(self, name: str, contenders: Sequence[str]) -> str:
         """The system that one of today's is compared with: of its name, or the only model of either evaluation."""
         theirs = {system for system, _, _ in self.figures} - {kind.name for kind in baselines.BASELINES}
         return next(iter(theirs)) if len(theirs) == 1 and list(contenders) == [name] else name
@@ -72,7 +72,7 @@ def _wanted(record: Metric) -> bool:
     return record.compared_to is None and record.slice == "all"
 
 
-def unlike(previous: PreviousReport, records: Sequence[Metric], sequences: str | None) -> str | None:
+def data_differences(previous: PreviousReport, records: Sequence[Metric], sequences: str | None) -> str | None:
     """Why figures of then and now may differ for other reasons than the model.
 
     Args:

@@ -105,7 +105,7 @@ def since_previous(evaluation: Evaluation) -> TextTable:
     for name in [*evaluation.contenders, *evaluation.baselines] if previous else []:
         for row, label in labels:
             record = by_row(evaluation, "all")[row].get(name)
-            theirs = previous.like(name, evaluation.contenders) if previous else name
+            theirs = previous.counterpart(name, evaluation.contenders) if previous else name
             then = previous.figures.get((theirs, *row)) if previous else None
             if record is None or then is None or (name in evaluation.baselines and row != main):
                 continue
@@ -113,7 +113,7 @@ def since_previous(evaluation: Evaluation) -> TextTable:
             sign = "+" if change > 0 else ""
             shown = called[name] if theirs == name else f"{called[name]} (then {theirs})"
             rows.append([shown, label, metric_text(then), metric_text(record), f"{sign}{number_text(change)}"])
-    unlike = f"; {evaluation.unlike_previous}" if evaluation.unlike_previous else ""
+    unlike = f"; {evaluation.data_differences_to_previous}" if evaluation.data_differences_to_previous else ""
     title = f"since {previous.name}{unlike}" if previous else ""
     return TextTable(title, ["model", "metric", "then", "now", "change"], rows)
 

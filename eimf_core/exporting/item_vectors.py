@@ -46,7 +46,7 @@ def write(path: str | Path, output: Path, *, force: bool = False) -> int:
     model = artifact.open_model(path)
     with outputs.claimed([output], force=force) as places:
         place = places[str(output)]
-        with files.scratch(output) as folder:
+        with files.temporary_folder(output) as folder:
             parts = []
             for number, (first, items) in enumerate(_blocks(model)):
                 parts.append(folder / f"{number}.parquet")

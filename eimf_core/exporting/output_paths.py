@@ -27,7 +27,7 @@ def check(model: str | Path, vectors: Path | None, onnx: Path | None) -> None:
     if vectors is not None and vectors.suffix.lower() not in ENDINGS:
         raise ConfigError(f"--vectors {vectors}: expected a file name that ends in .parquet, the form that is written")
     for option, path in (("--vectors", vectors), ("--onnx", onnx)):
-        if path is not None and files.real(model) in files.real(path).parents:
+        if path is not None and files.resolved(model) in files.resolved(path).parents:
             raise ConfigError(
                 f"{option} {path}: lies in the model directory, which is replaced as a whole; choose another place"
             )
@@ -36,7 +36,7 @@ def check(model: str | Path, vectors: Path | None, onnx: Path | None) -> None:
     if (
         vectors is not None
         and onnx is not None
-        and files.real(onnx) in (files.real(vectors), *files.real(vectors).parents)
+        and files.resolved(onnx) in (files.resolved(vectors), *files.resolved(vectors).parents)
     ):
         raise ConfigError(
             f"--vectors {vectors}: lies in --onnx {onnx}, which is replaced as a whole; put the file beside the folder"

@@ -27,11 +27,11 @@ def replaced(path: str | Path, *, keep: Path | None = None) -> Iterator[Path]:
     Raises:
         ConfigError: for a path that is a file or cannot be written.
     """
-    target = files.real(path)
+    target = files.resolved(path)
     if target.exists() and not target.is_dir():
         raise ConfigError(f"{path}: is a file, expected a directory to write")
     files.remove_leftovers(path)
-    with files.scratch(path) as folder:
+    with files.temporary_folder(path) as folder:
         # of its own inside the scratch folder, where the directory that is to be removed ends up
         fresh = folder / "fresh"
         fresh.mkdir(mode=0o777)

@@ -120,7 +120,7 @@ def atomic(path: str | Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """As `atomic`, with the path of the temporary file in place of a stream: for libraries that write to a path."""
-    target = real(path)
+    target = resolved(path)
     if target.is_dir():
         raise ConfigError(f"{path}: is a directory, expected a file to write")
     try:
@@ -165,12 +165,12 @@ def readable_again(path: str | Path) -> Iterator[Path]:
         copy = Path(folder) / "stdin.jsonl"
         with open(copy, "wb") as out:
             shutil.copyfileobj(sys.stdin.buffer, out)
-        with called(copy, "-"):
+        with shown_as(copy, "-"):
             yield copy
 
 
 @contextlib.contextmanager
-def called(path: Path, name: str) -> Iterator[None]:
+def shown_as(path: Path, name: str) -> Iterator[None]:
     """Let provenance and errors name a file, or those of a folder, otherwise than by a place that is soon gone."""
     before = _copies.get(str(path))
     _copies[str(path)] = name
@@ -196,7 +196,7 @@ def name_of(path: str | Path) -> str:
     return text
 
 
-def real(path: str | Path) -> Path:
+def resolved(path: str | Path) -> Path:
     """Where a path leads through links.
 
     Raises:
@@ -233,16 +233,16 @@ def _prefix(target: Path) -> str:
     return f".{target.name}."
 
 
-def leftovers(path: str | Path) -> list[Path]:
+def temporary_entries(path: str | Path) -> list[Path]:
     """Temporary files and folders of an output that a killed process left; only for the holder of its lock."""
-    target = real(path)
+    target = resolved(path)
     name = re.compile(re.escape(_prefix(target)) + r"[a-z0-9_]{8}\.tmp")
     return sorted(entry for entry in target.parent.glob(".*.tmp") if name.fullmatch(entry.name))
 
 
 def remove_leftovers(path: str | Path) -> None:
-    """Remove what `leftovers` finds."""
-    for entry in leftovers(path):
+    """Remove what `temporary_entries` finds."""
+    for entry in temporary_entries(path):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:
@@ -250,13 +250,13 @@ def remove_leftovers(path: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch(path: str | Path) -> Iterator[Path]:
+def temporary_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder beside an output, gone when the block ends.
 
     Raises:
         ConfigError: for a path that cannot be written.
     """
-    target = real(path)
+    target = resolved(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=".tmp"))
@@ -278,7 +278,7 @@ def locked(output: str | Path) -> Iterator[None]:
     Raises:
         ConfigError: when another process is writing the output, or its folder cannot be written.
     """
-    target = real(output)
+    target = resolved(output)
     if is_device(output):
         # several may write to a device or a pipe
         yield

@@ -226,7 +226,7 @@ def write(path: str | Path, records: Iterable[Record]) -> int:
 
 def partial(path: str | Path) -> Path:
     """Where the journal of an output lies."""
-    target = files.real(path)
+    target = files.resolved(path)
     return target.with_name(f"{target.name}.partial")
 
 
@@ -246,7 +246,7 @@ class Journal:
     """
 
     def __init__(self, path: str | Path, kind: type[R]) -> None:
-        self.path = files.real(path)
+        self.path = files.resolved(path)
         self.partial = partial(path)
         self.finished: list[Any] = []
         if self.path.is_dir():

@@ -50,7 +50,7 @@ def claimed(
         for path in written:
             refuse_foreign([path], path, force=force)
             remove_leftovers(path)
-            places[str(path)] = stack.enter_context(files.scratch(path)) / path.name
+            places[str(path)] = stack.enter_context(files.temporary_folder(path)) / path.name
         yield places
         publish([(places[str(path)], path) for path in written])
 
@@ -63,7 +63,7 @@ def publish(moved: Iterable[tuple[Path, Path]]) -> None:
     pairs = [(source, target) for source, target in moved if source.exists()]
     with interrupts.deferred():
         for source, target in pairs:
-            os.replace(source, files.real(target))
+            os.replace(source, files.resolved(target))
         for source, target in pairs:
             described = provenance.sidecar(source)
             if described.exists():
@@ -84,7 +84,7 @@ def refuse_common_folder(path: str | Path) -> None:
         os.path.expanduser("~"): "your home directory",
         ".": "the current directory",
     }
-    found = {files.real(place): what for place, what in common.items()}.get(files.real(path))
+    found = {files.resolved(place): what for place, what in common.items()}.get(files.resolved(path))
     if found:
         raise ConfigError(f"{path}: is {found}, where other files lie; give the output a directory of its own")
 
@@ -111,8 +111,8 @@ def _identities(path: str | Path) -> list[object]:
     try:
         status = os.stat(path)
     except OSError:
-        return [files.real(path)]
-    return [files.real(path), (status.st_dev, status.st_ino)]
+        return [files.resolved(path)]
+    return [files.resolved(path), (status.st_dev, status.st_ino)]
 
 
 def refuse_foreign(outputs: Iterable[Path], main: Path, *, force: bool, scratch: Iterable[Path] = ()) -> None:
@@ -122,13 +122,13 @@ def refuse_foreign(outputs: Iterable[Path], main: Path, *, force: bool, scratch:
         outputs: the files to write, those of them that are there; an empty one holds nothing to lose.
         main: the output whose sidecar describes them all.
         force: whether they may be replaced all the same.
-        scratch: folders of an earlier run that was killed, beside those that `files.scratch` makes.
+        scratch: folders of an earlier run that was killed, beside those that `files.temporary_folder` makes.
     """
     if force:
         return
     sidecar = provenance.sidecar(main)
     # the last run may have been killed between its output and its sidecar
-    killed = [folder / sidecar.name for folder in (*files.leftovers(main), *scratch)]
+    killed = [folder / sidecar.name for folder in (*files.temporary_entries(main), *scratch)]
     described = [found for path in (sidecar, *killed) if (found := provenance.hashes(path)) is not None]
     way = "choose another output, or give --force to replace it"
     if sidecar.exists() and provenance.hashes(sidecar) is None:

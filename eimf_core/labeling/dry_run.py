@@ -73,7 +73,7 @@ def dry_run(
     if not chosen_class(config).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     unused_settings.check(config, given, reporter)
-    samples = shard.of(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
+    samples = shard.select(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
     if str(output) != "-" and not label_output.refuse_loss(Path(output), discard=config.discard):
         _refuse_others(output, force=force)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)

@@ -41,7 +41,7 @@ LOOKED_AT = 100
 
 def folder(model: str | Path) -> Path:
     """Where samples and answers lie during a run."""
-    target = files.real(model)
+    target = files.resolved(model)
     return target.with_name(f"{target.name}.names")
 
 

@@ -128,7 +128,7 @@ def _open(
     engine = open_engine(config, [sample.sample for sample in samples], vectors, reporter)
     inputs = [samples_path, *([config.items] if config.items is not None and reads_catalogue(kind) else [])]
     inputs += config.results if kind.answers_later else []
-    return Labeler(engine, config, vectors, shard.of(samples, part)), inputs
+    return Labeler(engine, config, vectors, shard.select(samples, part)), inputs
 
 
 def _leave_requests(

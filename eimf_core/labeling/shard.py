@@ -22,7 +22,7 @@ def parse(text: str | None) -> tuple[int, int]:
     raise wrong("shard", f"is '{text}', expected a part and their number, from 1/8 to 8/8")
 
 
-def of(samples: Sequence[CleanSample], shard: tuple[int, int]) -> list[CleanSample]:
+def select(samples: Sequence[CleanSample], shard: tuple[int, int]) -> list[CleanSample]:
     """The samples of one part; those of all parts are each sample once."""
     part, parts = shard
     return [sample for sample in samples if _hash(sample.sample.key) % parts == part - 1]

@@ -70,7 +70,7 @@ class Contents:
 
 def previous(path: str | Path) -> Path:
     """Where the model is kept that was at a path before the last training wrote to it: `MODEL.previous`."""
-    target = files.real(path)
+    target = files.resolved(path)
     return target.with_name(f"{target.name}.previous")
 
 

@@ -22,10 +22,10 @@ class Dropout(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if not self.training or self.share == 0.0:
             return values
-        return values * kept(values, self.share, self.generator)
+        return values * dropout_mask(values, self.share, self.generator)
 
 
-def kept(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def dropout_mask(values: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """What dropout multiplies values with.
 
     16 random bits decide each value, four to a draw, since a draw for each value costs more than the

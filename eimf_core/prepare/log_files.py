@@ -263,7 +263,7 @@ def refuse_broken(source: Source) -> None:
     if source.parquet:
         return
     length, read, is_json = 0, 0, source.first[:1] in ("[", "{")
-    with files.called(source.path, source.name), files.open_bytes(source.path) as stream:
+    with files.shown_as(source.path, source.name), files.open_bytes(source.path) as stream:
         while part := stream.read(STEP):
             read += len(part)
             end = max(part.rfind(b"\n"), part.rfind(b"\r"))

@@ -91,7 +91,7 @@ class _Job:
         """Errors of copies in the scratch folder, such as unpacked ones, name the file that was given."""
         with contextlib.ExitStack() as stack:
             for source in self._sources:
-                stack.enter_context(files.called(source.path, source.name))
+                stack.enter_context(files.shown_as(source.path, source.name))
             yield
 
 

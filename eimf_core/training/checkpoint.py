@@ -33,7 +33,7 @@ class Checkpoint:
     """The checkpoint of the model at `output`; `fingerprint` tells one run from another."""
 
     def __init__(self, output: str | Path, fingerprint: str) -> None:
-        target = files.real(output)
+        target = files.resolved(output)
         self.folder = target.with_name(f".{target.name}.checkpoint")
         self._fingerprint = fingerprint
         self._run = fingerprint[:12]

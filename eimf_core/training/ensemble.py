@@ -48,7 +48,7 @@ class MemberReporter(PartReporter):
 
 def folder(output: str | Path) -> Path:
     """Where the members of the model at `output` lie while they are trained."""
-    target = files.real(output)
+    target = files.resolved(output)
     return target.with_name(f".{target.name}.members")
 
 
@@ -180,7 +180,7 @@ def _write(
         chosen, graph = replace(chosen, ndcg=found.ndcg), found.graph
         about["facts"]["ndcg"] = found.ndcg
     else:
-        graph = next_item_graph.like(next_items, data, texts)
+        graph = next_item_graph.recount(next_items, data, texts)
     contents = item_naming.with_names(contents, earlier, data)
     artifact.write(output, next_item_choice.added(contents, graph), reporter)
     return chosen

@@ -84,7 +84,7 @@ class Learner:
         gradient = leaf.grad if leaf.grad is not None else torch.zeros_like(leaf)
         gradient[rows == 0] = 0.0
         gradients = [gradient, *(parameter.grad for parameter in self._dense if parameter.grad is not None)]
-        group.add_up(gradients)
+        group.all_reduce(gradients)
         norm = torch.stack([part.norm() for part in gradients]).norm()
         if not torch.isfinite(norm):
             raise ConfigError("the loss is no longer a finite number; train again with a smaller --learning-rate")

@@ -100,7 +100,7 @@ class Loop:
             self.group.check_same(self.learner.digest() if self.group.size > 1 else 0)
             plan = self.batches.epoch(self.rng(ORDER, state.epoch))
             self._run_epoch(plan, state, checkpoint)
-            if state.end_epoch(self._measure(), padding=plan.padding) and self.group.first:
+            if state.end_epoch(self._measure(), padding=plan.padding) and self.group.is_main:
                 checkpoint.save_best(self.learner.weights(), state.epoch)
             self.reporter.note(state.last_line)
             if not self._clocked(state).over:
@@ -155,23 +155,23 @@ class Loop:
     def _clocked(self, state: RunState) -> RunState:
         """The first process' clock counts for all, where time decides anything."""
         if self.settings.max_minutes is not None:
-            (state.seconds,) = self.group.from_first(state.seconds)
+            (state.seconds,) = self.group.broadcast(state.seconds)
         return state
 
     def _save(self, state: RunState, checkpoint: Checkpoint) -> None:
         facts = state.facts()
-        if self.group.first:
+        if self.group.is_main:
             checkpoint.save(self.learner.state(), {**facts, **self.machine})
 
     def _measure(self) -> ValidationFigures:
         """The figures of an epoch, taken by the first process."""
         ndcg, collapse = 0.0, 0.0
-        if self.group.first:
+        if self.group.is_main:
             backbone, vectors = self.learner.backbone, self.learner.table.all()
             if self.validation is None:
                 collapse = self.collapse.measure(backbone, vectors)
             else:
                 found = self.validation.measure(backbone, vectors)
                 ndcg, collapse = found.ndcg or 0.0, found.collapse
-        ndcg, collapse = self.group.from_first(ndcg, collapse)
+        ndcg, collapse = self.group.broadcast(ndcg, collapse)
         return ValidationFigures(None if self.validation is None else ndcg, collapse)

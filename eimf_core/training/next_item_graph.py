@@ -89,7 +89,7 @@ def _matrix(arrays: Arrays, width: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((arrays["values"], arrays["items"], arrays["starts"]), shape=(width, width))
 
 
-def like(config: NextItemsConfig | None, data: Dataset, texts: Callable[[], Arrays | None]) -> NextItems | None:
+def recount(config: NextItemsConfig | None, data: Dataset, texts: Callable[[], Arrays | None]) -> NextItems | None:
     """The graph of today's training histories that counts what that of an earlier model did.
 
     Args:

@@ -52,16 +52,16 @@ class Group:
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (frozen)
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process validates, writes and speaks."""
         return self.rank == 0
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes are here."""
         if self.size > 1:
             self._exchange(lambda: dist.all_reduce(torch.zeros(1, device=self.device)))
 
-    def add_up(self, tensors: list[Tensor]) -> None:
+    def all_reduce(self, tensors: list[Tensor]) -> None:
         """Put the sum over all processes in the place of each tensor, the same bits everywhere.
 
         Args:
@@ -73,7 +73,7 @@ class Group:
             for part, total in zip(tensors, flat.split([part.numel() for part in tensors]), strict=True):
                 part.detach().copy_(total.view(part.shape))
 
-    def from_first(self, *values: float) -> list[float]:
+    def broadcast(self, *values: float) -> list[float]:
         """The numbers that the first process gave."""
         if self.size == 1:
             return list(values)
@@ -82,13 +82,13 @@ class Group:
         self._exchange(lambda: dist.broadcast(sent, src=0))
         return [float(value) for value in sent]
 
-    def first_before_others(self, work: Callable[[], R]) -> R:
+    def main_process_first(self, work: Callable[[], R]) -> R:
         """The result of `work`, done by the first process before the others: they find what it kept."""
-        if self.first:
+        if self.is_main:
             made = work()
-            self.wait()
+            self.barrier()
             return made
-        self.wait()
+        self.barrier()
         return work()
 
     def check_same(self, number: int) -> None:
@@ -96,7 +96,7 @@ class Group:
         if self.size == 1:
             return
         # in halves, which are exact as floats
-        first = self.from_first(float(number >> 32), float(number & 0xFFFFFFFF))
+        first = self.broadcast(float(number >> 32), float(number & 0xFFFFFFFF))
         differs = torch.tensor([float(first != [float(number >> 32), float(number & 0xFFFFFFFF)])], device=self.device)
         self._exchange(lambda: dist.all_reduce(differs))
         if differs.item():
@@ -167,7 +167,7 @@ def joined(choose: Callable[[], torch.device]) -> Iterator[Group]:
         )
         group = Group(rank, size, device)
         yield group
-        group.wait()
+        group.barrier()
     except ProcessLostError as lost:
         raise _failure(store) or EimfError(
             "another process of this run has ended; run the same command again to resume"

@@ -34,7 +34,7 @@ def first_training(settings: TrainConfig) -> TrainConfig:
 
 def folder(output: str | Path) -> Path:
     """Where the model of the first training lies until the second one has ended."""
-    target = files.real(output)
+    target = files.resolved(output)
     return target.with_name(f".{target.name}.refit") / "chosen"
 
 

@@ -90,7 +90,7 @@ class Step:
             norms = {name: seen.get(name, 1.0) * norm for name, norm in measured.items()}
         norm = self.learner.apply(sum(losses.values(), start=leaf.new_zeros(())), rows, leaf, self.group)
         losses = {name: value.detach() for name, value in losses.items()}
-        self.group.add_up(list(losses.values()))
+        self.group.all_reduce(list(losses.values()))
         return StepResult(losses, norm, norms)
 
     def draw(self, batch: Batch, rng: np.random.Generator) -> StepSamples:

@@ -98,10 +98,10 @@ def train(
     planned = plan.make(first, epochs_from=epochs_from, init=init, given=given)
     device = functools.partial(choose, settings.device, reporter, local_rank=process_group.local_rank())
     with setup.restored_afterwards(), process_group.joined(device) as group:
-        reporter = reporter if group.first else SILENT
-        with files.locked(output) if group.first else contextlib.nullcontext():
+        reporter = reporter if group.is_main else SILENT
+        with files.locked(output) if group.is_main else contextlib.nullcontext():
             # nobody reads a checkpoint that another run still writes
-            group.wait()
+            group.barrier()
             reporter.begin(f"reading {directory}")
             data = dataset.load(directory, ("train", "valid"))
             reporter.end()
@@ -110,7 +110,7 @@ def train(
             earlier = [] if init is None else [artifact.open_model(init)]
             run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
             made = _train_or_refit(run, output, planned, reporter, refitted=settings.refit, twice=epochs_from is None)
-            if group.first:
+            if group.is_main:
                 # of this run, or of one with --refit that was interrupted
                 shutil.rmtree(refit.folder(output).parent, ignore_errors=True)
             return made
@@ -138,7 +138,7 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
     path, group = refit.folder(output), run.group
     # as a model, or its last member, describes the run that it is from
     fingerprint = setup.fingerprint(run.data, planned.settings, run.read)
-    (finished,) = group.from_first(float(group.first and ensemble.is_finished(path, fingerprint)))
+    (finished,) = group.broadcast(float(group.is_main and ensemble.is_finished(path, fingerprint)))
     before = TrainingSummary(0, 0, None, 0.0, 0, 0, {}, 0.0)
     if finished:
         reporter.note("--refit: the validation split has chosen already")
@@ -146,7 +146,7 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
         reporter.note("--refit: the validation split chooses first, then training starts over with its lines added")
         before = _train(run, path, planned, reporter)
     # nobody reads a model that another process still writes
-    group.wait()
+    group.barrier()
     again = _refit_plan(path, planned)
     ndcg = refit.validation_ndcg(path)
     chosen = {"ndcg": ndcg, "epochs": [member.epochs for member in again.members]}
@@ -187,13 +187,13 @@ def _train_members(run: _Run, output: str | Path, planned: TrainingPlan, reporte
         path = work / f"{number}-{member.backbone}"
         said = ensemble.MemberReporter(reporter, number, count, member.backbone, warned)
         fingerprint = setup.fingerprint(run.data, member, run.read)
-        (finished,) = group.from_first(float(group.first and ensemble.is_finished(path, fingerprint)))
+        (finished,) = group.broadcast(float(group.is_main and ensemble.is_finished(path, fingerprint)))
         if finished:
             said.note("is trained already")
         else:
             total += _train_one(run, path, member, place, said, alone=False).seconds
         paths.append(path)
-    if not group.first:
+    if not group.is_main:
         # the first process alone joins; what the others say is not heard
         return TrainingSummary(0, 0, None, total, 0, 0, {}, 0.0)
     made = ensemble.write(
@@ -213,7 +213,7 @@ def _train_one(
     """
     data, group = run.data, run.group
     reporter.begin("preparing the run")
-    prepared = group.first_before_others(
+    prepared = group.main_process_first(
         lambda: setup.prepare(
             data, settings, run.labels, reporter, init=run.init, init_member=place, device=group.device
         )
@@ -224,7 +224,7 @@ def _train_one(
     state = loop.start(checkpoint)
     loop.run(state, checkpoint)
     summary = loop.summary(state)
-    if group.first:
+    if group.is_main:
         summary = _write(output, run, loop, prepared, state, checkpoint, alone=alone)
         checkpoint.remove()
     return summary
@@ -253,7 +253,7 @@ def _write(
         chosen = loop.validation.choose_next_items(learner.backbone, learner.table.all(), data, texts(), reporter)
         summary, graph = replace(summary, ndcg=chosen.ndcg), chosen.graph
     elif alone:
-        graph = next_item_graph.like(run.next_items, data, texts)
+        graph = next_item_graph.recount(run.next_items, data, texts)
     facts: dict[str, Any] = {"summary": asdict(summary), **loop.machine}
     facts["fingerprint"] = setup.fingerprint(data, settings, run.read)
     facts |= {} if prepared.start is None else {"init": prepared.start}

@@ -488,7 +488,7 @@ def test_what_changed_since_a_previous_evaluation() -> None:
             contenders=["m"],
             baselines=["popularity"],
             previous=PreviousReport("old.html", figures, None),
-            unlike_previous=unlike,
+            data_differences_to_previous=unlike,
         )
         return result_tables.since_previous(told)  # type: ignore[arg-type]
 

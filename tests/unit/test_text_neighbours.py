@@ -172,7 +172,7 @@ def test_texts_count_where_the_next_item_reads_like_the_last(tmp_path: Path, pai
     counts = next_item_graph.count(data.splits["train"], 2 * PAIRS, backward=config.backward)
     wanted = dense(counts, len(pairs)) + config.text * dense(texts, len(pairs))
     np.testing.assert_allclose(dense(found.graph.arrays, len(pairs)), wanted, rtol=1e-5)
-    again = next_item_graph.like(config, data, lambda: texts)
+    again = next_item_graph.recount(config, data, lambda: texts)
     assert again is not None
     np.testing.assert_array_equal(again.arrays["values"], found.graph.arrays["values"])
 
@@ -202,7 +202,7 @@ def test_training_gives_the_texts_that_it_starts_from(
     backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Arrays | None] = []
-    choose, like = next_item_choice.choose, next_item_graph.like
+    choose, recount = next_item_choice.choose, next_item_graph.recount
 
     def choosing(*positional: Any, texts: Arrays | None, **named: Any) -> next_item_choice.ChosenGraph:
         given.append(texts)
@@ -210,10 +210,10 @@ def test_training_gives_the_texts_that_it_starts_from(
 
     def as_before(config: NextItemsConfig | None, data: dataset.Dataset, texts: Any) -> NextItems | None:
         given.append(texts())
-        return like(config, data, texts)
+        return recount(config, data, texts)
 
     monkeypatch.setattr(next_item_choice, "choose", choosing)
-    monkeypatch.setattr(next_item_graph, "like", as_before)
+    monkeypatch.setattr(next_item_graph, "recount", as_before)
     (tmp_path / "data").mkdir()
     data = write_small_data(tmp_path / "data")
     text = small_settings(backbone=backbone, item_vectors="text", seed=1)
@@ -234,5 +234,5 @@ def test_training_gives_the_texts_that_it_starts_from(
 def test_a_graph_without_the_texts_says_so(tmp_path: Path) -> None:
     data = logged(tmp_path, partner=True)
     config = NextItemsConfig(weight=1.0, decay=0.7, last=5, text=0.5)
-    made = next_item_graph.like(config, data, lambda: None)
+    made = next_item_graph.recount(config, data, lambda: None)
     assert made is not None and made.config.text == 0
