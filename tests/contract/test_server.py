@@ -62,8 +62,8 @@ def test_a_busy_server_is_asked_again(serve: Serve, tmp_path: Path) -> None:
 
 def test_an_unusable_answer_is_asked_again_with_another_seed(serve: Serve, tmp_path: Path) -> None:
     endpoint = serve(lambda number, body: reply("no") if number == 0 else reply())
-    assert run(tmp_path, endpoint.url, 1)[0].attempts == 2
-    assert [body["seed"] for body in endpoint.bodies] == [0, 1] and endpoint.bodies[1]["temperature"] > 0
+    assert run(tmp_path, endpoint.url, 1, temperature=0.2, retry_temperature=0.9)[0].attempts == 2
+    assert [(body["seed"], body["temperature"]) for body in endpoint.bodies] == [(0, 0.2), (1, 0.9)]
 
 
 @pytest.mark.parametrize("status", [400, 422, 500])

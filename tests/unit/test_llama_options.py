@@ -76,6 +76,17 @@ def test_every_option_arrives(tiny: Path, monkeypatch: pytest.MonkeyPatch, given
     }
 
 
+def test_further_attempts_have_a_temperature_of_their_own(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    monkeypatch.setattr(llama_cpp.LlamaCpp, "_write", lambda self, line: sent.append(line))
+    config = LabelConfig(model=str(tiny), seed=5, temperature=0.2, retry_temperature=0.9)
+    engine = open_engine(config, [SAMPLE], lambda: pytest.fail(""), SILENT)
+    for seed in (5, 6, 7):
+        engine.submit(Request(number=0, sample=SAMPLE, seed=seed))
+    engine.close()
+    assert [msgspec.json.decode(line).get("temperature") for line in sent] == [None, 0.2, 0.9, 0.9]
+
+
 def test_all_layers(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert setup_of(tiny, monkeypatch, gpu_layers=-1).gpu_layers == -1
 

@@ -11,7 +11,7 @@ import pytest
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import jsonl
 from eimf_core.prepare.prepare import Prepared
-from eimf_core.records import Sequence
+from eimf_core.records import Item, Sequence
 from tests.unit.test_prepare_formats import lines, run
 from tests.unit.test_prepare_rows import rejects, write_times
 
@@ -56,6 +56,13 @@ def test_options_that_would_change_the_lines_are_refused(tmp_path: Path, options
     name = next(iter(options)).replace("_", "-")
     with pytest.raises(ConfigError, match=f"--{name}.* ready Sequence lines keep the split they have"):
         passed(tmp_path, READY, **options)
+
+
+def test_descriptions_are_as_long_as_is_set(tmp_path: Path) -> None:
+    jsonl.write(tmp_path / "items.jsonl", [Item(item="a", title="A", text="green tea of the highest hills")])
+    passed(tmp_path, READY, items=[tmp_path / "items.jsonl"], text_length=10)
+    made = {item.item: item.text for item in jsonl.read(tmp_path / "out" / "items.jsonl", Item)}
+    assert made["a"] == "green…"
 
 
 def test_bad_lines_are_left_out_when_that_is_asked(tmp_path: Path) -> None:
