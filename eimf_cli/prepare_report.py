@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from eimf_core.prepare.prepare import Prepared
 
 LONGEST_CELL = 40
-MOST_NAMED = 5
+MAX_NAMED = 5
 """Characters of a title in the first rows; items without text that are named."""
 
 
@@ -86,7 +86,7 @@ def _summary(done: Prepared) -> list[tuple[str, str]]:
     for name in ("valid_from", "test_from"):
         if name in done.facts:
             found.append((name.replace("_", " "), dates.moment(done.facts[name])))
-    named = ", ".join(done.without_text[:MOST_NAMED]) + (" …" if len(done.without_text) > MOST_NAMED else "")
+    named = ", ".join(done.without_text[:MAX_NAMED]) + (" …" if len(done.without_text) > MAX_NAMED else "")
     found.append(("items without text", f"{report.items_without_text:,}" + (f": {named}" if named else "")))
     if report.described_not_in_log:
         found.append(("described, but not in the log", counted(report.described_not_in_log, "item")))

@@ -13,7 +13,7 @@ from eimf_core.text_cleaning import shortened
 
 TEXTS = ("title", "interest", "because of")
 """Columns that are cut where they would take many lines."""
-LEAST = 12
+MIN_WIDTH = 12
 """Characters of a line of such a column."""
 BESIDE = 3
 """What the frame of a table takes for each column."""
@@ -57,7 +57,7 @@ def _fitting(columns: list[str], rows: list[list[str]]) -> list[list[str]]:
         return rows
     words = [at for at, name in enumerate(columns) if name in TEXTS]
     taken = sum(max([len(name), *(len(row[at]) for row in rows)]) for at, name in enumerate(columns) if at not in words)
-    share = max(LEAST, (terminal.width() - taken - BESIDE * len(columns)) // max(1, len(words)))
+    share = max(MIN_WIDTH, (terminal.width() - taken - BESIDE * len(columns)) // max(1, len(words)))
     return [[shortened(cell, 2 * share) if at in words else cell for at, cell in enumerate(row)] for row in rows]
 
 

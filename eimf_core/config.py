@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from eimf_core.errors import ConfigError, did_you_mean
 
 GROUPS = ("usual", "data", "model", "labels", "optimisation", "machine")
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 """Threads that a setting may ask for: with far more, torch and DuckDB crash or hang."""
 
 
@@ -97,7 +97,7 @@ def as_options(settings: Any) -> list[str]:
     return words
 
 
-def wrong(name: str, problem: str) -> ConfigError:
+def setting_error(name: str, problem: str) -> ConfigError:
     """The error of a setting: its option and what is wrong with it."""
     return ConfigError(f"{option_name(name)} {problem}")
 

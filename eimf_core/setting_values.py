@@ -12,7 +12,7 @@ from eimf_core import renamed_settings
 from eimf_core.config import no_choice
 from eimf_core.errors import ConfigError, did_you_mean
 
-MOST = 1 << 63
+MAX_WHOLE = 1 << 63
 """Numbers that do not fit 64 bits are mistakes."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
@@ -70,7 +70,7 @@ def _read_one(kind: Any, value: Any) -> Any:
         # the bytes of a command line that are no text
         value.encode()
     found = kind(value)
-    if kind is int and not -MOST <= found < MOST:
+    if kind is int and not -MAX_WHOLE <= found < MAX_WHOLE:
         raise ValueError
     return found
 

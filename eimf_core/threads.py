@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from eimf_core.config import MOST_THREADS
+from eimf_core.config import MAX_THREADS
 
 AT_MOST = 8
 """Threads that a step takes by itself where more bring little, or cost memory each."""
@@ -24,9 +24,9 @@ def cores() -> int:
 
 
 def from_environment() -> int | None:
-    """What OMP_NUM_THREADS says, at most `MOST_THREADS`; None where it is not set or not a positive number."""
+    """What OMP_NUM_THREADS says, at most `MAX_THREADS`; None where it is not set or not a positive number."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(told), MOST_THREADS) if told.isdecimal() and told.isascii() and int(told) > 0 else None
+    return min(int(told), MAX_THREADS) if told.isdecimal() and told.isascii() and int(told) > 0 else None
 
 
 def default(most: int | None = None) -> int:

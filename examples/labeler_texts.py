@@ -22,7 +22,7 @@ from eimf_core.labeling import prompts
 
 PROMPT = Path(__file__).with_name("labeler_prompt.md")
 SHOP_SEED, SEED = 7, 20_000
-MAX_TITLES, MAX_INTERESTS, LEAST_TITLES = 30, 4, 2
+MAX_TITLES, MAX_INTERESTS, MIN_TITLES = 30, 4, 2
 VOCABULARY = 1400
 SHORTEST, POOL = 4, 512  # titles of the first histories; examples that are sorted by length together
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|pad|>"
@@ -47,7 +47,7 @@ class Customers:
         while True:
             interests, bought = self.shop.customer()
             things = [self.shop.things[item] for item, _ in bought][-most:]
-            names = [name for name, _, _ in interests if sum(thing.theme == name for thing in things) >= LEAST_TITLES]
+            names = [name for name, _, _ in interests if sum(thing.theme == name for thing in things) >= MIN_TITLES]
             if names:
                 themes = [self.shop.themes.index(thing.theme) for thing in things]
                 return [self._title(thing) for thing in things], sorted(names), themes

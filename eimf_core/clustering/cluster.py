@@ -28,7 +28,7 @@ from eimf_core.text.cache import Stored, encode_items
 from eimf_core.text.loading import open_encoder
 from eimf_core.text.ray_encoding import ray_encoder
 
-MOST_WORDS = 8
+MAX_WORDS = 8
 NEAREST_ITEMS = 5
 RICH_SHARE, RICH_AT_MOST = 0.25, 20  # of the users; distinct items
 COUNTED_AT_ONCE = 200_000  # users
@@ -242,5 +242,5 @@ def _distinctive_words(data: Dataset, clusters: Clustering) -> list[list[str]]:
         frequent += (csr_array((np.ones(len(pairs[0])), pairs), shape=(count, width)) @ holds).toarray()
     # a single cluster has no other to be told from
     weights = distinctive_terms.divergence(frequent) if count > 1 else frequent
-    best = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_WORDS]
+    best = np.argsort(-weights, axis=1, kind="stable")[:, :MAX_WORDS]
     return [[vocabulary[at] for at in best[row] if weights[row, at] > 0] for row in range(count)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eimf_core.config import check, setting, wrong
+from eimf_core.config import check, setting, setting_error
 from eimf_core.ray_cluster import ray_option
 
 AUTO = "auto"
@@ -37,7 +37,7 @@ class ClusterConfig:
         check(self)
         ray_option.check_address(self.ray)
         if self.clusters != AUTO and not (_is_count(self.clusters) and int(self.clusters) >= 1):
-            raise wrong("clusters", f"is '{self.clusters}', expected {AUTO} or a number from 1")
+            raise setting_error("clusters", f"is '{self.clusters}', expected {AUTO} or a number from 1")
         self.samples(100)
 
     @property
@@ -57,7 +57,7 @@ class ClusterConfig:
                 return min(users, int(text))
         except ValueError:
             pass
-        raise wrong("budget", f"is '{self.budget}', expected a number from 1 or a share such as 5%")
+        raise setting_error("budget", f"is '{self.budget}', expected a number from 1 or a share such as 5%")
 
 
 def _is_count(text: str) -> bool:

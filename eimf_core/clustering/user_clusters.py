@@ -14,7 +14,7 @@ from eimf_core.progress import SILENT, Reporter
 
 FITTED_AT_MOST = 200_000  # users that shape the centres; all are assigned
 COMPARED = 4000  # users the number of clusters is chosen on
-MOST_CLUSTERS = 128
+MAX_CLUSTERS = 128
 SHARE_OF_BEST = 0.9  # of the best held-out cosine: further clusters would tell little more
 USERS_EACH = 10  # users a cluster should have on average, at least, when its number is chosen
 STARTS = 3
@@ -73,7 +73,7 @@ def cluster(
 def candidates(users: int, most: int) -> list[int]:
     """Numbers of clusters that are compared: 2, 3, 4, 6, 8, 12, … while users and budget allow."""
     powers = (base * 2**power for power in range(8) for base in (2, 3))
-    return sorted(count for count in powers if count <= min(most, MOST_CLUSTERS, users // USERS_EACH))
+    return sorted(count for count in powers if count <= min(most, MAX_CLUSTERS, users // USERS_EACH))
 
 
 def held_out_cosines(

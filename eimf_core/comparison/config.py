@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eimf_core import plugins
-from eimf_core.config import check, no_choice, setting, wrong
+from eimf_core.config import check, no_choice, setting, setting_error
 from eimf_core.models import registry
 
 
@@ -35,10 +35,10 @@ class CompareConfig:
         check(self)
         names = [name.strip() for given in self.backbones for name in given.split(",") if name.strip()]
         if not names:
-            raise wrong("backbones", "is empty: name at least one, such as --backbones narm,comirec-sa,sasrec")
+            raise setting_error("backbones", "is empty: name at least one, such as --backbones narm,comirec-sa,sasrec")
         object.__setattr__(self, "backbones", list(dict.fromkeys(names)))
         for part in (part for name in self.backbones for part in name.split("+")):
             if part not in registry.BACKBONES and plugins.find("backbones", part) is None:
-                raise wrong(
+                raise setting_error(
                     "backbones", no_choice(part, plugins.names("backbones"), also=registry.OR_JOINED, verb="has")
                 )

@@ -26,7 +26,7 @@ from eimf_core.errors import ConfigError, did_you_mean
 from eimf_core.models import registry
 from eimf_core.training.config import TrainConfig
 
-MOST_COMBINATIONS = 1000
+MAX_COMBINATIONS = 1000
 TAKEN = {"backbone": "--backbones", "seed": "--seeds", "max_minutes": "--max-minutes"}
 """Settings that options of `compare` say."""
 Settings = dict[str, Any]
@@ -139,7 +139,7 @@ def _values(wanted: dict[KeyPath, Any], trials: int | None, seed: int, where: st
     choices = {path: value if isinstance(value, list) else [value] for path, value in wanted.items()}
     combinations = math.prod(len(values) for values in choices.values())
     if not any(isinstance(value, Range) for value in wanted.values()):
-        if trials is None and combinations > MOST_COMBINATIONS:
+        if trials is None and combinations > MAX_COMBINATIONS:
             raise ConfigError(f"{where}{combinations:,} combinations; --trials N draws some of them")
         if trials is None or trials >= combinations:
             return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]

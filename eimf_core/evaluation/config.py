@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from eimf_core import plugins
-from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
+from eimf_core.config import MAX_THREADS, check, no_choice, setting, setting_error
 
 
 @dataclass
@@ -68,7 +68,7 @@ class EvalConfig:
         "Threads; 0: OMP_NUM_THREADS, or all processors at hand.",
         group="machine",
         low=0,
-        high=MOST_THREADS,
+        high=MAX_THREADS,
         metavar="N",
     )
 
@@ -76,13 +76,13 @@ class EvalConfig:
         check(self)
         self.k = sorted(set(self.k))
         if not self.k:
-            raise wrong("k", "is empty: give at least one length of list, such as -k 10")
+            raise setting_error("k", "is empty: give at least one length of list, such as -k 10")
         self.metrics = _metric_names(self.metrics)
         self.slice = list(dict.fromkeys(self.slice))
         if self.slice:
             for name in (word.partition("=")[0] for word in self.slice):
                 if name not in _slices():
-                    raise wrong("slice", no_choice(name, _slices()))
+                    raise setting_error("slice", no_choice(name, _slices()))
 
 
 def _slices() -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def _metric_names(wanted: list[str]) -> list[str]:
     names: dict[str, None] = {}
     for word in (word.strip() for given in wanted for word in given.split(",")):
         if word not in SETS and word not in METRICS and not add_plugin(word):
-            raise wrong(
+            raise setting_error(
                 "metrics", no_choice(word, plugins.names("metrics"), also=" (--help-metrics tells them)", verb="has")
             )
         names.update(dict.fromkeys(SETS.get(word, (word,))))

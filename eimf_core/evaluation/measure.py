@@ -27,7 +27,7 @@ from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import ShortInts
 from eimf_core.progress import SILENT, Reporter
 
-MOST_SCORES = 1 << 24
+MAX_SCORES = 1 << 24
 """Scores held per thread (64 MiB)."""
 LARGEST_BLOCK = 128
 
@@ -123,7 +123,7 @@ class Measured:
 
 def block_size(width: int, most: int = LARGEST_BLOCK) -> int:
     """Users of a block, at most `most`, for `width` scores each."""
-    return max(1, min(most, MOST_SCORES // width))
+    return max(1, min(most, MAX_SCORES // width))
 
 
 def measure(system: System, users: EvalUsers, plan: MeasurePlan, *, reporter: Reporter = SILENT) -> Measured:

@@ -18,13 +18,13 @@ LEVEL = 0.95
 DETECTION = 1.959964 + 0.841621
 """Standard errors of a difference that a two-sided test at .05 finds with a power of .80."""
 BLOCK_NUMBERS = 1 << 23
-MOST_DRAWS = 2_000_000_000
+MAX_DRAWS = 2_000_000_000
 FEWEST_RESAMPLES = 1_000
 
 
 def resamples_for(users: int, wanted: int) -> int:
     """Resamples to draw: as many as wanted, fewer (never under 1,000) beyond 2e9 draws in all."""
-    return min(wanted, max(FEWEST_RESAMPLES, MOST_DRAWS // max(1, users)))
+    return min(wanted, max(FEWEST_RESAMPLES, MAX_DRAWS // max(1, users)))
 
 
 def bootstrap_means(values: Floats, resamples: int, rng: np.random.Generator, threads: int = 1) -> Doubles:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-MOST_DEVIATION = 2.0
+MAX_DEVIATION = 2.0
 """Standard deviations from chance beyond which the order of the catalogue is taken to matter."""
 
 
@@ -43,7 +43,7 @@ def order(asked: npt.NDArray[np.int64], ks: Sequence[int], seed: int) -> Order:
         The order, and how far the targets lean to one end of the catalogue.
     """
     found = deviation(asked[1:], ks)
-    if abs(found) <= MOST_DEVIATION:
+    if abs(found) <= MAX_DEVIATION:
         return Order("index", np.arange(len(asked)), found)
     return Order("seeded", np.random.default_rng(seed).permutation(len(asked)), found)
 

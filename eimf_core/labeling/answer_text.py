@@ -9,7 +9,7 @@ THOUGHT, THOUGHT_ENDS = "<think>", "</think>"
 """What models that think aloud write around their thoughts; some templates open them before the answer begins."""
 LONGEST_SEARCHED = 1 << 16
 """Characters of an answer within which an object is searched for; a usable one has a few thousand."""
-MOST_STARTS = 64
+MAX_STARTS = 64
 """Braces that are tried as the start of the object, which bounds the time."""
 
 
@@ -28,7 +28,7 @@ def object_in(text: str, names: Collection[str]) -> str:
         return answer
     found: list[tuple[int, int]] = []
     at, ends = answer.find("{"), 0
-    for _ in range(MOST_STARTS):
+    for _ in range(MAX_STARTS):
         if at < 0:
             break
         ends = _is_object(answer, at)

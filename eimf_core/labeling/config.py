@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from eimf_core import plugins
-from eimf_core.config import MOST_THREADS, check, no_choice, setting, wrong
+from eimf_core.config import MAX_THREADS, check, no_choice, setting, setting_error
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.engines.named_models import NAMED
 from eimf_core.ray_cluster import ray_option
@@ -146,7 +146,7 @@ class LabelConfig:
         "CPU threads of llama.cpp; 0: by the cores and the size of the model.",
         group="machine",
         low=0,
-        high=MOST_THREADS,
+        high=MAX_THREADS,
         advanced=True,
     )
 
@@ -155,12 +155,12 @@ class LabelConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.engine not in ENGINES and plugins.find("engines", self.engine) is None:
-            raise wrong("engine", no_choice(self.engine, plugins.names("engines")))
+            raise setting_error("engine", no_choice(self.engine, plugins.names("engines")))
         ray_option.check_address(self.ray)
         if (self.hf_repo is None) != (self.hf_file is None):
             raise ConfigError("--hf-repo and --hf-file belong together; give both or neither")
         if self.items == "-":
-            raise wrong("items", "is '-', expected a file")
+            raise setting_error("items", "is '-', expected a file")
         _ = self.error_share
 
     @property
@@ -172,7 +172,7 @@ class LabelConfig:
         except ValueError:
             share = -1.0
         if not 0 <= share <= 1:
-            raise wrong("max_error_share", f"is '{self.max_error_share}', expected a share such as 5% or 0.05")
+            raise setting_error("max_error_share", f"is '{self.max_error_share}', expected a share such as 5% or 0.05")
         return share
 
 

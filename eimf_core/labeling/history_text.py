@@ -17,7 +17,7 @@ from eimf_core.labeling.title_shortening import informative_words
 from eimf_core.naming.terms import cut_at_word, title_terms, title_words
 from eimf_core.progress import Reporter
 from eimf_core.records import HistoryItem, Sample
-from eimf_core.text.encoder_input import MOST_CATEGORIES
+from eimf_core.text.encoder_input import MAX_CATEGORIES
 from eimf_core.text_cleaning import clean, shortened
 
 TITLE_LENGTH = 120
@@ -186,7 +186,7 @@ def displayed_title(title: str, categories: Sequence[str]) -> str:
         name = cut_at_word(name, room)
         if len(BETWEEN.join([*kept, name])) <= room:
             kept.append(name)
-        if len(kept) == MOST_CATEGORIES:
+        if len(kept) == MAX_CATEGORIES:
             break
     if not kept:
         return title

@@ -33,7 +33,7 @@ DESCRIPTIONS: dict[Reason, str] = {
 }
 """What an error says of a name."""
 
-MOST = 2 / 3  # so much of a title is most of it
+MIN_COMMON_SHARE = 2 / 3  # so much of a title is most of it
 ENOUGH_TO_SHARE = 2  # titles that hold all words of a name: it says what they have in common
 BORDER = " — "  # between title and categories, as prompts show them
 _WORD = re.compile(r"[^\W_]+")
@@ -106,7 +106,7 @@ def _copies(name: str, titles: Sequence[str]) -> bool:
 
 
 def is_title(name: str, title: str) -> bool:
-    """Whether a name is a title or most of one: each holds `MOST` of the words of the other.
+    """Whether a name is a title or most of one: each holds `MIN_COMMON_SHARE` of the words of the other.
 
     The title is taken whole, without what stands in brackets, and as prompts show it.
     """
@@ -114,7 +114,7 @@ def is_title(name: str, title: str) -> bool:
     for form in {title, _BRACKETED.sub(" ", title), informative_words(title)}:
         titled = set(_words(form))
         common = len(named & titled)
-        if titled and named and common >= MOST * max(len(named), len(titled)):
+        if titled and named and common >= MIN_COMMON_SHARE * max(len(named), len(titled)):
             return True
     return False
 

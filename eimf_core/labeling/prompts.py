@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from eimf_core import resources
-from eimf_core.config import no_choice, wrong
+from eimf_core.config import no_choice, setting_error
 from eimf_core.errors import ConfigError, ModelError, did_you_mean
 from eimf_core.io import raw_files
 from eimf_core.labeling import templates
@@ -92,8 +92,10 @@ def load(name: str) -> Prompt:
         raw_schema = raw_files.read_bounded(schema_path)
     except FileNotFoundError:
         if name.endswith(".md"):
-            raise wrong("prompt", f"is '{name}', and there is no such file{did_you_mean(path.stem, PROMPTS)}") from None
-        raise wrong("prompt", no_choice(name, PROMPTS, also=", or a file NAME.md")) from None
+            raise setting_error(
+                "prompt", f"is '{name}', and there is no such file{did_you_mean(path.stem, PROMPTS)}"
+            ) from None
+        raise setting_error("prompt", no_choice(name, PROMPTS, also=", or a file NAME.md")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     return parsed(path.stem, template, raw_schema, called=(str(path), str(schema_path)))

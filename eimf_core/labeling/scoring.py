@@ -20,9 +20,9 @@ from eimf_core.records import Label, LabelQuality, Sample, TrueItem, TrueUser
 from eimf_core.text.encoder import TextEncoder
 from eimf_core.text.encoder_input import interest_text
 
-LEAST_COSINE = 0.25  # a labelled interest farther than this from every true name stands for none
-LEAST_ITEMS = 2  # of a history, for an interest to be visible in it
-LEAST_SHARE = 0.2  # of a history, for a category to count as an interest of a user
+MIN_COSINE = 0.25  # a labelled interest farther than this from every true name stands for none
+MIN_ITEMS = 2  # of a history, for an interest to be visible in it
+MIN_SHARE = 0.2  # of a history, for a category to count as an interest of a user
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Truth:
 def truth(samples: str | Path, items: str | Path, users: str | Path | None = None) -> Truth:
     """The true interests that the histories of samples show.
 
-    An interest is visible with LEAST_ITEMS distinct items. Without `users` it must also hold
-    LEAST_SHARE of the history, since nobody is after every category of which he has two things.
+    An interest is visible with MIN_ITEMS distinct items. Without `users` it must also hold
+    MIN_SHARE of the history, since nobody is after every category of which he has two things.
 
     Args:
         samples: file of Sample lines.
@@ -70,7 +70,7 @@ def truth(samples: str | Path, items: str | Path, users: str | Path | None = Non
     for sample in jsonl.read(samples, Sample):
         history = {entry.item for entry in sample.history}
         counts = Counter(name for item in history for name in about.get(item, ()))
-        least = LEAST_ITEMS if really is not None else max(LEAST_ITEMS, LEAST_SHARE * len(history))
+        least = MIN_ITEMS if really is not None else max(MIN_ITEMS, MIN_SHARE * len(history))
         visible = {name for name, count in counts.items() if count >= least}
         of_sample[sample.key] = visible if really is None else visible & really.get(sample.user, set())
         users_keys[sample.user] = sample.key
@@ -145,7 +145,7 @@ def _nearest(labels: Sequence[Label], names: Sequence[str], encoder: TextEncoder
     if not texts:
         return [[] for _ in labels]
     cosines = encoder.encode(texts) @ encoder.encode(list(names)).T
-    best = np.where(cosines.max(axis=1) >= LEAST_COSINE, cosines.argmax(axis=1), -1)
+    best = np.where(cosines.max(axis=1) >= MIN_COSINE, cosines.argmax(axis=1), -1)
     ends = np.cumsum([len(label.interests) for label in labels])[:-1]
     return [part.tolist() for part in np.split(best, ends)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from eimf_core.config import wrong
+from eimf_core.config import setting_error
 from eimf_core.labeling.history_text import CleanSample
 
 WHOLE = (1, 1)
@@ -19,7 +19,7 @@ def parse(text: str | None) -> tuple[int, int]:
     # int() takes long for many digits
     if all(n.isascii() and n.isdigit() and len(n) < 10 for n in (part, parts)) and 1 <= int(part) <= int(parts):
         return int(part), int(parts)
-    raise wrong("shard", f"is '{text}', expected a part and their number, from 1/8 to 8/8")
+    raise setting_error("shard", f"is '{text}', expected a part and their number, from 1/8 to 8/8")
 
 
 def select(samples: Sequence[CleanSample], shard: tuple[int, int]) -> list[CleanSample]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 FEW_WORDS = 6  # a title of no more says little that could be left out
-MOST_WORDS, MOST_CHARACTERS = 7, 60
+MAX_WORDS, MAX_CHARACTERS = 7, 60
 ENOUGH_WORDS = 3  # that say what it is, before a comma or the like ends it
 _BRACKETED = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
 _BORDERS = frozenset("-–—|•~+*/:")
@@ -69,7 +69,7 @@ def _first_informative(words: list[str]) -> list[str]:
         if plain in _UNITS or (len(plain) < 2 and word != "&"):
             continue
         kept.append(word.rstrip(",;.:"))
-        if len(kept) == MOST_WORDS or (len(kept) >= ENOUGH_WORDS and word.endswith(_ENDINGS)):
+        if len(kept) == MAX_WORDS or (len(kept) >= ENOUGH_WORDS and word.endswith(_ENDINGS)):
             break
     while kept and kept[-1].casefold() in _DANGLING:
         kept.pop()
@@ -81,8 +81,8 @@ def _has_letters(text: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """At most `MOST_CHARACTERS`; whole words, where there are spaces."""
-    if len(text) <= MOST_CHARACTERS:
+    """At most `MAX_CHARACTERS`; whole words, where there are spaces."""
+    if len(text) <= MAX_CHARACTERS:
         return text
-    whole, space, _ = text[:MOST_CHARACTERS].rpartition(" ")
-    return whole if space and len(whole) > MOST_CHARACTERS // 2 else text[:MOST_CHARACTERS]
+    whole, space, _ = text[:MAX_CHARACTERS].rpartition(" ")
+    return whole if space and len(whole) > MAX_CHARACTERS // 2 else text[:MAX_CHARACTERS]

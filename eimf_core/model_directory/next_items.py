@@ -21,23 +21,23 @@ from eimf_core.errors import ModelError
 from eimf_core.numeric.arrays import Arrays, Floats, Ints
 
 PART = "next_items.safetensors"
-MOST_NEIGHBOURS = 100
+MAX_NEIGHBOURS = 100
 """Neighbours of an item at most, by histories as by text, those with the largest values."""
-MOST_EDGES = 20_000_000
+MAX_EDGES = 20_000_000
 """In a catalogue that would have more edges than these, items have fewer neighbours."""
-MOST_ITEMS = 100
+MAX_ITEMS = 100
 """Items of a history that may count."""
 LARGEST_WEIGHT = 1e9
 
 
 def most_neighbours(items: int) -> int:
     """How many neighbours an item of a catalogue of so many items may have."""
-    return min(MOST_NEIGHBOURS, most_edges(items))
+    return min(MAX_NEIGHBOURS, most_edges(items))
 
 
 def most_edges(items: int) -> int:
     """How many edges each of so many items has in the largest graph."""
-    return max(1, MOST_EDGES // max(1, items))
+    return max(1, MAX_EDGES // max(1, items))
 
 
 class NextItemsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +216,7 @@ def read(name: str, arrays: Arrays, config: NextItemsConfig, items: int) -> Next
         and starts[-1] == len(neighbours)
         and bool((np.diff(starts) >= 0).all())
     )
-    counts = 1 <= config.last <= MOST_ITEMS and 0 <= config.decay <= 1 and 0 <= config.weight <= LARGEST_WEIGHT
+    counts = 1 <= config.last <= MAX_ITEMS and 0 <= config.decay <= 1 and 0 <= config.weight <= LARGEST_WEIGHT
     if not fits or not counts:
         raise _broken(name)
     return NextItems(arrays, config, name)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from eimf_core import plugins
-from eimf_core.config import no_choice, wrong
+from eimf_core.config import no_choice, setting_error
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.models import hyperparameters
 from eimf_core.models.hyperparameters import Hyperparameters
@@ -178,5 +178,5 @@ def build(name: str, shape: Shape, generator: torch.Generator, given: Mapping[st
 def _entry(name: str) -> Entry | Plugin:
     entry = BACKBONES.get(name) or plugins.find("backbones", name)
     if entry is None:
-        raise wrong("backbone", no_choice(name, plugins.names("backbones"), also=OR_JOINED))
+        raise setting_error("backbone", no_choice(name, plugins.names("backbones"), also=OR_JOINED))
     return entry

@@ -21,9 +21,9 @@ from eimf_core.records import Item, SemanticInterest
 LARGEST_SAMPLE = 20_000
 """Items of the catalogue whose words are read, evenly taken."""
 WORDS = 3
-LEAST_ITEMS = 3
+MIN_ITEMS = 3
 """Items of a group that must carry a word, in a smaller group all."""
-LEAST_COSINE = 0.4
+MIN_COSINE = 0.4
 """Of a label and the centre of the group that it names."""
 
 
@@ -73,7 +73,7 @@ def labels(groups: ItemGroups, interests: Sequence[SemanticInterest], vectors: F
     cosines = groups.centres @ unit_rows(vectors).T
     best = cosines.argmax(axis=1).tolist()
     return [
-        interests[at].name if cosine >= LEAST_COSINE else None
+        interests[at].name if cosine >= MIN_COSINE else None
         for at, cosine in zip(best, cosines.max(axis=1).tolist(), strict=True)
     ]
 
@@ -88,6 +88,6 @@ def words(groups: ItemGroups, item: Callable[[int], Item]) -> list[str | None]:
     found: list[str | None] = []
     for at in range(len(groups)):
         members = order[np.searchsorted(numbers, at) : np.searchsorted(numbers, at, side="right")]
-        chosen = catalogue.distinctive(members, most=WORDS, least_items=LEAST_ITEMS) if len(members) else []
+        chosen = catalogue.distinctive(members, most=WORDS, least_items=MIN_ITEMS) if len(members) else []
         found.append(", ".join(chosen) or None)
     return found

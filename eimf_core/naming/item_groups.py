@@ -23,7 +23,7 @@ NamedBy = Literal["answer", "labels", "words"]
 
 PART = "item_groups.safetensors"
 """The file of a model directory."""
-MOST = 256
+MAX_GROUPS = 256
 """Groups of a catalogue at most: one question each to a language model."""
 EACH = 14
 """Items of a group in a catalogue of hundreds to thousands: with fewer groups more items lie far from the name of
@@ -120,8 +120,8 @@ class ItemGroups:
 
 
 def number(items: int) -> int:
-    """How many groups a catalogue has: one for each EACH items, in a small one more, at most MOST."""
-    return min(MOST, max(1, items // EACH, int(2 * items**0.5)))
+    """How many groups a catalogue has: one for each EACH items, in a small one more, at most MAX_GROUPS."""
+    return min(MAX_GROUPS, max(1, items // EACH, int(2 * items**0.5)))
 
 
 def group(items: int, vectors: Floats, scale: Floats | None, text: AnyFloats | None = None) -> ItemGroups:

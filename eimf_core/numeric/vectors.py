@@ -11,7 +11,7 @@ from eimf_core.numeric.arrays import Floats
 
 SHORTEST = 1e-6
 """A shorter row is what rounding leaves of nothing: it has no direction."""
-LEAST_LENGTH = 1e-12
+MIN_LENGTH = 1e-12
 """What a row of zeros is divided by."""
 
 
@@ -30,7 +30,7 @@ def unit_rows(vectors: npt.NDArray[np.floating[Any]]) -> Floats:
 
 
 def row_lengths(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What rows are divided by to have length 1: their lengths, at least `LEAST_LENGTH`.
+    """What rows are divided by to have length 1: their lengths, at least `MIN_LENGTH`.
 
     Args:
         vectors: (..., d), float32 or float64.
@@ -38,7 +38,7 @@ def row_lengths(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Returns:
         (...), of the type of the vectors.
     """
-    lengths: npt.NDArray[Any] = np.maximum(np.linalg.norm(vectors, axis=-1), LEAST_LENGTH)
+    lengths: npt.NDArray[Any] = np.maximum(np.linalg.norm(vectors, axis=-1), MIN_LENGTH)
     return lengths
 
 

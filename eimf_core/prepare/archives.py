@@ -13,7 +13,7 @@ from typing import IO
 from eimf_core.errors import InputError
 from eimf_core.io import files, unpacking
 
-MOST_MEMBERS = 10_000
+MAX_MEMBERS = 10_000
 """Files of a folder or an archive that are looked at."""
 UNPACK = "unpack it first"
 
@@ -37,8 +37,8 @@ def bound_of(path: Path, name: str) -> unpacking.Bound:
 
 
 def _refuse_many(number: int, name: str) -> None:
-    if number >= MOST_MEMBERS:
-        raise InputError(f"is an archive of more than {MOST_MEMBERS:,} files; {UNPACK}", file=name)
+    if number >= MAX_MEMBERS:
+        raise InputError(f"is an archive of more than {MAX_MEMBERS:,} files; {UNPACK}", file=name)
 
 
 def _place(folder: Path, member: str) -> Path | None:
@@ -97,7 +97,7 @@ def untar(path: Path, folder: Path, name: str) -> None:
 
 def members(folder: Path) -> list[Path]:
     """The files in a folder and below it, without hidden ones and what macOS adds."""
-    found = sorted(itertools.islice(_files_below(folder), MOST_MEMBERS))
+    found = sorted(itertools.islice(_files_below(folder), MAX_MEMBERS))
     return [path for path in found if not any(part[0] == "." or part == "__MACOSX" for part in _parts(path, folder))]
 
 

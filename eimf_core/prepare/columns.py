@@ -13,7 +13,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.time_forms import is_time
 
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 LONGEST_SHOWN = 40
 """Columns that a message lists, and characters of each."""
 FIELDS = ("user", "item", "time", "rating", "event", "title", "category")
@@ -116,8 +116,8 @@ def column_called(columns: Sequence[str], name: str | None) -> str | None:
 
 def shortened_names(columns: Sequence[str]) -> str:
     """The names of columns for a message: the first ten, none of them long."""
-    names = ", ".join(shortened(column, LONGEST_SHOWN) for column in columns[:MOST_SHOWN])
-    return names + (f", … ({len(columns):,} in all)" if len(columns) > MOST_SHOWN else "")
+    names = ", ".join(shortened(column, LONGEST_SHOWN) for column in columns[:MAX_SHOWN])
+    return names + (f", … ({len(columns):,} in all)" if len(columns) > MAX_SHOWN else "")
 
 
 def log_columns(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core.config import MOST_THREADS, check, option_name, setting, wrong
+from eimf_core.config import MAX_THREADS, check, option_name, setting, setting_error
 from eimf_core.errors import ConfigError
 from eimf_core.prepare.value_parsing import parse_time
 
@@ -131,7 +131,7 @@ class PrepareConfig:
         "Threads; 0: as many as there are cores, at most 8.",
         group="machine",
         low=0,
-        high=MOST_THREADS,
+        high=MAX_THREADS,
         advanced=True,
     )
 
@@ -144,22 +144,22 @@ class PrepareConfig:
             raise ConfigError("--valid-share and --test-share leave nothing to train on; lower them")
         for name, splits in APPLIES_TO.items():
             if self.is_set(name) and self.split not in splits:
-                raise wrong(name, f"goes with --split {' or '.join(splits)}, not with {self.split}")
+                raise setting_error(name, f"goes with --split {' or '.join(splits)}, not with {self.split}")
             if self.is_set(name) and name.endswith("_share") and self.valid_from is not None:
-                raise wrong(name, "has no effect beside --valid-from and --test-from; leave it out")
+                raise setting_error(name, "has no effect beside --valid-from and --test-from; leave it out")
         if (self.valid_from is None) != (self.test_from is None):
             raise ConfigError("--valid-from and --test-from go together")
         for first, second in PERIODS:
             start, end = self.seconds(first), self.seconds(second)
             if start is not None and end is not None and not start < end:
-                raise wrong(second, f"is not later than {option_name(first)}")
+                raise setting_error(second, f"is not later than {option_name(first)}")
 
     def seconds(self, name: str) -> float | None:
         """A setting that is a time, in unix seconds; dates without a zone are UTC."""
         text = getattr(self, name)
         value = None if text is None else parse_time(text)
         if text is not None and value is None:
-            raise wrong(name, f"is '{text}', expected a date such as 2020-01-31 or unix seconds")
+            raise setting_error(name, f"is '{text}', expected a date such as 2020-01-31 or unix seconds")
         return value
 
     def is_set(self, name: str) -> bool:
@@ -181,7 +181,9 @@ def _separator(text: str) -> str:
     """The separator that is meant: \\t and \\x01 are written out."""
     found = ESCAPE.sub(lambda code: "\t" if code[0] == r"\t" else chr(int(code[1], 16)), text)
     if not found or len(found.encode()) > LONGEST_SEPARATOR or "\n" in found or "\r" in found:
-        raise wrong("separator", f"is '{text}', expected 1 to {LONGEST_SEPARATOR} characters such as '~' or '\\t'")
+        raise setting_error(
+            "separator", f"is '{text}', expected 1 to {LONGEST_SEPARATOR} characters such as '~' or '\\t'"
+        )
     return found
 
 
@@ -189,6 +191,6 @@ def _check_time_format(form: str | None) -> None:
     """ConfigError for a format that not both DuckDB and Python know."""
     unknown = [code for code in re.findall("%(.?)", form or "") if code not in TIME_DIRECTIVES or not code]
     if unknown or (form is not None and "%" not in form):
-        raise wrong(
+        raise setting_error(
             "time_format", f"is '{form}', expected directives of strptime such as %Y, %m, %d, %H, %M, %S, %b, %p and %z"
         )

@@ -14,7 +14,7 @@ from eimf_core.io.sql_text import literal
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_arrays import Keep, Log, select, sums
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 """Kinds of behaviour that an error names."""
 
 
@@ -57,8 +57,8 @@ def check_events(connection: Any, wanted: Sequence[str]) -> None:
     occurring = connection.execute("SELECT event, count(*) FROM raw GROUP BY event ORDER BY 2 DESC, 1").fetchall()
     missing = sorted(set(wanted) - {name for name, _ in occurring})
     if missing:
-        kinds = ", ".join(f"{name or '(none)'} ({count:,})" for name, count in occurring[:MOST_NAMED])
-        more = f" and {len(occurring) - MOST_NAMED:,} more" if len(occurring) > MOST_NAMED else ""
+        kinds = ", ".join(f"{name or '(none)'} ({count:,})" for name, count in occurring[:MAX_NAMED])
+        more = f" and {len(occurring) - MAX_NAMED:,} more" if len(occurring) > MAX_NAMED else ""
         raise ConfigError(f"--event {missing[0]}: no row has this kind; there are {kinds}{more}")
 
 

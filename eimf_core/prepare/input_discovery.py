@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eimf_core import plugins
-from eimf_core.config import no_choice, option_name, wrong
+from eimf_core.config import no_choice, option_name, setting_error
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.prepare import json_dialects, line_format, log_sources
 from eimf_core.prepare.columns import (
@@ -79,7 +79,7 @@ def find_logs(arguments: Sequence[Path | MemoryTable], config: PrepareConfig, sc
 def _of_plugin(name: str) -> LogFormat:
     plugin = plugins.find("formats", name)
     if plugin is None:
-        raise wrong("format", no_choice(name, plugins.names("formats")))
+        raise setting_error("format", no_choice(name, plugins.names("formats")))
     found = plugin.load(
         lambda found: "" if isinstance(found, LogFormat) or isfunction(found) else "it is no LogFormat and no function"
     )

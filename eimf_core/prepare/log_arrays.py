@@ -23,7 +23,7 @@ from eimf_core.progress import Reporter
 STEP = 1 << 20
 """Rows handled at a time."""
 NAME_ORDER = "ORDER BY try_cast(name AS UBIGINT) NULLS LAST, name"
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 ARRAYS = {"item": np.int32, "time": np.float64, "event": np.uint16}
 
 Keep = npt.NDArray[np.bool_]
@@ -196,11 +196,11 @@ def _ids(connection: Any, table: str) -> list[str]:
 
 def _event_names(connection: Any, kept: str) -> list[str]:
     found = connection.execute(
-        f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MOST_EVENTS + 1}"
+        f"SELECT DISTINCT event FROM raw WHERE {kept} ORDER BY event LIMIT {MAX_EVENTS + 1}"
     ).fetchall()
-    if len(found) > MOST_EVENTS:
+    if len(found) > MAX_EVENTS:
         raise InputError(
-            f"has more than {MOST_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
+            f"has more than {MAX_EVENTS} values, which is no kind of behaviour; name the column with --event-column",
             field="event",
         )
     return [row[0] for row in found]

@@ -20,7 +20,7 @@ HEAD_BYTES = 1 << 16
 HEAD_LINES = 200
 STEP = 1 << 20
 """Bytes that are looked at together."""
-MOST_BLANK = 1_000_000
+MAX_BLANK = 1_000_000
 """Lines without text in a row; what is packed may hold any number of them."""
 PARQUET = b"PAR1"
 GZIP = b"\x1f\x8b"
@@ -178,8 +178,8 @@ def lines(path: Path, *, before: int = 0, latin: bool = True) -> Iterator[tuple[
             if number > before and line.strip(BLANKS):
                 last = number
                 yield number, line.rstrip("\r\n")
-            elif number - last > MOST_BLANK:
-                raise InputError(f"more than {MOST_BLANK:,} lines without text in a row", file=path, line=last)
+            elif number - last > MAX_BLANK:
+                raise InputError(f"more than {MAX_BLANK:,} lines without text in a row", file=path, line=last)
 
 
 def _raw_lines(stream: IO[bytes], path: Path) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ NAMES = tuple(name for name in KNOWN_NAMES["title"] if name not in ("name", "art
 """Names of columns of titles: in a log a name may as well be that of the user."""
 BARE = ("item", "product", "artikel", "produkt", "produit", "producto")
 """Names of columns that are titles where ids stand in another column, and these are words."""
-MOST_VARIED = 0.2
+MAX_VARIED = 0.2
 """The share of items that come again with another title from which on a column is none of titles."""
 
 
@@ -50,4 +50,4 @@ def are_titles(rows: Iterable[tuple[Any, ...]]) -> bool:
         rows: of each item the least and the greatest title, and how many rows have one.
     """
     again = [least == greatest for least, greatest, count in rows if count > 1]
-    return again.count(False) <= MOST_VARIED * len(again)
+    return again.count(False) <= MAX_VARIED * len(again)

@@ -11,7 +11,7 @@ from eimf_core.prepare.raw_text import one_line, shortened
 
 LOOKED_AT = 2000
 """Ids that tell it."""
-MOST, LONGEST = 0.5, 60
+MAX_LIST_SHARE, LONGEST = 0.5, 60
 """The share of ids that have to be lists; characters of one that a message shows."""
 SEPARATORS = ";|,"
 _LIST = re.compile(r"\[.*\]", re.DOTALL)
@@ -23,7 +23,7 @@ def refuse_lists(ids: Sequence[str], file: str) -> None:
     """InputError where most ids are lists as Python and JSON write them."""
     known = [*islice(ids, LOOKED_AT)]
     lists = [name for name in known if _LIST.fullmatch(name)]
-    if len(lists) > MOST * len(known):
+    if len(lists) > MAX_LIST_SHARE * len(known):
         raise InputError(f"holds lists such as {_shown(lists[0])}; {WAY}", file=file, field="item")
 
 
@@ -32,7 +32,7 @@ def warning(ids: Sequence[str], file: str) -> str:
     known = [*islice(ids, LOOKED_AT)]
     for separator in SEPARATORS:
         several = [name for name in known if separator in name.strip(separator)]
-        if len(several) <= MOST * len(known):
+        if len(several) <= MAX_LIST_SHARE * len(known):
             continue
         if all(map(_THOUSANDS.fullmatch, several)):
             continue

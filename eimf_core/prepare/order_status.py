@@ -21,7 +21,7 @@ from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_parts import Parts
 from eimf_core.prepare.value_parsing import MISSING
 
-MOST_VALUES, MOST_SAID, MOST_NAMED = 20, 6, 4
+MAX_VALUES, MAX_SAID, MAX_NAMED = 20, 6, 4
 """Values of a column of kinds; those that a remark lists; options that it spells out."""
 LONGEST = 40
 """Characters of a value in a remark."""
@@ -120,7 +120,7 @@ def count(
         cell = f"coalesce({cell}, '')"
         if rows := _rows(connection, kind, cell, kept):
             unmarked = _values(connection, f"{kept} AND {cell} IN ({_words()})", cell) if kind == "mark" else {}
-            found.append(StatusColumn(file, name, kind, rows, [*unmarked][:MOST_NAMED], _number(connection, kept)))
+            found.append(StatusColumn(file, name, kind, rows, [*unmarked][:MAX_NAMED], _number(connection, kept)))
     return found
 
 
@@ -137,7 +137,7 @@ def _rows(connection: Any, kind: str, cell: str, kept: str) -> dict[str, int]:
         return {"below 0": below} if below else {}
     counted = kept if kind != "mark" else f"{kept} AND {cell} NOT IN ({_words()})"
     rows = _values(connection, counted, cell)
-    if len(rows) > MOST_VALUES:
+    if len(rows) > MAX_VALUES:
         # such as the times of a column `cancelled_at`
         return {"filled": _number(connection, counted)} if kind == "mark" else {}
     return rows
@@ -150,7 +150,7 @@ def _words() -> str:
 def _values(connection: Any, condition: str, cell: str) -> dict[str, int]:
     """The most frequent values and how many rows have each."""
     grouped = f"SELECT {cell} AS value, count(*) FROM raw WHERE {condition} GROUP BY value ORDER BY 2 DESC, 1"
-    return dict(connection.execute(f"{grouped} LIMIT {MOST_VALUES + 1}").fetchall())
+    return dict(connection.execute(f"{grouped} LIMIT {MAX_VALUES + 1}").fetchall())
 
 
 def _number(connection: Any, condition: str) -> int:
@@ -177,8 +177,8 @@ def remarks(columns: Sequence[StatusColumn], config: PrepareConfig) -> tuple[lis
 
 def _listed(rows: dict[str, int]) -> str:
     """Values with their counts."""
-    said = [f"{shortened(one_line(value), LONGEST) or '(none)'} in {n:,}" for value, n in [*rows.items()][:MOST_SAID]]
-    more = len(rows) - MOST_SAID
+    said = [f"{shortened(one_line(value), LONGEST) or '(none)'} in {n:,}" for value, n in [*rows.items()][:MAX_SAID]]
+    more = len(rows) - MAX_SAID
     return ", ".join([*said, f"{more} more"] if more > 0 else said)
 
 
@@ -195,6 +195,6 @@ def _advice(status: StatusColumn, config: PrepareConfig) -> str:
     kept = status.unmarked if status.kind == "mark" else [value for value in status.rows if value not in status.undone]
     if status.kind == "quantity" or not kept or config.event:
         return "leave them out of the file if they should not"
-    if len(kept) <= MOST_NAMED:
+    if len(kept) <= MAX_NAMED:
         return f"{_options(status, kept)} leaves them out"
     return f"{_options(status, kept[:1])} and so on, an --event for each kind to keep, leaves them out"

@@ -15,7 +15,7 @@ HEADERS = (("user", "item"), ("item", "title"))
 REMARK = ("# ", "##", "#!", "#\t", "% ", "//")
 COMMENT = ("#", *REMARK)
 """How comments start; the first may be the start of an id as well."""
-MOST = 20
+MAX_LINES = 20
 """Lines among which a header is looked for."""
 
 
@@ -57,7 +57,7 @@ def _behind_title(source: Source) -> Source:
     """Behind lines that are followed by a header, where the first is none."""
     if _is_header(_cells(source, source.first)):
         return source
-    for at, line in enumerate(source.head[1:MOST], start=1):
+    for at, line in enumerate(source.head[1:MAX_LINES], start=1):
         behind = _from(source, at)
         cells = _cells(behind, line)
         if _is_header(cells) and _width(source.head[at + 1 :], delimiter_of(behind)) == len(cells):

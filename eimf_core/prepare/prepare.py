@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eimf_core.config import wrong
+from eimf_core.config import setting_error
 from eimf_core.errors import ConfigError
 from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.prepare import (
@@ -39,7 +39,7 @@ from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.user_split import read_partition
 from eimf_core.progress import SILENT, Reporter
 
-MOST_NAMED = 1000
+MAX_NAMED = 1000
 """Items without text that the sidecar names."""
 
 
@@ -156,7 +156,7 @@ def prepare(
             written, catalogue, facts = (_pass_through if ready else _from_log)(job, rejects)
         jsonl.write(scratch / ITEMS, catalogue.items)
         formats = sorted({log.format.name for log in found})
-        without_text = catalogue.without_text[:MOST_NAMED]
+        without_text = catalogue.without_text[:MAX_NAMED]
         in_sidecar = {**facts, "format": formats, "report": written.as_dict(), "without_text": without_text}
         _write_sidecar(job, logs, in_sidecar)
         publish(scratch, output)
@@ -175,7 +175,7 @@ def _check_partition_settings(config: PrepareConfig) -> None:
         raise ConfigError(f"--users goes with --split by-user, not with {config.split}")
     for name in ("valid_share", "test_share"):
         if config.is_set(name):
-            raise wrong(name, "has no effect beside --users; leave it out")
+            raise setting_error(name, "has no effect beside --users; leave it out")
 
 
 def _note_formats(job: _Job) -> None:

@@ -20,7 +20,7 @@ from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.time_parts import CLOCK, role_of
 from eimf_core.prepare.value_parsing import BLANKS, is_missing, parse_number
 
-ROWS, MOST_NAMED = 100, 5
+ROWS, MAX_NAMED = 100, 5
 """First rows whose values are looked at, and columns that a message names."""
 DATED = 1e8
 """From here on a number may be a time since 1970."""
@@ -176,7 +176,7 @@ def looks_like_time(column: str, texts: Sequence[str]) -> bool:
 def likely_columns(unused: Values) -> list[str]:
     """The unused columns that look like times, a few of them; when an order was cancelled is none of its own."""
     likely = (column for column, texts in unused.items() if looks_like_time(column, texts) and not kind_of(column))
-    return [*islice(likely, MOST_NAMED)]
+    return [*islice(likely, MAX_NAMED)]
 
 
 def likely_ties(unused: Values) -> list[str]:
@@ -193,7 +193,7 @@ def likely_ties(unused: Values) -> list[str]:
         for column, texts in unused.items()
         if _ORDER_WORD.search(column.lower()) and texts and all(parse_number(text) is not None for text in texts)
     ]
-    return list(dict.fromkeys([*likely_columns(unused), *counting]))[:MOST_NAMED]
+    return list(dict.fromkeys([*likely_columns(unused), *counting]))[:MAX_NAMED]
 
 
 def likely(unused: Values) -> str:
@@ -209,5 +209,5 @@ def likely(unused: Values) -> str:
         return f" with --time-column, such as --time-column '{found[0]}'" + (
             f" ({', '.join(found)} look like times)" if len(found) > 1 else ""
         )
-    names = ", ".join([*unused][:MOST_NAMED]) + (" …" if len(unused) > MOST_NAMED else "")
+    names = ", ".join([*unused][:MAX_NAMED]) + (" …" if len(unused) > MAX_NAMED else "")
     return f" with --time-column (unused: {names})"

@@ -18,7 +18,7 @@ from eimf_core.prepare.time_forms import formats_of, order_of, tidied, tidied_sq
 from eimf_core.prepare.time_parts import CLOCK, PARTED, Parts, parts_of
 from eimf_core.prepare.value_parsing import is_missing, missing_problem, parse_time
 
-SAMPLE, MOST_ROWS = 300, 50_000
+SAMPLE, MAX_ROWS = 300, 50_000
 """Times that are looked at first, and rows among which they are sought."""
 CONTRADICTED = 0.01
 """Share of a column's dates from which on two orders of day and month stand in it."""
@@ -138,7 +138,7 @@ def _first_look(source: Source, scan: Scan, time_format: str | None) -> TimeRead
     """A reading with all forms in which the first times may be written."""
     if "time" not in scan.has:
         return TimeReading()
-    rows = (record.values["time"] for record in islice(scan.records(source.path), MOST_ROWS) if record.values)
+    rows = (record.values["time"] for record in islice(scan.records(source.path), MAX_ROWS) if record.values)
     values = list(islice((value for value in rows if not is_missing(value.strip(PARTED))), SAMPLE))
     parts = parts_of([normalised(name) for name in scan.time_columns], values)
     if time_format is not None:

@@ -1,6 +1,6 @@
 """The process that talks to Ray for `ray_map`: parts and answers pass through a pipe.
 
-A worker is an actor of Ray. One that dies is replaced, its parts are given to others; a part over which MOST_DEATHS
+A worker is an actor of Ray. One that dies is replaced, its parts are given to others; a part over which MAX_DEATHS
 workers died ends the run. Ray reports nothing about its use, and a local cluster listens on the loopback interface
 alone, with a token of its own.
 """
@@ -27,7 +27,7 @@ from eimf_core.io import provenance
 from eimf_core.ray_cluster.ray_map import KEPT, DriverSetup
 from eimf_core.ray_cluster.ray_option import LOCAL
 
-MOST_DEATHS = 3
+MAX_DEATHS = 3
 """Workers that may die over one part."""
 POLL_INTERVAL = 0.05
 """Seconds between two looks at what came in."""
@@ -159,13 +159,13 @@ class Driver:
         reason = _line(error)
         for number in actor.parts:
             self._deaths[number] = self._deaths.get(number, 0) + 1
-            if self._deaths[number] >= MOST_DEATHS:
+            if self._deaths[number] >= MAX_DEATHS:
                 raise WorkersError(
-                    f"--ray {self._setup.address}: {MOST_DEATHS} workers died over the same part ({reason}); a worker "
+                    f"--ray {self._setup.address}: {MAX_DEATHS} workers died over the same part ({reason}); a worker "
                     f"that runs out of memory is killed by the system; {KEPT}"
                 )
         self._deaths_in_a_row += 1
-        if self._deaths_in_a_row > MOST_DEATHS + 2 * len(self._actors):
+        if self._deaths_in_a_row > MAX_DEATHS + 2 * len(self._actors):
             raise WorkersError(
                 f"--ray {self._setup.address}: workers die before they answer anything ({reason}); {KEPT}"
             )

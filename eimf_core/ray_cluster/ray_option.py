@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from eimf_core.config import setting, wrong
+from eimf_core.config import setting, setting_error
 from eimf_core.errors import ConfigError
 
 LOCAL = "local"
@@ -28,6 +28,8 @@ def check_address(address: str | None) -> None:
         return
     host, _, port = address.rpartition(":")
     if address != LOCAL and not (host and "/" not in host and port.isascii() and port.isdigit() and len(port) < 6):
-        raise wrong("ray", f"is '{address}', expected {LOCAL}, or HOST:PORT of a cluster that this machine is part of")
+        raise setting_error(
+            "ray", f"is '{address}', expected {LOCAL}, or HOST:PORT of a cluster that this machine is part of"
+        )
     if find_spec("ray") is None:
         raise ConfigError('--ray: needs Ray; run: pip install "eimf[ray]", on every machine of the cluster')

@@ -17,7 +17,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.index_search import PART, Index
 
-LEAST_ITEMS = 39
+MIN_ITEMS = 39
 """Items for each list at least, on average: what k-means of faiss asks for."""
 ROUNDS = 10
 BLOCK = 1 << 16
@@ -81,7 +81,7 @@ def build_index(path: str | Path, *, seed: int = 0, reporter: Reporter = SILENT)
 
 def _lists(faiss: Any, vectors: Floats, seed: int) -> dict[str, npt.NDArray[Any]]:
     """Centroids by k-means, and the items of each."""
-    number = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // LEAST_ITEMS))
+    number = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // MIN_ITEMS))
     means = faiss.Kmeans(vectors.shape[1], number, niter=ROUNDS, seed=seed, verbose=False, min_points_per_centroid=1)
     means.train(vectors)
     nearest = [means.index.search(vectors[start : start + BLOCK], 1)[1] for start in range(0, len(vectors), BLOCK)]

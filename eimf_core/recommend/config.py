@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from eimf_core.config import MOST_THREADS, check, setting, wrong
+from eimf_core.config import MAX_THREADS, check, setting, setting_error
 from eimf_core.ray_cluster import ray_option
 
 
@@ -73,7 +73,7 @@ class RecommendConfig(QueryConfig):
     )  # fmt: skip
     threads: int | None = setting(
         None, "Threads that answer Query lines; if not given one a processor, at most 8, or as OMP_NUM_THREADS says.",
-        group="machine", low=1, high=MOST_THREADS, advanced=True,
+        group="machine", low=1, high=MAX_THREADS, advanced=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")
 
@@ -81,4 +81,4 @@ class RecommendConfig(QueryConfig):
         super().__post_init__()
         ray_option.check_address(self.ray)
         if self.repeat_after is not None and self.seen is not None:
-            raise wrong("repeat_after", "says itself when items of the history are listed; leave out --seen")
+            raise setting_error("repeat_after", "says itself when items of the history are listed; leave out --seen")

@@ -17,12 +17,12 @@ from eimf_core.numeric.category_numbers import numbered
 
 CANDIDATES = 10
 """Times the length of the list: the best items by score among which it is chosen."""
-LEAST_CANDIDATES = 100
+MIN_CANDIDATES = 100
 
 
 def candidates(k: int) -> int:
     """How many of the items with the highest scores a diversified list of `k` is chosen from."""
-    return max(LEAST_CANDIDATES, CANDIDATES * k)
+    return max(MIN_CANDIDATES, CANDIDATES * k)
 
 
 def greedy(

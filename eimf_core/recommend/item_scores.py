@@ -41,7 +41,7 @@ USERS = 16
 """Queries that are scored in 8 bits together: more of them have more items in common that may be among the best."""
 LARGEST_BLOCK = 1 << 18
 """Scores of such queries at most, so that they stay in the cache."""
-LEAST_PRODUCT = 2048
+MIN_PRODUCT = 2048
 """Numbers of a product at least: OpenBLAS adds smaller ones in another order, which the last digit may show."""
 LISTED = 50
 """A list is chosen from at least so many times its items, or all of them are scored exactly."""
@@ -164,7 +164,7 @@ class ItemScores:
         """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
         users, number, _ = interests.shape
         of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
-        least = min(LEAST_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
+        least = min(MIN_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
         wanted = np.zeros(len(self._model.vectors), np.bool_)
         wanted[items] = True
         # the first column is that of padding

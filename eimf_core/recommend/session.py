@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import orjson
 
-from eimf_core.config import wrong
+from eimf_core.config import setting_error
 from eimf_core.errors import ConfigError, EimfError, InputError
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
@@ -245,7 +245,9 @@ def _end_of_data(settings: RecommendConfig, request: ListRequest) -> float | Non
         return None
     histories = request.histories if isinstance(request, RecommendRequest) else None
     if histories is None:
-        raise wrong("repeat_after", "needs to know when: it goes with --user and --sequences, or with --all-users")
+        raise setting_error(
+            "repeat_after", "needs to know when: it goes with --user and --sequences, or with --all-users"
+        )
     return user_histories.end_of_data(histories)
 
 

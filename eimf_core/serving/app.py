@@ -31,9 +31,9 @@ Headers = list[tuple[bytes, bytes]]
 METHODS = {"/recommend": "POST", "/similar": "GET", "/health": "GET", "/metrics": "GET"}
 JSON, LINES = b"application/json", b"application/x-ndjson"
 RETRY = (b"retry-after", b"1")
-MOST_FIELDS = 10
+MAX_FIELDS = 10
 """Fields of a query string that are read."""
-MOST_TOLD = 100
+MAX_TOLD = 100
 """Faults that are told on stderr."""
 LARGE = 1 << 14
 """Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
@@ -117,7 +117,7 @@ class App:
     def _tell(self, fault: EimfError) -> None:
         """Say once of each fault what it is; of an unexpected one where, since its message may quote a query."""
         told = f"{fault} at {fault.place}" if isinstance(fault, UnexpectedError) else str(fault)
-        if told not in self._told and len(self._told) < MOST_TOLD:
+        if told not in self._told and len(self._told) < MAX_TOLD:
             self._told.add(told)
             self._reporter.warn(f"status 500: {told}")
 
@@ -177,7 +177,7 @@ class App:
 
     def _similar_to(self, query: bytes) -> tuple[str, int | None]:
         try:
-            if query.count(b"&") >= MOST_FIELDS:
+            if query.count(b"&") >= MAX_FIELDS:
                 raise HttpError(400, "too many fields in the query string; /similar has item, k")
             given = parse_qs(query.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:

@@ -20,11 +20,11 @@ from eimf_core.recommend.session import Session
 from eimf_core.records import Query
 from eimf_core.serving.metrics import Metrics
 
-MOST = 64
+MAX_BATCH = 64
 """Queries of a batch: more gain little, and those behind them wait longer."""
 CHUNK = 16
 """Queries of a list that wait at once, so that a long list leaves room for single queries."""
-MOST_WAITING = 2000
+MAX_WAITING = 2000
 """Queries that wait: about a second's work, and those behind them are better asked again later."""
 AnswerLine = bytes | EimfError
 
@@ -115,7 +115,7 @@ class Batcher:
     ) -> list[AnswerLine]:
         assert self._loop is not None
         work = PendingWork(session, self._loop.create_future(), queries, ask)
-        if self._queue.queries + work.size > MOST_WAITING:
+        if self._queue.queries + work.size > MAX_WAITING:
             raise OverloadedError
         with self._changed:
             self._queue.works.append(work)
@@ -152,7 +152,7 @@ class Batcher:
                         return []
                     self._changed.wait()
                 waiting = self._queue.works
-                while waiting and size < MOST and (not taken or waiting[0].session is taken[0].session):
+                while waiting and size < MAX_BATCH and (not taken or waiting[0].session is taken[0].session):
                     work = waiting.popleft()
                     self._queue.queries -= work.size
                     # nobody waits for one whose time is over, or whose client has gone

@@ -30,7 +30,7 @@ from eimf_core.serving.metrics import Metrics
 
 VERSION = 12
 """Hexadecimal digits of the hash of manifest.json that are the version of a model."""
-MOST_WARMED, WARMED_AT_ONCE = 100_000, 64
+MAX_WARMED, WARMED_AT_ONCE = 100_000, 64
 """Items and histories that a network reads before it serves: less than a second's work."""
 INTERVAL = 1.0
 """Seconds between two looks whether the model was replaced."""
@@ -158,9 +158,7 @@ def _warm(session: Session) -> None:
     session.lines([session.resolver.resolve(Query(id="1", history=[session.items.item(1).item]))])
     # as many items as there are: from then on a network uses its tables, see `item_precompute`
     length = session.model.config.max_length
-    items = (
-        np.arange(min(session.model.config.items, MOST_WARMED) + length, dtype=np.int64) % session.model.config.items
-    )
+    items = np.arange(min(session.model.config.items, MAX_WARMED) + length, dtype=np.int64) % session.model.config.items
     histories = [items[start : start + length] + 1 for start in range(0, len(items), length)]
     for start in range(0, len(histories), WARMED_AT_ONCE):
         session.model.interests(histories[start : start + WARMED_AT_ONCE])

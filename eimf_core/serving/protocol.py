@@ -16,7 +16,7 @@ from eimf_core.serving.metrics import Metrics
 
 LARGEST_HEAD = 1 << 16
 """Bytes of a request before its body."""
-MOST_AHEAD = 16
+MAX_AHEAD = 16
 """Requests that a client may send before it has the answer to the first."""
 
 UPGRADE = re.compile(rb"(?<=\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
@@ -99,7 +99,7 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._coming, self._in_head, self._taken = True, True, 0
-        if len(self.pipeline) > MOST_AHEAD:
+        if len(self.pipeline) > MAX_AHEAD:
             self._end("too many requests ahead", b"")
         super().on_message_begin()
 

@@ -14,7 +14,7 @@ from eimf_core.records import Query
 
 QUERY = msgspec.json.Decoder(Query)
 ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-MOST_TITLES = 50
+MAX_TITLES = 50
 """Titles of a query: each is looked for in all titles of the catalogue."""
 LONGEST_TEXT = 2_000
 """Characters of words or of a title; encoders read the first few hundred."""
@@ -92,8 +92,8 @@ def _check(query: Query, most_items: int) -> None:
     if query.k is not None and query.k > most_items:
         raise InputError(f"is {query.k}, expected at most {most_items} (--most-items)", field="k")
     titles = query.titles or ()
-    if len(titles) > MOST_TITLES:
-        raise InputError(f"has {len(titles):,} titles, expected at most {MOST_TITLES}", field="titles")
+    if len(titles) > MAX_TITLES:
+        raise InputError(f"has {len(titles):,} titles, expected at most {MAX_TITLES}", field="titles")
     for field, texts in (("text", [query.text or ""]), ("titles", titles)):
         longest = max(map(len, texts), default=0)
         if longest > LONGEST_TEXT:

@@ -26,7 +26,7 @@ POLL = 0.1
 """Seconds between two looks at the processes."""
 HANGS = 60.0
 """Seconds in which a process tells its figures, or has opened a model when it starts; after them it is ended."""
-SOON, MOST_SOON = 5.0, 5
+SOON, MAX_SOON = 5.0, 5
 """Seconds after which a process has started well, and how many in a row may end sooner."""
 Work = Callable[[int], None]
 
@@ -94,8 +94,8 @@ class WorkerProcesses:
             self._processes[place] = 0
             lived = time.monotonic() - self._started[place]
             self._soon = self._soon + 1 if lived < SOON else 0
-            if self._soon == MOST_SOON:
-                raise EimfError(f"{self._path}: {MOST_SOON} processes of the service ended as soon as they started")
+            if self._soon == MAX_SOON:
+                raise EimfError(f"{self._path}: {MAX_SOON} processes of the service ended as soon as they started")
             self._reporter.warn(f"a process of the service ended ({_reason(status)}); another one takes its place")
             self._start_again(place)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eimf_core.records import Item, SemanticInterest
 
 LONGEST_TEXT = 240  # characters of a description; the encoder reads about 64 tokens of the whole
-MOST_CATEGORIES = 4
+MAX_CATEGORIES = 4
 
 
 def item_text(item: Item) -> str:
@@ -15,7 +15,7 @@ def item_text(item: Item) -> str:
     """
     known = item.title.casefold()
     new = [name for name in item.categories if name.casefold() != known]
-    parts = [item.title, ", ".join(new[:MOST_CATEGORIES]), _shortened(item.text or "")]
+    parts = [item.title, ", ".join(new[:MAX_CATEGORIES]), _shortened(item.text or "")]
     return ". ".join(part for part in parts if part)
 
 

@@ -13,7 +13,7 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.text.cache import encode_cached
 from eimf_core.text.encoder import TextEncoder
 
-LEAST_COSINE = 0.2  # an item farther than this from every name belongs to no interest
+MIN_COSINE = 0.2  # an item farther than this from every name belongs to no interest
 
 
 class TitleVectors:
@@ -73,12 +73,12 @@ def assign(names: Floats, titles: Floats) -> list[list[int]]:
         names, titles: unit vectors (M, D) and (n, D).
 
     Returns:
-        For each name the positions of its titles; a title with a cosine below `LEAST_COSINE` belongs to none. A name
+        For each name the positions of its titles; a title with a cosine below `MIN_COSINE` belongs to none. A name
         that no title is nearest to keeps the one title nearest to it, so that every interest has an item.
     """
     if not len(names) or not len(titles):
         return [[] for _ in range(len(names))]
     cosines = titles @ names.T
     best = cosines.argmax(axis=1)
-    chosen = [np.flatnonzero((best == at) & (cosines[:, at] >= LEAST_COSINE)).tolist() for at in range(len(names))]
+    chosen = [np.flatnonzero((best == at) & (cosines[:, at] >= MIN_COSINE)).tolist() for at in range(len(names))]
     return [items or [int(cosines[:, at].argmax())] for at, items in enumerate(chosen)]

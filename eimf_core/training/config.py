@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from eimf_core.config import MOST_THREADS, check, setting, wrong
+from eimf_core.config import MAX_THREADS, check, setting, setting_error
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 
@@ -206,7 +206,7 @@ class TrainConfig:
         group="machine", advanced=True,
     )  # fmt: skip
     threads: int = setting(
-        0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.", group="machine", low=0, high=MOST_THREADS
+        0, "Threads; 0: OMP_NUM_THREADS, or half the cores and at most 8.", group="machine", low=0, high=MAX_THREADS
     )
 
     def __post_init__(self) -> None:
@@ -215,7 +215,9 @@ class TrainConfig:
         for name, given in zip(registry.members(self.backbone), own, strict=True):
             registry.read_hyperparameters(name, given, self.dimension)
             if self.self_distillation and not registry.load(name).extractor_type.interests_correspond:
-                raise wrong("self_distillation", f"compares interest k of two users, but those of {name} have no order")
+                raise setting_error(
+                    "self_distillation", f"compares interest k of two users, but those of {name} have no order"
+                )
 
     @property
     def members(self) -> list[TrainConfig]:

@@ -29,7 +29,7 @@ from eimf_core.training.learner import Learner
 from eimf_core.training.losses.self_distillation import self_distillation
 from eimf_core.training.side_information import SideInputs
 
-MOST_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
+MAX_TEACHERS = 16_384  # a sample of those with long histories: finding takes so many products a user
 DRAWN = 2  # teachers of a student in a step
 BLOCK = 256  # users compared with the teachers at a time, so that cosines and their order take 64 MiB
 
@@ -138,8 +138,8 @@ def find_teachers(
     """
     lengths = np.diff(train.offsets)
     teachers = np.flatnonzero(lengths > longest)
-    if len(teachers) > MOST_TEACHERS:
-        teachers = np.sort(rng.choice(teachers, size=MOST_TEACHERS, replace=False))
+    if len(teachers) > MAX_TEACHERS:
+        teachers = np.sort(rng.choice(teachers, size=MAX_TEACHERS, replace=False))
     vectors = UserVectors(train, text, _centre(train, text))
     known = vectors.rows(teachers)
     teachers, known = teachers[known.any(axis=1)], known[known.any(axis=1)]

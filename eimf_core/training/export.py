@@ -22,7 +22,7 @@ from eimf_core.model_directory.artifact import Contents
 from eimf_core.model_directory.opened_model import ModelConfig
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
-from eimf_core.numeric.vectors import LEAST_LENGTH
+from eimf_core.numeric.vectors import MIN_LENGTH
 from eimf_core.training import text_projection
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.joint_network import JointNetwork
@@ -165,7 +165,7 @@ def contents(
         "item_vectors": vectors.astype(np.float32, copy=False),
         "item_counts": data.counts(),
     }
-    lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), LEAST_LENGTH)
+    lengths = np.maximum(torch.linalg.vector_norm(learned, dim=1).numpy(), MIN_LENGTH)
     weights["item_scale"] = (1.0 / lengths).astype(np.float32)
     weights["item_scale"][0] = 0.0
     weights |= {f"backbone.{name}": part.numpy() for name, part in learner.backbone.state_dict().items()}

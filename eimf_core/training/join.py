@@ -27,9 +27,9 @@ from eimf_core.training import export, member_weights
 from eimf_core.training.joint_network import JointNetwork
 from eimf_core.training.validation import sampled_users
 
-LEAST_WEIGHT = 0.005
+MIN_WEIGHT = 0.005
 """A member with a smaller weight leaves."""
-MOST_INTERESTS = 64
+MAX_INTERESTS = 64
 """Interests of a user that an ensemble may have: every list takes that many products with each item."""
 
 
@@ -101,7 +101,7 @@ def choose(
         if len(rows):
             chosen = member_weights.choose(member_weights.blocks(systems, users, rows, len(data.vocab) + 1, reporter))
     weights = list(given or equal) if chosen is None else chosen.weights.tolist()
-    kept = [at for at, weight in enumerate(weights) if weight >= LEAST_WEIGHT]
+    kept = [at for at, weight in enumerate(weights) if weight >= MIN_WEIGHT]
     kept.sort(key=lambda at: models[at].config.interests == 1)
     total = sum(weights[at] for at in kept)
     made = Ensemble([models[at] for at in kept], [weights[at] / total for at in kept])
@@ -136,9 +136,9 @@ def check(models: Sequence[OpenedModel], data: Dataset) -> None:
             (one, first), (other, second) = list(values.items())[:2]
             raise ConfigError(f"{second}: its {name}: {other}, that of {first}: {one}; train all members alike")
     number = math.prod(model.config.interests for model in models)
-    if number > MOST_INTERESTS:
+    if number > MAX_INTERESTS:
         raise ConfigError(
-            f"the ensemble has {number} interests a user, the product of its members', and {MOST_INTERESTS} are the "
+            f"the ensemble has {number} interests a user, the product of its members', and {MAX_INTERESTS} are the "
             "most; train with fewer --interests, or take fewer members with several"
         )
 

@@ -22,7 +22,7 @@ from eimf_core.numeric.arrays import Arrays, Doubles, Ints
 
 REACH = 10
 OWN, OTHER = 0.5, 0.25
-MOST_PLACES = 1 << 18
+MAX_PLACES = 1 << 18
 """Places of histories that are counted at a time, or one item's: bounds the memory beside the result."""
 
 
@@ -114,7 +114,7 @@ def _parts(train: SplitData, counts: Ints, backward: float) -> Iterator[tuple[In
     starts = np.concatenate([[0], np.cumsum(counts)])
     first = 1
     while first < width:
-        end = int(np.searchsorted(starts, starts[first] + MOST_PLACES, side="right")) - 1
+        end = int(np.searchsorted(starts, starts[first] + MAX_PLACES, side="right")) - 1
         end = min(max(end, first + 1), width)
         places = order[starts[first] : starts[end]]
         keys, weights = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]

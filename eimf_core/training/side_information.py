@@ -18,7 +18,7 @@ from eimf_core.numeric.padding import padded
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
 
-MOST_FEATURES = 8  # of an item
+MAX_FEATURES = 8  # of an item
 DAY = 86_400.0
 UNKNOWN_SHARE = 0.5  # of the histories that are learned from as if their times, or kinds of behaviour, were unknown
 
@@ -162,7 +162,7 @@ def item_features(items: list[Item]) -> tuple[npt.NDArray[np.int32], int]:
     shared = feature_names(items)
     _, numbers, bounds = category_numbers.numbered((item.categories for item in items), shared)
     parts = np.split(numbers + 1, bounds[:-1])
-    return padded([part[:MOST_FEATURES] for part in parts], np.int32), len(shared)
+    return padded([part[:MAX_FEATURES] for part in parts], np.int32), len(shared)
 
 
 def feature_names(items: list[Item]) -> list[str]:

@@ -23,7 +23,7 @@ from eimf_core.models.backbone import Backbone
 from eimf_core.numeric import ranking
 from eimf_core.numeric.arrays import Arrays, ShortInts
 from eimf_core.numeric.padding import padded
-from eimf_core.numeric.vectors import LEAST_LENGTH, mean_pairwise_cosine
+from eimf_core.numeric.vectors import MIN_LENGTH, mean_pairwise_cosine
 from eimf_core.progress import Reporter
 from eimf_core.training import next_item_choice
 from eimf_core.training.batches import latest
@@ -52,7 +52,7 @@ class BackboneScorer:
         self._backbone, self._vectors, self._max_length, self._side = backbone, vectors, max_length, side
         self._table = vectors.cpu().numpy()
         # of each item, as in the model directory: a normalised copy of a large table would be as large
-        self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=LEAST_LENGTH).cpu().numpy()
+        self._scale = 1.0 / torch.linalg.vector_norm(vectors, dim=1).clamp(min=MIN_LENGTH).cpu().numpy()
 
     def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         """Scores of all items after each history (item indices, oldest first)."""

@@ -20,7 +20,7 @@ from eimf_core.labeling.config import PROMPTS
 from tests.conftest import Eimf, one_error_line
 
 COMMANDS = [*main.STEPS, *main.FURTHER]
-MOST_SHOWN = 25
+MAX_SHOWN = 25
 
 
 def command_of(name: str) -> tuple[Any, Any]:
@@ -86,7 +86,7 @@ def test_help_leads_with_an_example_that_parses(eimf: Eimf, name: str) -> None:
 def test_the_usual_help_is_short(name: str) -> None:
     command, context = command_of(name)
     shown = [each for each in command.get_params(context) if each.param_type_name == "option" and not each.hidden]
-    assert len(shown) <= MOST_SHOWN, [each.name for each in shown]
+    assert len(shown) <= MAX_SHOWN, [each.name for each in shown]
 
 
 @pytest.mark.parametrize("option", ["encoder", "threads", "ray", "force"])

@@ -19,7 +19,7 @@ from tests import in_process
 
 CODES = (0, 2, 3, 4)
 LONGEST_LINE = 2_100
-MOST_STDERR = 200_000
+MAX_STDERR = 200_000
 KEPT = (".cache", ".checkpoint", ".partial", ".requests.jsonl", ".requests.jsonl.meta.json")
 """How names end that a command keeps for a later run, whatever its own end: text vectors, what an interrupted training
 or labelling goes on from, and the requests of a batch."""
@@ -142,7 +142,7 @@ def _check_words(done: subprocess.CompletedProcess[bytes], codes: Sequence[int])
         raise Fault(f"words of Python: {text[-600:]}")
     if len(errors) != (done.returncode != 0):
         raise Fault(f"exit {done.returncode} with {len(errors)} lines of errors: {text[-600:]}")
-    if len(text) > MOST_STDERR or max(map(len, lines)) > LONGEST_LINE:
+    if len(text) > MAX_STDERR or max(map(len, lines)) > LONGEST_LINE:
         raise Fault(f"{len(text)} characters on stderr, the longest line has {max(map(len, lines))}")
     if any(not char.isprintable() for line in lines for char in line):
         raise Fault(f"control characters on stderr: {text[-600:]!r}")

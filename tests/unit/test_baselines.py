@@ -60,7 +60,7 @@ def test_item_knn_is_the_sum_of_cosines(data: Dataset) -> None:
 
 def test_item_knn_keeps_the_nearest_and_blocks_change_nothing(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = item_based.fit_item_knn(data)
-    monkeypatch.setattr(item_based, "MOST_PAIRS", 1)
+    monkeypatch.setattr(item_based, "MAX_PAIRS", 1)
     for name, array in item_based.fit_item_knn(data).items():
         np.testing.assert_array_equal(array, whole[name])
     monkeypatch.setattr(item_based, "NEIGHBOURS", 2)

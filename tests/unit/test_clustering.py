@@ -96,7 +96,7 @@ def test_the_fewest_clusters_that_are_near_the_best() -> None:
     assert user_clusters.choose_count({2: 0.3, 3: 0.55, 4: 0.54, 6: 0.6}) == 3
     assert user_clusters.choose_count({2: -0.1, 3: 0.0}) == user_clusters.choose_count({}) == 1
     assert user_clusters.candidates(1000, 10) == [2, 3, 4, 6, 8]
-    assert user_clusters.candidates(10**6, 10**6)[-1] == user_clusters.MOST_CLUSTERS
+    assert user_clusters.candidates(10**6, 10**6)[-1] == user_clusters.MAX_CLUSTERS
 
 
 @pytest.mark.parametrize("large", [10, 10**6])

@@ -96,7 +96,7 @@ def test_similar_users_are_the_nearest_with_longer_histories(block: int, monkeyp
 
 
 def test_a_crowd_is_learned_from_by_a_sample_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distillation, "MOST_TEACHERS", 8)
+    monkeypatch.setattr(distillation, "MAX_TEACHERS", 8)
     train, text = users(200)
     one, same = (
         distillation.find_teachers(train, text, longest=4, count=50, rng=np.random.default_rng(3)) for _ in range(2)

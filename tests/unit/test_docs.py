@@ -19,7 +19,7 @@ from eimf_core.models import registry
 from eimf_core.prepare import input_discovery as formats
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_README, MOST_WORDS = 250, 2300
+LONGEST_README, MAX_WORDS = 250, 2300
 FOLDERS = ("eimf_core", "examples", "tests")
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -105,7 +105,7 @@ COMMANDS = sorted({command for page in DESCRIBED for command in commands(page)})
 
 def test_readme_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= LONGEST_README
-    assert len(TEXTS["README.md"].split()) <= MOST_WORDS
+    assert len(TEXTS["README.md"].split()) <= MAX_WORDS
 
 
 def test_the_pages_are_found_and_hold_commands() -> None:

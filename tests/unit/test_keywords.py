@@ -121,13 +121,13 @@ def test_long_histories_keep_to_the_form() -> None:
     assert answer_parser.read(
         answer.text, prompts.load("described").schema, count=400, max_interests=4, instructions=""
     )
-    assert all(len(interest["items"]) <= keywords.MOST_ITEMS for interest in interests)  # type: ignore[arg-type]
+    assert all(len(interest["items"]) <= keywords.MAX_ITEMS for interest in interests)  # type: ignore[arg-type]
 
 
 def test_of_very_long_histories_the_latest_titles_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
     titles = ["Blue Fish", "Red Fish", "Old Fish", *TEA_AND_YARN]
     assert "fish" in [interest["name"] for interest in answered(titles)[1]]
-    monkeypatch.setattr(keywords, "MOST_GROUPED", len(TEA_AND_YARN) + 1)
+    monkeypatch.setattr(keywords, "MAX_GROUPED", len(TEA_AND_YARN) + 1)
     sizes: list[int] = []
     group = keywords.group
     monkeypatch.setattr(keywords, "group", lambda vectors: sizes.append(len(vectors)) or group(vectors))

@@ -86,7 +86,7 @@ def rows(arrays: Any) -> dict[int, dict[int, float]]:
 def test_counts_are_those_of_the_definition(
     data: Path, monkeypatch: pytest.MonkeyPatch, backward: float, places: int
 ) -> None:
-    monkeypatch.setattr(next_item_graph, "MOST_PLACES", places)
+    monkeypatch.setattr(next_item_graph, "MAX_PLACES", places)
     train = dataset.load(data, ("train",)).splits["train"]
     found = rows(next_item_graph.count(train, ITEMS, backward=backward))
     wanted = {item: row for item, row in by_definition(train, backward).items() if row}
@@ -98,11 +98,11 @@ def test_counts_are_those_of_the_definition(
 def test_a_row_keeps_its_largest_values(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = dataset.load(data, ("train",)).splits["train"]
     whole = rows(next_item_graph.count(train, ITEMS, backward=1.0))
-    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 3)
+    monkeypatch.setattr(next_items, "MAX_NEIGHBOURS", 3)
     for item, row in rows(next_item_graph.count(train, ITEMS, backward=1.0)).items():
         assert sorted(row.values()) == sorted(whole[item].values())[-3:]
     # of a catalogue with more edges than these fewer are kept
-    monkeypatch.setattr(next_items, "MOST_EDGES", 2 * ITEMS + 1)
+    monkeypatch.setattr(next_items, "MAX_EDGES", 2 * ITEMS + 1)
     for item, row in rows(next_item_graph.count(train, ITEMS, backward=1.0)).items():
         assert sorted(row.values()) == sorted(whole[item].values())[-2:]
 

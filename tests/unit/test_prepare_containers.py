@@ -307,7 +307,7 @@ def _deflated(content: str) -> bytes:
 
 
 def test_an_archive_of_very_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 5)
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
     (tmp_path / "log.zip").write_bytes(zipped({f"{at}.csv": LOG for at in range(7)}))
     with pytest.raises(InputError, match="is an archive of more than 5 files"):
         run(tmp_path, "log.zip")

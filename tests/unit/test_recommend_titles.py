@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eimf_core.recommend.query.title_search import FEW, MOST, Titles, all_plain, plain
+from eimf_core.recommend.query.title_search import FEW, MAX_MATCHES, Titles, all_plain, plain
 from eimf_core.records import Item
 
 TITLES = [
@@ -129,9 +129,9 @@ def test_all_at_once_as_one_by_one() -> None:
 
 def test_very_many_matches_are_counted() -> None:
     match = titles_of([f"Green Tea {at}" for at in range(300)]).find("gren tea")
-    assert len(match.found) == MOST and match.others == 300 - MOST and not match.exact
+    assert len(match.found) == MAX_MATCHES and match.others == 300 - MAX_MATCHES and not match.exact
     match = titles_of(["Green Tea"] * 120).find("green tea")
-    assert len(match.found) == MOST and match.others == 120 - MOST and match.exact
+    assert len(match.found) == MAX_MATCHES and match.others == 120 - MAX_MATCHES and match.exact
 
 
 def test_tables_find_what_going_through_all_titles_finds() -> None:

@@ -230,7 +230,7 @@ def test_too_many_that_wait_are_sent_away_and_none_waits_for_ever(
     live: LiveModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No thread answers here."""
-    monkeypatch.setattr(batching, "MOST_WAITING", 3)
+    monkeypatch.setattr(batching, "MAX_WAITING", 3)
     body = b'{"history":["tea-1"]}'
     began = time.monotonic()
     found = asked(live, *[("POST", "/recommend", body)] * 5, answering=False, timeout=0.2)

@@ -8,7 +8,7 @@ import pytest
 from eimf_core import threads
 from eimf_core.numeric.category_numbers import numbered
 from eimf_core.numeric.padding import FILLED, length_groups, padded, spans
-from eimf_core.numeric.vectors import LEAST_LENGTH, SHORTEST, mean_pairwise_cosine, row_lengths, unit_rows
+from eimf_core.numeric.vectors import MIN_LENGTH, SHORTEST, mean_pairwise_cosine, row_lengths, unit_rows
 
 
 def test_unit_rows_have_length_one_and_rows_without_a_direction_are_zero() -> None:
@@ -19,7 +19,7 @@ def test_unit_rows_have_length_one_and_rows_without_a_direction_are_zero() -> No
         np.testing.assert_allclose(made.reshape(4, 2), [[0.6, 0.8], [0, 0], [0, 0], [-1, 0]], rtol=1e-6)
         lengths = row_lengths(vectors)
         assert lengths.dtype == vectors.dtype and lengths.shape == vectors.shape[:-1]
-        np.testing.assert_allclose(lengths.ravel(), [5, LEAST_LENGTH, SHORTEST / 2, 1e-3], rtol=1e-6)
+        np.testing.assert_allclose(lengths.ravel(), [5, MIN_LENGTH, SHORTEST / 2, 1e-3], rtol=1e-6)
 
 
 def test_mean_pairwise_cosine_is_the_mean_over_pairs() -> None:

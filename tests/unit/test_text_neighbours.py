@@ -66,13 +66,13 @@ def test_values_are_the_cosines_of_the_definition(pairs: int, monkeypatch: pytes
 def test_a_row_keeps_its_largest_values(monkeypatch: pytest.MonkeyPatch) -> None:
     text = texts(60)
     whole = by_definition(text)
-    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 4)
+    monkeypatch.setattr(next_items, "MAX_NEIGHBOURS", 4)
     found = dense(count(text, rng()), 61)
     for item in (1, 2, 4, 60):
         assert sorted(found[item])[-4:] == pytest.approx(sorted(whole[item])[-4:], abs=1e-5)
         assert (found[item] > 0).sum() == 4
     # 58 items have a text
-    monkeypatch.setattr(next_items, "MOST_EDGES", 58 * 2)
+    monkeypatch.setattr(next_items, "MAX_EDGES", 58 * 2)
     assert ((dense(count(text, rng()), 61) > 0).sum(axis=1) <= 2).all()
 
 
@@ -82,7 +82,7 @@ def test_a_graph_of_histories_and_texts_has_no_more_edges_than_a_graph_may(monke
     config = NextItemsConfig(weight=1.0, decay=0.7, last=5, text=0.5)
     whole = dense(next_item_graph.with_texts(other, near, config).arrays, 61)
     np.testing.assert_allclose(whole, dense(other, 61) + 0.5 * dense(near, 61), rtol=1e-6)
-    monkeypatch.setattr(next_items, "MOST_EDGES", 60 * 3)
+    monkeypatch.setattr(next_items, "MAX_EDGES", 60 * 3)
     kept = dense(next_item_graph.with_texts(other, near, config).arrays, 61)
     assert ((kept > 0).sum(axis=1) == np.minimum((whole > 0).sum(axis=1), 3)).all()
     assert (np.sort(kept, axis=1)[:, -3:] == np.sort(whole, axis=1)[:, -3:]).all()
@@ -91,7 +91,7 @@ def test_a_graph_of_histories_and_texts_has_no_more_edges_than_a_graph_may(monke
 def test_a_large_catalogue_is_compared_in_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     text = texts(400)
     whole = by_definition(text)
-    monkeypatch.setattr(next_items, "MOST_NEIGHBOURS", 5)
+    monkeypatch.setattr(next_items, "MAX_NEIGHBOURS", 5)
     best = np.sort(whole, axis=1)[:, -5:].sum()
     monkeypatch.setattr(text_neighbours, "EXACT", 100)
     monkeypatch.setattr(text_neighbours, "LIST_SIZE", 20)

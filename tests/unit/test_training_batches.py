@@ -12,7 +12,7 @@ from eimf_core.training import negatives
 from eimf_core.training.batches import Batch, Batches, Epoch
 
 LENGTHS = [0, 1, 2, 3, 5, 6, 7, 13, 30]
-MOST = 6
+MAX_LENGTH = 6
 
 
 def split(lengths: list[int]) -> SplitData:
@@ -49,24 +49,24 @@ def single(request: pytest.FixtureRequest) -> bool:
 
 
 def test_every_pair_once_an_epoch_and_nothing_of_the_future(single: bool) -> None:
-    batches = Batches(split(LENGTHS), max_length=MOST, pairs=10, single=single)
+    batches = Batches(split(LENGTHS), max_length=MAX_LENGTH, pairs=10, single=single)
     wanted = Counter(100 * user + place for user, length in enumerate(LENGTHS) for place in range(2, length + 1))
     for seed in range(5):
         epoch = batches.epoch(np.random.default_rng(seed))
         found = [pair for batch in batches_of(epoch) for pair in pairs(batch)]
         assert Counter(target for _, target in found) == wanted
         for history, target in found:
-            assert 1 <= len(history) <= MOST
+            assert 1 <= len(history) <= MAX_LENGTH
             # neighbours of the same user, up to the item before the target: no padding within, no future
             assert history == tuple(range(target - len(history), target))
 
 
 def test_single_rows_have_the_longest_history_and_one_target() -> None:
-    batches = Batches(split(LENGTHS), max_length=MOST, pairs=10, single=True)
+    batches = Batches(split(LENGTHS), max_length=MAX_LENGTH, pairs=10, single=True)
     for batch in batches_of(batches.epoch(np.random.default_rng(0))):
         assert ((batch.targets > 0).sum(axis=1) == 1).all()
         for history, target in pairs(batch):
-            assert len(history) == min(MOST, target % 100 - 1)
+            assert len(history) == min(MAX_LENGTH, target % 100 - 1)
 
 
 def test_a_sample_of_prefixes_keeps_users_with_few_and_bounds_the_rest() -> None:
@@ -85,13 +85,13 @@ def test_a_sample_of_prefixes_keeps_users_with_few_and_bounds_the_rest() -> None
 
 
 def test_windows_move_between_epochs() -> None:
-    batches = Batches(split([40]), max_length=MOST, pairs=100, single=False)
+    batches = Batches(split([40]), max_length=MAX_LENGTH, pairs=100, single=False)
     firsts = {tuple(sorted(batches.epoch(np.random.default_rng(seed)).starts.tolist())) for seed in range(20)}
     assert len(firsts) > 3
 
 
 def test_an_epoch_depends_on_the_generator_alone(single: bool) -> None:
-    batches = Batches(split(LENGTHS), max_length=MOST, pairs=10, single=single)
+    batches = Batches(split(LENGTHS), max_length=MAX_LENGTH, pairs=10, single=single)
     one, other = (batches.epoch(np.random.default_rng(3)) for _ in range(2))
     # any batch can be made without the others
     for number in reversed(range(len(one))):

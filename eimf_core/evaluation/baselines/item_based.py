@@ -22,7 +22,7 @@ NEIGHBOURS = 100
 EASE_PENALTY = 200.0
 WINDOW = 10
 """Places after an item within which another one counts as following it."""
-MOST_PAIRS = 20_000_000
+MAX_PAIRS = 20_000_000
 ITEMS_AT_ONCE = 1 << 17
 EASE_ITEMS = {"fast": 5_000, "all": 20_000}
 """Largest catalogue that EASE is fitted for: seconds, and about three minutes on one core."""
@@ -56,7 +56,7 @@ def fit_item_knn(dataset: Dataset) -> Arrays:
     parts: list[Arrays] = []
     start = 0
     while start < width:
-        end = max(start + 1, int(np.searchsorted(pairs, pairs[start] + MOST_PAIRS)))
+        end = max(start + 1, int(np.searchsorted(pairs, pairs[start] + MAX_PAIRS)))
         met = (items[start : min(end, width)] @ users).tocsr()
         rows = [_nearest(met, at, start + at, lengths) for at in range(met.shape[0])]
         parts.append(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from eimf_core.numeric.arrays import Doubles, Ints
 
-MOST_PLACES = 10_000_000
+MAX_PLACES = 10_000_000
 """Places of lists that are kept for the jackknife (40 MiB); of more users, so many are drawn."""
 NORMAL = 1.959964
 """Standard deviations on each side of a 95 % interval."""
@@ -116,7 +116,7 @@ def sampled_users(users: int, longest: int) -> npt.NDArray[np.int64]:
     Returns:
         Rows, rising, (n,).
     """
-    number = min(users, max(1, MOST_PLACES // longest))
+    number = min(users, max(1, MAX_PLACES // longest))
     return np.sort(np.random.default_rng(users).choice(users, size=number, replace=False))
 
 

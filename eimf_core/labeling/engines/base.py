@@ -24,7 +24,7 @@ from eimf_core.progress import Reporter
 from eimf_core.records import BatchRequest, HistoryItem, Sample
 from eimf_core.text.similarity import TitleVectors
 
-LONGEST_NAME, LONGEST_DESCRIPTION, MOST_ITEMS = 48, 200, 12
+LONGEST_NAME, LONGEST_DESCRIPTION, MAX_ITEMS = 48, 200, 12
 """Of an interest, as the form of the answer wants it."""
 OF_PROMPTS = frozenset(
     {
@@ -203,5 +203,5 @@ class FunctionEngine(SynchronousEngine):
         if not found:
             return Answer(request.number, error="no interest was found in the history", final=True)
         return self.answered(
-            request, [{"name": cut_at_word(name, LONGEST_NAME), "items": items[-MOST_ITEMS:]} for name, items in found]
+            request, [{"name": cut_at_word(name, LONGEST_NAME), "items": items[-MAX_ITEMS:]} for name, items in found]
         )

@@ -20,7 +20,7 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import (
     LONGEST_DESCRIPTION,
     LONGEST_NAME,
-    MOST_ITEMS,
+    MAX_ITEMS,
     Answer,
     Request,
     SynchronousEngine,
@@ -31,7 +31,7 @@ from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
 FORM = 1  # of choosing and naming: any change of what comes out is a new one
-LEAST_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
+MIN_ITEMS = 2  # that a category must gather to be an interest; one does where no two items share any
 
 
 class Categories(SynchronousEngine):
@@ -80,7 +80,7 @@ class Categories(SynchronousEngine):
                 {
                     "name": cut_at_word(name, LONGEST_NAME),
                     "description": cut_at_word(description, LONGEST_DESCRIPTION),
-                    "items": places[name][-MOST_ITEMS:],
+                    "items": places[name][-MAX_ITEMS:],
                 }
             )
         return self.answered(request, interests, items_by="model")
@@ -104,7 +104,7 @@ class Categories(SynchronousEngine):
             short = max(open_names, key=lambda cut_name: weight(open_names[cut_name]))
             best = open_names.pop(short)
             fresh = {history[number - 1] for number in places[best]} - covered
-            if len(fresh) < LEAST_ITEMS:
+            if len(fresh) < MIN_ITEMS:
                 # others may weigh less and hold more
                 continue
             found.append(best)

@@ -8,7 +8,7 @@ from inspect import isfunction
 from typing import Any
 
 from eimf_core import plugins
-from eimf_core.config import no_choice, wrong
+from eimf_core.config import no_choice, setting_error
 from eimf_core.errors import ConfigError
 from eimf_core.labeling.config import ENGINES, LabelConfig
 from eimf_core.labeling.engines.base import Engine, FunctionEngine
@@ -30,7 +30,7 @@ def engine_class(name: str) -> type[Engine]:
         return engine
     plugin = plugins.find("engines", name)
     if plugin is None:
-        raise wrong("engine", no_choice(name, plugins.names("engines")))
+        raise setting_error("engine", no_choice(name, plugins.names("engines")))
     found = plugin.load(_problem)
     # a function may change with any version of its package
     own = {"name": name, "model": plugin.origin, "function": staticmethod(found)}
@@ -42,7 +42,7 @@ def chosen_class(config: LabelConfig) -> type[Engine]:
     """The class of the engine that the settings name; ConfigError also where it does not go with `--ray`."""
     kind = engine_class(config.engine)
     if config.ray is not None and ray_module(kind) is None:
-        raise wrong("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
+        raise setting_error("ray", f"spreads a local model over processes, and the engine {config.engine} asks none")
     return kind
 
 

@@ -20,7 +20,7 @@ _STRING, _ARRAY = 8, 9
 TRAINED_PROMPT = ("eimf.prompt_template", "eimf.prompt_schema")  # of a model that was trained for eimf
 TEXTS = ("general.architecture", "tokenizer.chat_template", *TRAINED_PROMPT)
 LONGEST_KEPT = 64  # arrays longer than this (vocabularies) are passed over
-MOST_ENTRIES, LONGEST_STRING = 1 << 20, 1 << 28
+MAX_ENTRIES, LONGEST_STRING = 1 << 20, 1 << 28
 
 
 class _BrokenError(Exception):
@@ -61,7 +61,7 @@ def _head(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
     if version not in (2, 3):
         raise _BrokenError(f"is GGUF version {version}, expected 2 or 3")
     tensors, entries = _scalar(stream, 10), _scalar(stream, 10)
-    if not 0 < entries < MOST_ENTRIES or tensors >= MOST_ENTRIES:
+    if not 0 < entries < MAX_ENTRIES or tensors >= MAX_ENTRIES:
         raise _BrokenError("is damaged (impossible counts in its header)")
     metadata = {}
     for _ in range(entries):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from eimf_core.labeling import prompts
 from eimf_core.labeling.config import LabelConfig
-from eimf_core.labeling.engines.base import LONGEST_NAME, MOST_ITEMS, Answer, Request, SynchronousEngine
+from eimf_core.labeling.engines.base import LONGEST_NAME, MAX_ITEMS, Answer, Request, SynchronousEngine
 from eimf_core.labeling.history_text import displayed_terms
 from eimf_core.naming.distinctive_terms import TfIdf
 from eimf_core.naming.terms import title_terms
@@ -26,9 +26,9 @@ from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
 FORM = 3  # of naming and grouping: any change of what comes out is a new one
-LEAST_COSINE = 0.15  # of two groups, on average, to become one
+MIN_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
-MOST_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
+MAX_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
 NAME_TERMS, DESCRIPTION_TERMS = 2, 6
 
 
@@ -66,7 +66,7 @@ class Keywords(SynchronousEngine):
                 places.setdefault(title, []).append(number)
         if not places:
             return Answer(request.number, error="the history has no titles", final=True)
-        distinct = sorted(places, key=lambda title: places[title][-1])[-MOST_GROUPED:]
+        distinct = sorted(places, key=lambda title: places[title][-1])[-MAX_GROUPED:]
         distinct.sort(key=lambda title: places[title][0])
         groups = self._choose_groups(group(self._centred(distinct)), [places[title] for title in distinct])
         interests = []
@@ -74,7 +74,7 @@ class Keywords(SynchronousEngine):
         for members in groups:
             name, description = self._name_group([distinct[at] for at in members], taken)
             taken.add(name.casefold())
-            numbers = sorted(number for at in members for number in places[distinct[at]])[-MOST_ITEMS:]
+            numbers = sorted(number for at in members for number in places[distinct[at]])[-MAX_ITEMS:]
             interests.append({"name": name, "description": description, "items": numbers})
         return self.answered(request, interests)
 
@@ -109,7 +109,7 @@ class Keywords(SynchronousEngine):
 
 
 def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
-    """Group vectors by average linkage, down to a cosine of LEAST_COSINE.
+    """Group vectors by average linkage, down to a cosine of MIN_COSINE.
 
     Args:
         vectors: float32 (n, D), unit vectors.
@@ -124,7 +124,7 @@ def group(vectors: npt.NDArray[np.float32]) -> list[list[int]]:
     cosines = vectors.astype(np.float64) @ vectors.T
     above = np.triu_indices(len(vectors), k=1)
     tree = linkage(np.clip(1 - cosines[above], 0, 2), method="average")
-    labels = fcluster(tree, t=1 - LEAST_COSINE, criterion="distance")
+    labels = fcluster(tree, t=1 - MIN_COSINE, criterion="distance")
     found: dict[int, list[int]] = {}
     for at, label in enumerate(labels.tolist()):
         found.setdefault(label, []).append(at)

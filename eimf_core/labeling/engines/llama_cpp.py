@@ -37,7 +37,7 @@ EXITS_IN_A_ROW = 5
 KNOWN_PIECE, ENOUGH_TITLES = 2.5, 300
 # bytes of weights that a core gets through in a second, per token read or written, as measured with a
 # model of 100M parameters (tests/benchmarks/label_speed.py); small models are held up by other things
-READ_RATE, WRITE_RATE, MOST_TOKENS = 40e9, 14e9, 2000.0
+READ_RATE, WRITE_RATE, MAX_TOKENS = 40e9, 14e9, 2000.0
 INSTALL = (
     '--engine llama-cpp needs llama-cpp-python; run: pip install "eimf[llama]", which needs a C++ compiler such as g++ '
     "(or use --engine server or keywords)"
@@ -127,8 +127,8 @@ class LlamaCpp(Engine):
         """By the size of the file and the cores; answers are taken to be half as long as they may be."""
         size, cores = Path(self._setup.path).stat().st_size, self._setup.threads
         written = answers * self._setup.max_tokens / 2
-        return read / min(cores * READ_RATE / size, 4 * MOST_TOKENS) + written / min(
-            cores * WRITE_RATE / size, MOST_TOKENS
+        return read / min(cores * READ_RATE / size, 4 * MAX_TOKENS) + written / min(
+            cores * WRITE_RATE / size, MAX_TOKENS
         )
 
     def _warn_of_unknown_words(self, message: dict[str, Any]) -> None:

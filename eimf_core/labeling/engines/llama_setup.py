@@ -17,7 +17,7 @@ from eimf_core.labeling.engines.llama_worker import WorkerSetup
 from eimf_core.labeling.engines.named_models import ModelFile
 from eimf_core.progress import Reporter
 
-MOST_CONTEXT = 2048
+MAX_CONTEXT = 2048
 SMALL_MODEL = 32 << 20  # bytes: below, a second thread costs more than it brings
 
 
@@ -121,7 +121,7 @@ def _context(config: LabelConfig, metadata: dict[str, Any]) -> int:
     trained = metadata.get(f"{metadata.get('general.architecture')}.context_length")
     if config.context:
         return config.context
-    return min(int(trained), MOST_CONTEXT) if trained else MOST_CONTEXT
+    return min(int(trained), MAX_CONTEXT) if trained else MAX_CONTEXT
 
 
 def _threads(config: LabelConfig, path: Path, reporter: Reporter) -> int:

@@ -10,7 +10,7 @@ import orjson
 from eimf_core.labeling.answer_text import THOUGHT_ENDS, is_unfinished_thought
 from eimf_core.text_cleaning import clean, shortened
 
-MOST_TOKENS = 1 << 31
+MAX_TOKENS = 1 << 31
 LONGEST_SHOWN = 300
 """Characters of what an endpoint says that a message shows."""
 NO_REPLY = "the reply is not that of an OpenAI-compatible endpoint"
@@ -117,6 +117,6 @@ def _text(content: Any) -> str:
 def _tokens(usage: Any, key: str) -> int:
     """A count of tokens, 0 where there is none."""
     count = int(usage.get(key) or 0)
-    if not 0 <= count <= MOST_TOKENS:
+    if not 0 <= count <= MAX_TOKENS:
         raise ValueError
     return count

@@ -8,7 +8,7 @@ from eimf_core.model_directory.model_items import ModelItems
 from eimf_core.recommend.query.title_search import Match, Titles
 from eimf_core.records import Item
 
-MOST_PARTS = 6
+MAX_PARTS = 6
 """Parts between commas that an id is put together from, at most."""
 SHARE = 16
 """One id in so many looked up one by one, then all are read at once."""
@@ -61,7 +61,7 @@ class Items:
         at = 0
         while at < len(parts):
             whole, end = parts[at], at + 1
-            for last in range(min(len(parts), at + MOST_PARTS), at + 1, -1):
+            for last in range(min(len(parts), at + MAX_PARTS), at + 1, -1):
                 joined = [comma.join(parts[at:last]) for comma in (",", ", ")]
                 known = next((each for each in joined if self.index(each)), None)
                 if known is not None and not all(self.indices(parts[at:last])):

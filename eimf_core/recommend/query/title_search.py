@@ -31,12 +31,12 @@ YEAR = re.compile(r"\(?\b(1[89]\d\d|20\d\d)\b\)?$")
 YEAR_WIDTH = len("-(1999)")
 """The year in parentheses, and what stands before it."""
 WORD = re.compile(r"[^\W_]+")
-MOST = 50
+MAX_MATCHES = 50
 """Items of a match that are named."""
 NEAREST = 3
 FEW = 12
 """Look-ups that go through all titles; after these, tables are made."""
-MOST_WORDS = 32
+MAX_WORDS = 32
 """Typed words that are compared."""
 LOWERED = bytes(
     code + 32 if 65 <= code <= 90 else code if chr(code).isalnum() or code == 10 else 32 for code in range(256)
@@ -135,7 +135,9 @@ class Titles:
         return self._near(plain(typed))
 
     def _match(self, found: Sequence[int], *, exact: bool = True) -> Match:
-        return Match([self._item(at) for at in found[:MOST]], others=max(0, len(found) - MOST), exact=exact)
+        return Match(
+            [self._item(at) for at in found[:MAX_MATCHES]], others=max(0, len(found) - MAX_MATCHES), exact=exact
+        )
 
     def _places(self, kind: str, key: str) -> list[int]:
         """Places of titles with this key, rising. A table pays off when many are looked up."""
@@ -167,7 +169,7 @@ class Titles:
         words = self._words
         if not typed or not len(words.filled):
             return Match([])
-        by_words = words.likeness(typed.split()[:MOST_WORDS])
+        by_words = words.likeness(typed.split()[:MAX_WORDS])
         near = by_words >= NEAR
         if not near.any():
             ranked, _ = self._by_title(typed, words.filled[np.argsort(-by_words, kind="stable")[:NEAREST]])
