@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import msgspec
 
-from eimf_core.records import Metric, RankedItem, ReadHistory, Recommendation, Record, UserInterest
+from eimf_core.records import Metric, RankedItem, Recommendation, Record, ResolvedHistory, UserInterest
 
 if TYPE_CHECKING:
     import pandas
@@ -97,7 +97,7 @@ class Recommendations(RecordList[RankedItem]):
         return self.answer.unknown
 
     @property
-    def history(self) -> ReadHistory | None:
+    def history(self) -> ResolvedHistory | None:
         """What the history was understood as."""
         return self.answer.history
 

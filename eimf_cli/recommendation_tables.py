@@ -8,7 +8,7 @@ import msgspec
 
 from eimf_cli import dates, terminal
 from eimf_core.errors import counted
-from eimf_core.records import ReadHistory, Recommendation, UserInterest
+from eimf_core.records import Recommendation, ResolvedHistory, UserInterest
 from eimf_core.text_cleaning import shortened
 
 TEXTS = ("title", "interest", "because of")
@@ -70,7 +70,7 @@ def _title(answer: Recommendation, heading: str) -> str:
     return f"{what}, by {answer.fallback}: nothing of the history is known" if answer.fallback else what
 
 
-def _understood(history: ReadHistory) -> str:
+def _understood(history: ResolvedHistory) -> str:
     """What the history of the query was understood as, and until when it goes."""
     titles = [item.title or item.item for item in history.latest]
     if history.items == len(titles) and history.until is None and not history.as_tested:

@@ -267,10 +267,10 @@ class Query(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request for recommendations: a history of item ids, or titles, or plain words.
 
     All fields may be left out, so that a misspelled one would change the answer without a word: it is an error.
-    `MEANT`: what a field is called that has the name of an option of `eimf recommend`.
+    `OPTION_NAMES`: what a field is called that has the name of an option of `eimf recommend`.
     """
 
-    MEANT: ClassVar[dict[str, str]] = {"items": "history", "like": "titles", "only_items": "only"}
+    OPTION_NAMES: ClassVar[dict[str, str]] = {"items": "history", "like": "titles", "only_items": "only"}
 
     id: str | None = None
     history: list[str] | None = None
@@ -334,14 +334,14 @@ class AnsweredUsers(Record, frozen=True, kw_only=True):
     with_unknown: int
 
 
-class ReadItem(Record, frozen=True, kw_only=True):
+class ResolvedItem(Record, frozen=True, kw_only=True):
     """An item of a history that was read."""
 
     item: str
     title: str
 
 
-class ReadHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
+class ResolvedHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What the history of a query of the command line was understood as.
 
     `items` is how many of it the model knows, `read` how many of those count, `latest` the last of them, oldest
@@ -351,7 +351,7 @@ class ReadHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     items: int
     read: int
-    latest: list[ReadItem] = msgspec.field(default_factory=lambda: [])
+    latest: list[ResolvedItem] = msgspec.field(default_factory=lambda: [])
     until: float | None = None
     as_tested: bool = False
 
@@ -369,5 +369,5 @@ class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
     fallback: str | None = None
     empty: str | None = None
     error: str | None = None
-    history: ReadHistory | None = None
+    history: ResolvedHistory | None = None
     explain: dict[str, Any] | None = None

@@ -80,7 +80,7 @@ def decode(line: bytes, kind: type[R], *, file: object, number: int) -> R:
         if unknown is not None:
             known = [field.name for field in msgspec.structs.fields(kind)]
             near = did_you_mean(unknown[1], known) or f"; a {_called(kind)} has {', '.join(known)}"
-            if meant := getattr(kind, "MEANT", {}).get(unknown[1]):
+            if meant := getattr(kind, "OPTION_NAMES", {}).get(unknown[1]):
                 near = f"; the field is '{meant}'"
             raise InputError(f"unknown field '{unknown[1]}'{near}", file=file, line=number) from None
         field, problem = _field_and_problem(str(error))

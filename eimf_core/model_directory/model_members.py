@@ -57,7 +57,7 @@ class Member:
     adapter: LinearMap | None
 
 
-class Blocks:
+class MemberBlocks:
     """Where the blocks of the members lie in a joint vector, and how long each is."""
 
     def __init__(self, dimensions: Sequence[int], weights: Sequence[float]) -> None:
@@ -96,7 +96,7 @@ class Blocks:
         return scaled
 
 
-class Factors:
+class InterestProduct:
     """What the interests of an ensemble consist of: each of one member beside each of every other.
 
     Interests (B, K, d) of which `parts` are not known have none.

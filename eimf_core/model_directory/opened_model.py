@@ -20,7 +20,7 @@ from eimf_core.model_directory import model_files, next_items
 from eimf_core.model_directory.item_precompute import PrecomputedNetwork
 from eimf_core.model_directory.model_files import FORMAT
 from eimf_core.model_directory.model_items import ModelItems
-from eimf_core.model_directory.model_members import Blocks, Factors, Member, MemberConfig, Positive
+from eimf_core.model_directory.model_members import InterestProduct, Member, MemberBlocks, MemberConfig, Positive
 from eimf_core.model_directory.model_network import InterestNetwork
 from eimf_core.model_directory.next_items import NextItems, NextItemsConfig
 from eimf_core.numeric.arrays import Floats
@@ -96,9 +96,9 @@ class OpenedModel:
         members = self.config.members
         if members and (sum(each.dimension for each in members) != width or min(each.weight for each in members) <= 0):
             raise ModelError(f"{name}: config.json describes members that do not fit its dimension; train it again")
-        self._blocks = Blocks([each.dimension for each in members], [each.weight for each in members])
+        self._blocks = MemberBlocks([each.dimension for each in members], [each.weight for each in members])
         self.lengths = self._weight(weights, "item_lengths", (rows, len(members))) if members else None
-        self.factors = Factors(members, width)
+        self.factors = InterestProduct(members, width)
         prefix = "backbone."
         self._networks = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         self.event_numbers = {name: at for at, name in enumerate(self.config.events, start=1)}
@@ -178,7 +178,7 @@ class OpenedModel:
         """The names of what its network reads."""
         return self._network.whole.inputs
 
-    def place(self, vectors: Floats) -> Floats:
+    def to_item_vectors(self, vectors: Floats) -> Floats:
         """Where items lie that a map from text has placed.
 
         Args:
@@ -189,7 +189,7 @@ class OpenedModel:
         """
         return self._blocks.joint(vectors)[0] if self.config.members else vectors
 
-    def append(self, vectors: Floats) -> None:
+    def append_items(self, vectors: Floats) -> None:
         """Put items behind the last index: tables grow in memory.
 
         Args:

@@ -34,8 +34,8 @@ def best_scores(
         vectors: (N + 1, d), row 0 for padding.
         scale: (N + 1,), or None.
         parts: width and number of what the interests consist of, side by side, where they are each of one part beside
-            each of every other (`model_members.Factors`): the largest sum is the sum of the largest, so that each part
-            is multiplied once. Empty where they are no such thing.
+            each of every other (`model_members.InterestProduct`): the largest sum is the sum of the largest, so that
+            each part is multiplied once. Empty where they are no such thing.
 
     Returns:
         Scores (B, N + 1), column 0 at -inf. A NaN in any interest's product gives NaN. `sources` says which

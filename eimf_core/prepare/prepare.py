@@ -238,11 +238,11 @@ def _from_log(job: _Job, rejects: Rejects) -> _Written:
     if partition is not None:
         known = set(log.user_ids)
         partition = {_called(user, known, job.config): split for user, split in partition.items()}
-    plan = splits.make(log, job.config, partition)
+    plan = splits.plan_split(log, job.config, partition)
     texts = itertools.chain(item_catalogue.read_items(job.items, rejects), loaded.items)
     catalogue = item_catalogue.join(log.item_ids, texts, job.config.text_length)
     sequence_writer.write_sequences(job.scratch / SEQUENCES, log, plan, job.reporter)
-    made = report.make(
+    made = report.make_report(
         log, plan, loaded.steps, rejected=rejects.reasons, catalogue=catalogue, ordered_by=loaded.ordered_by
     )
     for warning in column_warnings.time_warnings(scans, unused, made.equal_times):

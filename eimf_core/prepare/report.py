@@ -73,7 +73,7 @@ class Report:
         }
 
 
-def make(
+def make_report(
     log: Log,
     plan: SplitPlan,
     steps: list[FilterStep],

@@ -45,7 +45,7 @@ class SplitPlan:
         return int((ends - log.offsets[:-1]).sum())
 
 
-def make(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> SplitPlan:
+def plan_split(log: Log, config: PrepareConfig, partition: dict[str, str] | None = None) -> SplitPlan:
     """The plan of a split.
 
     Args:

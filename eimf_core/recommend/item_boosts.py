@@ -16,7 +16,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.query import query_input
 from eimf_core.recommend.query.item_lookup import Items
-from eimf_core.recommend.query.query_resolution import shortened
+from eimf_core.recommend.query.query_resolution import first_names
 
 AT_ONCE = 4096
 HEADER = ("item", "factor")
@@ -53,7 +53,7 @@ def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Repo
         else:
             unknown.append(item)
     if unknown:
-        problem = f"unknown items: {shortened(unknown)}"
+        problem = f"unknown items: {first_names(unknown)}"
         if strict:
             raise InputError(problem, file=path)
         reporter.note(f"{path}: {problem}")

@@ -15,7 +15,7 @@ from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.query import query_input
 from eimf_core.recommend.query.item_lookup import Items
-from eimf_core.recommend.query.query_resolution import ResolvedQuery, shortened
+from eimf_core.recommend.query.query_resolution import ResolvedQuery, first_names
 
 Mask = npt.NDArray[np.bool_]
 AT_ONCE = 4096
@@ -80,7 +80,7 @@ def _of_ids(
             unknown.append(item)
     mask[0] = False
     if unknown:
-        problem = f"unknown items: {shortened(unknown)}"
+        problem = f"unknown items: {first_names(unknown)}"
         if strict:
             raise InputError(problem, file=source)
         remark(f"{source}: {problem}")

@@ -24,7 +24,7 @@ from eimf_core.recommend.query.query_resolution import QueryResolver, ResolvedQu
 from eimf_core.recommend.query.request import ListRequest, QueryRequest, RecommendRequest, utf8
 from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items, read_new_items
 from eimf_core.recommend.recommender import Recommender
-from eimf_core.records import Item, Query, ReadHistory, ReadItem
+from eimf_core.records import Item, Query, ResolvedHistory, ResolvedItem
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -165,19 +165,19 @@ class Session:
         if result.empty:
             self._reporter.warn(f"nothing can be recommended: {result.empty[0]}")
         if len(resolved.history):
-            line = with_field(line, "history", self._understood(resolved, as_tested))
+            line = with_field(line, "history", self._resolved_history(resolved, as_tested))
         if explain is None:
             return line
         from eimf_core.recommend.explain import explain as explained
 
         return with_field(line, "explain", explained(self.recommender, resolved, self.resolver.item_index(explain)))
 
-    def _understood(self, query: ResolvedQuery, as_tested: bool) -> ReadHistory:
+    def _resolved_history(self, query: ResolvedQuery, as_tested: bool) -> ResolvedHistory:
         latest = [self.items.item(index) for index in query.history[-SHOWN:].tolist()]
-        return ReadHistory(
+        return ResolvedHistory(
             items=len(query.history),
             read=min(len(query.history), self.model.config.max_length),
-            latest=[ReadItem(item=item.item, title=item.title) for item in latest],
+            latest=[ResolvedItem(item=item.item, title=item.title) for item in latest],
             until=None if query.times is None else float(query.times[-1]),
             as_tested=as_tested,
         )

@@ -87,9 +87,9 @@ def fuse(model: OpenedModel, interests: Floats, text: Floats, history: Ints, wei
         model.next_items.add(added, [history])
         by_history = by_history + added[0, 1::step]
     by_text = _scores(text[None], vectors, scale)
-    height = _height(by_text)
+    margin = _margin(by_text)
     # words without any direction say nothing
-    even = _height(by_history[unseen[1::step]]) / height if height > 0 else 0.0
+    even = _margin(by_history[unseen[1::step]]) / margin if margin > 0 else 0.0
     return Fusion(
         history=np.asarray((1 - weight) * interests, np.float32),
         text=np.asarray(weight * even * text, np.float32),
@@ -105,7 +105,7 @@ def _scores(interests: Floats, vectors: Floats, scale: Floats | None) -> Floats:
         return best if scale is None else best * scale
 
 
-def _height(scores: Floats) -> float:
+def _margin(scores: Floats) -> float:
     """How far the mean of the best lies above that of all; 0 for none."""
     if not len(scores):
         return 0.0

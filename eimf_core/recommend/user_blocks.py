@@ -56,7 +56,7 @@ def answers(
     here = Path(model).absolute()
     with RayWorkers(
         settings.ray,
-        open_here,
+        open_worker,
         here,
         _identity(here),
         settings,
@@ -67,7 +67,7 @@ def answers(
         yield (answered for bundle in workers.ordered(_bundles(blocks)) for answered in bundle)
 
 
-def open_here(
+def open_worker(
     model: Path, identity: str, settings: RecommendConfig, request: RecommendRequest, encode: Encode
 ) -> Callable[[list[QueryBlock]], list[Answered]]:
     """In a worker: what answers a bundle of blocks; raises ModelError where the model is another one."""

@@ -33,7 +33,7 @@ JSON, LINES = b"application/json", b"application/x-ndjson"
 RETRY = (b"retry-after", b"1")
 MAX_FIELDS = 10
 """Fields of a query string that are read."""
-MAX_TOLD = 100
+MAX_REPORTED = 100
 """Faults that are told on stderr."""
 LARGE = 1 << 14
 """Bytes of a body from which on it is read in a thread of its own, so that other requests do not wait for it."""
@@ -76,7 +76,7 @@ class App:
         self._metrics, self._settings = metrics, settings
         self._token = None if token is None else token.encode()
         self._connections, self._reporter = connections, reporter
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._most = settings.max_body << 10
         self._reader = ThreadPoolExecutor(1, "eimf bodies")
         self._of_path = {
@@ -98,7 +98,7 @@ class App:
         except HttpError as error:
             status, body, headers = error.status, _problem(str(error)), error.headers
             if isinstance(error.__cause__, EimfError):
-                self._tell(error.__cause__)
+                self._report(error.__cause__)
         except OverloadedError:
             status, body, headers = 503, _problem("too many queries wait; ask again later"), (RETRY,)
         except DisconnectedError:
@@ -106,7 +106,7 @@ class App:
         except Exception as error:
             # a fault in one answer ends no other; what it says may be no business of the client
             fault = UnexpectedError(error)
-            self._tell(fault)
+            self._report(fault)
             status, body = 500, _problem(str(fault))
         length = (b"content-length", b"%d" % len(body))
         all_headers = [(b"content-type", kind), length, *headers]
@@ -114,11 +114,11 @@ class App:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         self._metrics.request(path if path in METHODS else "other", status, time.perf_counter() - began)
 
-    def _tell(self, fault: EimfError) -> None:
+    def _report(self, fault: EimfError) -> None:
         """Say once of each fault what it is; of an unexpected one where, since its message may quote a query."""
         told = f"{fault} at {fault.place}" if isinstance(fault, UnexpectedError) else str(fault)
-        if told not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(told)
+        if told not in self._reported and len(self._reported) < MAX_REPORTED:
+            self._reported.add(told)
             self._reporter.warn(f"status 500: {told}")
 
     async def _answer(self, path: str, scope: Scope, receive: Receive) -> tuple[int, bytes, bytes, Any]:

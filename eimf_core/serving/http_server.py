@@ -35,8 +35,8 @@ KEEP_ALIVE = 60
 END = 5.0
 """Seconds that the end waits for a thread."""
 LINUX = sys.platform.startswith("linux")
-TOLD = 0.25
-"""Seconds after which a process tells its figures to the others again."""
+SHARE_INTERVAL = 0.25
+"""Seconds after which a process shares its figures with the others again."""
 INSTALL = "eimf serve needs uvicorn, httptools and uvloop: pip install 'eimf[serve]'"
 
 
@@ -129,17 +129,17 @@ class Service:
             lambda: len(server.server_state.connections), self._reporter, lambda: others(),
         )  # fmt: skip
 
-        def tell() -> bool:
+        def share() -> bool:
             self.figures.write(place, metrics.encoded(app.gauges))
             # where the first process was killed nobody would end the others
             return number > 1 and os.getppid() != self._first
 
         def others() -> list[bytes]:
             # what is shown here is not undercut by what another process shows next
-            tell()
+            share()
             return self.figures.others(place)
 
-        server = _server(uvicorn, self._uvicorn_config(app, place), [batches, aside], listens, tell)
+        server = _server(uvicorn, self._uvicorn_config(app, place), [batches, aside], listens, share)
         started(server)
         try:
             if number > 1:
@@ -147,7 +147,7 @@ class Service:
                 self._sockets[place].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             _run(server, self._sockets[place], self.live, [batches, aside], frozen=number > 1)
         finally:
-            tell()
+            share()
 
     def _begin(self, place: int) -> None:
         """Leave the other processes what is theirs, and take over from one that has ended in this place."""
@@ -192,10 +192,10 @@ class Service:
 
 
 def _server(
-    uvicorn: Any, config: Any, batches: list[Batcher], listens: Callable[[], None], tell: Callable[[], bool]
+    uvicorn: Any, config: Any, batches: list[Batcher], listens: Callable[[], None], share: Callable[[], bool]
 ) -> Any:
     """A server of uvicorn that starts the threads with its loop and calls `listens` when clients can connect. It calls
-    `tell` again and again, and ends when that says so."""
+    `share` again and again, and ends when that says so."""
 
     class Server(uvicorn.Server):  # type: ignore[misc]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -203,11 +203,11 @@ def _server(
                 each.start(asyncio.get_running_loop())
             await super().startup(sockets)
             listens()
-            self._telling = asyncio.create_task(self._tell())
+            self._sharing = asyncio.create_task(self._share())
 
-        async def _tell(self) -> None:
-            while not tell():
-                await asyncio.sleep(TOLD)
+        async def _share(self) -> None:
+            while not share():
+                await asyncio.sleep(SHARE_INTERVAL)
             self.should_exit = True
 
     return Server(config)

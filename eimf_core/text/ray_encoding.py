@@ -35,13 +35,13 @@ def ray_encoder(
         name_or_path = str(Path(name_or_path).expanduser().absolute())
 
     def encode(parts: Iterable[Sequence[str]]) -> Iterator[Floats]:
-        with RayWorkers(address, open_here, name_or_path, encoder.identity, texts, reporter=reporter) as workers:
+        with RayWorkers(address, open_worker, name_or_path, encoder.identity, texts, reporter=reporter) as workers:
             yield from workers.ordered(parts)
 
     return encode
 
 
-def open_here(name_or_path: str | None, identity: str, texts: int) -> Callable[[Sequence[str]], Floats]:
+def open_worker(name_or_path: str | None, identity: str, texts: int) -> Callable[[Sequence[str]], Floats]:
     """In a worker: what encodes a part; raises ModelError where the encoder is another one."""
     encoder = open_encoder(name_or_path, texts)
     if encoder.identity != identity:

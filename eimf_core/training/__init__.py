@@ -3,9 +3,9 @@
 `train.py` reads the files, prepares a run (`setup.py`) and writes the model (`export.py`). From there it is two hops to
 the loss: `Loop.run` in `loop.py` goes over epochs and batches, and `Step.losses` in `step.py` lists what is minimised.
 
-A new loss is a file in `losses/`, a pure function of tensors with its formula and source, and a line: in `LOSSES` of
-`next_item_loss.py` where it ranks the next item, in `LABEL_LOSSES` of `label_losses.py` where it needs labels, else in
-`Step.losses`. What a single backbone adds stands in
+A new loss is a file in `losses/`, a pure function of tensors with its formula and source, and a line: in
+`NEXT_ITEM_LOSSES` of `next_item_loss.py` where it ranks the next item, in `LABEL_LOSSES` of `label_losses.py` where it
+needs labels, else in `Step.losses`. What a single backbone adds stands in
 its file in `models/`. A new setting is a field of `TrainConfig` in `config.py`, and a line in
 `tests/unit/test_training_settings.py` that says how it changes the result.
 

@@ -262,7 +262,7 @@ class TrainConfig:
         )
 
     def ranking_loss(self, items: int) -> str:
-        """Which of `next_item_loss.LOSSES` ranks a catalogue of so many items."""
+        """Which of `next_item_loss.NEXT_ITEM_LOSSES` ranks a catalogue of so many items."""
         if self.loss != "auto":
             return self.loss
         return "full" if items <= SMALL_CATALOGUE * self.negatives else "sampled"

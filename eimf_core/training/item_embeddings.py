@@ -82,7 +82,7 @@ class ItemTable(nn.Module):
         return total / (features > 0).sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def make(
+def make_table(
     items: int, dimension: int, generator: torch.Generator, text: AnyFloats | None = None,
     start: tuple[Floats, Floats] | None = None,
 ) -> ItemTable:  # fmt: skip

@@ -16,7 +16,7 @@ from eimf_core.dataset import Dataset
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.scorers import Events, ModelSystem, Scored, System, Times
 from eimf_core.model_directory.artifact import Contents
-from eimf_core.model_directory.model_members import Blocks, MemberConfig
+from eimf_core.model_directory.model_members import MemberBlocks, MemberConfig
 from eimf_core.model_directory.opened_model import ModelConfig, OpenedModel
 from eimf_core.models import registry
 from eimf_core.models.backbone import Backbone
@@ -160,7 +160,7 @@ def contents(ensemble: Ensemble, data: Dataset, *, training: dict[str, Any], pro
         return _single_model(ensemble, data, provenance)
     described = [_described(model, weight) for model, weight in zip(models, weights, strict=True)]
     joint = JointNetwork([backbone(model) for model in models], weights)
-    blocks = Blocks([each.dimension for each in described], weights)
+    blocks = MemberBlocks([each.dimension for each in described], weights)
     vectors, lengths = blocks.joint(np.concatenate([model.vectors for model in models], axis=1))
     lengths[0] = 0.0
     arrays: dict[str, npt.NDArray[Any]] = {

@@ -1,7 +1,7 @@
 """Next-item prediction from interests: the losses by name, and that of a step.
 
-A new loss is a file in `losses/` with a function of `RankingInputs`, a line in `LOSSES` here, and its name among the
-choices of `TrainConfig.loss`.
+A new loss is a file in `losses/` with a function of `RankingInputs`, a line in `NEXT_ITEM_LOSSES` here, and its name
+among the choices of `TrainConfig.loss`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RankingLoss:
     samples_negatives: bool
 
 
-LOSSES = {
+NEXT_ITEM_LOSSES = {
     "sampled": RankingLoss(sampled_softmax.loss, samples_negatives=True),
     "full": RankingLoss(full_softmax.loss, samples_negatives=False),
 }
@@ -38,7 +38,7 @@ class NextItemLoss:
     """The loss of predicting targets among what a step scores against.
 
     Attributes:
-        function: one of `LOSSES`.
+        function: one of `NEXT_ITEM_LOSSES`.
         unit: (R, d), item vectors of the step in unit length.
         candidates: (C, d), those of the negatives, or of the whole catalogue.
         negatives: what was drawn; None: the candidates are the whole catalogue.

@@ -32,7 +32,7 @@ class TrainingPlan:
     next_items: NextItemsConfig | None = None
 
 
-def make(
+def make_plan(
     settings: TrainConfig, *, epochs_from: str | Path | None = None, init: str | Path | None = None,
     given: Collection[str] = (),
 ) -> TrainingPlan:  # fmt: skip

@@ -240,7 +240,7 @@ def _fresh_learner(
     placed: tuple[Floats, Floats] | None, reporter: Reporter,
 ) -> tuple[Learner, SideInputs]:  # fmt: skip
     generator = torch.Generator().manual_seed(settings.seed)
-    table = item_embeddings.make(len(data.items), settings.dimension, generator, text=text, start=placed)
+    table = item_embeddings.make_table(len(data.items), settings.dimension, generator, text=text, start=placed)
     if settings.item_categories:
         features, kinds = item_features(data.items)
         if kinds:

@@ -22,7 +22,7 @@ from eimf_core.training.label_batches import LabelledBatch, LabelSampler
 from eimf_core.training.label_losses import LABEL_LOSSES, label_losses
 from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
 from eimf_core.training.negatives import Negatives, Uniform
-from eimf_core.training.next_item_loss import LOSSES, NextItemLoss
+from eimf_core.training.next_item_loss import NEXT_ITEM_LOSSES, NextItemLoss
 from eimf_core.training.process_group import ALONE, Group
 from eimf_core.training.setup import PreparedRun
 from eimf_core.training.side_information import MaskedSideInputs
@@ -59,7 +59,7 @@ class Step:
         self.group, self._settings = group, settings
         self.learner, self.side, self._labels = prepared.learner, prepared.side, prepared.labels
         self._catalogue = np.arange(1, len(data.items) + 1)
-        self._ranking = LOSSES[settings.ranking_loss(len(data.items))]
+        self._ranking = NEXT_ITEM_LOSSES[settings.ranking_loss(len(data.items))]
         self.negatives = Uniform(len(data.items), settings.negatives) if self._ranking.samples_negatives else None
         self.labelled = LabelSampler(settings, prepared.labels, data.splits["train"], reporter)
         self.distillation = Distillation(settings, data, reporter) if settings.self_distillation else None

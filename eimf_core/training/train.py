@@ -95,7 +95,7 @@ def train(
     # before training, not after it
     artifact.check_output(output)
     first = refit.first_training(settings) if settings.refit and epochs_from is None else settings
-    planned = plan.make(first, epochs_from=epochs_from, init=init, given=given)
+    planned = plan.make_plan(first, epochs_from=epochs_from, init=init, given=given)
     device = functools.partial(choose, settings.device, reporter, local_rank=process_group.local_rank())
     with setup.restored_afterwards(), process_group.joined(device) as group:
         reporter = reporter if group.is_main else SILENT
@@ -161,7 +161,7 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
 def _refit_plan(path: Path, planned: TrainingPlan) -> TrainingPlan:
     """The plan of the second training, with what the model of the first one at `path` has: its members start from where
     they started, in the same time."""
-    again = plan.make(replace(planned.settings, refit=True, max_minutes=None), epochs_from=path, given=[])
+    again = plan.make_plan(replace(planned.settings, refit=True, max_minutes=None), epochs_from=path, given=[])
     started = {(each.backbone, each.seed): place for each, place in zip(planned.members, planned.places, strict=True)}
     places = [started[member.backbone, member.seed] for member in again.members]
     total = planned.settings.max_minutes

@@ -63,7 +63,7 @@ COMMON = {
 def made(data: Dataset, settings: TrainConfig) -> Loop:
     setup.set_threads(1)
     generator = torch.Generator().manual_seed(0)
-    table = item_embeddings.make(len(data.items), settings.dimension, generator)
+    table = item_embeddings.make_table(len(data.items), settings.dimension, generator)
     side = SideInputs((), data, SILENT)
     return Loop(data, settings, PreparedRun(Learner(settings, table, None, generator), None, None, None, side), SILENT)
 

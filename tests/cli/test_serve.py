@@ -249,7 +249,7 @@ def test_several_processes_answer_at_one_port(path: Path, environment: dict[str,
     try:
         assert len(answering(process.pid)) == 3
         ask(30)
-        time.sleep(3 * http_server.TOLD)
+        time.sleep(3 * http_server.SHARE_INTERVAL)
         # each tells of all
         assert {counted(port, "queries_total") for _ in range(10)} == {30}
         # a port that several sockets share is not shared with another service
@@ -263,7 +263,7 @@ def test_several_processes_answer_at_one_port(path: Path, environment: dict[str,
             time.sleep(0.05)
         assert len(now) == 3 and set(others) < set(now) and first not in now
         ask(30)
-        time.sleep(3 * http_server.TOLD)
+        time.sleep(3 * http_server.SHARE_INTERVAL)
         assert counted(port, "queries_total") == 60
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

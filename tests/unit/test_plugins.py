@@ -220,7 +220,7 @@ def test_a_model_says_which_plug_in_it_needs_and_answers_without(eimf: Eimf, exa
     gone = one_error_line(eimf("train", data, "-o", tmp_path / "third", "--init", model, *quick), 4)
     assert "its backbone fading is a plug-in of eimf-example-plugin 1.0, which is not installed" in gone
     with pytest.raises(ModelError, match="eimf-example-plugin"):
-        plan.make(TrainConfig(backbone="narm"), epochs_from=model)
+        plan.make_plan(TrainConfig(backbone="narm"), epochs_from=model)
     joined = eimf("join", model, tmp_path / "again", data, "-o", tmp_path / "joint")
     assert "eimf-example-plugin 1.0, which is not installed" in one_error_line(joined, 4)
 

@@ -137,7 +137,7 @@ def test_time_points_hold_the_shares() -> None:
 
 def test_by_user_is_drawn_with_the_seed_and_cuts_at_eight_tenths() -> None:
     log = make_log(*[[("x", time) for time in range(1 + user % 12)] for user in range(100)])
-    draws = [splits.make(log, PrepareConfig(split="by-user", seed=seed)) for seed in (1, 1, 2)]
+    draws = [splits.plan_split(log, PrepareConfig(split="by-user", seed=seed)) for seed in (1, 1, 2)]
     assert (draws[0].targets["test"] == draws[1].targets["test"]).all()
     assert (draws[0].targets["test"] != draws[2].targets["test"]).any()
     plan, start, lengths = draws[0], log.offsets[:-1], np.diff(log.offsets)

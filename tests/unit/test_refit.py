@@ -184,7 +184,7 @@ def test_what_cannot_be_trained_on_is_told_before(folder: Path, tmp_path: Path) 
 
 def test_the_second_training_has_the_other_half_of_the_time_and_the_same_start(folder: Path, tmp_path: Path) -> None:
     wanted = small_settings(backbone="comirec-sa+sasrec+gru4rec", refit=True, max_minutes=6.0)
-    planned = plan.make(refit.first_training(wanted))
+    planned = plan.make_plan(refit.first_training(wanted))
     assert {member.max_minutes for member in planned.members} == {1.0}
     (tmp_path / "chosen").mkdir()
     for member in planned.members:

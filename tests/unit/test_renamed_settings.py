@@ -139,7 +139,7 @@ def test_a_model_that_was_written_before_opens(folder: Path, name: str, eimf: Ei
 
 def test_training_goes_on_from_a_model_that_was_written_before(folder: Path, tmp_path: Path) -> None:
     for name in ("a", "a+b"):
-        found, wanted = (plan.make(TrainConfig(), epochs_from=folder / each) for each in (f"old-{name}", name))
+        found, wanted = (plan.make_plan(TrainConfig(), epochs_from=folder / each) for each in (f"old-{name}", name))
         assert found == wanted
         for member in found.members:
             of_today(vars(member))

@@ -75,7 +75,7 @@ def text_vectors(rows: int, width: int) -> np.ndarray[Any, np.dtype[np.float16]]
 def test_item_vectors_from_text_keep_its_geometry() -> None:
     text = text_vectors(60, 12)
     start = item_embeddings.principal_components(text, 8)
-    table = item_embeddings.make(59, 8, torch.Generator().manual_seed(0), text, start)
+    table = item_embeddings.make_table(59, 8, torch.Generator().manual_seed(0), text, start)
     vectors = table.all().numpy()
     assert not vectors[0].any()
     assert vectors[1:].std() == pytest.approx(item_embeddings.DEVIATION, rel=0.1)
@@ -91,7 +91,7 @@ def test_item_vectors_from_text_keep_its_geometry() -> None:
 def test_tables_are_seeded_and_wider_than_the_text_if_need_be(text: np.ndarray[Any, Any] | None) -> None:
     start = None if text is None else item_embeddings.principal_components(text, 16)
     one, same, other = (
-        item_embeddings.make(19, 16, torch.Generator().manual_seed(seed), text, start).all() for seed in (0, 0, 1)
+        item_embeddings.make_table(19, 16, torch.Generator().manual_seed(seed), text, start).all() for seed in (0, 0, 1)
     )
     assert torch.equal(one, same) and not torch.equal(one, other)
     assert one.shape == (20, 16) and not one[0].any() and one[1:].abs().sum(dim=0).min() > 0
@@ -145,7 +145,7 @@ def test_the_loss_may_be_taken_over_the_whole_catalogue(folder: Path) -> None:
 
 def test_each_choice_of_the_loss_is_registered() -> None:
     choices = get_args(get_type_hints(TrainConfig)["loss"])
-    assert set(choices) == {"auto", *next_item_loss.LOSSES}
+    assert set(choices) == {"auto", *next_item_loss.NEXT_ITEM_LOSSES}
 
 
 @pytest.mark.parametrize("changes", [{}, {"backbone": "sasrec"}, {"item_vectors": "text"}])
@@ -161,7 +161,7 @@ def test_padding_is_never_learned(folder: Path) -> None:
 
 def test_a_run_that_diverges_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_number = next_item_loss.RankingLoss(lambda pairs: pairs.queries.sum() * torch.nan, samples_negatives=True)
-    monkeypatch.setitem(next_item_loss.LOSSES, "sampled", no_number)
+    monkeypatch.setitem(next_item_loss.NEXT_ITEM_LOSSES, "sampled", no_number)
     run = small_run(folder)
     before = run.learner.weights()["table.weight"].clone()
     with pytest.raises(ConfigError, match="learning-rate"):

@@ -61,7 +61,7 @@ class LlamaRay(LlamaCpp):
         threads = config.threads or (1 if config.gpu_layers else cores())
         return RayWorkers(
             config.ray,
-            open_here,
+            open_worker,
             dataclasses.replace(_with_absolute_paths(config), threads=threads),
             self.model_sha256,
             cpus=threads,
@@ -82,7 +82,7 @@ def _with_absolute_paths(config: LabelConfig) -> LabelConfig:
     return dataclasses.replace(config, **given)
 
 
-def open_here(config: LabelConfig, sha256: str) -> Callable[[Request], Answer]:
+def open_worker(config: LabelConfig, sha256: str) -> Callable[[Request], Answer]:
     """In a worker: what answers one request, called by several threads; raises ModelError for another model."""
     engine = LlamaCpp(config, [], _no_vectors, SILENT)
     if engine.model_sha256 != sha256:

@@ -173,8 +173,8 @@ class QueryResolver:
         unknown = set(known) - self._unknown_events - set(self._kinds)
         if self._kinds and unknown and self._reporter is not SILENT:
             self._unknown_events |= unknown
-            learned = shortened(list(self._kinds))
-            self._reporter.warn(f"unknown events: {shortened(sorted(unknown))}; the model has learned {learned}")
+            learned = first_names(list(self._kinds))
+            self._reporter.warn(f"unknown events: {first_names(sorted(unknown))}; the model has learned {learned}")
         return np.array([self._kinds.get(kind, 0) for kind in known], dtype=np.int64)
 
     def _of_known_items(
@@ -237,18 +237,18 @@ class QueryResolver:
     ) -> None:
         known_ids = [item for item in unknown if item not in (query.titles or [])]
         if self._settings.strict:
-            raise InputError(f"unknown: {shortened(unknown)}", file=file, line=line)
+            raise InputError(f"unknown: {first_names(unknown)}", file=file, line=line)
         if known_ids:
             whose = "" if self._single else f"{name}: "
             popular = "; no id of the history is known, so that the most popular items are listed" if nothing else ""
-            self._reporter.warn(f"{whose}unknown items: {shortened(known_ids)}{popular}")
+            self._reporter.warn(f"{whose}unknown items: {first_names(known_ids)}{popular}")
 
 
 def _ambiguous(typed: str, match: Match) -> str:
     return f"'{typed}' may be {_titles_of(match)}; say which by its id or with more words, or take --first-match"
 
 
-def shortened(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first names of many, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 

@@ -55,7 +55,9 @@ class TextVectors:
             )
         encoded = self._encode([text])[0]
         # few labels make a weak adapter: the items' own text steadies it (directions count, not lengths)
-        vectors: list[Floats] = [self._model.place((weight @ encoded + bias)[None])[0] for weight, bias in maps]
+        vectors: list[Floats] = [
+            self._model.to_item_vectors((weight @ encoded + bias)[None])[0] for weight, bias in maps
+        ]
         if len(vectors) == 1:
             return vectors[0]
         between: Floats = unit_rows(unit_rows(np.stack(vectors)).sum(axis=0, keepdims=True))[0]
@@ -150,4 +152,4 @@ def add_new_items(model: OpenedModel, items: Sequence[Item], text_vectors: TextV
     """
     if not items:
         return
-    model.append(text_vectors.of_items(items))
+    model.append_items(text_vectors.of_items(items))
