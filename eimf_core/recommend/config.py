@@ -40,7 +40,7 @@ class QueryConfig(ListConfig):
     )
     per_interest: bool = setting(False, "A list for each interest instead of one merged list.", advanced=True)
     text_weight: float = setting(
-        0.5, "Weight of --text beside a history, from 0 to 1.", metavar="SHARE", low=0, high=1, advanced=True
+        0.5, "Weight of words (text) beside a history, from 0 to 1.", metavar="SHARE", low=0, high=1, advanced=True
     )
     anchors: int = setting(3, "History items named for each interest at most; 0 for none.", low=0, advanced=True)
     anchor_share: float = setting(
