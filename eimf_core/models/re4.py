@@ -23,9 +23,9 @@ from eimf_core.models.shape import Shape
 
 @dataclass(frozen=True)
 class Re4Hyperparameters(AttentionHyperparameters):
-    contrast_weight: float = hyperparameter(0.1, "Weight of telling the items of an interest from others.", low=0)
-    attend_weight: float = hyperparameter(0.01, "Weight of the re-attend loss: attention agrees with the interest that it made.", low=0)
-    rebuild_weight: float = hyperparameter(0.01, "Weight of the re-construct loss: the items of an interest are predicted from it.", low=0)
+    contrast_weight: float = hyperparameter(0.1, "Weight of re-contrast: an interest's items against others.", low=0)
+    attend_weight: float = hyperparameter(0.01, "Weight of re-attend: attention that fits the interest.", low=0)
+    rebuild_weight: float = hyperparameter(0.01, "Weight of re-construct: items predicted from their interest.", low=0)
     backward_temperature: float = hyperparameter(0.1, "Divides cosines in the first two.", above=0)
 
 
