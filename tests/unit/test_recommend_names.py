@@ -161,7 +161,7 @@ def test_vectors_that_are_no_numbers_give_no_names_and_no_error() -> None:
 def test_items_after_training_join_the_nearest_group(tmp_path: Path) -> None:
     model = artifact.open_model(write_named_model(tmp_path / "model"))
     yarn = model.catalogue.index("yarn-2")
-    model.append(model.vectors[[yarn]])
+    model.append_items(model.vectors[[yarn]])
     namer = interest_names.open_namer(model, 0.3)
     assert namer.of_items([len(model.vectors) - 1]) == namer.of_items([yarn])
 
