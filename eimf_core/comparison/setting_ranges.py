@@ -85,12 +85,18 @@ def candidates(
 
 
 def with_current_names(content: Any) -> Any:
-    """The content of a file of ranges as it was stored, with the settings as they are called today."""
+    """The content of a file of ranges as it was stored, with the settings as they are called today.
+
+    Args:
+        content: of the file; what is no setting and has a table is a backbone, one of a plug-in or joined by + as well.
+    """
     if not isinstance(content, dict):
         return content
-    tables = {key for key, value in content.items() if key in registry.BACKBONES and isinstance(value, dict)}
-    made = renamed_settings.with_current_names(content)
-    return made | {key: renamed_settings.with_current_names(content[key]) for key in tables}
+    known = {field.name for field in fields(TrainConfig)}
+    return {
+        key: renamed_settings.with_current_names(value) if isinstance(value, dict) and key not in known else value
+        for key, value in renamed_settings.with_current_names(content).items()
+    }
 
 
 def changed(settings: Settings) -> str:

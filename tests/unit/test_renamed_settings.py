@@ -179,8 +179,9 @@ def test_a_step_of_before_is_up_to_date() -> None:
 def test_a_comparison_of_before_goes_on(tmp_path: Path) -> None:
     """Its ranges are the same, its trainings are known, and what is drawn is what was drawn."""
     drawn = {"max_gradient_norm": {"low": 1.0, "high": 9.0}}
-    about = {"ranges": {**drawn, "dimension": 8, "sasrec": TODAY}, "seed": 0}
-    ranges = as_before({**drawn, "dimension": 8, "sasrec": as_before(TODAY)})
+    backbones = ("sasrec", "comirec-sa+narm", "of-a-plug-in")
+    about = {"ranges": {**drawn, "dimension": 8, **dict.fromkeys(backbones, TODAY)}, "seed": 0}
+    ranges = as_before({**drawn, "dimension": 8, **dict.fromkeys(backbones, as_before(TODAY))})
     (tmp_path / "comparison.json").write_bytes(orjson.dumps({**about, "ranges": ranges}))
     trials.claim(tmp_path, about)
     with pytest.raises(ConfigError, match="holds a comparison with other --ranges"):
