@@ -76,9 +76,12 @@ def label(
     file = "" if str(output) == "-" else f"{output}: "
     errors = f", {summary.errors} with an error (the first: {summary.first_error})" if summary.errors else ""
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
-    rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if summary.answer_tokens else ""
+    kind = engine_class(settings.engine)
+    # what was answered elsewhere took another time than this run
+    measured = summary.answer_tokens and not kind.answers_later
+    rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if measured else ""
     attempts = ""
-    if engine_class(settings.engine).uses_prompt:
+    if kind.uses_prompt:
         attempts = f"; {summary.first_try:,} at the first attempt{_refused(summary)}"
     terminal.info(
         f"{file}{counted(summary.labels - summary.errors, 'user')} labelled{errors}{reused}{attempts}; "

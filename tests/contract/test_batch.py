@@ -327,6 +327,7 @@ def test_what_the_command_line_says(eimf: Eimf, service: Service) -> None:
     assert "labels.requests.jsonl:1: --results holds no result" in one_error_line(eimf(*command, "--results", short), 3)
     done = eimf(*command, "--results", results)
     assert done.returncode == 0 and b"5 users labelled, 1 of them by an earlier run" in done.stderr
+    assert b"tokens/s" not in done.stderr, "the service's tokens took another time than this run"
     other = (*command[:3], "batch", "--model", "m")
     assert "-o FILE" in one_error_line(eimf(*other), 2)
     assert "--model NAME" in one_error_line(

@@ -76,21 +76,21 @@ def read(paths: Sequence[str | Path]) -> BatchResults:
 
 
 def _take(results: BatchResults, line: bytes, path: str, number: int) -> None:
-    def setting_error(problem: str, name: str | None = None) -> None:
+    def refuse(problem: str, name: str | None = None) -> None:
         results.add_problem(InputError(problem, file=path, line=number, field=name))
 
     try:
         raw = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return setting_error(f"{jsonl.not_json(error)}; expected a result of a batch")
+        return refuse(f"{jsonl.not_json(error)}; expected a result of a batch")
     name = raw.get("custom_id") if isinstance(raw, dict) else None
     if not isinstance(name, str):
-        return setting_error("is missing in a result of a batch", "custom_id")
+        return refuse("is missing in a result of a batch", "custom_id")
     if "body" in raw and "response" not in raw:
-        return setting_error("is a request, expected the result of one: run the file and give its output")
+        return refuse("is a request, expected the result of one: run the file and give its output")
     earlier = results.found.get(name)
     if earlier is not None:
-        return setting_error(f"'{excerpt(name, 80)}' is there already, at {earlier.file}:{earlier.line}", "custom_id")
+        return refuse(f"'{excerpt(name, 80)}' is there already, at {earlier.file}:{earlier.line}", "custom_id")
     reply, refused = _reply(raw)
     results.found[name] = BatchResult(reply, path, number, refused)
 
