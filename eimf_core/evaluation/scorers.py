@@ -142,7 +142,7 @@ class ModelSystem:
 
     def score(self, histories: Sequence[ShortInts], times: Times = None, events: Events = None) -> Scored:
         interests, _ = self.interests(histories, times, events)
-        values = ranking.best_scores(interests, self._vectors, self._scale, self.model.factors.parts)
+        values = ranking.best_scores(interests, self._vectors, self._scale, self.model.interest_product.parts)
         if self.model.next_items is not None:
             rows = [self._rows[history] for history in histories]
             self.model.next_items.add(values, [own[own > 0] for own in rows], columns=self._columns)

@@ -98,7 +98,7 @@ class OpenedModel:
             raise ModelError(f"{name}: config.json describes members that do not fit its dimension; train it again")
         self._blocks = MemberBlocks([each.dimension for each in members], [each.weight for each in members])
         self.lengths = self._weight(weights, "item_lengths", (rows, len(members))) if members else None
-        self.factors = InterestProduct(members, width)
+        self.interest_product = InterestProduct(members, width)
         prefix = "backbone."
         self._networks = {name[len(prefix) :]: part for name, part in weights.items() if name.startswith(prefix)}
         self.event_numbers = {name: at for at, name in enumerate(self.config.events, start=1)}

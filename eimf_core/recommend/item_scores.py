@@ -134,7 +134,7 @@ class ItemScores:
 
     def parts(self, queries: Queries, whole: bool = True) -> Sequence[tuple[int, int]]:
         """What the interests consist of, see `ranking.best_scores`; `whole` as for `scores`."""
-        return self._model.factors.parts if whole and len(queries[0].history) else ()
+        return self._model.interest_product.parts if whole and len(queries[0].history) else ()
 
     def _int8(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> Int8Scores | None:
         """What says which items may be the best; None where that does not pay or cannot be."""
@@ -144,8 +144,8 @@ class ItemScores:
         with self._lock:
             self._asked += len(interests)
             if self._near is None and self._asked >= MANY:
-                self._near = Int8Scores(vectors, self._model.scale, self._model.factors.parts)
-        return self._near if parts == self._model.factors.parts else None
+                self._near = Int8Scores(vectors, self._model.scale, self._model.interest_product.parts)
+        return self._near if parts == self._model.interest_product.parts else None
 
     def _may_be_best(
         self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: NextItemScores | None,
@@ -163,7 +163,7 @@ class ItemScores:
     def _exact_of_pairs(self, interests: Floats, rows: Ints, items: Ints, additions: NextItemScores | None) -> Floats:
         """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
         users, number, _ = interests.shape
-        of_part = min(count for _, count in self._model.factors.parts or [(0, number)])
+        of_part = min(count for _, count in self._model.interest_product.parts or [(0, number)])
         least = min(MIN_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
         wanted = np.zeros(len(self._model.vectors), np.bool_)
         wanted[items] = True
@@ -185,7 +185,7 @@ class ItemScores:
         item stands among them."""
         model = self._model
         scale = None if model.scale is None else model.scale[items]
-        scores = ranking.best_scores(interests, model.vectors[items], scale, model.factors.parts)
+        scores = ranking.best_scores(interests, model.vectors[items], scale, model.interest_product.parts)
         if additions is not None:
             additions.add_to(scores, columns[additions.items])
         if self.boosts is not None:

@@ -139,7 +139,7 @@ def test_two_members_with_several_interests(apart: Path, tmp_path: Path) -> None
     artifact.write(tmp_path / "joint", join.contents(Ensemble(members, WEIGHTS), data, training={}, provenance={}))
     model = artifact.open_model(tmp_path / "joint")
     assert model.config.interests == 6
-    assert model.factors.parts == [(8, 3), (8, 2), (8, 1)]
+    assert model.interest_product.parts == [(8, 3), (8, 2), (8, 1)]
     histories = [np.array([1, 9, 2]), np.array([17, 3])]
     summed = sum(weight * scores(member, histories) for weight, member in zip(WEIGHTS, members, strict=True))
     np.testing.assert_allclose(scores(model, histories)[:, 1:], summed[:, 1:], atol=1e-5)  # type: ignore[index]

@@ -108,7 +108,7 @@ def model(rng: np.random.Generator, parts: list[tuple[int, int]], *, scaled: boo
         next_items = NextItems(random_graph(ITEMS, 20, 0).arrays, NextItemsConfig(weight=30.0, decay=0.7, last=3))
     scale = rng.random(ITEMS + 1, dtype=np.float32) if scaled else None
     return SimpleNamespace(
-        name="a model", vectors=items, scale=scale, next_items=next_items, factors=SimpleNamespace(parts=parts)
+        name="a model", vectors=items, scale=scale, next_items=next_items, interest_product=SimpleNamespace(parts=parts)
     )
 
 

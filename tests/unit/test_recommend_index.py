@@ -226,7 +226,7 @@ def test_what_is_found_is_what_lies_in_the_lists(
     next_items = NextItems(random_graph(items - LATE, 20, 0).arrays, NextItemsConfig(weight=9.0, decay=0.7, last=3))
     opened: Any = SimpleNamespace(
         name="a model", vectors=vectors, scale=rng.random(items + 1, dtype=np.float32), counts=np.ones(items + 1),
-        next_items=next_items if graph else None, factors=SimpleNamespace(parts=[(half, 3), (half, 2)]),
+        next_items=next_items if graph else None, interest_product=SimpleNamespace(parts=[(half, 3), (half, 2)]),
         index=lists_by_hand(vectors), config=SimpleNamespace(items=items - LATE, dimension=WIDTH, interests=INTERESTS),
     )  # fmt: skip
     allowed = rng.random(items + 1) < 0.7 if filtered else None
