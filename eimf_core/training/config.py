@@ -130,8 +130,8 @@ class TrainConfig:
     )  # fmt: skip
     label_init: bool = setting(
         True,
-        "Initialisation: words of labels start where items with such titles do; random item vectors start at the words "
-        "of the interests that they are listed under, and of their neighbours in histories.",
+        "Initialise from labels: interest names start near items with similar titles; random item vectors start at the "
+        "names of the interests that list them, averaged with their neighbours in histories.",
         group="labels", config_only=True,
     )  # fmt: skip
 
