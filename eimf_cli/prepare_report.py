@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from eimf_cli import dates, terminal
 from eimf_core.errors import counted
-from eimf_core.prepare.raw_text import shortened
 
 if TYPE_CHECKING:
     from eimf_core.prepare.prepare import Prepared
+from eimf_core.text_cleaning import shortened_at_word
 
 LONGEST_CELL = 40
 MAX_NAMED = 5
@@ -61,8 +61,8 @@ def _first_rows(rows: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple
             "item": row["item"],
             "time": "" if row["time"] is None else dates.moment(row["time"]),
             "event": row["event"] or "",
-            "title": shortened(row["title"] or "", LONGEST_CELL),
-            "categories": shortened(", ".join(row["categories"]), LONGEST_CELL),
+            "title": shortened_at_word(row["title"] or "", LONGEST_CELL),
+            "categories": shortened_at_word(", ".join(row["categories"]), LONGEST_CELL),
         }
         for row in rows
     ]

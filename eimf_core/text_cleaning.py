@@ -35,6 +35,17 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
+def shortened_at_word(text: str, most: int) -> str:
+    """At most so many characters, ending at a word with an ellipsis when something was cut."""
+    if len(text) <= most:
+        return text
+    if most < 1:
+        return ""
+    cut = text[: most - 1]
+    at_word = cut.rsplit(" ", 1)[0] if " " in cut else cut
+    return at_word.rstrip(" ,;:.-") + "…"
+
+
 def _visible(char: str) -> str:
     if char == SOFT_HYPHEN:
         return ""

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from eimf_core.errors import InputError
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.time_forms import is_time
+from eimf_core.text_cleaning import shortened_at_word
 
 MAX_SHOWN = 10
 LONGEST_SHOWN = 40
@@ -116,7 +116,7 @@ def column_called(columns: Sequence[str], name: str | None) -> str | None:
 
 def shortened_names(columns: Sequence[str]) -> str:
     """The names of columns for a message: the first ten, none of them long."""
-    names = ", ".join(shortened(column, LONGEST_SHOWN) for column in columns[:MAX_SHOWN])
+    names = ", ".join(shortened_at_word(column, LONGEST_SHOWN) for column in columns[:MAX_SHOWN])
     return names + (f", … ({len(columns):,} in all)" if len(columns) > MAX_SHOWN else "")
 
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 from eimf_core.errors import InputError
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised, recognised_column
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.raw_text import one_line, shortened
+from eimf_core.prepare.raw_text import one_line
 from eimf_core.prepare.time_forms import is_time
 from eimf_core.prepare.value_parsing import is_missing, is_number
+from eimf_core.text_cleaning import shortened_at_word
 
 DELIMITERS = (",", "\t", ";", "|")
 RARE_DELIMITERS = ("::", "||", "\x01", "\x1e", "\x1f", "~", "^")
@@ -125,7 +126,7 @@ def numbered(count: int) -> tuple[str, ...]:
 def unclear_header(source: Source) -> InputError:
     """The error for a first line that may be the header or the first row."""
     return InputError(
-        f"may be a header or data ({shortened(one_line(source.first), 80)}); say --header yes or --header no",
+        f"may be a header or data ({shortened_at_word(one_line(source.first), 80)}); say --header yes or --header no",
         file=source.name,
         line=source.before + 1,
     )

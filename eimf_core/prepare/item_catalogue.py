@@ -13,11 +13,12 @@ from eimf_core import text_cleaning
 from eimf_core.prepare import log_titles, numeric_ids
 from eimf_core.prepare.columns import TEXT_FIELDS
 from eimf_core.prepare.formats.base import BadRow, ItemFile
-from eimf_core.prepare.raw_text import shortened, split_categories, without_html
+from eimf_core.prepare.raw_text import split_categories, without_html
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Scan
 from eimf_core.prepare.value_parsing import BLANKS, is_missing, trimmed_sql
 from eimf_core.records import Item
+from eimf_core.text_cleaning import shortened_at_word
 
 LONGEST_TITLE = 300
 
@@ -89,8 +90,8 @@ def prepared(item: Item, text_length: int) -> Item:
             attributes=item.attributes or None,
         )
     )
-    title = shortened(plain.title, LONGEST_TITLE)
-    text = shortened(plain.text or "", text_length)
+    title = shortened_at_word(plain.title, LONGEST_TITLE)
+    text = shortened_at_word(plain.text or "", text_length)
     return msgspec.structs.replace(plain, title=title, text=text if text and text != title else None)
 
 

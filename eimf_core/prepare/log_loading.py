@@ -23,12 +23,13 @@ from eimf_core.prepare.columns import shortened_names
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import LogFile
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.raw_text import one_line, shortened
+from eimf_core.prepare.raw_text import one_line
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan, UserLines
 from eimf_core.prepare.time_columns import Values
 from eimf_core.progress import Reporter
 from eimf_core.records import Item
+from eimf_core.text_cleaning import shortened_at_word
 
 Scans = list[tuple[Source, Scan]]
 FIRST_ROWS = 5
@@ -184,7 +185,7 @@ def _note_columns(source: Source, scan: Scan, unused: Values, reporter: Reporter
         reporter.note(f"{source.name}: columns: {', '.join(said)}{not_used}")
     if isinstance(scan, Delimited | UserLines) and scan.first:
         taken_for = "is a header, not data" if scan.header else "is data, not a header"
-        reporter.note(f"{source.name}: the first line ({shortened(one_line(scan.first), 80)}) {taken_for}")
+        reporter.note(f"{source.name}: the first line ({shortened_at_word(one_line(scan.first), 80)}) {taken_for}")
 
 
 def _nothing_left(steps: list[filters.FilterStep], source: Source) -> InputError:

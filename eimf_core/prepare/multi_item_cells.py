@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import islice
 
 from eimf_core.errors import InputError
-from eimf_core.prepare.raw_text import one_line, shortened
+from eimf_core.prepare.raw_text import one_line
+from eimf_core.text_cleaning import shortened_at_word
 
 LOOKED_AT = 2000
 """Ids that tell it."""
@@ -49,4 +50,4 @@ def warning(ids: Sequence[str], file: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return shortened(one_line(name), LONGEST)
+    return shortened_at_word(one_line(name), LONGEST)

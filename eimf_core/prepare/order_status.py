@@ -16,10 +16,11 @@ from eimf_core.io.sql_text import literal
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_files import Source
-from eimf_core.prepare.raw_text import one_line, shortened
+from eimf_core.prepare.raw_text import one_line
 from eimf_core.prepare.scans import Delimited, JsonLines, Parquet, Scan
 from eimf_core.prepare.time_parts import Parts
 from eimf_core.prepare.value_parsing import MISSING
+from eimf_core.text_cleaning import shortened_at_word
 
 MAX_VALUES, MAX_SAID, MAX_NAMED = 20, 6, 4
 """Values of a column of kinds; those that a remark lists; options that it spells out."""
@@ -177,7 +178,9 @@ def remarks(columns: Sequence[StatusColumn], config: PrepareConfig) -> tuple[lis
 
 def _listed(rows: dict[str, int]) -> str:
     """Values with their counts."""
-    said = [f"{shortened(one_line(value), LONGEST) or '(none)'} in {n:,}" for value, n in [*rows.items()][:MAX_SAID]]
+    said = [
+        f"{shortened_at_word(one_line(value), LONGEST) or '(none)'} in {n:,}" for value, n in [*rows.items()][:MAX_SAID]
+    ]
     more = len(rows) - MAX_SAID
     return ", ".join([*said, f"{more} more"] if more > 0 else said)
 

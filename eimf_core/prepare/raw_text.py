@@ -1,4 +1,4 @@
-"""Item text as it is published: entities and tags taken out, lists flattened, categories split, length bounded."""
+"""Item text as it is published: entities and tags taken out, lists flattened, categories split."""
 
 from __future__ import annotations
 
@@ -55,17 +55,6 @@ def _without_unseen(text: str) -> str:
         kept += [text[at : found.end()]] if end is None else [text[at : found.start()], " "]
         at = (end or found).end()
     return "".join([*kept, text[at:]])
-
-
-def shortened(text: str, most: int) -> str:
-    """At most so many characters, ending at a word with an ellipsis when something was cut."""
-    if len(text) <= most:
-        return text
-    if most < 1:
-        return ""
-    cut = text[: most - 1]
-    at_word = cut.rsplit(" ", 1)[0] if " " in cut else cut
-    return at_word.rstrip(" ,;:.-") + "…"
 
 
 def one_line(text: str) -> str:

@@ -10,9 +10,9 @@ from eimf_core.prepare import containers, log_files, remote
 from eimf_core.prepare.columns import KNOWN_NAMES, normalised
 from eimf_core.prepare.formats.base import object_of
 from eimf_core.prepare.header import split_line
-from eimf_core.prepare.raw_text import shortened
 from eimf_core.prepare.scans import text_of
 from eimf_core.records import Split
+from eimf_core.text_cleaning import shortened_at_word
 
 SPLITS = frozenset(get_args(Split))
 SPLIT_NAMES = ("split", "set", "fold", "part", "partition", "subset", "splitset")
@@ -37,7 +37,7 @@ def read_partition(path: Path, scratch: Path) -> dict[str, str]:
         if number == 1 and split not in SPLITS and _are_names(user, split):
             continue
         if not user or split not in SPLITS:
-            raise InputError(f"is '{shortened(line, 80)}', {EXPECTED}", file=name, line=number)
+            raise InputError(f"is '{shortened_at_word(line, 80)}', {EXPECTED}", file=name, line=number)
         if partition.setdefault(user, split) != split:
             raise InputError(f"user '{user}' is in two splits", file=name, line=number)
     if not partition:

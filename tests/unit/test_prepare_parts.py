@@ -13,9 +13,9 @@ from eimf_core.io import jsonl
 from eimf_core.prepare import filters, item_catalogue, splits
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.log_arrays import Log
-from eimf_core.prepare.raw_text import shortened, split_categories, strings_in, without_html
+from eimf_core.prepare.raw_text import split_categories, strings_in, without_html
 from eimf_core.records import Item
-from eimf_core.text_cleaning import clean, clean_item
+from eimf_core.text_cleaning import clean, clean_item, shortened_at_word
 
 
 def make_log(*users: list[tuple[str, float]]) -> Log:
@@ -68,10 +68,10 @@ def test_the_text_of_an_item_of_any_program_is_cleaned_on_reading(tmp_path: Path
 
 
 def test_shortened_ends_at_a_word_and_keeps_the_budget() -> None:
-    assert shortened("one two three", 13) == "one two three"
-    assert shortened("one two three", 10) == "one two…"
-    assert all(len(shortened("word " * 50, budget)) <= budget for budget in range(40))
-    assert len(shortened("x" * 100, 20)) == 20
+    assert shortened_at_word("one two three", 13) == "one two three"
+    assert shortened_at_word("one two three", 10) == "one two…"
+    assert all(len(shortened_at_word("word " * 50, budget)) <= budget for budget in range(40))
+    assert len(shortened_at_word("x" * 100, 20)) == 20
 
 
 def test_categories_are_flattened() -> None:
