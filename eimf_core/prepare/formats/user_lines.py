@@ -41,8 +41,8 @@ def _user_lines(source: Source, config: PrepareConfig) -> UserLines:
     header = is_header(starts, {"user": 0, "item": 1}) if config.header == "auto" else False
     if header or (header is None and not any(map(str.isdigit, source.first))):
         raise InputError(
-            f"may be a header or prose ({shortened_at_word(one_line(source.first), 80)}); say --header no if it is what "
-            "a user did, else take it off, or name the columns of a table with --user-column and --item-column",
+            f"may be a header or prose ({shortened_at_word(one_line(source.first), 80)}); say --header no if it is "
+            "what a user did, else take it off, or name the columns of a table with --user-column and --item-column",
             file=source.name,
             line=source.before + 1,
         )
