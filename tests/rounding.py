@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,3 @@ def rounds_by_place() -> bool:
             if not np.array_equal(rows[:count] @ vectors[:items].T, together[:count]):
                 return True
     return False
-
-
-def numbers_and_rest(value: Any) -> tuple[list[float], Any]:
-    """The fractions in an answer, in order, and the answer without them."""
-    if isinstance(value, float):
-        return [value], None
-    if isinstance(value, list):
-        parts = [numbers_and_rest(part) for part in value]
-        return [number for numbers, _ in parts for number in numbers], [rest for _, rest in parts]
-    if isinstance(value, dict):
-        numbers, rest = numbers_and_rest(list(value.values()))
-        return numbers, dict(zip(value, rest, strict=True))
-    return [], value

@@ -67,17 +67,21 @@ class NextItemScores(NamedTuple):
         part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
         return NextItemScores(self.rows[part] - rows.start, self.items[part], self.values[part])
 
-    def to(self, items: npt.NDArray[np.bool_]) -> NextItemScores:
-        """Those to some items.
+    def of_pairs(self, rows: Ints, items: Ints, shape: tuple[int, int]) -> Floats:
+        """What is added to some scores.
 
         Args:
-            items: bool (N + 1,), which.
+            rows: of histories, (n,).
+            items: an item index for each, (n,).
+            shape: B and N + 1.
 
         Returns:
-            The additions to these.
+            (n,).
         """
-        part = np.flatnonzero(items[self.items])
-        return NextItemScores(self.rows[part], self.items[part], self.values[part])
+        sums = np.zeros(shape, np.float32)
+        self.add_to(sums)
+        found: Floats = sums[rows, items]
+        return found
 
     def divided_by(self, steps: Floats) -> NextItemScores:
         """What is added to scores that are counted in steps.

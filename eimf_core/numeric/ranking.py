@@ -6,6 +6,7 @@ model has one (cosine). Ties go to the smaller item index, so that results do no
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 ROUNDING = 1e-6
 """What sums behind those of vectors may differ by, as a share of the score."""
+SUMS = 1e-5
+"""What the sum of a product may differ by in another order, as a share of the best score of a row."""
+FEW = 32
+"""Items of a row up to which those of several rows are scored at once: more take longer so than row by row."""
 
 
 def best_scores(
@@ -80,6 +85,49 @@ def split(interests: Floats, parts: Sequence[tuple[int, int]]) -> list[tuple[Flo
         columns = slice(start, start := start + width)
         found.append((interests[:, : count * step : step, columns], columns))
     return found
+
+
+def scores_of_pairs(
+    interests: Floats,
+    vectors: Floats,
+    rows: Ints,
+    items: Ints,
+    scale: Floats | None = None,
+    parts: Sequence[tuple[int, int]] = (),
+) -> Floats:
+    """Scores of some items for some users, the same to the last digit whatever else is asked, on any processor.
+
+    A product of matrices adds in an order that depends on how large it is; here each number is a sum of its own.
+
+    Args:
+        interests, vectors, scale, parts: as for `best_scores`.
+        rows: of interests, rising, (n,).
+        items: an item index for each, (n,).
+
+    Returns:
+        (n,), in 32 bits.
+    """
+    halves = split(interests, parts)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if len(interests) > 1 and len(items) <= FEW * len(interests):
+            found = vectors[items]
+            scores = _sums([np.einsum("nkd,nd->nk", own[rows], found[:, columns]) for own, columns in halves])
+        else:
+            scores = np.empty(len(items), np.float32)
+            ends = np.searchsorted(rows, np.arange(len(interests) + 1)).tolist()
+            for row, some in enumerate(itertools.starmap(slice, itertools.pairwise(ends))):
+                found = vectors[items[some]]
+                products = [np.einsum("kd,nd->nk", own[row], found[:, columns]) for own, columns in halves]
+                scores[some] = _sums(products)
+        return scores if scale is None else scores * scale[items]
+
+
+def _sums(products: Sequence[Floats]) -> Floats:
+    """The sums (n,) of the largest products of each part, (n, K_m)."""
+    sums: Floats = products[0].max(axis=1)
+    for part in products[1:]:
+        sums += part.max(axis=1)
+    return sums
 
 
 def _largest_products(interests: Floats, vectors: Floats) -> Floats:
@@ -187,7 +235,7 @@ def near_best(scores: Floats, k: int, off: Floats) -> tuple[Ints, Ints]:
     """What may be among the k best of its row by exact scores.
 
     Args:
-        scores: (B, W), the number of columns a multiple of GROUP; -inf for what is no item.
+        scores: (B, W); -inf for what is no item. A W that is a multiple of GROUP takes the least time.
         k: how many, at least 1.
         off: how far the scores of each row may be from the exact ones, (B,).
 
@@ -195,7 +243,8 @@ def near_best(scores: Floats, k: int, off: Floats) -> tuple[Ints, Ints]:
         Rows and columns (n,), rows rising.
     """
     groups = scores.shape[1] // GROUP
-    columns = scores.reshape(-1, GROUP, groups)
+    body = groups * GROUP
+    columns = scores[:, :body].reshape(len(scores), GROUP, groups)
     maxima = columns.max(axis=1)
     # at least k items reach the k-th largest maximum, so that their exact scores are less below it than scores are off
     reached = maxima if k <= groups else scores
@@ -204,7 +253,12 @@ def near_best(scores: Floats, k: int, off: Floats) -> tuple[Ints, Ints]:
     limit = np.maximum(limit - 2 * off - ROUNDING * np.abs(limit), np.finfo(np.float32).min)
     rows, chosen = np.divmod(np.flatnonzero(maxima >= limit[:, None]), groups)
     found, column = np.divmod(np.flatnonzero(columns[rows, :, chosen] >= limit[rows, None]), GROUP)
-    return rows[found], column * groups + chosen[found]
+    rows, items = rows[found], column * groups + chosen[found]
+    if body < scores.shape[1]:
+        behind, further = np.nonzero(scores[:, body:] >= limit[:, None])
+        order = np.argsort(np.concatenate([rows, behind]), kind="stable")
+        rows, items = np.concatenate([rows, behind])[order], np.concatenate([items, further + body])[order]
+    return rows, items
 
 
 def _best_columns(
@@ -230,6 +284,24 @@ def _largest(values: Floats, k: int) -> Ints:
         columns: Ints = found.reshape(-1, k) % width
         return columns
     return np.argpartition(values, width - k, axis=1)[:, width - k :]
+
+
+def near_best_of_sums(scores: Floats, k: int) -> tuple[Ints, Ints]:
+    """What may be among the k best of its row, were each score summed in another order.
+
+    Args:
+        scores: (B, W), -inf for what is no item.
+        k: how many, at least 1.
+
+    Returns:
+        As `near_best`.
+
+    Raises:
+        ValueError: as for `top_k`.
+    """
+    best = scores.max(axis=1)
+    _check(best[:, None])
+    return near_best(scores, k, np.where(np.isfinite(best), np.float32(SUMS) * np.abs(best), np.float32(0)))
 
 
 def _check(values: Floats) -> None:

@@ -176,17 +176,12 @@ class _Position:
         whole: bool = False,
     ) -> None:  # fmt: skip
         scores = recommender.item_scores.scores(interests, [query], words=words, whole=whole)[0]
-        model, least = recommender.model, recommender.settings.min_score
-        scale = 1.0 if model.scale is None else float(model.scale[index])
+        least = recommender.settings.min_score
         # what is listed and what is explained has one score to the last digit
-        score = np.float32(scores[index])
-        if not np.isfinite(score):
-            score = np.float32((interests[0] @ model.vectors[index]).max() * scale)
-            score += np.float32(0 if words else sum(_edges(recommender, query, index).values()))
-            if recommender.item_scores.boosts is not None:
-                score += (recommender.item_scores.boosts[index] - 1) * np.abs(score)
+        listed = bool(np.isfinite(scores[index]))
+        score = recommender.item_scores.settle(scores, interests, query, index, words=words, whole=whole)
         self.score = round(float(score), DIGITS)
-        self.left_out = None if np.isfinite(scores[index]) else _reason(recommender, query, index)
+        self.left_out = None if listed else _reason(recommender, query, index)
         if least is not None:
             scores[scores < least] = -np.inf
             if self.left_out is None and score < least:
@@ -194,12 +189,14 @@ class _Position:
         self.of = int(np.isfinite(scores).sum()) + (self.left_out is not None)
         self.rank = 1 + int((scores > score).sum()) + int((scores[:index] == score).sum())
         if query.diversity and self.left_out is None:
-            self._diversify(recommender, query, scores, index)
+            self._diversify(recommender, query, interests, index, words=words, whole=whole)
 
-    def _diversify(self, recommender: Recommender, query: ResolvedQuery, scores: Floats, index: int) -> None:
+    def _diversify(
+        self, recommender: Recommender, query: ResolvedQuery, interests: Floats, index: int, *, words: bool, whole: bool
+    ) -> None:
         """The rank among the items that a diversified list is chosen from, all chosen one after the other."""
         number = diversity.candidates(query.k)
-        ((items, values),) = top_items(scores[None], number, None)
+        ((items, values),) = recommender.item_scores.best(interests, [query], words=words, whole=whole)
         if index not in items:
             self.left_out = f"it is not among the {number:,} items with the best scores, from which --diversity chooses"
             return

@@ -1,8 +1,9 @@
 """What items score for queries, and the best of them.
 
 An item's score is that of its vector, plus what the graph of next items adds, times its factor of `--boost`; what may
-not be listed is at -inf. Of many queries the best items are found in two steps: scores in 8 bits say which items may
-be among them, and those alone are scored exactly, so that the lists are the same.
+not be listed is at -inf. The best items are found in two steps: large products, for many queries in 8 bits, say which
+items may be among them, and the scores of those are sums of their own, so that a list is the same whatever is asked
+beside it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from eimf_core.recommend.index_search import Index, NearItems
 from eimf_core.recommend.int8_scoring import Int8Scores, Rounded
 from eimf_core.recommend.item_filters import mask_scores
 from eimf_core.recommend.query.query_resolution import ResolvedQuery
-from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
+from eimf_core.recommend.top_items import TopItems, no_number, top_pairs
 
 Queries = Sequence[ResolvedQuery]
+Parts = Sequence[tuple[int, int]]
+"""What interests consist of, see `ranking.best_scores`."""
+Pairs = tuple[Ints, Ints]
+"""Rows, rising, and an item index for each, both (n,)."""
 
 LARGEST_SCORES = 1 << 22
 """Scores held at once: bounds the memory of a batch."""
@@ -41,8 +46,6 @@ USERS = 16
 """Queries that are scored in 8 bits together: more of them have more items in common that may be among the best."""
 LARGEST_BLOCK = 1 << 18
 """Scores of such queries at most, so that they stay in the cache."""
-MIN_PRODUCT = 2048
-"""Numbers of a product at least: OpenBLAS adds smaller ones in another order, which the last digit may show."""
 LISTED = 50
 """A list is chosen from at least so many times its items, or all of them are scored exactly."""
 
@@ -85,58 +88,92 @@ class ItemScores:
         Raises:
             ModelError: a score is no number.
         """
-        number, least = max(map(candidates, queries)), self._settings.min_score
+        number = max(map(candidates, queries))
+        parts, additions = self.parts(queries, whole), self._additions(queries, words)
         if self._index is not None:
-            return self._best_found(self._index, interests, queries, number, words=words, whole=whole)
-        near = self._int8(interests, number, self.parts(queries, whole))
+            return self._best_found(self._index, interests, queries, number, parts, additions)
+        near = self._int8(interests, number, parts)
         # what is no number is told where all items are scored
         rounded = None if near is None else near.rounded(interests)
         if near is None or rounded is None:
-            return top_items(self.scores(interests, queries, words=words, whole=whole), number, least)
-        found = self._near_best(near, rounded, interests, queries, self._additions(queries, words), number)
-        return top_pairs(*found, len(queries), number, least)
+            pairs = self._near_best_of_all(interests, queries, number, parts, additions)
+        else:
+            pairs = self._near_best(near, rounded, queries, number, additions)
+        return self._best_of_pairs(interests, *pairs, number, parts, additions)
+
+    def _best_of_pairs(
+        self, interests: Floats, rows: Ints, items: Ints, number: int, parts: Parts, additions: NextItemScores | None
+    ) -> list[TopItems]:
+        values = self._scores_of_pairs(interests, rows, items, parts, additions)
+        return top_pairs(rows, items, values, len(interests), number, self._settings.min_score)
 
     def _best_found(
-        self, index: Index, interests: Floats, queries: Queries, number: int, *, words: bool, whole: bool
-    ) -> list[TopItems]:
+        self, index: Index, interests: Floats, queries: Queries, number: int, parts: Parts,
+        additions: NextItemScores | None,
+    ) -> list[TopItems]:  # fmt: skip
         """As `best`, through the index; where it finds too little that may be listed, out of all items."""
-        near = self._through(index, interests, queries, words=words, whole=whole)
+        near = self._through(index, interests, queries, parts, additions)
         rows, columns = ranking.near_best(near.scores, number, np.zeros(len(queries), np.float32))
-        found = (rows, near.items(rows, columns), near.scores[rows, columns])
-        made = top_pairs(*found, len(queries), number, self._settings.min_score)
+        made = self._best_of_pairs(interests, rows, near.items(rows, columns), number, parts, additions)
         few = np.flatnonzero(np.bincount(rows, minlength=len(queries)) < [candidates(query) for query in queries])
-        step = max(1, LARGEST_SCORES // len(self._model.vectors))
-        for start in range(0, len(few), step):
-            some = few[start : start + step].tolist()
-            scores = self._exact(interests[some], [queries[row] for row in some], words=words, whole=whole)
-            for row, own in zip(some, top_items(scores, number, self._settings.min_score), strict=True):
-                made[row] = own
+        for row in few.tolist():
+            one = slice(row, row + 1)
+            own = None if additions is None else additions.of_rows(one)
+            pairs = self._near_best_of_all(interests[one], queries[one], number, parts, own)
+            (made[row],) = self._best_of_pairs(interests[one], *pairs, number, parts, own)
         return made
 
+    def _near_best_of_all(
+        self, interests: Floats, queries: Queries, number: int, parts: Parts, additions: NextItemScores | None
+    ) -> Pairs:
+        """What may be among the best of each query by scores of all items."""
+        try:
+            return ranking.near_best_of_sums(self._of_all(interests, queries, parts, additions), number)
+        except ValueError as error:
+            raise no_number(str(error.args[0])) from None
+
     def _near_best(
-        self, near: Int8Scores, rounded: Rounded, interests: Floats, queries: Queries,
-        additions: NextItemScores | None, number: int,
-    ) -> tuple[Ints, Ints, Floats]:  # fmt: skip
-        """Rows, rising, item indices and scores (n,) among which the best of each query are: of those items that may be
-        by scores in 8 bits."""
-        values: list[Floats] = []
+        self, near: Int8Scores, rounded: Rounded, queries: Queries, number: int, additions: NextItemScores | None
+    ) -> Pairs:
+        """What may be among the best of each query by scores in 8 bits."""
         rows: list[Ints] = []
         items: list[Ints] = []
         step = max(1, min(USERS, LARGEST_BLOCK // near.items))
         for start in range(0, len(queries), step):
             some = slice(start, start + step)
             own = None if additions is None else additions.of_rows(some)
-            at, found = self._may_be_best(near, rounded, some, queries[some], own, number)
-            values.append(self._exact_of_pairs(interests[some], at, found, own))
+            at, found = self._near_best_of_some(near, rounded, some, queries[some], number, own)
             rows.append(at + start)
             items.append(found)
-        return np.concatenate(rows), np.concatenate(items), np.concatenate(values)
+        return np.concatenate(rows), np.concatenate(items)
 
-    def parts(self, queries: Queries, whole: bool = True) -> Sequence[tuple[int, int]]:
+    def _near_best_of_some(
+        self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, number: int,
+        additions: NextItemScores | None,
+    ) -> Pairs:  # fmt: skip
+        off = rounded.off[some]
+        scores = near.scores(rounded, some)
+        self._finish(scores, queries, None if additions is None else additions.divided_by(rounded.steps[some]))
+        if self.boosts is not None:
+            # of a score below 0 a factor below 1 makes up to twice the score
+            off = off * max(2.0, float(self.boosts.max()))
+        return ranking.near_best(scores, number, off)
+
+    def _scores_of_pairs(
+        self, interests: Floats, rows: Ints, items: Ints, parts: Parts, additions: NextItemScores | None
+    ) -> Floats:
+        """Scores (n,) of item indices (n,) for rows of interests (B, K, d), whether they may be listed or not."""
+        vectors, scale = self._model.vectors, self._model.scale
+        scores = ranking.scores_of_pairs(interests, vectors, rows, items, scale, parts)
+        if additions is not None:
+            scores += additions.of_pairs(rows, items, (len(interests), len(vectors)))
+        return scores if self.boosts is None else item_boosts.boosted(self.boosts[items], scores)
+
+    def parts(self, queries: Queries, whole: bool = True) -> Parts:
         """What the interests consist of, see `ranking.best_scores`; `whole` as for `scores`."""
         return self._model.interest_product.parts if whole and len(queries[0].history) else ()
 
-    def _int8(self, interests: Floats, number: int, parts: Sequence[tuple[int, int]]) -> Int8Scores | None:
+    def _int8(self, interests: Floats, number: int, parts: Parts) -> Int8Scores | None:
         """What says which items may be the best; None where that does not pay or cannot be."""
         vectors = self._model.vectors
         if number * LISTED > len(vectors) or vectors.size > LARGEST_TABLE:
@@ -146,51 +183,6 @@ class ItemScores:
             if self._near is None and self._asked >= MANY:
                 self._near = Int8Scores(vectors, self._model.scale, self._model.interest_product.parts)
         return self._near if parts == self._model.interest_product.parts else None
-
-    def _may_be_best(
-        self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, additions: NextItemScores | None,
-        number: int,
-    ) -> tuple[Ints, Ints]:  # fmt: skip
-        """Of some users rows and item indices (n,) that may be among the best of the row."""
-        off = rounded.off[some]
-        scores = near.scores(rounded, some)
-        self._finish(scores, queries, None if additions is None else additions.divided_by(rounded.steps[some]))
-        if self.boosts is not None:
-            # of a score below 0 a factor below 1 makes up to twice the score
-            off = off * max(2.0, float(self.boosts.max()))
-        return ranking.near_best(scores, number, off)
-
-    def _exact_of_pairs(self, interests: Floats, rows: Ints, items: Ints, additions: NextItemScores | None) -> Floats:
-        """Scores (n,) of item indices (n,) for rows of interests (B, K, d)."""
-        users, number, _ = interests.shape
-        of_part = min(count for _, count in self._model.interest_product.parts or [(0, number)])
-        least = min(MIN_PRODUCT // (users * of_part) + 1, len(self._model.vectors))
-        wanted = np.zeros(len(self._model.vectors), np.bool_)
-        wanted[items] = True
-        # the first column is that of padding
-        wanted[0] = True
-        if np.count_nonzero(wanted) < least:
-            wanted[:least] = True
-        distinct = np.flatnonzero(wanted)
-        columns = np.zeros(len(wanted), np.int64)
-        columns[distinct] = np.arange(len(distinct))
-        additions = None if additions is None else additions.to(wanted)
-        scores: Floats = self._scores_of_items(interests, distinct, columns, additions)[rows, columns[items]]
-        return scores
-
-    def _scores_of_items(
-        self, interests: Floats, items: Ints, columns: Ints, additions: NextItemScores | None
-    ) -> Floats:
-        """Scores (B, n) of some item indices, whether they may be listed or not; `columns` (N + 1,) says where each
-        item stands among them."""
-        model = self._model
-        scale = None if model.scale is None else model.scale[items]
-        scores = ranking.best_scores(interests, model.vectors[items], scale, model.interest_product.parts)
-        if additions is not None:
-            additions.add_to(scores, columns[additions.items])
-        if self.boosts is not None:
-            item_boosts.apply(self.boosts[items], scores)
-        return scores
 
     def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
         """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
@@ -206,28 +198,56 @@ class ItemScores:
         Returns:
             (B, N + 1).
         """
+        parts, additions = self.parts(queries, whole), self._additions(queries, words)
         if self._index is None:
-            return self._exact(interests, queries, words=words, whole=whole)
-        near = self._through(self._index, interests, queries, words=words, whole=whole)
+            return self._of_all(interests, queries, parts, additions)
+        near = self._through(self._index, interests, queries, parts, additions)
         scores = np.full((len(queries), len(self._model.vectors)), -np.inf, np.float32)
         rows, columns, items = near.all_items()
         scores[rows, items] = near.scores[rows, columns]
         few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries]).tolist()
-        if few:
-            rest = [queries[row] for row in few]
-            scores[few] = self._exact(interests[few], rest, words=words, whole=whole)
+        for row in few:
+            one = slice(row, row + 1)
+            own = None if additions is None else additions.of_rows(one)
+            scores[one] = self._of_all(interests[one], queries[one], parts, own)
         return scores
 
-    def _exact(self, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> Floats:
-        parts = self.parts(queries, whole)
+    def settle(
+        self, scores: Floats, interests: Floats, query: ResolvedQuery, item: int, *, words: bool, whole: bool
+    ) -> float:
+        """Replace scores that are near that of an item by those that a list shows, which are summed in another order.
+
+        Args:
+            scores: of one query, (N + 1,), as `scores` gives them; changed in place.
+            interests: (1, G, d).
+            query: what is asked.
+            item: an item index.
+            words, whole: as for `scores`.
+
+        Returns:
+            The score of the item, also where it may not be listed.
+        """
+        parts, additions = self.parts([query], whole), self._additions([query], words)
+
+        def exact(items: Ints) -> Floats:
+            return self._scores_of_pairs(interests, np.zeros_like(items), items, parts, additions)
+
+        (score,) = exact(np.array([item])).tolist()
+        largest = max(abs(score), float(np.abs(scores, where=np.isfinite(scores), out=np.zeros_like(scores)).max()))
+        near = np.flatnonzero(np.abs(scores - np.float32(score)) <= 2 * ranking.SUMS * largest)
+        scores[near] = exact(near)
+        return float(score)
+
+    def _of_all(self, interests: Floats, queries: Queries, parts: Parts, additions: NextItemScores | None) -> Floats:
         scores = ranking.best_scores(interests, self._model.vectors, self._model.scale, parts)
-        self._finish(scores, queries, self._additions(queries, words))
+        self._finish(scores, queries, additions)
         return scores
 
-    def _through(self, index: Index, interests: Floats, queries: Queries, *, words: bool, whole: bool) -> NearItems:
+    def _through(
+        self, index: Index, interests: Floats, queries: Queries, parts: Parts, additions: NextItemScores | None
+    ) -> NearItems:
         """What the index finds, with the scores of what may be listed, -inf of the rest."""
-        additions = self._additions(queries, words)
-        near = index.near(interests, self._model, self.parts(queries, whole), self._always_near(queries, additions))
+        near = index.near(interests, self._model, parts, self._always_near(queries, additions))
         if additions is not None:
             additions.add_to(near.scores, near.columns(additions.rows, additions.items.astype(np.int64)))
         if self.boosts is not None or self._allowed is not None or any(query.only is not None for query in queries):

@@ -33,7 +33,7 @@ def top_items(scores: Floats, k: int, min_score: float | None) -> list[TopItems]
     try:
         best = ranking.top_k(scores, k)
     except ValueError as error:
-        raise _no_number(str(error.args[0])) from None
+        raise no_number(str(error.args[0])) from None
     values = np.take_along_axis(scores, best, axis=1)
     listed = np.isfinite(values) if min_score is None else np.isfinite(values) & (values >= min_score)
     # scores fall along a row, so that what is listed stands in front
@@ -62,7 +62,7 @@ def top_pairs(rows: Ints, items: Ints, scores: Floats, users: int, k: int, min_s
         ModelError: a score is not finite.
     """
     if not np.isfinite(scores).all():
-        raise _no_number("a score is not finite")
+        raise no_number("a score is not finite")
     order = np.lexsort((items, -scores, rows))
     if min_score is not None:
         order = order[scores[order] >= min_score]
@@ -74,5 +74,6 @@ def top_pairs(rows: Ints, items: Ints, scores: Floats, users: int, k: int, min_s
     return [(found[start:end], rounded[start:end]) for start, end in pairwise(ends)]
 
 
-def _no_number(problem: str) -> ModelError:
+def no_number(problem: str) -> ModelError:
+    """What is said of a model that gives such a score; `problem` says what came up."""
     return ModelError(f"the model gives a score that is no number ({problem}); train it again")

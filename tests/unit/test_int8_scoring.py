@@ -20,11 +20,10 @@ from eimf_core.recommend.int8_scoring import Int8Scores
 from eimf_core.recommend.item_scores import ItemScores
 from eimf_core.recommend.query.query_resolution import NOTHING, ResolvedQuery
 from eimf_core.recommend.session import Session
-from eimf_core.recommend.top_items import TopItems, top_items, top_pairs
+from eimf_core.recommend.top_items import top_items, top_pairs
 from eimf_core.records import Item, Query
 from tests.benchmarks.recommend_speed import random_graph, write_queries
 from tests.recommend_models import write_named_model
-from tests.rounding import rounds_by_place
 
 ITEMS, USERS, WIDTH = 3000, 40, 32
 PARTS = [(WIDTH, 4), (WIDTH, 3)]
@@ -112,16 +111,6 @@ def model(rng: np.random.Generator, parts: list[tuple[int, int]], *, scaled: boo
     )
 
 
-def assert_same_lists(found: list[TopItems], expected: list[TopItems], items: Floats) -> None:
-    """The same lists; where numpy rounds a row by its place up to the last digit, and up to items of one vector."""
-    if not rounds_by_place():
-        assert found == expected
-        return
-    for (listed, scores), (wanted, exact) in zip(found, expected, strict=True):
-        assert scores == pytest.approx(exact, rel=1e-6, abs=1e-5)
-        assert (items[listed] == items[wanted]).all()
-
-
 @pytest.mark.parametrize("scaled, graph, boosted", [(False, False, False), (True, True, False), (True, True, True)])
 @pytest.mark.parametrize("parts", [[], PARTS])
 def test_lists_are_those_of_exact_scores_to_the_last_digit(
@@ -142,12 +131,12 @@ def test_lists_are_those_of_exact_scores_to_the_last_digit(
 
     (exact, expected), (near, lists) = found(USERS + 1), found(USERS)
     assert near._near is not None and exact._near is None
-    assert_same_lists(lists, expected, opened.vectors)
+    assert lists == expected
     assert min(len(items) for items, _ in expected) < 4
     # words alone have one vector, and of an ensemble no parts
     alone = [query for query in users if query.text_vector is not None]
     words = np.ones((len(alone), 1, 2 * WIDTH), np.float32)
-    assert_same_lists(near.best(words, alone, words=True), exact.best(words, alone, words=True), opened.vectors)
+    assert near.best(words, alone, words=True) == exact.best(words, alone, words=True)
 
 
 def test_a_score_that_is_no_number_is_told_either_way(monkeypatch: pytest.MonkeyPatch) -> None:

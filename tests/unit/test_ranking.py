@@ -98,13 +98,36 @@ def test_a_score_does_not_depend_on_who_is_asked_beside(number: int) -> None:
             np.testing.assert_array_equal(found, together)
 
 
-@pytest.mark.parametrize("width, k", [(64, 10), (3008, 10), (3008, 1)])
+@pytest.mark.parametrize("parts", [[], [(32, 4), (32, 1)]])
+def test_scores_of_pairs_are_the_same_whatever_else_is_asked(
+    parts: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(9)
+    interests = rng.normal(size=(40, 4, 64)).astype(np.float32)
+    interests[:, :, 32:] = interests[:, :1, 32:]
+    vectors, scale = rng.normal(size=(1_201, 64)).astype(np.float32), rng.random(1_201, dtype=np.float32)
+    rows, items = np.sort(rng.integers(0, 40, 500)), rng.integers(1, 1_201, 500)
+    together = ranking.scores_of_pairs(interests, vectors, rows, items, scale, parts)
+    np.testing.assert_allclose(
+        together, ranking.best_scores(interests, vectors, scale)[rows, items], rtol=1e-5, atol=1e-5
+    )
+    assert len(ranking.scores_of_pairs(interests, vectors, rows[:0], items[:0], scale, parts)) == 0
+    monkeypatch.setattr(ranking, "FEW", 7)
+    np.testing.assert_array_equal(ranking.scores_of_pairs(interests, vectors, rows, items, scale, parts), together)
+    for at in range(0, 500, 50):
+        one = slice(at, at + 1)
+        alone = ranking.scores_of_pairs(interests[rows[one]], vectors, np.zeros(1, int), items[one], scale, parts)
+        assert alone[0] == together[at]
+
+
+@pytest.mark.parametrize("width, k", [(24, 10), (64, 10), (3008, 10), (3008, 1), (3027, 10)])
 def test_the_best_are_among_those_that_may_be(width: int, k: int) -> None:
     rng = np.random.default_rng(6)
     scores = rng.normal(size=(9, width)).astype(np.float32)
     scores[:, 0] = -np.inf
-    # fewer items than asked for
+    # fewer items than asked for, and the best behind the last whole group
     scores[3, 5:] = -np.inf
+    scores[4, -1] = 9
     off = np.linspace(0, 0.2, 9).astype(np.float32)
     rows, items = ranking.near_best(scores, k, off)
     assert (np.diff(rows) >= 0).all() and np.isfinite(scores[rows, items]).all()
