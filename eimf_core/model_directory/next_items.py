@@ -67,21 +67,26 @@ class NextItemScores(NamedTuple):
         part = slice(*np.searchsorted(self.rows, (rows.start, rows.stop)))
         return NextItemScores(self.rows[part] - rows.start, self.items[part], self.values[part])
 
-    def of_pairs(self, rows: Ints, items: Ints, shape: tuple[int, int]) -> Floats:
+    def of_pairs(self, rows: Ints, items: Ints) -> Floats:
         """What is added to some scores.
 
         Args:
             rows: of histories, (n,).
-            items: an item index for each, (n,).
-            shape: B and N + 1.
+            items: an item index for each, (n,), each pair once.
 
         Returns:
             (n,).
         """
-        sums = np.zeros(shape, np.float32)
-        self.add_to(sums)
-        found: Floats = sums[rows, items]
-        return found
+        sums = np.zeros(len(items), np.float32)
+        if len(items) and len(self.items):
+            width = 1 + max(int(items.max()), int(self.items.max()))
+            keys = rows * width + items
+            order = np.argsort(keys)
+            asked = self.rows * width + self.items
+            places = order[np.minimum(np.searchsorted(keys, asked, sorter=order), len(order) - 1)]
+            there = keys[places] == asked
+            np.add.at(sums, places[there], self.values[there])
+        return sums
 
     def divided_by(self, steps: Floats) -> NextItemScores:
         """What is added to scores that are counted in steps.

@@ -23,8 +23,8 @@ GROUP = 32
 """Columns that share one maximum in `top_k`: only groups whose maximum is high enough are looked into."""
 ROUNDING = 1e-6
 """What sums behind those of vectors may differ by, as a share of the score."""
-SUMS = 1e-5
-"""What the sum of a product may differ by in another order, as a share of the best score of a row."""
+SUMS = 2e-5
+"""What a product of two vectors in 32 bits may be off, as a share of both lengths."""
 FEW = 32
 """Items of a row up to which those of several rows are scored at once: more take longer so than row by row."""
 
@@ -107,17 +107,17 @@ def scores_of_pairs(
     Returns:
         (n,), in 32 bits.
     """
-    halves = split(interests, parts)
+    by_part = split(interests, parts)
     with np.errstate(invalid="ignore", over="ignore"):
         if len(interests) > 1 and len(items) <= FEW * len(interests):
             found = vectors[items]
-            scores = _sums([np.einsum("nkd,nd->nk", own[rows], found[:, columns]) for own, columns in halves])
+            scores = _sums([np.einsum("nkd,nd->nk", own[rows], found[:, columns]) for own, columns in by_part])
         else:
             scores = np.empty(len(items), np.float32)
             ends = np.searchsorted(rows, np.arange(len(interests) + 1)).tolist()
             for row, some in enumerate(itertools.starmap(slice, itertools.pairwise(ends))):
                 found = vectors[items[some]]
-                products = [np.einsum("kd,nd->nk", own[row], found[:, columns]) for own, columns in halves]
+                products = [np.einsum("kd,nd->nk", own[row], found[:, columns]) for own, columns in by_part]
                 scores[some] = _sums(products)
         return scores if scale is None else scores * scale[items]
 
@@ -173,7 +173,8 @@ def sources(
     step = interests.shape[1]
     for own, columns in split(interests, parts):
         step //= own.shape[1]
-        best += step * (vectors[:, columns][items] @ own.transpose(0, 2, 1)).argmax(axis=2)
+        # not a product of matrices, whose last digit depends on how large it is
+        best += step * np.einsum("bnd,bkd->bnk", vectors[:, columns][items], own).argmax(axis=2)
     return best.astype(np.int8)
 
 
@@ -208,7 +209,7 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
         return np.zeros((len(scores), max(0, k)), dtype=np.int64)
     groups = width // GROUP
     if groups <= 2 * k:
-        _check(scores)
+        check_finite(scores)
         columns = np.broadcast_to(np.arange(width), scores.shape)
         best, tied = _best_columns(scores, columns, k, priority)
     else:
@@ -216,8 +217,8 @@ def top_k(scores: Floats, k: int, priority: npt.NDArray[np.integer[Any]] | None 
         body = groups * GROUP
         maxima = scores[:, :body].reshape(-1, GROUP, groups).max(axis=1)
         tail = scores[:, body:]
-        _check(maxima)
-        _check(tail)
+        check_finite(maxima)
+        check_finite(tail)
         chosen = _largest(maxima, k)
         border = np.take_along_axis(maxima, chosen, axis=1).min(axis=1, keepdims=True)
         columns = (chosen[:, :, None] + np.arange(GROUP) * groups).reshape(len(scores), -1)
@@ -286,25 +287,8 @@ def _largest(values: Floats, k: int) -> Ints:
     return np.argpartition(values, width - k, axis=1)[:, width - k :]
 
 
-def near_best_of_sums(scores: Floats, k: int) -> tuple[Ints, Ints]:
-    """What may be among the k best of its row, were each score summed in another order.
-
-    Args:
-        scores: (B, W), -inf for what is no item.
-        k: how many, at least 1.
-
-    Returns:
-        As `near_best`.
-
-    Raises:
-        ValueError: as for `top_k`.
-    """
-    best = scores.max(axis=1)
-    _check(best[:, None])
-    return near_best(scores, k, np.where(np.isfinite(best), np.float32(SUMS) * np.abs(best), np.float32(0)))
-
-
-def _check(values: Floats) -> None:
+def check_finite(values: Floats) -> None:
+    """ValueError, with the row in `args[1]`, where any of the values (B, n) is NaN or +inf."""
     # the largest value of a row is NaN where any is, and +inf where any is and none is NaN
     largest = values.max(axis=1, initial=-np.inf)
     wrong = np.isnan(largest) | np.isposinf(largest)

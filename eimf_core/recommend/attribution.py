@@ -134,7 +134,23 @@ def merged_attention(attention: Floats, merged_into: Sequence[MergedInto]) -> Fl
     into = np.array(merged_into, dtype=np.int64)
     members = (into[:, None, :] == np.arange(into.shape[1])[:, None]).astype(np.float32)
     counts = members.sum(axis=2, keepdims=True)
-    return np.where(counts > 1, members @ attention / np.maximum(counts, 1), attention)
+    return np.where(counts > 1, weighted(members, attention) / np.maximum(counts, 1), attention)
+
+
+def weighted(weights: Floats, attention: Floats) -> Floats:
+    """Sums of attention maps, number by number: the same to the last digit whatever other maps there are.
+
+    Args:
+        weights: (..., G, K).
+        attention: (..., K, L).
+
+    Returns:
+        (..., G, L).
+    """
+    sums: Floats = np.zeros((*weights.shape[:-1], attention.shape[-1]), np.float32)
+    for number in range(weights.shape[-1]):
+        sums += weights[..., number, None] * attention[..., None, number, :]
+    return sums
 
 
 def group_members(interests: Floats, merged_into: Sequence[MergedInto], number: int) -> Floats:

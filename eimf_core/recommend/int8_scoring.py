@@ -29,8 +29,6 @@ SMALLER = 63
 """Of rounded interests elsewhere: two products then fit into the 16 bits in which older processors add them."""
 ROWS = 1 << 11
 """Item vectors that are rounded at once."""
-ROUNDING = 2e-5
-"""What sums in 32 bits may add to the bound, as a share of the lengths of both vectors."""
 OPSET, IR_VERSION = 13, 8
 
 
@@ -74,9 +72,13 @@ class Int8Scores:
             whole = np.rint(exact / steps[:, None])
             rest = exact - whole * steps[:, None]
             for at, part in enumerate(columns):
-                rounded[at][rows] = whole[:, part]
-                longest[at] = max(longest[at], np.linalg.norm(exact[:, part], axis=1).max())
-                furthest[at] = max(furthest[at], np.linalg.norm(rest[:, part], axis=1).max())
+                with np.errstate(invalid="ignore"):
+                    rounded[at][rows] = whole[:, part]
+                # unlike max it keeps what is no number
+                longest[at] = np.maximum(longest[at], np.linalg.norm(exact[:, part], axis=1).max())
+                furthest[at] = np.maximum(furthest[at], np.linalg.norm(rest[:, part], axis=1).max())
+        # a table with a number that is none is left to those who tell it
+        self.finite = bool(np.isfinite(longest).all() and np.isfinite(self._steps).all())
         for of_part, *lengths in zip(rounded, longest, furthest, strict=True):
             self._parts.append(_Part(_product(of_part), *lengths))
 
@@ -99,7 +101,7 @@ class Int8Scores:
             own = exact / steps[:, None, None]
             whole = np.rint(own)
             lengths, rest = _longest(whole), _longest(own - whole)
-            off += rest * part.longest + lengths * (part.furthest + ROUNDING * part.longest)
+            off += rest * part.longest + lengths * (part.furthest + ranking.SUMS * part.longest)
             # one of the factors must have no sign: it is moved, and the network moves it back
             moved = (whole + np.float32(_largest() + 1)).astype(np.uint8)
             made.append(np.ascontiguousarray(moved.transpose(1, 0, 2)))

@@ -146,12 +146,13 @@ def shares(
     for (row, place), part in zip(places, flat, strict=True):
         for source in part.sources:
             means[row, place, source] = 1 / len(part.sources)
-    of_parts = (means @ attention)[rows, columns]
+    of_parts = attribution.weighted(means, attention)[rows, columns]
     # the row before the first item is of no group
     groups = namer.group_of[[part.item if part.name >= 0 else 0 for part in flat]]
     items = padded(histories)
     like = of_parts * namer.likeness[groups[:, None], namer.group_of[items][rows]]
-    total = like.sum(axis=1, keepdims=True)
+    # one after the other, so that what stands behind a short history changes no digit
+    total = np.cumsum(like, axis=1)[:, -1:]
     np.divide(like, total, out=of_parts, where=total > 0)
     made: attribution.Shares = [
         [[] for _ in range(max((part.number for part in own), default=-1) + 1)] for own in parts

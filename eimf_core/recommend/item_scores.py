@@ -9,7 +9,8 @@ beside it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,8 @@ USERS = 16
 """Queries that are scored in 8 bits together: more of them have more items in common that may be among the best."""
 LARGEST_BLOCK = 1 << 18
 """Scores of such queries at most, so that they stay in the cache."""
+ROWS = 1 << 13
+"""Item vectors whose lengths are taken at once."""
 LISTED = 50
 """A list is chosen from at least so many times its items, or all of them are scored exactly."""
 
@@ -116,21 +119,53 @@ class ItemScores:
         rows, columns = ranking.near_best(near.scores, number, np.zeros(len(queries), np.float32))
         made = self._best_of_pairs(interests, rows, near.items(rows, columns), number, parts, additions)
         few = np.flatnonzero(np.bincount(rows, minlength=len(queries)) < [candidates(query) for query in queries])
-        for row in few.tolist():
-            one = slice(row, row + 1)
-            own = None if additions is None else additions.of_rows(one)
-            pairs = self._near_best_of_all(interests[one], queries[one], number, parts, own)
-            (made[row],) = self._best_of_pairs(interests[one], *pairs, number, parts, own)
+        for some, rest, own in self._in_steps(few, queries, additions):
+            pairs = self._near_best_of_all(interests[some], rest, number, parts, own)
+            found = self._best_of_pairs(interests[some], *pairs, number, parts, own)
+            for row, listed in zip(some, found, strict=True):
+                made[row] = listed
         return made
+
+    def _in_steps(
+        self, rows: Ints, queries: Queries, additions: NextItemScores | None
+    ) -> Iterator[tuple[list[int], Queries, NextItemScores | None]]:
+        """Some rows, as many as may be scored at once, with their queries and what the graph adds to them."""
+        step = max(1, LARGEST_SCORES // len(self._model.vectors))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step].tolist()
+            rest = [queries[row] for row in some]
+            yield some, rest, None if additions is None else self._additions(rest, words=False)
 
     def _near_best_of_all(
         self, interests: Floats, queries: Queries, number: int, parts: Parts, additions: NextItemScores | None
     ) -> Pairs:
         """What may be among the best of each query by scores of all items."""
+        scores = self._of_all(interests, queries, parts, additions)
         try:
-            return ranking.near_best_of_sums(self._of_all(interests, queries, parts, additions), number)
+            ranking.check_finite(scores)
         except ValueError as error:
             raise no_number(str(error.args[0])) from None
+        return ranking.near_best(scores, number, self._off(interests))
+
+    def _off(self, interests: Floats) -> Floats:
+        """How far scores of products may be from those that are listed, (B,)."""
+        lengths: Floats = np.sqrt(np.einsum("bkd,bkd->bk", interests, interests).max(axis=1))
+        return np.float32(ranking.SUMS * self._longest * self._boost) * lengths
+
+    @cached_property
+    def _longest(self) -> float:
+        """The length of the longest item vector, times its scale."""
+        vectors, scale, longest = self._model.vectors, self._model.scale, 0.0
+        for start in range(0, len(vectors), ROWS):
+            some = vectors[start : start + ROWS]
+            lengths = np.sqrt(np.einsum("nd,nd->n", some, some))
+            longest = max(longest, float((lengths if scale is None else lengths * scale[start : start + ROWS]).max()))
+        return longest
+
+    @property
+    def _boost(self) -> float:
+        """What boosts make of an error at most; of a score below 0 a factor below 1 makes up to twice the score."""
+        return 1.0 if self.boosts is None else max(2.0, float(self.boosts.max()))
 
     def _near_best(
         self, near: Int8Scores, rounded: Rounded, queries: Queries, number: int, additions: NextItemScores | None
@@ -151,13 +186,9 @@ class ItemScores:
         self, near: Int8Scores, rounded: Rounded, some: slice, queries: Queries, number: int,
         additions: NextItemScores | None,
     ) -> Pairs:  # fmt: skip
-        off = rounded.off[some]
         scores = near.scores(rounded, some)
         self._finish(scores, queries, None if additions is None else additions.divided_by(rounded.steps[some]))
-        if self.boosts is not None:
-            # of a score below 0 a factor below 1 makes up to twice the score
-            off = off * max(2.0, float(self.boosts.max()))
-        return ranking.near_best(scores, number, off)
+        return ranking.near_best(scores, number, rounded.off[some] * np.float32(self._boost))
 
     def _scores_of_pairs(
         self, interests: Floats, rows: Ints, items: Ints, parts: Parts, additions: NextItemScores | None
@@ -166,7 +197,7 @@ class ItemScores:
         vectors, scale = self._model.vectors, self._model.scale
         scores = ranking.scores_of_pairs(interests, vectors, rows, items, scale, parts)
         if additions is not None:
-            scores += additions.of_pairs(rows, items, (len(interests), len(vectors)))
+            scores += additions.of_pairs(rows, items)
         return scores if self.boosts is None else item_boosts.boosted(self.boosts[items], scores)
 
     def parts(self, queries: Queries, whole: bool = True) -> Parts:
@@ -182,7 +213,8 @@ class ItemScores:
             self._asked += len(interests)
             if self._near is None and self._asked >= MANY:
                 self._near = Int8Scores(vectors, self._model.scale, self._model.interest_product.parts)
-        return self._near if parts == self._model.interest_product.parts else None
+        usable = self._near is not None and self._near.finite and parts == self._model.interest_product.parts
+        return self._near if usable else None
 
     def scores(self, interests: Floats, queries: Queries, *, words: bool = False, whole: bool = False) -> Floats:
         """Scores (B, N + 1) of everything that may be listed; the rest is -inf.
@@ -205,11 +237,9 @@ class ItemScores:
         scores = np.full((len(queries), len(self._model.vectors)), -np.inf, np.float32)
         rows, columns, items = near.all_items()
         scores[rows, items] = near.scores[rows, columns]
-        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries]).tolist()
-        for row in few:
-            one = slice(row, row + 1)
-            own = None if additions is None else additions.of_rows(one)
-            scores[one] = self._of_all(interests[one], queries[one], parts, own)
+        few = np.flatnonzero(np.isfinite(scores).sum(axis=1) < [candidates(query) for query in queries])
+        for some, rest, own in self._in_steps(few, queries, additions):
+            scores[some] = self._of_all(interests[some], rest, parts, own)
         return scores
 
     def settle(
@@ -233,8 +263,7 @@ class ItemScores:
             return self._scores_of_pairs(interests, np.zeros_like(items), items, parts, additions)
 
         (score,) = exact(np.array([item])).tolist()
-        largest = max(abs(score), float(np.abs(scores, where=np.isfinite(scores), out=np.zeros_like(scores)).max()))
-        near = np.flatnonzero(np.abs(scores - np.float32(score)) <= 2 * ranking.SUMS * largest)
+        near = np.flatnonzero(np.abs(scores - np.float32(score)) <= 2 * self._off(interests)[0])
         scores[near] = exact(near)
         return float(score)
 

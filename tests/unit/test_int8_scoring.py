@@ -149,6 +149,42 @@ def test_a_score_that_is_no_number_is_told_either_way(monkeypatch: pytest.Monkey
         scores.best(asked, queries(rng, diversity=0.0, k=3), whole=True)
 
 
+@pytest.mark.parametrize("where", ["vectors", "scale"])
+def test_a_table_with_what_is_no_number_is_told_by_the_first_and_the_last_query(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    opened = model(rng, [], scaled=True, graph=False)
+    getattr(opened, where)[7] = np.nan
+    for many in (1, USERS + 1):
+        monkeypatch.setattr(item_scores, "MANY", many)
+        scores = ItemScores(opened, RecommendConfig(k=3), allowed=None, boosts=None)
+        with pytest.raises(ModelError, match="no number"):
+            scores.best(interests(rng, PARTS), queries(rng, diversity=0.0, k=3), whole=True)
+
+
+@pytest.mark.parametrize("boosted", [False, True])
+def test_the_last_digits_of_large_products_change_no_list(boosted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    opened = model(rng, [], scaled=True, graph=True)
+    # of two items with one vector the first is listed
+    opened.vectors[ITEMS // 2 + 1 : 2 * (ITEMS // 2) + 1] = opened.vectors[1 : ITEMS // 2 + 1]
+    opened.scale[ITEMS // 2 + 1 : 2 * (ITEMS // 2) + 1] = opened.scale[1 : ITEMS // 2 + 1]
+    boosts = rng.choice([0.1, 9], ITEMS + 1).astype(np.float32) if boosted else None
+    asked, users = interests(rng, PARTS), queries(rng)
+    scores = ItemScores(opened, RecommendConfig(), allowed=None, boosts=boosts)
+    exact = scores.best(asked, users, whole=True)
+    product = ranking.best_scores
+    lengths = np.linalg.norm(opened.vectors, axis=1) * opened.scale
+
+    def rounded(interests: Floats, *given: Any) -> Floats:
+        off = 1e-5 * np.linalg.norm(interests, axis=2).max(axis=1)[:, None] * lengths
+        return product(interests, *given) + rng.uniform(-1, 1, off.shape).astype(np.float32) * off.astype(np.float32)
+
+    monkeypatch.setattr(ranking, "best_scores", rounded)
+    assert scores.best(asked, users, whole=True) == exact
+
+
 def test_a_stream_gives_the_lines_of_single_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = [Item(item=f"B{at:09}", title=f"Thing {at}", categories=["tea", "fish"][at % 2 :]) for at in range(1, 601)]
     path = write_named_model(tmp_path / "model", items)

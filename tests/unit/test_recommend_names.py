@@ -17,7 +17,7 @@ from eimf_core.naming.interest_names import Namer
 from eimf_core.naming.item_groups import GroupName, ItemGroups
 from eimf_core.naming.terms import item_terms, without_variants
 from eimf_core.numeric.vectors import unit_rows
-from eimf_core.recommend import interest_splitting
+from eimf_core.recommend import attribution, interest_splitting
 from eimf_core.recommend.results import RankedList
 from eimf_core.records import Item, SemanticInterest
 from tests.recommend_models import write_named_model
@@ -241,6 +241,25 @@ def test_a_part_owes_to_the_items_of_the_history_that_are_like_it() -> None:
     _, split = interest_splitting.split_by_name([ranked], namer, 2, [2])
     (told, _) = interest_splitting.shares(split, attention, history, namer, None, 0.0)[0]
     assert [(item, round(share, 4)) for item, share in told] == [(1, 0.6), (4, 0.3), (7, 0.1)]
+
+
+def test_shares_are_the_same_whatever_is_asked_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attribution, "DIGITS", 16)
+    namer = Namer(groups_of_kinds("tea", "yarn", "fish"), 0.0)
+    rng = np.random.default_rng(4)
+    items = len(namer.name_of) - 1
+    history = [rng.integers(1, items + 1, size=size) for size in rng.integers(1, 60, size=40)]
+    attention = np.zeros((40, 4, max(map(len, history))), np.float32)
+    for own, items_of in zip(attention, history, strict=True):
+        own[:, : len(items_of)] = rng.random((4, len(items_of)))
+    listed = [rng.integers(1, items + 1, size=6).tolist() for _ in history]
+    lists = [RankedList(own, [0.0] * 6, rng.integers(0, 4, size=6).tolist()) for own in listed]
+    _, split = interest_splitting.split_by_name(lists, namer, 4, [4] * 40)
+    together = interest_splitting.shares(split, attention, history, namer, None, 0.0)
+    for row, own in enumerate(history):
+        one = slice(row, row + 1)
+        alone = interest_splitting.shares(split[one], attention[one, :, : len(own)], history[one], namer, None, 0.0)
+        assert alone == together[one]
 
 
 def test_a_catalogue_has_a_group_for_fourteen_items_a_small_one_more_a_large_one_fewer() -> None:
