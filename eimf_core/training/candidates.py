@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.evaluation.metrics import accuracy
-from eimf_core.numeric.arrays import Floats
+from eimf_core.numeric.arrays import Floats, ShortInts
 
 Weights = npt.NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class CandidateBlock:
         targets: its item, (T,); where a catalogue has ten items or more it need not be among `items`.
     """
 
-    items: npt.NDArray[np.int64]
+    items: ShortInts
     scores: Floats
     owners: npt.NDArray[np.int64]
     targets: npt.NDArray[np.int64]
@@ -77,7 +77,7 @@ def block(
     """
     columns = np.nonzero(kept)[1]
     sizes = kept.sum(axis=1)
-    items = np.zeros((len(kept), int(sizes.max())), dtype=np.int64)
+    items = np.zeros((len(kept), int(sizes.max())), dtype=np.int32)
     items[np.arange(items.shape[1]) < sizes[:, None]] = columns
     of_items = [np.maximum(np.take_along_axis(values, items, axis=1), NEVER) for values in scores]
     return CandidateBlock(items, np.stack(of_items), owners, targets.astype(np.int64))

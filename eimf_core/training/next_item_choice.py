@@ -76,21 +76,28 @@ def choose(
         The graph, None where none is better than that, and NDCG@10 without and with it.
     """
     reporter.begin("counting next items")
-    best = ChosenGraph(None, 0.0, 0.0)
-    for backward in (0.0, 1.0):
-        arrays = next_item_graph.count(data.splits["train"], len(data.items), backward=backward)
-        config = NextItemsConfig(weight=1.0, decay=DECAY, last=LAST, backward=backward)
-        parts = [NextItems(part, config) for part in (arrays, texts) if part is not None]
-        found = [_block(system, users, rows, parts) for rows in blocks]
-        if best.graph is None:
-            without = candidates.mean_ndcg(found, np.array([1.0, *[0.0] * len(parts)]))
-            best = ChosenGraph(None, without, without)
-        for weight, text, ndcg in _weights(found):
-            if ndcg > best.ndcg:
-                made = msgspec.structs.replace(config, weight=weight, text=text)
-                best = ChosenGraph(next_item_graph.with_texts(arrays, texts, made), best.without, ndcg)
+    best, other = (_of_sides(backward, system, users, blocks, data, texts) for backward in (0.0, 1.0))
+    if other.ndcg > best.ndcg:
+        best = other
     reporter.end()
     reporter.note(best.described)
+    return best
+
+
+def _of_sides(
+    backward: float, system: System, users: EvalUsers, blocks: Sequence[Ints], data: Dataset, texts: Arrays | None
+) -> ChosenGraph:
+    """The best graph of those that count neighbours on one side (`backward` 0) or on both (1)."""
+    arrays = next_item_graph.count(data.splits["train"], len(data.items), backward=backward)
+    config = NextItemsConfig(weight=1.0, decay=DECAY, last=LAST, backward=backward)
+    parts = [NextItems(part, config) for part in (arrays, texts) if part is not None]
+    found = [_block(system, users, rows, parts) for rows in blocks]
+    without = candidates.mean_ndcg(found, np.array([1.0, *[0.0] * len(parts)]))
+    best = ChosenGraph(None, without, without)
+    for weight, text, ndcg in _weights(found):
+        if ndcg > best.ndcg:
+            made = msgspec.structs.replace(config, weight=weight, text=text)
+            best = ChosenGraph(next_item_graph.with_texts(arrays, texts, made), without, ndcg)
     return best
 
 
