@@ -7,6 +7,6 @@ filter is a mask of `item_filters`, a further way of ranking a branch of `Recomm
 
 What else changes a list: `text_fusion` (words beside a history), `item_boosts`, `diversity`. `interest_splitting`
 splits interests by the names of what they bring, `top_items` takes the best of scores, `build_index` and
-`index_search` are the approximate index. `user_blocks` and `thread_pipeline` do it in several processes and threads,
-`config` has the settings.
+`index_search` are the approximate index. `process_pipeline`, `thread_pipeline` and `user_blocks` do it in several
+processes and threads, `config` has the settings.
 """

@@ -72,7 +72,9 @@ class RecommendConfig(QueryConfig):
         group="data", advanced=True,
     )  # fmt: skip
     threads: int | None = setting(
-        None, "Threads that answer Query lines; if not given one a processor, at most 8, or as OMP_NUM_THREADS says.",
+        None,
+        "Processes that answer many Query lines, threads where the system is not Linux; if not given one a processor, "
+        "at most 8, or as OMP_NUM_THREADS says.",
         group="machine", low=1, high=MAX_THREADS, advanced=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")

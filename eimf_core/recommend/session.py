@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items, r
 from eimf_core.recommend.recommender import Recommender
 from eimf_core.records import Item, Query, ResolvedHistory, ResolvedItem
 
-P = TypeVar("P")
+P = TypeVar("P", bound=Sized)
 R = TypeVar("R")
 SHOWN = 10
 """Items of a history that are named, the latest."""
@@ -197,16 +197,16 @@ class Session:
         What stands before a bad line is answered before its InputError is raised. With `on_error` "skip" a bad
         line's answer holds its error, and the InputError comes at the end.
         """
-        return self.in_threads(self._batches(path), self._answer)
+        return self.side_by_side(self._batches(path), self._answer)
 
-    def in_threads(self, parts: Iterator[P], work: Callable[[P], R]) -> Iterator[R]:
-        """The work on each part, in order, by as many threads as the settings say."""
+    def side_by_side(self, parts: Iterator[P], work: Callable[[P], R]) -> Iterator[R]:
+        """The work on each part, in order, by as many processes as the settings say."""
         from eimf_core import threads
-        from eimf_core.recommend import thread_pipeline
+        from eimf_core.recommend import process_pipeline
 
         self.recommender.load()
         number = self.recommender.settings.threads or threads.for_answers()
-        return thread_pipeline.ordered(parts, work, number)
+        return process_pipeline.ordered(parts, work, number)
 
     def _answer(self, batch: QueryBatch) -> bytes:
         lines = iter(self.lines([entry for entry in batch if isinstance(entry, ResolvedQuery)]))

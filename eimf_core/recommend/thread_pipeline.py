@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -18,7 +17,7 @@ from eimf_core import threads
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 4
-"""Parts that are read before they are worked on."""
+"""Parts that are read, or answered before their turn, beside those that are worked on."""
 PAUSE = 0.2
 
 
@@ -33,49 +32,34 @@ def ordered(parts: Iterator[T], work: Callable[[T], R], number: int) -> Iterator
     Yields:
         What `work` gives for each part.
     """
-    read: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(AHEAD)
-    over = threading.Event()
-
-    def put(part: T | None, problem: BaseException | None) -> None:
-        while not over.is_set():
-            try:
-                read.put((part, problem), timeout=PAUSE)
-                return
-            except queue.Full:
-                continue
+    given: queue.SimpleQueue[Future[R] | None] = queue.SimpleQueue()
+    room, over = threading.Semaphore(number + AHEAD), threading.Event()
+    problems: list[BaseException] = []
+    pool = ThreadPoolExecutor(number)
 
     def reader() -> None:
-        problem = None
         try:
             for part in parts:
-                put(part, None)
+                while not room.acquire(timeout=PAUSE):
+                    if over.is_set():
+                        return
                 if over.is_set():
                     return
+                # handed on here, so that no thread waits for the caller to come back
+                given.put(pool.submit(work, part))
         except BaseException as error:
-            problem = error
-        put(None, problem)
+            problems.append(error)
+        given.put(None)
 
     # the thread may hang in a read when the caller ends early, and must not keep the process
     threading.Thread(target=reader, daemon=True).start()
-    waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(number)
     with threads.side_by_side():
         try:
-            while True:
-                try:
-                    part, problem = read.get(block=not waiting)
-                except queue.Empty:
-                    yield waiting.popleft().result()
-                    continue
-                if part is None:
-                    break
-                waiting.append(pool.submit(work, part))
-                if len(waiting) > number:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-            if problem is not None:
-                raise problem
+            while (answer := given.get()) is not None:
+                yield answer.result()
+                room.release()
+            if problems:
+                raise problems[0]
         finally:
             over.set()
             # not waited for: after Ctrl-C what they work on may take long

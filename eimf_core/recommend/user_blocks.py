@@ -1,4 +1,4 @@
-"""Blocks of users answered: by threads of this process, or by the processes of `ray_map`."""
+"""Blocks of users answered: by processes of this machine, or by those of `ray_map`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def answers(
     """
     settings = session.recommender.settings
     if settings.ray is None:
-        yield session.in_threads(blocks, _answerer(session, encode))
+        yield session.side_by_side(blocks, _answerer(session, encode))
         return
     here = Path(model).absolute()
     with RayWorkers(

@@ -11,7 +11,7 @@ import pytest
 
 from eimf_core.errors import ConfigError, EimfError
 from eimf_core.io import jsonl
-from eimf_core.recommend import thread_pipeline
+from eimf_core.recommend import process_pipeline
 from eimf_core.recommend.config import ListConfig, RecommendConfig
 from eimf_core.recommend.session import RecommendRequest, Session
 from eimf_core.records import Query, Sequence
@@ -88,9 +88,9 @@ def usual(path: Path) -> list[str]:
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RecommendConfig) if field.name != "ray"])
 def test_a_setting_changes_the_answer(path: Path, usual: list[str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    ordered = thread_pipeline.ordered
+    ordered = process_pipeline.ordered
     monkeypatch.setattr(
-        thread_pipeline, "ordered", lambda parts, work, number: started.append(number) or ordered(parts, work, number)
+        process_pipeline, "ordered", lambda parts, work, number: started.append(number) or ordered(parts, work, number)
     )
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     changed = list(outcomes(path, RecommendConfig(**{name: CHANGED[name]})))
