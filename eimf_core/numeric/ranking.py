@@ -288,7 +288,14 @@ def _largest(values: Floats, k: int) -> Ints:
 
 
 def check_finite(values: Floats) -> None:
-    """ValueError, with the row in `args[1]`, where any of the values (B, n) is NaN or +inf."""
+    """Refuse scores that are no numbers.
+
+    Args:
+        values: (B, n).
+
+    Raises:
+        ValueError: any of them is NaN or +inf; the row is `args[1]`.
+    """
     # the largest value of a row is NaN where any is, and +inf where any is and none is NaN
     largest = values.max(axis=1, initial=-np.inf)
     wrong = np.isnan(largest) | np.isposinf(largest)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pickle
 import queue
 import signal
 import sys
@@ -34,7 +33,7 @@ def ordered(parts: Iterator[P], work: Callable[[P], R], number: int) -> Iterator
 
     Args:
         parts: of queries; they are read in this process.
-        work: on each part. It is copied with all that it uses; part, result and exceptions are pickled.
+        work: on each part. It is copied with all that it uses; parts, results and exceptions are sent to and fro.
         number: of processes.
 
     Yields:
@@ -95,8 +94,8 @@ class AnswerProcesses:
         free = self._free.get()
         if free is not None:
             try:
-                free.send_bytes(pickle.dumps(part, protocol=pickle.HIGHEST_PROTOCOL))
-                done, result = pickle.loads(free.recv_bytes())
+                free.send(part)
+                done, result = free.recv()
             except (EOFError, OSError):
                 free = None  # it has ended, of memory maybe
             else:
@@ -133,8 +132,7 @@ def _answer_and_exit(work: Callable[[Any], Any], parts: connection.Connection) -
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with threads.side_by_side(), contextlib.suppress(EOFError, OSError):
             while True:
-                part = pickle.loads(parts.recv_bytes())
-                parts.send_bytes(pickle.dumps(_done(work, part), protocol=pickle.HIGHEST_PROTOCOL))
+                parts.send(_done(work, parts.recv()))
         code = 0
     finally:
         os._exit(code)

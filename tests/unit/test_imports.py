@@ -227,7 +227,7 @@ def test_core_neither_prints_nor_exits() -> None:
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                if called == "os._exit" and path.name == "workers.py":
+                if called == "os._exit" and path.name in ("workers.py", "process_pipeline.py"):
                     continue  # a process of the service, which must not do what comes after it in the first one
                 assert called not in {"print", "exit", "sys.exit", "os._exit", "input", "eval", "exec"}, (
                     f"{path}:{node.lineno}"
