@@ -137,11 +137,6 @@ class TrainSettings(TypedDict, total=False):
     schedule: Literal["constant", "linear"]
     max_gradient_norm: float
     patience: int
-    self_distillation: bool
-    distillation_weight: float
-    distillation_users: int
-    distillation_length: int
-    distillation_share: float
     refit: bool
     device: Literal["auto", "cpu", "cuda", "mps"]
     precision: Literal["float32", "bf16"]

@@ -1,7 +1,7 @@
-"""Settings that were called otherwise before: what was written with an older name still opens.
+"""Settings that were called otherwise before, or are gone: what was written with them still opens.
 
-`RENAMED` is the one place for it. A model, a comparison or an interrupted run that knows an older name goes on; who
-gives one today is told the name of today.
+`RENAMED` and `GONE` are the one place for it. A model, a comparison or an interrupted run that knows an older name goes
+on; who gives one today is told the name of today, or that it is gone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,16 @@ RENAMED = {
     "label_start": "label_init",
 }
 """The older name of each setting, and its name of today."""
+GONE = frozenset(
+    {
+        "self_distillation",
+        "distillation_weight",
+        "distillation_users",
+        "distillation_length",
+        "distillation_share",
+    }
+)
+"""Settings of what gained nothing; it was off where the one that turned it on is not True."""
 _ORIGINAL = {now: before for before, now in RENAMED.items()}
 
 
@@ -29,9 +39,9 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: values by name, as they were stored.
 
     Returns:
-        The same values; a name that was not changed stays.
+        The same values; a name that was not changed stays. What is gone and was off is left out.
     """
-    return {RENAMED.get(name, name): value for name, value in settings.items()}
+    return {RENAMED.get(name, name): value for name, value in settings.items() if name not in GONE or value is True}
 
 
 def original_name(name: str) -> str:
@@ -52,5 +62,7 @@ def with_original_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hint(name: str) -> str | None:
-    """What to say to who gives a setting by its older name; None where it is none."""
+    """What to say to who gives a setting that is called otherwise now, or is gone; None where it is neither."""
+    if name in GONE:
+        return f"{name} is gone, since it gained nothing; leave it out"
     return f"{name} is called {RENAMED[name]} now" if name in RENAMED else None

@@ -89,8 +89,6 @@ class Run:
 def train_config(run: Run) -> TrainConfig:
     """The settings of a run by the names of today; its key keeps those it was planned with."""
     settings = with_current_names({name: value for name, value in run.settings.items() if name not in REMOVED})
-    if "distil_weight" in settings:
-        settings |= {"self_distillation": True, "distillation_weight": settings.pop("distil_weight")}
     return TrainConfig(**settings)
 
 

@@ -34,13 +34,12 @@ class Extractor(nn.Module):
     """States (B, L, d) and mask (B, L) to K interests and their attention maps; see `Backbone` for all forms.
 
     `reads_all_prefixes` says whether there is an `all_prefixes`, `selects_interest` whether there is a
-    `nearest_interest`, and `interests_correspond` whether interest k of one user answers to interest k of another.
+    `nearest_interest`.
     Interests of a user whose mean cosine is above `collapsed` are nearly all the same.
     """
 
     hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
     reads_all_prefixes = selects_interest = False
-    interests_correspond = True
     collapsed = 0.9
 
     def __init__(self, shape: Shape, hyperparameters: Hyperparameters, generator: torch.Generator) -> None:

@@ -34,8 +34,6 @@ class SparseConcepts(Extractor):
     """
 
     hyperparameters = ConceptHyperparameters
-    # which concepts are active differs from user to user
-    interests_correspond = False
 
     def __init__(self, shape: Shape, hyperparameters: ConceptHyperparameters, generator: torch.Generator) -> None:
         super().__init__(shape, hyperparameters, generator)

@@ -44,7 +44,6 @@ Batches and the loss of behaviour:
     `target_interests`: which interest answers for a target
     `next_item_loss`: the losses that rank the next item, by name
     `losses/`: the pure functions
-    `distillation`: similar users for short histories
 
 Labels:
     `labels`: read and matched with users

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from eimf_core.config import MAX_THREADS, check, setting, setting_error
+from eimf_core.config import MAX_THREADS, check, setting
 from eimf_core.errors import ConfigError
 from eimf_core.models import registry
 
@@ -162,29 +162,6 @@ class TrainConfig:
         "Early stopping: epochs without a better validation figure before training ends; 0: never.",
         group="optimisation", low=0,
     )  # fmt: skip
-    self_distillation: bool = setting(
-        False,
-        "Users with short histories also learn from the interests of users with similar texts (LLM-ESR).",
-        group="optimisation", advanced=True,
-    )  # fmt: skip
-    distillation_weight: float = setting(
-        0.3, "Weight of self-distillation.", group="optimisation", above=0, config_only=True
-    )
-    distillation_users: int = setting(
-        10,
-        "Self-distillation: similar users whose mean interests are the teacher of a user.",
-        group="optimisation", low=1, config_only=True,
-    )  # fmt: skip
-    distillation_length: int = setting(
-        5,
-        "Self-distillation: users whose training history has at most so many items learn from similar ones.",
-        group="optimisation", low=1, config_only=True,
-    )  # fmt: skip
-    distillation_share: float = setting(
-        0.05,
-        "Self-distillation: users drawn a step, as a share of the batch size.",
-        group="optimisation", above=0, config_only=True,
-    )  # fmt: skip
 
     refit: bool = setting(
         False,
@@ -214,10 +191,6 @@ class TrainConfig:
         own = registry.own_hyperparameters(self.backbone, self.hyperparameters)
         for name, given in zip(registry.members(self.backbone), own, strict=True):
             registry.read_hyperparameters(name, given, self.dimension)
-            if self.self_distillation and not registry.load(name).extractor_type.interests_correspond:
-                raise setting_error(
-                    "self_distillation", f"compares interest k of two users, but those of {name} have no order"
-                )
 
     @property
     def members(self) -> list[TrainConfig]:

@@ -17,7 +17,6 @@ from eimf_core.progress import Reporter
 from eimf_core.training import gradient_norms
 from eimf_core.training.batches import Batch
 from eimf_core.training.config import TrainConfig
-from eimf_core.training.distillation import Distillation, DistillationBatch
 from eimf_core.training.label_batches import LabelledBatch, LabelSampler
 from eimf_core.training.label_losses import LABEL_LOSSES, label_losses
 from eimf_core.training.losses.inputs import ItemGroup, LabelInputs
@@ -31,12 +30,11 @@ from eimf_core.training.target_interests import target_interests
 
 @dataclass(frozen=True)
 class StepSamples:
-    """What a step draws beside its batch: labelled users, negatives (None: the whole catalogue), users of the
-    self-distillation, and whose times and kinds of behaviour are masked."""
+    """What a step draws beside its batch: labelled users, negatives (None: the whole catalogue), and whose times and
+    kinds of behaviour are masked."""
 
     labelled: LabelledBatch | None
     negatives: Negatives | None
-    distilled: DistillationBatch | None
     masked: MaskedSideInputs
 
 
@@ -62,7 +60,6 @@ class Step:
         self._ranking = NEXT_ITEM_LOSSES[settings.ranking_loss(len(data.items))]
         self.negatives = Uniform(len(data.items), settings.negatives) if self._ranking.samples_negatives else None
         self.labelled = LabelSampler(settings, prepared.labels, data.splits["train"], reporter)
-        self.distillation = Distillation(settings, data, reporter) if settings.self_distillation else None
         self._label_vectors = None if prepared.labels is None else torch.from_numpy(prepared.labels.vectors)
 
     def take(self, batch: Batch, rng: np.random.Generator, *, measure: bool = False) -> StepResult:
@@ -98,7 +95,6 @@ class Step:
         return StepSamples(
             labelled=self.labelled.draw(rng),
             negatives=None if self.negatives is None else self.negatives.draw(rng),
-            distilled=None if self.distillation is None else self.distillation.draw(rng),
             masked=self.side.mask(len(batch.inputs), rng),
         )
 
@@ -124,11 +120,6 @@ class Step:
         shared: dict[str, Tensor] = {}
         if samples.labelled is not None and self.learner.adapter is not None:
             shared |= label_losses(self._settings, self._label_inputs(samples.labelled, groups, vectors, next_item))
-        if samples.distilled is not None and self.distillation is not None:
-            students = groups["students"].rows
-            shared["distillation"] = self.distillation.loss(
-                self.learner, self.side, samples.distilled, vectors, students
-            )
         # few users, and contrasted with each other: every process looks at all of them
         return rows, leaf, losses | {name: value / self.group.size for name, value in shared.items()}
 
@@ -145,8 +136,6 @@ class Step:
                 "labelled targets": samples.labelled.targets,
                 "labelled items": samples.labelled.text_items[1],
             }
-        if samples.distilled is not None:
-            groups["students"] = samples.distilled.students
         return groups
 
     def _prediction(

@@ -18,7 +18,7 @@ from eimf_core import dataset
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.comparison import setting_ranges, trials
 from eimf_core.comparison.config import CompareConfig
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation import seed_groups
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.io import files, jsonl, provenance
@@ -29,7 +29,7 @@ from eimf_core.prepare.config import PrepareConfig
 from eimf_core.progress import SILENT
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.records import Trial
-from eimf_core.renamed_settings import RENAMED
+from eimf_core.renamed_settings import GONE, RENAMED
 from eimf_core.serving.config import ServeConfig
 from eimf_core.training import ensemble, plan, setup
 from eimf_core.training import train as training
@@ -60,12 +60,12 @@ def as_before(settings: dict[str, Any]) -> dict[str, Any]:
     return {before.get(name, name): value for name, value in settings.items()}
 
 
-def rewritten(model: Path, target: Path) -> Path:
-    """A copy of a model directory as an earlier version wrote it."""
+def rewritten(model: Path, target: Path, **more: Any) -> Path:
+    """A copy of a model directory as an earlier version wrote it, with further settings."""
     shutil.copytree(model, target)
     config = orjson.loads((target / "config.json").read_bytes())
     for each in (config, *config["members"]):
-        each["training"] = as_before(each["training"])
+        each["training"] = as_before(each["training"]) | {"self_distillation": False, "distillation_weight": 0.3} | more
     content = orjson.dumps(config)
     assert b"label_start" in content and b"label_init" not in content
     (target / "config.json").write_bytes(content)
@@ -98,7 +98,20 @@ def of_today(found: dict[str, Any]) -> None:
 def test_the_table_leads_from_names_that_are_gone_to_names_that_are_there() -> None:
     assert {name: now for name, (now, _) in OLDER.items()} == RENAMED
     known = {field.name for kind in STEPS for field in dataclasses.fields(kind)}
-    assert not RENAMED.keys() & known and set(RENAMED.values()) <= known
+    assert not RENAMED.keys() & known and set(RENAMED.values()) <= known and not GONE & known
+
+
+def test_what_is_gone_is_told(eimf: Eimf, tmp_path: Path) -> None:
+    (tmp_path / "it.toml").write_text("self_distillation = true\n")
+    done = eimf("train", "data", "--config", "it.toml", "-o", "model", cwd=tmp_path)
+    assert one_error_line(done, 2) == "eimf: it.toml: self_distillation is gone, since it gained nothing; leave it out"
+
+
+def test_what_was_trained_with_a_setting_that_is_gone_says_so(folder: Path, tmp_path: Path) -> None:
+    """What it was off in opens and is trained again, as tests below hold; it is not left out in silence."""
+    path = rewritten(folder / "a", tmp_path / "model", self_distillation=True)
+    with pytest.raises(ModelError, match=r"with settings that are gone: self_distillation$"):
+        plan.make_plan(TrainConfig(), epochs_from=path)
 
 
 @pytest.mark.parametrize("name", OLDER)

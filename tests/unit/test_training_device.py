@@ -133,7 +133,7 @@ def marked(tensor: torch.Tensor) -> torch.Tensor:
         {"backbone": "re4"},
         {"backbone": "desmil"},
         {"backbone": "remi"},
-        {"backbone": "gru4rec", "self_distillation": True},
+        {"backbone": "gru4rec"},
         {"backbone": "sine", "loss": "full"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())) or "default",

@@ -25,7 +25,6 @@ from tests.small_training import small_run, small_settings
 from tests.unit.test_label_training import labels_of
 
 BASE: dict[str, Any] = {"epochs": 1, "semantic_weight": 0.3, "alignment_weight": 0.1, "item_alignment_weight": 0.3}
-DISTILLED = {"self_distillation": True, "distillation_length": 6, "distillation_users": 3}
 STILL = {"learning_rate": 1e-12, "epochs": 4}  # no epoch is better than the first
 
 # another value of each setting, and what else the run needs for it to have a say
@@ -63,11 +62,6 @@ OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "schedule": ("linear", {}),
     "max_gradient_norm": (0.1, {}),
     "patience": (1, STILL),
-    "self_distillation": (True, {"distillation_length": 6}),
-    "distillation_weight": (0.6, DISTILLED),
-    "distillation_users": (1, DISTILLED),
-    "distillation_length": (5, DISTILLED),
-    "distillation_share": (0.5, DISTILLED),
     "precision": ("bf16", {}),
 }
 # where and how fast a run is computed: on this machine, with so little data, the result is the same
