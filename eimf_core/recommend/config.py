@@ -48,7 +48,7 @@ class QueryConfig(ListConfig):
         low=0, high=1, config_only=True,
     )  # fmt: skip
     name_threshold: float = setting(
-        0.35, "Least cosine of items to the centre of their group; below it no name.", group="model", low=-1, high=1,
+        0.3, "Least cosine of items to the centre of their group; below it no name.", group="model", low=-1, high=1,
         config_only=True,
     )  # fmt: skip
     index: bool = setting(
