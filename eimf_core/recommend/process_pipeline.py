@@ -13,8 +13,9 @@ import os
 import queue
 import signal
 import sys
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -22,17 +23,17 @@ from typing import Any, NoReturn, TypeVar
 from eimf_core import threads
 from eimf_core.recommend import thread_pipeline
 
-P = TypeVar("P", bound=Sized)
+P = TypeVar("P")
 R = TypeVar("R")
-ALONE = 512
-"""Queries that are answered before processes are started: a tenth of a second, ten times what starting them takes."""
+ALONE = 0.1
+"""Seconds of work before processes are started, which takes a tenth as long."""
 
 
 def ordered(parts: Iterator[P], work: Callable[[P], R], number: int) -> Iterator[R]:
     """Work on parts in processes, in order, none held back while input is waited for.
 
     Args:
-        parts: of queries; they are read in this process.
+        parts: are read in this process.
         work: on each part. It is copied with all that it uses; parts, results and exceptions are sent to and fro.
         number: of processes.
 
@@ -40,12 +41,14 @@ def ordered(parts: Iterator[P], work: Callable[[P], R], number: int) -> Iterator
         What `work` gives for each part.
     """
     if number > 1 and sys.platform == "linux":
-        answered = 0
+        spent = 0.0
         with threads.side_by_side():
             for part in parts:
-                yield work(part)
-                answered += len(part)
-                if answered >= ALONE:
+                began = time.perf_counter()
+                answer = work(part)
+                spent += time.perf_counter() - began
+                yield answer
+                if spent >= ALONE:
                     break
             else:
                 return

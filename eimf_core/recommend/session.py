@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items, r
 from eimf_core.recommend.recommender import Recommender
 from eimf_core.records import Item, Query, ResolvedHistory, ResolvedItem
 
-P = TypeVar("P", bound=Sized)
+P = TypeVar("P")
 R = TypeVar("R")
 SHOWN = 10
 """Items of a history that are named, the latest."""

@@ -21,7 +21,7 @@ PARTS = [list(range(start, start + 4)) for start in range(0, 120, 4)]
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_pipeline, "ALONE", 8)
+    monkeypatch.setattr(process_pipeline, "ALONE", 0.0)
 
 
 def by_whom(part: list[int]) -> tuple[int, list[int]]:
@@ -42,13 +42,16 @@ def test_a_long_stream_is_answered_by_processes_that_end_with_it() -> None:
     assert [numbers for _, numbers in made] == [[number**2 for number in part] for part in PARTS]
     here = [process for process, _ in made].count(os.getpid())
     others = {process for process, _ in made} - {os.getpid()}
-    assert here == 2 and len(others) == 3 and not any(map(alive, others))
+    assert here == 1 and len(others) == 3 and not any(map(alive, others))
 
 
-@pytest.mark.parametrize(("parts", "number"), [(PARTS[:2], 3), (PARTS, 1)])
-def test_none_are_started_for_a_short_stream_or_for_one(parts: list[list[int]], number: int) -> None:
-    made = list(process_pipeline.ordered(iter(parts), by_whom, number))
-    assert {process for process, _ in made} == {os.getpid()} and len(made) == len(parts)
+@pytest.mark.parametrize(("alone", "number"), [(60.0, 3), (0.0, 1)])
+def test_none_are_started_for_little_work_or_for_one(
+    alone: float, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_pipeline, "ALONE", alone)
+    made = list(process_pipeline.ordered(iter(PARTS), by_whom, number))
+    assert {process for process, _ in made} == {os.getpid()} and len(made) == len(PARTS)
 
 
 def test_elsewhere_threads_work(monkeypatch: pytest.MonkeyPatch) -> None:
