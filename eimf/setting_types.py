@@ -180,4 +180,5 @@ class RecommendSettings(TypedDict, total=False):
     repeat_after: float | None
     on_error: Literal["fail", "skip"]
     threads: int | None
+    shard: str | None
     ray: str | None

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from eimf_core import shards
 from eimf_core.errors import ConfigError, LabelError
 from eimf_core.io import jsonl, outputs, provenance
 from eimf_core.labeling import label_output, shard
@@ -73,7 +74,7 @@ def dry_run(
     if not chosen_class(config).uses_prompt:
         raise ConfigError(f"--dry-run: --engine {config.engine} sends no prompts")
     unused_settings.check(config, given, reporter)
-    samples = shard.select(read_samples(samples_path, config.items, reporter), shard.parse(config.shard))
+    samples = shard.select(read_samples(samples_path, config.items, reporter), shards.parse(config.shard))
     if str(output) != "-" and not label_output.refuse_loss(Path(output), discard=config.discard):
         _refuse_others(output, force=force)
     engine = open_engine(config, [sample.sample for sample in samples], _no_vectors, reporter)

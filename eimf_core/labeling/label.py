@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eimf_core import shards
 from eimf_core.errors import LabelError, counted
 from eimf_core.io import outputs, provenance
 from eimf_core.labeling import batch_requests, early_stop, history_text, label_output, shard
@@ -113,7 +114,7 @@ def _open(
     samples_path: str | Path, output: str | Path, config: LabelConfig, reporter: Reporter
 ) -> tuple[Labeler, list[str | Path]]:
     """What asks an engine about the samples, and the files that were read for it."""
-    part = shard.parse(config.shard)
+    part = shards.parse(config.shard)
     kind = chosen_class(config)
     written = [output, *([batch_requests.path(output)] if kind.answers_later else [])]
     outputs.refuse_inputs([Path(path) for path in written if str(path) != "-"], (samples_path, *_files_of(config)))

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from eimf_core import shards
 from eimf_core.errors import ConfigError
 from eimf_core.io import files, jsonl, outputs, provenance
 from eimf_core.progress import SILENT, Reporter
@@ -71,7 +72,7 @@ def lines(
     """
     assert request.all_users is not None
     session = Session(path, settings, request, reporter=reporter)
-    users = user_histories.all_users(request.all_users)
+    users = user_histories.all_users(request.all_users).part(shards.parse(settings.shard))
     reporter.begin("recommending", len(users))
     started, done = time.perf_counter(), 0
     with_unknown = 0
@@ -124,7 +125,7 @@ def write(
         outputs.claimed([output], inputs=description["inputs"], force=force) as places,
         contextlib.closing(_Parts(output, description)) as parts,
     ):
-        users = user_histories.all_users(request.all_users)
+        users = user_histories.all_users(request.all_users).part(shards.parse(settings.shard))
         reporter.begin("recommending", len(users), parts.users)
         if parts.users:
             reporter.note(f"{output}: resuming after {parts.users:,} of {len(users):,} users")

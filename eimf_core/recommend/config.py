@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from eimf_core import shards
 from eimf_core.config import MAX_THREADS, check, setting, setting_error
 from eimf_core.ray_cluster import ray_option
 
@@ -77,10 +78,15 @@ class RecommendConfig(QueryConfig):
         "at most 8, or as OMP_NUM_THREADS says.",
         group="machine", low=1, high=MAX_THREADS, advanced=True,
     )  # fmt: skip
+    shard: str | None = setting(
+        None, "Only this part of --all-users, such as 3/8, for job arrays; the .jsonl parts concatenated are the whole.",
+        group="machine", metavar="I/N", advanced=True,
+    )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         ray_option.check_address(self.ray)
+        shards.parse(self.shard)
         if self.repeat_after is not None and self.seen is not None:
             raise setting_error("repeat_after", "says itself when items of the history are listed; leave out --seen")

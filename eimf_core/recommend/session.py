@@ -53,6 +53,9 @@ def recommend(
         ModelError: the model is broken.
         InputError: a line is no query, or holds what `strict` forbids.
     """
+    for name in ("shard", "ray"):
+        if getattr(settings, name) is not None:
+            raise setting_error(name, "goes with --all-users")
     session = Session(path, settings, request, reporter=reporter)
     if request.is_query:
         yield session.line(request.query(), explain=request.explain, as_tested=request.as_tested)

@@ -112,6 +112,32 @@ def test_all_forms_hold_the_same_rows(eimf: Eimf, folder: Path) -> None:
             assert row["interest"] == brought.get("name", f"like {titles[0]}") and row["because"] == "; ".join(titles)
 
 
+def test_parts_of_a_job_array_are_the_whole(eimf: Eimf, folder: Path) -> None:
+    write(eimf, folder, "whole.jsonl", "-k", "3")
+    for part in range(1, 8):
+        write(eimf, folder, f"part-{part}.jsonl", "-k", "3", "--shard", f"{part}/7")
+    parts = [(folder / f"part-{part}.jsonl").read_bytes() for part in range(1, 8)]
+    assert b"".join(parts) == (folder / "whole.jsonl").read_bytes()
+    assert {part.count(b"\n") for part in parts} == {USERS // 7, USERS // 7 + 1}
+    streamed = eimf("recommend", "model", "--all-users", "data", "-k", "3", "--shard", "7/7", cwd=folder).stdout
+    assert streamed == parts[-1]
+    # another part is another output
+    said = write(eimf, folder, "part-1.jsonl", "-k", "3", "--shard", "2/7")
+    assert (folder / "part-1.jsonl").read_bytes() == parts[1] and "resuming" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--all-users", "data", "--shard", "0/4"), "--shard is '0/4', expected a part and their number"),
+        (("--all-users", "data", "--shard", "61/61"), "--shard 61/61: data/sequences.jsonl has only 60 users"),
+        (("--items", "tea-1", "--shard", "1/2"), "--shard goes with --all-users"),
+    ],
+)
+def test_a_part_that_makes_no_sense_is_refused(eimf: Eimf, folder: Path, options: tuple[str, ...], words: str) -> None:
+    assert words in one_error_line(eimf("recommend", "model", *options, cwd=folder), 2)
+
+
 @pytest.mark.slow
 def test_a_signal_within_a_query_is_acted_on_behind_it() -> None:
     """DuckDB would tell an error of its own in its place."""

@@ -84,8 +84,10 @@ def usual(path: Path) -> list[str]:
         return list(outcomes(path, RecommendConfig()))
 
 
-# who answers changes nothing, which `cli/test_ray` holds
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RecommendConfig) if field.name != "ray"])
+# who answers changes nothing, which `cli/test_ray` holds, and how many `cli/test_recommend_all_users`
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(RecommendConfig) if field.name not in ("ray", "shard")]
+)
 def test_a_setting_changes_the_answer(path: Path, usual: list[str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
     ordered = process_pipeline.ordered

@@ -7,9 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from eimf_core import shards
 from eimf_core.errors import ConfigError
 from eimf_core.io import jsonl
-from eimf_core.labeling import label, shard
+from eimf_core.labeling import label
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.records import HistoryItem, Sample
 from tests.small_data import TASTES
@@ -69,4 +70,4 @@ def test_a_part_may_be_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("text", ["", "3", "0/8", "9/8", "1/0", "-1/8", "a/b", "1/2/3", "²/8", f"1/{'9' * 5000}"])
 def test_a_part_that_is_none(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--shard is '.*', expected a part and their number"):
-        shard.parse(text)
+        shards.parse(text)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core import dataset
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, InputError, counted
 from eimf_core.io import files, jsonl
 from eimf_core.records import Sequence, SequenceOwner
 
@@ -108,6 +108,13 @@ class Users:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    def part(self, shard: tuple[int, int]) -> Users:
+        """The users of one of several parts of nearly equal size, which follow each other."""
+        number, parts = shard
+        if parts > max(1, len(self)):
+            raise ConfigError(f"--shard {number}/{parts}: {self.file} has only {counted(len(self), 'user')}")
+        return Users(self.file, self.lines[len(self) * (number - 1) // parts : len(self) * number // parts])
 
     def histories(self, start: int = 0, *, as_tested: bool = False) -> Iterator[Sequence]:
         """The lines of the users from number `start` on, as `history_of` gives them."""
