@@ -79,7 +79,8 @@ class RecommendConfig(QueryConfig):
         group="machine", low=1, high=MAX_THREADS, advanced=True,
     )  # fmt: skip
     shard: str | None = setting(
-        None, "Only this part of --all-users, such as 3/8, for job arrays; the .jsonl parts concatenated are the whole.",
+        None,
+        "Only this part of --all-users, such as 3/8, for job arrays; the .jsonl parts concatenated are the whole.",
         group="machine", metavar="I/N", advanced=True,
     )  # fmt: skip
     ray: str | None = ray_option.option("Answer for --all-users by many processes")
