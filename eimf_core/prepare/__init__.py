@@ -28,6 +28,7 @@ Finding files:
     `published_sets`: where data sets are to be had
     `input_discovery`: which format a file has
     `formats/`: a file for each format
+    `format_fit`: whether a format that is named reads a file
     `line_format`: a format that is a function
 
 Reading rows:

@@ -14,7 +14,7 @@ from typing import Any
 from eimf_core import plugins
 from eimf_core.config import no_choice, option_name, setting_error
 from eimf_core.errors import ConfigError, InputError
-from eimf_core.prepare import json_dialects, line_format, log_sources
+from eimf_core.prepare import format_fit, json_dialects, line_format, log_sources
 from eimf_core.prepare.columns import (
     COLUMN_OPTIONS,
     ITEM_COLUMN_OPTIONS,
@@ -54,7 +54,8 @@ def find_logs(arguments: Sequence[Path | MemoryTable], config: PrepareConfig, sc
         The files with their formats, in order.
 
     Raises:
-        ConfigError: for a folder without a log, an option that no log obeys, and a file that is named twice.
+        ConfigError: for a folder without a log, a format that a file is not of, an option that no log obeys, and a file
+            that is named twice.
         InputError: for a file whose format is not recognised.
     """
     known = {kind.name: kind for kind in LOGS}
@@ -63,7 +64,10 @@ def find_logs(arguments: Sequence[Path | MemoryTable], config: PrepareConfig, sc
     found: list[LogFile] = []
     for argument in arguments:
         for source in log_sources.sources(argument, _published(config.format), _published_kind, config, scratch):
-            found.append(LogFile(source, known.get(config.format) or _detect_log(source, config)))
+            kind = known.get(config.format)
+            if kind is not None:
+                _refuse_misfit(kind, source, config)
+            found.append(LogFile(source, kind or _detect_log(source, config)))
     for option in (*COLUMN_OPTIONS, "header", "separator", "time_format"):
         obeyed = "time_column" if option == "time_format" else option
         if config.is_set(option) and not any(obeyed in log.format.options for log in found):
@@ -74,6 +78,17 @@ def find_logs(arguments: Sequence[Path | MemoryTable], config: PrepareConfig, sc
     ):
         raise ConfigError("a log file is named twice; its interactions would count twice")
     return found
+
+
+def _refuse_misfit(kind: LogFormat, source: Source, config: PrepareConfig) -> None:
+    """ConfigError where the kind that is named cannot read a file."""
+    problem = format_fit.problem(kind, source, of_plugin=kind.name not in NAMES)
+    if not problem:
+        return
+    way = _json_way(source) if format_fit.is_json(source) else "name another kind (eimf prepare --help lists them)"
+    with contextlib.suppress(ConfigError, InputError):
+        way = f"leave it out, and the file is read as {_detect_log(source, config).name}"
+    raise ConfigError(f"--format {kind.name} does not go with {source.name}, {problem}; {way}")
 
 
 def _of_plugin(name: str) -> LogFormat:

@@ -47,7 +47,9 @@ def sources(
         InputError: for a file that is empty, broken or no text.
     """
     if isinstance(argument, MemoryTable):
-        yield _in_memory(argument, config, scratch)
+        for option in filter(config.is_set, ("format", "separator", "skip_lines")):
+            raise ConfigError(f"{option_name(option)} does not go with {argument.name}, which is a table already")
+        yield _in_memory(argument, scratch)
         return
     if argument.is_dir():
         for path in _in_folder(argument, argument, published, kind):
@@ -64,13 +66,9 @@ def sources(
             yield dataclasses.replace(found, folder=member.parent)
 
 
-def _in_memory(table: MemoryTable, config: PrepareConfig, scratch: Path) -> Source:
+def _in_memory(table: MemoryTable, scratch: Path) -> Source:
     """A table in memory as a file in the scratch folder."""
-    path = table.written(containers.fresh_folder(scratch))
-    for option in ("separator", "skip_lines"):
-        if config.is_set(option):
-            raise ConfigError(f"{option_name(option)} does not go with {table.name}, which is a table already")
-    return log_files.probe(path, table.name)
+    return log_files.probe(table.written(containers.fresh_folder(scratch)), table.name)
 
 
 def item_source(path: Path | MemoryTable, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:
@@ -85,7 +83,7 @@ def item_source(path: Path | MemoryTable, config: PrepareConfig, scratch: Path, 
         The file.
     """
     if isinstance(path, MemoryTable):
-        return _in_memory(path, config, scratch)
+        return _in_memory(path, scratch)
     packed = log is not None and log.folder is not None
     here = remote.redacted(path) or str(path)
     name = str(log.given / path.name) if log is not None and log.given is not None and packed else here

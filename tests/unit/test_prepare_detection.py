@@ -6,14 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from eimf_core.errors import ConfigError, InputError
+from eimf_core.errors import ConfigError, EimfError, InputError
+from eimf_core.prepare import duckdb_session, input_discovery
 from eimf_core.prepare.config import PrepareConfig
+from eimf_core.prepare.memory_tables import MemoryTable
 from eimf_core.prepare.prepare import prepare
 from tests.listening import Listening
 from tests.unit.test_prepare_formats import histories, run
 from tests.unit.test_prepare_rows import rejects
 
 ROWS = [("u1", "a", 5), ("u2", "b", 6), ("u3", "a", 7)]
+KINDS_OF_FILE = {
+    "log.csv": "user,item,time\na,b,1600000000\n",
+    "log.tsv": "a\tb\t5\t1600000000\nc\tb\t4\t1600000001\n",
+    "log.txt": "a b c\nd b\n",
+    "log.jsonl": '{"user": "a", "item": "b", "time": 1600000000}\n',
+    "log.json": '[{"user": "a", "item": "b", "time": 1600000000}]\n',
+    "log.parquet": "SELECT 'a' AS user, 'b' AS item, 1600000000 AS time",
+}
+"""A small file of each kind; of Parquet the query that makes it."""
 
 
 @pytest.mark.parametrize("delimiter", ["\t", " "])
@@ -110,3 +121,62 @@ def test_what_is_neither_pairs_nor_lines_of_users(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text("u1: a b c\nu2: a\n")
     with pytest.raises(InputError, match="is no log that is recognised"):
         run(tmp_path, "log.txt")
+
+
+@pytest.mark.parametrize("name", KINDS_OF_FILE)
+def test_any_format_that_is_named_reads_a_file_or_says_why_not(tmp_path: Path, name: str) -> None:
+    path = write_kind(tmp_path, name)
+    for format in input_discovery.NAMES:
+        try:
+            prepare([path], tmp_path / "out", PrepareConfig(format=format, split="none", threads=1), force=True)
+        except EimfError as error:
+            assert path.name in str(error) and "\n" not in str(error), (format, str(error))
+
+
+def write_kind(folder: Path, name: str) -> Path:
+    path = folder / name
+    if path.suffix == ".parquet":
+        duckdb_session.library().sql(KINDS_OF_FILE[name]).write_parquet(str(path))
+    else:
+        path.write_text(KINDS_OF_FILE[name])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "words"),
+    [
+        ("log.csv", "hm", "has no columns customerid, articleid, tdat; there are user, item, time; leave it out, and "
+         "the file is read as csv"),
+        ("log.csv", "woocommerce", "has no columns emailbilling or billingemail, sku or itemsku, orderdate or date"),
+        ("log.csv", "jsonl", "does not hold one JSON object a line; leave it out, and the file is read as csv"),
+        ("log.csv", "parquet", "is no Parquet file; leave it out, and the file is read as csv"),
+        ("log.jsonl", "yelp", "has no keys user_id, business_id, date; there are user, item, time; leave it out"),
+        ("log.jsonl", "user-lines", "holds JSON; leave it out, and the file is read as jsonl"),
+        ("log.json", "csv", "holds JSON; write JSON with one object a line, such as with jq"),
+        ("log.parquet", "csv", "is a Parquet file; leave it out, and the file is read as parquet"),
+        ("log.tsv", "ml-csv", "has no columns userid, movieid, rating, timestamp; there are a, b, 5, 1600000000"),
+    ],
+)  # fmt: skip
+def test_a_format_that_does_not_fit_says_what_the_file_is(tmp_path: Path, name: str, format: str, words: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^--format {format} does not go with {write_kind(tmp_path, name)}, which {words}"
+    ):
+        run(tmp_path, name, format=format)
+
+
+def test_what_says_how_a_file_is_read_does_not_go_with_a_table(tmp_path: Path) -> None:
+    rows = MemoryTable([{"user": "a", "item": "b", "time": 5}], "<log>")
+    for option, value in (("format", "ml-100k"), ("separator", ";"), ("skip_lines", 1)):
+        with pytest.raises(ConfigError, match=r"^--.* does not go with <log>, which is a table already$"):
+            prepare([rows], tmp_path / "out", PrepareConfig(split="none", **{option: value}))
+    # beside a log that is a file they are the log's
+    (tmp_path / "log.csv").write_text("user;item;time\na;b;1600000000\n")
+    items = MemoryTable([{"item": "b", "title": "Tea"}], "<items>")
+    settings = PrepareConfig(split="none", separator=";", format="csv", threads=1)
+    assert prepare([tmp_path / "log.csv"], tmp_path / "out", settings, items=[items]).without_text == []
+
+
+def test_a_published_table_that_is_named_is_read_by_its_columns_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("movieId,userId,timestamp,rating\na,u1,1600000000,5\n")
+    run(tmp_path, "log.csv", format="ml-csv")
+    assert histories(tmp_path) == {"u1": ["a"]}

@@ -143,6 +143,8 @@ def test_a_bad_row_of_a_table_is_told_by_row_and_field() -> None:
         eimf.prepare(7, "out")
     with pytest.raises(eimf.InputError, match="<log>: is empty"):
         eimf.prepare([], "out")
+    with pytest.raises(eimf.ConfigError, match=r"^format does not go with <log>, which is a table already$"):
+        eimf.prepare(ROWS, "out", format="csv")
     assert not Path("out").exists()
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from eimf_core.prepare import log_files
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, brand_of, object_of
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, brand_of, needed, object_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import JsonLines
 from eimf_core.records import Item
@@ -68,6 +68,8 @@ LOGS = (
         "Amazon reviews 2014 and 2018: JSON lines with reviewerID, asin, unixReviewTime; meta_*.json beside it",
         lambda source: {"reviewerID", "asin"} <= set(object_of(source.first)),
         lambda source, config: JsonLines(REVIEWS, source.before),
+        json=True,
+        needs=needed(REVIEWS),
         published=("reviews_*.json", "[!m]*_5.json"),
         item_files=("meta_*.json", "meta_*.jsonl"),
     ),
@@ -76,6 +78,8 @@ LOGS = (
         "Amazon reviews 2023: JSON lines with user_id, parent_asin, timestamp in ms; metadata meta_*.jsonl beside it",
         lambda source: {"user_id", "parent_asin"} <= set(object_of(source.first)),
         lambda source, config: JsonLines(REVIEWS_2023, source.before),
+        json=True,
+        needs=needed(REVIEWS_2023),
         item_files=("meta_*.jsonl", "meta_*.json"),
     ),
 )

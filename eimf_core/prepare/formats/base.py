@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class LogFormat:
         no_times: what a message says of a log of this kind that has no times.
         item_files: names of the item files beside a log.
         convert: for kinds whose rows overlap: all files to one that `scan` reads, in the scratch folder given.
+        json: whether each line is a JSON object.
+        needs: the columns (or keys) without which a file cannot be read; of several, parted by a bar, one is enough.
+        columns: those of a file, where they are not the normalised ones of its first line, or the keys of its objects.
         options: the settings of columns and header that this kind obeys.
         table: whether its columns may have any names: what a log is where settings name its columns.
         parquet: whether files are Parquet, which has no lines.
@@ -46,6 +49,9 @@ class LogFormat:
     no_times: str = "has no times"
     item_files: tuple[str, ...] = ()
     convert: Callable[[Sequence[Source], Path, Rejects], Path] | None = None
+    json: bool = False
+    needs: tuple[str, ...] = ()
+    columns: Callable[[Source], Collection[str]] | None = None
     options: tuple[str, ...] = ()
     table: bool = False
     parquet: bool = False
@@ -174,6 +180,16 @@ def object_of(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def needed(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Of the columns of fields those of user, item and time, without which a published log is another one."""
+    return tuple(fields[field] for field in ("user", "item", "time") if field in fields)
+
+
+def keys_of(source: Source) -> tuple[str, ...]:
+    """The keys of the first objects of JSON lines, in the order in which they come up; a line may lack some."""
+    return tuple(dict.fromkeys(key for line in source.head for key in object_of(line)))
 
 
 def brand_of(row: dict[str, Any], *keys: str) -> dict[str, Any] | None:

@@ -17,12 +17,15 @@ from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.csv_cells import cells_of, shape_problem
 from eimf_core.prepare.formats.base import LogFormat
+from eimf_core.prepare.header import split_line
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.rejects import Rejects
 from eimf_core.prepare.scans import UserLines
 from eimf_core.prepare.value_parsing import BLANKS
 
 PARTS = ("*.train.inter", "*.valid.inter", "*.test.inter")
+RECBOLE = ("user_id:token", "item_id_list:token_seq", "item_id:token")
+MINIONEREC = ("userid", "historyitemid", "itemid")
 PAD, FILLING = frozenset({"[PAD]"}), "0"
 
 
@@ -121,12 +124,12 @@ def _without_padding(row: HistoryRow, filling: frozenset[str]) -> HistoryRow:
 def _rows(source: Source, rejects: Rejects) -> Iterator[HistoryRow]:
     recbole = _is_recbole(source)
     delimiter, quote = ("\t", "") if recbole else (",", '"')
-    names = ("itemidlist", "itemid") if recbole else ("historyitemid", "itemid")
+    names = [*map(normalised, RECBOLE)] if recbole else MINIONEREC
     positions: list[int] = []
     for line, text, cells in cells_of(source.path, delimiter, quote, before=source.before):
         if not positions:
             columns = [normalised(cell) for cell in cells or []]
-            positions = [columns.index(name) for name in ("userid", *names)]
+            positions = [columns.index(name) for name in names]
             continue
         problem = shape_problem(cells, len(columns)) if cells is None or len(cells) != len(columns) else ""
         if cells and not problem:
@@ -151,8 +154,7 @@ def _literal_list(text: str) -> list[str] | None:
 
 
 def _is_recbole(source: Source) -> bool:
-    columns = source.first.split("\t")
-    return "item_id_list:token_seq" in columns and "item_id:token" in columns and "user_id:token" in columns
+    return {*RECBOLE} <= {*source.first.split("\t")}
 
 
 def _is_minionerec(source: Source) -> bool:
@@ -170,6 +172,8 @@ LOGS = (
         published=tuple(" ".join(parts) for count in (3, 2, 1) for parts in combinations(PARTS, count)),
         item_files=("*.item",),
         no_times="gives no time to each item of its lists",
+        needs=RECBOLE,
+        columns=lambda source: source.first.split("\t"),
         convert=convert,
     ),
     LogFormat(
@@ -179,6 +183,8 @@ LOGS = (
         lambda source, config: UserLines(),
         published=("train/*.csv valid/*.csv test/*.csv", "valid/*.csv test/*.csv"),
         item_files=("../index/*.item.json",),
+        needs=MINIONEREC,
+        columns=lambda source: [*map(normalised, split_line(source.first, ","))],
         convert=convert,
     ),
 )

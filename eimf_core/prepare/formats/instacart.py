@@ -65,6 +65,8 @@ LOGS = (
         lambda source, config: UserLines(),
         published=(f"{ORDER_FILES[0]} {PRODUCT_FILES[0]}",),
         item_files=("products.csv",),
+        needs=("orderid", "userid|productid", "ordernumber|addtocartorder"),
+        columns=_columns,
         convert=_convert,
         no_times="numbers the orders of each user, and gives no dates",
     ),

@@ -12,7 +12,7 @@ from eimf_core.io import jsonl
 from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import COLUMN_OPTIONS, item_columns, log_columns
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, object_of
+from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, keys_of, object_of
 from eimf_core.prepare.formats.item_values import item_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.row_checks import HALF_CHARACTER
@@ -24,18 +24,13 @@ FLAT = (
 )
 
 
-def _keys(source: Source) -> tuple[str, ...]:
-    """The keys of the first objects, in the order in which they come up; a line may lack some."""
-    return tuple(dict.fromkeys(key for line in source.head for key in object_of(line)))
-
-
 def _item_keys(source: Source, config: PrepareConfig) -> tuple[str, ...]:
-    return _keys(source)
+    return keys_of(source)
 
 
 def _scan(source: Source, config: PrepareConfig) -> JsonLines:
     try:
-        fields = log_columns(_keys(source), config, source.name)
+        fields = log_columns(keys_of(source), config, source.name)
     except InputError as error:
         nested = next((key for key, value in object_of(source.first).items() if isinstance(value, list | dict)), None)
         if nested is None or error.problem.startswith("has no"):
@@ -68,7 +63,7 @@ def _read_item_lines(source: Source, config: PrepareConfig) -> Iterator[Item | B
 
 
 def _read_objects(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
-    fields = item_columns(_keys(source), config, source.name)
+    fields = item_columns(keys_of(source), config, source.name)
     for number, line in log_files.lines(source.path):
         try:
             row = json_of(line)
@@ -92,6 +87,7 @@ LOGS = (
         lambda source: bool(object_of(source.first)),
         _scan,
         options=COLUMN_OPTIONS,
+        json=True,
         table=True,
     ),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from eimf_core.prepare import log_files
+from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.formats.base import BadRow, ItemFormat, LogFormat, bad_row, nearly_all, table_rows
-from eimf_core.prepare.header import names_columns
+from eimf_core.prepare.header import names_columns, split_line
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Delimited
 from eimf_core.records import Item
@@ -16,6 +17,7 @@ RATINGS = ("user", "item", "rating", "time")
 BEST = 10
 """The highest rating that is one, whatever the scale."""
 CSV_HEADER = "userId,movieId,rating,timestamp"
+CSV_COLUMNS = tuple(map(normalised, CSV_HEADER.split(",")))
 GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
     "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
@@ -52,8 +54,10 @@ def _split_at(delimiter: str) -> Callable[[Source, PrepareConfig], Delimited]:
 
 
 def _csv(source: Source, config: PrepareConfig) -> Delimited:
-    columns = tuple(CSV_HEADER.split(","))
-    return Delimited(",", columns, dict(zip(RATINGS, columns, strict=True)), True, '"', source.before)
+    columns = tuple(split_line(source.first, ","))
+    by_name = {normalised(column): column for column in columns}
+    fields = {field: by_name[name] for field, name in zip(RATINGS, CSV_COLUMNS, strict=True)}
+    return Delimited(",", columns, fields, True, '"', source.before)
 
 
 def _read_u_item(source: Source, config: PrepareConfig) -> Iterator[Item | BadRow]:
@@ -119,6 +123,8 @@ LOGS = (
         "MovieLens latest, 20M, 25M, 32M: ratings.csv, titles and genres from movies.csv beside it",
         lambda source: source.first == CSV_HEADER,
         _csv,
+        needs=CSV_COLUMNS,
+        columns=lambda source: [*map(normalised, split_line(source.first, ","))],
         published=("ratings.csv",),
         item_files=("movies.csv",),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eimf_core.prepare.config import PrepareConfig
-from eimf_core.prepare.formats.base import LogFormat, object_of
+from eimf_core.prepare.formats.base import LogFormat, needed, object_of
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import JsonLines
 
@@ -53,7 +53,8 @@ def _scan(log: KeyedJson) -> Callable[[Source, PrepareConfig], JsonLines]:
 
 LOGS = tuple(
     LogFormat(
-        log.name, log.summary, _has_keys(log), _scan(log), published=log.published, item_files=log.item_files
+        log.name, log.summary, _has_keys(log), _scan(log), published=log.published, item_files=log.item_files,
+        json=True, needs=needed(log.fields),
     )
     for log in KEYED_JSON
 )  # fmt: skip

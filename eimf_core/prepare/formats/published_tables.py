@@ -10,7 +10,7 @@ from eimf_core.prepare import log_files
 from eimf_core.prepare.columns import normalised
 from eimf_core.prepare.config import PrepareConfig
 from eimf_core.prepare.csv_cells import escape_of
-from eimf_core.prepare.formats.base import LogFormat, nearly_all
+from eimf_core.prepare.formats.base import LogFormat, nearly_all, needed
 from eimf_core.prepare.header import delimiter_of, split_line
 from eimf_core.prepare.log_files import Source
 from eimf_core.prepare.scans import Delimited
@@ -249,6 +249,7 @@ LOGS = (
         LogFormat(
             table.name, table.summary, _has_columns(table), _scan_with_header(table),
             published=table.published, item_files=table.item_files,
+            needs=(*needed(table.fields), *table.also, *(table.fields[other] for _, other in table.instead)),
         )
         for table in HEADER_TABLES
     ),

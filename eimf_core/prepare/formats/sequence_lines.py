@@ -11,5 +11,7 @@ LOGS = (
         "ready Sequence lines (user, split, items, targets) with a split made elsewhere: checked and passed through",
         lambda source: {"user", "split", "items"} <= set(object_of(source.first)),
         lambda source, config: JsonLines({"user": "user", "item": "items"}),
+        json=True,
+        needs=("user", "split", "items"),
     ),
 )

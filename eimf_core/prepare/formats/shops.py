@@ -115,6 +115,7 @@ LOGS = (
         lambda source, config: JsonLines({field: field for field in ("user", "item", "time", "event", "title")}),
         published=("orders_export*.csv",),
         item_files=("products_export*.csv",),
+        needs=(ORDER, "|".join(CUSTOMER), "|".join(TIME), SKU, TITLE),
         convert=_convert,
     ),
 )
