@@ -15,7 +15,7 @@ import typer
 
 from eimf_cli import progress_bars, terminal
 from eimf_core import plugins
-from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError, WorkersError
+from eimf_core.errors import ConfigError, EimfError, InputError, LabelError, ModelError, Terminated, WorkersError
 
 EXIT_CODES: dict[type[EimfError], int] = {
     ConfigError: 2, InputError: 3, ModelError: 4, LabelError: 4, WorkersError: 4,
@@ -32,10 +32,6 @@ MAIN_PROCESS_SECONDS = 30.0
 # typer carries its own click, under a private name; its public errors lead to the base classes
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 ClickError: Any = UsageError.__bases__[0]
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived; raised so that files are left whole on the way out."""
 
 
 def terminate(*_: object) -> NoReturn:

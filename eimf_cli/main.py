@@ -11,8 +11,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from eimf_cli import exit_codes, values
-from eimf_core.errors import ConfigError, did_you_mean
+from eimf_cli import exit_codes, terminal, values
+from eimf_core import plugins
+from eimf_core.errors import ConfigError, Terminated, did_you_mean
 
 STEPS = {
     "prepare": "Read an interaction log of any usual kind.",
@@ -125,6 +126,8 @@ def execute(arguments: list[str] | None = None, *, on_error: Callable[[], None] 
             if not sys.warnoptions:
                 # of libraries, about numbers that are checked where they are used
                 warnings.simplefilter("ignore")
+                warnings.simplefilter("always", plugins.BrokenPackage)
+                warnings.showwarning = lambda message, *_: terminal.warning(str(message))
             result = app(arguments, standalone_mode=False, prog_name="eimf")
         sys.stdout.flush()
         return exit_codes.of_result(result)
@@ -133,7 +136,7 @@ def execute(arguments: list[str] | None = None, *, on_error: Callable[[], None] 
         if isinstance(stopped.__context__, BrokenPipeError):
             return exit_codes.of_exception(stopped.__context__)
         raise
-    except (Exception, KeyboardInterrupt, exit_codes.Terminated) as stopped:
+    except (Exception, KeyboardInterrupt, Terminated) as stopped:
         on_error()
         return exit_codes.of_exception(stopped)
 

@@ -59,6 +59,10 @@ class WorkersError(EimfError):
     """Work on several machines failed as a whole: the cluster cannot be reached, or its workers are gone."""
 
 
+class Terminated(BaseException):
+    """SIGTERM arrived; raised so that files are left whole on the way out."""
+
+
 def counted(number: int, what: str) -> str:
     """A number and what it counts: "1 epoch", "1,200 epochs"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -10,13 +10,18 @@ Lists of what there is come from metadata, without loading anything.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eimf_core.errors import ConfigError
+from eimf_core.errors import ConfigError, Terminated
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 INTERFACE = 2
 """Raised whenever a plug-in that was written for the version before would no longer work."""
@@ -30,7 +35,13 @@ BUILT_IN = {
     "metrics": "eimf_core.evaluation.metrics:NAMES",
 }
 """Where the names stand that eimf has itself."""
+PUNCTUATION = re.compile(r"[-_.]+")
+"""What may stand for - in the name of a package."""
 _used: dict[str, str] = {}
+
+
+class BrokenPackage(UserWarning):
+    """A package is installed whose metadata cannot be read, so that nobody knows whether it has plug-ins."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +89,47 @@ def _loaded(plugin: Plugin) -> tuple[Any, str]:
             wanted = f"{VERSION} is {version}" if version is not None else f"{module_name} says no {VERSION}"
             return None, f"{wanted}, this version of eimf has {INTERFACE}"
         return getattr(module, attribute), ""
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, Terminated):
+        raise
+    except BaseException as error:
         # whatever code of others does when it is imported
-        return None, " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return None, _reason(error)
 
 
 @cache
 def _installed() -> tuple[Plugin, ...]:
     from importlib import metadata
 
-    found = {
-        Plugin(group, point.name, point.value, point.dist.name, point.dist.version)
-        for group in OPTIONS
-        for point in metadata.entry_points(group=f"eimf.{group}")
-        if point.dist is not None
-    }
-    return tuple(sorted(found, key=lambda each: (each.group, each.name, each.package)))
+    by_package: dict[str, list[Plugin]] = {}
+    # one by one, since a package whose metadata is broken says nothing of the others
+    for distribution in metadata.distributions():
+        try:
+            found = _of_package(distribution)
+        except Exception as error:
+            place = getattr(distribution, "_path", "an installed package")
+            problem = f"{place}: is no package that can be read ({_reason(error)}), so that its plug-ins are not known"
+            warnings.warn(f"{problem}; install it again, or remove it", BrokenPackage, stacklevel=2)
+            continue
+        if found:
+            # of several of one name, the first on the path is the one that is imported
+            by_package.setdefault(PUNCTUATION.sub("-", found[0].package).lower(), found)
+    every = {plugin for plugins in by_package.values() for plugin in plugins}
+    return tuple(sorted(every, key=lambda each: (each.group, each.name, each.package)))
+
+
+def _of_package(distribution: Distribution) -> list[Plugin]:
+    """The plug-ins of a package; raises whatever its metadata does to the library that reads it."""
+    groups = {f"eimf.{group}": group for group in OPTIONS}
+    points = [point for point in distribution.entry_points if point.group in groups]
+    # the name alone is in a file of its own, which is read for those that have any
+    package, version = (distribution.name, distribution.version) if points else ("", "")
+    if points and not (package and version):
+        raise ValueError("it says no name and version")
+    return [Plugin(groups[point.group], point.name, point.value, package, version) for point in points]
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def built_in(group: str) -> tuple[str, ...]:

@@ -198,14 +198,18 @@ def _check(users: eval_users.EvalUsers, dataset: data.Dataset, settings: EvalCon
 def _tell_missing(records: Sequence[Metric], wanted: Sequence[str], reporter: Reporter) -> None:
     """Say which metrics have no figure and why; ConfigError when none has one."""
     found = {record.metric for record in records}
-    why = {each.name: f"the plug-in of {each.origin} gave none" for each in plugins.installed("metrics")}
-    why["diversity_category"] = "the items have no categories (or the lists no two items that do)"
-    single = "no model has several interests"
-    missing = [f"{name}: {why.get(name, single)}" for name in wanted if name not in found]
+    missing = [f"{name}: {_why_missing(name)}" for name in wanted if name not in found]
     if not records:
         raise ConfigError(f"--metrics: nothing can be measured here ({'; '.join(missing)})")
     if missing:
         reporter.note(f"no figure of {'; '.join(missing)}")
+
+
+def _why_missing(name: str) -> str:
+    if name == "diversity_category":
+        return "the items have no categories (or the lists no two items that do)"
+    plugin = plugins.find("metrics", name)
+    return f"the plug-in of {plugin.origin} gave none" if plugin else "no model has several interests"
 
 
 def _texts(dataset: data.Dataset, settings: EvalConfig, reporter: Reporter) -> Any:

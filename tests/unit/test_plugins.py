@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from eimf_core import plugins
-from eimf_core.errors import ConfigError, ModelError
+from eimf_core.errors import ConfigError, ModelError, Terminated
 from eimf_core.evaluation import metrics
 from eimf_core.labeling.config import ENGINES
 from eimf_core.model_directory import artifact
@@ -228,6 +228,7 @@ def test_a_model_says_which_plug_in_it_needs_and_answers_without(eimf: Eimf, exa
 BROKEN = {
     "no-module": ("broken_none:x", None, "ModuleNotFoundError: No module named 'broken_none'"),
     "syntax": ("broken_syntax:x", "def :", "SyntaxError"),
+    "stops": ("broken_stop:x", "class Stop(BaseException): pass\nraise Stop('here')", "Stop: here"),
     "exits": ("broken_exit:x", "import sys; sys.exit(3)", "SystemExit: 3"),
     "raises": ("broken_raise:x", "1 / 0", "ZeroDivisionError: division by zero"),
     "older": ("broken_old:x", "EIMF_INTERFACE = 0\nx = 1", "EIMF_INTERFACE is 0, this version of eimf has 2"),
@@ -259,6 +260,55 @@ def test_one_that_cannot_be_used_is_a_line(name: str, eimf: Eimf, site: Path, tm
     ]
     assert len(told) == 1 and "bad-package 2.1" in told[0] and reason in told[0]
     assert eimf("train", "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "points",
+    [b"[console_scripts]\nx y z\n", b"[eimf.metrics]\n\xff = broken_any:x\n", b"[eimf.metrics]\nm = broken_any:x\n"],
+)
+def test_a_package_whose_metadata_is_broken_says_nothing_of_others(
+    eimf: Eimf, example: Path, tmp_path: Path, points: bytes
+) -> None:
+    info = example / "of_others-1.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_bytes(points)
+    write_small_data(tmp_path / "data")
+    write_named_model(tmp_path / "model")
+    quick = ("-k", 1, "--baselines", "none", "--resamples", 100)
+    for command in (
+        ("eval", tmp_path / "model", tmp_path / "data", "-m", "first_hit", *quick),
+        ("train", "--help"), ("prepare", "--help"), ("label", "--help"),
+    ):  # fmt: skip
+        forget()
+        done = eimf(*command)
+        assert done.returncode == 0, done.stderr
+        assert b"first_hit" in done.stdout or b"of eimf-example-plugin 1.0" in done.stdout
+        warned = [line for line in done.stderr.decode().splitlines() if "warning" in line]
+        assert len(warned) == 1 and f"eimf: warning: {info}: is no package that can be read (" in warned[0]
+
+
+def test_what_names_no_plug_in_looks_for_none(eimf: Eimf, site: Path, tmp_path: Path) -> None:
+    """It would read the metadata of every installed package."""
+    write_small_data(tmp_path / "data")
+    write_named_model(tmp_path / "model")
+    (tmp_path / "log.csv").write_text("user,item,time\na,b,1600000000\n")
+    for command in (
+        ("recommend", tmp_path / "model", "--items", "tea-1"),
+        ("similar", tmp_path / "model", "tea-1"),
+        ("eval", tmp_path / "model", tmp_path / "data", "-k", 1, "--baselines", "none", "--resamples", 100),
+        ("prepare", tmp_path / "log.csv", "--split", "none", "-o", tmp_path / "out"),
+    ):
+        assert eimf(*command).returncode == 0
+        assert plugins._installed.cache_info().currsize == 0, command
+
+
+@pytest.mark.parametrize("stops", [KeyboardInterrupt, Terminated])
+def test_signals_end_a_plug_in_that_is_loaded(site: Path, stops: type[BaseException]) -> None:
+    (site / "broken_slow.py").write_text(f"from {stops.__module__} import {stops.__name__}\nraise {stops.__name__}")
+    install(site, "slow", "1", {"eimf.metrics": {"slow": "broken_slow:x"}})
+    forget()
+    with pytest.raises(stops):
+        metrics.add_plugin("slow")
 
 
 def test_a_metric_that_fails_or_gives_nothing_is_told_with_its_package(eimf: Eimf, site: Path, tmp_path: Path) -> None:
