@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from eimf.paths import AnyPath, path_if, path_of
-from eimf.query_values import as_list, ids, read_query, with_fields
+from eimf.query_values import ids, one_id, one_text, queries_of, read_query, texts, with_fields
 from eimf.record_lists import Recommendations, read_answer
 from eimf.reporting import named_as_arguments, reporter_or_quiet
 from eimf.setting_types import RecommendSettings
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Queries that are answered together."""
-_ARGUMENTS = ("items", "like", "user", "sequences", "text", "only_items", "exclude_items", "new_items", "boost", "only")
 
 
 def open_model(
@@ -52,10 +51,10 @@ def open_model(
     3
     """
     files = {"only_items": only_items, "exclude_items": exclude_items, "new_items": new_items, "boost": boost}
-    with named_as_arguments(RecommendConfig, *_ARGUMENTS) as named:
+    with named_as_arguments():
         made = settings_of(RecommendConfig, settings)
         given = {name: path_if(value, name) for name, value in files.items()}
-        return Model(path_of(path, "path"), made, {**given, "only": as_list(only)}, reporter_or_quiet(reporter, named))
+        return Model(path_of(path, "path"), made, {**given, "only": texts(only, "only")}, reporter_or_quiet(reporter))
 
 
 class Model:
@@ -85,7 +84,7 @@ class Model:
 
     def recommend(
         self, *, items: Any = None, like: str | Sequence[str] | None = None, user: str | None = None,
-        sequences: AnyPath | None = None, text: str | None = None, times: Sequence[float] | None = None,
+        sequences: AnyPath | None = None, text: str | None = None, times: Any = None,
         events: Sequence[str] | None = None, exclude: Any = None, only: Any = None,
         seen: Literal["drop", "keep"] | None = None, diversity: float | None = None, k: int | None = None,
         explain: str | None = None,
@@ -98,7 +97,7 @@ class Model:
             user: whose history is read from `sequences`.
             sequences: the directory that `prepare` wrote.
             text: what is wanted, in plain words.
-            times: of the `items`, unix seconds.
+            times: of the `items`, unix seconds or dates.
             events: kinds of behaviour, one for each of the `items`.
             exclude: ids to leave out.
             only: the ids that may be listed.
@@ -125,19 +124,20 @@ class Model:
         """
         from eimf_core.recommend.query.request import RecommendRequest
 
-        with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+        with named_as_arguments():
             request = RecommendRequest(
                 items=None if items is None else ids(items, "items"),
-                like=as_list(like),
-                user=None if user is None else str(user),
+                like=texts(like, "like"),
+                user=None if user is None else one_id(user, "user"),
                 sequences=path_if(sequences, "sequences"),
-                text=text,
+                text=None if text is None else one_text(text, "text"),
             )
             others = {"times": times, "events": events, "seen": seen, "diversity": diversity, "k": k}
             of_ids = {"exclude": exclude, "only": only}
             others |= {name: None if given is None else ids(given, name) for name, given in of_ids.items()}
             query = with_fields(request.query(), others)
-            return read_answer(self._session.line(query, explain=None if explain is None else str(explain)))
+            item = None if explain is None else one_id(explain, "explain")
+            return read_answer(self._session.line(query, explain=item))
 
     def recommend_many(self, queries: Iterable[Mapping[str, Any]]) -> Iterator[Recommendations]:
         """Answers to many queries, in order, some hundred computed together.
@@ -153,22 +153,30 @@ class Model:
         [1, 2]
         """
         waiting = []
-        for number, query in enumerate(queries, start=1):
-            read = read_query(query, number)
-            waiting.append(self._session.resolver.resolve(read, file="queries", line=number))
-            if len(waiting) == BATCH:
+        with named_as_arguments():
+            for number, query in enumerate(queries_of(queries), start=1):
+                read = read_query(query, number)
+                waiting.append(self._session.resolver.resolve(read, file="queries", line=number))
+                if len(waiting) == BATCH:
+                    yield from map(read_answer, self._session.lines(waiting))
+                    waiting = []
+            if waiting:
                 yield from map(read_answer, self._session.lines(waiting))
-                waiting = []
-        if waiting:
-            yield from map(read_answer, self._session.lines(waiting))
 
     def similar(self, item: str) -> Recommendations:
         """The items nearest to one, by the cosine of their vectors; `k` is that of the opened model.
 
+        Args:
+            item: its id, or its title, roughly.
+
+        Raises:
+            InputError: there is no such item, or several have such a title.
+
         >>> eimf.open_model("model/", k=2).similar("S1200")[0].item != "S1200"
         True
         """
-        return read_answer(self._session.similar_line(str(item)))
+        with named_as_arguments():
+            return read_answer(self._session.similar_line(one_id(item, "item")))
 
     def recommend_all(
         self, data: AnyPath, output: AnyPath, *, force: bool = False,
@@ -191,9 +199,9 @@ class Model:
         from eimf_core.recommend import all_users
         from eimf_core.recommend.query.request import RecommendRequest
 
-        request = RecommendRequest(all_users=path_of(data, "data"), **self._request)
         heard = self._reporter if reporter is None else reporter
-        with named_as_arguments(RecommendConfig, *_ARGUMENTS):
+        with named_as_arguments():
+            request = RecommendRequest(all_users=path_of(data, "data"), **self._request)
             return all_users.write(
                 self.path, self._settings, request, path_of(output, "output"), force=force, reporter=heard
             )

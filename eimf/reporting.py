@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from functools import cache
+from typing import Any
 
 from eimf_core.errors import EimfError
 from eimf_core.progress import Reporter
 
-Named = Callable[[str], str]
-_OPTION = re.compile(r"--([a-z][a-z-]*[a-z])\b")
+_OPTION = re.compile(r"(eimf [a-z]+ )?--([a-z]+(?:-[a-z]+)*)(?![\w-])")
+"""An option, and the command where it is that of one which is quoted."""
+_CONFIG = re.compile(r" \(in --config\)| in --config\b")
+_METHODS = {"all_users": "recommend_all"}
+"""Options that are functions here."""
 
 
 class EimfWarning(UserWarning):
@@ -20,43 +25,46 @@ class EimfWarning(UserWarning):
 
 
 class PythonWarnings(Reporter):
-    """Quiet, but for warnings, which go where Python shows warnings, in the words that `named` makes of them."""
-
-    def __init__(self, named: Named) -> None:
-        self._named = named
+    """Quiet, but for warnings, which go where Python shows warnings."""
 
     def warn(self, message: str) -> None:
-        warnings.warn(self._named(message), EimfWarning, stacklevel=2)
+        warnings.warn(named(message), EimfWarning, stacklevel=2)
+
+
+@cache
+def _keywords() -> frozenset[str]:
+    """The names of all arguments and settings of the package: a message may be about those of another step."""
+    from eimf import model, setting_types, steps
+
+    functions: list[Callable[..., Any]] = [steps.prepare, steps.cluster, steps.label, steps.train, steps.evaluate]
+    functions += [model.open_model, model.Model.recommend, model.Model.recommend_all]
+    names = {name for function in functions for name in inspect.signature(function).parameters}
+    settings = [kind for name, kind in vars(setting_types).items() if name.endswith("Settings")]
+    return frozenset(names).union(*(kind.__annotations__ for kind in settings))
+
+
+def named(message: str) -> str:
+    """A message with the names of arguments in place of the options of the command."""
+    return _OPTION.sub(_argument, _CONFIG.sub("", message))
+
+
+def _argument(option: re.Match[str]) -> str:
+    name = option[2].replace("-", "_")
+    known = _METHODS.get(name, name if name in _keywords() else None)
+    return option[0] if option[1] or known is None else known
 
 
 @contextlib.contextmanager
-def named_as_arguments(settings: type, *others: str) -> Iterator[Named]:
-    """Let an error name the arguments of a function in place of the options of the command.
-
-    Args:
-        settings: the dataclass of the settings that the function takes.
-        others: its further arguments.
-
-    Yields:
-        What makes the same change in any other message.
-    """
-    known: set[str] = {field.name for field in fields(settings)} | set(others)
-
-    def argument(option: re.Match[str]) -> str:
-        name = option[1].replace("-", "_")
-        return name if name in known else option[0]
-
-    def named(message: str) -> str:
-        return _OPTION.sub(argument, message)
-
+def named_as_arguments() -> Iterator[None]:
+    """Let an error name the arguments of functions in place of the options of the command."""
     try:
-        yield named
+        yield
     except EimfError as error:
         error.args = tuple(named(str(each)) for each in error.args)
         error.advice = tuple(map(named, error.advice))
         raise
 
 
-def reporter_or_quiet(reporter: Reporter | None, named: Named) -> Reporter:
-    """The reporter that was given; without one a quiet one that passes on warnings, `named` as the errors are."""
-    return PythonWarnings(named) if reporter is None else reporter
+def reporter_or_quiet(reporter: Reporter | None) -> Reporter:
+    """The reporter that was given; without one a quiet one that passes on warnings."""
+    return PythonWarnings() if reporter is None else reporter

@@ -55,7 +55,7 @@ def prepare(
     from eimf_core.prepare.config import PrepareConfig
     from eimf_core.prepare.prepare import prepare as run
 
-    with named_as_arguments(PrepareConfig, "items", "users", "force") as named:
+    with named_as_arguments():
         return run(
             _inputs(log, "<log>"),
             path_of(output, "output"),
@@ -63,7 +63,7 @@ def prepare(
             items=[] if items is None else _inputs(items, "<items>"),
             users=path_if(users, "users"),
             force=force,
-            reporter=reporter_or_quiet(reporter, named),
+            reporter=reporter_or_quiet(reporter),
         )
 
 
@@ -104,10 +104,10 @@ def cluster(
     from eimf_core.clustering import sample_files
     from eimf_core.clustering.config import ClusterConfig
 
-    with named_as_arguments(ClusterConfig, "summary", "force") as named:
+    with named_as_arguments():
         return sample_files.write(
             path_of(data, "data"), path_of(output, "output"), settings_of(ClusterConfig, settings),
-            summary=path_if(summary, "summary"), force=force, reporter=reporter_or_quiet(reporter, named),
+            summary=path_if(summary, "summary"), force=force, reporter=reporter_or_quiet(reporter),
         )  # fmt: skip
 
 
@@ -138,12 +138,12 @@ def label(
     from eimf_core.labeling import label as labeling
     from eimf_core.labeling.config import LabelConfig
 
-    with named_as_arguments(LabelConfig, "force") as named:
+    with named_as_arguments():
         made = settings_of(LabelConfig, settings)
         if made.dry_run:
             raise ConfigError("dry_run shows prompts on the command line: eimf label --dry-run")
         read, written = path_of(samples, "samples"), path_of(output, "output")
-        return labeling.label(read, written, made, force=force, reporter=reporter_or_quiet(reporter, named))
+        return labeling.label(read, written, made, force=force, reporter=reporter_or_quiet(reporter))
 
 
 def train(
@@ -175,7 +175,7 @@ def train(
     """
     from eimf_core.training import config
 
-    with named_as_arguments(config.TrainConfig, "labels", "epochs_from", "init", "fast") as named:
+    with named_as_arguments():
         made, given = settings_of(config.TrainConfig, settings), frozenset(settings)
         read, written, earlier = path_of(data, "data"), path_of(output, "output"), path_if(init, "init")
         if fast:
@@ -188,7 +188,7 @@ def train(
             made = plan.as_init(made, earlier, given)
         return training.train(
             read, written, made, labels=path_if(labels, "labels"), epochs_from=path_if(epochs_from, "epochs_from"),
-            init=earlier, given=given, reporter=reporter_or_quiet(reporter, named),
+            init=earlier, given=given, reporter=reporter_or_quiet(reporter),
         )  # fmt: skip
 
 
@@ -227,13 +227,13 @@ def evaluate(
     given = [models] if isinstance(models, str | PathLike) or not isinstance(models, Iterable) else list(models)
     if not given:
         raise ConfigError("give at least one model directory")
-    with named_as_arguments(EvalConfig, "output", "per_user", "report", "force") as named:
+    with named_as_arguments():
         made = settings_of(EvalConfig, settings)
         return Figures(
             metric_files.write(
                 [path_of(each, "models") for each in given], path_of(data, "data"), made,
                 output=path_if(output, "output"), per_user=path_if(per_user, "per_user"),
                 report=path_if(report, "report"), force=force,
-                reporter=reporter_or_quiet(reporter, named),
+                reporter=reporter_or_quiet(reporter),
             )
         )  # fmt: skip

@@ -5,16 +5,21 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import fields
+from numbers import Number
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from eimf_core import renamed_settings
-from eimf_core.config import no_choice
+from eimf_core.config import listed, no_choice
 from eimf_core.errors import ConfigError, did_you_mean
 
 MAX_WHOLE = 1 << 63
 """Numbers that do not fit 64 bits are mistakes."""
 TRUE, FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off", "")
+PLAIN = (str, int, float, Path, list, tuple, dict, type(None))
+"""Types of values that a message shows."""
+LONGEST_SHOWN = 200
 KINDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 S = TypeVar("S")
 
@@ -36,6 +41,8 @@ def read(kind: Any, value: Any) -> Any:
         return [read(entry_kind, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
     if get_origin(kind) is Literal:
         choices = {str(choice): choice for choice in get_args(kind)}
+        if not isinstance(value, PLAIN):
+            raise _wrong(value, listed(list(choices)))
         if str(value) not in choices:
             raise ValueError(no_choice(value, list(choices)))
         return choices[str(value)]
@@ -50,7 +57,9 @@ def read(kind: Any, value: Any) -> Any:
 
 
 def _wrong(value: Any, expected: str) -> ValueError:
-    return ValueError(f"is '{value}', expected {expected}")
+    # what Python gives may be of any type and size
+    shown = f"'{str(value)[:LONGEST_SHOWN]}'" if isinstance(value, PLAIN) else f"a {type(value).__name__}"
+    return ValueError(f"is {shown}, expected {expected}")
 
 
 def _read_one(kind: Any, value: Any) -> Any:
@@ -60,11 +69,11 @@ def _read_one(kind: Any, value: Any) -> Any:
         if str(value).strip().lower() in TRUE + FALSE:
             return str(value).strip().lower() in TRUE
         raise ValueError
-    if isinstance(value, bool | list | dict):
+    if isinstance(value, bool | list | dict) or (kind is str and not isinstance(value, str | Number | PathLike)):
         raise TypeError
     if kind is int and isinstance(value, float) and not value.is_integer():
         raise ValueError
-    if kind is Path and (not str(value) or "\0" in str(value)):
+    if (kind is Path and not str(value)) or (kind in (str, Path) and "\0" in str(value)):
         raise ValueError
     if isinstance(value, str):
         # the bytes of a command line that are no text

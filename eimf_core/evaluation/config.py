@@ -76,7 +76,7 @@ class EvalConfig:
         check(self)
         self.k = sorted(set(self.k))
         if not self.k:
-            raise setting_error("k", "is empty: give at least one length of list, such as -k 10")
+            raise setting_error("k", "is empty: give at least one length of list, such as --k 10")
         self.metrics = _metric_names(self.metrics)
         self.slice = list(dict.fromkeys(self.slice))
         if self.slice:
@@ -98,7 +98,8 @@ def _metric_names(wanted: list[str]) -> list[str]:
     for word in (word.strip() for given in wanted for word in given.split(",")):
         if word not in SETS and word not in METRICS and not add_plugin(word):
             raise setting_error(
-                "metrics", no_choice(word, plugins.names("metrics"), also=" (--help-metrics tells them)", verb="has")
+                "metrics",
+                no_choice(word, plugins.names("metrics"), also=" (eimf eval --help-metrics tells them)", verb="has"),
             )
         names.update(dict.fromkeys(SETS.get(word, (word,))))
     return list(names)

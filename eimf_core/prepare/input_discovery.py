@@ -194,7 +194,8 @@ def _item_file(source: Source, config: PrepareConfig) -> ItemFile:
     for kind in ITEMS:
         if kind.parquet == source.parquet and kind.matches(source) and (kind.columns is not None or not named):
             columns = kind.columns(source, config) if kind.columns else ()
-            fields = item_columns(columns, config, source.name) if columns else {}
+            with source.advised():
+                fields = item_columns(columns, config, source.name) if columns else {}
             return ItemFile(source, kind, columns, fields, config)
     way = "; " + _json_way(source) if source.first[:1] in ("[", "{") and not source.parquet else ""
     raise InputError(

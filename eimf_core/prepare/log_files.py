@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 import shutil
 import sys
@@ -40,6 +41,7 @@ class Source:
         folder: where files that belong to it are looked for, where it is not that of `path`.
         at: the numbers of the lines of `head` in the file, from 1.
         separator: what separates columns, where the file or the user says so.
+        advice: what else may help where a column is not recognised.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class Source:
     folder: Path | None = None
     at: tuple[int, ...] = ()
     separator: str = ""
+    advice: str = ""
 
     @property
     def before(self) -> int:
@@ -75,6 +78,15 @@ class Source:
     def first(self) -> str:
         """The first line without blanks around it; empty for Parquet."""
         return self.head[0].strip() if self.head else ""
+
+    @contextlib.contextmanager
+    def advised(self) -> Iterator[None]:
+        """Errors about columns end with the advice."""
+        try:
+            yield
+        except InputError as error:
+            problem = error.problem + self.advice
+            raise InputError(problem, file=error.file, line=error.line, field=error.field) from None
 
 
 def expand(argument: Path, scratch: Path) -> list[Path]:

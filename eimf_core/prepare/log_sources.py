@@ -68,7 +68,8 @@ def sources(
 
 def _in_memory(table: MemoryTable, scratch: Path) -> Source:
     """A table in memory as a file in the scratch folder."""
-    return log_files.probe(table.written(containers.fresh_folder(scratch)), table.name)
+    found = log_files.probe(table.written(containers.fresh_folder(scratch)), table.name)
+    return dataclasses.replace(found, advice=table.advice)
 
 
 def item_source(path: Path | MemoryTable, config: PrepareConfig, scratch: Path, log: Source | None = None) -> Source:

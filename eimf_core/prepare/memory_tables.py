@@ -1,7 +1,7 @@
 """Logs and item tables in memory: written once as a file, which is then read and checked as any other.
 
-What DuckDB can read becomes Parquet (frames of pandas, tables of pyarrow, its own relations), frames of polars write
-Parquet themselves, and rows as dictionaries become JSON lines. None of these packages is imported here.
+What DuckDB can read becomes Parquet (frames of pandas, tables of pyarrow, its own relations, arrays of records), frames
+of polars write Parquet themselves, and rows as dictionaries become JSON lines. None of these packages is imported here.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ class MemoryTable:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def advice(self) -> str:
+        """What may help where a column is not recognised: in pandas the index may be one."""
+        names = getattr(getattr(self.data, "index", None), "names", ())
+        named = ", ".join(str(name) for name in names if name is not None)
+        return f"; the index ({named}) is no column, frame.reset_index() makes it one" if named else ""
+
     def written(self, folder: Path) -> Path:
         """A file in a folder with the rows of the table.
 
@@ -40,6 +47,8 @@ class MemoryTable:
             InputError: for a table that has no rows, or that cannot be read.
         """
         data = self.data.collect() if hasattr(self.data, "collect") else self.data
+        if isinstance(data, np.ndarray) and data.dtype.names is not None:
+            data = {name: data[name] for name in data.dtype.names}
         if isinstance(data, np.ndarray):
             names = 'pandas.DataFrame(array, columns=["user", "item", "time"])'
             raise ConfigError(f"{self.name} is an array of numpy, whose columns have no names; make a frame: {names}")
@@ -77,7 +86,7 @@ class MemoryTable:
             try:
                 connection.register("given", data)
             except (duckdb.Error, TypeError) as error:
-                if hasattr(data, "columns"):
+                if hasattr(data, "columns") or isinstance(data, dict):
                     raise self._unreadable(error) from None
                 raise ConfigError(
                     f"{self.name} is a {type(data).__name__}; {EXPECTED} ({_first_line(error)})"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import typing
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 import eimf
-from eimf import setting_types
+from eimf import query_values, reporting, setting_types
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.io import jsonl
@@ -160,6 +160,20 @@ def test_columns_that_no_file_holds_are_told_as_such() -> None:
             eimf.prepare(frame, "out")
 
 
+def test_an_array_of_records_is_a_table_and_an_index_is_no_column() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame, items = pandas.DataFrame(ROWS), pandas.DataFrame(ITEMS)
+    eimf.prepare(frame.to_records(), "records", items=items[["item", "title"]].to_records(index=False))
+    eimf.prepare(frame, "frame", items=items[["item", "title"]])
+    assert written(Path("records")) == written(Path("frame"))
+    hint = r"; the index \(user\) is no column, frame.reset_index\(\) makes it one$"
+    for settings in ({}, {"user_column": "user"}):
+        with pytest.raises(eimf.InputError, match=f"^<log>: .*user.* item, time.*{hint}"):
+            eimf.prepare(frame.set_index("user"), "out", **settings)
+    with pytest.raises(eimf.InputError, match=f"^<items>: .*{hint.replace('user', 'item')}"):
+        eimf.prepare(frame, "out", items=items.set_index("item"))
+
+
 def test_warnings_are_told_by_the_names_of_arguments() -> None:
     with pytest.warns(eimf.EimfWarning, match=r"7 of 7 items have no text; give it with items$"):
         eimf.prepare(ROWS, "out")
@@ -178,6 +192,29 @@ def test_settings_are_told_by_the_names_of_arguments() -> None:
         eimf.open_model("model", kk=3)  # type: ignore[call-arg]
     with pytest.raises(eimf.ConfigError, match=r"^fast and backbone both say"):
         eimf.train("data", "model", fast=True, backbone="narm")
+    with pytest.raises(eimf.ConfigError, match=r"^k is 0, expected a number from 1"):
+        eimf.evaluate("model", "data", k=[0])
+    with pytest.raises(eimf.ConfigError, match=r"on the command line: eimf label --dry-run$"):
+        eimf.label("samples.jsonl", "labels.jsonl", dry_run=True)
+
+
+def test_options_of_the_command_are_told_by_their_names_here(small: Path) -> None:
+    model = eimf.open_model(small / "model", k=2)
+    for ask in (lambda: next(model.recommend_many([{"titles": ["tea"]}])), lambda: model.similar("tea")):
+        with pytest.raises(eimf.InputError, match=r"or take first_match$"):
+            ask()
+    with pytest.raises(eimf.ConfigError, match=r"^output all.xyz: its ending says the form"):
+        model.recommend_all(small / "data", "all.xyz")
+    Path("mine.csv").write_text("mine")
+    with pytest.raises(eimf.ConfigError, match="or give force to replace it"):
+        model.recommend_all(small / "data", "mine.csv")
+    with pytest.raises(eimf.ConfigError, match=r"it goes with user and sequences, or with recommend_all$"):
+        eimf.open_model(small / "model", repeat_after=3)
+    # those of other steps, and keys of a configuration, have the same names; a command that is quoted stays one
+    assert reporting.named(
+        "--labels, --item-vectors or --split; lower 'overlap' in --config (eimf train --help-all)"
+    ) == ("labels, item_vectors or split; lower 'overlap' (eimf train --help-all)")
+    assert reporting.named("heads (in --config) is 3") == "heads is 3" and reporting.named("ray --head") == "ray --head"
 
 
 def test_answers_are_those_of_the_command(small: Path, eimf: Eimf) -> None:
@@ -232,12 +269,65 @@ def test_a_value_of_another_kind_is_told_by_its_field(small: Path, field: str, v
         list(model.recommend_many([{"history": []}, {"history": ["tea-1"], field: value}]))
 
 
+def test_dates_are_times_of_a_history(small: Path) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    model, history = eimf.open_model(small / "model"), ["tea-1", "yarn-2"]
+    seconds = [1_600_000_000, 1_600_086_400.5]
+    expected = model.recommend(items=history, times=seconds)
+    dates = pandas.Series(pandas.to_datetime(seconds, unit="s"))
+    for given in (
+        dates, dates.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"), pandas.DatetimeIndex(dates), dates.tolist(),
+        dates.to_numpy(), [*dates.to_numpy()], polars.Series(dates), [each.to_pydatetime() for each in dates],
+    ):  # fmt: skip
+        assert model.recommend(items=history, times=given) == expected
+        assert [*next(model.recommend_many([{"history": history, "times": given}]))] == [*expected]
+        until = model._session.resolver.resolve(query_values.read_query({"history": history, "times": given}, 1)).times
+        assert until is not None and until.tolist() == seconds
+    days = model.recommend(items=["tea-1"], times=[date(2024, 1, 31)])
+    assert days.history is not None and days.history.until == datetime(2024, 1, 31, tzinfo=UTC).timestamp()
+    for gap in (dates.where([True, False]), [seconds[0], None], np.array(["2024-01-31", "NaT"], dtype="datetime64[s]")):
+        with pytest.raises(eimf.InputError, match=r"^field 'times\[1\]': "):
+            model.recommend(items=history, times=gap)
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), 5, b"tea", ["tea"]])
+def test_a_title_that_is_missing_is_told_by_its_field(small: Path, gap: Any) -> None:
+    model = eimf.open_model(small / "model")
+    with pytest.raises(eimf.InputError, match=r"^field 'like\[1\]': is .*, expected text$"):
+        model.recommend(like=["Loom", gap])
+    with pytest.raises(eimf.InputError, match=r"^field 'only\[0\]': is .*, expected text$"):
+        eimf.open_model(small / "model", only=[gap])
+    for name in ("text", "user", "explain") if gap is not None else ():
+        with pytest.raises(eimf.EimfError, match=f"^(field '{name}': is|user needs|no item has) .*"):
+            model.recommend(items=["tea-1"], **{name: gap})
+    if gap != 5:
+        with pytest.raises(eimf.InputError, match=r"^field 'item': is .*, expected an id$"):
+            model.similar(gap)
+
+
+def test_a_frame_in_the_place_of_its_column_is_told(small: Path) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    model = eimf.open_model(small / "model")
+    for frame in (pandas.DataFrame(ROWS), polars.DataFrame(ROWS), polars.DataFrame(ROWS).lazy()):
+        for name in ("items", "like", "exclude", "only", "times", "events", "user", "explain"):
+            with pytest.raises(eimf.InputError, match=rf'^field \'{name}\': is a frame, .* frame\["item"\]$'):
+                model.recommend(**{"items": ["tea-1"], name: frame})
+        rows = r"frame.to_dict\(\"records\"\)" if isinstance(frame, pandas.DataFrame) else "frame.*to_dicts"
+        with pytest.raises(eimf.ConfigError, match=f"^queries is a frame; give its rows, .*: {rows}"):
+            list(model.recommend_many(frame))
+    for given, kind in (({"history": []}, "dict"), (5, "int"), ("tea-1", "str")):
+        with pytest.raises(eimf.ConfigError, match=f"^queries is a {kind}, expected dictionaries"):
+            list(model.recommend_many(given))  # type: ignore[arg-type]
+
+
 def test_what_is_no_query_is_told(small: Path) -> None:
     model = eimf.open_model(small / "model")
     with pytest.raises(eimf.ConfigError, match="nowhere: no such directory"):
         model.recommend_all("nowhere", "all.csv")
-    for given, words in (("tea-1", "is a str, expected a dictionary"), ({"history": {1}}, "cannot be read"),
-                         ({"history": ["\ud800"]}, "cannot be read")):  # fmt: skip
+    for given, words in (
+        ("tea-1", "is a str, expected a dictionary"), ({"history": {1}, "k": 1}, "field 'history': cannot be read"),
+        ({"history": ["\ud800"]}, "field 'history': cannot be read"),
+    ):  # fmt: skip
         with pytest.raises(eimf.InputError, match=f"^queries:1: {words}"):
             list(model.recommend_many([given]))  # type: ignore[list-item]
 
@@ -260,6 +350,11 @@ def test_what_is_no_query_is_told(small: Path) -> None:
         (lambda: eimf.label(5, "out"), "samples is of type int, expected a path"),
         (lambda: eimf.open_model(5), "path is of type int, expected a path"),
         (lambda: eimf.open_model("model", boost=5), "boost is of type int, expected a path"),
+        (lambda: eimf.open_model("mod\0el"), r"path is 'mod\\x00el', which no file can be called"),
+        (lambda: eimf.cluster("data", "\ud800"), r"output is '\\ud800', which no file can be called"),
+        (lambda: eimf.open_model("model", seen=np.zeros(3)), "seen is a ndarray, expected drop or keep"),
+        (lambda: eimf.open_model("model", encoder=np.zeros(3)), "encoder is a ndarray, expected text"),
+        (lambda: eimf.open_model("model", k=object()), "k is a object, expected a whole number"),
     ],
 )
 def test_what_is_no_path_and_no_table_is_told(small: Path, call: Any, words: str) -> None:

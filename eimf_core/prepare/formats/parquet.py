@@ -37,7 +37,8 @@ def _columns(source: Source, config: PrepareConfig) -> tuple[str, ...]:
 
 def _scan(source: Source, config: PrepareConfig) -> Parquet:
     types = _types(source)
-    fields = log_columns(list(types), config, source.name)
+    with source.advised():
+        fields = log_columns(list(types), config, source.name, line=None)
     for field in ("user", "item"):
         if types[fields[field]].endswith("]") or types[fields[field]].startswith(("STRUCT", "MAP")):
             raise InputError(
