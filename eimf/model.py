@@ -27,7 +27,11 @@ def open_model(
     exclude_items: AnyPath | None = None, new_items: AnyPath | None = None,
     boost: AnyPath | None = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
 ) -> Model:  # fmt: skip
-    """Open a model directory. It needs no torch, and reads what it opened even when another model takes its place.
+    """Open a model directory, without torch. Its files stay where they are and are read as answers need them.
+
+    A directory that takes the place of this one as a whole, as `train` puts it there, changes nothing: what was opened
+    is read on. Files that are written over in place are read as they are then: answers mix both models, and a file that
+    becomes shorter ends the process. Copy a model to another name beside the old one, then rename both.
 
     Args:
         path: the directory that `train` wrote.
@@ -183,6 +187,8 @@ class Model:
         reporter: Reporter | None = None,
     ) -> Written:  # fmt: skip
         """Write recommendations for all users of a prepared directory; an interrupted run resumes.
+
+        The model directory is opened anew, so that a model which has taken its place is the one that answers.
 
         Args:
             data: the directory that `prepare` wrote.
