@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -11,12 +12,14 @@ from eimf.query_values import ids, one_id, one_text, queries_of, read_query, tex
 from eimf.record_lists import Recommendations, read_answer
 from eimf.reporting import named_as_arguments, reporter_or_quiet
 from eimf.setting_types import RecommendSettings
+from eimf.tables import lines_of
 from eimf_core.progress import Reporter
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.setting_values import settings_of
 
 if TYPE_CHECKING:
     from eimf_core.recommend.all_users import Written
+    from eimf_core.recommend.query.request import RecommendRequest
 
 BATCH = 256
 """Queries that are answered together."""
@@ -24,8 +27,8 @@ BATCH = 256
 
 def open_model(
     path: AnyPath, *, only: Sequence[str] = (), only_items: AnyPath | None = None,
-    exclude_items: AnyPath | None = None, new_items: AnyPath | None = None,
-    boost: AnyPath | None = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
+    exclude_items: AnyPath | None = None, new_items: Any = None,
+    boost: Any = None, reporter: Reporter | None = None, **settings: Unpack[RecommendSettings],
 ) -> Model:  # fmt: skip
     """Open a model directory, without torch. Its files stay where they are and are read as answers need them.
 
@@ -38,8 +41,10 @@ def open_model(
         only: conditions such as "category=Tea"; several are alternatives.
         only_items: a file of the ids that may be listed, one a line.
         exclude_items: a file of ids that are never listed.
-        new_items: a file of items that came after training.
-        boost: a file of items and the factors on their scores.
+        new_items: items that came after training: a file of Item lines, a frame with these columns, or a list of
+            dictionaries.
+        boost: items and the factors on their scores: a file, a frame with the columns item and factor, or a list of
+            dictionaries.
         reporter: hears of remarks and warnings; without one warnings are Python's.
         settings: of `RecommendConfig`, for all queries, such as `k=20` or `diversity=0.3`.
 
@@ -48,31 +53,50 @@ def open_model(
 
     Raises:
         ConfigError: for a path that is no directory, or settings that do not work.
+        InputError: for items or factors that cannot be used.
         ModelError: for a model that is broken.
 
     >>> model = eimf.open_model("model/", k=3)
     >>> len(model.recommend(items=["S1200", "S1214"]))
     3
     """
-    files = {"only_items": only_items, "exclude_items": exclude_items, "new_items": new_items, "boost": boost}
     with named_as_arguments():
         made = settings_of(RecommendConfig, settings)
-        given = {name: path_if(value, name) for name, value in files.items()}
-        return Model(path_of(path, "path"), made, {**given, "only": texts(only, "only")}, reporter_or_quiet(reporter))
+        request = {
+            "only": texts(only, "only"), "only_items": path_if(only_items, "only_items"),
+            "exclude_items": path_if(exclude_items, "exclude_items"),
+        }  # fmt: skip
+        tables = {"new_items": new_items, "boost": boost}
+        return Model(path_of(path, "path"), made, request, tables, reporter_or_quiet(reporter))
 
 
 class Model:
     """An opened model; `open_model` makes one. Threads may ask it at once."""
 
-    def __init__(self, path: Path, settings: RecommendConfig, request: Mapping[str, Any], reporter: Reporter) -> None:
-        """`request`: further fields of `eimf_core.recommend.query.request.RecommendRequest`."""
-        from eimf_core.recommend.query.request import RecommendRequest
+    def __init__(
+        self, path: Path, settings: RecommendConfig, request: Mapping[str, Any], tables: Mapping[str, Any],
+        reporter: Reporter,
+    ) -> None:  # fmt: skip
+        """`request`, and `tables` that may be in memory: further fields of `RecommendRequest` of `eimf_core`."""
         from eimf_core.recommend.session import Session
 
         self.path = path
-        self._settings, self._request, self._reporter = settings, dict(request), reporter
+        self._settings, self._reporter, self._fields = settings, reporter, request
+        self._tables = {name: given for name, given in tables.items() if given is not None}
         # an empty history: each query is one that reports itself what it does not know
-        self._session = Session(self.path, settings, RecommendRequest(items=[], **self._request), reporter=reporter)
+        with self._request(items=[]) as asked:
+            self._session = Session(self.path, settings, asked, reporter=reporter)
+
+    @contextlib.contextmanager
+    def _request(self, **fields: Any) -> Iterator[RecommendRequest]:
+        """A request with what holds for all queries; tables in memory are files while the block runs."""
+        from eimf_core.recommend.query.request import RecommendRequest
+
+        with contextlib.ExitStack() as stack:
+            tables: dict[str, Any] = {
+                name: stack.enter_context(lines_of(given, name)) for name, given in self._tables.items()
+            }
+            yield RecommendRequest(**fields, **self._fields, **tables)
 
     @property
     def backbone(self) -> str:
@@ -203,11 +227,9 @@ class Model:
         True
         """
         from eimf_core.recommend import all_users
-        from eimf_core.recommend.query.request import RecommendRequest
 
         heard = self._reporter if reporter is None else reporter
-        with named_as_arguments():
-            request = RecommendRequest(all_users=path_of(data, "data"), **self._request)
+        with named_as_arguments(), self._request(all_users=path_of(data, "data")) as request:
             return all_users.write(
                 self.path, self._settings, request, path_of(output, "output"), force=force, reporter=heard
             )

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from eimf_core.errors import ConfigError
 
 AnyPath = str | PathLike[str]
+
+
+def is_frame(value: Any) -> bool:
+    """Whether a value is a frame of any library; none is imported, and no lazy one is computed."""
+    return hasattr(type(value), "columns")
 
 
 def path_of(given: AnyPath, name: str) -> Path:
@@ -16,6 +22,9 @@ def path_of(given: AnyPath, name: str) -> Path:
         made = Path(given)
         text = str(made).encode("utf-8", "surrogateescape")
     except TypeError:
+        if is_frame(given):
+            way = "eimf.prepare makes the directory" if name == "data" else "write it to a file first"
+            raise ConfigError(f"{name} is a frame, expected a path; {way}") from None
         raise ConfigError(f"{name} is of type {type(given).__name__}, expected a path") from None
     except UnicodeEncodeError:
         text = b"\0"

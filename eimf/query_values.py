@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from eimf.paths import is_frame
 from eimf_core.errors import ConfigError, InputError
 from eimf_core.io import jsonl
 from eimf_core.records import Query
@@ -56,11 +57,6 @@ def one_text(value: Any, name: str) -> str:
 
 def _shown(value: Any) -> str:
     return shortened_at_word(" ".join(repr(value).split()), LONGEST_SHOWN)
-
-
-def is_frame(value: Any) -> bool:
-    """Whether a value is a frame of any library; none is imported, and no lazy one is computed."""
-    return hasattr(type(value), "columns")
 
 
 def refuse_frame(value: Any, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -10,6 +11,7 @@ from eimf.paths import AnyPath, path_if, path_of
 from eimf.record_lists import Figures
 from eimf.reporting import named_as_arguments, reporter_or_quiet
 from eimf.setting_types import ClusterSettings, EvalSettings, LabelSettings, PrepareSettings, TrainSettings
+from eimf.tables import lines_of
 from eimf_core.errors import ConfigError
 from eimf_core.progress import Reporter
 from eimf_core.setting_values import settings_of
@@ -112,13 +114,13 @@ def cluster(
 
 
 def label(
-    samples: AnyPath, output: AnyPath, *, force: bool = False, reporter: Reporter | None = None,
+    samples: Any, output: AnyPath, *, force: bool = False, reporter: Reporter | None = None,
     **settings: Unpack[LabelSettings],
 ) -> Labelled:  # fmt: skip
     """Ask for the interests behind the histories of samples; an interrupted run resumes.
 
     Args:
-        samples: the file that `cluster` wrote.
+        samples: the file that `cluster` wrote, or its lines: a frame, or a list of dictionaries.
         output: a file for Label lines.
         force: whether files that no run of eimf wrote may be replaced; labels of other settings are given up with
             `discard=True` alone.
@@ -142,12 +144,13 @@ def label(
         made = settings_of(LabelConfig, settings)
         if made.dry_run:
             raise ConfigError("dry_run shows prompts on the command line: eimf label --dry-run")
-        read, written = path_of(samples, "samples"), path_of(output, "output")
-        return labeling.label(read, written, made, force=force, reporter=reporter_or_quiet(reporter))
+        with lines_of(samples, "samples") as read:
+            written = path_of(output, "output")
+            return labeling.label(read, written, made, force=force, reporter=reporter_or_quiet(reporter))
 
 
 def train(
-    data: AnyPath, output: AnyPath, *, labels: AnyPath | None = None, epochs_from: AnyPath | None = None,
+    data: AnyPath, output: AnyPath, *, labels: Any = None, epochs_from: AnyPath | None = None,
     init: AnyPath | None = None, fast: bool = False, reporter: Reporter | None = None,
     **settings: Unpack[TrainSettings],
 ) -> Trained:  # fmt: skip
@@ -156,7 +159,8 @@ def train(
     Args:
         data: the directory that `prepare` wrote.
         output: the model directory to write.
-        labels: the file that `label` wrote, for names of interests.
+        labels: the file that `label` wrote, for names of interests, or its lines: a frame, or a list of dictionaries
+            with `user` and `interests`.
         epochs_from: an earlier model: train as it was, for the epochs that it found best.
         init: an earlier model to start from.
         fast: train one member alone, for fewer epochs: a little worse, in a third of the time.
@@ -186,10 +190,11 @@ def train(
 
         if earlier is not None and epochs_from is None:
             made = plan.as_init(made, earlier, given)
-        return training.train(
-            read, written, made, labels=path_if(labels, "labels"), epochs_from=path_if(epochs_from, "epochs_from"),
-            init=earlier, given=given, reporter=reporter_or_quiet(reporter),
-        )  # fmt: skip
+        with nullcontext() if labels is None else lines_of(labels, "labels") as label_lines:
+            return training.train(
+                read, written, made, labels=label_lines, epochs_from=path_if(epochs_from, "epochs_from"),
+                init=earlier, given=given, reporter=reporter_or_quiet(reporter),
+            )  # fmt: skip
 
 
 def evaluate(

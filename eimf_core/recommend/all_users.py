@@ -159,7 +159,14 @@ def _description(model: str | Path, settings: RecommendConfig, request: Recommen
     return provenance.describe(
         command="recommend",
         # who answers changes no answer
-        arguments={"model": model, **{name: value for name, value in asked.items() if name not in ("threads", "ray")}},
+        arguments={
+            "model": model,
+            **{
+                name: files.name_of(value) if isinstance(value, Path) else value
+                for name, value in asked.items()
+                if name not in ("threads", "ray")
+            },
+        },
         inputs=[
             user_histories.sequences_file(request.all_users),
             Path(model) / "manifest.json",

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from eimf_core.errors import InputError
+from eimf_core.io import files
 from eimf_core.numeric.arrays import Floats
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.query import query_input
@@ -56,7 +57,7 @@ def read(path: str | Path, items: Items, *, strict: bool = False, reporter: Repo
         problem = f"unknown items: {first_names(unknown)}"
         if strict:
             raise InputError(problem, file=path)
-        reporter.note(f"{path}: {problem}")
+        reporter.note(f"{files.name_of(path)}: {problem}")
     return factors
 
 

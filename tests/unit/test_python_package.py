@@ -9,7 +9,7 @@ import subprocess
 import sys
 import typing
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import orjson
 import pytest
 
 import eimf
-from eimf import query_values, reporting, setting_types
+from eimf import reporting, setting_types
 from eimf_core.clustering.config import ClusterConfig
 from eimf_core.evaluation.config import EvalConfig
 from eimf_core.io import jsonl
@@ -269,57 +269,6 @@ def test_a_value_of_another_kind_is_told_by_its_field(small: Path, field: str, v
         list(model.recommend_many([{"history": []}, {"history": ["tea-1"], field: value}]))
 
 
-def test_dates_are_times_of_a_history(small: Path) -> None:
-    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
-    model, history = eimf.open_model(small / "model"), ["tea-1", "yarn-2"]
-    seconds = [1_600_000_000, 1_600_086_400.5]
-    expected = model.recommend(items=history, times=seconds)
-    dates = pandas.Series(pandas.to_datetime(seconds, unit="s"))
-    for given in (
-        dates, dates.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"), pandas.DatetimeIndex(dates), dates.tolist(),
-        dates.to_numpy(), [*dates.to_numpy()], polars.Series(dates), [each.to_pydatetime() for each in dates],
-    ):  # fmt: skip
-        assert model.recommend(items=history, times=given) == expected
-        assert [*next(model.recommend_many([{"history": history, "times": given}]))] == [*expected]
-        until = model._session.resolver.resolve(query_values.read_query({"history": history, "times": given}, 1)).times
-        assert until is not None and until.tolist() == seconds
-    days = model.recommend(items=["tea-1"], times=[date(2024, 1, 31)])
-    assert days.history is not None and days.history.until == datetime(2024, 1, 31, tzinfo=UTC).timestamp()
-    for gap in (dates.where([True, False]), [seconds[0], None], np.array(["2024-01-31", "NaT"], dtype="datetime64[s]")):
-        with pytest.raises(eimf.InputError, match=r"^field 'times\[1\]': "):
-            model.recommend(items=history, times=gap)
-
-
-@pytest.mark.parametrize("gap", [None, float("nan"), 5, b"tea", ["tea"]])
-def test_a_title_that_is_missing_is_told_by_its_field(small: Path, gap: Any) -> None:
-    model = eimf.open_model(small / "model")
-    with pytest.raises(eimf.InputError, match=r"^field 'like\[1\]': is .*, expected text$"):
-        model.recommend(like=["Loom", gap])
-    with pytest.raises(eimf.InputError, match=r"^field 'only\[0\]': is .*, expected text$"):
-        eimf.open_model(small / "model", only=[gap])
-    for name in ("text", "user", "explain") if gap is not None else ():
-        with pytest.raises(eimf.EimfError, match=f"^(field '{name}': is|user needs|no item has) .*"):
-            model.recommend(items=["tea-1"], **{name: gap})
-    if gap != 5:
-        with pytest.raises(eimf.InputError, match=r"^field 'item': is .*, expected an id$"):
-            model.similar(gap)
-
-
-def test_a_frame_in_the_place_of_its_column_is_told(small: Path) -> None:
-    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
-    model = eimf.open_model(small / "model")
-    for frame in (pandas.DataFrame(ROWS), polars.DataFrame(ROWS), polars.DataFrame(ROWS).lazy()):
-        for name in ("items", "like", "exclude", "only", "times", "events", "user", "explain"):
-            with pytest.raises(eimf.InputError, match=rf'^field \'{name}\': is a frame, .* frame\["item"\]$'):
-                model.recommend(**{"items": ["tea-1"], name: frame})
-        rows = r"frame.to_dict\(\"records\"\)" if isinstance(frame, pandas.DataFrame) else "frame.*to_dicts"
-        with pytest.raises(eimf.ConfigError, match=f"^queries is a frame; give its rows, .*: {rows}"):
-            list(model.recommend_many(frame))
-    for given, kind in (({"history": []}, "dict"), (5, "int"), ("tea-1", "str")):
-        with pytest.raises(eimf.ConfigError, match=f"^queries is a {kind}, expected dictionaries"):
-            list(model.recommend_many(given))  # type: ignore[arg-type]
-
-
 def test_what_is_no_query_is_told(small: Path) -> None:
     model = eimf.open_model(small / "model")
     with pytest.raises(eimf.ConfigError, match="nowhere: no such directory"):
@@ -330,6 +279,12 @@ def test_what_is_no_query_is_told(small: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(eimf.InputError, match=f"^queries:1: {words}"):
             list(model.recommend_many([given]))  # type: ignore[list-item]
+
+
+class Frame:
+    """What frames of any library have."""
+
+    columns = ("user", "item")
 
 
 @pytest.mark.parametrize(
@@ -350,6 +305,8 @@ def test_what_is_no_query_is_told(small: Path) -> None:
         (lambda: eimf.label(5, "out"), "samples is of type int, expected a path"),
         (lambda: eimf.open_model(5), "path is of type int, expected a path"),
         (lambda: eimf.open_model("model", boost=5), "boost is of type int, expected a path"),
+        (lambda: eimf.open_model("model", only_items=Frame()), "only_items is a frame, expected a path; write it to a"),
+        (lambda: eimf.cluster(Frame(), "out"), "data is a frame, expected a path; eimf.prepare makes the directory"),
         (lambda: eimf.open_model("mod\0el"), r"path is 'mod\\x00el', which no file can be called"),
         (lambda: eimf.cluster("data", "\ud800"), r"output is '\\ud800', which no file can be called"),
         (lambda: eimf.open_model("model", seen=np.zeros(3)), "seen is a ndarray, expected drop or keep"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eimf_core.errors import ConfigError, InputError
+from eimf_core.io import files
 from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric.arrays import Floats
 from eimf_core.numeric.vectors import unit_rows
@@ -131,10 +132,10 @@ def read_new_items(path: str | Path, model: OpenedModel, reporter: Reporter) -> 
     listed = dataset.load_items(path)
     known = [item for item in listed if model.catalogue.index(item.item)]
     if known:
-        reporter.note(f"{path}: {len(known):,} items are known already and keep their place")
+        reporter.note(f"{files.name_of(path)}: {len(known):,} items are known already and keep their place")
     blank = [item for item in listed if not item_text(item)]
     if blank:
-        reporter.warn(f"{path}: {len(blank):,} items without any text are left out")
+        reporter.warn(f"{files.name_of(path)}: {len(blank):,} items without any text are left out")
     out = {item.item for item in (*known, *blank)}
     new = [item for item in listed if item.item not in out]
     if not new and not known:
