@@ -19,6 +19,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
     app,
     example="eimf compare data/ --backbones narm,comirec-sa,sasrec --seeds 3 --max-minutes 10 -o runs/",
     settings=CompareConfig,
+    plugins="backbones",
 )
 def compare(
     *,

@@ -173,8 +173,10 @@ class StepCommand(TyperCommand):
             if records:
                 with formatter.section(heading.capitalize()):
                     formatter.write_dl(records)
-        if ctx.obj.plugins is not None and (there := plugins.help_lines(ctx.obj.plugins)):
-            with formatter.section(f"Plug-ins, for {plugins.OPTIONS[ctx.obj.plugins]}"):
+        group = ctx.obj.plugins
+        if group is not None and (there := plugins.help_lines(group)):
+            several = any(parameter.name == group for parameter in parameters)
+            with formatter.section(f"Plug-ins, for {f'--{group}' if several else plugins.OPTIONS[group]}"):
                 formatter.write_dl(there)
         keys = ctx.obj.config_keys()
         if everything and keys:

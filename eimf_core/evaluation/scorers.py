@@ -82,7 +82,7 @@ class ModelSystem:
                 matched += 1
         if matched == 0:
             raise InputError(
-                f"none of its items is known to {path}; evaluate the model on the data it was trained on",
+                f"none of its items is known to {path}; give the data that this model was trained on",
                 file=dataset.directory / "items.jsonl",
             )
         self.known: Bools = self._rows > 0

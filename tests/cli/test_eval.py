@@ -198,7 +198,8 @@ def test_a_model_of_other_data(eimf: Eimf, folder: Path) -> None:
     others = [Item(item=f"x{at}", title="X", categories=["x"]) for at in range(4)]
     write_small_model(folder / "other", others, taste_vectors(others))
     done = eimf("eval", "other", "data", "-o", "metrics.jsonl", cwd=folder)
-    assert "none of its items is known to other" in one_error_line(done, 3)
+    told = one_error_line(done, 3)
+    assert told.endswith("none of its items is known to other; give the data that this model was trained on")
     assert not list(folder.glob("*metrics*"))
 
 

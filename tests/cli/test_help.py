@@ -145,7 +145,7 @@ def test_eimf_alone_prints_its_help(eimf: Eimf, arguments: tuple[str, ...]) -> N
             ("eval", "m", "d", "--slice", "popularty=10"),
             "cold, popularity, category or repeat; did you mean popularity?",
         ),
-        (("eval", "m", "d", "--metrics", "ndgc"), "(--help-metrics tells them); did you mean ndcg?"),
+        (("eval", "m", "d", "--metrics", "ndgc"), "(eimf eval --help-metrics tells them); did you mean ndcg?"),
         (("train", "d", "-o", "m", "--alignment", "1"), "did you mean the key alignment_weight of --config, under"),
     ],
 )

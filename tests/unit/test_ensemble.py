@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from eimf_core import dataset
-from eimf_core.errors import ConfigError, ModelError
+from eimf_core.errors import ConfigError, InputError, ModelError
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import jsonl
 from eimf_core.model_directory import artifact
@@ -389,6 +389,10 @@ def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) 
     fails("has other items than", apart / "gru4rec", tmp_path / "larger")
     with pytest.raises(ConfigError, match="is one of the models"):
         ensemble.join_models([apart / "sasrec", apart / "gru4rec"], apart / "data", apart / "sasrec")
+    jsonl.write(tmp_path / "items.jsonl", [Item(item="other", title="Other")])
+    jsonl.write(tmp_path / "sequences.jsonl", [Sequence(user="u", split="train", items=["other"], targets=[])])
+    with pytest.raises(InputError, match=r"known to .*sasrec; give the data that this model was trained on$"):
+        ensemble.join_models([apart / "sasrec", apart / "gru4rec"], tmp_path, tmp_path / "out")
 
 
 def test_progress_says_which_member() -> None:

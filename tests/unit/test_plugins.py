@@ -82,10 +82,11 @@ def test_the_example_is_small() -> None:
 def test_help_lists_plug_ins_and_loads_none(eimf: Eimf, example: Path) -> None:
     for command, option, name in (
         ("train", "--backbone", "fading"), ("label", "--engine", "last-title"), ("prepare", "--format", "arrows"),
-        ("eval", "--metrics", "first_hit"),
+        ("eval", "--metrics", "first_hit"), ("compare", "--backbones", "fading"),
     ):  # fmt: skip
-        text = eimf(command, "--help").stdout.decode()
-        assert f"Plug-ins, for {option}" in text and name in text and "of eimf-example-plugin 1.0" in text
+        for help in ("--help", "--help-all"):
+            text = eimf(command, help).stdout.decode()
+            assert f"Plug-ins, for {option}:" in text and name in text and "of eimf-example-plugin 1.0" in text
     assert not [name for name in sys.modules if name.startswith("eimf_example")]
     told = eimf("eval", "--help-metrics").stdout.decode()
     assert "\nfirst_hit (only by name; of eimf-example-plugin 1.0)\n  Whether the first item" in told
