@@ -144,7 +144,7 @@ def _clean(sample: Sample, titles: dict[str, str], categories: dict[str, tuple[s
     bare = [titles[entry.title] for entry in sample.history]
     beside = [categories.get(entry.item, ()) for entry in sample.history]
     history = [
-        HistoryItem(item=entry.item, title=displayed_title(title, names))
+        HistoryItem(item=entry.item, title=displayed_title(title, names), categories=list(names) or None)
         for entry, title, names in zip(sample.history, bare, beside, strict=True)
     ]
     return CleanSample(msgspec.structs.replace(sample, history=history), bare, beside)

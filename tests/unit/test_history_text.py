@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from eimf_core.io import files, jsonl, provenance
 from eimf_core.labeling.history_text import (
@@ -185,6 +186,12 @@ def test_interests_are_named_by_categories_too(samples: Path, catalogue: Path, e
     assert "with categories" in line["model"]
     told = orjson.loads(provenance.sidecar(output).read_bytes())
     assert told["inputs"][str(catalogue)] == files.sha256(catalogue)
+    (one,) = jsonl.read(samples, Sample)
+    beside = [HistoryItem(item=item.item, title=item.title, categories=item.categories or None) for item in CATALOGUE]
+    jsonl.write(samples, [replace(one, history=beside)])
+    (brought,) = map(orjson.loads, eimf("label", samples, "--engine", "keywords").stdout.splitlines())
+    for field in ("interests", "model", "request"):
+        assert brought[field] == line[field]
 
 
 def test_a_catalogue_from_a_pipe_is_read_once(samples: Path, catalogue: Path, eimf: Eimf, tmp_path: Path) -> None:

@@ -37,11 +37,9 @@ def engine_for(*samples: Sample, encoder: WordEncoder | None = None, **settings:
     return Keywords(LabelConfig(engine="keywords", **settings), samples, lambda: titles, SILENT)
 
 
-def answered(
-    titles: Sequence[str], *others: Sequence[str], most: int = 4, categories: bool = False
-) -> tuple[Answer, list[dict[str, object]]]:
+def answered(titles: Sequence[str], *others: Sequence[str], most: int = 4) -> tuple[Answer, list[dict[str, object]]]:
     samples = [sample(titles), *(sample(other, at) for at, other in enumerate(others, start=1))]
-    engine = engine_for(*samples, max_interests=most, items="items.jsonl" if categories else None)
+    engine = engine_for(*samples, max_interests=most)
     engine.submit(Request(number=7, sample=samples[0], seed=0))
     answer = engine.take()
     return answer, orjson.loads(answer.text)["interests"] if answer.text else []
@@ -85,8 +83,7 @@ def test_terms_are_counted_in_titles_and_rare_ones_tell_more() -> None:
 
 def test_no_name_goes_over_the_border_of_title_and_category() -> None:
     titles = ["Throwing Bat — Arts", "Old Bat — Arts", "Bat — Arts"]
-    assert [one["name"] for one in answered(titles)[1]] == ["bat arts"]
-    assert [one["name"] for one in answered(titles, categories=True)[1]] == ["arts, bat"]
+    assert [one["name"] for one in answered(titles)[1]] == ["arts, bat"]
 
 
 def test_the_same_title_twice_is_one_title_with_both_numbers() -> None:

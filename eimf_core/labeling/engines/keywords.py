@@ -19,13 +19,12 @@ from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import LONGEST_NAME, MAX_ITEMS, Answer, Request, SynchronousEngine
 from eimf_core.labeling.history_text import displayed_terms
 from eimf_core.naming.distinctive_terms import TfIdf
-from eimf_core.naming.terms import title_terms
 from eimf_core.numeric.vectors import unit_rows
 from eimf_core.progress import Reporter
 from eimf_core.records import Sample
 from eimf_core.text.similarity import TitleVectors
 
-FORM = 3  # of naming and grouping: any change of what comes out is a new one
+FORM = 4  # of naming and grouping: any change of what comes out is a new one
 MIN_COSINE = 0.15  # of two groups, on average, to become one
 FEW_TITLES = 100
 MAX_GROUPED = 2000  # distinct titles of a history, the latest: time and memory go by their square
@@ -45,10 +44,10 @@ class Keywords(SynchronousEngine):
         self.prompt = prompts.load(prompts.DESCRIBED)
         self._vectors = vectors()
         self._max_interests = config.max_interests
-        self._categories = config.items is not None  # they stand beside the titles
         self._tf_idf: TfIdf | None = None
         self._mean: npt.NDArray[np.float32] | None = None
-        of = " of titles with categories" if self._categories else ""
+        beside = any(entry.categories for sample in samples for entry in sample.history)
+        of = " of titles with categories" if beside else ""
         self.model = f"class-based TF-IDF{of}, {self._vectors.encoder.name}"
         corpus = "".join(f"{title}\n" for title in self._vectors.titles).encode("utf-8", "replace")
         self.settings = {
@@ -100,7 +99,7 @@ class Keywords(SynchronousEngine):
     def _name_group(self, titles: list[str], taken: set[str]) -> tuple[str, str]:
         """Name and description of a group; a name that is taken gives way to the next terms."""
         if self._tf_idf is None:
-            self._tf_idf = TfIdf(self._vectors.titles, displayed_terms if self._categories else title_terms)
+            self._tf_idf = TfIdf(self._vectors.titles, displayed_terms)
         best = self._tf_idf.distinctive(titles)
         names = [_join_terms(best[start : start + NAME_TERMS]) for start in range(len(best))]
         names += [f"such as {titles[-1]}"[:LONGEST_NAME].rstrip(), f"such as these {len(taken) + 1}"]
