@@ -55,7 +55,8 @@ def _tokenizer(size: int, more: tuple[str, ...]) -> Any:
 def write_tiny_gguf(
     path: Path,
     *,
-    seed: int = 0,
+    seed: int = 11,
+    quotes: float = 6.0,
     sizes: Sizes = Sizes(),
     chat_template: str | None = CHATML,
     extra: dict[str, str] | None = None,
@@ -65,6 +66,7 @@ def write_tiny_gguf(
 ) -> Path:
     """Write a random model that prefers ASCII letters.
 
+    The more it likes `quotes`, the sooner a name ends; with the usual `seed` names are short and not all the same.
     `extra` metadata (strings), `user_defined` tokens beside the control tokens, NaN weights with
     `damage`; `texts` are what the tokenizer learns from beside the prompts.
     """
@@ -102,7 +104,7 @@ def write_tiny_gguf(
     writer.add_add_bos_token(False)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
-    for name, array in _weights(tokens, sizes, rng):
+    for name, array in _weights(tokens, sizes, quotes, rng):
         if damage and name == "blk.0.ffn_down.weight":
             array[:] = np.nan
         writer.add_tensor(name, array)
@@ -113,7 +115,7 @@ def write_tiny_gguf(
     return path
 
 
-def _weights(tokens: list[str], sizes: Sizes, rng: np.random.Generator) -> list[tuple[str, Any]]:
+def _weights(tokens: list[str], sizes: Sizes, quotes: float, rng: np.random.Generator) -> list[tuple[str, Any]]:
     """Random matrices; the first channel is the same for all tokens and carries a bias of the output."""
     width, hidden = sizes.width, sizes.feed_forward
     keys = width // sizes.heads * sizes.key_heads
@@ -123,7 +125,7 @@ def _weights(tokens: list[str], sizes: Sizes, rng: np.random.Generator) -> list[
 
     embedding, output = matrix(len(tokens), width), matrix(len(tokens), width)
     embedding[:, 0] = 1.0
-    output[:, 0] = [_liking(token) for token in tokens]
+    output[:, 0] = [_liking(token, quotes) for token in tokens]
     weights = [("token_embd.weight", embedding), ("output.weight", output)]
     weights.append(("output_norm.weight", np.ones(width, np.float32)))
     for layer in range(sizes.layers):
@@ -138,10 +140,12 @@ def _weights(tokens: list[str], sizes: Sizes, rng: np.random.Generator) -> list[
     return weights
 
 
-def _liking(token: str) -> float:
+def _liking(token: str, quotes: float) -> float:
     plain = token.replace("\u0120", " ")
     if token in CONTROL or "filler" in token:
         return -6.0
     if plain.isascii() and plain.strip().isalpha():
         return 1.5
-    return 1.0 if plain in (" ", '"', '"]', '"}') else (-0.5 if plain.isascii() else -6.0)
+    if plain in ('"', '"]', '"}'):
+        return quotes
+    return 1.0 if plain == " " else (-0.5 if plain.isascii() else -6.0)

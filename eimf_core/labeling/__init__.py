@@ -31,4 +31,5 @@ An answer:
     `answer_text`: the JSON among what was written
     `answer_parser`: read and checked
     `name_checks`: names that are refused
+    `name_scripts`: languages and their letters
 """

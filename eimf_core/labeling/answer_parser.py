@@ -17,10 +17,11 @@ import orjson
 
 from eimf_core.labeling import answer_text
 from eimf_core.labeling.grammar import HISTORY_ITEM, bounded
-from eimf_core.labeling.name_checks import Reason
+from eimf_core.labeling.name_checks import BETWEEN_NAMES, Reason
 
 ECHO_WORDS = 6  # so many words in a row out of the instructions are an echo
 ECHO_SHARE = 0.6  # of the words of an example's description: an echo with a word changed
+_FINAL = " .,;:，、。"  # punctuation behind a name
 _PLACEHOLDERS = {
     "name", "names", "interest", "interests", "description", "items", "item", "title", "titles", "group", "category",
     "other", "others", "misc", "miscellaneous", "various", "none", "unknown",
@@ -49,9 +50,10 @@ def read(
 ) -> list[AnsweredInterest]:
     """The interests in an answer.
 
-    Thoughts, prose and code fences around the object are passed over. White space is folded, repeated item
-    numbers are dropped, and an interest whose name was there before gives its numbers to that one: a small model
-    that repeats itself has answered all the same. Nothing else is repaired.
+    Thoughts, prose and code fences around the object are passed over. White space is folded, punctuation behind names
+    and repeated item numbers are dropped, and an interest whose name was there before gives its numbers to that one: a
+    small model that repeats itself has answered all the same. Several names in one, with commas between them, are an
+    interest each where interests have no item numbers, up to `max_interests`. Nothing else is repaired.
 
     Args:
         text: the answer.
@@ -70,8 +72,12 @@ def read(
         value = orjson.loads(answer_text.object_in(text, schema["properties"]))
     except orjson.JSONDecodeError as error:
         raise UnusableError(f"not JSON ({error})") from None
-    _check(_folded(value), bounded(schema, count, max_interests), "answer", count)
+    narrowed = bounded(schema, count, max_interests)
+    _check(_folded(value), narrowed, "answer", count)
     found = [_interest(entry) for entry in _folded(value)["interests"]]
+    form = narrowed["properties"]["interests"]
+    if "maxLength" in form["items"]:
+        found = _taken_apart(found, form["maxItems"], form["items"]["maxLength"])
     _check_names([interest.name for interest in found])
     _check_echo(found, instructions)
     return _distinct(found)
@@ -101,8 +107,28 @@ def _distinct(found: Sequence[AnsweredInterest]) -> list[AnsweredInterest]:
 
 def _interest(entry: Any) -> AnsweredInterest:
     if isinstance(entry, str):
-        return AnsweredInterest(entry, "", ())
-    return AnsweredInterest(entry["name"], entry.get("description", ""), tuple(entry.get("items", ())))
+        entry = {"name": entry}
+    name = entry["name"].rstrip(_FINAL)
+    return AnsweredInterest(name, entry.get("description", ""), tuple(entry.get("items", ())))
+
+
+def _taken_apart(found: Sequence[AnsweredInterest], most: int, longest: int) -> list[AnsweredInterest]:
+    """Names without numbers, each of several in one by itself as far as there is room; what was cut stays as it is."""
+    room = most - len(found)
+    apart: list[AnsweredInterest] = []
+    for interest in found:
+        names = [interest.name]
+        if room and len(interest.name) < longest:
+            parts = [part for part in BETWEEN_NAMES.split(interest.name, room) if _says_something(part)]
+            # one that repeats itself is judged as it is
+            names = parts if parts and len({part.casefold() for part in parts}) == len(parts) else names
+        apart += [AnsweredInterest(name, "", ()) for name in names]
+        room -= len(names) - 1
+    return apart
+
+
+def _says_something(name: str) -> bool:
+    return any(map(str.isalpha, name)) and not is_placeholder(name)
 
 
 def _check(value: Any, schema: dict[str, Any], place: str, count: int) -> None:

@@ -1,19 +1,21 @@
-"""Checks of names: rejected are titles of the history, the prompt's own example, numbers and a foreign script.
+"""Checks of names: rejected are titles of the history, the prompt's own example, numbers, a foreign script and loops.
 
-Small models copy what stands before them. Each reason goes with the words that a model is asked again with.
+Small models copy what stands before them, or write on until they are stopped. Each reason goes with the words that a
+model is asked again with.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from eimf_core.labeling import name_scripts
 from eimf_core.labeling.title_shortening import informative_words
 
-Reason = Literal["form", "title", "example", "number", "script"]
+Reason = Literal["form", "title", "example", "number", "script", "repetition", "length"]
 
 HINTS: dict[Reason, str] = {
     "form": "",
@@ -21,6 +23,8 @@ HINTS: dict[Reason, str] = {
     "example": "Do not repeat the example. Name the interests that these titles show.",
     "number": "Write words, no numbers of titles.",
     "script": "Write the names in {language} letters only.",
+    "repetition": "Write no word twice in a name.",
+    "length": "Write one to three words for each name.",
 }
 """What is said below the titles when an answer was rejected for a reason."""
 
@@ -30,28 +34,25 @@ DESCRIPTIONS: dict[Reason, str] = {
     "example": "repeats the example of the instructions",
     "number": "is the number of a title",
     "script": "is written in another script than asked for",
+    "repetition": "has a word twice",
+    "length": "is as long as a name may get, so it was probably cut",
 }
 """What an error says of a name."""
 
 MIN_COMMON_SHARE = 2 / 3  # so much of a title is most of it
 ENOUGH_TO_SHARE = 2  # titles that hold all words of a name: it says what they have in common
 BORDER = " — "  # between title and categories, as prompts show them
+BETWEEN_NAMES = re.compile(r"\s*[,，、](?!\d)\s*")
+"""What stands between several names in one."""
 _WORD = re.compile(r"[^\W_]+")
 _BRACKETED = re.compile(r"[(\[][^()\[\]]*[)\]]")
-_NUMBER = re.compile(r"\W*\d+\s*([.:)\]]|$)")
+_PARTS = re.compile(r": | [-–] ")  # of a title, each of which may be copied
+_PART_WORDS = 2  # a part of one word may be a kind of things
+# a decimal point is none behind a number of a list
+_NUMBER = re.compile(r"\W*[\d.:]*\d\s*([.:)\]](?!\d)|$)")
 _ANY_KIND = frozenset({"accessories", "equipment", "films", "gear", "goods", "items", "products", "supplies", "tools"})
 _SHORT_STEM = 4  # letters of a word that tell what it is about; shorter words tell nothing
-# scripts of languages that are not written in Latin letters, as Unicode names its characters
-_SCRIPTS = {
-    "arabic": ("ARABIC",), "persian": ("ARABIC",), "urdu": ("ARABIC",), "hebrew": ("HEBREW",), "greek": ("GREEK",),
-    "russian": ("CYRILLIC",), "ukrainian": ("CYRILLIC",), "bulgarian": ("CYRILLIC",), "serbian": ("CYRILLIC",),
-    "macedonian": ("CYRILLIC",), "belarusian": ("CYRILLIC",), "kazakh": ("CYRILLIC",), "mongolian": ("CYRILLIC",),
-    "chinese": ("CJK",), "japanese": ("CJK", "HIRAGANA", "KATAKANA"), "korean": ("HANGUL", "CJK"),
-    "hindi": ("DEVANAGARI",), "marathi": ("DEVANAGARI",), "nepali": ("DEVANAGARI",), "bengali": ("BENGALI",),
-    "tamil": ("TAMIL",), "telugu": ("TELUGU",), "thai": ("THAI",), "georgian": ("GEORGIAN",),
-    "armenian": ("ARMENIAN",), "amharic": ("ETHIOPIC",), "khmer": ("KHMER",), "burmese": ("MYANMAR",),
-}  # fmt: skip
-LATIN = "LATIN"
+_HYPHENATED = re.compile(r"[^\W_]+(?:-[^\W_]+)*")  # yo-yo and face-to-face are one word
 
 
 @dataclass(frozen=True)
@@ -62,28 +63,59 @@ class History:
     categories: frozenset[str]
     language: str = ""
 
+    @functools.cached_property
+    def stems(self) -> frozenset[str]:
+        """How the words of titles and categories begin."""
+        return frozenset(stem for text in (*self.titles, *self.categories) for stem in _stems(text))
 
-def rejection_reason(name: str, history: History, examples: Iterable[str]) -> Reason | None:
+
+@dataclass(frozen=True)
+class Instructions:
+    """What a prompt shows a model of names.
+
+    Attributes:
+        names: in the answers of its examples.
+        titles: in the questions of its examples, with a number or a dash before each or not.
+        longest: characters of a name that the schema allows, at which a grammar cuts it; None where it does not say.
+    """
+
+    names: Sequence[str] = ()
+    titles: Sequence[str] = ()
+    longest: int | None = None
+
+
+def rejection_reason(name: str, history: History, instructions: Instructions) -> Reason | None:
     """Why a name is no interest of this history.
+
+    Of several names in one, with commas between them, each is judged. A category of the items is none of these.
 
     Args:
         name: as a model wrote it.
         history: what the model was asked about.
-        examples: the names in the prompt's own example. A name with a word of theirs that the history has nothing of is
-            drawn from them: "model trains" where the example has "model railways".
+        instructions: what the prompt shows, from which names may be drawn.
 
     Returns:
         The reason in a word; None where nothing speaks against the name.
     """
+    if not name_scripts.fits(name, history.language, (*history.titles, *history.categories)):
+        return "script"
+    if name.casefold() in history.categories:
+        return None
+    if instructions.longest is not None and len(name) >= instructions.longest:
+        return "length"
+    if _repeats_a_word(name):
+        return "repetition"
+    parts = [part for part in BETWEEN_NAMES.split(name) if part.casefold() not in history.categories]
+    reasons = (_reason(each, history, instructions) for each in dict.fromkeys((", ".join(parts), *parts)))
+    return next(filter(None, reasons), None)
+
+
+def _reason(name: str, history: History, instructions: Instructions) -> Reason | None:
     if _NUMBER.match(name):
         return "number"
-    if not _in_script(name, history):
-        return "script"
-    if not _speaks_of(name, history) and _stems(name) & {stem for example in examples for stem in _stems(example)}:
+    if _is_of_example(name, history, instructions):
         return "example"
-    if name.casefold() not in history.categories and _copies(name, history.titles):
-        return "title"
-    return None
+    return "title" if _copies(name, history.titles) else None
 
 
 def reason_of(error: str) -> Reason:
@@ -108,10 +140,13 @@ def _copies(name: str, titles: Sequence[str]) -> bool:
 def is_title(name: str, title: str) -> bool:
     """Whether a name is a title or most of one: each holds `MIN_COMMON_SHARE` of the words of the other.
 
-    The title is taken whole, without what stands in brackets, and as prompts show it.
+    The title is taken whole, without what stands in brackets, as prompts show it, and in its parts: a series and an
+    episode, a maker and a thing.
     """
     named = set(_words(name.partition(BORDER)[0]))
-    for form in {title, _BRACKETED.sub(" ", title), informative_words(title)}:
+    bare = _BRACKETED.sub(" ", title)
+    parts = {part for part in _PARTS.split(bare) if len(_words(part)) >= _PART_WORDS}
+    for form in {title, bare, informative_words(title)} | parts:
         titled = set(_words(form))
         common = len(named & titled)
         if titled and named and common >= MIN_COMMON_SHARE * max(len(named), len(titled)):
@@ -123,38 +158,24 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _speaks_of(name: str, history: History) -> bool:
-    """Whether titles or categories have a word of the name, or one that begins like it."""
+def _repeats_a_word(name: str) -> bool:
+    words = [word for word in _HYPHENATED.findall(name.casefold()) if len(word) >= _SHORT_STEM]
+    return len(set(words)) < len(words)
+
+
+def _is_of_example(name: str, history: History, instructions: Instructions) -> bool:
+    """Whether a name is drawn from the prompt's example.
+
+    It has a word of the example's names and none of the history, as "model trains" where the example has "model
+    railways"; or it is a name or a title of the example, and not all of its words are the history's as well.
+    """
     stems = _stems(name)
-    return any(stems & _stems(text) for text in (*history.titles, *history.categories))
+    foreign = stems - history.stems
+    if foreign and any(stems == _stems(example) for example in (*instructions.names, *instructions.titles)):
+        return True
+    return foreign == stems and bool(stems & {stem for example in instructions.names for stem in _stems(example)})
 
 
 def _stems(text: str) -> set[str]:
     words = (word for word in _words(text) if len(word) >= _SHORT_STEM and word not in _ANY_KIND)
     return {word[:_SHORT_STEM] for word in words}
-
-
-def _in_script(name: str, history: History) -> bool:
-    """Whether all letters are of a script that was asked for: the language's, or without one the titles'.
-
-    Latin letters are allowed everywhere, for names of makers; but not alone where another script was asked for.
-    """
-    wanted = _SCRIPTS.get(history.language.strip().casefold(), ())
-    found = scripts(name)
-    if wanted:
-        return bool(found & set(wanted)) and found <= {LATIN, *wanted}
-    foreign = found - {LATIN}
-    if not foreign:
-        return True
-    return not history.language and foreign <= scripts(" ".join(history.titles))
-
-
-def scripts(text: str) -> set[str]:
-    """The scripts of the letters of a text, by the first word of their Unicode names."""
-    return {LATIN if char.isascii() else _script(char) for char in set(text) if char.isalpha()}
-
-
-def _script(char: str) -> str:
-    first = unicodedata.name(char, "").partition(" ")[0]
-    # superscripts, letters of units and the like belong to no script
-    return first if first not in ("MODIFIER", "FEMININE", "MASCULINE", "MICRO", "") else LATIN

@@ -57,6 +57,14 @@ class Prompt:
         entry = self.schema["properties"]["interests"]["items"]
         return entry["type"] == "object" and "items" in entry["properties"]
 
+    @property
+    def longest_name(self) -> int | None:
+        """Characters of a name at most; None where the schema does not say."""
+        entry = self.schema["properties"]["interests"]["items"]
+        name = entry["properties"].get("name", {}) if entry["type"] == "object" else entry
+        longest: int | None = name.get("maxLength")
+        return longest
+
 
 @dataclass(frozen=True)
 class Segment:

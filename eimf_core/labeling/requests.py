@@ -23,7 +23,7 @@ from eimf_core.text.similarity import TitleVectors, assign
 
 NO_TITLES = "the history has no titles"
 SHORT_TITLES, WHOLE_TITLES = 16, 30  # of a history that a model is shown
-FORM = 2  # of shortening and judging: any change of what comes out is a new one
+FORM = 3  # of shortening and judging: any change of what comes out is a new one
 
 
 @dataclass
@@ -83,11 +83,13 @@ class Labeler:
         self.config = config
         self.tally = Tally()
         self._vectors = vectors
-        self._instructions = ""
-        if engine.uses_prompt:
-            *fixed, _ = self._messages(1)
-            self._instructions = "\n".join(message["content"] for message in fixed)
-        self._examples = [interest.name for interest in answer_parser.examples(self._instructions)]
+        fixed = self._messages(1)[:-1] if engine.uses_prompt else []
+        self._instructions = "\n".join(message["content"] for message in fixed)
+        self._shown = name_checks.Instructions(
+            names=[interest.name for interest in answer_parser.examples(self._instructions)],
+            titles=[line for turn in fixed if turn["role"] == "user" for line in turn["content"].splitlines()],
+            longest=engine.prompt.longest_name,
+        )
         self._by_similarity = engine.uses_prompt and not engine.prompt.asks_for_items
         self.requests = {self._hash(sample): sample for sample in samples}
 
@@ -217,7 +219,7 @@ class Labeler:
         verdicts: list[name_checks.Reason | None] = [None] * len(found)
         if self.engine.uses_prompt:
             history = self._history(pending.whole)
-            verdicts = [name_checks.rejection_reason(interest.name, history, self._examples) for interest in found]
+            verdicts = [name_checks.rejection_reason(interest.name, history, self._shown) for interest in found]
         self.tally.names += len(found)
         self.tally.titles += verdicts.count("title")
         good = [interest for interest, verdict in zip(found, verdicts, strict=True) if verdict is None]

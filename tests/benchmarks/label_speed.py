@@ -52,7 +52,7 @@ def random_model(kind: str, folder: Path) -> str:
     import llama_cpp
 
     titles = tuple(item.title for item in jsonl.read(ROOT / "examples" / "shop" / "items.jsonl", Item))
-    whole = write_tiny_gguf(folder / "whole.gguf", sizes=RANDOM, texts=titles * 3)
+    whole = write_tiny_gguf(folder / "whole.gguf", seed=0, quotes=1.0, sizes=RANDOM, texts=titles * 3)
     made = folder / f"random-{kind}.gguf"
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = FILE_TYPES[kind]

@@ -151,56 +151,25 @@ def test_an_interest_said_twice_is_one() -> None:
         read(orjson.dumps({"interests": interests}).decode())
 
 
-def verdict(name: str, *titles: str, categories: frozenset[str] = frozenset(), language: str = "") -> str | None:
-    return name_checks.rejection_reason(
-        name, name_checks.History(titles or TITLES, categories, language), ["garden ponds", "model railways"]
-    )
+def test_several_names_in_one_are_an_interest_each() -> None:
+    def names_in(*said: str, most: int = 4, name: str = "names") -> list[str]:
+        prompt = prompts.load(name)
+        text = orjson.dumps({"interests": said}).decode()
+        found = answer_parser.read(text, prompt.schema, count=4, max_interests=most, instructions="")
+        return [entry.name for entry in found]
 
-
-@pytest.mark.parametrize(
-    ("name", "titles", "reason"),
-    [
-        ("green tea", (), "title"),
-        ("The Tea Pot", (), "title"),
-        ("Slim Chord Book Kestrel Yard", ("Slim Chord Book (Kestrel Yard)",), "title"),
-        ("slim chord book — Music", ("Slim Chord Book (Kestrel Yard)",), "title"),
-        ("Star Wars", ("Star Wars (1977)", "Fargo (1996)"), "title"),
-        # what several have in common is none of them
-        ("3D printer filament", ("PLA 3D Printer Filament, Red", "PETG 3D printer filament, 1 kg"), None),
-        ("tea", (), None),
-        ("knitting", (), None),
-        ("garden ponds", (), "example"),
-        ("Garden Ponds", ("Pond Pump",), None),
-        ("model trains", (), "example"),
-        ("13. 11. Bad Boys", (), "number"),
-        ("2) tea", (), "number"),
-        ("3D printing", (), None),
-        ("1940s crime films", (), None),
-        ("\u8336 tea", (), "script"),
-        ("\u8336", ("\u7eff\u8336", "\u8336\u58f6"), None),
-    ],
-)
-def test_names_that_are_no_interests(name: str, titles: tuple[str, ...], reason: str | None) -> None:
-    assert verdict(name, *titles) == reason
-
-
-def test_a_category_may_be_a_title_too() -> None:
-    assert verdict("green tea", categories=frozenset({"green tea"})) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "language", "fits"),
-    [
-        ("\u0447\u0430\u0439", "Russian", True),
-        ("\u0447\u0430\u0439 Lipton", "russian", True),
-        ("tea", "Russian", False),
-        ("\u0447\u0430\u0439", "German", False),
-        ("Gr\u00fcner Tee", "German", True),
-        ("\u304a\u8336", "Japanese", True),
-    ],
-)
-def test_names_in_the_script_of_the_language(name: str, language: str, fits: bool) -> None:
-    assert (verdict(name, language=language) is None) == fits
+    assert names_in("mystery, sci-fi") == ["mystery", "sci-fi"]
+    assert names_in("power equipment,", "tea.") == ["power equipment", "tea"]
+    assert names_in("tea, yarn", "wool, felt", "1,000 pieces") == ["tea", "yarn", "wool, felt", "1,000 pieces"]
+    assert names_in("wood, other") == ["wood"]
+    # never more than were asked for: the last holds the rest
+    assert names_in("a tea, b tea, c tea", "yarn", most=3) == ["a tea", "b tea, c tea", "yarn"]
+    assert names_in("glue, tape", name="groups", most=1) == ["glue, tape"]
+    # what repeats itself or was cut is judged as it is
+    assert names_in("Floating, Foam, Foam") == ["Floating, Foam, Foam"]
+    assert names_in(cut := f"tea, {'y' * 43}") == [cut]
+    # an interest with its items is one
+    assert read(described(name="tea, yarn,"))[0].name == "tea, yarn"
 
 
 # -- asking

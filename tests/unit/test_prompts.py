@@ -87,7 +87,7 @@ def test_the_worked_example_is_an_answer(name: str) -> None:
     found = answer_parser.read(answer, prompt.schema, count=len(titles), max_interests=4, instructions="")
     history = name_checks.History(titles, frozenset())
     assert len(found) == (1 if name == "groups" else 2)
-    assert all(name_checks.rejection_reason(entry.name, history, []) is None for entry in found)
+    assert all(name_checks.rejection_reason(entry.name, history, name_checks.Instructions()) is None for entry in found)
     assert [entry.name for entry in answer_parser.examples(answer)] == [entry.name for entry in found]
 
 
