@@ -142,7 +142,17 @@ def test_titles_that_are_much_the_same_are_one_line(tmp_path: Path) -> None:
         ("TEKTON 4325 3-Inch Utility Cut-Off Wheels, 5-Piece", "Utility Cut-Off Wheels"),
         ("Adult & Infant CPR Mask Combo Kit with 2 Valves, MCR Medical", "Adult & Infant CPR Mask Combo Kit"),
         ("eSUN 3D 1.75mm PETG Green Filament 1kg (2.2lb) for printers", "eSUN 3D PETG Green Filament for printers"),
-        ("Red Oak Tea Box For Ten Old Men At Sea", "Red Oak Tea Box For Ten Old"),
+        ("Red Oak Tea Box For Ten Old Men At Sea", "Red Oak Tea Box"),
+        # a maker in front gives way to what it is, but not words before others that lead on
+        (
+            "Acme Professional Remarkable Washable Waterproof Creamy Mascara, Black 210",
+            "Professional Remarkable Washable Waterproof Creamy Mascara",
+        ),
+        ("Elma and Pure Organic Virgin Cold Pressed Argan Oil", "Pure Organic Virgin Cold Pressed Argan Oil"),
+        ("Argan Serum for Face Anti Aging Organic Skin Care", "Argan Serum for Face Anti Aging Organic"),
+        ("Mortimer Beckett and the Secrets of Spooky Manor", "Mortimer Beckett and the Secrets of Spooky"),
+        ("Nail Lamp Gel Curing Light Timer Dryer Spa Black Red Blue", "Nail Lamp Gel Curing Light Timer Dryer"),
+        ("Desert Essence Organic Golden Jojoba Oil -- 4 fl oz", "Desert Essence Organic Golden Jojoba Oil"),
         ("1/2 3/4 5/6 7/8 9/10 11/12 13/14", "1/2 3/4 5/6 7/8 9/10 11/12 13/14"),
         ("\u8336" * 100, "\u8336" * 60),
     ],
