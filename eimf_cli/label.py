@@ -80,12 +80,9 @@ def label(
     # what was answered elsewhere took another time than this run
     measured = summary.answer_tokens and not kind.answers_later
     rate = f", {summary.answer_tokens / summary.seconds:.0f} tokens/s" if measured else ""
-    attempts = ""
-    if kind.uses_prompt:
-        attempts = f"; {summary.first_try:,} at the first attempt{_refused(summary)}"
     terminal.info(
-        f"{file}{counted(summary.labels - summary.errors, 'user')} labelled{errors}{reused}{attempts}; "
-        f"{summary.seconds:.0f} s{rate}"
+        f"{file}{counted(summary.labels - summary.errors, 'user')} labelled{errors}{reused}"
+        f"{_attempts(summary, settings)}; {summary.seconds:.0f} s{rate}"
     )
     if file:
         next_steps.train(samples, output)
@@ -111,8 +108,8 @@ def _name_groups(model: Path, output: Path, settings: LabelConfig, typed: frozen
     errors = f", {summary.errors} keep words of titles (the first: {summary.first_error})" if summary.errors else ""
     reused = f", {summary.reused} of them by an earlier run" if summary.reused else ""
     terminal.info(
-        f"{model}: {counted(summary.labels - summary.errors, 'group')} of items named{errors}{reused}; "
-        f"{summary.seconds:.0f} s"
+        f"{model}: {counted(summary.labels - summary.errors, 'group')} of items named{errors}{reused}"
+        f"{_attempts(summary, settings)}; {summary.seconds:.0f} s"
     )
     next_steps.ask(model)
 
@@ -124,7 +121,12 @@ def _report_requests(summary: LabelSummary) -> None:
     )
 
 
-def _refused(summary: LabelSummary) -> str:
-    """The share of answers that were refused, by reason."""
+def _attempts(summary: LabelSummary, settings: LabelConfig) -> str:
+    """How many first answers of a model were used, and the share of answers that were refused, by reason."""
+    from eimf_core.labeling.engines.engine_registry import engine_class
+
+    if not engine_class(settings.engine).uses_prompt:
+        return ""
     shares = ", ".join(f"{reason} {count / summary.answers:.0%}" for reason, count in summary.refused.items())
-    return f"; of {summary.answers} answers refused: {shares}" if shares else ""
+    refused = f"; of {counted(summary.answers, 'answer')} refused: {shares}" if shares else ""
+    return f"; {summary.first_try:,} at the first attempt{refused}"

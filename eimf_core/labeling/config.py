@@ -65,7 +65,7 @@ class LabelConfig:
     )
     keep_going: bool = setting(
         False,
-        "Continue when most of the first 8 users fail or most names are titles, which ends a run otherwise.",
+        "Continue when the first answer is refused for most of the first 8 users, which ends a run otherwise.",
         group="labels",
         advanced=True,
     )

@@ -1,10 +1,11 @@
-"""Early stop: a run ends after its first users where most of them have no label, or most names are titles."""
+"""Early stop: a run ends after its first users where most of them have no label, or only after a refused answer."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+from eimf_core.labeling import name_checks
 from eimf_core.labeling.config import LabelConfig
 from eimf_core.labeling.engines.base import Engine
 from eimf_core.labeling.requests import Tally
@@ -24,26 +25,39 @@ def applies(engine: Engine, config: LabelConfig) -> bool:
     return engine.uses_prompt and not engine.answers_later and not config.keep_going
 
 
-def problem(model: str, labels: Sequence[Label], tally: Tally) -> str | None:
+def problem(model: str, kept: Sequence[Label], new: Sequence[Label], tally: Tally) -> str | None:
     """What is wrong with a model after its first users, with one of its answers and what to do.
 
     Args:
         model: its name.
-        labels: of the first users.
-        tally: of all answers about them.
+        kept: labels of an earlier run, which count first.
+        new: labels of this run.
+        tally: of all answers of this run.
 
     Returns:
-        One line, or None where half of the users or more have labels, and half of the names or more are no titles.
+        One line, or None where half of the users or more have labels of their first answer.
     """
+    labels = [*kept, *new][:FIRST_USERS]
     failed = [label.error for label in labels if label.error is not None]
+    # of an earlier run it is not known whether an answer was refused or never came
+    refused = {label.request for label in kept if label.attempts > 1} | tally.refused_at_first
+    again = sum(label.error is not None or label.request in refused for label in labels)
     if 2 * len(failed) > len(labels):
         ((reason, _),) = Counter(failed).most_common(1)
         found = f"{len(failed)} of the first {len(labels)} users have no label ({reason})"
-    elif 2 * tally.titles > tally.names:
-        found = f"{tally.titles} of the first {tally.names} names are titles of the history, copied"
+    elif 2 * again > len(labels):
+        found = f"the first answer was refused for {again} of the first {len(labels)} users{_most_often(tally)}"
     else:
         return None
     raw = tally.raw if len(tally.raw) <= LONGEST_SHOWN else f"{tally.raw[:LONGEST_SHOWN]}…"
-    if not raw:  # it never came to an answer: another model would not, either
-        return f"{model}: {found}. {KEEP_GOING}"
-    return f"{model}: {found}. One of its answers: {raw}. {ADVICE} {KEEP_GOING}"
+    one = f"One of its answers: {raw}. " if raw else ""
+    # where it never came to an answer, another model would not, either
+    advice = f"{ADVICE} " if raw or any(label.tokens.get("answer") for label in labels) else ""
+    return f"{model}: {found}. {one}{advice}{KEEP_GOING}"
+
+
+def _most_often(tally: Tally) -> str:
+    for reason, _ in tally.refused.most_common(1):
+        what = "it" if reason == "form" else "a name"
+        return f" (most often {what} {name_checks.DESCRIPTIONS[reason]})"
+    return ""

@@ -26,6 +26,7 @@ from eimf_core.labeling.engines import unused_settings
 from eimf_core.labeling.engines.engine_registry import chosen_class, open_engine, reads_catalogue
 from eimf_core.labeling.history_text import CleanSample
 from eimf_core.labeling.label_output import LabelWriter
+from eimf_core.labeling.name_checks import Reason
 from eimf_core.labeling.requests import Labeler, Tally
 from eimf_core.progress import SILENT, Reporter
 from eimf_core.records import Label
@@ -50,7 +51,7 @@ class LabelSummary:
     errors: int
     first_try: int
     answers: int
-    refused: dict[str, int]
+    refused: dict[Reason, int]
     answer_tokens: int
     seconds: float
     first_error: str | None
@@ -82,8 +83,8 @@ def label(
             settings that the engine does not use.
         InputError: samples, or results of requests, that cannot be read.
         LabelError: when more samples than the settings allow have no label; the output is complete all the same,
-            with the reason in each line's `error`. Also after the first users, when most of them have none or most
-            names are titles, unless `config.keep_going`; what was answered is kept for a later run.
+            with the reason in each line's `error`. Also after the first users, when the first answer was refused for
+            most of them, unless `config.keep_going`; what was answered is kept, and counts in a later run.
     """
     began = time.perf_counter()
     unused_settings.check(config, given, reporter)
@@ -189,6 +190,8 @@ def _ask(labeler: Labeler, missing: Sequence[str], writer: LabelWriter, reporter
     new: list[Label] = []
     answer_tokens = failed = 0
     began = time.perf_counter()
+    if missing and len(writer.kept) >= early_stop.FIRST_USERS:
+        _stop_early(labeler, writer.kept, new)
     reporter.begin("labelling", len(labeler.requests), len(labeler.requests) - len(missing))
     try:
         for entry in labeler.labels(missing, writer.refused):
@@ -198,13 +201,19 @@ def _ask(labeler: Labeler, missing: Sequence[str], writer: LabelWriter, reporter
             answer_tokens += entry.tokens.get("answer", 0)
             took = (time.perf_counter() - began) / len(new)
             reporter.advance(1, failed=str(failed), **{"s/user": f"{took:.2g}" if took < 10 else f"{took:.0f}"})
-            if len(new) == early_stop.FIRST_USERS and early_stop.applies(labeler.engine, labeler.config):
-                problem = early_stop.problem(labeler.engine.model, new, labeler.tally)
-                if problem is not None:
-                    raise LabelError(problem)
+            if len(writer.kept) + len(new) == early_stop.FIRST_USERS:
+                _stop_early(labeler, writer.kept, new)
     finally:
         reporter.end()
     return new, answer_tokens
+
+
+def _stop_early(labeler: Labeler, kept: Sequence[Label], new: Sequence[Label]) -> None:
+    """LabelError where the first users show that a model is too small."""
+    if early_stop.applies(labeler.engine, labeler.config):
+        problem = early_stop.problem(labeler.engine.model, kept, new, labeler.tally)
+        if problem is not None:
+            raise LabelError(problem)
 
 
 def _summary(labels: Sequence[Label], reused: int, tally: Tally, answer_tokens: int, seconds: float) -> LabelSummary:

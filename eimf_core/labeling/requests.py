@@ -30,14 +30,13 @@ FORM = 3  # of shortening and judging: any change of what comes out is a new one
 class Tally:
     """What came of the answers so far, to tell how a model fares.
 
-    `refused` counts answers by the reason they were refused for, `names` all names in them and `titles` those
-    that copied a title; `raw` is the text of the last answer that was refused.
+    `refused` counts answers by the reason they were refused for, `refused_at_first` holds the requests whose first
+    answer was; `raw` is the text of the last answer that was refused.
     """
 
     answers: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    names: int = 0
-    titles: int = 0
+    refused: Counter[name_checks.Reason] = field(default_factory=Counter)
+    refused_at_first: set[str] = field(default_factory=set)
     raw: str = ""
 
 
@@ -173,6 +172,7 @@ class Labeler:
 
     def _checked(self, pending: _Pending, answer: Answer) -> Label | None:
         """The label that an answer gives, or None when it is worth asking again."""
+        first = not pending.attempts
         pending.attempts += 1 + answer.crashes
         pending.seconds += answer.seconds
         for what, count in answer.tokens.items():
@@ -192,6 +192,8 @@ class Labeler:
         pending.error = error
         if given:
             self.tally.refused[reason] += 1
+            if first:
+                self.tally.refused_at_first.add(pending.request)
         self.tally.raw = answer.text or self.tally.raw
         pending.hint = name_checks.hint(reason, self.config.language)
         # a further round of an engine that answers later may take a day
@@ -220,8 +222,6 @@ class Labeler:
         if self.engine.uses_prompt:
             history = self._history(pending.whole)
             verdicts = [name_checks.rejection_reason(interest.name, history, self._shown) for interest in found]
-        self.tally.names += len(found)
-        self.tally.titles += verdicts.count("title")
         good = [interest for interest, verdict in zip(found, verdicts, strict=True) if verdict is None]
         if len(good) > len(pending.best):
             pending.best, pending.best_from = good, answer.trimmed

@@ -24,6 +24,7 @@ from eimf_core.records import HistoryItem, Item, Sample
 from eimf_core.training import ensemble
 from eimf_core.training import train as training
 from tests.conftest import Eimf, one_error_line
+from tests.openai_endpoint import Endpoint, reply
 from tests.recommend_models import small_items, write_named_model
 from tests.small_data import write_small_data
 from tests.small_training import small_settings
@@ -190,6 +191,18 @@ def test_a_dry_run_shows_the_prompts(eimf: Eimf, model: Path) -> None:
     lines = [orjson.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0 and len(lines) == 9 and "fits most of them" in lines[0]["prompt"]
     assert not group_labels.folder(model).exists()
+
+
+def test_the_last_line_tells_which_answers_were_refused(eimf: Eimf, model: Path) -> None:
+    def say(number: int, body: dict[str, Any]) -> Any:
+        # the answer of the prompt's own example, once
+        return reply(orjson.dumps({"interests": ["things to drink" if number else "running gear"]}).decode())
+
+    server = Endpoint(say)
+    done = eimf("label", model, "--engine", "server", "--server", server.url, "--model", "m")
+    server.close()
+    told = "9 groups of items named; 8 at the first attempt; of 10 answers refused: example 10%; "
+    assert done.returncode == 0 and told in done.stderr.decode()
 
 
 # -- names that outlive a training

@@ -234,21 +234,71 @@ def test_nothing_good_is_an_error_that_says_why(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("say", "words"),
     [
-        ("no", "8 of the first 8 users have no label (not JSON"),
-        (names("drinks", "Green Tea", "Tea Pot"), "names are titles of the history, copied"),
+        (lambda user, seed: "no", "8 of the first 8 users have no label (not JSON"),
+        (
+            lambda user, seed: names("drinks", "Green Tea", "Tea Pot"),
+            "the first answer was refused for 8 of the first 8 users (most often a name is a title of the history)",
+        ),
+        # for whatever reasons, and whatever the second answer was
+        (
+            lambda user, seed: GOOD if seed or user > 4 else (names("1. Tea"), "no")[user % 2],
+            "the first answer was refused for 5 of the first 8 users (most often a name is the number of a title)",
+        ),
     ],
 )
-def test_a_model_that_is_too_small_is_told_after_eight_users(run: Run, tmp_path: Path, said: str, words: str) -> None:
+def test_a_model_that_is_too_small_is_told_after_eight_users(
+    run: Run, tmp_path: Path, say: Callable[[int, int], str], words: str
+) -> None:
     many = [sample(number) for number in range(20)]
-    with pytest.raises(LabelError, match=r"larger instruct model.*--keep-going") as stopped:
-        run(lambda user, seed: said, samples=many)
-    assert words in str(stopped.value) and said in str(stopped.value)
+    with pytest.raises(LabelError, match=r"One of its answers: .*larger instruct model.*--keep-going") as stopped:
+        run(say, samples=many)
+    assert words in str(stopped.value)
     partial = tmp_path / "labels.jsonl.partial"
     assert partial.read_bytes().count(b"\n") == 8
-    _, summary = run(lambda user, seed: said, samples=many, keep_going=True, max_error_share="1")
+    # what was kept counts: nothing is asked
+    asked: list[int] = []
+    with pytest.raises(LabelError, match=r"of the first 8 users.*--keep-going"):
+        run(lambda user, seed: asked.append(user) or GOOD, samples=many)
+    assert not asked
+    _, summary = run(say, samples=many, keep_going=True, max_error_share="1")
     assert summary.reused == 8 and len(labels(tmp_path)) == 20
+    # a finished file needs no answers
+    run(say, samples=many, max_error_share="1")
+
+
+def test_labels_of_an_interrupted_run_count_as_the_first(run: Run) -> None:
+    many = [sample(number) for number in range(20)]
+
+    def say(user: int, seed: int) -> str:
+        if user == 5 and stopping:
+            raise StopError
+        return "no" if user < 5 else GOOD
+
+    stopping = True
+    with pytest.raises(StopError):
+        run(say, samples=many)
+    stopping = False
+    with pytest.raises(LabelError, match="5 of the first 8 users have no label"):
+        run(say, samples=many)
+
+
+def test_a_crash_is_no_refused_answer(run: Run) -> None:
+    many = [sample(number) for number in range(20)]
+    _, summary = run(lambda user, seed: Answer(number=user, text=GOOD, crashes=1), samples=many)
+    assert (summary.errors, summary.first_try, summary.refused) == (0, 0, {})
+
+
+def test_names_are_held_against_the_example_and_the_schema_of_the_prompt(run: Run, tmp_path: Path) -> None:
+    said = ["paper folding", "hawk hoods", "z" * 48]
+    paper = [sample(user, ["Paper Tea Filter", "Tea Pot"]) for user in range(3)]
+    run(lambda user, seed: names(said[user]).replace("[1]", "[2]"), samples=paper, max_error_share="1")
+    assert [labels(tmp_path)[f"user-{user}"].error for user in range(3)] == [
+        "'paper folding' repeats the example of the instructions",
+        "'hawk hoods' repeats the example of the instructions",
+        f"'{'z' * 48}' is as long as a name may get, so it was probably cut",
+    ]
 
 
 def test_another_model_is_not_advised_where_none_answered(run: Run) -> None:
