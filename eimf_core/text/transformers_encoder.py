@@ -64,7 +64,7 @@ def _from_hub(name: str) -> Path:
             repository, local_files_only=local, allow_patterns=list(READ), ignore_patterns=list(NOT_READ)
         )
 
-    return hub.fetch(get, f"{name}: no such folder, and it could not be had from the hub")
+    return hub.fetch(get, f"{name}: no such folder, and it could not be had from the hub", "the folder of an encoder")
 
 
 class TransformerEncoder:

@@ -207,7 +207,7 @@ def keep_going(trial: Trial, name: str) -> None:
 def hub(trial: Trial, name: str) -> None:
     fetched: list[tuple[str, str]] = []
 
-    def fetch(repository: str, file: str, *_: Any) -> HubFile:
+    def fetch(repository: str, file: str, *_: Any, **__: Any) -> HubFile:
         fetched.append((repository, file))
         return HubFile(trial.folder / "tiny.gguf", None, None)
 

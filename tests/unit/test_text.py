@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 
 from eimf_core.errors import ConfigError, ModelError
 from eimf_core.io import hub
@@ -25,6 +26,7 @@ from eimf_core.text.cache import encode_cached, encode_items
 from eimf_core.text.encoder_input import item_text
 from eimf_core.text.loading import FEW, open_encoder
 from eimf_core.text_cleaning import clean_item
+from tests.listening import Listening
 
 
 class WordEncoder:
@@ -284,18 +286,32 @@ assert "torch" not in sys.modules
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hub_that_cannot_be_reached_is_one_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The library's remarks on each of its tries are kept back, and only meanwhile."""
     asked: list[bool] = []
 
     def get(local: bool) -> str:
         asked.append(local)
         logging.getLogger("huggingface_hub.utils._http").warning("Retrying")
-        raise OSError("no\nnetwork")
+        raise OSError("no\nnetwork" + 99 * " here")
 
-    with pytest.raises(ModelError, match=r"m\.gguf: not here \(no network\)"):
-        hub.fetch(get, "m.gguf: not here")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    told = r"m\.gguf: not here \(no network( here)+…\); try again, or give --model FILE\.gguf$"
+    with pytest.raises(ModelError, match=told) as unreachable:
+        hub.fetch(get, "m.gguf: not here", "--model FILE.gguf")
+    assert len(str(unreachable.value)) < 360
     assert asked == [True, False] and not caplog.records
     logging.getLogger("huggingface_hub.utils._http").warning("heard again")
     assert len(caplog.records) == 1
-    assert hub.fetch(lambda local: "here", "") == Path("here")
+    assert hub.fetch(lambda local: "here", "", "") == Path("here")
+
+
+def test_nothing_is_fetched_where_the_environment_forbids_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    listening = Listening()
+    told = r"a/b/c\.gguf: could not be had from the hub \(HF_HUB_OFFLINE is set, .*\); unset it, or give --model F$"
+    with pytest.raises(ModelError, match=told):
+        hub.fetch_file("a/b", "c.gguf", listening, "1 GB", instead="--model F")
+    assert not listening.notes

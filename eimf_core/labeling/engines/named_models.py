@@ -92,7 +92,7 @@ def from_hub(repository: str, file: str, reporter: Reporter, about: str = "", sh
     Raises:
         ModelError: it cannot be had.
     """
-    found = hub.fetch_file(repository, file, reporter, about)
+    found = hub.fetch_file(repository, file, reporter, about, instead="--model FILE.gguf")
     source = {"repository": repository, "file": file, "revision": found.revision, "announced_sha256": found.sha256}
     return ModelFile(found.path, sha256 or found.sha256, source)
 
