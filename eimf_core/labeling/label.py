@@ -173,7 +173,7 @@ def _distinct_samples(samples: Iterable[CleanSample], path: str | Path, reporter
         repeated += sample.sample.key in found
         found.setdefault(sample.sample.key, sample)
     if repeated:
-        reporter.warn(f"{path}: {repeated} samples with the key of an earlier one are left out")
+        reporter.warn(f"{path}: {counted(repeated, 'sample')} with the key of an earlier one left out")
     return list(found.values())
 
 

@@ -128,7 +128,12 @@ def _keep_requested(journal: jsonl.Journal, labeler: Labeler, reporter: Reporter
         again = entry.error is not None and (config.retry_errors or _is_open(entry, labeler))
         if entry.request in labeler.requests and not again:
             wanted.setdefault(entry.request, entry)
-    others = {entry.request for entry in found if entry.request not in labeler.requests and entry.error is None}
+    others = {
+        # those that were written by hand have no request
+        entry.request or (entry.key, entry.user)
+        for entry in found
+        if entry.request not in labeler.requests and entry.error is None
+    }
     if others and not config.discard:
         raise OtherLabelsError(output, len(others), " made with other settings or samples")
     if others:

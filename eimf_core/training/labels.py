@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eimf_core.dataset import Dataset
-from eimf_core.errors import InputError
+from eimf_core.errors import InputError, counted
 from eimf_core.io import jsonl
 from eimf_core.numeric.arrays import Ints
 from eimf_core.numeric.padding import spans
@@ -24,7 +24,7 @@ from eimf_core.records import Label, SemanticInterest
 from eimf_core.text.encoder_input import interest_text
 
 NAMED_AT_MOST, LONGEST_SHOWN = 3, 100
-LEFT_OUT_REASONS = {"empty": "they name no interest", "repeated": "their user has an earlier one"}
+LEFT_OUT_REASONS = {"empty": "without an interest", "repeated": "of a user with an earlier one"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def load(
     text_items: list[tuple[int, int]] = []
     strangers: list[str] = []
     failed: list[str] = []
+    unknown: dict[str, str] = {}
     left_out = {"error": 0, "no match": 0, "empty": 0, "repeated": 0}
     for label in jsonl.read(path, Label):
         user = keys.get(label.key) if label.key else named.get(label.user)
@@ -108,11 +109,20 @@ def load(
                     interests.append(SemanticInterest(name=interest.name, description=interest.description))
                 if row not in users[user]:
                     users[user].append(row)
+                for item in interest.items:
+                    if not data.vocab.get(item):
+                        unknown.setdefault(item, label.user or label.key)
                 # what is not in the training history says nothing here, whoever wrote it
                 text_items += [(row, item) for item in data.vocab.indices(interest.items).tolist() if item in history]
     if not users:
         raise InputError(_no_label(left_out), file=path)
     _report(left_out, strangers, failed, reporter)
+    if unknown:
+        item, owner = next(iter(unknown.items()))
+        reporter.warn(
+            f"{path}: {counted(len(unknown), 'item')} of labels not in the catalogue (the first: {item} of {owner}); "
+            "the names count, those items do not"
+        )
     order = sorted(users)
     return Labels(
         users=np.array(order, dtype=np.int64),
@@ -148,14 +158,15 @@ def _no_label(left_out: dict[str, int]) -> str:
 def _report(left_out: dict[str, int], strangers: list[str], failed: list[str], reporter: Reporter) -> None:
     if strangers:
         named = _first_few(strangers, ", ")
-        reporter.warn(f"{len(strangers)} labels left out: not the training history of this data (users {named})")
-    if failed:
         reporter.warn(
-            f"{len(failed)} labels left out: they hold an error instead (user {_first_few(failed, '; user ')})"
+            f"{counted(len(strangers), 'label')} left out: not the training history of this data (of {named})"
         )
+    if failed:
+        named = _first_few(failed, "; of ")
+        reporter.warn(f"{counted(len(failed), 'label')} left out: with an error in place of interests (of {named})")
     for reason, count in left_out.items():
         if count and reason not in ("no match", "error"):
-            reporter.warn(f"{count} labels left out: {LEFT_OUT_REASONS[reason]}")
+            reporter.warn(f"{counted(count, 'label')} left out: {LEFT_OUT_REASONS[reason]}")
 
 
 def _first_few(named: list[str], between: str) -> str:

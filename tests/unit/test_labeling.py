@@ -417,6 +417,14 @@ def test_labels_of_other_settings_or_samples_are_lost_only_with_discard(run: Run
     ]
 
 
+def test_labels_that_were_written_by_hand_are_counted_one_by_one(run: Run, tmp_path: Path) -> None:
+    lines = "".join(f'{{"user":"u{number}","interests":[{{"name":"tea"}}]}}\n' for number in range(3))
+    (tmp_path / "labels.jsonl").write_text(lines)
+    with pytest.raises(ConfigError, match="holds 3 labels made with"):
+        run()
+    assert (tmp_path / "labels.jsonl").read_text() == lines
+
+
 def test_a_journal_of_other_settings_is_kept_until_discard_says_so(run: Run, tmp_path: Path) -> None:
     output, partial = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.partial"
     run(samples=[sample(number) for number in range(3)])

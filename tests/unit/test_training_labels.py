@@ -78,8 +78,9 @@ def test_labels_match_by_key_and_the_others_are_counted_and_named(data: Dataset,
     # user 3 showed yarn twice: one interest
     assert found.offsets.tolist() == [0, 2, 4] and found.texts.tolist() == [1, 2, 0, 1]
     assert found.left_out == {"error": 1, "no match": 1, "empty": 2, "repeated": 1}
-    assert any("stranger" in line for line in listening.warnings) and len(listening.warnings) == 4
-    assert any("user user-5: no answer" in line for line in listening.warnings)
+    assert "1 label left out: not the training history of this data (of stranger)" in listening.warnings
+    assert "2 labels left out: without an interest" in listening.warnings and len(listening.warnings) == 4
+    assert any("(of user-5: no answer)" in line for line in listening.warnings)
     np.testing.assert_array_equal(found.padded(np.array([1, 0])), [[0, 1], [1, 2]])
 
 
@@ -88,6 +89,18 @@ def test_labels_without_a_key_belong_to_their_users(data: Dataset, tmp_path: Pat
     jsonl.write(tmp_path / "labels.jsonl", mine)
     found = labels.load(tmp_path / "labels.jsonl", data, encode, SILENT)
     assert found.users.tolist() == [4] and found.left_out == {"no match": 1}
+
+
+def test_items_that_the_catalogue_lacks_are_told(data: Dataset, tmp_path: Path) -> None:
+    path, listening = tmp_path / "labels.jsonl", Listening()
+    (known, *_), names = data.vocab.ids, ("S1", "S2")
+    shown = [SemanticInterest(name="tea", items=[known, *names]), SemanticInterest(name="yarn", items=["S1"])]
+    jsonl.write(path, [Label(user="user-4", interests=shown)])
+    found = labels.load(path, data, encode, listening)
+    assert listening.warnings == [
+        f"{path}: 2 items of labels not in the catalogue (the first: S1 of user-4); the names count, those items do not"
+    ]
+    assert len(found.interests) == 2
 
 
 def test_errors_are_told_for_some_users_and_in_short(data: Dataset, tmp_path: Path) -> None:
