@@ -69,15 +69,22 @@ class HistoryItem(Record, frozen=True, kw_only=True):
 class Sample(Record, frozen=True, kw_only=True):
     """A representative user of a cluster, self-contained. `distance` is 1 - cosine to the centre.
 
-    `key` identifies the user with exactly this training history (see `dataset.sample_key`).
+    `key` identifies the user with exactly this training history (see `dataset.sample_key`). A line that others wrote
+    needs `user` and `history`: its key is the user, and so its label is his whatever he did since.
     """
 
-    key: str
+    key: str = ""
     user: str
-    cluster: Int64
-    cluster_size: int
-    distance: float
+    cluster: Int64 = 0
+    cluster_size: int = 1
+    distance: float = 0.0
     history: list[HistoryItem]
+
+    def __post_init__(self) -> None:
+        if not (self.key or self.user):
+            raise ValueError("needs 'user' or 'key'")
+        if not self.key:
+            msgspec.structs.force_setattr(self, "key", self.user)
 
 
 class Cluster(Record, frozen=True, kw_only=True):

@@ -261,7 +261,8 @@ class Labeler:
         sample = pending.whole.sample
         members = pending.shown.members[pending.best_from :]
         return Label(
-            key=sample.key,
+            # a user alone is no key of a training history
+            key="" if sample.key == sample.user else sample.key,
             request=pending.request,
             user=sample.user,
             cluster=sample.cluster,

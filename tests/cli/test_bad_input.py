@@ -144,6 +144,7 @@ def test_truncated_gzip_line_by_line(eimf: Eimf, tmp_path: Path) -> None:
         (b"", 3, "empty"),
         (SAMPLE.encode() + b"{", 3, "samples.jsonl:2"),
         (SAMPLE.replace('"title": "Green Tea"', '"title": 3').encode(), 3, "title"),
+        (b'{"user": "", "history": []}', 3, "samples.jsonl:1: needs 'user' or 'key'"),
     ],
 )
 def test_label_samples(eimf: Eimf, tmp_path: Path, content: bytes | None, code: int, words: str) -> None:

@@ -66,7 +66,7 @@ REQUIRED = {
     Item: {"item", "title"},
     Sequence: {"user", "split", "items"},
     HistoryItem: {"item", "title"},
-    Sample: {"key", "user", "cluster", "cluster_size", "distance", "history"},
+    Sample: {"user", "history"},
     SemanticInterest: {"name"},
     Label: {"interests"},
     Metric: {"metric", "value", "users", "split", "protocol", "seen", "model"},
@@ -127,6 +127,12 @@ def test_one_of_some_fields_has_to_be_there(kind: type[Record]) -> None:
         assert read({key: value for key, value in fields.items() if key not in ONE_OF[kind] - {name}}, kind)
     with pytest.raises(InputError, match="needs 'user' or 'key'"):
         read({key: value for key, value in fields.items() if key not in ONE_OF[kind]}, kind)
+
+
+def test_a_sample_without_a_key_has_its_user_for_one() -> None:
+    line = {"user": "u1", "history": [{"item": "a", "title": "Tea"}]}
+    made = read(line, Sample)
+    assert isinstance(made, Sample) and (made.key, made.cluster, made.cluster_size) == ("u1", 0, 1)
 
 
 @each

@@ -15,8 +15,11 @@ import typer
 from typer.testing import CliRunner
 
 from eimf_cli.main import STEPS, app
+from eimf_core import dataset
+from eimf_core.io import jsonl
 from eimf_core.models import registry
 from eimf_core.prepare import input_discovery as formats
+from eimf_core.records import Label, Recommendation, Sample, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_README, MAX_WORDS = 250, 2300
@@ -231,3 +234,24 @@ def test_what_the_map_says_to_add_a_line_to_is_there() -> None:
     for name, path in places:
         text = (ROOT / ("" if path.startswith("eimf_") else "eimf_core") / path).read_text()
         assert all(re.search(rf"\b{part}\b", text) for part in name.split(".")), f"{name} of {path}"
+
+
+def test_a_line_of_each_record_is_one() -> None:
+    (text,) = re.findall(r"^## Records\n(.*?)^## ", TEXTS["eimf_core/README.md"], re.MULTILINE | re.DOTALL)
+    lines = [line.encode() for line in code_lines(text) if line.startswith("{")]
+    kinds = (Sequence, Sample, Label, Recommendation)
+    found = [jsonl.decode(line, kind, file="", number=1) for line, kind in zip(lines, kinds, strict=True)]
+    assert [type(record) for record in found] == list(kinds)
+
+
+def test_labels_of_the_readme_are_of_three_customers(tmp_path: Path) -> None:
+    shop = ROOT / "examples" / "shop"
+    run_in_process("prepare", f"{shop}/interactions.csv", "--items", f"{shop}/items.jsonl", "-o", f"{tmp_path}/data")
+    data = dataset.load(tmp_path / "data", ("train",))
+    users = data.splits["train"].users
+    by_key = dict(zip(data.training_keys(), users, strict=True))
+    lines = [line for line in code_lines(TEXTS["README.md"]) if '"interests":' in line]
+    found = [jsonl.decode(line.encode(), Label, file="", number=1) for line in lines]
+    owners = {by_key[label.key] if label.key else label.user for label in found}
+    assert len(owners) == len(lines) == 3 and owners <= set(users)
+    assert all(data.vocab.get(item) for label in found for interest in label.interests for item in interest.items)

@@ -498,6 +498,16 @@ def test_a_line_needs_whose_it_is_and_names(tmp_path: Path) -> None:
         assert words in str(refused.value)
 
 
+def test_a_sample_needs_a_user_and_a_history(tmp_path: Path) -> None:
+    """Its label has no key, so that it is the user's in training."""
+    lines = [f'{{"user":"u{number}","history":[{{"item":"a","title":"Green Tea"}}]}}' for number in (1, 2, 1)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines))
+    reporter = Listening()
+    label.label(tmp_path / "mine.jsonl", tmp_path / "own.jsonl", LabelConfig(engine="keywords"), reporter=reporter)
+    assert [(entry.user, entry.key) for entry in jsonl.read(tmp_path / "own.jsonl", Label)] == [("u1", ""), ("u2", "")]
+    assert any("1 sample with the key of an earlier one left out" in line for line in reporter.warnings)
+
+
 # -- settings
 
 
