@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # From the log of the bundled example shop to recommendations with their reasons: installs into a virtual environment,
 # then `eimf run` makes everything in examples/.work/, step by step; a second run makes only what is not up to date.
-# After installation it takes under three minutes on two cores. EIMF_MODEL_FILE=FILE.gguf in its environment has this
-# language model label four of the customers too.
+# After installation it takes under three minutes on two cores. A language model labels four of the customers too, where
+# there is one: EIMF_MODEL_FILE=FILE.gguf in its environment, or else the first qwen*.gguf in the folder EIMF_MODELS
+# (~/.cache/eimf-models if not given).
 set -euo pipefail
-model="${EIMF_MODEL_FILE:+$(realpath -- "$EIMF_MODEL_FILE")}"
+model="${EIMF_MODEL_FILE:-}"
+for file in "${EIMF_MODELS:-${HOME:-}/.cache/eimf-models}"/qwen*.gguf; do
+    [ -n "$model" ] || [ ! -f "$file" ] || model="$file"
+done
+model="${model:+$(realpath -- "$model")}"
 cd "$(dirname "$0")/.."
 EXTRAS=llama
 source examples/environment.sh
@@ -20,11 +25,11 @@ echo >&2
 echo "\$ eimf ${ask[*]}" >&2
 eimf "${ask[@]}"
 
-# The labels above are a toy's. What the model of EIMF_MODEL_FILE says of four of these customers.
+# The labels above are a toy's. What a real model says of four of these customers.
 if [ -n "$model" ]; then
     name="$(basename "$model" .gguf)"
     head -n 4 examples/.work/samples.jsonl >examples/.work/four.jsonl
-    label=(label examples/.work/four.jsonl --model "$model" -o "examples/.work/four.$name.jsonl")
+    label=(label examples/.work/four.jsonl --model "$model" --max-error-share 100% -o "examples/.work/four.$name.jsonl")
     echo >&2
     echo "\$ eimf ${label[*]}" >&2
     eimf "${label[@]}"

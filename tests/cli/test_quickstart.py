@@ -73,7 +73,9 @@ def first(checkout: Path, environment: dict[str, str]) -> subprocess.CompletedPr
 
 
 def without_threads(environment: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if key not in ("OMP_NUM_THREADS", "EIMF_MODEL_FILE")}
+    """The environment, without a language model of this machine."""
+    kept = {key: value for key, value in environment.items() if key not in ("OMP_NUM_THREADS", "EIMF_MODEL_FILE")}
+    return kept | {"EIMF_MODELS": "/nonexistent"}
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -103,7 +105,7 @@ def test_quickstart_ends_with_reasons_and_reuses_what_is_there(
 
 @pytest.mark.slow
 def test_a_model_that_is_named_is_asked_of_four_customers_once(
-    checkout: Path, first: subprocess.CompletedProcess[str], environment: dict[str, str]
+    checkout: Path, first: subprocess.CompletedProcess[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
     assert "the toy" not in first.stdout
     named = {**without_threads(environment), "EIMF_MODEL_FILE": "examples/labeler/shop-labeler.gguf"}
@@ -114,6 +116,12 @@ def test_a_model_that_is_named_is_asked_of_four_customers_once(
     assert all(", shop-labeler: " in line for line in told[1::2])
     again = run(checkout, named)
     assert again.stdout == shown.stdout and "4 labels kept from an earlier run, 0 to go" in again.stderr
+    # without a name, the first of the folder of models
+    (models := tmp_path / "models").mkdir()
+    for name in ("llama.gguf", "qwen-a.gguf", "qwen-b.gguf"):
+        (models / name).symlink_to(checkout / "examples" / "labeler" / "shop-labeler.gguf")
+    found = run(checkout, {**without_threads(environment), "EIMF_MODELS": str(models)})
+    assert found.stdout == shown.stdout
 
 
 @pytest.mark.slow
