@@ -79,7 +79,7 @@ def serve(
         else:
             workers = WorkerProcesses(
                 number, lambda place: service.run(place, started), service.figures, reporter, path,
-                patience=settings.timeout + END, release=opened.close,
+                patience=settings.timeout + END, release=opened.close, follow=service.live.follow_now_and_then,
             )  # fmt: skip
             started(workers)
             workers.run(lambda: reporter.note(listens))
@@ -155,13 +155,15 @@ class Service:
             if other != place and each is not self._sockets[place]:
                 each.close()
         self.figures.begin(place)
+        # what the first process counted of the models that it took is no figure of this one
+        self.live.metrics = self._metrics = Metrics()
+        if len(self._sockets) > 1:
+            # all of them take the same models, and the first process tells of it
+            self.live.reporter = SILENT
         if before := self.figures.read(place):
-            # the model may have been replaced since the start
+            # the model may have been replaced a moment ago
             self._metrics.add(before)
             self.live.settle()
-        if place:
-            # all of them take the same models, and one tells of it
-            self.live.reporter = SILENT
 
     def _uvicorn_config(self, app: App, place: int) -> Any:
         import uvicorn

@@ -62,10 +62,11 @@ class LiveModel:
             InputError: a file of `request` is.
         """
         self.path = Path(path)
-        self._request, self.reporter, self._metrics = request, reporter, metrics
+        self._request, self.reporter, self.metrics = request, reporter, metrics
         names = [field.name for field in fields(QueryConfig)]
         self._settings = RecommendConfig(**{name: getattr(settings, name) for name in names})
         self._over = threading.Event()
+        self._next_look = 0.0
         self._taken = self._seen = self._look()
         self.problem: str | None = None
         self._failures, self._again = 0, math.inf
@@ -91,8 +92,17 @@ class LiveModel:
 
     def _watch(self) -> None:
         while not self._over.wait(INTERVAL):
-            if self.look_again():
-                _keep_what_there_is()
+            self._follow()
+
+    def follow_now_and_then(self) -> None:
+        """Look at the directory if the last such look is a while ago, for a process that has no thread to `watch`."""
+        if time.monotonic() >= self._next_look:
+            self._follow()
+            self._next_look = time.monotonic() + INTERVAL
+
+    def _follow(self) -> None:
+        if self.look_again():
+            _keep_what_there_is()
 
     def look_again(self) -> bool:
         """Take the model of the directory if it is another one, and the same as at the last look; whether it was."""
@@ -109,7 +119,7 @@ class LiveModel:
             self._failed(error)
             return False
         before, self.now, self.problem, self._again = self.now.version, made, None, math.inf
-        self._metrics.reloads += 1
+        self.metrics.reloads += 1
         self.reporter.note(f"{self.path}: version {made.version} serves in the place of {before}")
         return True
 
@@ -119,7 +129,7 @@ class LiveModel:
         if problem != self.problem:
             self.reporter.warn(f"{problem}; the previous model keeps serving (version {self.now.version})")
         self.problem = problem
-        self._metrics.failed_reloads += 1
+        self.metrics.failed_reloads += 1
         self._again = time.monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
         self._failures += 1
 

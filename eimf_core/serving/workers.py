@@ -2,7 +2,8 @@
 
 The model is opened before they part, so that they share its memory. Each has a socket of its own at the port, and Linux
 deals new connections out among these; elsewhere they take them from one socket. The first process answers nothing: it
-starts another one where one ends, and passes on that the service is to end.
+starts another one where one ends, and passes on that the service is to end. It takes each model that replaces another
+one, as the others do: what starts later has the latest that could be opened, whatever the directory holds by then.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ class WorkerProcesses:
 
     def __init__(
         self, number: int, work: Work, figures: SharedFigures, reporter: Reporter, path: Path, *, patience: float,
-        release: Callable[[], None],
+        release: Callable[[], None], follow: Callable[[], None],
     ) -> None:  # fmt: skip
         """`work`: what the process of a number does until SIGTERM. `patience`: seconds that the end waits for them.
-        `release` closes the sockets of the first process."""
+        `release` closes the sockets of the first process; `follow` is called again and again in it, so that processes
+        to come start from what is there now."""
         self._work, self._figures, self._reporter, self._path = work, figures, reporter, path
-        self._patience, self._release = patience, release
+        self._patience, self._release, self._follow = patience, release, follow
         self.should_exit = False
         self._started: dict[int, float] = {}
         self._processes = [0] * number
@@ -71,6 +73,7 @@ class WorkerProcesses:
                 time.sleep(POLL)
                 self._end_hanging()
                 self._restart_ended()
+                self._follow()
         finally:
             self._end()
 

@@ -236,6 +236,31 @@ def answering(process: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+def killed_and_replaced(process: int) -> tuple[int, list[int]]:
+    """Kill one of the processes that answer; which it was, and those that there are once another one has its place."""
+    before = answering(process)
+    os.kill(before[0], signal.SIGKILL)
+    for _ in range(100):
+        if len(now := answering(process)) == len(before) and before[0] not in now:
+            return before[0], now
+        time.sleep(0.05)
+    pytest.fail("no other process takes its place")
+
+
+def version_of(model: Path) -> str:
+    return hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()[: live_model.VERSION]
+
+
+def versions(port: int) -> set[str]:
+    """The models that 30 connections, which come to all processes, are answered by."""
+    found = set()
+    for _ in range(30):
+        request = f"http://127.0.0.1:{port}/recommend"
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, QUERY, timeout=20) as answer:
+            found.add(answer.headers["eimf-model-version"])
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
 def test_several_processes_answer_at_one_port(path: Path, environment: dict[str, str], eimf: Eimf) -> None:
@@ -255,13 +280,9 @@ def test_several_processes_answer_at_one_port(path: Path, environment: dict[str,
         # a port that several sockets share is not shared with another service
         line = one_error_line(eimf("serve", path, "--port", port, "--workers", "2"), 2)
         assert f"--port {port} on 127.0.0.1 cannot be taken" in line
-        first, *others = answering(process.pid)
-        os.kill(first, signal.SIGKILL)
-        for _ in range(100):
-            if len(now := answering(process.pid)) == 3 and first not in now:
-                break
-            time.sleep(0.05)
-        assert len(now) == 3 and set(others) < set(now) and first not in now
+        before = answering(process.pid)
+        first, now = killed_and_replaced(process.pid)
+        assert set(before) - {first} < set(now)
         ask(30)
         time.sleep(3 * http_server.SHARE_INTERVAL)
         assert counted(port, "queries_total") == 60
@@ -310,24 +331,43 @@ def test_the_processes_of_a_service_count_together_and_take_the_same_model(
                     assert told(further).startswith(b"HTTP/1.1 503")
         seen = [counted(port, "queries_total") for _ in range(40)]
         assert seen == sorted(seen)
-        before = answering(process.pid)
         write_named_model(tmp_path / "model", named=False)
-        wanted = hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()[: live_model.VERSION]
         # one that starts anew takes the model that lies there, before it answers
         time.sleep(3 * live_model.INTERVAL)
-        os.kill(before[0], signal.SIGKILL)
-        for _ in range(100):
-            if len(now := answering(process.pid)) == 3 and before[0] not in now:
-                break
-            time.sleep(0.05)
-        versions = set()
-        for _ in range(30):
-            request = f"http://127.0.0.1:{port}/recommend"
-            with contextlib.suppress(OSError), urllib.request.urlopen(request, QUERY, timeout=20) as answer:
-                versions.add(answer.headers["eimf-model-version"])
-        assert versions == {wanted}
+        killed_and_replaced(process.pid)
+        assert versions(port) == {version_of(model)}
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
+def test_a_process_that_starts_anew_has_the_latest_model_that_could_be_opened(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    model = write_named_model(tmp_path / "model")
+    process, port = started(model, environment, 2)
+    try:
+        write_named_model(tmp_path / "model", named=False)
+        wanted = version_of(model)
+        # two looks at the directory, and a model to open
+        time.sleep(4 * live_model.INTERVAL)
+        assert versions(port) == {wanted} and counted(port, "reloads_total") == 2
+        (model / "manifest.json").write_bytes(b"{")
+        for _ in range(2):
+            # the first time it may not have been noticed yet
+            killed_and_replaced(process.pid)
+            assert versions(port) == {wanted} and counted(port, "reloads_total") == 2
+            time.sleep(3 * live_model.INTERVAL)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+        assert said.count(f"version {wanted} serves in the place of") == 1
+        assert said.count("manifest.json is damaged") == 1
     finally:
         process.kill()
         process.wait()

@@ -68,7 +68,7 @@ def test_processes_that_end_as_they_start_end_the_service(monkeypatch: pytest.Mo
     released: list[bool] = []
     made = workers.WorkerProcesses(
         2, lambda place: None, SharedFigures(2), heard, Path("model"), patience=1.0,
-        release=lambda: released.append(True),
+        release=lambda: released.append(True), follow=lambda: None,
     )  # fmt: skip
     monkeypatch.setattr(workers, "POLL", 0.001)
     monkeypatch.setattr(workers.os, "fork", lambda: started.append(len(started) + 100) or started[-1])
@@ -87,7 +87,7 @@ def test_a_process_that_hangs_is_ended_and_one_that_cannot_start_is_tried_again(
 ) -> None:
     heard, shared, killed = Listening(), SharedFigures(2), []
     made = workers.WorkerProcesses(
-        2, lambda place: None, shared, heard, Path("model"), patience=0.0, release=lambda: None
+        2, lambda place: None, shared, heard, Path("model"), patience=0.0, release=lambda: None, follow=lambda: None
     )
     room = iter([100, 101, OSError(errno.EAGAIN, "Resource temporarily unavailable"), OSError(errno.EAGAIN, "no"), 102])
 
