@@ -184,7 +184,8 @@ class _Position:
         self.left_out = None if listed else _reason(recommender, query, index)
         if least is not None:
             scores[scores < least] = -np.inf
-            if self.left_out is None and score < least:
+            # as a list compares them
+            if self.left_out is None and np.float32(score) < np.float32(least):
                 self.left_out = f"its score is below --min-score {least:g}"
         self.of = int(np.isfinite(scores).sum()) + (self.left_out is not None)
         self.rank = 1 + int((scores > score).sum()) + int((scores[:index] == score).sum())

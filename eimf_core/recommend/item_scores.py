@@ -245,7 +245,8 @@ class ItemScores:
     def settle(
         self, scores: Floats, interests: Floats, query: ResolvedQuery, item: int, *, words: bool, whole: bool
     ) -> float:
-        """Replace scores that are near that of an item by those that a list shows, which are summed in another order.
+        """Replace scores that are near that of an item, or near the least that is listed, by those that a list shows,
+        which are summed in another order.
 
         Args:
             scores: of one query, (N + 1,), as `scores` gives them; changed in place.
@@ -263,8 +264,12 @@ class ItemScores:
             return self._scores_of_pairs(interests, np.zeros_like(items), items, parts, additions)
 
         (score,) = exact(np.array([item])).tolist()
-        near = np.flatnonzero(np.abs(scores - np.float32(score)) <= 2 * self._off(interests)[0])
-        scores[near] = exact(near)
+        least, off = self._settings.min_score, 2 * self._off(interests)[0]
+        near = np.abs(scores - np.float32(score)) <= off
+        if least is not None:
+            near |= np.abs(scores - np.float32(least)) <= off
+        items = np.flatnonzero(near)
+        scores[items] = exact(items)
         return float(score)
 
     def _of_all(self, interests: Floats, queries: Queries, parts: Parts, additions: NextItemScores | None) -> Floats:

@@ -230,6 +230,21 @@ def test_the_rank_explained_is_the_rank_shown(path: Path, settings: dict[str, An
             assert (told["rank"], told["score"]) == found and "left_out" not in told
 
 
+def test_the_least_score_counts_as_in_the_list_to_the_last_digit(path: Path) -> None:
+    query = Query(history=["tea-1", "yarn-1", "tea-2"])
+    made = session(path, k=24)
+    asked = made.resolver.resolve(query)
+    interests, scores = made.recommender.interests([asked]), made.recommender.item_scores
+    items = np.setdiff1d(np.arange(1, 25), asked.seen)
+    exact = scores._scores_of_pairs(interests.vectors, items * 0, items, scores.parts([asked]), None)
+    for least in exact.tolist():
+        some = session(path, k=24, min_score=least)
+        listed = answered(some, query).items
+        for item in {listed[0].item, listed[-1].item}:
+            told = answered(some, query, explain=item).explain
+            assert told is not None and "left_out" not in told and told["of"] == len(listed)
+
+
 def test_what_is_left_out_is_told_with_the_reason(path: Path) -> None:
     query = Query(history=["tea-1"], exclude=["tea-2"])
     assert ask(path, query, explain="tea-2").explain["left_out"] == "excluded"  # type: ignore[index]
