@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -56,11 +57,15 @@ def recommend(
         from eimf_core.recommend.all_users import lines
 
         ask = lines
-    answers = ask(model, settings, request, reporter=progress_bars.TerminalReporter())
+    asked, anchors = settings, settings.anchors > 0
+    if list_options.is_table(table) and not anchors:
+        # an interest without a name is shown by its strongest anchor all the same
+        asked = replace(settings, anchors=1)
+    answers = ask(model, asked, request, reporter=progress_bars.TerminalReporter())
     if not request.is_query:
-        return list_options.show(answers, table)
+        return list_options.show(answers, table, anchors=anchors)
     (line,) = answers
-    list_options.show([line], table, heading=_heading(request))
+    list_options.show([line], table, heading=_heading(request), anchors=anchors)
     next_steps.explain(model, request, line)
 
 

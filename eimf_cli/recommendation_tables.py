@@ -21,10 +21,10 @@ SHOWN = 3
 """Items of a known user that are named, the latest."""
 
 
-def answer_table(line: bytes, heading: str | None = None) -> None:
+def answer_table(line: bytes, heading: str | None = None, *, anchors: bool = True) -> None:
     """Print a Recommendation line under a heading, its id by default.
 
-    Columns: rank, item, title, score, the interest behind it and the history items behind that.
+    Columns: rank, item, title, score, the interest behind it and, with `anchors`, the history items behind that.
     A list without items is its title alone.
     """
     answer = msgspec.json.decode(line, type=Recommendation)
@@ -32,7 +32,7 @@ def answer_table(line: bytes, heading: str | None = None) -> None:
         print(terminal.printable(_title(answer, heading or answer.id)))
         return
     interests = {interest.index: interest for interest in answer.interests}
-    with_anchors = any(interest.anchors for interest in answer.interests)
+    with_anchors = anchors and any(interest.anchors for interest in answer.interests)
     columns = ["rank", "item", "title", "score"]
     columns += ["interest"] if interests else []
     columns += ["because of"] if with_anchors else []
@@ -90,8 +90,13 @@ def _name(interest: UserInterest | None) -> str:
         return f'the words "{interest.words}"' + (f", {named}" if named else "")
     if named is None and interest.anchors:
         strongest = max(interest.anchors, key=lambda anchor: anchor.weight)
-        named = f"like {strongest.title or strongest.item}"
+        named = _like(strongest.item, strongest.title)
     return named or f"interest {interest.index}"
+
+
+def _like(item: str, title: str) -> str:
+    """What stands for the name of an interest that this item of the history made most of."""
+    return f"like {title or item}"
 
 
 def _anchors(interest: UserInterest | None) -> str:
@@ -103,6 +108,9 @@ def _explanation(reasons: dict[str, Any]) -> None:
     named = f"interest {reasons['interest']}"
     if "words" in reasons:
         named = f'the words "{reasons["words"]}"'
+    elif "name" not in reasons:
+        strongest = reasons["through"][0]
+        named = f"the interest {_like(strongest['item'], strongest['title'])}"
     if "name" in reasons:
         named += f", {reasons['name']} ({reasons['similarity']:.2f})"
     sentence = (

@@ -63,6 +63,12 @@ def test_an_interest_without_a_name_is_shown_by_an_item(eimf: Eimf, folder: Path
     config.write_text("[recommend]\nname_threshold = 1\n")
     asked = ("recommend", "model", "--items", "tea-1,tea-1", "--config", config, "--table", "-k", "1")
     assert "like Black Tea" in eimf(*asked, cwd=folder).stdout.decode()
+    without = eimf(*asked, "--anchors", "0", cwd=folder).stdout.decode()
+    assert "like Black Tea" in without and "because of" not in without
+    explained = eimf(*asked, "--explain", "tea-3", cwd=folder).stdout.decode()
+    assert "through the interest like Black Tea, where" in " ".join(explained.split())
+    (answer,) = answers(eimf(*asked, "--anchors", "0", "--explain", "tea-3", "--jsonl", cwd=folder).stdout)
+    assert answer["interests"][0]["anchors"] == [] and answer["explain"]["interest"] == 0  # type: ignore[index]
 
 
 def test_titles_roughly(eimf: Eimf, folder: Path) -> None:
