@@ -342,7 +342,7 @@ class AnsweredUsers(Record, frozen=True, kw_only=True):
 
 
 class ResolvedItem(Record, frozen=True, kw_only=True):
-    """An item of a history that was read."""
+    """An item of a history that was read, or that a title may be."""
 
     item: str
     title: str
@@ -364,15 +364,16 @@ class ResolvedHistory(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Recommendation(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to a Query. `fallback` says what stood in when the history was of no use, `empty` which
-    filter left nothing to list, `error` what is wrong with a line that got no answer, `history` what the history
-    of a query of the command line was understood as.
+    """The answer to a Query. `ambiguous` names the first items that an `unknown` title may be, `fallback` says what
+    stood in when the history was of no use, `empty` which filter left nothing to list, `error` what is wrong with a
+    line that got no answer, `history` what the history of a query of the command line was understood as.
     """
 
     id: str
     items: list[RankedItem]
     interests: list[UserInterest]
     unknown: list[str] = msgspec.field(default_factory=lambda: [])
+    ambiguous: dict[str, list[ResolvedItem]] = {}
     fallback: str | None = None
     empty: str | None = None
     error: str | None = None

@@ -105,11 +105,11 @@ class Session:
         single = isinstance(request, RecommendRequest) and request.is_query
         began = time.perf_counter()
         self.model = artifact.open_model(path, private=private)
-        text_vectors = TextVectors(self.model, settings.encoder)
+        self.text_vectors = TextVectors(self.model, settings.encoder)
         new: list[Item] = []
         if request.new_items is not None:
             new = read_new_items(request.new_items, self.model, reporter)
-            add_new_items(self.model, new, text_vectors)
+            add_new_items(self.model, new, self.text_vectors)
         self.items = Items(self.model.catalogue, new)
         filters = command_filters(
             self.items,
@@ -130,7 +130,7 @@ class Session:
             self.items,
             settings,
             seen=self.model.config.seen,
-            text_vector=text_vectors.of_text,
+            text_vector=self.text_vectors.of_text,
             kinds=self.model.event_numbers,
             reporter=reporter,
             single=single,

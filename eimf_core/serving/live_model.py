@@ -146,6 +146,8 @@ class LiveModel:
             session = Session(self.path, self._settings, self._request, reporter=self.reporter, private=True)
         # what is unknown in a query is told in its answer alone
         session.resolver = session.resolver.without_remarks()
+        if self._settings.encoder is not None:
+            session.text_vectors.load()
         _warm(session)
         return ModelVersion(session, hashlib.sha256(before).hexdigest()[:VERSION], time.time())
 

@@ -22,6 +22,10 @@ MAX_AHEAD = 16
 UPGRADE = re.compile(rb"(?<=\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
+class EndedError(Exception):
+    """The connection is about to end: what else has come on it is not read."""
+
+
 def _whole(status: str, problem: str, *headers: str) -> bytes:
     """An answer that ends the connection."""
     body = f'{{"error":"{problem}"}}\n'
@@ -55,8 +59,14 @@ class Bounded(HttpToolsProtocol):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._refused = False
-        # a request has begun and is not whole; its head is not whole; how many bytes have come since
-        self._coming, self._in_head, self._taken = False, True, 0
+        # a request has begun and is not whole; its head is not whole
+        self._coming, self._in_head = False, True
+        # bytes of the head of a request that were read, and those that have come of it, read or not
+        self._head, self._taken = 0, 0
+        # how many bytes came last, and whether they hold something before the request that begins next
+        self._packet, self._behind = 0, False
+        # an answer, or none, behind those to the whole requests that have come
+        self._last_words: bytes | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
 
@@ -81,43 +91,67 @@ class Bounded(HttpToolsProtocol):
         self.counted(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._last_words is not None or self.transport.is_closing():
             return
+        self._packet, self._behind = len(data), self._coming
         if (self._in_head or not self._coming) and b"pgrade" in data:
             data = _without_upgrade(data)
         super().data_received(data)
-        if not self._coming:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+        if not self._coming or self._last_words is not None:
+            self._stop_deadline()
             return
         self._taken += len(data)
         if self._in_head and self._taken > LARGEST_HEAD:
-            self._end("too large a head", TOO_LARGE)
+            self._end_in_turn("too large a head", TOO_LARGE)
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.timeout, self._end_slow)
 
     def on_message_begin(self) -> None:
-        self._coming, self._in_head, self._taken = True, True, 0
-        if len(self.pipeline) > MAX_AHEAD:
-            self._end("too many requests ahead", b"")
+        # where its part of the bytes begins is not known, unless they begin with it
+        self._taken = -self._packet if self._behind else 0
+        self._coming, self._in_head, self._head, self._behind = True, True, 0, True
+        if len(self.pipeline) >= MAX_AHEAD - 1:
+            self._end_in_turn("too many requests ahead", b"")
+            raise EndedError
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count_head(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # behind a body headers come without end
         if self._in_head:
+            self._count_head(len(name) + len(value) + len(": \r\n"))
             super().on_header(name, value)
 
+    def _count_head(self, more: int) -> None:
+        self._head += more
+        if self._head > LARGEST_HEAD:
+            self._end_in_turn("too large a head", TOO_LARGE)
+            raise EndedError
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
         super().on_headers_complete()
+        self._in_head = False
 
     def on_message_complete(self) -> None:
         self._coming = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        last = not self.pipeline
+        super().on_response_complete()
+        if last and self._last_words is not None:
+            self._close(self._last_words)
+
     def send_400_response(self, msg: str) -> None:
-        self._end("no request of HTTP", NO_REQUEST)
+        self._end_in_turn("no request of HTTP", NO_REQUEST)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -139,9 +173,28 @@ class Bounded(HttpToolsProtocol):
 
     def _end(self, why: str, answer: bytes) -> None:
         """Close the connection with an answer, or without; once, whatever else came with what ends it."""
-        if self.transport.is_closing():
+        if not self.transport.is_closing():
+            self.metrics.refused[why] += 1
+            self._close(answer)
+
+    def _end_in_turn(self, why: str, answer: bytes) -> None:
+        """Read no more, answer the whole requests before, and then close the connection as `_end` does."""
+        if self._last_words is not None or self.transport.is_closing():
             return
         self.metrics.refused[why] += 1
+        self._last_words = answer
+        if not self._coming or self._in_head:
+            if self.cycle is None or self.cycle.response_complete:
+                self._close(answer)
+        elif self.pipeline:
+            # the one at fault is the latest of those that wait
+            self.pipeline.popleft()
+        else:
+            self._close(b"" if self.cycle.response_started else answer)
+
+    def _close(self, answer: bytes) -> None:
+        if self.transport.is_closing():
+            return
         if answer:
             self.transport.write(answer)
         self.transport.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def read(body: bytes, most_items: int) -> ParsedBody:
     Raises:
         InputError: it holds no queries, in the words that the command line has for a bad line.
     """
-    text = body.strip()
+    text = body.removeprefix(codecs.BOM_UTF8).strip()
     if text[:1] == b"[":
         return ParsedBody(list(_checked(_array(text), most_items, "query")), "array")
     first, _, rest = text.partition(b"\n")

@@ -92,6 +92,9 @@ def test_a_body_of_a_gigabyte_is_refused_and_not_kept(service: Service) -> None:
         (HEAD + b"100\r\n\r\n{", b"HTTP/1.1 408"),
         (b"", b""),
         (b"GET /health HTTP/1.1\r\nx: " + b"y" * 100_000, b"HTTP/1.1 431"),
+        (b"GET /health HTTP/1.1\r\nx: " + b"y" * 70_000 + b"\r\n\r\n", b"HTTP/1.1 431"),
+        (b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 12_000 + b"\r\n", b"HTTP/1.1 431"),
+        (b"GET /health?" + b"y" * 70_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"HTTP/1.1 431"),
         (b"no HTTP at all\r\n\r\n", b"HTTP/1.1 400"),
         (b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n" * 100, None),
     ],
@@ -102,6 +105,29 @@ def test_slow_and_odd_clients_are_ended(service: Service, said: bytes, answer: b
         found = told(connection)
     assert answer is None or (found.startswith(answer) and bool(found) == bool(answer))
     assert still_answers(service)
+
+
+GET = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (GET * 15 + GET.replace(b"host: x", b"connection: close"), [200] * 16),
+        (GET * 21, [200] * 16),
+        (GET * 3 + b"no request\r\n\r\n" + GET, [200] * 3 + [400]),
+        (GET + HEAD.replace(b"content-length: ", b"transfer-encoding: chunked\r\n\r\nzz\r\n"), [200, 400]),
+        (GET * 2 + GET.replace(b"host", b"host: x\r\nx: " + b"y" * 70_000 + b"\r\ny"), [200, 200, 431]),
+        (GET + HEAD + b"65500\r\n\r\n" + QUERY + b" " * (65_500 - len(QUERY)) + GET[:-2], [200, 200, 408]),
+    ],
+)
+def test_what_was_sent_ahead_of_what_ends_a_connection_is_answered(
+    service: Service, sent: bytes, statuses: list[int]
+) -> None:
+    with service.connect() as connection:
+        connection.sendall(sent)
+        found = told(connection)
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", found)] == statuses
 
 
 def test_a_connection_that_is_ended_counts_once_and_what_is_no_request_is_told_as_json(path: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from eimf_core.serving import batching, http_server
 from eimf_core.serving.config import ServeConfig
 from eimf_core.serving.live_model import LiveModel
 from eimf_core.serving.metrics import Metrics
+from eimf_core.text import loading
 from tests.listening import Listening
 from tests.recommend_models import write_indexed_model
 from tests.unit import test_recommend_settings
@@ -114,6 +116,15 @@ def workers(path: Path, patched: pytest.MonkeyPatch) -> None:
     assert numbers == [3]
 
 
+def encoder(path: Path, patched: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"--encoder \./nowhere: no such folder"):
+        answers(path, encoder="./nowhere")
+    other = SimpleNamespace(identity="other@1")
+    patched.setattr(loading, "open_encoder", lambda name: other)
+    with pytest.raises(ConfigError, match=r"was trained with the text encoder all-MiniLM.*, not other@1"):
+        answers(path, encoder="other")
+
+
 def most_connections(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -> int:
     """How many connections may be open, as the server is made."""
     protocol = pytest.importorskip("eimf_core.serving.protocol", reason="needs eimf[serve]")
@@ -132,7 +143,7 @@ def most_connections(path: Path, patched: pytest.MonkeyPatch, **settings: Any) -
 
 CHECKS: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
     "host": host, "port": port, "open": open_to_all, "most_items": most_items, "max_body": max_body,
-    "timeout": timeout, "connections": connections, "workers": workers,
+    "timeout": timeout, "connections": connections, "workers": workers, "encoder": encoder,
 }  # fmt: skip
 
 

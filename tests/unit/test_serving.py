@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 import pytest
@@ -24,6 +25,7 @@ from eimf_core.model_directory import artifact
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.query.request import QueryRequest
 from eimf_core.recommend.session import Session
+from eimf_core.records import Recommendation
 from eimf_core.serving import batching, http_server, request_body
 from eimf_core.serving.app import App
 from eimf_core.serving.batching import Batcher
@@ -124,6 +126,25 @@ def test_one_query_many_lines_and_an_array_have_the_answers_of_recommend(path: P
     assert status == 200 and orjson.loads(body) == [orjson.loads(line) for line in expected]
     spread = orjson.dumps(orjson.loads(QUERIES[1]), option=orjson.OPT_INDENT_2)
     assert orjson.loads(recommended(live, spread)[1])["id"] == "me"
+
+
+def test_a_byte_order_mark_before_a_body_is_no_part_of_it(live: LiveModel) -> None:
+    for body in (QUERIES[0], b"[" + QUERIES[0] + b"]", b"\n".join(QUERIES)):
+        assert recommended(live, b"\xef\xbb\xbf" + body)[:2] == recommended(live, body)[:2]
+    assert recommended(live, b"\xef\xbb\xbf")[0] == 400
+
+
+def test_a_title_of_several_items_is_answered_with_their_ids(path: Path, live: LiveModel) -> None:
+    body = b'{"titles":["fish","green tea"]}'
+    status, line, _ = recommended(live, body)
+    answer = orjson.loads(line)
+    assert status == 200 and [line] == lines_of(path, body) and answer["unknown"] == ["fish"]
+    assert {"item": "fish-6", "title": "Fish Net"} in answer["ambiguous"]["fish"] and "fallback" not in answer
+    assert msgspec.json.decode(line, type=Recommendation).ambiguous.keys() == {"fish"}
+    assert b"ambiguous" not in recommended(live, b'{"titles":["green tea"]}')[1]
+    strict = LiveModel(path, ServeConfig(strict=True), QueryRequest(), Listening(), Metrics())
+    refused = recommended(strict, b'{"titles":["fish"]}')
+    assert refused[0] == 422 and "'fish' may be '" in problem(refused) and "(fish-6)" in problem(refused)
 
 
 def test_ids_that_are_numbers_are_ids(live: LiveModel) -> None:

@@ -53,12 +53,13 @@ class ResultLines:
         fallback = b"" if result.fallback is None else b',"fallback":%b' % _encoded(result.fallback)
         empty = {at: b',"empty":%b' % _encoded(why) for at, why in result.empty.items()}
         return [
-            b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b%b}\n'
+            b'{"id":%b,"items":[%b],"interests":[%b],"unknown":%b%b%b%b}\n'
             % (
                 _encoded(query.id),
                 self._listed(ranked, scores),
                 b"" if result.names is None else self._interests(result, at, similarities),
                 _encoded(query.unknown) if query.unknown else b"[]",
+                b',"ambiguous":%b' % _encoded(query.ambiguous) if query.ambiguous else b"",
                 fallback,
                 empty.get(at, b""),
             )

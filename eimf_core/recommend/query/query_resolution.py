@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from eimf_core.progress import SILENT, Reporter
 from eimf_core.recommend.config import RecommendConfig
 from eimf_core.recommend.query.item_lookup import Items
 from eimf_core.recommend.query.title_search import Match, plain
-from eimf_core.records import Query
+from eimf_core.records import Query, ResolvedItem
 
 NOTHING: Ints = np.zeros(0, dtype=np.int64)
 DAY = 86_400
@@ -40,7 +40,8 @@ class ResolvedQuery:
 
     `history` (n,) are indices of known items, oldest first, `times` (n,) their times and `events` (n,) their
     kinds of behaviour, if known; `text_vector` (d,) is the vector of the `text` in the item space or None;
-    `seen`, what of the history may not be listed, `excluded` and `only` are indices.
+    `seen`, what of the history may not be listed, `excluded` and `only` are indices; `ambiguous` are the first of the
+    items that a title may be, by what was typed.
     """
 
     id: str
@@ -55,6 +56,7 @@ class ResolvedQuery:
     seen: Ints
     diversity: float
     k: int
+    ambiguous: dict[str, list[ResolvedItem]] = field(default_factory=dict)
 
 
 class QueryResolver:
@@ -117,9 +119,10 @@ class QueryResolver:
             typed, exclude = (self._items.whole_ids(ids) for ids in (query.history or [], query.exclude))
             query = msgspec.structs.replace(query, history=typed or query.history, exclude=exclude)
         unknown: list[str] = []
+        ambiguous: dict[str, list[ResolvedItem]] = {}
         history = self._indices(query.history or [], unknown)
         for title in query.titles or []:
-            if index := self._index_of_title(title, file=file, line=line):
+            if index := self._index_of_title(title, ambiguous, file=file, line=line):
                 history.append(index)
             else:
                 unknown.append(title)
@@ -151,6 +154,7 @@ class QueryResolver:
             seen=self._seen(query, known, times),
             diversity=settings.diversity if diversity is None else diversity,
             k=settings.k if k is None else k,
+            ambiguous=ambiguous,
         )
 
     def _seen(self, query: Query, history: Ints, times: npt.NDArray[np.float64] | None) -> Ints:
@@ -206,8 +210,11 @@ class QueryResolver:
             found = [at for at in found if at]
         return found
 
-    def _index_of_title(self, typed: str, *, file: object, line: int | None) -> int:
-        """Index of the item with a title like this; 0, with a remark, when there is none."""
+    def _index_of_title(
+        self, typed: str, ambiguous: dict[str, list[ResolvedItem]], *, file: object, line: int | None
+    ) -> int:
+        """Index of the item with a title like this; 0, with a remark, when there is none. One of several items joins
+        `ambiguous`."""
         match = self._items.find_title(typed)
         if not match.found:
             near = f"; nearest are {_titles_of(match)}" if match.nearest else ""
@@ -215,9 +222,10 @@ class QueryResolver:
             return 0
         if len(match.found) > 1 and not self._settings.first_match:
             problem = InputError(_ambiguous(typed, match), file=file, line=line)
-            if self._single:
+            if self._single or self._settings.strict:
                 raise problem
             self._reporter.warn(str(problem))
+            ambiguous[typed] = [ResolvedItem(item=item.item, title=item.title) for item in match.found[:SHOWN]]
             return 0
         return self._taken(typed, match)
 

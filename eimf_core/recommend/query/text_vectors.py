@@ -36,6 +36,20 @@ class TextVectors:
         self._name = encoder
         self._encoder: TextEncoder | None = None
 
+    def load(self) -> None:
+        """Open the encoder now, if the model knows words.
+
+        Raises:
+            ConfigError: it is none, or another one than the model was trained with.
+            ModelError: it cannot be used.
+        """
+        if self._encoder is None and self._maps():
+            self._encoder = self._opened()
+
+    def _maps(self) -> list[tuple[Floats, Floats]]:
+        """The maps from text vectors to items, weight and bias each."""
+        return [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
+
     def of_text(self, text: str) -> Floats:
         """Where a text lies among the items.
 
@@ -48,7 +62,7 @@ class TextVectors:
         Raises:
             ConfigError: the model knows no words, or those of another encoder.
         """
-        maps = [learned for learned in (self._model.adapter, self._model.text_map) if learned is not None]
+        maps = self._maps()
         if not maps:
             raise ConfigError(
                 f"{self._model.name}: cannot rank by words, since training gave it no map from text to items; "
