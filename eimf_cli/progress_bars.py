@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -174,7 +173,7 @@ class TerminalReporter(Reporter):
         """Say from time to time that the work begun last goes on, until all is over."""
         while not over.wait(HEARTBEAT_SECONDS):
             for task in self._tasks[-1:]:
-                terminal.info(f"{task.what}: {', '.join(_status(task, time.monotonic()))}")
+                terminal.info(log_line(task, time.monotonic()))
 
     def advance(self, amount: int = 1, **figures: str) -> None:
         if self._tasks:
@@ -202,12 +201,26 @@ class TerminalReporter(Reporter):
         terminal.warning(message)
 
 
-def _status(task: Task, now: float) -> Iterator[str]:
-    yield duration(now - task.started)
-    if task.total:
-        yield f"{task.done:,} of {task.total:,}"
-    yield from filter(None, [task.left(now)])
-    yield from task.others()
+def log_line(task: Task, now: float) -> str:
+    """What is said of a stretch of work off a terminal; figures that have no room on a usual line are left out.
+
+    Args:
+        task: of which.
+        now: by `time.monotonic`.
+
+    Returns:
+        Its name, how far it is, and the time left or, where that is not known, the time it has taken.
+    """
+    left = task.left(now)
+    parts = [] if left else [duration(now - task.started)]
+    parts += [f"{task.done:,} of {task.total:,}"] if task.total else []
+    parts += [left] if left else []
+    told = f"{task.what}: {', '.join(parts)}"
+    for part in task.others():
+        if len(told) + len(part) + 2 > terminal.USUAL_WIDTH:
+            break
+        told += f", {part}"
+    return told
 
 
 def _row(task: Task, shown: ProgressLine) -> Any:

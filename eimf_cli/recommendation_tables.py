@@ -22,10 +22,12 @@ SHOWN = 3
 
 
 def answer_table(line: bytes, heading: str | None = None, *, anchors: bool = True) -> None:
-    """Print a Recommendation line under a heading, its id by default.
+    """Print a Recommendation line: rank, item, title, score, the interest behind it and the history items behind that.
 
-    Columns: rank, item, title, score, the interest behind it and, with `anchors`, the history items behind that.
-    A list without items is its title alone.
+    Args:
+        line: without items it is its title alone.
+        heading: None: the id of the answer.
+        anchors: whether there is a column of the history items.
     """
     answer = msgspec.json.decode(line, type=Recommendation)
     if not answer.items and answer.explain is None:

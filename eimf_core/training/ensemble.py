@@ -17,7 +17,7 @@ import numpy as np
 
 from eimf_core import dataset
 from eimf_core.dataset import Dataset
-from eimf_core.errors import ConfigError, ModelError, counted
+from eimf_core.errors import ConfigError, ModelError
 from eimf_core.evaluation.measure import block_size
 from eimf_core.evaluation.scorers import ModelSystem
 from eimf_core.io import files, provenance
@@ -25,25 +25,12 @@ from eimf_core.model_directory import artifact
 from eimf_core.model_directory.next_items import NextItemsConfig
 from eimf_core.model_directory.opened_model import OpenedModel
 from eimf_core.numeric.arrays import Arrays
-from eimf_core.progress import SILENT, PartReporter, Reporter
+from eimf_core.progress import SILENT, Reporter
 from eimf_core.training import item_naming, join, next_item_choice, next_item_graph, setup, text_neighbours
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.join import Ensemble
 from eimf_core.training.loop import TrainingSummary
 from eimf_core.training.validation import sampled_users
-
-
-class MemberReporter(PartReporter):
-    """Says of which member the progress is, and how many come after it."""
-
-    def __init__(self, reporter: Reporter, number: int, count: int, name: str, warned: set[str]) -> None:
-        super().__init__(reporter, f"member {number} of {count}, {name}", warned)
-        self._later = count - number
-
-    def advance(self, amount: int = 1, **figures: str) -> None:
-        if self._later and "left" in figures:
-            figures["then"] = counted(self._later, "more member")
-        super().advance(amount, **figures)
 
 
 def folder(output: str | Path) -> Path:

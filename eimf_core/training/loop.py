@@ -16,7 +16,7 @@ from eimf_core.training.batches import Batches, Epoch
 from eimf_core.training.checkpoint import Checkpoint
 from eimf_core.training.config import TrainConfig
 from eimf_core.training.process_group import ALONE, Group
-from eimf_core.training.run_state import RunState
+from eimf_core.training.run_state import LaterRuns, RunState
 from eimf_core.training.setup import PreparedRun
 from eimf_core.training.step import Step
 from eimf_core.training.validation import CollapseMonitor, Validation, ValidationFigures
@@ -44,9 +44,10 @@ class Loop:
     """One run: batches, steps, validation, and where the run stands."""
 
     def __init__(
-        self, data: Dataset, settings: TrainConfig, prepared: PreparedRun, reporter: Reporter, group: Group = ALONE
-    ) -> None:
-        self.group, self.data, self.settings, self.reporter = group, data, settings, reporter
+        self, data: Dataset, settings: TrainConfig, prepared: PreparedRun, reporter: Reporter, group: Group = ALONE,
+        later: LaterRuns = LaterRuns(),
+    ) -> None:  # fmt: skip
+        self.group, self.data, self.settings, self.reporter, self._later = group, data, settings, reporter, later
         self.learner, self.labels, self.side = prepared.learner, prepared.labels, prepared.side
         self.step = Step(data, settings, prepared, reporter, group)
         self.batches = Batches(
@@ -71,7 +72,7 @@ class Loop:
 
     def start(self, checkpoint: Checkpoint) -> RunState:
         """Where the run stands: at its start, or where it was interrupted."""
-        state = RunState(self.settings)
+        state = RunState(self.settings, self._later, validated=self.validation is not None)
         state.threads = torch.get_num_threads()
         resumed = checkpoint.load()
         if resumed is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from eimf_core.models import registry
@@ -20,11 +22,26 @@ KEPT = (
 """What a checkpoint keeps."""
 
 
+@dataclass(frozen=True)
+class LaterRuns:
+    """The trainings of the same command that come after a run: how many, and the seconds of those before it that are
+    like them."""
+
+    number: int = 0
+    before: Sequence[float] = ()
+
+    def seconds(self, own: float) -> float:
+        """How long they take, about, where the run itself takes so many seconds."""
+        return self.number * (sum(self.before) / len(self.before) if self.before else own)
+
+
 class RunState:
     """Counts steps and epochs, and decides when to stop. `facts` and `resume` survive a kill."""
 
-    def __init__(self, settings: TrainConfig) -> None:
-        self._settings = settings
+    def __init__(self, settings: TrainConfig, later: LaterRuns = LaterRuns(), *, validated: bool = True) -> None:
+        """`validated`: a validation split may end the run before its last epoch."""
+        self._settings, self._later = settings, later
+        self._may_stop = validated and settings.patience > 0
         self.epoch = 0
         self.step = 0
         self.threads = 1
@@ -77,8 +94,15 @@ class RunState:
             figures["NDCG@10"] = f"{self.lines[-1]['valid']['ndcg@10']:.4f} (best {self.best:.4f})"
         used = self.share(epochs)
         if used > 0:
-            figures["left"] = f"at most {duration(max(0.0, self.seconds * (1.0 - used) / used))}"
+            figures["left"] = self._left(max(self.seconds, self.seconds / used))
         return figures
+
+    def _left(self, own: float) -> str:
+        """How long the rest of the command takes, where this run takes so many seconds to its last epoch."""
+        rest = own - self.seconds
+        if self._later.number:
+            return f"about {duration(rest + self._later.seconds(own))}"
+        return f"{'at most' if self._may_stop else 'about'} {duration(rest)}"
 
     @property
     def mean_loss(self) -> str:

@@ -40,7 +40,7 @@ from eimf_core.training.device import CPU, choose
 from eimf_core.training.loop import Loop, TrainingSummary
 from eimf_core.training.plan import TrainingPlan
 from eimf_core.training.process_group import Group
-from eimf_core.training.run_state import RunState
+from eimf_core.training.run_state import LaterRuns, RunState
 from eimf_core.training.setup import PreparedRun
 
 
@@ -48,7 +48,7 @@ from eimf_core.training.setup import PreparedRun
 class _Run:
     """What all members of a run have in common. `read` are the files that it reads, `next_items` is as in
     `TrainingPlan`, `earlier` the opened model `init`, if it starts from one, `chosen` what a first training chose
-    (`refit`)."""
+    (`refit`), `later` the number of models that the command trains after these members."""
 
     data: Dataset
     labels: str | Path | None
@@ -58,6 +58,7 @@ class _Run:
     next_items: NextItemsConfig | None
     earlier: list[OpenedModel]
     chosen: dict[str, Any] | None = None
+    later: int = 0
 
 
 def train(
@@ -144,14 +145,14 @@ def _train_twice(run: _Run, output: str | Path, planned: TrainingPlan, reporter:
         reporter.note("--refit: the validation split has chosen already")
     else:
         reporter.note("--refit: the validation split chooses first, then training starts over with its lines added")
-        before = _train(run, path, planned, reporter)
+        before = _train(replace(run, later=len(planned.members)), path, planned, reporter)
     # nobody reads a model that another process still writes
     group.barrier()
     again = _refit_plan(path, planned)
     ndcg = refit.validation_ndcg(path)
     chosen = {"ndcg": ndcg, "epochs": [member.epochs for member in again.members]}
     run = replace(run, data=refit.with_validation(run.data), next_items=again.next_items, chosen=chosen)
-    made = _train(run, output, again, PartReporter(reporter, "on training and validation lines", set()))
+    made = _train(run, output, again, PartReporter(reporter, "refit", set()))
     return replace(
         made, ndcg=ndcg, best_epoch=before.best_epoch, epochs=before.epochs + made.epochs,
         seconds=before.seconds + made.seconds,
@@ -173,7 +174,7 @@ def _refit_plan(path: Path, planned: TrainingPlan) -> TrainingPlan:
 def _train(run: _Run, output: str | Path, planned: TrainingPlan, reporter: Reporter) -> TrainingSummary:
     """Train a model, or the members of an ensemble."""
     if len(planned.members) == 1:
-        return _train_one(run, output, planned.members[0], planned.places[0], reporter)
+        return _train_one(run, output, planned.members[0], planned.places[0], reporter, LaterRuns(run.later))
     return _train_members(run, output, planned, reporter)
 
 
@@ -182,20 +183,21 @@ def _train_members(run: _Run, output: str | Path, planned: TrainingPlan, reporte
     work, group, count = ensemble.folder(output), run.group, len(planned.members)
     paths: list[Path] = []
     warned: set[str] = set()
-    total = 0.0
+    taken: list[float] = []
     for number, (member, place) in enumerate(zip(planned.members, planned.places, strict=True), start=1):
         path = work / f"{number}-{member.backbone}"
-        said = ensemble.MemberReporter(reporter, number, count, member.backbone, warned)
+        said = PartReporter(reporter, f"member {number} of {count}, {member.backbone}", warned)
         fingerprint = setup.fingerprint(run.data, member, run.read)
         (finished,) = group.broadcast(float(group.is_main and ensemble.is_finished(path, fingerprint)))
         if finished:
             said.note("is trained already")
         else:
-            total += _train_one(run, path, member, place, said, alone=False).seconds
+            later = LaterRuns(count - number + run.later, [*taken])
+            taken.append(_train_one(run, path, member, place, said, later, alone=False).seconds)
         paths.append(path)
     if not group.is_main:
         # the first process alone joins; what the others say is not heard
-        return TrainingSummary(0, 0, None, total, 0, 0, {}, 0.0)
+        return TrainingSummary(0, 0, None, sum(taken), 0, 0, {}, 0.0)
     made = ensemble.write(
         paths, run.data, planned.settings, output, weights=planned.weights, next_items=planned.next_items,
         inputs=run.read, earlier=run.earlier, chosen=run.chosen, reporter=reporter,
@@ -205,11 +207,12 @@ def _train_members(run: _Run, output: str | Path, planned: TrainingPlan, reporte
 
 
 def _train_one(
-    run: _Run, output: str | Path, settings: TrainConfig, place: int, reporter: Reporter, *, alone: bool = True
-) -> TrainingSummary:
+    run: _Run, output: str | Path, settings: TrainConfig, place: int, reporter: Reporter, later: LaterRuns, *,
+    alone: bool = True,
+) -> TrainingSummary:  # fmt: skip
     """Train a model, or with `alone` false a member of an ensemble, and write its directory.
 
-    `place`: the member of the model `init` that it starts from.
+    `place`: the member of the model `init` that it starts from. `later`: what the command trains after it.
     """
     data, group = run.data, run.group
     reporter.begin("preparing the run")
@@ -220,7 +223,7 @@ def _train_one(
     )
     reporter.end()
     checkpoint = Checkpoint(output, setup.fingerprint(data, settings, run.read))
-    loop = Loop(data, settings, prepared, reporter, group)
+    loop = Loop(data, settings, prepared, reporter, group, later)
     state = loop.start(checkpoint)
     loop.run(state, checkpoint)
     summary = loop.summary(state)

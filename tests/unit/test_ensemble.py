@@ -22,11 +22,12 @@ from eimf_core.numeric import ranking
 from eimf_core.progress import SILENT
 from eimf_core.recommend.query.text_vectors import TextVectors, add_new_items
 from eimf_core.records import Item, Sequence
-from eimf_core.training import ensemble, join, member_weights
+from eimf_core.training import ensemble, join, loop, member_weights
 from eimf_core.training import train as training
 from eimf_core.training.candidates import mean_ndcg
 from eimf_core.training.config import SEEDS_APART, TrainConfig
 from eimf_core.training.join import Ensemble
+from eimf_core.training.run_state import LaterRuns, RunState
 from eimf_core.training.validation import sampled_users
 from tests.listening import Listening
 from tests.small_data import write_small_data
@@ -395,10 +396,33 @@ def test_models_that_cannot_be_joined(apart: Path, joint: Path, tmp_path: Path) 
         ensemble.join_models([apart / "sasrec", apart / "gru4rec"], tmp_path, tmp_path / "out")
 
 
-def test_progress_says_which_member() -> None:
-    listening = Listening()
-    said = ensemble.MemberReporter(listening, 2, 3, "sasrec", warned := set())
-    said.note("epoch 4: done")
-    said.warn("no titles")
-    ensemble.MemberReporter(listening, 3, 3, "gru4rec", warned).warn("no titles")
-    assert listening.notes == ["member 2 of 3, sasrec, epoch 4: done"] and listening.warnings == ["no titles"]
+def test_progress_says_which_member_and_how_long_the_command_takes(
+    apart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    left: list[tuple[str, str]] = []
+    later: list[LaterRuns] = []
+
+    class Bar(Listening):
+        def begin(self, what: str, total: int | None = None, done: int = 0) -> None:
+            begun.append(what)
+
+        def advance(self, amount: int = 1, **figures: str) -> None:
+            if "left" in figures:
+                left.append((begun[-1], figures["left"]))
+
+    class Recorded(RunState):
+        def __init__(self, settings: TrainConfig, after: LaterRuns, **further: Any) -> None:
+            later.append(after)
+            super().__init__(settings, after, **further)
+
+    monkeypatch.setattr(loop, "RunState", Recorded)
+    chosen = wanted("sasrec+gru4rec", epochs=1, patience=1, refit=True)
+    monkeypatch.setattr(member_weights, "ascend", lambda measure, starts: (starts[-1], measure(starts[-1])))
+    training.train(apart / "data", tmp_path / "model", chosen, reporter=Bar())
+    parts = ["member 1 of 2, sasrec", "member 2 of 2, gru4rec"]
+    parts += [f"refit, {part}" for part in parts]
+    assert list(dict.fromkeys(what for what, _ in left)) == [f"{part}, epoch 1" for part in parts]
+    # each of the others is trained again, as often as the validation split chose
+    assert [(after.number, len(after.before)) for after in later] == [(3, 0), (2, 1), (1, 0), (0, 1)]
+    assert {words.split()[0] for _, words in left} == {"about"}

@@ -183,6 +183,17 @@ def test_progress_leaves_out_what_has_no_room() -> None:
             assert len(name) + bar + len(rest) + 4 <= columns + 2 * (not bar)
 
 
+def test_a_line_of_a_log_fits_a_usual_terminal() -> None:
+    alone = progress_bars.log_line(task(what="epoch 4", figures=FIGURES), 10.0)
+    assert alone == "epoch 4: 4,000 of 12,345, at most 12 min left, loss 5.123, rate 73,000/s"
+    longest = task(what="refit, member 1 of 3, comirec-sa, epoch 30", figures={**FIGURES, "left": "about 12 min"})
+    told = progress_bars.log_line(longest, 10.0)
+    assert told == "refit, member 1 of 3, comirec-sa, epoch 30: 4,000 of 12,345, about 12 min left"
+    assert len(alone) <= 80 and len(told) <= 80
+    assert progress_bars.line(longest, 80, 10.0).name == longest.what
+    assert progress_bars.log_line(task(total=None), 10.0) == "member 1 of 3, comirec-sa, epoch 4: 10 s"
+
+
 def test_the_time_left_is_that_of_what_this_run_did() -> None:
     # 2,000 of 10,345 in ten seconds: those that an earlier run did took none of them
     assert progress_bars.line(task(), 80, 10.0).rest == "4,000/12,345  42 s left"

@@ -319,13 +319,26 @@ def test_what_stands_beside_the_bar(folder: Path) -> None:
     steps = len(shown) // 3
     assert all({"loss", "rate", "left"} <= set(figures) for figures in shown)
     assert "NDCG@10" not in shown[0] and f"{run.state.lines[0]['valid']['ndcg@10']:.4f}" in shown[steps]["NDCG@10"]
-    assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "at most 0 s"
-    clock = run_state.RunState(settings(epochs=4))
+    assert shown[0]["rate"].endswith("/s") and shown[-1]["left"] == "about 0 s"
+
+
+@pytest.mark.parametrize(
+    ("changes", "further", "left"),
+    [
+        ({"patience": 1}, {}, "at most 30 min"),
+        ({"patience": 1, "max_minutes": 12.5}, {}, "at most 2 min"),
+        # nothing ends it before its last epoch
+        ({"patience": 0}, {}, "about 30 min"),
+        ({"patience": 1}, {"validated": False}, "about 30 min"),
+        # two more like it; like those before it, whose end is known
+        ({"patience": 1}, {"later": run_state.LaterRuns(2)}, "about 1.8 h"),
+        ({"patience": 1}, {"later": run_state.LaterRuns(2, [240.0, 360.0])}, "about 40 min"),
+    ],
+)
+def test_the_time_left_is_that_of_all_trainings(changes: dict[str, Any], further: dict[str, Any], left: str) -> None:
+    clock = run_state.RunState(settings(epochs=4, **changes), **further)
     clock.seconds = 600.0
-    assert clock.shown(1.0)["left"] == "at most 30 min"
-    clock = run_state.RunState(settings(epochs=4, max_minutes=12.5))
-    clock.seconds = 600.0
-    assert clock.shown(1.0)["left"] == "at most 2 min"
+    assert clock.shown(1.0)["left"] == left
 
 
 def test_test_lines_are_never_looked_at(folder: Path, tmp_path: Path) -> None:
