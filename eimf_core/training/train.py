@@ -110,11 +110,28 @@ def train(
             setup.set_threads(settings.threads)
             earlier = [] if init is None else [artifact.open_model(init)]
             run = _Run(data, labels, init, setup.inputs(data, labels, init), group, planned.next_items, earlier)
+            _tell_what_is_dropped(data, settings, labels, epochs_from, init, reporter)
             made = _train_or_refit(run, output, planned, reporter, refitted=settings.refit, twice=epochs_from is None)
             if group.is_main:
                 # of this run, or of one with --refit that was interrupted
                 shutil.rmtree(refit.folder(output).parent, ignore_errors=True)
             return made
+
+
+def _tell_what_is_dropped(
+    data: Dataset, settings: TrainConfig, labels: str | Path | None, epochs_from: str | Path | None,
+    init: str | Path | None, reporter: Reporter,
+) -> None:  # fmt: skip
+    """Say what an earlier model had that the command has to ask for again."""
+    named = {path: f"{option} {path}" for option, path in (("--init", init), ("--epochs-from", epochs_from)) if path}
+    for path, said in named.items():
+        model = artifact.open_model(path)
+        if model.named and labels is None:
+            reporter.note(
+                f"{said}: was trained with labels, this run is not, so that their names are lost; give --labels"
+            )
+        if path == epochs_from and model.refitted and not settings.refit and len(data.splits["valid"]):
+            reporter.note(f"{said}: was trained with --refit; say --refit to train on validation lines this time too")
 
 
 def _train_or_refit(

@@ -95,7 +95,11 @@ def test_it_is_what_epochs_from_does_by_hand(folder: Path, tmp_path: Path, backb
     assert made.ndcg == chosen.ndcg and ours.refitted and not theirs.refitted
     assert [path.name for path in tmp_path.iterdir() if "model" in path.name] == ["model"]
     # what was chosen can be taken over from it
-    again = training.train(folder, tmp_path / "again", small_settings(), epochs_from=tmp_path / "model")
+    heard = Listening()
+    path = tmp_path / "model"
+    again = training.train(folder, tmp_path / "again", small_settings(), epochs_from=path, reporter=heard)
+    told = f"--epochs-from {path}: was trained with --refit; say --refit to train on validation lines this time too"
+    assert heard.notes.count(told) == 1
     assert again.epochs == made.epochs - chosen.epochs and not artifact.open_model(tmp_path / "again").refitted
 
 
@@ -105,6 +109,14 @@ def test_labels_are_about_the_training_lines_of_before(folder: Path, tmp_path: P
     before = training.train(folder, tmp_path / "one", small_settings(epochs=1), labels=tmp_path / "labels.jsonl")
     after = training.train(folder, tmp_path / "two", wanted, labels=tmp_path / "labels.jsonl")
     assert after.labelled == before.labelled > 0
+    # names come from labels, which a model that goes on from another does not take over from it
+    told = "was trained with labels, this run is not, so that their names are lost; give --labels"
+    for labels in (None, tmp_path / "labels.jsonl"):
+        for option in ("epochs_from", "init"):
+            heard, given = Listening(), dict[str, Any]({option: tmp_path / "one"})
+            training.train(folder, tmp_path / "next", small_settings(epochs=1), labels=labels, reporter=heard, **given)
+            said = [note for note in heard.notes if told in note]
+            assert said == ([f"--{option.replace('_', '-')} {given[option]}: {told}"] if labels is None else [])
 
 
 def test_a_run_that_ends_in_the_second_training_does_not_choose_again(
