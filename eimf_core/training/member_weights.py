@@ -37,7 +37,7 @@ class MemberWeights:
 
 
 def choose(blocks: Sequence[CandidateBlock]) -> MemberWeights:
-    """The weights with the best mean NDCG@10; never worse than the best member alone."""
+    """The weights with the best mean NDCG@10, by these scores never worse than that of the best member alone."""
     count = len(blocks[0].scores)
 
     def measure(weights: Weights) -> float:
