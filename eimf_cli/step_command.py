@@ -14,7 +14,7 @@ from eimf_cli.exit_codes import UsageError
 from eimf_core import plugins
 from eimf_core.config import GROUPS, choices
 from eimf_core.errors import ConfigError, counted, did_you_mean
-from eimf_core.renamed_settings import RENAMED
+from eimf_core.renamed_settings import GONE, RENAMED
 
 HEADINGS = ("arguments", *GROUPS, "common")
 WIDEST_METAVAR = 24
@@ -120,9 +120,11 @@ class StepCommand(TyperCommand):
     def _unknown(self, ctx: Any, option: str) -> ConfigError:
         keys = ctx.obj.config_keys()
         name = option.removeprefix("--").removeprefix("no-").replace("-", "_")
-        name = RENAMED.get(name, name)
+        name, gone = RENAMED.get(name, name), GONE.get(name)
         if name in keys:
             return ConfigError(f"{option} is set in --config: write {name} = … under [{ctx.info_name}] in a TOML file")
+        if gone is not None:
+            return ConfigError(f"there is no option {option} any more: {gone}")
         if ctx.parent is not None and name in ctx.parent.command.list_commands(ctx.parent):
             return ConfigError(f"there is no option {option}, but a command: eimf {name} --help")
         options = [flag for parameter in self.get_params(ctx) for flag in _flags(parameter)]

@@ -68,6 +68,10 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
+LIKE = 0.7
+"""Least likeness, of 1, of a word that is suggested: "ray" is none for "replay"."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean X?", or nothing."""
     import difflib
@@ -76,5 +80,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = {each.lstrip("-"): each for each in known}
     sought = word.lower().lstrip("-")
     begun = sorted((each for each in words if each.startswith(sought)), key=len) if sought else []
-    near = begun or difflib.get_close_matches(sought, words, n=1)
+    near = begun or difflib.get_close_matches(sought, words, n=1, cutoff=LIKE)
     return f"; did you mean {words[near[0]]}?" if near else ""

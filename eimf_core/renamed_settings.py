@@ -1,7 +1,7 @@
 """Settings that were called otherwise before, or are gone: what was written with them still opens.
 
-`RENAMED` and `GONE` are the one place for it. A model, a comparison or an interrupted run that knows an older name goes
-on; who gives one today is told the name of today, or that it is gone.
+`RENAMED` and `GAINED_NOTHING` are the one place for it. A model, a comparison or an interrupted run that knows an older
+name goes on; who gives one today is told the name of today, or what takes the place of one of `GONE`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RENAMED = {
     "label_start": "label_init",
 }
 """The older name of each setting, and its name of today."""
-GONE = frozenset(
+GAINED_NOTHING = frozenset(
     {
         "self_distillation",
         "distillation_weight",
@@ -28,7 +28,25 @@ GONE = frozenset(
         "distillation_share",
     }
 )
-"""Settings of what gained nothing; it was off where the one that turned it on is not True."""
+"""Settings that went out; they were off where the one that turned them on is not True."""
+_HYPERPARAMETER = "backbones that have such a hyper-parameter take it from [train.hyperparameters] in a --config file"
+GONE = {
+    **dict.fromkeys(GAINED_NOTHING, "it gained nothing, leave it out"),
+    **dict.fromkeys(("auxiliary_weight", "concepts", "hardness", "heads", "layers", "positions"), _HYPERPARAMETER),
+    "calibration": "--loss sampled or full take its place",
+    "half_life": "all items of a history count alike",
+    "independent": "--backbone desmil has it",
+    "inherited_weight": "labels are propagated to items, see propagation_min_item_cosine",
+    "item_contrast": "words are contrasted with the items that labels show",
+    "label_half_life": "leave it out",
+    "label_warm_up": "leave it out",
+    "logq": "negatives are uniform, and corrected for how often each is drawn",
+    "negative_sampling": "negatives are uniform, and corrected for how often each is drawn",
+    "replay": "--engine batch reads answers that were made elsewhere",
+    "similarity": "the score is the cosine",
+    "warm_up": "--schedule linear or constant take its place",
+}
+"""Settings that no command has any more, and what to do instead."""
 _ORIGINAL = {now: before for before, now in RENAMED.items()}
 
 
@@ -41,7 +59,8 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The same values; a name that was not changed stays. What is gone and was off is left out.
     """
-    return {RENAMED.get(name, name): value for name, value in settings.items() if name not in GONE or value is True}
+    kept = {name: value for name, value in settings.items() if name not in GAINED_NOTHING or value is True}
+    return {RENAMED.get(name, name): value for name, value in kept.items()}
 
 
 def original_name(name: str) -> str:
@@ -62,7 +81,7 @@ def with_original_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hint(name: str) -> str | None:
-    """What to say to who gives a setting that is called otherwise now, or is gone; None where it is neither."""
-    if name in GONE:
-        return f"{name} is gone, since it gained nothing; leave it out"
-    return f"{name} is called {RENAMED[name]} now" if name in RENAMED else None
+    """What to say to who gives a setting by its older name, or one that is gone; None where it is neither."""
+    if name in RENAMED:
+        return f"{name} is called {RENAMED[name]} now"
+    return f"{name} is gone: {GONE[name]}" if name in GONE else None

@@ -98,13 +98,14 @@ def of_today(found: dict[str, Any]) -> None:
 def test_the_table_leads_from_names_that_are_gone_to_names_that_are_there() -> None:
     assert {name: now for name, (now, _) in OLDER.items()} == RENAMED
     known = {field.name for kind in STEPS for field in dataclasses.fields(kind)}
-    assert not RENAMED.keys() & known and set(RENAMED.values()) <= known and not GONE & known
+    assert not RENAMED.keys() & known and set(RENAMED.values()) <= known
+    assert not GONE.keys() & (known | RENAMED.keys())
 
 
 def test_what_is_gone_is_told(eimf: Eimf, tmp_path: Path) -> None:
     (tmp_path / "it.toml").write_text("self_distillation = true\n")
     done = eimf("train", "data", "--config", "it.toml", "-o", "model", cwd=tmp_path)
-    assert one_error_line(done, 2) == "eimf: it.toml: self_distillation is gone, since it gained nothing; leave it out"
+    assert one_error_line(done, 2) == "eimf: it.toml: self_distillation is gone: it gained nothing, leave it out"
 
 
 def test_what_was_trained_with_a_setting_that_is_gone_says_so(folder: Path, tmp_path: Path) -> None:
@@ -112,6 +113,21 @@ def test_what_was_trained_with_a_setting_that_is_gone_says_so(folder: Path, tmp_
     path = rewritten(folder / "a", tmp_path / "model", self_distillation=True)
     with pytest.raises(ModelError, match=r"with settings that are gone: self_distillation$"):
         plan.make_plan(TrainConfig(), epochs_from=path)
+
+
+def test_who_gives_a_setting_that_is_gone_is_told_what_takes_its_place(eimf: Eimf, tmp_path: Path) -> None:
+    (tmp_path / "it.toml").write_text("[train]\nheads = 2\n")
+    words = "backbones that have such a hyper-parameter take it from [train.hyperparameters] in a --config file"
+    for arguments, told in (
+        (
+            ("label", "s", "--replay", "f"),
+            "there is no option --replay any more: --engine batch reads answers that were",
+        ),
+        (("train", "d", "--no-logq", "-o", "m"), "there is no option --no-logq any more: negatives are uniform"),
+        (("train", "d", "--heads", "2", "-o", "m"), f"there is no option --heads any more: {words}"),
+        (("train", "d", "--config", "it.toml", "-o", "m"), f"it.toml: heads is gone: {words}"),
+    ):
+        assert told in one_error_line(eimf(*arguments, cwd=tmp_path), 2)
 
 
 @pytest.mark.parametrize("name", OLDER)
