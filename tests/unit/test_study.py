@@ -16,13 +16,14 @@ from eimf_core import dataset
 from eimf_core.dataset import sample_key
 from eimf_core.errors import InputError
 from eimf_core.io import jsonl
-from eimf_core.records import Label, SemanticInterest
+from eimf_core.records import Item, Label, SemanticInterest
 from tests.conftest import ROOT, Eimf
 from tests.small_data import write_small_data
 
 sys.path.insert(0, str(ROOT / "examples"))
 import study  # type: ignore[import-not-found]
 import study_differences  # type: ignore[import-not-found]
+import study_item_notes  # type: ignore[import-not-found]
 import study_labels  # type: ignore[import-not-found]
 import study_lines  # type: ignore[import-not-found]
 import study_model_labels  # type: ignore[import-not-found]
@@ -614,3 +615,24 @@ def test_differences_are_remembered_and_taken_together_with_those_of_further_see
 
 def differences(folder: Path) -> study_differences.Differences:
     return study_differences.Differences(folder, folder / "differences.jsonl")
+
+
+def test_notes_stand_behind_titles_and_the_control_has_those_of_other_items(tmp_path: Path) -> None:
+    data = write_small_data(tmp_path / "data")
+    items = list(jsonl.read(data / "items.jsonl", Item))
+    notes = tmp_path / "notes.jsonl"
+    jsonl.write(notes, [study_item_notes.Note(item=item.item, note=f"note {item.item}") for item in items[1:]])
+    study_item_notes.main(["add", str(data), str(notes), "-o", str(tmp_path / "noted")])
+    study_item_notes.main(["add", str(data), str(notes), "--shuffled", "0", "-o", str(tmp_path / "swapped")])
+    noted = list(jsonl.read(tmp_path / "noted" / "items.jsonl", Item))
+    assert noted[0] == items[0]
+    assert [item.title for item in noted[1:]] == [f"{item.title}. note {item.item}" for item in items[1:]]
+    swapped = list(jsonl.read(tmp_path / "swapped" / "items.jsonl", Item))
+    given = [item.title.rsplit(" ", 1)[1] for item in swapped[1:]]
+    assert sorted(given) == sorted(item.item for item in items[1:])
+    assert all(item.item != other for item, other in zip(items[1:], given, strict=True))
+    assert (tmp_path / "noted" / "sequences.jsonl").read_bytes() == (data / "sequences.jsonl").read_bytes()
+
+
+def test_a_note_is_wanted_for_each_title() -> None:
+    assert study_item_notes._grammar(2).startswith('root ::= "1. " note "\\n" "2. " note\n')
