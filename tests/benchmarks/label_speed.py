@@ -123,7 +123,8 @@ def one_pass(config: LabelConfig, users: list[Sample]) -> tuple[str, list[dict[s
     """Model, tokens of each answer, CPU seconds of the worker and wall seconds, after some answers to warm up."""
     engine = engine_registry.open_engine(config, users, None, SILENT)  # type: ignore[arg-type]
     assert isinstance(engine, llama_cpp.LlamaCpp)
-    answer_all(engine, users[: max(2, config.parallel)])
+    # the last ones: prompts that are still in memory when their turn comes would cost nothing
+    answer_all(engine, users[-max(2, config.parallel) :])
     process = engine._process
     assert process is not None
     began, cpu = time.perf_counter(), cpu_seconds(process.pid)
