@@ -91,7 +91,7 @@ class ItemScores:
         Raises:
             ModelError: a score is no number.
         """
-        number = max(map(candidates, queries))
+        number = min(max(map(candidates, queries)), len(self._model.vectors))
         parts, additions = self.parts(queries, whole), self._additions(queries, words)
         if self._index is not None:
             return self._best_found(self._index, interests, queries, number, parts, additions)

@@ -73,6 +73,12 @@ def test_threads_do_not_change_the_answers(eimf: Eimf, folder: Path) -> None:
     assert made[0].stdout == made[1].stdout and made[0].stdout.count(b"\n") == 1_500
 
 
+def test_a_list_longer_than_any_catalogue_holds_what_is_there(eimf: Eimf, folder: Path) -> None:
+    line = json.dumps({"history": ["tea-1"], "diversity": 0.5, "k": (1 << 63) - 1}).encode()
+    done = eimf("recommend", "model", stdin=line, cwd=folder)
+    assert done.returncode == 0 and len(json.loads(done.stdout)["items"]) == 23
+
+
 def test_nearest_items(eimf: Eimf, folder: Path) -> None:
     made = answer(eimf, folder, "model", "loom", "-k", "3", command="similar")
     assert made["id"] == "yarn-6" and made["interests"] == [] and "yarn-6" not in ids(made)
